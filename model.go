@@ -1,0 +1,44 @@
+package chatbox
+
+// Model is a language model that users may choose, as clients see it.
+type Model struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Role is whose words a prompt's line are.
+type Role string
+
+// The roles of a prompt.
+const (
+	RoleSystem    Role = "system"
+	RoleUser      Role = "user"
+	RoleAssistant Role = "assistant"
+)
+
+// Line is one entry of a prompt.
+type Line struct {
+	Role    Role
+	Content string
+}
+
+// Prompt is what a model is asked. Prefix is the beginning of an answer that
+// another pod was giving when it died; a provider that can continues it and
+// yields only what follows.
+type Prompt struct {
+	ModelID string
+	Lines   []Line
+	Prefix  string
+}
+
+// Delta is one step of a model's output. The last one of a whole answer
+// carries Finish; a stream that ends without it was cut off, and that is an
+// error, never a success.
+type Delta struct {
+	Text   string
+	Finish Finish // empty until the end
+	Usage  *Usage // as the provider counted, where it says
+}
+
+// Usage is what an answer cost.
+type Usage struct{ Prompt, Completion int }

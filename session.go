@@ -1,0 +1,131 @@
+package chatbox
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Session is what is known of a session beside its events. State may lag
+// behind the log: it is the fold as of State.Head.
+type Session struct {
+	Key       SessionKey
+	Owner     string
+	Name      string
+	CreatedAt time.Time
+	Erased    bool // the id is burnt for ever
+	State     State
+}
+
+// State is the fold of a session's log up to Head. Two pods that folded the
+// same events have the same State, whatever they lost meanwhile.
+type State struct {
+	Head           int64     `json:"head"`
+	HolderID       string    `json:"holder,omitempty"`      // the admin who holds the session
+	HolderName     string    `json:"holder_name,omitempty"` // may be empty
+	Ended          bool      `json:"ended,omitempty"`
+	EndedAt        time.Time `json:"ended_at,omitzero"`
+	AnswerableFrom int64     `json:"answerable_from,omitempty"` // pending turns of messages below are void
+	LastUserSeq    int64     `json:"last_user_seq,omitempty"`   // the newest user message: what retry is about
+	ModelID        string    `json:"model,omitempty"`
+	LastActivity   time.Time `json:"last_activity,omitzero"`
+	Tokens         int64     `json:"tokens,omitempty"`
+	Answers        int64     `json:"answers,omitempty"`
+	ResponseTotal  int64     `json:"response_total,omitempty"` // milliseconds, over all answers
+	ResponseMax    int64     `json:"response_max,omitempty"`   // milliseconds
+	HelpRequested  bool      `json:"help_requested,omitempty"`
+	HelpPending    bool      `json:"help_pending,omitempty"`
+	AdminAssisted  bool      `json:"admin_assisted,omitempty"`
+}
+
+// MetaAutomatic marks an admin_leave nobody asked for: the holder's sockets
+// were gone for the grace time. It voids no turn.
+const MetaAutomatic = "automatic"
+
+// Names of metadata that events of an admin carry (PROTOCOL 1.3).
+const (
+	MetaAdminID   = "admin_id"
+	MetaAdminName = "admin_name"
+)
+
+// Apply folds the next event. It must be the one at Head+1; anything else
+// leaves the state as it is, so that folding twice does no harm.
+func (s State) Apply(e Event) State {
+	if e.Seq != s.Head+1 {
+		return s
+	}
+	s.Head = e.Seq
+	if e.Time.After(s.LastActivity) {
+		s.LastActivity = e.Time
+	}
+	switch e.Type {
+	case TypeUserMessage:
+		if e.Sender == SenderUser {
+			s.LastUserSeq = e.Seq
+		}
+	case TypeModelSelect:
+		s.ModelID = e.ModelID
+	case TypeAnswer:
+		s = s.applyAnswer(e)
+	case TypeHelpRequest:
+		s.HelpRequested, s.HelpPending = true, true
+	case TypeAdminJoin:
+		s.HolderID, s.HolderName = e.Metadata[MetaAdminID], e.Metadata[MetaAdminName]
+		s.AdminAssisted, s.HelpPending = true, false
+		s.AnswerableFrom = e.Seq
+	case TypeAdminLeave:
+		s.HolderID, s.HolderName = "", ""
+		if e.Metadata[MetaAutomatic] != "true" {
+			s.AnswerableFrom = e.Seq
+		}
+	case TypeSessionEnded:
+		s.Ended, s.EndedAt = true, e.Time
+		s.HolderID, s.HolderName = "", ""
+	default: // files and types of a later version change nothing but the order
+	}
+	return s
+}
+
+func (s State) applyAnswer(e Event) State {
+	a := e.Answer
+	if a == nil {
+		return s
+	}
+	s.Tokens += int64(a.TokensPrompt + a.TokensCompletion)
+	if e.Status == StatusComplete {
+		s.Answers++
+		s.ResponseTotal += a.ResponseMillis
+		s.ResponseMax = max(s.ResponseMax, a.ResponseMillis)
+	}
+	return s
+}
+
+// AvgResponse is the mean time to a complete answer in milliseconds.
+func (s State) AvgResponse() int64 {
+	if s.Answers == 0 {
+		return 0
+	}
+	return s.ResponseTotal / s.Answers
+}
+
+const maxName = 80 // code points
+
+// NameFrom makes a session's first name from what its user first said: its
+// first line, cut between characters, never inside one.
+func NameFrom(content string) string {
+	line := strings.TrimSpace(content)
+	if i := strings.IndexAny(line, "\r\n"); i >= 0 {
+		line = strings.TrimSpace(line[:i])
+	}
+	if utf8.RuneCountInString(line) <= maxName {
+		return line
+	}
+	n := 0
+	for i := range line {
+		if n == maxName-1 {
+			return strings.TrimSpace(line[:i]) + "…"
+		}
+		n++
+	}
+	return line
+}

@@ -1,0 +1,74 @@
+package chatbox
+
+// Update is what pods tell each other about a session: exactly one of the
+// pointers is set. Head is the session's head when it was published; a pod
+// that has not delivered up to it has missed something. Redis is at most once
+// by contract, so nothing here is relied on: history is.
+type Update struct {
+	Session SessionKey `json:"session"`
+	Owner   string     `json:"owner"`
+	Head    int64      `json:"-"`
+
+	Event   *Event   `json:"event,omitempty"`
+	Piece   *Piece   `json:"piece,omitempty"`
+	Loading *Loading `json:"loading,omitempty"`
+	Failure *Failure `json:"failure,omitempty"`
+	Notice  bool     `json:"notice,omitempty"` // only Head matters: re-read what is missing
+}
+
+// Piece is a stretch of a running answer's text, numbered inside its attempt.
+// A snapshot's content replaces everything shown for the answer so far.
+type Piece struct {
+	AnswerID string `json:"id"`
+	Gen      Gen    `json:"gen"`
+	ReplyTo  string `json:"reply_to"`
+	ModelID  string `json:"model,omitempty"`
+	Attempt  int    `json:"attempt"`
+	Index    int    `json:"index"` // a snapshot's: the piece it stands at, -1 before any
+	Content  string `json:"content"`
+	Snapshot bool   `json:"snapshot,omitempty"`
+}
+
+// After reports whether the piece is beyond (attempt, index): what is not is a
+// repeat.
+func (p Piece) After(attempt, index int) bool {
+	return p.Attempt > attempt || p.Attempt == attempt && p.Index > index
+}
+
+// Loading says that an answer has begun.
+type Loading struct {
+	AnswerID string `json:"id"`
+	Gen      Gen    `json:"gen"`
+	ReplyTo  string `json:"reply_to"`
+	ModelID  string `json:"model,omitempty"`
+}
+
+// Failure says that an answer failed. Where a piece had been shown, the final
+// that keeps the partial text is published before it.
+type Failure struct {
+	AnswerID string `json:"id"`
+	Gen      Gen    `json:"gen"`
+	ReplyTo  string `json:"reply_to"`
+	Code     Code   `json:"code"`
+	Message  string `json:"message"`
+}
+
+// OpenAnswer is a running answer as the log of its pieces has it: exactly the
+// text that was accepted, and so the text that clients were shown.
+type OpenAnswer struct {
+	AnswerID string
+	Gen      Gen
+	ReplyTo  string
+	ModelID  string
+	Attempt  int
+	Index    int // -1 before any piece
+	Text     string
+}
+
+// Snapshot is the piece that shows all of it at once.
+func (o OpenAnswer) Snapshot() Piece {
+	return Piece{
+		AnswerID: o.AnswerID, Gen: o.Gen, ReplyTo: o.ReplyTo, ModelID: o.ModelID,
+		Attempt: o.Attempt, Index: o.Index, Content: o.Text, Snapshot: true,
+	}
+}
