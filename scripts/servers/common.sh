@@ -28,7 +28,7 @@ port_of() {
 # A zombie counts as gone: it holds no port and no file.
 started() {
 	local line
-	line=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+	read -r line 2>/dev/null <"/proc/$1/stat" || return 1
 	line=${line##*) }
 	# shellcheck disable=SC2086 # split on purpose: field 20 after the name is the start time
 	set -- $line
@@ -71,13 +71,12 @@ gone() {
 
 # children PID prints the pids of its children. Read from /proc: pgrep is not on every machine.
 children() {
-	local stat line
+	local stat line parent=$1
 	for stat in /proc/[0-9]*/stat; do
-		line=$(cat "$stat" 2>/dev/null) || continue
-		line=${line##*) }
+		read -r line 2>/dev/null <"$stat" || continue
 		# shellcheck disable=SC2086
-		set -- $line "$1"
-		[ "$2" != "${!#}" ] || { stat=${stat#/proc/} && echo "${stat%/stat}"; }
+		set -- ${line##*) }
+		[ "$2" != "$parent" ] || { stat=${stat#/proc/} && echo "${stat%/stat}"; }
 	done
 }
 

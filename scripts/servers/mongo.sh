@@ -16,6 +16,9 @@ mongo_start() {
 	pg=$(port_of postgres)
 	port=$(port_of mongo)
 	if ! alive postgres; then
+		# Killed, it left its lock file, and would take a zombie nobody has reaped yet for a running server. Whether a child still uses the data
+		# it finds out by the shared memory, whatever this file says.
+		rm -f "$chroot_dir$data/pg/postmaster.pid"
 		launch postgres chroot --userspec=postgres:postgres "$chroot_dir" "$pg_bin/postgres" -D "$data/pg" -p "$pg"
 		serving postgres sql "$pg" 'SELECT 1'
 		sql "$pg" 'CREATE EXTENSION IF NOT EXISTS documentdb CASCADE' >>"$state/postgres.log" 2>&1
@@ -82,6 +85,10 @@ mongo_kill() {
 	[ ${#pids[@]} -eq 0 ] || kill -KILL "${pids[@]}" 2>/dev/null || true
 	gone ferretdb
 	gone postgres
+	local pid
+	for pid in "${pids[@]}"; do
+		while started "$pid" >/dev/null; do sleep 0.02; done
+	done
 }
 
 mongo_pause() { signal STOP ferretdb; }
