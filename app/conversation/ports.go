@@ -42,21 +42,7 @@ type SessionStore interface {
 	// SetName names the session; with onlyIfEmpty a name it has stays.
 	SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error
 	// List pages through a user's sessions, newest activity first.
-	List(ctx context.Context, q SessionQuery) (SessionPage, error)
-}
-
-// SessionQuery asks for one page of a user's sessions.
-type SessionQuery struct {
-	User   chatbox.UserKey
-	Status string // "", "active" or "ended"
-	Limit  int    // 1-200
-	Cursor string // of the page before; opaque, chatbox.InvalidArgument naming cursor when it is not one of ours
-}
-
-// SessionPage is one page of sessions; Next is empty on the last.
-type SessionPage struct {
-	Sessions []chatbox.Session
-	Next     string
+	List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 }
 
 // TurnStore keeps which messages still want an answer. The turn is stored with
@@ -71,13 +57,7 @@ type TurnStore interface {
 	SettleTurn(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, to chatbox.TurnState) error
 	// PendingTurns finds turns that have been pending since before the time,
 	// over all sessions: what a lost Redis forgot.
-	PendingTurns(ctx context.Context, before time.Time, limit int) ([]PendingTurn, error)
-}
-
-// PendingTurn is a message that wants an answer.
-type PendingTurn struct {
-	Session chatbox.SessionKey
-	Gen     chatbox.Gen
+	PendingTurns(ctx context.Context, before time.Time, limit int) ([]chatbox.PendingTurn, error)
 }
 
 // Log is the hot copy of sessions' logs: heads, folds and the latest events,
@@ -86,12 +66,15 @@ type Log interface {
 	// Begin opens an append: it reads the session's head and fold, answers a
 	// repeat it knows, counts the frame against its user's limit, and leaves
 	// an intent that Publish or a sweeper removes. One round trip.
-	Begin(ctx context.Context, b Beginning) (Begun, error)
+	Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun, error)
+	// Abandon withdraws a begun append that came to nothing: its intent, and
+	// its frame from the user's count.
+	Abandon(ctx context.Context, b chatbox.Beginning, intent string) error
 	// Publish makes the event at head+1 visible together with the fold after
 	// it; anything else changes nothing and says why.
-	Publish(ctx context.Context, p Publication) (Published, error)
+	Publish(ctx context.Context, p chatbox.Publication) (chatbox.Published, error)
 	// Read returns what is hot of the session beyond a place. One round trip.
-	Read(ctx context.Context, s chatbox.SessionKey, after int64) (Tail, error)
+	Read(ctx context.Context, s chatbox.SessionKey, after int64) (chatbox.Tail, error)
 	// Seed sets head and fold of a session whose copy is absent or behind, and
 	// tells all pods the head.
 	Seed(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error
@@ -99,108 +82,21 @@ type Log interface {
 	Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error)
 }
 
-// Beginning is the opening of an append.
-type Beginning struct {
-	Session chatbox.SessionKey
-	Key     string          // the event's key
-	User    chatbox.UserKey // whose limit counts the frame; zero: nobody's
-	Lease   *Lease          // set: refuse with chatbox.NotOwner unless it is still held
-}
-
-// Begun is what an append decides on.
-type Begun struct {
-	Seeded     bool // false: Redis knows nothing of the session
-	Owner      string
-	State      chatbox.State
-	ReservedBy string         // the user for whom a free id is kept, if any
-	Repeat     *chatbox.Event // the key's event, where it is still hot
-	RetryAfter time.Duration  // > 0: the user's limit is reached
-}
-
-// Publication makes one durable event visible.
-type Publication struct {
-	Event chatbox.Event
-	State chatbox.State // the fold after Event
-	Fresh bool          // the session is new: absent is as good as head 0
-	Lease *Lease        // of the generation that the event finishes; released with it
-	// Supersede is set where Published said that the visible answer is not a
-	// prefix of this final: the final is shown as this attempt, after a
-	// snapshot of its whole text.
-	Supersede int
-}
-
-// Outcome is how a publication went.
-type Outcome int
-
-// The outcomes.
-const (
-	OutcomeDone     Outcome = iota
-	OutcomeAlready          // the place is published; Head says how far
-	OutcomeGap              // events before it are missing; Head says from where
-	OutcomeUnseeded         // Redis knows nothing of the session
-	OutcomeDiverged         // clients were shown something that is no prefix of the final; Attempt says which
-)
-
-// Published is the result of a publication.
-type Published struct {
-	Outcome Outcome
-	Head    int64
-	Attempt int
-}
-
-// Tail is what is hot of a session.
-type Tail struct {
-	Seeded     bool
-	Owner      string
-	ReservedBy string
-	State      chatbox.State   // State.Head is the head
-	Events     []chatbox.Event // contiguous up to the head; may begin later than asked
-	Open       *chatbox.OpenAnswer
-}
-
-// Lease is the right to answer one session's oldest pending turn. Token is
-// compared for equality; it is never ordered.
-type Lease struct {
-	Session chatbox.SessionKey
-	Owner   string
-	Token   string
-	Gen     chatbox.Gen
-}
-
 // Leases decides which pod answers. A lease lives LeaseTTL unless renewed.
 type Leases interface {
 	// Claim takes the session's lease for its oldest pending turn.
-	Claim(ctx context.Context, s chatbox.SessionKey) (Claim, error)
+	Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim, error)
 	// Renew prolongs the lease: chatbox.NotOwner when it is another's or gone.
-	Renew(ctx context.Context, l Lease) error
+	Renew(ctx context.Context, l chatbox.Lease) error
 	// Release gives the lease back with its turn still pending, due at once:
 	// another pod takes it without waiting for the expiry.
-	Release(ctx context.Context, l Lease) error
+	Release(ctx context.Context, l chatbox.Lease) error
 	// Drop gives the lease back and removes the turn, publishing the failure
 	// if there is one, in one atomic act.
-	Drop(ctx context.Context, l Lease, f *chatbox.Failure) error
+	Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) error
 	// Revoke takes the lease away from whoever has it, keeps others from
 	// claiming for a few seconds, and returns the answer that was being given.
 	Revoke(ctx context.Context, s chatbox.SessionKey) (*chatbox.OpenAnswer, error)
-}
-
-// ClaimStatus is how a claim went.
-type ClaimStatus int
-
-// The statuses of a claim.
-const (
-	ClaimNone     ClaimStatus = iota // nothing is pending, or a person holds the session
-	ClaimBusy                        // another holds the lease
-	ClaimUnseeded                    // Redis knows nothing of the session
-	ClaimTaken                       // Lease is ours
-)
-
-// Claim is the result of claiming.
-type Claim struct {
-	Status ClaimStatus
-	Lease  Lease
-	State  chatbox.State
-	Open   bool // a generation of the same turn had begun: it is to be recovered
 }
 
 // Pieces is the log of a running answer's text. Everything it accepts under a
@@ -209,10 +105,10 @@ type Claim struct {
 type Pieces interface {
 	// Start announces the answer: Loading for a first attempt, an empty
 	// snapshot for a restart.
-	Start(ctx context.Context, l Lease, o chatbox.OpenAnswer) error
+	Start(ctx context.Context, l chatbox.Lease, o chatbox.OpenAnswer) error
 	// Append adds the next piece; one that is already there is accepted again
 	// without effect. A snapshot replaces what is there.
-	Append(ctx context.Context, l Lease, p chatbox.Piece) error
+	Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) error
 }
 
 // Schedule is what is due, found by any pod.
@@ -245,17 +141,7 @@ type Registry interface {
 	// it is.
 	Reserve(ctx context.Context, s chatbox.SessionKey, userID string) (holder string, err error)
 	// Pods lists the pods that gave a sign of life lately.
-	Pods(ctx context.Context) ([]PodInfo, error)
-}
-
-// PodInfo is one row of the cluster view.
-type PodInfo struct {
-	ID            chatbox.PodID `json:"id"`
-	Version       string        `json:"version"`
-	State         string        `json:"state"` // "serving" or "draining"
-	Connections   int           `json:"connections"`
-	Generations   int           `json:"generations"`
-	LastHeartbeat time.Time     `json:"last_heartbeat"`
+	Pods(ctx context.Context) ([]chatbox.PodInfo, error)
 }
 
 // LLM answers prompts.

@@ -1,0 +1,29 @@
+package chatbox
+
+// Lease is the right to answer one session's oldest pending turn. Token is
+// compared for equality; it is never ordered.
+type Lease struct {
+	Session SessionKey
+	Owner   string
+	Token   string
+	Gen     Gen
+}
+
+// ClaimStatus is how a claim went.
+type ClaimStatus int
+
+// The statuses of a claim.
+const (
+	ClaimNone     ClaimStatus = iota // nothing is pending, or a person holds the session
+	ClaimBusy                        // another holds the lease
+	ClaimUnseeded                    // Redis knows nothing of the session
+	ClaimTaken                       // Lease is ours
+)
+
+// Claim is the result of claiming.
+type Claim struct {
+	Status ClaimStatus
+	Lease  Lease
+	State  State
+	Open   bool // a generation of the same turn had begun: it is to be recovered
+}

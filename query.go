@@ -1,0 +1,38 @@
+package chatbox
+
+// SessionQuery asks for one page of a user's sessions.
+type SessionQuery struct {
+	User   UserKey
+	Status string // "", "active" or "ended"
+	Limit  int    // 1-200
+	Cursor string // of the page before; opaque, InvalidArgument naming cursor when it is not one of ours
+}
+
+// SessionPage is one page of sessions; Next is empty on the last.
+type SessionPage struct {
+	Sessions []Session
+	Next     string
+}
+
+// PendingTurn is a message that wants an answer.
+type PendingTurn struct {
+	Session SessionKey
+	Gen     Gen
+}
+
+// HistoryQuery asks for one page of a session's events, oldest first. Without
+// bounds it is the newest Limit; with AfterSeq the first ones after it; with
+// BeforeSeq the last ones before it.
+type HistoryQuery struct {
+	Limit     int   // 1-500
+	BeforeSeq int64 // 0: not given
+	AfterSeq  int64 // -1: not given
+}
+
+// History is a page of a session. Truncated says that there are more events
+// within the asked bounds.
+type History struct {
+	Session   Session
+	Events    []Event
+	Truncated bool
+}
