@@ -30,6 +30,8 @@ CHATBOX_CACHE    where the chroot and the built binaries live; default ${XDG_CAC
 TEXT
 }
 
+# shellcheck source=scripts/lib.sh
+. "$here/lib.sh"
 # shellcheck source=scripts/servers/common.sh
 . "$here/servers/common.sh"
 # shellcheck source=scripts/servers/install.sh
@@ -60,7 +62,7 @@ up() {
 	install_for $list
 	mkdir -p "$state"
 	# A half-started instance is worse than none: its port would be taken and nobody would own it.
-	trap 'rc=$?; [ $rc -eq 0 ] || down; exit $rc' EXIT
+	trap 'down' EXIT
 	for name in $list; do "${name}_start"; done
 	trap - EXIT
 	print_env
@@ -73,17 +75,17 @@ down() {
 }
 
 print_env() {
-	local script=$here/servers.sh
+	local url uri
 	if [ -e "$state/redis.port" ]; then
-		local url="redis://127.0.0.1:$(<"$state/redis.port")/0"
+		url="redis://127.0.0.1:$(<"$state/redis.port")/0"
 		printf '%s\n' "REDIS_URL=$url" "CHATBOX_TEST_REDIS_URL=$url" "REDIS_PID=$(recorded redis)"
 	fi
 	if [ -e "$state/mongo.port" ]; then
-		local uri="mongodb://127.0.0.1:$(<"$state/mongo.port")/"
+		uri="mongodb://127.0.0.1:$(<"$state/mongo.port")/"
 		printf '%s\n' "MONGO_URI=$uri" "CHATBOX_TEST_MONGO_URI=$uri" \
 			"FERRETDB_PID=$(recorded ferretdb)" "POSTGRES_PID=$(recorded postgres)"
 	fi
-	printf '%s\n' "CHATBOX_TEST_SERVERS=$script" "SERVERS_STATE=$state"
+	printf '%s\n' "CHATBOX_TEST_SERVERS=$here/servers.sh" "SERVERS_STATE=$state"
 }
 
 status() {

@@ -1,8 +1,6 @@
-# Shared by servers.sh: messages, ports, and processes that are known by pid and start time. Sourced, not run.
+# Ports, and processes that are known by pid and start time. Sourced by servers.sh.
 # shellcheck shell=bash
-
-say() { echo "servers: $*" >&2; }
-die() { say "$*"; exit 1; }
+# shellcheck disable=SC2154 # state is set by servers.sh
 
 # free_port [TAKEN…] prints a loopback port nobody listens on. The range lies below the kernel's ephemeral one (32768 up): a server that is
 # down for a moment must find its port free again, whatever outgoing connections were made meanwhile.
@@ -36,11 +34,11 @@ started() {
 	echo "${20}"
 }
 
-# launch NAME COMMAND… starts it in its own session, output in NAME.log, and records it. Descriptor 9 is the install lock.
+# launch NAME COMMAND… starts it in its own session, output in NAME.log, and records it.
 launch() {
 	local name=$1
 	shift
-	setsid "$@" >>"$state/$name.log" 2>&1 </dev/null 9>&- &
+	setsid "$@" >>"$state/$name.log" 2>&1 </dev/null &
 	echo "$! $(started $!)" >"$state/$name.pid"
 }
 

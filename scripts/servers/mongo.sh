@@ -1,6 +1,7 @@
 # A real MongoDB-compatible server from packages: PostgreSQL 18 with the DocumentDB extension, in a chroot of Debian sid, and FerretDB in front
 # speaking MongoDB's protocol. It is a standalone: no transactions, no change streams, no primary change.
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # state, chroot_dir, ferretdb and probe are set by servers.sh and install.sh
 
 pg_bin=/usr/lib/postgresql/18/bin
 
@@ -28,7 +29,7 @@ mongo_start() {
 		launch ferretdb "$ferretdb" --postgresql-url="postgres://postgres@127.0.0.1:$pg/postgres" --listen-addr="127.0.0.1:$port" \
 			--no-auth --telemetry=disable --debug-addr=- --state-dir="$state/ferretdb" --log-level=warn
 	fi
-	[ -n "${probe:-}" ] || build_probe
+	build_probe
 	serving ferretdb "$probe" "mongodb://127.0.0.1:$port/"
 	say "mongo serves on $port"
 }

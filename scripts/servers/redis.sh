@@ -1,5 +1,6 @@
 # Redis as Debian ships it: nothing is kept across a restart, so `kill` and `start` are the fault "Redis has lost everything".
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # state is set by servers.sh
 
 redis_start() {
 	! alive redis || return 0
