@@ -13,12 +13,12 @@ die() {
 # alone NAME COMMAND… runs it while nobody else on this machine runs one under the same NAME.
 alone() {
 	mkdir -p "$cache"
-	local name=$1
+	local lock=$1
 	shift
 	(
 		flock 9
 		"$@"
-	) 9>"$cache/$name.lock"
+	) 9>"$cache/$lock.lock"
 }
 
 have_package() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
