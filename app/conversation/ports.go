@@ -107,7 +107,8 @@ type Pieces interface {
 	// snapshot for a restart.
 	Start(ctx context.Context, l chatbox.Lease, o chatbox.OpenAnswer) error
 	// Append adds the next piece; one that is already there is accepted again
-	// without effect. A snapshot replaces what is there.
+	// without effect. A snapshot replaces what is there. chatbox.Clash: Redis
+	// does not have the text before this piece; a snapshot mends that.
 	Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) error
 }
 

@@ -1,0 +1,101 @@
+package redisstate
+
+import (
+	"encoding/base64"
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	"chatbox"
+)
+
+// Every key and channel, by what it holds. {p} is the session's partition, the
+// hash tag that keeps all of a session in one Cluster slot so that scripts
+// stay atomic there; s is the session's tenant and id, each base64url so that
+// no name can imitate a separator.
+//
+//	cb:{p}:s:<s>      hash    head, fold, open answer, lease counter     stateTTL
+//	cb:{p}:l:<s>      list    hot log: sealed events up to the head      logTTL
+//	cb:{p}:k:<s>      hash    key → seq of the events in the hot log     logTTL
+//	cb:{p}:o:<s>      list    sealed pieces of the open answer           logTTL
+//	cb:{p}:q:<s>      zset    pending turns "seq:run" by seq             stateTTL
+//	cb:{p}:z:<s>      string  lease token                                LeaseTTL
+//	cb:{p}:x:<s>      string  claims are forbidden                       forbidTTL
+//	cb:{p}:r:<s>      string  user for whom a free id is reserved        reserveTTL
+//	cb:{p}:due        zset    sessions by when their turns are due       swept
+//	cb:{p}:int        zset    begun appends by when they are overdue     swept
+//	cb:{p}:ch:<s>     channel updates of the session
+//	cb:u:{<u>}:rate   string  the user's frames in this minute           60 s
+//	cb:u:{<u>}:conn   zset    the user's sockets by expiry               connTTL
+//	cb:pods           zset    pods by last sign of life                  swept
+//	cb:pod:<id>       string  a pod's card                               podTTL
+//	cb:canary:<id>    channel a pod's messages to itself
+const partitions = 64
+
+func part(p int) string { return "cb:{" + strconv.Itoa(p) + "}" }
+
+func partitionOf(s chatbox.SessionKey) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(s.Tenant))
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write([]byte(s.ID))
+	return int(h.Sum32() % partitions)
+}
+
+func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+func unb64(s string) (string, bool) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	return string(b), err == nil
+}
+
+// member is how a session is written inside sets and channel names.
+func member(s chatbox.SessionKey) string { return b64(s.Tenant) + "." + b64(s.ID) }
+
+func parseMember(m string) (chatbox.SessionKey, bool) {
+	t, id, ok := strings.Cut(m, ".")
+	if !ok {
+		return chatbox.SessionKey{}, false
+	}
+	tenant, ok1 := unb64(t)
+	name, ok2 := unb64(id)
+	return chatbox.SessionKey{Tenant: tenant, ID: name}, ok1 && ok2
+}
+
+type sessionKeys struct {
+	state, log, index, pieces, queue, lease, forbid, reserve, due, intents, channel string
+}
+
+func keysOf(s chatbox.SessionKey) sessionKeys {
+	p, m := part(partitionOf(s)), member(s)
+	return sessionKeys{
+		state: p + ":s:" + m, log: p + ":l:" + m, index: p + ":k:" + m, pieces: p + ":o:" + m,
+		queue: p + ":q:" + m, lease: p + ":z:" + m, forbid: p + ":x:" + m, reserve: p + ":r:" + m,
+		due: p + ":due", intents: p + ":int", channel: channelOf(s),
+	}
+}
+
+func channelOf(s chatbox.SessionKey) string {
+	return part(partitionOf(s)) + ":ch:" + member(s)
+}
+
+// sessionOfChannel is the reverse of channelOf.
+func sessionOfChannel(ch string) (chatbox.SessionKey, bool) {
+	_, m, ok := strings.Cut(ch, ":ch:")
+	if !ok {
+		return chatbox.SessionKey{}, false
+	}
+	return parseMember(m)
+}
+
+func userTag(u chatbox.UserKey) string { return "cb:u:{" + b64(u.Tenant) + "." + b64(u.ID) + "}" }
+
+func rateKey(u chatbox.UserKey) string { return userTag(u) + ":rate" }
+
+func connKey(u chatbox.UserKey) string { return userTag(u) + ":conn" }
+
+const podsKey = "cb:pods"
+
+func podKey(id chatbox.PodID) string { return "cb:pod:" + string(id) }
+
+func canaryChannel(id chatbox.PodID) string { return "cb:canary:" + string(id) }

@@ -1,0 +1,95 @@
+package redisstate
+
+import (
+	"context"
+	"errors"
+
+	"chatbox"
+)
+
+// wakeChannel tells all pods of a session whose turn just became free.
+const wakeChannel = "cb:wake"
+
+// Claim takes the lease for the session's oldest pending turn.
+func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim, error) {
+	k := keysOf(s)
+	v, err := c.run(ctx, "claim.lua", []string{k.state, k.queue, k.lease, k.forbid, k.due, k.pieces},
+		nonce(), ms(c.cfg.LeaseTTL), member(s), ms(stateTTL)).Slice()
+	if err != nil {
+		return chatbox.Claim{}, wrap("claim", err)
+	}
+	switch v[0] {
+	case "unseeded":
+		return chatbox.Claim{Status: chatbox.ClaimUnseeded}, nil
+	case "none":
+		return chatbox.Claim{Status: chatbox.ClaimNone}, nil
+	case "busy":
+		return chatbox.Claim{Status: chatbox.ClaimBusy}, nil
+	case "ok":
+	default:
+		return chatbox.Claim{}, wrap("claim", errors.New("script answered something unknown"))
+	}
+	str := func(i int) string { x, _ := v[i].(string); return x }
+	gen, err := parseGen(str(2))
+	if err != nil {
+		return chatbox.Claim{}, wrap("claim", err)
+	}
+	out := chatbox.Claim{
+		Status: chatbox.ClaimTaken,
+		Lease:  chatbox.Lease{Session: s, Owner: str(3), Token: str(1), Gen: gen},
+		Open:   v[5] == int64(1),
+	}
+	return out, wrap("claim", c.openJSON(s, boxFold, str(4), &out.State))
+}
+
+// Renew prolongs a lease that is still the caller's.
+func (c *Client) Renew(ctx context.Context, l chatbox.Lease) error {
+	k := keysOf(l.Session)
+	return c.owned(ctx, "renew.lua", []string{k.lease, k.due}, l.Token, ms(c.cfg.LeaseTTL), member(l.Session))
+}
+
+// Release gives the lease back, its turn due at once, and wakes all pods.
+func (c *Client) Release(ctx context.Context, l chatbox.Lease) error {
+	k := keysOf(l.Session)
+	if err := c.owned(ctx, "release.lua", []string{k.lease, k.due}, l.Token, member(l.Session)); err != nil {
+		return err
+	}
+	return wrap("wake", c.rdb.Publish(ctx, wakeChannel, member(l.Session)).Err())
+}
+
+// Drop ends the turn with nothing in the history; f, if any, is told once.
+func (c *Client) Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) error {
+	k, box := keysOf(l.Session), ""
+	if f != nil {
+		var err error
+		if box, err = c.sealUpdate(chatbox.Update{Session: l.Session, Owner: l.Owner, Failure: f}); err != nil {
+			return err
+		}
+	}
+	return c.owned(ctx, "drop.lua", []string{k.state, k.queue, k.lease, k.due, k.pieces},
+		l.Token, genString(l.Gen), member(l.Session), k.channel, box)
+}
+
+// Revoke takes the lease from whoever has it and returns the open answer.
+func (c *Client) Revoke(ctx context.Context, s chatbox.SessionKey) (*chatbox.OpenAnswer, error) {
+	k := keysOf(s)
+	v, err := c.run(ctx, "revoke.lua", []string{k.state, k.lease, k.forbid, k.pieces}, ms(forbidTTL)).Slice()
+	if err != nil {
+		return nil, wrap("revoke", err)
+	}
+	str := func(i int) string { x, _ := v[i].(string); return x }
+	open, err := c.decodeOpen(s, str(0), str(1), str(2), str(3), strs(v[4]))
+	return open, wrap("revoke", err)
+}
+
+// owned runs a script that answers 0 where the lease is not the caller's.
+func (c *Client) owned(ctx context.Context, name string, keys []string, args ...any) error {
+	n, err := c.run(ctx, name, keys, args...).Int()
+	if err != nil {
+		return wrap(name, err)
+	}
+	if n == 0 {
+		return chatbox.Errorf(chatbox.NotOwner, "", nil)
+	}
+	return nil
+}

@@ -1,0 +1,283 @@
+package redisstate
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"chatbox"
+)
+
+// How long a begun append may stay unpublished before a sweeper looks, how
+// often it looks again, and when no write it stands for can still land (the
+// ack wait of 10 s and a margin).
+const (
+	intentDelay = time.Second
+	intentAgain = 2 * time.Second
+	intentLife  = 15 * time.Second
+	// claimGrace lets the pod that published a turn claim it first.
+	claimGrace = 400 * time.Millisecond
+)
+
+// Begin implements the append's first step in one flush: the session's script
+// and the user's counter live in different slots and travel together.
+func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun, error) {
+	k, n := keysOf(b.Session), nonce()
+	token := ""
+	if b.Lease != nil {
+		token = b.Lease.Token
+	}
+	var begun, rate *redis.Cmd
+	err := c.flush(ctx, func(p redis.Pipeliner) {
+		begun = c.queue(ctx, p, "begin.lua",
+			[]string{k.state, k.index, k.log, k.reserve, k.intents, k.lease},
+			b.Key, member(b.Session), n, token, ms(intentDelay))
+		if b.User != (chatbox.UserKey{}) && c.cfg.RateLimit > 0 {
+			rate = c.queue(ctx, p, "rate.lua", []string{rateKey(b.User)}, n, c.cfg.RateLimit, ms(c.cfg.RateWindow))
+		}
+	})
+	if err != nil {
+		return chatbox.Begun{}, wrap("begin", err)
+	}
+	out, err := c.decodeBegun(b.Session, begun)
+	if err != nil {
+		return out, wrap("begin", err)
+	}
+	if rate != nil {
+		wait, err := rate.Int64()
+		if err != nil {
+			return out, wrap("count frame", err)
+		}
+		out.RetryAfter = time.Duration(wait) * time.Millisecond
+		if out.Repeat != nil && wait == 0 {
+			return out, wrap("uncount repeat", c.rdb.ZRem(ctx, rateKey(b.User), n).Err())
+		}
+	}
+	return out, nil
+}
+
+func (c *Client) decodeBegun(s chatbox.SessionKey, cmd *redis.Cmd) (chatbox.Begun, error) {
+	v, err := cmd.StringSlice()
+	if err != nil {
+		return chatbox.Begun{}, err
+	}
+	if v[0] == "lost" {
+		return chatbox.Begun{}, chatbox.Errorf(chatbox.NotOwner, "", nil)
+	}
+	out := chatbox.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}
+	if v[1] == "-1" {
+		return out, nil
+	}
+	if err := c.openJSON(s, boxFold, v[3], &out.State); err != nil {
+		return out, err
+	}
+	out.Seeded = true
+	if v[5] != "" {
+		if e, err := c.decodeEntry(s, v[5]); err == nil {
+			out.Repeat = &e
+		}
+	}
+	return out, nil
+}
+
+// Abandon withdraws what Begin left.
+func (c *Client) Abandon(ctx context.Context, b chatbox.Beginning, intent string) error {
+	if intent == "" {
+		return nil
+	}
+	n := intent[strings.LastIndexByte(intent, '|')+1:]
+	err := c.flush(ctx, func(p redis.Pipeliner) {
+		p.ZRem(ctx, keysOf(b.Session).intents, intent)
+		if b.User != (chatbox.UserKey{}) {
+			p.ZRem(ctx, rateKey(b.User), n)
+		}
+	})
+	return wrap("abandon", err)
+}
+
+// Publish makes an event visible; see scripts/publish.lua.
+func (c *Client) Publish(ctx context.Context, p chatbox.Publication) (chatbox.Published, error) {
+	e, k := p.Event, keysOf(p.Event.Session)
+	args, err := c.publishArgs(p, k.channel)
+	if err != nil {
+		return chatbox.Published{}, err
+	}
+	v, err := c.run(ctx, "publish.lua", []string{
+		k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.due, k.intents, k.forbid,
+	}, args...).Slice()
+	if err != nil {
+		return chatbox.Published{}, wrap("publish", err)
+	}
+	out := chatbox.Published{Head: e.Seq, Attempt: -1}
+	if len(v) > 1 {
+		out.Head, _ = v[1].(int64)
+	}
+	switch v[0] {
+	case "done":
+		out.Outcome = chatbox.OutcomeDone
+	case "already":
+		out.Outcome = chatbox.OutcomeAlready
+	case "gap":
+		out.Outcome = chatbox.OutcomeGap
+	case "unseeded":
+		out.Outcome = chatbox.OutcomeUnseeded
+	case "diverged":
+		out.Outcome = chatbox.OutcomeDiverged
+		if a, ok := v[2].(int64); ok {
+			out.Attempt = int(a)
+		}
+	default:
+		return out, wrap("publish", errors.New("script answered something unknown"))
+	}
+	return out, nil
+}
+
+func (c *Client) publishArgs(p chatbox.Publication, channel string) ([]any, error) {
+	e := p.Event
+	closes, attempt, index, snapshot := "", 0, 0, ""
+	if a := e.Answer; a != nil {
+		closes, attempt, index = genString(a.Gen), a.Attempt, a.Index
+		if p.Supersede > 0 {
+			shown := *a
+			shown.Attempt, shown.Index = p.Supersede, -1
+			e.Answer = &shown
+			box, err := c.sealUpdate(chatbox.Update{Session: e.Session, Owner: e.Owner, Piece: &chatbox.Piece{
+				AnswerID: e.ID, Gen: a.Gen, ReplyTo: a.ReplyTo, ModelID: e.ModelID,
+				Attempt: p.Supersede, Index: -1, Content: e.Content, Snapshot: true,
+			}})
+			if err != nil {
+				return nil, err
+			}
+			snapshot = box
+		}
+	}
+	event, err := c.sealUpdate(chatbox.Update{Session: e.Session, Owner: e.Owner, Event: &e})
+	if err != nil {
+		return nil, err
+	}
+	fold, err := c.sealJSON(e.Session, boxFold, p.State)
+	if err != nil {
+		return nil, err
+	}
+	turn, token := "", ""
+	if e.Turn != nil && e.Turn.State == chatbox.TurnPending {
+		turn = genString(chatbox.Gen{Seq: e.Seq, Run: e.Turn.Run})
+	}
+	if p.Lease != nil {
+		token = p.Lease.Token
+	}
+	return []any{
+		channel, e.Seq, e.Key, event, e.Owner, fold,
+		flag(p.State.HolderID != ""), flag(p.State.Ended), p.State.AnswerableFrom, flag(p.Fresh),
+		turn, closes, attempt, index, snapshot, token, p.Intent, member(e.Session),
+		ms(logTTL), ms(stateTTL), c.cfg.LogEntries, c.cfg.LogBytes, ms(claimGrace),
+	}, nil
+}
+
+// Read returns what is hot beyond after.
+func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (chatbox.Tail, error) {
+	k := keysOf(s)
+	v, err := c.run(ctx, "tail.lua", []string{k.state, k.log, k.pieces, k.reserve}, after).Slice()
+	if err != nil {
+		return chatbox.Tail{}, wrap("read tail", err)
+	}
+	str := func(i int) string { x, _ := v[i].(string); return x }
+	out := chatbox.Tail{Owner: str(1), ReservedBy: str(3)}
+	head, err := strconv.ParseInt(str(0), 10, 64)
+	if err != nil || head < 0 {
+		return out, wrap("read tail", err)
+	}
+	if err := c.openJSON(s, boxFold, str(2), &out.State); err != nil {
+		return out, wrap("read tail", err)
+	}
+	out.Seeded = true
+	out.Events = c.decodeEntries(s, head, strs(v[8]))
+	out.Open, err = c.decodeOpen(s, str(4), str(5), str(6), str(7), strs(v[9]))
+	return out, wrap("read tail", err)
+}
+
+func strs(v any) []string {
+	items, _ := v.([]any)
+	out := make([]string, 0, len(items))
+	for _, it := range items {
+		s, _ := it.(string)
+		out = append(out, s)
+	}
+	return out
+}
+
+// Seed refills a session that Redis lost, or that fell behind.
+func (c *Client) Seed(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error {
+	fold, err := c.sealJSON(s, boxFold, st)
+	if err != nil {
+		return err
+	}
+	k := keysOf(s)
+	return wrap("seed", c.run(ctx, "seed.lua", []string{k.state, k.log, k.index, k.pieces, k.queue},
+		k.channel, st.Head, owner, fold, flag(st.HolderID != ""), flag(st.Ended), st.AnswerableFrom, ms(stateTTL)).Err())
+}
+
+// Heads asks for many heads in one flush.
+func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error) {
+	cmds := make([]*redis.StringCmd, len(keys))
+	err := c.flush(ctx, func(p redis.Pipeliner) {
+		for i, s := range keys {
+			cmds[i] = p.HGet(ctx, keysOf(s).state, "h")
+		}
+	})
+	if err != nil {
+		return nil, wrap("read heads", err)
+	}
+	out := make([]int64, len(keys))
+	for i, cmd := range cmds {
+		h, err := cmd.Int64()
+		if err != nil {
+			h = -1
+		}
+		out[i] = h
+	}
+	return out, nil
+}
+
+// queue adds a script's call to a flush.
+func (c *Client) queue(ctx context.Context, p redis.Pipeliner, name string, keys []string, args ...any) *redis.Cmd {
+	return c.scripts[name].EvalSha(ctx, p, keys, args...)
+}
+
+// flush sends what fill queues in one go. A server that does not have the
+// scripts gets them, and the whole flush is sent again: every script may be
+// repeated without harm.
+func (c *Client) flush(ctx context.Context, fill func(p redis.Pipeliner)) error {
+	for first := true; ; first = false {
+		p := c.rdb.Pipeline()
+		fill(p)
+		if p.Len() == 0 {
+			return nil
+		}
+		cmds, err := p.Exec(ctx)
+		if err == nil || errors.Is(err, redis.Nil) {
+			return nil
+		}
+		if !first || !missesScript(cmds) {
+			return err
+		}
+		for _, s := range c.scripts {
+			if err := s.Load(ctx, c.rdb).Err(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func missesScript(cmds []redis.Cmder) bool {
+	for _, cmd := range cmds {
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,64 @@
+package redisstate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"chatbox"
+)
+
+// Start announces an answer: loading for a first attempt, else an empty
+// snapshot that takes back what an earlier attempt showed.
+func (c *Client) Start(ctx context.Context, l chatbox.Lease, o chatbox.OpenAnswer) error {
+	u := chatbox.Update{Session: l.Session, Owner: l.Owner}
+	if o.Attempt == 0 {
+		u.Loading = &chatbox.Loading{AnswerID: o.AnswerID, Gen: o.Gen, ReplyTo: o.ReplyTo, ModelID: o.ModelID}
+	} else {
+		p := o.Snapshot()
+		u.Piece = &p
+	}
+	box, err := c.sealUpdate(u)
+	if err != nil {
+		return err
+	}
+	card, err := cardOf(o.AnswerID, o.ReplyTo, o.ModelID)
+	if err != nil {
+		return err
+	}
+	k := keysOf(l.Session)
+	return c.owned(ctx, "start.lua", []string{k.state, k.lease, k.pieces},
+		l.Token, genString(l.Gen), o.Attempt, card, k.channel, box)
+}
+
+// Append accepts and shows one piece under its lease.
+func (c *Client) Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) error {
+	box, err := c.sealUpdate(chatbox.Update{Session: l.Session, Owner: l.Owner, Piece: &p})
+	if err != nil {
+		return err
+	}
+	card, err := cardOf(p.AnswerID, p.ReplyTo, p.ModelID)
+	if err != nil {
+		return err
+	}
+	k := keysOf(l.Session)
+	got, err := c.run(ctx, "piece.lua", []string{k.state, k.lease, k.pieces},
+		l.Token, genString(l.Gen), p.Attempt, p.Index, flag(p.Snapshot), box, k.channel, card, ms(logTTL)).Text()
+	switch {
+	case err != nil:
+		return wrap("append piece", err)
+	case got == "lost":
+		return chatbox.Errorf(chatbox.NotOwner, "", nil)
+	case got == "reopen":
+		return chatbox.Errorf(chatbox.Clash, "", nil)
+	}
+	return nil
+}
+
+func cardOf(answerID, replyTo, modelID string) (string, error) {
+	b, err := json.Marshal(openCard{AnswerID: answerID, ReplyTo: replyTo, ModelID: modelID})
+	if err != nil {
+		return "", fmt.Errorf("encode open answer: %w", err)
+	}
+	return string(b), nil
+}

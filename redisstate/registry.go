@@ -1,0 +1,111 @@
+package redisstate
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"chatbox"
+)
+
+// Connect registers a socket against its user's cap over the whole cluster.
+func (c *Client) Connect(ctx context.Context, u chatbox.UserKey, id chatbox.ConnID) error {
+	n, err := c.run(ctx, "connect.lua", []string{connKey(u)}, string(id), c.cfg.MaxSocketsPerUsr, ms(connTTL)).Int()
+	if err != nil {
+		return wrap("connect", err)
+	}
+	if n == 0 {
+		return &chatbox.Error{Code: chatbox.LimitExceeded, Message: "too many connections of this user", RetryAfter: 5 * time.Second}
+	}
+	return nil
+}
+
+// Disconnect forgets a socket.
+func (c *Client) Disconnect(ctx context.Context, u chatbox.UserKey, id chatbox.ConnID) error {
+	return wrap("disconnect", c.rdb.ZRem(ctx, connKey(u), string(id)).Err())
+}
+
+// Reserve keeps a free session id for the user; it returns whose it is.
+func (c *Client) Reserve(ctx context.Context, s chatbox.SessionKey, userID string) (string, error) {
+	holder, err := c.run(ctx, "reserve.lua", []string{keysOf(s).reserve}, userID, ms(reserveTTL)).Text()
+	return holder, wrap("reserve", err)
+}
+
+// Socket is one registered socket, for Beat.
+type Socket struct {
+	User chatbox.UserKey
+	ID   chatbox.ConnID
+}
+
+const (
+	beatBatch = 500     // sockets in one flush
+	noCap     = 1 << 30 // a socket that is there stays, also where Redis forgot it
+)
+
+// BeatSockets renews the registrations of a pod's sockets. It is called at
+// least every third of a minute; what is not renewed ages out in a minute.
+func (c *Client) BeatSockets(ctx context.Context, socks []Socket) error {
+	for chunk := range slices.Chunk(socks, beatBatch) {
+		err := c.flush(ctx, func(p redis.Pipeliner) {
+			for _, s := range chunk {
+				c.queue(ctx, p, "connect.lua", []string{connKey(s.User)}, string(s.ID), noCap, ms(connTTL))
+			}
+		})
+		if err != nil {
+			return wrap("beat sockets", err)
+		}
+	}
+	return nil
+}
+
+// BeatPod gives the pod's sign of life.
+func (c *Client) BeatPod(ctx context.Context, card chatbox.PodInfo) error {
+	b, err := json.Marshal(card)
+	if err != nil {
+		return wrap("beat pod", err)
+	}
+	return wrap("beat pod", c.flush(ctx, func(p redis.Pipeliner) {
+		p.Set(ctx, podKey(card.ID), b, podTTL)
+		p.ZAdd(ctx, podsKey, redis.Z{Score: float64(card.LastHeartbeat.UnixMilli()), Member: string(card.ID)})
+		p.ZRemRangeByScore(ctx, podsKey, "-inf", "("+strconv.FormatInt(time.Now().Add(-10*podTTL).UnixMilli(), 10))
+	}))
+}
+
+// RemovePod takes a pod that ends off the list.
+func (c *Client) RemovePod(ctx context.Context, id chatbox.PodID) error {
+	return wrap("remove pod", c.flush(ctx, func(p redis.Pipeliner) {
+		p.Del(ctx, podKey(id))
+		p.ZRem(ctx, podsKey, string(id))
+	}))
+}
+
+// Pods lists the pods whose card is alive, by id.
+func (c *Client) Pods(ctx context.Context) ([]chatbox.PodInfo, error) {
+	ids, err := c.rdb.ZRange(ctx, podsKey, 0, -1).Result()
+	if err != nil {
+		return nil, wrap("list pods", err)
+	}
+	cmds := make([]*redis.StringCmd, len(ids))
+	err = c.flush(ctx, func(p redis.Pipeliner) {
+		for i, id := range ids {
+			cmds[i] = p.Get(ctx, podKey(chatbox.PodID(id)))
+		}
+	})
+	if err != nil {
+		return nil, wrap("list pods", err)
+	}
+	pods := make([]chatbox.PodInfo, 0, len(ids))
+	for _, cmd := range cmds {
+		var card chatbox.PodInfo
+		if b, err := cmd.Bytes(); err == nil && json.Unmarshal(b, &card) == nil {
+			pods = append(pods, card)
+		}
+	}
+	slices.SortFunc(pods, func(a, b chatbox.PodInfo) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return pods, nil
+}

@@ -1,0 +1,65 @@
+package redisstate
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"chatbox"
+)
+
+const (
+	sweepMost  = 64              // sessions per partition and sweep: bounds a sweep's work
+	turnsAgain = 2 * time.Second // a due session that nobody dealt with comes again
+)
+
+// Due sweeps all partitions in one flush.
+func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err error) {
+	cmds := make([]*redis.Cmd, partitions)
+	err = c.flush(ctx, func(p redis.Pipeliner) {
+		for i := range partitions {
+			cmds[i] = c.queue(ctx, p, "sweep.lua", []string{part(i) + ":due", part(i) + ":int"},
+				sweepMost, ms(turnsAgain), ms(intentAgain), ms(intentLife))
+		}
+	})
+	if err != nil {
+		return nil, nil, wrap("sweep", err)
+	}
+	for _, cmd := range cmds {
+		v, err := cmd.Slice()
+		if err != nil {
+			return nil, nil, wrap("sweep", err)
+		}
+		for _, m := range strs(v[0]) {
+			if s, ok := parseMember(m); ok {
+				turns = append(turns, s)
+			}
+		}
+		for _, intent := range strs(v[1]) {
+			fields := strings.Split(intent, "|")
+			if len(fields) != 3 {
+				continue
+			}
+			if s, ok := parseMember(fields[1]); ok && !slices.Contains(heal, s) {
+				heal = append(heal, s)
+			}
+		}
+	}
+	return turns, heal, nil
+}
+
+// Enqueue enters a pending turn that Redis forgot.
+func (c *Client) Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen) error {
+	k := keysOf(s)
+	n, err := c.run(ctx, "enqueue.lua", []string{k.state, k.queue, k.due}, genString(g), member(s), ms(stateTTL)).Int()
+	if err != nil {
+		return wrap("enqueue", err)
+	}
+	if n == 0 {
+		return chatbox.Errorf(chatbox.NotFound, "", nil)
+	}
+	return nil
+}

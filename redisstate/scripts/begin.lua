@@ -1,0 +1,27 @@
+-- Opens an append: reads what the decision needs and leaves an intent, so that
+-- a sweeper finds the append if its pod dies between the insert and publish.
+-- KEYS  1 state  2 index  3 log  4 reserve  5 intents  6 lease
+-- ARGV  1 event key  2 session member  3 nonce  4 lease token or ""  5 intent delay ms
+-- RETURNS {"lost"} when the token is not the lease's, else
+--         {"ok", head or -1, owner, fold, reserved user, hot entry of the key, intent}
+if ARGV[4] ~= '' and redis.call('GET', KEYS[6]) ~= ARGV[4] then
+  return {'lost'}
+end
+local v = redis.call('HMGET', KEYS[1], 'h', 'u', 'f')
+local entry = ''
+local seq = redis.call('HGET', KEYS[2], ARGV[1])
+if seq and v[1] then
+  local first = tonumber(v[1]) - redis.call('LLEN', KEYS[3]) + 1
+  local at = tonumber(seq) - first
+  if at >= 0 then
+    entry = redis.call('LINDEX', KEYS[3], at) or ''
+  end
+end
+local intent = ''
+if entry == '' then
+  local t = redis.call('TIME')
+  local now = t[1] * 1000 + math.floor(t[2] / 1000)
+  intent = string.format('%.0f', now) .. '|' .. ARGV[2] .. '|' .. ARGV[3]
+  redis.call('ZADD', KEYS[5], now + tonumber(ARGV[5]), intent)
+end
+return {'ok', v[1] or '-1', v[2] or '', v[3] or '', redis.call('GET', KEYS[4]) or '', entry, intent}

@@ -1,0 +1,19 @@
+-- Ends a turn that leaves nothing in the history: the open answer, the turn
+-- and the lease go together, and the failure, if there is one, is told once.
+-- KEYS  1 state  2 queue  3 lease  4 due  5 pieces
+-- ARGV  1 token  2 turn "seq:run"  3 session member  4 channel  5 sealed failure or ""
+-- RETURNS 1, or 0 when the lease was not the caller's
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[3], KEYS[5])
+redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'lg')
+redis.call('ZREM', KEYS[2], ARGV[2])
+if redis.call('ZCARD', KEYS[2]) > 0 then
+  local t = redis.call('TIME')
+  redis.call('ZADD', KEYS[4], t[1] * 1000 + math.floor(t[2] / 1000), ARGV[3])
+else
+  redis.call('ZREM', KEYS[4], ARGV[3])
+end
+if ARGV[5] ~= '' then
+  redis.call('PUBLISH', ARGV[4], (redis.call('HGET', KEYS[1], 'h') or '0') .. '|' .. ARGV[5])
+end
+return 1

@@ -1,0 +1,24 @@
+-- Accepts one piece of a running answer under its lease and shows it. A
+-- snapshot replaces what is there and needs nothing to be there.
+-- KEYS  1 state  2 lease  3 pieces
+-- ARGV  1 token  2 generation "seq:run"  3 attempt  4 index  5 snapshot "1"/""  6 sealed piece
+--       7 channel  8 open card  9 pieces TTL ms
+-- RETURNS "ok" | "lost" (not the lease) | "reopen" (Redis does not have the answer up to the piece
+--         before this: publish a snapshot)
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
+local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'h')
+if not v[4] then return 'lost' end
+if ARGV[5] == '1' then
+  redis.call('DEL', KEYS[3])
+  redis.call('HSET', KEYS[1], 'og', ARGV[2], 'oa', ARGV[3], 'om', ARGV[8])
+else
+  if v[1] ~= ARGV[2] or v[2] ~= ARGV[3] then return 'reopen' end
+  local ahead = tonumber(ARGV[4]) - tonumber(v[3])
+  if ahead <= 0 then return 'ok' end
+  if ahead > 1 then return 'reopen' end
+end
+redis.call('HSET', KEYS[1], 'oi', ARGV[4])
+redis.call('RPUSH', KEYS[3], ARGV[6])
+redis.call('PEXPIRE', KEYS[3], ARGV[9])
+redis.call('PUBLISH', ARGV[7], v[4] .. '|' .. ARGV[6])
+return 'ok'

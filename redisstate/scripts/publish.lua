@@ -1,0 +1,83 @@
+-- Makes the event at head+1 visible: head, fold, hot log, turn, deadline and
+-- the message to all pods change together or not at all.
+-- KEYS  1 state  2 log  3 index  4 pieces  5 queue  6 lease  7 due  8 intents  9 forbid
+-- ARGV  1 channel        2 seq            3 event key      4 sealed event
+--       5 owner          6 sealed fold    7 held "1"/""    8 ended "1"/""
+--       9 answerable from                10 fresh "1"/"": an absent session is as good as head 0
+--      11 turn to enter "seq:run" or ""  12 generation this event closes, or ""
+--      13 its attempt   14 its index     15 sealed snapshot that shows it as a new attempt, or ""
+--      16 lease token to give back or "" 17 intent or "" 18 session member
+--      19 log TTL ms    20 state TTL ms  21 most entries 22 most bytes  23 grace ms before others claim
+-- RETURNS {"done", seq} | {"already", head} | {"gap", head} | {"unseeded"}
+--         | {"diverged", head, visible attempt or -1}
+local seq = tonumber(ARGV[2])
+local head = tonumber(redis.call('HGET', KEYS[1], 'h') or '-1')
+if head < 0 then
+  if ARGV[10] ~= '1' or seq ~= 1 then
+    return {'unseeded'}
+  end
+  head = 0
+end
+if head >= seq then
+  if ARGV[17] ~= '' then redis.call('ZREM', KEYS[8], ARGV[17]) end
+  return {'already', head}
+end
+if head + 1 < seq then
+  return {'gap', head}
+end
+
+local closes = ARGV[12]
+if closes ~= '' then
+  local o = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'lg')
+  if ARGV[15] ~= '' then
+    redis.call('PUBLISH', ARGV[1], head .. '|' .. ARGV[15])
+  elseif o[1] ~= closes or o[2] ~= ARGV[13] or o[3] ~= ARGV[14] then
+    return {'diverged', head, tonumber(o[1] == closes and o[2] or '-1')}
+  end
+  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om')
+  redis.call('DEL', KEYS[4], KEYS[9])
+  redis.call('ZREM', KEYS[5], closes)
+  if o[4] == closes then redis.call('DEL', KEYS[6]) end
+end
+
+redis.call('HSET', KEYS[1], 'h', seq, 'u', ARGV[5], 'f', ARGV[6], 'hold', ARGV[7], 'end', ARGV[8], 'af', ARGV[9])
+
+local entry = ARGV[3] .. '\n' .. ARGV[4]
+local n = redis.call('LLEN', KEYS[2])
+local bytes = n > 0 and tonumber(redis.call('HGET', KEYS[1], 'lb') or '0') or 0
+redis.call('RPUSH', KEYS[2], entry)
+redis.call('HSET', KEYS[3], ARGV[3], seq)
+n, bytes = n + 1, bytes + #entry
+while n > 0 and (n > tonumber(ARGV[21]) or bytes > tonumber(ARGV[22])) do
+  local old = redis.call('LPOP', KEYS[2])
+  redis.call('HDEL', KEYS[3], string.sub(old, 1, string.find(old, '\n', 1, true) - 1))
+  n, bytes = n - 1, bytes - #old
+end
+redis.call('HSET', KEYS[1], 'lb', bytes)
+redis.call('PEXPIRE', KEYS[1], ARGV[20])
+redis.call('PEXPIRE', KEYS[2], ARGV[19])
+redis.call('PEXPIRE', KEYS[3], ARGV[19])
+
+if ARGV[11] ~= '' then
+  redis.call('ZADD', KEYS[5], string.match(ARGV[11], '^%d+'), ARGV[11])
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[9])
+if ARGV[7] == '1' or ARGV[8] == '1' then
+  redis.call('DEL', KEYS[6], KEYS[9])
+end
+if ARGV[8] == '1' then redis.call('DEL', KEYS[5]) end
+if ARGV[16] ~= '' and redis.call('GET', KEYS[6]) == ARGV[16] then
+  redis.call('DEL', KEYS[6])
+end
+
+if ARGV[7] == '' and redis.call('ZCARD', KEYS[5]) > 0 then
+  local t = redis.call('TIME')
+  local wait = math.max(redis.call('PTTL', KEYS[6]), tonumber(ARGV[23]))
+  redis.call('ZADD', KEYS[7], t[1] * 1000 + math.floor(t[2] / 1000) + wait, ARGV[18])
+  redis.call('PEXPIRE', KEYS[5], ARGV[20])
+else
+  redis.call('ZREM', KEYS[7], ARGV[18])
+end
+if ARGV[17] ~= '' then redis.call('ZREM', KEYS[8], ARGV[17]) end
+redis.call('PUBLISH', ARGV[1], seq .. '|' .. ARGV[4])
+return {'done', seq}

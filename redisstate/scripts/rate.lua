@@ -1,0 +1,15 @@
+-- Counts one frame against a limit over a sliding window, exactly.
+-- KEYS  1 rate
+-- ARGV  1 nonce of the frame  2 limit  3 window ms
+-- RETURNS 0 when it is within the limit, else the ms until it would be
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local window = tonumber(ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then
+  local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+  return math.max(1, oldest + window - now)
+end
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], window)
+return 0

@@ -1,0 +1,9 @@
+-- Prolongs a lease that is still the caller's.
+-- KEYS  1 lease  2 due
+-- ARGV  1 token  2 lease TTL ms  3 session member
+-- RETURNS 1, or 0 when the lease is another's or gone
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local t = redis.call('TIME')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('ZADD', KEYS[2], t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[2], ARGV[3])
+return 1
