@@ -1,0 +1,203 @@
+package hub
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"chatbox"
+)
+
+// Close codes of PROTOCOL 1.4: 4000-4499 mean reconnect and resume, 4500-4999
+// mean do not.
+const (
+	CloseInternal     = websocket.CloseInternalServerErr
+	CloseUnavailable  = 4001
+	CloseSlow         = 4002
+	CloseDraining     = 4003
+	CloseResync       = 4004
+	CloseCredential   = 4501
+	CloseDisconnected = 4503
+)
+
+// OnFrame handles one frame of a client; of a binary frame, which the protocol
+// does not have, it is told only that it came.
+type OnFrame func(ctx context.Context, frame []byte, binary bool)
+
+// Conn is one socket. Its frames are processed strictly in order by one
+// worker, what it is sent is written in order by one writer; both exist only
+// while there is something to do. All methods are safe for concurrent use and
+// none of them blocks, Run and awaitRoom excepted.
+type Conn struct {
+	id    chatbox.ConnID
+	actor chatbox.Actor
+	cfg   *Config
+	m     *Metrics
+	ws    *websocket.Conn
+	born  time.Time // origin of the monotonic times below
+
+	// Set once before Run, by the feed and by the edge.
+	onDrained func(group any)
+	onExpire  func()
+	first     func(ctx context.Context)
+
+	expires atomic.Int64 // unix ns of the credential's end; 0: none, or dealt with
+	seen    atomic.Int64 // when the client last gave a sign of life, ns since born
+	waiting atomic.Bool  // the reader waits for the worker: the silence is ours
+	pinged  int64        // ns since born; owned by Hub.Run
+
+	wg sync.WaitGroup // writer and worker; joined by Run
+
+	mu      sync.Mutex // guards following
+	changed sync.Cond  // on mu: room in a queue, or the end
+	out     outbox
+	in      inbox
+	end     *ending // set: nothing more is accepted, in either direction
+	dead    bool    // the reader has ended: nothing is written any more
+}
+
+// ending is how a socket is to be closed, and by when.
+type ending struct {
+	code   int
+	reason string
+	by     time.Time
+}
+
+// NewConn takes over an upgraded socket; Run must be called on it. Frames may
+// be sent before.
+func NewConn(ws *websocket.Conn, id chatbox.ConnID, actor chatbox.Actor, cfg Config, m *Metrics) *Conn {
+	cfg = cfg.withDefaults()
+	c := &Conn{id: id, actor: actor, cfg: &cfg, m: m, ws: ws, born: time.Now()}
+	c.changed.L = &c.mu
+	ws.SetReadLimit(c.cfg.MaxFrame)
+	return c
+}
+
+// ID names the socket across the cluster.
+func (c *Conn) ID() chatbox.ConnID { return c.id }
+
+// Actor is who the socket's credential says it is.
+func (c *Conn) Actor() chatbox.Actor { return c.actor }
+
+// ExpireAt has f called once, by the hub's ticker, when t has passed. f must
+// not block. Call it before Run.
+func (c *Conn) ExpireAt(t time.Time, f func()) {
+	c.onExpire = f
+	c.expires.Store(t.UnixNano())
+}
+
+// First has f run by the worker before the first frame is processed. Call it
+// before Run.
+func (c *Conn) First(f func(ctx context.Context)) { c.first = f }
+
+// Run reads the socket until it ends and returns why; nil means that either
+// side closed it in order. The caller's goroutine is the reader: it waits for
+// the network, and for the worker when the inbox is full, for nothing else.
+// When ctx ends the socket is closed with 4001. Frames that were read before
+// the peer went away are still processed; after a close of ours they are
+// dropped. When Run returns, reader, writer and worker have ended.
+func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
+	c.m.connections.Inc()
+	defer c.m.connections.Dec()
+	stop := context.AfterFunc(ctx, func() { c.Close(CloseUnavailable, "unavailable") })
+	defer stop()
+
+	c.alive()
+	if c.first != nil {
+		c.receive(ctx, arrival{job: c.first}, onFrame)
+	}
+	err := c.readLoop(ctx, onFrame)
+	if refusedByUs(err) {
+		c.linger()
+	}
+	ours := c.bury()
+	_ = c.ws.Close() // wakes the writer; the socket is gone either way
+	c.wg.Wait()
+	if ours || websocket.IsCloseError(err, websocket.CloseNormalClosure,
+		websocket.CloseGoingAway, websocket.CloseNoStatusReceived) {
+		return nil
+	}
+	return err
+}
+
+// bury marks the socket dead and forgets what was still to be written; it
+// reports whether this side had asked for the end.
+func (c *Conn) bury() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ours := c.end != nil
+	if !ours {
+		c.end = &ending{code: websocket.CloseAbnormalClosure, reason: "gone", by: time.Now()}
+	}
+	c.dead = true
+	c.dropOutLocked(dropClosed)
+	c.changed.Broadcast()
+	return ours
+}
+
+// Close ends the socket: what is queued is sent as far as it goes within
+// CloseTimeout, then a close frame. Frames of the client that wait for the
+// worker are dropped. Only the first call has an effect.
+func (c *Conn) Close(code int, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeLocked(code, reason)
+}
+
+func (c *Conn) closeLocked(code int, reason string) {
+	if c.end != nil {
+		return
+	}
+	c.end = &ending{code: code, reason: reason, by: time.Now().Add(c.cfg.CloseTimeout)}
+	c.m.closed(code)
+	c.m.dropped[dropInbox].Add(float64(c.in.clear()))
+	if code == CloseSlow {
+		c.dropOutLocked(dropSlow)
+	}
+	if c.out.writing { // the write under way began with a later deadline
+		_ = c.ws.NetConn().SetWriteDeadline(c.end.by)
+	}
+	c.changed.Broadcast()
+	c.startWriterLocked()
+}
+
+// idle reports whether nothing is being processed or written.
+func (c *Conn) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.in.working && !c.out.writing
+}
+
+// alive notes a sign of life of the client.
+func (c *Conn) alive() { c.seen.Store(int64(time.Since(c.born))) }
+
+// beat is the socket's share of the hub's ticker; it never blocks.
+func (c *Conn) beat(now time.Time) {
+	if at := c.expires.Load(); at != 0 && now.UnixNano() >= at && c.expires.CompareAndSwap(at, 0) {
+		c.onExpire()
+		return
+	}
+	if c.overdue(now) {
+		_ = c.ws.NetConn().Close() // neither the peer nor a write came to an end in time
+		return
+	}
+	age := int64(now.Sub(c.born))
+	if !c.waiting.Load() && age-c.seen.Load() >= int64(c.cfg.DeadAfter) {
+		c.Close(CloseUnavailable, "no sign of life")
+		return
+	}
+	if age-c.pinged >= int64(c.cfg.PingEvery) {
+		c.pinged = age
+		c.ping()
+	}
+}
+
+// overdue reports whether a close that was asked for has taken too long.
+func (c *Conn) overdue(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end != nil && !c.dead && now.After(c.end.by.Add(c.cfg.Linger))
+}

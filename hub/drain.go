@@ -1,0 +1,137 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Farewell makes the frame that asks a client to come back after a while,
+// elsewhere.
+type Farewell func(after time.Duration) []byte
+
+// Bounds of a farewell.
+const (
+	maxComeBack = time.Second            // how long clients are asked to wait at most
+	maxSettle   = 2 * time.Second        // how long replies that are under way are waited for
+	drainGrain  = 20 * time.Millisecond  // how often that is looked at
+	drainLinger = 100 * time.Millisecond // between looks for sockets that came meanwhile
+)
+
+// Drain refuses new sockets and sends those that are there away, spread evenly
+// over window: farewell, then close 4003, not before what the client asked was
+// processed and its replies were written. settled may add to that (nil: it
+// does not): a socket is closed only once settled says so, or 2 s have passed.
+// Each client is asked to wait a random moment of at most 1 s, since the
+// spread is ours already. Sockets that are left when ctx ends are closed all
+// at once. Drain returns when no socket is left or ctx ends; its error is how
+// many were left.
+func (h *Hub) Drain(ctx context.Context, window time.Duration, farewell Farewell, settled func(*Conn) bool) error {
+	began := time.Now()
+	defer func() { h.m.drain.Observe(time.Since(began).Seconds()) }()
+	h.Refuse()
+	conns := h.snapshot(nil)
+	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
+	d := &drain{farewell: farewell, settled: settled, jitter: min(maxComeBack, window)}
+	t := time.NewTicker(drainGrain)
+	defer t.Stop()
+	for i := 0; ; {
+		for ; i < len(conns) && time.Since(began) >= window*time.Duration(i)/time.Duration(len(conns)); i++ {
+			d.begin(conns[i])
+		}
+		d.finish()
+		if i == len(conns) && len(d.leaving) == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return h.abandon(farewell)
+		case <-t.C:
+		}
+	}
+	return h.empty(ctx, d)
+}
+
+// empty sees off sockets that were being accepted when the drain began, and
+// waits for the last to be gone.
+func (h *Hub) empty(ctx context.Context, d *drain) error {
+	t := time.NewTicker(drainLinger)
+	defer t.Stop()
+	for h.Len() > 0 {
+		h.Each(func(c *Conn) {
+			if !c.closing() {
+				d.begin(c)
+			}
+		})
+		for _, l := range d.leaving {
+			l.conn.Close(CloseDraining, "draining")
+		}
+		d.leaving = nil
+		select {
+		case <-ctx.Done():
+			return h.abandon(d.farewell)
+		case <-t.C:
+		}
+	}
+	return nil
+}
+
+func (h *Hub) abandon(farewell Farewell) error {
+	left := 0
+	h.Each(func(c *Conn) {
+		left++
+		if !c.closing() {
+			c.Send(farewell(rand.N(maxComeBack)))
+			c.Close(CloseDraining, "draining")
+		}
+	})
+	if left == 0 {
+		return nil
+	}
+	return fmt.Errorf("drain: %d sockets were left when time was up", left)
+}
+
+// drain is the state of one Hub.Drain; its goroutine owns it.
+type drain struct {
+	farewell Farewell
+	settled  func(*Conn) bool
+	jitter   time.Duration
+	leaving  []leaving
+}
+
+type leaving struct {
+	conn  *Conn
+	since time.Time
+}
+
+func (d *drain) begin(c *Conn) {
+	var after time.Duration
+	if d.jitter > 0 {
+		after = rand.N(d.jitter)
+	}
+	c.Send(d.farewell(after))
+	d.leaving = append(d.leaving, leaving{c, time.Now()})
+}
+
+// finish closes those whose replies are out, or whose time is up.
+func (d *drain) finish() {
+	kept := d.leaving[:0]
+	for _, l := range d.leaving {
+		ready := l.conn.idle() && (d.settled == nil || d.settled(l.conn))
+		if ready || time.Since(l.since) >= maxSettle {
+			l.conn.Close(CloseDraining, "draining")
+			continue
+		}
+		kept = append(kept, l)
+	}
+	clear(d.leaving[len(kept):])
+	d.leaving = kept
+}
+
+// closing reports whether the socket's end was asked for.
+func (c *Conn) closing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end != nil
+}

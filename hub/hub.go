@@ -1,0 +1,168 @@
+package hub
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"chatbox"
+)
+
+// tick is how often sockets are looked after: the grain of pings, deaths and
+// expiring credentials.
+const tick = time.Second
+
+// Hub is the index of one pod's sockets. It bounds their number, keeps them
+// alive and finds them by id and by user.
+type Hub struct {
+	cfg    Config
+	m      *Metrics
+	encode func(chatbox.Delivery) []byte
+
+	mu       sync.RWMutex // guards following
+	conns    map[chatbox.ConnID]*Conn
+	users    map[chatbox.UserKey][]*Conn
+	slots    int  // taken, by sockets and by upgrades under way
+	draining bool // no slot is given any more
+}
+
+// New makes an empty hub; encode renders what sessions tell their sockets,
+// once for all sockets of the pod.
+func New(cfg Config, encode func(chatbox.Delivery) []byte, m *Metrics) *Hub {
+	return &Hub{
+		cfg: cfg.withDefaults(), m: m, encode: encode,
+		conns: map[chatbox.ConnID]*Conn{}, users: map[chatbox.UserKey][]*Conn{},
+	}
+}
+
+// Config returns the bounds that the hub's sockets are made with.
+func (h *Hub) Config() Config { return h.cfg }
+
+// Metrics returns the counters that the hub's sockets are made with.
+func (h *Hub) Metrics() *Metrics { return h.m }
+
+// Acquire takes a slot for a socket: chatbox.Draining when the pod sends its
+// clients away, chatbox.LimitExceeded when it is full.
+func (h *Hub) Acquire() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.draining:
+		return chatbox.Errorf(chatbox.Draining, "this pod is shutting down", nil)
+	case h.cfg.MaxConns > 0 && h.slots >= h.cfg.MaxConns:
+		return chatbox.Errorf(chatbox.LimitExceeded, "this pod has all the connections it can take", nil)
+	}
+	h.slots++
+	return nil
+}
+
+// Release gives a slot back.
+func (h *Hub) Release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slots--
+}
+
+// Refuse has Acquire fail from now on; sockets that are there are served on.
+func (h *Hub) Refuse() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.draining = true
+}
+
+// Refusing reports whether Refuse was called.
+func (h *Hub) Refusing() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.draining
+}
+
+// Add enters a socket into the index.
+func (h *Hub) Add(c *Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	u := c.actor.User()
+	h.conns[c.id] = c
+	h.users[u] = append(h.users[u], c)
+}
+
+// Remove takes a socket out of the index; one that is not in it is no error.
+func (h *Hub) Remove(c *Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.conns, c.id)
+	u := c.actor.User()
+	rest := slices.DeleteFunc(h.users[u], func(o *Conn) bool { return o == c })
+	if len(rest) == 0 {
+		delete(h.users, u)
+		return
+	}
+	h.users[u] = rest
+}
+
+// Get finds a socket by its id, nil where there is none.
+func (h *Hub) Get(id chatbox.ConnID) *Conn {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.conns[id]
+}
+
+// User returns the user's sockets on this pod.
+func (h *Hub) User(u chatbox.UserKey) []*Conn {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return slices.Clone(h.users[u])
+}
+
+// Len is the number of sockets.
+func (h *Hub) Len() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.conns)
+}
+
+// Each calls f for every socket that was there when it began, holding no lock.
+func (h *Hub) Each(f func(*Conn)) {
+	for _, c := range h.snapshot(nil) {
+		f(c)
+	}
+}
+
+// CloseUser closes the user's sockets on this pod and returns how many.
+func (h *Hub) CloseUser(u chatbox.UserKey, code int, reason string) int {
+	conns := h.User(u)
+	for _, c := range conns {
+		c.Close(code, reason)
+	}
+	return len(conns)
+}
+
+// Run looks after the sockets until ctx ends: pings, silence, overdue closes
+// and expired credentials. It is the only ticker, whatever their number.
+func (h *Hub) Run(ctx context.Context) {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	var conns []*Conn
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			conns = h.snapshot(conns[:0])
+			for _, c := range conns {
+				c.beat(now)
+			}
+			clear(conns)
+		}
+	}
+}
+
+func (h *Hub) snapshot(into []*Conn) []*Conn {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, c := range h.conns {
+		into = append(into, c)
+	}
+	return into
+}

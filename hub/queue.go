@@ -1,0 +1,156 @@
+package hub
+
+import (
+	"context"
+	"slices"
+)
+
+// verdict is what became of a frame given to push.
+type verdict int
+
+const (
+	queued    verdict = iota // it will be written, in order, unless the socket ends first
+	collapsed                // it and all queued frames of its group were removed; drained follows
+	closed                   // the socket has ended or is being closed
+)
+
+// outbox is what a socket is still to be sent, bounded in bytes. A frame may
+// be shared by many sockets and is never modified.
+type outbox struct {
+	items   []outgoing
+	bytes   int   // of items
+	groups  []any // collapsed, and owed a call of onDrained when items is empty
+	ping    bool  // a ping is to be written
+	writing bool  // the writer exists
+	closed  bool  // the close frame was written, or cannot be
+}
+
+type outgoing struct {
+	frame []byte
+	group any
+}
+
+// push queues a frame and never blocks. With group nil the frame must be
+// delivered: where it does not fit into MaxBytes, even after all pieces were
+// collapsed, the socket is closed with 4002. Any other group, a comparable
+// value, marks a piece of that group: where it does not fit into CollapseBytes
+// the whole group is removed from the queue and the verdict is collapsed, for
+// all further pieces of the group too, until the writer has written everything
+// and calls onDrained(group); from then on pieces are accepted again. A piece
+// larger than the bound is accepted by an empty queue.
+func (c *Conn) push(frame []byte, group any) verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != nil {
+		c.m.dropped[dropClosed].Inc()
+		return closed
+	}
+	if group != nil {
+		return c.pushPieceLocked(frame, group)
+	}
+	if c.out.bytes+len(frame) > c.cfg.MaxBytes {
+		c.collapseAllLocked()
+	}
+	if c.out.bytes+len(frame) > c.cfg.MaxBytes {
+		c.m.dropped[dropSlow].Inc()
+		c.closeLocked(CloseSlow, "slow consumer")
+		return closed
+	}
+	c.addLocked(frame, nil)
+	return queued
+}
+
+// Send queues a frame that must be delivered; see push.
+func (c *Conn) Send(frame []byte) { c.push(frame, nil) }
+
+// awaitRoom waits until what is queued is no more than CollapseBytes: what a
+// long replay calls between its frames. It reports false when the socket is
+// closed or ctx ends first.
+func (c *Conn) awaitRoom(ctx context.Context) bool {
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.changed.Broadcast()
+	})
+	defer stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.end == nil && ctx.Err() == nil && c.out.bytes > c.cfg.CollapseBytes {
+		c.changed.Wait()
+	}
+	return c.end == nil && ctx.Err() == nil
+}
+
+func (c *Conn) pushPieceLocked(frame []byte, group any) verdict {
+	if slices.Contains(c.out.groups, group) {
+		c.m.dropped[dropCollapsed].Inc()
+		return collapsed
+	}
+	if len(c.out.items) > 0 && c.out.bytes+len(frame) > c.cfg.CollapseBytes {
+		c.m.dropped[dropCollapsed].Inc()
+		c.collapseLocked(group)
+		return collapsed
+	}
+	c.addLocked(frame, group)
+	return queued
+}
+
+func (c *Conn) addLocked(frame []byte, group any) {
+	c.out.items = append(c.out.items, outgoing{frame, group})
+	c.out.bytes += len(frame)
+	c.m.queueBytes.Add(float64(len(frame)))
+	c.startWriterLocked()
+}
+
+// collapseLocked removes the group's frames and remembers the group.
+func (c *Conn) collapseLocked(group any) {
+	kept := c.out.items[:0]
+	for _, it := range c.out.items {
+		if it.group == group {
+			c.forgetLocked(it, dropCollapsed)
+		} else {
+			kept = append(kept, it)
+		}
+	}
+	clear(c.out.items[len(kept):])
+	c.out.items = kept
+	c.out.groups = append(c.out.groups, group)
+}
+
+func (c *Conn) collapseAllLocked() {
+	for {
+		i := slices.IndexFunc(c.out.items, func(it outgoing) bool { return it.group != nil })
+		if i < 0 {
+			return
+		}
+		c.collapseLocked(c.out.items[i].group)
+	}
+}
+
+// popLocked takes the oldest frame. An empty queue keeps no memory to speak
+// of.
+func (c *Conn) popLocked() []byte {
+	it := c.out.items[0]
+	c.out.items[0] = outgoing{}
+	c.out.items = c.out.items[1:]
+	if len(c.out.items) == 0 {
+		c.out.items = nil
+	}
+	c.out.bytes -= len(it.frame)
+	c.m.queueBytes.Sub(float64(len(it.frame)))
+	c.changed.Broadcast()
+	return it.frame
+}
+
+func (c *Conn) dropOutLocked(why dropReason) {
+	for _, it := range c.out.items {
+		c.forgetLocked(it, why)
+	}
+	c.out.items, c.out.groups, c.out.ping = nil, nil, false
+}
+
+func (c *Conn) forgetLocked(it outgoing, why dropReason) {
+	c.out.bytes -= len(it.frame)
+	c.m.queueBytes.Sub(float64(len(it.frame)))
+	c.m.dropped[why].Inc()
+}

@@ -1,0 +1,147 @@
+package hub
+
+import (
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// act is the writer's next step.
+type act int
+
+const (
+	actStop act = iota
+	actFrame
+	actPing
+	actDrained
+	actClose
+)
+
+// step is one act of the writer with what it needs.
+type step struct {
+	act    act
+	frame  []byte
+	groups []any
+	by     time.Time
+	end    ending
+}
+
+// ping asks the client for a sign of life. A writer that is stuck in a write
+// is not waited for: the ping follows when it gets on.
+func (c *Conn) ping() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end == nil {
+		c.out.ping = true
+		c.startWriterLocked()
+	}
+}
+
+// startWriterLocked starts the writer unless it exists. It ends by itself when
+// there is nothing to write, or at the first failed write; Run waits for it.
+func (c *Conn) startWriterLocked() {
+	if c.out.writing || c.out.closed || c.dead {
+		return
+	}
+	c.out.writing = true
+	c.wg.Go(c.writeLoop)
+}
+
+func (c *Conn) writeLoop() {
+	for {
+		s := c.next()
+		switch s.act {
+		case actFrame:
+			_ = c.ws.SetWriteDeadline(s.by)
+			if err := c.ws.WriteMessage(websocket.TextMessage, s.frame); err != nil {
+				c.broken(s.by)
+				return
+			}
+			c.m.out[frameText].Inc()
+		case actPing:
+			if err := c.ws.WriteControl(websocket.PingMessage, nil, s.by); err != nil {
+				c.broken(s.by)
+				return
+			}
+			c.m.out[framePing].Inc()
+		case actDrained:
+			for _, g := range s.groups {
+				c.onDrained(g)
+			}
+		case actClose:
+			c.writeClose(s.end)
+			return
+		default:
+			return
+		}
+	}
+}
+
+// next decides what the writer does; with actStop the writer no longer exists.
+func (c *Conn) next() step {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	by := now.Add(c.cfg.WriteTimeout)
+	if c.end != nil {
+		by = c.end.by
+		c.out.ping, c.out.groups = false, nil
+		if !now.Before(by) {
+			c.dropOutLocked(dropSlow)
+		}
+	}
+	switch {
+	case c.dead || c.out.closed:
+		c.out.writing = false
+		return step{act: actStop}
+	case c.out.ping:
+		c.out.ping = false
+		return step{act: actPing, by: by}
+	case len(c.out.items) > 0:
+		return step{act: actFrame, frame: c.popLocked(), by: by}
+	case c.end != nil:
+		c.out.closed = true
+		return step{act: actClose, end: *c.end}
+	case len(c.out.groups) > 0:
+		groups := c.out.groups
+		c.out.groups = nil
+		return step{act: actDrained, groups: groups}
+	default:
+		c.out.writing = false
+		return step{act: actStop}
+	}
+}
+
+// writeClose says goodbye and gives the peer Linger to answer: closing at once
+// could make the network discard what the peer has not read yet.
+func (c *Conn) writeClose(e ending) {
+	by := time.Now().Add(c.cfg.Linger)
+	err := c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(e.code, e.reason), by)
+	if err == nil {
+		c.m.out[frameClose].Inc()
+		err = c.ws.NetConn().SetReadDeadline(by)
+	}
+	if err != nil {
+		_ = c.ws.NetConn().Close()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.writing = false
+}
+
+// broken ends a socket whose write failed: of a slow consumer when it was for
+// lack of time. Nothing can be written after half a frame, so the reader is
+// woken by closing the network connection.
+func (c *Conn) broken(by time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	code, reason := CloseUnavailable, "write failed"
+	if !time.Now().Before(by) {
+		code, reason = CloseSlow, "slow consumer"
+	}
+	c.out.closed = true
+	c.closeLocked(code, reason)
+	c.dropOutLocked(dropSlow)
+	c.out.writing = false
+	_ = c.ws.NetConn().Close()
+}
