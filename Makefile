@@ -1,0 +1,67 @@
+# Each target is one line that calls go or one script; CI calls the same ones.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+GOTEST := go test -race -shuffle=on -count=1
+# Packages that have something to say to a real Redis and MongoDB.
+SERVER_PACKAGES := $(patsubst %,./%/...,$(wildcard test/integration test/cluster redisstate persistence))
+FAULT_PACKAGES  := $(patsubst %,./%/...,$(wildcard test/cluster test/fault))
+FAULT    ?= short
+FUZZTIME ?= 30s
+
+.PHONY: help run build test lint fmt test-integration test-servers test-fault test-browser fuzz bench servers-up servers-down up down ci
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+run: ## three pods, a balancer and a scripted model, with nothing installed; prints the console's address
+	go run ./cmd/chatbox-dev
+
+build: ## every binary, into bin/
+	go build -o bin/ ./cmd/...
+
+test: chromium ## all tests that need no server: unit, conformance, cluster in one process, browser
+	$(GOTEST) -timeout 20m ./...
+
+lint: ## linters, import rules, go vet, go mod tidy, vulnerabilities
+	scripts/lint.sh
+
+fmt: ## gofumpt and goimports, in place
+	$$(scripts/tool.sh golangci-lint) fmt ./...
+
+test-integration: ## tag integration, against CHATBOX_TEST_REDIS_URL and CHATBOX_TEST_MONGO_URI, or containers
+	$(GOTEST) -tags integration -timeout 20m $(SERVER_PACKAGES)
+
+test-servers: ## the same against servers that are installed, started and ended here
+	scripts/with-servers.sh $(MAKE) --no-print-directory test-integration
+
+test-fault: ## tag fault: servers and pods are killed and paused; FAULT=short|long
+	FAULT=$(FAULT) scripts/with-servers.sh $(GOTEST) -tags 'integration fault' -timeout 3h $(FAULT_PACKAGES)
+
+test-browser: chromium ## a real Chromium against three pods
+	$(GOTEST) -v -timeout 15m ./test/browser/...
+
+.PHONY: chromium
+chromium:
+	@scripts/chromium.sh
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+bench: ## benchmarks with allocations; compare two outputs with benchstat
+	go test -run '^$$' -bench . -benchmem ./...
+
+servers-up: ## Redis and a MongoDB-compatible server on free ports, left running
+	scripts/servers.sh up
+
+servers-down: ## end them
+	scripts/servers.sh down
+
+up: ## the cluster of docker-compose.yml: three pods, Redis, MongoDB, nginx
+	docker compose up --build --detach --wait
+
+down: ## end it, with its data
+	docker compose down --volumes
+
+ci: ## what CI runs
+	.ci/run

@@ -1,0 +1,47 @@
+package architecture
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestProductionBinary_HasNoEmbeddedStores: what serves from memory and one file must not be in the binary that is deployed.
+func TestProductionBinary_HasNoEmbeddedStores(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("../../cmd/chatbox/main.go"); err != nil {
+		t.Skip("NOT RUN: there is no cmd/chatbox yet")
+	}
+	for _, dep := range deps(t, "./cmd/chatbox") {
+		for _, forbidden := range []string{"modernc.org/sqlite", "github.com/alicebob/miniredis", "chatbox/persistence/embedded", "chatbox/app/devstack", "chatbox/test"} {
+			require.False(t, strings.HasPrefix(dep, forbidden), "cmd/chatbox contains %s", dep)
+		}
+	}
+}
+
+// TestDomain_StandsOnTheStandardLibrary: the root package has no other dependency, not even through a third.
+func TestDomain_StandsOnTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{module}, deps(t, "."))
+}
+
+// TestUseCases_StandOnTheDomain: app/conversation reaches Redis, MongoDB, sockets and models through its ports alone.
+func TestUseCases_StandOnTheDomain(t *testing.T) {
+	t.Parallel()
+	for _, dep := range deps(t, "./app/conversation") {
+		require.True(t, dep == module || strings.HasPrefix(dep, "chatbox/app/conversation"), "app/conversation contains %s", dep)
+	}
+}
+
+// deps lists what a package is built from, the standard library left out.
+func deps(t *testing.T, pkg string) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg)
+	cmd.Dir = "../.."
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return strings.Fields(string(out))
+}
