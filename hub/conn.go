@@ -2,13 +2,14 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"chatbox"
+
+	"github.com/gorilla/websocket"
 )
 
 // Close codes of PROTOCOL 1.4: 4000-4499 mean reconnect and resume, 4500-4999
@@ -116,11 +117,17 @@ func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
 	ours := c.bury()
 	_ = c.ws.Close() // wakes the writer; the socket is gone either way
 	c.wg.Wait()
-	if ours || websocket.IsCloseError(err, websocket.CloseNormalClosure,
-		websocket.CloseGoingAway, websocket.CloseNoStatusReceived) {
+	if ours || goodbye(err) {
 		return nil
 	}
 	return err
+}
+
+// goodbye reports whether the peer ended the socket in order.
+func goodbye(err error) bool {
+	e, ok := errors.AsType[*websocket.CloseError](err)
+	return ok && websocket.IsCloseError(e, websocket.CloseNormalClosure,
+		websocket.CloseGoingAway, websocket.CloseNoStatusReceived)
 }
 
 // bury marks the socket dead and forgets what was still to be written; it

@@ -32,6 +32,7 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration, farewell Farewell
 	defer func() { h.m.drain.Observe(time.Since(began).Seconds()) }()
 	h.Refuse()
 	conns := h.snapshot(nil)
+	//nolint:gosec // who goes first is no secret
 	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
 	d := &drain{farewell: farewell, settled: settled, jitter: min(maxComeBack, window)}
 	t := time.NewTicker(drainGrain)
@@ -82,7 +83,7 @@ func (h *Hub) abandon(farewell Farewell) error {
 	h.Each(func(c *Conn) {
 		left++
 		if !c.closing() {
-			c.Send(farewell(rand.N(maxComeBack)))
+			c.Send(farewell(anyOf(maxComeBack)))
 			c.Close(CloseDraining, "draining")
 		}
 	})
@@ -106,11 +107,7 @@ type leaving struct {
 }
 
 func (d *drain) begin(c *Conn) {
-	var after time.Duration
-	if d.jitter > 0 {
-		after = rand.N(d.jitter)
-	}
-	c.Send(d.farewell(after))
+	c.Send(d.farewell(anyOf(d.jitter)))
 	d.leaving = append(d.leaving, leaving{c, time.Now()})
 }
 
@@ -134,4 +131,9 @@ func (c *Conn) closing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.end != nil
+}
+
+// anyOf draws a moment of [0, limit].
+func anyOf(limit time.Duration) time.Duration {
+	return rand.N(limit + 1) //nolint:gosec // a delay is no secret
 }
