@@ -1,0 +1,124 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// Messages is the durable log of every session.
+type Messages struct{ s *Store }
+
+// Append inserts the event at its Seq and returns nil once it is on disk.
+// chatbox.Clash: the place or the key is taken, and nothing was written; any
+// other error: the outcome is unknown. Times are kept in milliseconds.
+func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
+	args, size, err := m.s.eventArgs(e)
+	if err != nil {
+		return record.Failed("encode an event", err)
+	}
+	return m.s.do(ctx, "append", size, func(ctx context.Context, tx *sql.Tx) error {
+		done, err := tx.StmtContext(ctx, m.s.stmts.append).ExecContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 1 {
+			return err
+		}
+		return &settled{record.Clash(e)}
+	})
+}
+
+// ByKey finds the event with the key, or chatbox.NotFound.
+func (m *Messages) ByKey(ctx context.Context, k chatbox.SessionKey, key string) (chatbox.Event, error) {
+	e, err := m.s.scanEvent(k, m.s.stmts.byKey.QueryRowContext(ctx, k.Tenant, k.ID, key).Scan)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return chatbox.Event{}, record.NoEvent(k)
+	case err != nil:
+		return chatbox.Event{}, record.Failed("find by key", err)
+	}
+	return e, nil
+}
+
+// Range returns the events with from ≤ seq ≤ to in order.
+func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int64) ([]chatbox.Event, error) {
+	if from > to {
+		return nil, nil
+	}
+	rows, err := m.s.stmts.byRange.QueryContext(ctx, k.Tenant, k.ID, from, to)
+	if err != nil {
+		return nil, record.Failed("read a range", err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err says it
+	var events []chatbox.Event
+	for rows.Next() {
+		e, err := m.s.scanEvent(k, rows.Scan)
+		if err != nil {
+			return nil, record.Failed("read a range", err)
+		}
+		events = append(events, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, record.Failed("read a range", err)
+	}
+	return events, nil
+}
+
+// eventArgs are the values of sqlAppend, and about how many bytes they are.
+func (s *Store) eventArgs(e chatbox.Event) (args []any, size int, err error) {
+	box, err := record.SealEvent(s.keys, e)
+	if err != nil {
+		return nil, 0, err
+	}
+	var answer, state, run, claims any
+	if e.Answer != nil {
+		text, err := json.Marshal(e.Answer)
+		if err != nil {
+			return nil, 0, fmt.Errorf("encode the answer: %w", err)
+		}
+		answer = string(text)
+	}
+	if t := e.Turn; t != nil {
+		state, run, claims = string(t.State), t.Run, t.Claims
+	}
+	return []any{
+		e.Session.Tenant, e.Session.ID, e.Seq, e.Key, e.ID, e.Named, string(e.Type), string(e.Sender),
+		e.UserID, e.Owner, e.ModelID, string(e.Status), record.Millis(e.Time), box, answer, state, run, claims,
+	}, len(box) + 512, nil
+}
+
+// scanEvent reads one row of eventColumns.
+func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbox.Event, error) {
+	e := chatbox.Event{Session: k}
+	var (
+		ms          int64
+		box         []byte
+		answer      sql.NullString
+		state       sql.NullString
+		run, claims sql.NullInt64
+	)
+	err := scan(&e.Seq, &e.Key, &e.ID, &e.Named, &e.Type, &e.Sender, &e.UserID, &e.Owner, &e.ModelID, &e.Status,
+		&ms, &box, &answer, &state, &run, &claims)
+	if err != nil {
+		return chatbox.Event{}, err
+	}
+	e.Time = record.Time(ms)
+	if answer.Valid {
+		if err := json.Unmarshal([]byte(answer.String), &e.Answer); err != nil {
+			return chatbox.Event{}, fmt.Errorf("decode the answer: %w", err)
+		}
+	}
+	if state.Valid {
+		e.Turn = &chatbox.Turn{State: chatbox.TurnState(state.String), Run: int(run.Int64), Claims: int(claims.Int64)}
+	}
+	if err := record.OpenEvent(s.keys, box, &e); err != nil {
+		return chatbox.Event{}, err
+	}
+	return e, nil
+}

@@ -1,0 +1,116 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// schema is idempotent. Times are milliseconds since 1970 UTC; boxes are
+// sealed; answer and state are JSON of facts that no person wrote.
+const schema = `
+CREATE TABLE IF NOT EXISTS messages (
+	tenant TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT NOT NULL,
+	id TEXT NOT NULL, named INTEGER NOT NULL, type TEXT NOT NULL, sender TEXT NOT NULL,
+	user TEXT NOT NULL, owner TEXT NOT NULL, model TEXT NOT NULL, status TEXT NOT NULL,
+	time INTEGER NOT NULL, box BLOB NOT NULL, answer TEXT,
+	turn_state TEXT, turn_run INTEGER, turn_claims INTEGER
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS messages_seq ON messages (tenant, session, seq);
+CREATE UNIQUE INDEX IF NOT EXISTS messages_key ON messages (tenant, session, key);
+CREATE INDEX IF NOT EXISTS messages_pending ON messages (time) WHERE turn_state = 'pending';
+
+CREATE TABLE IF NOT EXISTS sessions (
+	tenant TEXT NOT NULL, session TEXT NOT NULL, owner TEXT NOT NULL, name BLOB,
+	created INTEGER NOT NULL, erased INTEGER NOT NULL, last_activity INTEGER NOT NULL,
+	head INTEGER NOT NULL, ended INTEGER NOT NULL, holder TEXT NOT NULL, holder_name BLOB,
+	state TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS sessions_id ON sessions (tenant, session);
+CREATE INDEX IF NOT EXISTS sessions_owner ON sessions (tenant, owner, last_activity DESC, session);
+`
+
+const (
+	eventColumns = `seq, key, id, named, type, sender, user, owner, model, status, time, box, answer,
+	turn_state, turn_run, turn_claims`
+	sessionColumns = `session, owner, name, created, erased, last_activity, holder_name, state`
+)
+
+// statements are prepared once: the first block on the writer, the second on
+// the readers.
+type statements struct {
+	append, claim, claimed, settle *sql.Stmt
+	create, created, touch         *sql.Stmt
+	name, nameIfEmpty              *sql.Stmt
+
+	byKey, byRange, pending *sql.Stmt
+	load, list              *sql.Stmt
+
+	all []*sql.Stmt
+}
+
+const (
+	sqlAppend = `INSERT INTO messages (tenant, session, ` + eventColumns + `)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlClaim = `UPDATE messages SET turn_claims = turn_claims + 1
+	WHERE tenant = ? AND session = ? AND seq = ? AND turn_state = 'pending'`
+	sqlSettle = `UPDATE messages SET turn_state = ?
+	WHERE tenant = ? AND session = ? AND seq = ? AND turn_state = 'pending' AND turn_run = ?`
+	sqlRange = `SELECT ` + eventColumns + ` FROM messages
+	WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ? ORDER BY seq`
+	sqlByKey   = `SELECT ` + eventColumns + ` FROM messages WHERE tenant = ? AND session = ? AND key = ?`
+	sqlPending = `SELECT tenant, session, seq, turn_run FROM messages
+	WHERE turn_state = 'pending' AND time < ? ORDER BY time LIMIT ?`
+
+	sqlCreate = `INSERT INTO sessions (tenant, head, ended, holder, ` + sessionColumns + `)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlTouch = `UPDATE sessions SET head = ?, ended = ?, holder = ?, holder_name = ?, state = ?,
+	last_activity = coalesce(?, last_activity) WHERE tenant = ? AND session = ? AND head < ?`
+	sqlName        = `UPDATE sessions SET name = ? WHERE tenant = ? AND session = ?`
+	sqlNameIfEmpty = sqlName + ` AND name IS NULL`
+	sqlLoad        = `SELECT ` + sessionColumns + ` FROM sessions WHERE tenant = ? AND session = ?`
+	sqlList        = `SELECT ` + sessionColumns + ` FROM sessions
+	WHERE tenant = ?1 AND owner = ?2 AND last_activity <= ?3
+	AND (last_activity < ?3 OR session > ?4) AND erased = 0 AND (?5 < 0 OR ended = ?5)
+	ORDER BY last_activity DESC, session LIMIT ?6`
+)
+
+func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error {
+	for _, p := range []struct {
+		to  **sql.Stmt
+		on  *sql.DB
+		sql string
+	}{
+		{&s.append, writer, sqlAppend},
+		{&s.claim, writer, sqlClaim},
+		{&s.claimed, writer, sqlRange},
+		{&s.settle, writer, sqlSettle},
+		{&s.create, writer, sqlCreate},
+		{&s.created, writer, sqlLoad},
+		{&s.touch, writer, sqlTouch},
+		{&s.name, writer, sqlName},
+		{&s.nameIfEmpty, writer, sqlNameIfEmpty},
+		{&s.byKey, reader, sqlByKey},
+		{&s.byRange, reader, sqlRange},
+		{&s.pending, reader, sqlPending},
+		{&s.load, reader, sqlLoad},
+		{&s.list, reader, sqlList},
+	} {
+		stmt, err := p.on.PrepareContext(ctx, p.sql)
+		if err != nil {
+			return fmt.Errorf("prepare %.40q: %w", p.sql, err)
+		}
+		*p.to = stmt
+		s.all = append(s.all, stmt)
+	}
+	return nil
+}
+
+func (s *statements) close() error {
+	var err error
+	for _, stmt := range s.all {
+		err = errors.Join(err, stmt.Close())
+	}
+	return err
+}

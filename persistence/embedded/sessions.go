@@ -1,0 +1,198 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// Sessions keeps what is known of sessions beside their events.
+type Sessions struct{ s *Store }
+
+// Create makes the session, or returns the one that has its key already.
+func (m *Sessions) Create(ctx context.Context, s chatbox.Session) (chatbox.Session, bool, error) {
+	row, err := m.s.encodeState(s.Key, s.State)
+	if err != nil {
+		return chatbox.Session{}, false, record.Failed("encode a session", err)
+	}
+	name, err := record.SealText(m.s.keys, s.Key, record.PartName, s.Name)
+	if err != nil {
+		return chatbox.Session{}, false, record.Failed("encode a session", err)
+	}
+	var stored chatbox.Session // the write's own until it has returned
+	var created bool
+	err = m.s.do(ctx, "create a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		done, err := tx.StmtContext(ctx, m.s.stmts.create).ExecContext(ctx,
+			s.Key.Tenant, row.Head, row.Ended, row.HolderID,
+			s.Key.ID, s.Owner, nullable(name), record.Millis(s.CreatedAt), s.Erased, record.Activity(s.State, s.CreatedAt),
+			nullable(row.holderName), row.json)
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		if err != nil {
+			return err
+		}
+		created = n == 1
+		found := tx.StmtContext(ctx, m.s.stmts.created).QueryRowContext(ctx, s.Key.Tenant, s.Key.ID)
+		stored, _, err = m.s.scanSession(s.Key.Tenant, found.Scan)
+		return err
+	})
+	if err != nil {
+		return chatbox.Session{}, false, err
+	}
+	return stored, created, nil
+}
+
+// Load returns the session, chatbox.NotFound where there is none.
+func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
+	s, _, err := m.s.scanSession(k.Tenant, m.s.stmts.load.QueryRowContext(ctx, k.Tenant, k.ID).Scan)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return chatbox.Session{}, record.NoSession(k)
+	case err != nil:
+		return chatbox.Session{}, record.Failed("load a session", err)
+	}
+	return s, nil
+}
+
+// Touch stores the fold unless a later one is stored already, or there is no
+// such session.
+func (m *Sessions) Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+	row, err := m.s.encodeState(k, st)
+	if err != nil {
+		return record.Failed("encode a session", err)
+	}
+	var activity any // null: a fold without events says nothing about it
+	if !st.LastActivity.IsZero() {
+		activity = record.Millis(st.LastActivity)
+	}
+	return m.s.do(ctx, "touch a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.StmtContext(ctx, m.s.stmts.touch).ExecContext(ctx,
+			row.Head, row.Ended, row.HolderID, nullable(row.holderName), row.json, activity, k.Tenant, k.ID, row.Head)
+		return err
+	})
+}
+
+// SetName names the session, an empty name takes its name away; with
+// onlyIfEmpty a name it has stays. chatbox.NotFound, without onlyIfEmpty: no
+// such session.
+func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error {
+	box, err := record.SealText(m.s.keys, k, record.PartName, name)
+	if err != nil {
+		return record.Failed("encode a session", err)
+	}
+	stmt := m.s.stmts.name
+	if onlyIfEmpty {
+		stmt = m.s.stmts.nameIfEmpty
+	}
+	return m.s.do(ctx, "name a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		done, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, nullable(box), k.Tenant, k.ID)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n > 0 || onlyIfEmpty {
+			return err
+		}
+		return &settled{record.NoSession(k)}
+	})
+}
+
+// List pages through a user's sessions, newest activity first, then by id;
+// erased ones are not listed.
+func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
+	after := record.Cursor{Activity: math.MaxInt64}
+	if q.Cursor != "" {
+		var err error
+		if after, err = record.ParseCursor(q.Cursor); err != nil {
+			return chatbox.SessionPage{}, err
+		}
+	}
+	ended := map[string]int{"": -1, "active": 0, "ended": 1}
+	want, known := ended[q.Status]
+	if !known {
+		return chatbox.SessionPage{}, chatbox.Invalid("status", "must be active or ended")
+	}
+	rows, err := m.s.stmts.list.QueryContext(ctx, q.User.Tenant, q.User.ID, after.Activity, after.ID, want, q.Limit+1)
+	if err != nil {
+		return chatbox.SessionPage{}, record.Failed("list sessions", err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err says it
+	var page chatbox.SessionPage
+	var last record.Cursor
+	for rows.Next() {
+		s, activity, err := m.s.scanSession(q.User.Tenant, rows.Scan)
+		if err != nil {
+			return chatbox.SessionPage{}, record.Failed("list sessions", err)
+		}
+		if len(page.Sessions) == q.Limit {
+			page.Next = last.String()
+			break
+		}
+		page.Sessions = append(page.Sessions, s)
+		last = record.Cursor{Activity: activity, ID: s.Key.ID}
+	}
+	if err := rows.Err(); err != nil {
+		return chatbox.SessionPage{}, record.Failed("list sessions", err)
+	}
+	return page, nil
+}
+
+// stateRow is a fold as its columns have it.
+type stateRow struct {
+	chatbox.State
+	holderName []byte
+	json       string
+}
+
+// nullable stores no box as NULL, not as an empty one.
+func nullable(box []byte) any {
+	if box == nil {
+		return nil
+	}
+	return box
+}
+
+func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateRow, error) {
+	box, err := record.SealText(s.keys, k, record.PartHolder, st.HolderName)
+	if err != nil {
+		return stateRow{}, err
+	}
+	plain := record.Normal(st)
+	plain.HolderName = ""
+	text, err := json.Marshal(plain)
+	if err != nil {
+		return stateRow{}, fmt.Errorf("encode the fold: %w", err)
+	}
+	return stateRow{State: st, holderName: box, json: string(text)}, nil
+}
+
+// scanSession reads one row of sessionColumns, and by what it is listed.
+func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox.Session, activity int64, err error) {
+	var (
+		name, holder []byte
+		created      int64
+		state        string
+	)
+	out.Key.Tenant = tenant
+	if err := scan(&out.Key.ID, &out.Owner, &name, &created, &out.Erased, &activity, &holder, &state); err != nil {
+		return chatbox.Session{}, 0, err
+	}
+	out.CreatedAt = record.Time(created)
+	if err := json.Unmarshal([]byte(state), &out.State); err != nil {
+		return chatbox.Session{}, 0, fmt.Errorf("decode the fold: %w", err)
+	}
+	if out.Name, err = record.OpenText(s.keys, out.Key, record.PartName, name); err != nil {
+		return chatbox.Session{}, 0, err
+	}
+	if out.State.HolderName, err = record.OpenText(s.keys, out.Key, record.PartHolder, holder); err != nil {
+		return chatbox.Session{}, 0, err
+	}
+	return out, activity, nil
+}

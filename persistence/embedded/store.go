@@ -1,0 +1,172 @@
+// Package embedded keeps the history in one SQLite file: the same promises as
+// package persistence, for one process that needs nothing installed. Several
+// pods of the process share one *Store.
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver called sqlite
+
+	"chatbox/persistence"
+	"chatbox/persistence/internal/group"
+	"chatbox/persistence/internal/record"
+)
+
+// Bounds of a group of writes: one transaction, one fsync.
+const (
+	groupItems   = 512
+	groupBytes   = 8 << 20
+	groupTimeout = 10 * time.Second
+	busyTimeout  = 5 * time.Second // another process has the file
+	readers      = 4
+)
+
+// Store is an open file. All writes go through one connection, those that meet
+// in one transaction, and are on disk (WAL, synchronous FULL) before they
+// return; reads have connections of their own and see whatever was
+// acknowledged before they began. Safe for concurrent use.
+type Store struct {
+	keys   *persistence.Keyring
+	writer *sql.DB
+	reader *sql.DB
+	stmts  statements
+	writes *group.Committer[write]
+}
+
+// write is one act inside a group's transaction.
+type write func(ctx context.Context, tx *sql.Tx) error
+
+// Open opens or makes the file and its folder; both are readable by their
+// owner alone. It starts one goroutine, which Close stops.
+func Open(ctx context.Context, path string, keys *persistence.Keyring) (*Store, error) {
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("embedded: %w", err)
+	}
+	s := &Store{keys: keys}
+	if err := s.open(ctx, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("embedded: open %s: %w", path, err), s.closeFiles())
+	}
+	s.writes = group.New(ctx, group.Config{
+		Flights: 1, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: groupTimeout,
+	}, s.commit)
+	return s, nil
+}
+
+// Messages is the log of every session.
+func (s *Store) Messages() *Messages { return &Messages{s} }
+
+// Sessions is what is known of sessions beside their events.
+func (s *Store) Sessions() *Sessions { return &Sessions{s} }
+
+// Turns is which messages still want an answer.
+func (s *Store) Turns() *Turns { return &Turns{s} }
+
+// Ping reports whether the file can be read.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	if err := s.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+		return record.Failed("ping", err)
+	}
+	return nil
+}
+
+// Close lets the writes that wait be written, then closes the file. Writes and
+// reads that come later fail with chatbox.StoreFailed.
+func (s *Store) Close(ctx context.Context) error {
+	s.writes.Close(ctx)
+	return s.closeFiles()
+}
+
+// create makes the file with narrow rights, since SQLite would not.
+func create(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make the folder: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the file
+	if err != nil {
+		return fmt.Errorf("make the file: %w", err)
+	}
+	return f.Close()
+}
+
+func (s *Store) open(ctx context.Context, path string) (err error) {
+	if s.writer, err = sql.Open("sqlite", dsn(path, "_txlock=immediate")); err != nil {
+		return err
+	}
+	s.writer.SetMaxOpenConns(1)
+	s.writer.SetConnMaxIdleTime(0)
+	if _, err := s.writer.ExecContext(ctx, schema); err != nil {
+		return fmt.Errorf("make the tables: %w", err)
+	}
+	if s.reader, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)")); err != nil {
+		return err
+	}
+	s.reader.SetMaxOpenConns(readers)
+	s.reader.SetMaxIdleConns(readers)
+	return s.stmts.prepare(ctx, s.writer, s.reader)
+}
+
+func dsn(path, extra string) string {
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
+	return u.String() + fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&%s",
+		busyTimeout.Milliseconds(), extra)
+}
+
+func (s *Store) closeFiles() error {
+	err := s.stmts.close()
+	for _, db := range []*sql.DB{s.reader, s.writer} {
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}
+	return err
+}
+
+// do runs the write in the next group and returns when it is on disk.
+func (s *Store) do(ctx context.Context, act string, size int, w write) error {
+	err := s.writes.Do(ctx, "", size, w)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, new(*settled)):
+		return errors.Unwrap(err)
+	default:
+		return record.Failed(act, err)
+	}
+}
+
+// settled is a write's own answer, not a failure of the store: its group is
+// committed all the same.
+type settled struct{ error }
+
+func (s *settled) Unwrap() error { return s.error }
+
+// commit runs the writes one after another in one transaction. A write that
+// fails leaves its neighbours alone; a commit that fails fails them all.
+func (s *Store) commit(ctx context.Context, writes []write) []error {
+	errs := make([]error, len(writes))
+	err := func() error {
+		tx, err := s.writer.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		for i, w := range writes {
+			errs[i] = w(ctx, tx)
+		}
+		return tx.Commit()
+	}()
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+	}
+	return errs
+}

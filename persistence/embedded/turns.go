@@ -1,0 +1,71 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// Turns keeps which messages still want an answer.
+type Turns struct{ s *Store }
+
+// smallWrite is about what a write without a body weighs, in bytes.
+const smallWrite = 256
+
+// ClaimTurn counts one more claim of the pending turn of the message at seq
+// and returns the message with its turn as it is then. A turn that is not
+// pending is returned unchanged. chatbox.NotFound: no such message.
+func (t *Turns) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) (chatbox.Event, error) {
+	var e chatbox.Event
+	err := t.s.do(ctx, "claim a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.StmtContext(ctx, t.s.stmts.claim).ExecContext(ctx, k.Tenant, k.ID, seq); err != nil {
+			return err
+		}
+		var err error
+		row := tx.StmtContext(ctx, t.s.stmts.claimed).QueryRowContext(ctx, k.Tenant, k.ID, seq, seq)
+		e, err = t.s.scanEvent(k, row.Scan)
+		if errors.Is(err, sql.ErrNoRows) {
+			return &settled{record.NoEvent(k)}
+		}
+		return err
+	})
+	if err != nil {
+		return chatbox.Event{}, err
+	}
+	return e, nil
+}
+
+// SettleTurn ends the turn of the generation, if it is still pending in that
+// run.
+func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.Gen, to chatbox.TurnState) error {
+	return t.s.do(ctx, "settle a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.StmtContext(ctx, t.s.stmts.settle).ExecContext(ctx, string(to), k.Tenant, k.ID, g.Seq, g.Run)
+		return err
+	})
+}
+
+// PendingTurns finds turns that have been pending since before the time, over
+// all sessions, oldest first.
+func (t *Turns) PendingTurns(ctx context.Context, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
+	rows, err := t.s.stmts.pending.QueryContext(ctx, record.Millis(before), limit)
+	if err != nil {
+		return nil, record.Failed("find pending turns", err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err says it
+	var found []chatbox.PendingTurn
+	for rows.Next() {
+		var p chatbox.PendingTurn
+		if err := rows.Scan(&p.Session.Tenant, &p.Session.ID, &p.Gen.Seq, &p.Gen.Run); err != nil {
+			return nil, record.Failed("find pending turns", err)
+		}
+		found = append(found, p)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, record.Failed("find pending turns", err)
+	}
+	return found, nil
+}

@@ -1,0 +1,203 @@
+package group_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"chatbox/persistence/internal/group"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var bounds = group.Config{Flights: 1, MaxItems: 4, MaxBytes: 100, Timeout: 10 * time.Second}
+
+// slow is a flush that takes a second of the bubble's time and keeps what it
+// was given.
+type slow struct {
+	mu     sync.Mutex
+	groups [][]string
+	answer func(item string) error
+}
+
+func (s *slow) flush(ctx context.Context, items []string) []error {
+	errs := make([]error, len(items))
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		for i := range errs {
+			errs[i] = ctx.Err()
+		}
+		return errs
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.groups = append(s.groups, append([]string(nil), items...))
+	for i, item := range items {
+		if s.answer != nil {
+			errs[i] = s.answer(item)
+		}
+	}
+	return errs
+}
+
+func TestCommitter_LoneWriteGoesAtOnceAndACrowdShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		c := group.New(t.Context(), bounds, s.flush)
+		var wg sync.WaitGroup
+		start := time.Now()
+		wg.Go(func() { assert.NoError(t, c.Do(t.Context(), "", 1, "first")) })
+		synctest.Wait()
+		for i := range 5 {
+			wg.Go(func() { assert.NoError(t, c.Do(t.Context(), "", 1, fmt.Sprint(i))) })
+		}
+		wg.Wait()
+		assert.Equal(t, 3*time.Second, time.Since(start))
+		c.Close(t.Context())
+		require.Len(t, s.groups, 3)
+		assert.Equal(t, []string{"first"}, s.groups[0])
+		assert.Len(t, s.groups[1], 4, "bounded in number")
+		assert.Len(t, s.groups[2], 1)
+	})
+}
+
+func TestCommitter_NeverTwoOfOneKeyInAGroupAndNoneOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		c := group.New(t.Context(), bounds, s.flush)
+		var wg sync.WaitGroup
+		for _, item := range []string{"x0", "a1", "a2", "b1", "a3"} {
+			wg.Go(func() { assert.NoError(t, c.Do(t.Context(), item[:1], 1, item)) })
+			synctest.Wait()
+		}
+		wg.Wait()
+		c.Close(t.Context())
+		assert.Equal(t, [][]string{{"x0"}, {"a1", "b1"}, {"a2"}, {"a3"}}, s.groups)
+	})
+}
+
+func TestCommitter_BoundedInBytesAndALargeOneGoesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		c := group.New(t.Context(), bounds, s.flush)
+		var wg sync.WaitGroup
+		for _, it := range []struct {
+			name string
+			size int
+		}{{"x", 1}, {"a", 60}, {"b", 60}, {"large", 1000}, {"c", 1}} {
+			wg.Go(func() { assert.NoError(t, c.Do(t.Context(), "", it.size, it.name)) })
+			synctest.Wait()
+		}
+		wg.Wait()
+		c.Close(t.Context())
+		assert.Equal(t, [][]string{{"x"}, {"a"}, {"b"}, {"large"}, {"c"}}, s.groups)
+	})
+}
+
+func TestCommitter_EachGetsItsOwnResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad := errors.New("bad")
+		s := &slow{answer: func(item string) error {
+			if item == "b" {
+				return bad
+			}
+			return nil
+		}}
+		c := group.New(t.Context(), bounds, s.flush)
+		var wg sync.WaitGroup
+		for _, item := range []string{"x", "a", "b", "c"} {
+			wg.Go(func() {
+				err := c.Do(t.Context(), "", 1, item)
+				if item == "b" {
+					assert.ErrorIs(t, err, bad)
+				} else {
+					assert.NoError(t, err)
+				}
+			})
+		}
+		wg.Wait()
+		c.Close(t.Context())
+	})
+}
+
+func TestCommitter_WaiterHonoursItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		c := group.New(t.Context(), bounds, s.flush)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err := c.Do(ctx, "", 1, "under way")
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.ErrorIs(t, err, group.ErrUnknown)
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			err := c.Do(ctx, "", 1, "queued")
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.NotErrorIs(t, err, group.ErrUnknown)
+		})
+		wg.Wait()
+		c.Close(t.Context())
+		assert.Equal(t, [][]string{{"under way"}}, s.groups, "what was under way is written, what waited is not")
+	})
+}
+
+func TestCommitter_CloseWritesWhatWaitsAndRefusesTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		c := group.New(t.Context(), bounds, s.flush)
+		var wg sync.WaitGroup
+		for i := range 6 {
+			wg.Go(func() { assert.NoError(t, c.Do(t.Context(), "", 1, fmt.Sprint(i))) })
+		}
+		synctest.Wait()
+		c.Close(t.Context())
+		wg.Wait()
+		assert.ErrorIs(t, c.Do(t.Context(), "", 1, "late"), group.ErrClosed)
+		c.Close(t.Context())
+	})
+}
+
+func TestCommitter_CloseIsBoundedByItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := func(ctx context.Context, items []string) []error {
+			<-ctx.Done()
+			return make([]error, len(items))
+		}
+		c := group.New(t.Context(), bounds, stuck)
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = c.Do(t.Context(), "", 1, "x") })
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		c.Close(ctx)
+		wg.Wait()
+		assert.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+func TestCommitter_FlushHasItsOwnTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := func(ctx context.Context, _ []string) []error {
+			<-ctx.Done()
+			return []error{context.Cause(ctx)}
+		}
+		c := group.New(t.Context(), bounds, stuck)
+		start := time.Now()
+		require.ErrorIs(t, c.Do(t.Context(), "", 1, "x"), context.DeadlineExceeded)
+		assert.Equal(t, 10*time.Second, time.Since(start))
+		c.Close(t.Context())
+	})
+}

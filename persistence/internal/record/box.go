@@ -1,0 +1,149 @@
+// Package record is how both stores write an event or a session: what is
+// sealed, for which place, and in which bytes.
+package record
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"chatbox"
+)
+
+// Cipher seals and opens boxes bound to the place that ad names.
+type Cipher interface {
+	Seal(plain []byte, ad ...string) ([]byte, error)
+	Open(box []byte, ad ...string) ([]byte, error)
+}
+
+// Tags of what an event's box holds. A reader skips tags it does not know, so
+// a later version may add some.
+const (
+	tagContent  = 1
+	tagFileID   = 2
+	tagFileURL  = 3
+	tagMetadata = 4 // one per entry: length of the name, name, value
+)
+
+var errBox = errors.New("record: malformed box")
+
+// SealEvent seals what people wrote of the event (content, file, metadata) for
+// its place: tenant, session and key. Every event has a box, if an empty one.
+func SealEvent(c Cipher, e chatbox.Event) ([]byte, error) {
+	box, err := c.Seal(appendEvent(nil, e), "event", e.Session.Tenant, e.Session.ID, e.Key)
+	if err != nil {
+		return nil, fmt.Errorf("record: seal event: %w", err)
+	}
+	return box, nil
+}
+
+// OpenEvent fills in what SealEvent sealed; e has its session and key already.
+func OpenEvent(c Cipher, box []byte, e *chatbox.Event) error {
+	plain, err := c.Open(box, "event", e.Session.Tenant, e.Session.ID, e.Key)
+	if err != nil {
+		return fmt.Errorf("record: open event %d of session %s: %w", e.Seq, e.Session.ID, err)
+	}
+	return parseEvent(plain, e)
+}
+
+// SealText seals one text of the session, called part; an empty text has no
+// box.
+func SealText(c Cipher, k chatbox.SessionKey, part, text string) ([]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	box, err := c.Seal([]byte(text), "session", k.Tenant, k.ID, part)
+	if err != nil {
+		return nil, fmt.Errorf("record: seal %s: %w", part, err)
+	}
+	return box, nil
+}
+
+// OpenText undoes SealText.
+func OpenText(c Cipher, k chatbox.SessionKey, part string, box []byte) (string, error) {
+	if len(box) == 0 {
+		return "", nil
+	}
+	plain, err := c.Open(box, "session", k.Tenant, k.ID, part)
+	if err != nil {
+		return "", fmt.Errorf("record: open %s of session %s: %w", part, k.ID, err)
+	}
+	return string(plain), nil
+}
+
+// Parts of a session that are sealed.
+const (
+	PartName   = "name"
+	PartHolder = "holder_name"
+)
+
+func appendEvent(out []byte, e chatbox.Event) []byte {
+	out = appendField(out, tagContent, e.Content)
+	out = appendField(out, tagFileID, e.FileID)
+	out = appendField(out, tagFileURL, e.FileURL)
+	names := make([]string, 0, len(e.Metadata))
+	for name := range e.Metadata {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		entry := binary.AppendUvarint(nil, uint64(len(name)))
+		entry = append(append(entry, name...), e.Metadata[name]...)
+		out = binary.AppendUvarint(out, tagMetadata)
+		out = binary.AppendUvarint(out, uint64(len(entry)))
+		out = append(out, entry...)
+	}
+	return out
+}
+
+func appendField(out []byte, tag uint64, text string) []byte {
+	if text == "" {
+		return out
+	}
+	out = binary.AppendUvarint(out, tag)
+	out = binary.AppendUvarint(out, uint64(len(text)))
+	return append(out, text...)
+}
+
+func parseEvent(in []byte, e *chatbox.Event) error {
+	for len(in) > 0 {
+		tag, n := binary.Uvarint(in)
+		if n <= 0 {
+			return errBox
+		}
+		value, rest, err := cut(in[n:])
+		if err != nil {
+			return err
+		}
+		in = rest
+		switch tag {
+		case tagContent:
+			e.Content = string(value)
+		case tagFileID:
+			e.FileID = string(value)
+		case tagFileURL:
+			e.FileURL = string(value)
+		case tagMetadata:
+			name, text, err := cut(value)
+			if err != nil {
+				return err
+			}
+			if e.Metadata == nil {
+				e.Metadata = map[string]string{}
+			}
+			e.Metadata[string(name)] = string(text)
+		}
+	}
+	return nil
+}
+
+// cut takes a length and that many bytes off the front.
+func cut(in []byte) (value, rest []byte, err error) {
+	size, n := binary.Uvarint(in)
+	if n <= 0 || size > uint64(len(in)-n) {
+		return nil, nil, errBox
+	}
+	end := n + int(size) //nolint:gosec // bounded by len(in) above
+	return in[n:end], in[end:], nil
+}

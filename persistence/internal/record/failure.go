@@ -1,0 +1,28 @@
+package record
+
+import (
+	"fmt"
+
+	"chatbox"
+)
+
+// Failed is chatbox.StoreFailed for the act; the cause is for logs.
+func Failed(act string, cause error) error {
+	return chatbox.Errorf(chatbox.StoreFailed, "the history cannot be reached at the moment",
+		fmt.Errorf("%s: %w", act, cause))
+}
+
+// Clash says that the place in the log, or the key, is taken.
+func Clash(e chatbox.Event) error {
+	return chatbox.Errorf(chatbox.Clash, "", fmt.Errorf("session %s: seq %d or its key is taken", e.Session.ID, e.Seq))
+}
+
+// NoEvent says that the session has no such event.
+func NoEvent(k chatbox.SessionKey) error {
+	return chatbox.Errorf(chatbox.NotFound, "no such message", fmt.Errorf("session %s", k.ID))
+}
+
+// NoSession says that there is no such session.
+func NoSession(k chatbox.SessionKey) error {
+	return chatbox.Errorf(chatbox.NotFound, "no such session", fmt.Errorf("session %s", k.ID))
+}

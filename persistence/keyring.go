@@ -1,0 +1,114 @@
+package persistence
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+)
+
+// ErrUndecipherable means that a sealed box is not what this keyring sealed
+// for that place: another or unknown key, altered bytes, or a box moved from
+// elsewhere. What was in it is never returned, nor the box.
+var ErrUndecipherable = errors.New("persistence: undecipherable")
+
+var errShort = errors.New("too short")
+
+// boxVersion is the first byte of every box: the construction and layout.
+const boxVersion = 1
+
+// Keyring seals what must not be readable at rest. The first key seals, all
+// open, so a key is rotated by putting a new one in front. It is immutable and
+// safe for concurrent use.
+//
+// A box is: version, length of the key's id, the id, nonce, sealed text. The
+// associated data binds it to the version, the key's id and the place that the
+// caller names.
+type Keyring struct {
+	first    *entry
+	keys     map[string]*entry
+	failures atomic.Uint64
+}
+
+type entry struct {
+	id   string
+	xaes *xaes
+}
+
+// NewKeyring makes a keyring; ids must be valid and different.
+func NewKeyring(keys []Key) (*Keyring, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("persistence: a keyring needs a key")
+	}
+	k := &Keyring{keys: make(map[string]*entry, len(keys))}
+	for _, key := range keys {
+		if !validKeyID(key.ID) {
+			return nil, errors.New("persistence: a key's id must be 1-32 of A-Z a-z 0-9 . _ -")
+		}
+		if k.keys[key.ID] != nil {
+			return nil, fmt.Errorf("persistence: two keys have the id %q", key.ID)
+		}
+		x, err := newXAES(key.Secret)
+		if err != nil {
+			return nil, fmt.Errorf("persistence: key %q: %w", key.ID, err)
+		}
+		e := &entry{id: key.ID, xaes: x}
+		k.keys[key.ID] = e
+		if k.first == nil {
+			k.first = e
+		}
+	}
+	return k, nil
+}
+
+// Seal encrypts plain for the place that ad names.
+func (k *Keyring) Seal(plain []byte, ad ...string) ([]byte, error) {
+	e := k.first
+	box := make([]byte, 0, 2+len(e.id)+nonceSize+len(plain)+gcmTag)
+	box = append(box, boxVersion, byte(len(e.id)))
+	box = append(box, e.id...)
+	box, err := e.xaes.seal(box, plain, e.associate(ad))
+	if err != nil {
+		return nil, fmt.Errorf("persistence: seal: %w", err)
+	}
+	return box, nil
+}
+
+// Open decrypts a box that was sealed for the place that ad names, under any
+// of the keys. All failures are ErrUndecipherable and are counted.
+func (k *Keyring) Open(box []byte, ad ...string) ([]byte, error) {
+	plain, err := k.open(box, ad)
+	if err != nil {
+		k.failures.Add(1)
+		return nil, fmt.Errorf("%w: %w", ErrUndecipherable, err)
+	}
+	return plain, nil
+}
+
+// Failures counts the boxes that could not be opened since the start: a metric
+// reads it.
+func (k *Keyring) Failures() uint64 { return k.failures.Load() }
+
+func (k *Keyring) open(box []byte, ad []string) ([]byte, error) {
+	if len(box) < 2 {
+		return nil, errShort
+	}
+	if box[0] != boxVersion {
+		return nil, fmt.Errorf("unknown version %d", box[0])
+	}
+	rest := box[2:]
+	n := int(box[1])
+	if len(rest) < n {
+		return nil, errShort
+	}
+	e := k.keys[string(rest[:n])]
+	if e == nil {
+		return nil, errors.New("unknown key")
+	}
+	return e.xaes.open(rest[n:], e.associate(ad))
+}
+
+func (e *entry) associate(ad []string) []byte {
+	parts := make([]string, 0, 2+len(ad))
+	parts = append(parts, string([]byte{boxVersion}), e.id)
+	return associate(append(parts, ad...)...)
+}
