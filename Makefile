@@ -2,7 +2,6 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-GOTEST := go test -race -shuffle=on -count=1
 # Packages that have something to say to a real Redis and MongoDB.
 SERVER_PACKAGES := $(patsubst %,./%/...,$(wildcard test/integration test/cluster redisstate persistence))
 FAULT_PACKAGES  := $(patsubst %,./%/...,$(wildcard test/cluster test/fault))
@@ -21,7 +20,7 @@ build: ## every binary, into bin/
 	go build -o bin/ ./cmd/...
 
 test: chromium ## all tests that need no server: unit, conformance, cluster in one process, browser
-	$(GOTEST) -timeout 20m ./...
+	scripts/test.sh unit -timeout 20m ./...
 
 lint: ## linters, import rules, go vet, go mod tidy, vulnerabilities
 	scripts/lint.sh
@@ -30,16 +29,16 @@ fmt: ## gofumpt and goimports, in place
 	$$(scripts/tool.sh golangci-lint) fmt ./...
 
 test-integration: ## tag integration, against CHATBOX_TEST_REDIS_URL and CHATBOX_TEST_MONGO_URI, or containers
-	$(GOTEST) -tags integration -timeout 20m $(SERVER_PACKAGES)
+	scripts/test.sh integration -tags integration -timeout 20m $(SERVER_PACKAGES)
 
 test-servers: ## the same against servers that are installed, started and ended here
 	scripts/with-servers.sh $(MAKE) --no-print-directory test-integration
 
 test-fault: ## tag fault: servers and pods are killed and paused; FAULT=short|long
-	FAULT=$(FAULT) scripts/with-servers.sh $(GOTEST) -tags 'integration fault' -timeout 3h $(FAULT_PACKAGES)
+	FAULT=$(FAULT) scripts/with-servers.sh scripts/test.sh fault-$(FAULT) -tags 'integration fault' -timeout 3h $(FAULT_PACKAGES)
 
 test-browser: chromium ## a real Chromium against three pods
-	$(GOTEST) -v -timeout 15m ./test/browser/...
+	scripts/test.sh browser -timeout 15m ./test/browser/...
 
 .PHONY: chromium
 chromium:

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# scripts/test.sh NAME [GO TEST ARGUMENTS…] is `go test -race -shuffle=on -count=1`, shown as one line per package, the failures, and every skipped
+# test with its reason: a test that did not run must not look like one that passed. All output, t.Log included, is kept in out/NAME.json.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+name=${1:?usage: scripts/test.sh NAME [GO TEST ARGUMENTS…]}
+shift
+
+mkdir -p "$here/../out"
+gotestsum=$("$here/tool.sh" gotestsum)
+exec "$gotestsum" --format "${TEST_FORMAT:-pkgname}" --format-hide-empty-pkg --jsonfile "$here/../out/$name.json" -- \
+	-race -shuffle=on -count=1 "$@"
