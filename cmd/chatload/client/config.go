@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// Auth says how a credential is shown when connecting.
+type Auth string
+
+// The ways to show a credential.
+const (
+	AuthHeader      Auth = "header"
+	AuthSubprotocol Auth = "subprotocol"
+	AuthQuery       Auth = "query"
+	AuthTicket      Auth = "ticket" // Token returns a one-time ticket instead
+)
+
+// Config of a Client. URLs and Token are required.
+type Config struct {
+	URLs   []string // bases such as http://host:8080; every dial takes one at random
+	Prefix string   // default /chatbox
+	Token  func(ctx context.Context) (string, error)
+	Auth   Auth // default AuthHeader
+
+	SessionID     string // named in the URL of every dial; may be free, then this client creates it
+	FromHead      bool   // the first dial asks for no replay
+	ResumeByFrame bool   // sessions are resumed by frames instead of the URL
+
+	BackoffMin, BackoffMax time.Duration // default 100 ms and 5 s, jittered
+	ReadTimeout            time.Duration // silence after which the socket counts as dead, default 75 s
+	HandshakeTimeout       time.Duration // default 15 s
+
+	// Record keeps the transcript. KeepPieces also keeps the pieces in it, which a long load cannot afford.
+	Record, KeepPieces bool
+	// Hook, if set, is called by the client's own goroutines after each entry was applied, without locks.
+	Hook func(Entry)
+	// Header is added to every upgrade request, for instance an Origin.
+	Header http.Header
+}
+
+func (c Config) withDefaults() Config {
+	if c.Prefix == "" {
+		c.Prefix = "/chatbox"
+	}
+	if c.Auth == "" {
+		c.Auth = AuthHeader
+	}
+	setDefault(&c.BackoffMin, 100*time.Millisecond)
+	setDefault(&c.BackoffMax, 5*time.Second)
+	setDefault(&c.ReadTimeout, 75*time.Second)
+	setDefault(&c.HandshakeTimeout, 15*time.Second)
+	return c
+}
+
+func setDefault(d *time.Duration, to time.Duration) {
+	if *d <= 0 {
+		*d = to
+	}
+}
+
+// upgrade is the request of one dial, without the credential's value in anything printable.
+type upgrade struct {
+	url          string
+	header       http.Header
+	subprotocols []string
+}
+
+// upgradeTo builds the request for base. lastSeq NoResume leaves the parameter out.
+func (c Config) upgradeTo(base, token, session string, lastSeq int64) upgrade {
+	u := upgrade{header: c.Header.Clone()}
+	if u.header == nil {
+		u.header = http.Header{}
+	}
+	query := url.Values{}
+	switch c.Auth {
+	case AuthSubprotocol:
+		u.subprotocols = []string{"chatbox.v1", "bearer." + token}
+	case AuthQuery:
+		query.Set("token", token)
+	case AuthTicket:
+		query.Set("ticket", token)
+	case AuthHeader:
+		u.header.Set("Authorization", "Bearer "+token)
+	}
+	if session != "" {
+		query.Set("session_id", session)
+		if lastSeq >= 0 {
+			query.Set("last_seq", strconv.FormatInt(lastSeq, 10))
+		}
+	}
+	base = "ws" + strings.TrimPrefix(strings.TrimPrefix(strings.TrimRight(base, "/"), "http"), "ws")
+	u.url = base + c.Prefix + "/ws"
+	if len(query) > 0 {
+		u.url += "?" + query.Encode()
+	}
+	return u
+}
+
+func (c Config) dialer(subprotocols []string) *websocket.Dialer {
+	return &websocket.Dialer{
+		Proxy:            nil, // a load must meet the address it names
+		HandshakeTimeout: c.HandshakeTimeout,
+		ReadBufferSize:   1024,
+		WriteBufferSize:  1024,
+		Subprotocols:     subprotocols,
+	}
+}
