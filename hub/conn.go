@@ -40,7 +40,7 @@ type Conn struct {
 	ws    *websocket.Conn
 	born  time.Time // origin of the monotonic times below
 
-	// Set once before Run, by the feed and by the edge.
+	// Set once, by the feed before its first push and by the edge before Run.
 	onDrained func(group any)
 	onExpire  func()
 	first     func(ctx context.Context)
