@@ -101,8 +101,8 @@ func (h *Hub) Remove(c *Conn) {
 	h.users[u] = rest
 }
 
-// Conn finds a socket by its id, nil where there is none.
-func (h *Hub) Conn(id chatbox.ConnID) *Conn {
+// Get finds a socket by its id, nil where there is none.
+func (h *Hub) Get(id chatbox.ConnID) *Conn {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.conns[id]

@@ -74,8 +74,8 @@ func TestHub_FindsAndClosesByUser(t *testing.T) {
 		h := newHub(t, nil)
 		a1, a2, b := join(t, h, "a1", "a", ignore), join(t, h, "a2", "a", ignore), join(t, h, "b1", "b", ignore)
 		assert.Equal(t, 3, h.Len())
-		assert.Same(t, a1.conn, h.Conn("a1"))
-		assert.Nil(t, h.Conn("a3"))
+		assert.Same(t, a1.conn, h.Get("a1"))
+		assert.Nil(t, h.Get("a3"))
 		assert.Len(t, h.User(chatbox.UserKey{ID: "a"}), 2)
 
 		assert.Equal(t, 2, h.CloseUser(chatbox.UserKey{ID: "a"}, CloseDisconnected, "by admin"))
