@@ -1,0 +1,261 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"unicode/utf8"
+
+	"chatbox"
+)
+
+// Names of the fields that clients' frames may carry.
+const (
+	fieldType     = "type"
+	fieldID       = "id"
+	fieldSession  = "session_id"
+	fieldSeq      = "seq"
+	fieldContent  = "content"
+	fieldModel    = "model_id"
+	fieldFile     = "file_id"
+	fieldFileURL  = "file_url"
+	fieldMetadata = "metadata"
+	fieldFrame    = "frame" // the frame as a whole, in errors
+)
+
+const maxMetadata = 32
+
+// command is a client's frame as it came. ID and SessionID are kept for echoes
+// even where the rest of the frame is refused.
+type command struct {
+	Type      string
+	ID        string
+	SessionID string
+	Seq       *int64
+	Content   string
+	ModelID   string
+	FileID    string
+	FileURL   string
+	Metadata  map[string]string
+}
+
+// echo returns the id and the session that an error may name: only what is
+// well formed is repeated.
+func (c command) echo() (id, sessionID string) {
+	if chatbox.ValidMessageID(c.ID) {
+		id = c.ID
+	}
+	if chatbox.ValidSessionID(c.SessionID) {
+		sessionID = c.SessionID
+	}
+	return id, sessionID
+}
+
+// durable is the command of a frame that would become an event.
+func (c command) durable() chatbox.Command {
+	return chatbox.Command{
+		Type: chatbox.Type(c.Type), ID: c.ID, SessionID: c.SessionID, Content: c.Content,
+		ModelID: c.ModelID, FileID: c.FileID, FileURL: c.FileURL, Metadata: c.Metadata,
+	}
+}
+
+// decode reads a client's frame: one JSON object, names in exactly the case of
+// PROTOCOL 1.2, none of them twice. Unknown fields, and those that only the
+// server decides (sender, timestamp, models, error), are passed over whatever
+// they hold; null is the same as absent. The error names the first field at
+// fault; what could be read is returned beside it.
+func decode(b []byte) (command, error) {
+	var c command
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return c, chatbox.Invalid(fieldFrame, "is not a JSON object")
+	}
+	var first error
+	seen := make(map[string]bool, 8)
+	for dec.More() {
+		name, raw, err := member(dec)
+		if err != nil {
+			return c, chatbox.Invalid(fieldFrame, "is not valid JSON")
+		}
+		if err := c.set(name, raw, seen); err != nil && first == nil {
+			first = err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return c, chatbox.Invalid(fieldFrame, "is not valid JSON")
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return c, chatbox.Invalid(fieldFrame, "holds more than one JSON object")
+	}
+	if first == nil && c.Type == "" {
+		first = chatbox.Missing(fieldType)
+	}
+	return c, first
+}
+
+// member reads the next name and value of an object. The library bounds the
+// depth of what it reads.
+func member(dec *json.Decoder) (string, json.RawMessage, error) {
+	t, err := dec.Token()
+	if err != nil {
+		return "", nil, err
+	}
+	name, ok := t.(string)
+	if !ok {
+		return "", nil, io.ErrUnexpectedEOF
+	}
+	var raw json.RawMessage
+	err = dec.Decode(&raw)
+	return name, raw, err
+}
+
+func (c *command) set(name string, raw json.RawMessage, seen map[string]bool) error {
+	var into *string
+	switch name {
+	case fieldType:
+		into = &c.Type
+	case fieldID:
+		into = &c.ID
+	case fieldSession:
+		into = &c.SessionID
+	case fieldContent:
+		into = &c.Content
+	case fieldModel:
+		into = &c.ModelID
+	case fieldFile:
+		into = &c.FileID
+	case fieldFileURL:
+		into = &c.FileURL
+	case fieldSeq, fieldMetadata:
+	default:
+		return nil
+	}
+	if seen[name] {
+		return chatbox.Invalid(name, "is given twice")
+	}
+	seen[name] = true
+	if isNull(raw) {
+		return nil
+	}
+	var err error
+	switch name {
+	case fieldSeq:
+		c.Seq, err = integer(name, raw)
+	case fieldMetadata:
+		c.Metadata, err = metadata(raw)
+	default:
+		*into, err = text(name, raw)
+	}
+	return err
+}
+
+func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
+
+// text reads a string and refuses what is no Unicode text: the library would
+// quietly replace it.
+func text(name string, raw json.RawMessage) (string, error) {
+	if raw[0] != '"' {
+		return "", chatbox.Invalid(name, "must be a string")
+	}
+	if !utf8.Valid(raw) || loneSurrogate(raw) {
+		return "", chatbox.Invalid(name, "is not valid UTF-8")
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return "", chatbox.Invalid(name, "must be a string")
+	}
+	return s, nil
+}
+
+func integer(name string, raw json.RawMessage) (*int64, error) {
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil || n < 0 {
+		return nil, chatbox.Invalid(name, "must be a whole number, not negative")
+	}
+	return &n, nil
+}
+
+// metadata reads an object of scalars as strings: a number as it was written,
+// null as the empty string.
+func metadata(raw json.RawMessage) (map[string]string, error) {
+	if raw[0] != '{' {
+		return nil, chatbox.Invalid(fieldMetadata, "must be an object")
+	}
+	if !utf8.Valid(raw) || loneSurrogate(raw) {
+		return nil, chatbox.Invalid(fieldMetadata, "is not valid UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := dec.Token(); err != nil {
+		return nil, chatbox.Invalid(fieldMetadata, "must be an object")
+	}
+	m := map[string]string{}
+	for dec.More() {
+		key, value, err := member(dec)
+		if err != nil {
+			return nil, chatbox.Invalid(fieldMetadata, "must be an object")
+		}
+		if _, twice := m[key]; twice {
+			return nil, chatbox.Invalid(fieldMetadata, "has a key twice")
+		}
+		if len(m) == maxMetadata {
+			return nil, chatbox.Invalid(fieldMetadata, "has more than 32 keys")
+		}
+		if m[key], err = scalar(value); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func scalar(raw json.RawMessage) (string, error) {
+	switch raw[0] {
+	case '{', '[':
+		return "", chatbox.Invalid(fieldMetadata, "may hold strings, numbers and booleans only")
+	case '"':
+		return text(fieldMetadata, raw)
+	case 'n':
+		return "", nil
+	default:
+		return string(raw), nil
+	}
+}
+
+// loneSurrogate reports whether valid JSON holds an escape of half a character.
+func loneSurrogate(raw []byte) bool {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		i++ // at what is escaped
+		if i >= len(raw) || raw[i] != 'u' {
+			continue
+		}
+		switch unit := codeUnit(raw, i+1); {
+		case unit >= 0xDC00 && unit < 0xE000:
+			return true
+		case unit >= 0xD800 && unit < 0xDC00:
+			if i+6 >= len(raw) || raw[i+5] != '\\' || raw[i+6] != 'u' {
+				return true
+			}
+			if low := codeUnit(raw, i+7); low < 0xDC00 || low >= 0xE000 {
+				return true
+			}
+			i += 6
+		}
+		i += 4
+	}
+	return false
+}
+
+func codeUnit(raw []byte, at int) int {
+	if at+4 > len(raw) {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(raw[at:at+4]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return int(n)
+}

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"chatbox"
+	"chatbox/hub"
+)
+
+// Wire codes that have no code of the domain behind them.
+const (
+	wireNotFound  = "NOT_FOUND"
+	wireMalformed = "INVALID_FORMAT"
+)
+
+// rendering is how one code of the domain is shown.
+type rendering struct {
+	wire        string // on the socket and over REST
+	status      int    // HTTP
+	closeCode   int    // of the socket; 0: an error frame suffices
+	recoverable bool   // the same request may succeed later
+	message     string // where the error carries none
+}
+
+// render is the one table from the domain's codes to what clients see.
+func render(code chatbox.Code) rendering {
+	switch code {
+	case chatbox.InvalidArgument:
+		return rendering{"INVALID_FORMAT", http.StatusBadRequest, 0, false, "the request is malformed"}
+	case chatbox.MissingField:
+		return rendering{"MISSING_FIELD", http.StatusBadRequest, 0, false, "a field is missing"}
+	case chatbox.Unauthenticated:
+		return rendering{"INVALID_TOKEN", http.StatusUnauthorized, hub.CloseCredential, false, "the credential is missing or invalid"}
+	case chatbox.TokenExpired:
+		return rendering{"EXPIRED_TOKEN", http.StatusUnauthorized, hub.CloseCredential, false, "the credential has expired"}
+	case chatbox.NotYours:
+		return rendering{"UNAUTHORIZED", http.StatusNotFound, 0, false, "this session is not yours"}
+	case chatbox.PermissionDenied:
+		return rendering{"INSUFFICIENT_PERMISSIONS", http.StatusForbidden, 0, false, "this is not permitted"}
+	case chatbox.NotFound:
+		return rendering{wireNotFound, http.StatusNotFound, 0, false, "there is no such thing"}
+	case chatbox.Ended:
+		return rendering{"SESSION_ENDED", http.StatusConflict, 0, false, "the session has ended"}
+	case chatbox.TakenOver:
+		return rendering{"TAKEN_OVER", http.StatusConflict, 0, false, "another admin holds the session"}
+	case chatbox.RateLimited:
+		return rendering{"TOO_MANY_REQUESTS", http.StatusTooManyRequests, 0, true, "too many requests"}
+	case chatbox.LimitExceeded:
+		return rendering{"CONNECTION_LIMIT_EXCEEDED", http.StatusTooManyRequests, 0, true, "a limit is reached"}
+	case chatbox.TooLarge:
+		return rendering{"INVALID_FORMAT", http.StatusRequestEntityTooLarge, 0, false, "the request is too large"}
+	case chatbox.StoreFailed:
+		return rendering{"DATABASE_ERROR", http.StatusServiceUnavailable, 0, true, "the history is not available; please try again"}
+	case chatbox.ModelFailed:
+		return rendering{"LLM_UNAVAILABLE", http.StatusServiceUnavailable, 0, true, "the model is not available"}
+	case chatbox.ModelTimeout:
+		return rendering{"LLM_TIMEOUT", http.StatusServiceUnavailable, 0, true, "the model did not answer in time"}
+	case chatbox.ModelFiltered:
+		return rendering{"LLM_UNAVAILABLE", http.StatusServiceUnavailable, 0, false, "the model's provider refused to answer"}
+	case chatbox.Draining:
+		return rendering{"DRAINING", http.StatusServiceUnavailable, hub.CloseDraining, true, "this pod is shutting down"}
+	case chatbox.Unavailable, chatbox.Clash, chatbox.NotOwner:
+		return rendering{"SERVICE_ERROR", http.StatusServiceUnavailable, 0, true, "the service is not available; please try again"}
+	default:
+		return rendering{"SERVICE_ERROR", http.StatusInternalServerError, 0, true, "something went wrong; please try again"}
+	}
+}
+
+// shown is what a client gets to see of an error.
+type shown struct {
+	rendering
+	metadata   map[string]string
+	retryAfter time.Duration
+}
+
+// show renders an error: only messages that were written for users, never a
+// cause.
+func show(err error) shown {
+	code := chatbox.CodeOf(err)
+	if code == chatbox.Internal && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+		code = chatbox.Unavailable
+	}
+	s := shown{rendering: render(code)}
+	if e, ok := errors.AsType[*chatbox.Error](err); ok {
+		if e.Message != "" && code != chatbox.Internal && code != chatbox.Clash && code != chatbox.NotOwner {
+			s.message = e.Message
+		}
+		s.metadata, s.retryAfter = e.Metadata, e.RetryAfter
+	}
+	return s
+}
+
+// overREST hides that a session exists from those whose it is not.
+func (s shown) overREST(code chatbox.Code) shown {
+	if code == chatbox.NotYours || code == chatbox.NotFound {
+		s.rendering = render(chatbox.NotFound)
+	}
+	return s
+}
+
+// report logs an error's cause if it is one that an operator can act on; what
+// clients did wrong is theirs to know.
+func report(ctx context.Context, log *slog.Logger, err error, doing string) {
+	switch chatbox.CodeOf(err) {
+	case chatbox.Internal, chatbox.Clash, chatbox.NotOwner:
+		if errors.Is(err, context.Canceled) {
+			return // the client or the pod went away
+		}
+		log.ErrorContext(ctx, "request failed", "doing", doing, "code", chatbox.CodeOf(err), "err", err)
+	case chatbox.Unavailable, chatbox.StoreFailed:
+		log.WarnContext(ctx, "request failed", "doing", doing, "code", chatbox.CodeOf(err), "err", err)
+	default:
+	}
+}
+
+// retryAfterSeconds is the value of a Retry-After header: whole seconds, at
+// least one.
+func retryAfterSeconds(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
+}

@@ -1,0 +1,218 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"chatbox"
+)
+
+// Types of frames that are no events.
+const (
+	typeStatus  = "connection_status"
+	typeAck     = "ack"
+	typeLoading = "loading"
+	typeResume  = "resume"
+	typeResumed = "resumed"
+	typePing    = "ping"
+	typePong    = "pong"
+	typeError   = "error"
+	typeCome    = "reconnect"
+)
+
+// Names of metadata that the server sets.
+const (
+	metaStreaming        = "streaming"
+	metaDone             = "done"
+	metaAttempt          = "attempt"
+	metaIndex            = "index"
+	metaReplyTo          = "reply_to"
+	metaSnapshot         = "snapshot"
+	metaFinish           = "finish"
+	metaTokensPrompt     = "tokens_prompt"
+	metaTokensCompletion = "tokens_completion"
+	metaLength           = "length"
+	metaDuplicate        = "duplicate"
+	metaRecovered        = "recovered"
+	metaConnection       = "connection_id"
+	metaPod              = "pod"
+	metaProtocol         = "protocol"
+	metaAfter            = "after_ms"
+)
+
+const (
+	yes = "true"
+	no  = "false"
+
+	protocolVersion = "1"
+	timeLayout      = "2006-01-02T15:04:05.000Z07:00"
+)
+
+// frame is everything a server's frame may carry (PROTOCOL 1.2). Pointers tell
+// an empty value from none.
+type frame struct {
+	Type      string            `json:"type"`
+	ID        string            `json:"id,omitempty"`
+	SessionID *string           `json:"session_id,omitempty"`
+	Seq       *int64            `json:"seq,omitempty"`
+	UserID    string            `json:"user_id,omitempty"`
+	Sender    chatbox.Sender    `json:"sender,omitempty"`
+	Content   *string           `json:"content,omitempty"`
+	ModelID   string            `json:"model_id,omitempty"`
+	Models    *[]chatbox.Model  `json:"models,omitempty"`
+	FileID    string            `json:"file_id,omitempty"`
+	FileURL   string            `json:"file_url,omitempty"`
+	Timestamp string            `json:"timestamp,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	Error     *frameError       `json:"error,omitempty"`
+}
+
+// frameError is the error of a frame.
+type frameError struct {
+	Code        string `json:"code"`
+	Message     string `json:"message"`
+	Recoverable bool   `json:"recoverable"`
+	RetryAfter  int64  `json:"retry_after,omitempty"` // milliseconds
+}
+
+// Encode renders what a session tells its sockets as a frame. Frames that stand
+// for no event carry the moment of their encoding.
+func Encode(d chatbox.Delivery) []byte { return encode(d, time.Now()) }
+
+func encode(d chatbox.Delivery, now time.Time) []byte {
+	f := frame{SessionID: &d.Session.ID, Timestamp: stamp(now)}
+	switch {
+	case d.Event != nil:
+		fillEvent(&f, *d.Event, d.Replay)
+	case d.Ack != nil:
+		f.Type, f.ID, f.Seq, f.Timestamp = typeAck, d.Ack.ID, &d.Ack.Seq, stamp(d.Ack.Time)
+		if d.Ack.Duplicate {
+			f.Metadata = map[string]string{metaDuplicate: yes}
+		}
+	case d.Piece != nil:
+		fillPiece(&f, d.Piece)
+	case d.Loading != nil:
+		f.Type, f.ID, f.Sender, f.ModelID = typeLoading, d.Loading.AnswerID, chatbox.SenderAI, d.Loading.ModelID
+		f.Metadata = map[string]string{metaReplyTo: d.Loading.ReplyTo}
+	case d.Failure != nil:
+		s := show(&chatbox.Error{Code: d.Failure.Code, Message: d.Failure.Message})
+		f.Type, f.ID, f.Error = typeError, d.Failure.AnswerID, s.frameError()
+		f.Metadata = map[string]string{metaReplyTo: d.Failure.ReplyTo}
+	case d.Resumed != nil:
+		f.Type, f.Seq = typeResumed, &d.Resumed.Seq
+		f.Metadata = map[string]string{metaRecovered: strconv.FormatBool(d.Resumed.Recovered)}
+	}
+	return f.bytes()
+}
+
+func fillEvent(f *frame, e chatbox.Event, replay bool) {
+	f.Type, f.ID, f.Seq, f.Sender = string(e.Type), e.ID, &e.Seq, e.Sender
+	f.ModelID, f.FileID, f.FileURL = e.ModelID, e.FileID, e.FileURL
+	f.Timestamp, f.Metadata = stamp(e.Time), e.Metadata
+	if e.Content != "" {
+		f.Content = &e.Content
+	}
+	if e.Type != chatbox.TypeAnswer || e.Answer == nil {
+		return
+	}
+	f.Metadata = answerMetadata(e)
+	f.Metadata[metaDone] = yes
+	f.Metadata[metaStreaming] = strconv.FormatBool(!replay)
+	f.Content = &e.Content
+	if !replay {
+		f.Content = nil // the pieces have shown it
+	}
+}
+
+// answerMetadata is what a finished answer says of itself, live, replayed and
+// in the history.
+func answerMetadata(e chatbox.Event) map[string]string {
+	a := e.Answer
+	m := make(map[string]string, 10+len(e.Metadata))
+	maps.Copy(m, e.Metadata)
+	m[metaAttempt] = strconv.Itoa(a.Attempt)
+	m[metaIndex] = strconv.Itoa(a.Index)
+	m[metaReplyTo] = a.ReplyTo
+	m[metaFinish] = string(a.Finish)
+	m[metaTokensPrompt] = strconv.Itoa(a.TokensPrompt)
+	m[metaTokensCompletion] = strconv.Itoa(a.TokensCompletion)
+	m[metaLength] = strconv.Itoa(utf8.RuneCountInString(e.Content))
+	return m
+}
+
+func fillPiece(f *frame, p *chatbox.Piece) {
+	f.Type, f.ID, f.Sender = string(chatbox.TypeAnswer), p.AnswerID, chatbox.SenderAI
+	f.ModelID, f.Content = p.ModelID, &p.Content
+	f.Metadata = map[string]string{
+		metaStreaming: yes, metaDone: no, metaReplyTo: p.ReplyTo,
+		metaAttempt: strconv.Itoa(p.Attempt), metaIndex: strconv.Itoa(p.Index),
+	}
+	if p.Snapshot {
+		f.Metadata[metaSnapshot] = yes
+	}
+}
+
+// statusFrame is the first frame of a socket.
+func statusFrame(sessionID string, a chatbox.Actor, models []chatbox.Model, conn chatbox.ConnID, pod chatbox.PodID, now time.Time) []byte {
+	if models == nil {
+		models = []chatbox.Model{}
+	}
+	return frame{
+		Type: typeStatus, SessionID: &sessionID, UserID: a.UserID, Sender: chatbox.SenderSystem,
+		Models: &models, Timestamp: stamp(now),
+		Metadata: map[string]string{
+			metaConnection: string(conn), metaPod: string(pod), metaProtocol: protocolVersion,
+		},
+	}.bytes()
+}
+
+// errorFrame answers the frame that had the id and the session, either of which
+// may be unknown.
+func errorFrame(id, sessionID string, err error, now time.Time) []byte {
+	s := show(err)
+	f := frame{Type: typeError, ID: id, Error: s.frameError(), Metadata: s.metadata, Timestamp: stamp(now)}
+	if sessionID != "" {
+		f.SessionID = &sessionID
+	}
+	return f.bytes()
+}
+
+func (s shown) frameError() *frameError {
+	return &frameError{
+		Code: s.wire, Message: s.message, Recoverable: s.recoverable, RetryAfter: s.retryAfter.Milliseconds(),
+	}
+}
+
+// pongFrame answers a ping and echoes its id.
+func pongFrame(id string, now time.Time) []byte {
+	return frame{Type: typePong, ID: id, Timestamp: stamp(now)}.bytes()
+}
+
+// Reconnect is the frame by which a pod that is shutting down asks a client to
+// come back after a while.
+func Reconnect(after time.Duration) []byte { return reconnectFrame(after, time.Now()) }
+
+func reconnectFrame(after time.Duration, now time.Time) []byte {
+	return frame{
+		Type: typeCome, Sender: chatbox.SenderSystem, Timestamp: stamp(now),
+		Metadata: map[string]string{metaAfter: strconv.FormatInt(after.Milliseconds(), 10)},
+	}.bytes()
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(timeLayout) }
+
+// bytes renders the frame; text is kept as it was written, without escapes for
+// HTML.
+func (f frame) bytes() []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(f); err != nil {
+		panic("api: a frame cannot be encoded: " + err.Error()) // strings and numbers always can
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}

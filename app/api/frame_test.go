@@ -1,0 +1,187 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+)
+
+const goldenDir = "../../test/golden"
+
+func at() time.Time {
+	return time.Date(2026, 3, 4, 6, 6, 7, 80_900_000, time.FixedZone("", 3600))
+}
+
+func someSession() chatbox.SessionKey { return chatbox.SessionKey{Tenant: "acme", ID: "s-1"} }
+
+func event(change func(*chatbox.Event)) chatbox.Delivery {
+	e := chatbox.Event{
+		Session: someSession(), Seq: 3, Key: "c:ann:m-1", ID: "m-1", Named: true, Type: chatbox.TypeUserMessage,
+		Sender: chatbox.SenderUser, UserID: "ann", Owner: "ann", Content: "  if a < b && b > c {\n\treturn \"é\"\n  }  ",
+		Metadata: map[string]string{"page": "/pricing"}, Time: at(), Status: chatbox.StatusComplete,
+	}
+	change(&e)
+	return chatbox.Delivery{Session: e.Session, Event: &e}
+}
+
+func answer(finish chatbox.Finish, text string, index int, replay bool) chatbox.Delivery {
+	d := event(func(e *chatbox.Event) {
+		e.ID, e.Type, e.Sender, e.UserID, e.Seq = "ans_k3n2", chatbox.TypeAnswer, chatbox.SenderAI, "", 4
+		e.Content, e.ModelID, e.Metadata, e.Status = text, "small", nil, finish.Status()
+		e.Answer = &chatbox.Answer{
+			Gen: chatbox.Gen{Seq: 3, Run: 1}, ReplyTo: "m-1", Attempt: 1, Index: index, Finish: finish,
+			TokensPrompt: 21, TokensCompletion: 5,
+		}
+	})
+	d.Replay = replay
+	return d
+}
+
+func piece(change func(*chatbox.Piece)) chatbox.Delivery {
+	p := chatbox.Piece{
+		AnswerID: "ans_k3n2", Gen: chatbox.Gen{Seq: 3, Run: 1}, ReplyTo: "m-1", ModelID: "small",
+		Attempt: 1, Index: 0, Content: "Grüße ",
+	}
+	change(&p)
+	return chatbox.Delivery{Session: someSession(), Piece: &p}
+}
+
+// serverFrames are one example of each frame that a server sends.
+func serverFrames() map[string][]byte {
+	s := someSession()
+	models := []chatbox.Model{{ID: "small", Name: "Small"}, {ID: "large", Name: "Large"}}
+	ann := chatbox.Actor{Tenant: "acme", UserID: "ann"}
+	deliveries := map[string]chatbox.Delivery{
+		"user_message": event(func(*chatbox.Event) {}),
+		"user_message-admin": event(func(e *chatbox.Event) {
+			e.ID, e.Sender, e.UserID, e.Content = "m-7", chatbox.SenderAdmin, "bob", "May I help?"
+			e.Metadata = map[string]string{chatbox.MetaAdminID: "bob", chatbox.MetaAdminName: "Bob"}
+		}),
+		"model_select": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Content, e.ModelID, e.Metadata = "m-2", chatbox.TypeModelSelect, "", "large", nil
+		}),
+		"admin_join": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Sender, e.UserID, e.Content = "srv-1", chatbox.TypeAdminJoin, chatbox.SenderSystem, "bob", "Bob has joined."
+			e.Metadata = map[string]string{chatbox.MetaAdminID: "bob", chatbox.MetaAdminName: "Bob"}
+		}),
+		"session_ended": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Sender, e.Content, e.Metadata, e.Seq = "srv-2", chatbox.TypeSessionEnded, chatbox.SenderSystem, "", nil, 5
+		}),
+		"ack":               {Session: s, Ack: &chatbox.Ack{ID: "m-1", Seq: 3, Time: at()}},
+		"ack-duplicate":     {Session: s, Ack: &chatbox.Ack{ID: "m-1", Seq: 3, Time: at(), Duplicate: true}},
+		"loading":           {Session: s, Loading: &chatbox.Loading{AnswerID: "ans_k3n2", ReplyTo: "m-1", ModelID: "small"}},
+		"ai_response-piece": piece(func(*chatbox.Piece) {}),
+		"ai_response-snapshot": piece(func(p *chatbox.Piece) {
+			p.Attempt, p.Index, p.Content, p.Snapshot = 2, -1, "", true
+		}),
+		"ai_response-final":     answer(chatbox.FinishStop, "Grüße 👋", 1, false),
+		"ai_response-cancelled": answer(chatbox.FinishCancelled, "", -1, false),
+		"ai_response-replayed":  answer(chatbox.FinishStop, "Grüße 👋", 1, true),
+		"error-answer": {Session: s, Failure: &chatbox.Failure{
+			AnswerID: "ans_k3n2", ReplyTo: "m-1", Code: chatbox.ModelTimeout, Message: "the model did not answer in time",
+		}},
+		"resumed": {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
+	}
+	frames := map[string][]byte{
+		"connection_status": statusFrame("", ann, models, "c-9", "pod-1", at()),
+		"pong":              pongFrame("p-1", at()),
+		"reconnect":         reconnectFrame(740*time.Millisecond, at()),
+		"error-field":       errorFrame("m-1", "s-1", chatbox.Invalid("model_id", "is not offered"), at()),
+		"error-rate": errorFrame("m-1", "s-1", &chatbox.Error{
+			Code: chatbox.RateLimited, Message: "too many messages", RetryAfter: 1500 * time.Millisecond,
+		}, at()),
+	}
+	for name, d := range deliveries {
+		frames[name] = encode(d, at())
+	}
+	return frames
+}
+
+func TestEncode_GoldenFrames(t *testing.T) {
+	frames := serverFrames()
+	for name, got := range frames {
+		t.Run(name, func(t *testing.T) {
+			require.True(t, json.Valid(got))
+			require.NotContains(t, string(got), "\n")
+			var pretty bytes.Buffer
+			require.NoError(t, json.Indent(&pretty, got, "", "  "))
+			pretty.WriteByte('\n')
+			path := filepath.Join(goldenDir, "server-"+name+".json")
+			if os.Getenv("UPDATE_GOLDEN") != "" {
+				require.NoError(t, os.WriteFile(path, pretty.Bytes(), 0o600))
+			}
+			want, err := os.ReadFile(path)
+			require.NoError(t, err, "UPDATE_GOLDEN=1 go test ./app/api writes it")
+			assert.Equal(t, string(want), pretty.String())
+		})
+	}
+}
+
+func TestGoldenFrames_HaveNoStrays(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(goldenDir, "*.json"))
+	require.NoError(t, err)
+	server, client := serverFrames(), clientFrames()
+	for _, p := range paths {
+		name := filepath.Base(p)
+		known := slices.ContainsFunc([]string{"server-", "client-"}, func(prefix string) bool {
+			rest, ok := bytes.CutPrefix([]byte(name), []byte(prefix))
+			stem := string(bytes.TrimSuffix(rest, []byte(".json")))
+			if prefix == "server-" {
+				return ok && server[stem] != nil
+			}
+			_, in := client[stem]
+			return ok && in
+		})
+		assert.True(t, known, "%s is the example of no frame", name)
+	}
+}
+
+func TestEncode_TextIsByteForByte(t *testing.T) {
+	for _, text := range []string{"", " \t\n", "<b>&amp;</b>", "\u2028\u2029", "👩‍👩‍👧", "\"\\/", "\x01\x7f"} {
+		var f struct {
+			Content string `json:"content"`
+		}
+		require.NoError(t, json.Unmarshal(encode(event(func(e *chatbox.Event) { e.Content = text }), at()), &f))
+		assert.Equal(t, text, f.Content)
+	}
+}
+
+func TestEncode_DoesNotTouchTheEvent(t *testing.T) {
+	d := answer(chatbox.FinishStop, "x", 0, true)
+	d.Event.Metadata = map[string]string{"kept": "1"}
+	Encode(d)
+	assert.Equal(t, map[string]string{"kept": "1"}, d.Event.Metadata)
+}
+
+func TestEncode_UnknownTypesAreRelayed(t *testing.T) {
+	var f map[string]any
+	require.NoError(t, json.Unmarshal(Encode(event(func(e *chatbox.Event) { e.Type = "of_a_later_version" })), &f))
+	assert.Equal(t, "of_a_later_version", f["type"])
+	assert.InDelta(t, 3, f["seq"], 0)
+}
+
+func TestEncode_EmptyEventContentIsNoField(t *testing.T) {
+	assert.NotContains(t, string(Encode(event(func(e *chatbox.Event) { e.Content = "" }))), `"content"`)
+}
+
+func TestStamp_AlwaysThreeDigitsUTC(t *testing.T) {
+	assert.Equal(t, "2026-03-04T05:06:07.080Z", stamp(at()))
+	assert.Equal(t, "2026-03-04T05:06:07.000Z", stamp(at().Truncate(time.Second)))
+}
+
+func BenchmarkEncode(b *testing.B) {
+	d := piece(func(p *chatbox.Piece) { p.Content = "A piece of some forty characters, as it were." })
+	b.ReportAllocs()
+	for b.Loop() {
+		Encode(d)
+	}
+}
