@@ -36,3 +36,23 @@ type History struct {
 	Events    []Event
 	Truncated bool
 }
+
+// Bounds turns the query into a closed range of a session with this head, and
+// says whether there is more within what was asked.
+func (q HistoryQuery) Bounds(head int64) (from, to int64, truncated bool) {
+	limit := int64(q.Limit)
+	lo, hi := int64(1), head
+	if q.AfterSeq >= 0 {
+		lo = q.AfterSeq + 1
+	}
+	if q.BeforeSeq > 0 {
+		hi = min(hi, q.BeforeSeq-1)
+	}
+	if hi-lo+1 <= limit {
+		return lo, hi, false
+	}
+	if q.AfterSeq >= 0 {
+		return lo, lo + limit - 1, true
+	}
+	return hi - limit + 1, hi, true
+}

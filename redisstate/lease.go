@@ -45,7 +45,7 @@ func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim
 // Renew prolongs a lease that is still the caller's.
 func (c *Client) Renew(ctx context.Context, l chatbox.Lease) error {
 	k := keysOf(l.Session)
-	return c.owned(ctx, "renew.lua", []string{k.lease, k.due}, l.Token, ms(c.cfg.LeaseTTL), member(l.Session))
+	return c.owned(ctx, "renew.lua", []string{k.lease, k.due, k.state}, l.Token, ms(c.cfg.LeaseTTL), member(l.Session))
 }
 
 // Release gives the lease back, its turn due at once, and wakes all pods.
@@ -82,14 +82,18 @@ func (c *Client) Revoke(ctx context.Context, s chatbox.SessionKey) (*chatbox.Ope
 	return open, wrap("revoke", err)
 }
 
-// owned runs a script that answers 0 where the lease is not the caller's.
+// owned runs a script that answers 0 where the lease is not the caller's, -1
+// where Redis knows nothing of the session.
 func (c *Client) owned(ctx context.Context, name string, keys []string, args ...any) error {
 	n, err := c.run(ctx, name, keys, args...).Int()
 	if err != nil {
 		return wrap(name, err)
 	}
-	if n == 0 {
+	switch n {
+	case 0:
 		return chatbox.Errorf(chatbox.NotOwner, "", nil)
+	case -1:
+		return chatbox.Errorf(chatbox.NotFound, "", nil)
 	}
 	return nil
 }

@@ -65,8 +65,11 @@ func (c *Client) decodeBegun(s chatbox.SessionKey, cmd *redis.Cmd) (chatbox.Begu
 	if err != nil {
 		return chatbox.Begun{}, err
 	}
-	if v[0] == "lost" {
+	switch v[0] {
+	case "lost":
 		return chatbox.Begun{}, chatbox.Errorf(chatbox.NotOwner, "", nil)
+	case "empty":
+		return chatbox.Begun{}, chatbox.Errorf(chatbox.NotFound, "", nil)
 	}
 	out := chatbox.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}
 	if v[1] == "-1" {

@@ -49,6 +49,8 @@ func (c *Client) Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) e
 		return wrap("append piece", err)
 	case got == "lost":
 		return chatbox.Errorf(chatbox.NotOwner, "", nil)
+	case got == "empty":
+		return chatbox.Errorf(chatbox.NotFound, "", nil)
 	case got == "reopen":
 		return chatbox.Errorf(chatbox.Clash, "", nil)
 	}

@@ -1,6 +1,10 @@
 package conversation
 
-import "chatbox"
+import (
+	"context"
+
+	"chatbox"
+)
 
 // Socket is one connected client, as far as the use cases need to know it.
 type Socket interface {
@@ -16,3 +20,38 @@ type (
 	History      = chatbox.History
 	PodInfo      = chatbox.PodInfo
 )
+
+// Sessions pages through the caller's sessions, newest activity first.
+func (s *Service) Sessions(ctx context.Context, a chatbox.Actor, q SessionQuery) (SessionPage, error) {
+	q.User = a.User()
+	return s.Catalog.List(ctx, q)
+}
+
+// History returns one page of the caller's session; someone else's is
+// chatbox.NotFound, as if unknown. Its cost does not depend on the session's
+// length.
+func (s *Service) History(ctx context.Context, a chatbox.Actor, sessionID string, q HistoryQuery) (History, error) {
+	sess, err := s.owned(ctx, a, sessionID)
+	if err != nil {
+		return History{}, err
+	}
+	from, to, truncated := q.Bounds(sess.State.Head)
+	h := History{Session: sess, Truncated: truncated}
+	if from <= to {
+		h.Events, err = s.Messages.Range(ctx, sess.Key, from, to)
+	}
+	return h, err
+}
+
+// owned loads the session if it is the caller's.
+func (s *Service) owned(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error) {
+	unknown := chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+	if !chatbox.ValidSessionID(sessionID) {
+		return chatbox.Session{}, unknown
+	}
+	sess, err := s.truth(ctx, a.Session(sessionID))
+	if err == nil && (sess.Owner != a.UserID || sess.Erased) {
+		err = unknown
+	}
+	return sess, err
+}

@@ -82,11 +82,14 @@ type Log interface {
 	Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error)
 }
 
-// Leases decides which pod answers. A lease lives LeaseTTL unless renewed.
+// Leases decides which pod answers. A lease lives a few seconds unless renewed.
+// Under a lease, chatbox.NotOwner means that it is lost: another's, revoked or
+// expired; chatbox.NotFound that Redis knows nothing of the session, so that
+// nobody can have it: it may be claimed anew.
 type Leases interface {
 	// Claim takes the session's lease for its oldest pending turn.
 	Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim, error)
-	// Renew prolongs the lease: chatbox.NotOwner when it is another's or gone.
+	// Renew prolongs the lease.
 	Renew(ctx context.Context, l chatbox.Lease) error
 	// Release gives the lease back with its turn still pending, due at once:
 	// another pod takes it without waiting for the expiry.
@@ -156,4 +159,60 @@ type LLM interface {
 	// provider's request. An error ends the sequence. The last delta of a
 	// whole answer carries Finish.
 	Stream(ctx context.Context, p chatbox.Prompt) iter.Seq2[chatbox.Delta, error]
+}
+
+// Seats are the places that this pod's sockets have in sessions.
+type Seats interface {
+	// Enter gives the socket a place that hears nothing until Join; fresh where
+	// it had none. chatbox.LimitExceeded at a socket's most sessions.
+	Enter(c chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err error)
+	// Join replays and goes live without hole or repeat. chatbox.Clash: more
+	// has happened than was read; read on from where the socket is, and again.
+	Join(ctx context.Context, c chatbox.ConnID, s chatbox.SessionKey, j chatbox.Join) error
+	// Leave and LeaveAll take the socket out again.
+	Leave(c chatbox.ConnID, s chatbox.SessionKey) bool
+	LeaveAll(c chatbox.ConnID) []chatbox.SessionKey
+	// Attached reports whether the socket has a place, and what it was sent.
+	Attached(c chatbox.ConnID, s chatbox.SessionKey) (sent int64, ok bool)
+	// Current is the session that frames without one mean.
+	Current(c chatbox.ConnID) string
+	SetCurrent(c chatbox.ConnID, sessionID string)
+}
+
+// Acks are owed to the sockets whose frames caused events.
+type Acks interface {
+	// Expect says that the event with the key is the socket's own: it comes as
+	// an ack, or not at all where acks is false.
+	Expect(c chatbox.ConnID, s chatbox.SessionKey, key string, acks bool)
+	// Forget withdraws Expect.
+	Forget(c chatbox.ConnID, s chatbox.SessionKey, key string)
+	// AckAgain acks a repeat at once where its event was sent to the socket
+	// already; false: the ack will come in its place.
+	AckAgain(c chatbox.ConnID, e chatbox.Event) bool
+	// Await waits until the socket was sent everything up to seq.
+	Await(ctx context.Context, c chatbox.ConnID, s chatbox.SessionKey, seq int64) bool
+}
+
+// Feed gives sessions' updates to this pod's sockets.
+type Feed interface {
+	// Deliver applies one update; false where something before it is missing.
+	Deliver(u chatbox.Update) bool
+	// CatchUp delivers what was read from where BeginCatchUp said.
+	CatchUp(s chatbox.SessionKey, events []chatbox.Event, open *chatbox.OpenAnswer) bool
+	// BeginCatchUp makes the caller the one who reads; EndCatchUp reports
+	// whether somebody asked for more meanwhile.
+	BeginCatchUp(s chatbox.SessionKey) (after int64, mine bool)
+	EndCatchUp(s chatbox.SessionKey) (again bool)
+	// Positions lists how far every session with sockets here was delivered.
+	Positions() []chatbox.Position
+}
+
+// Observer counts what operators watch. It must not block.
+type Observer interface {
+	Posted(d time.Duration)     // a frame, from its start to its ack
+	FirstPiece(d time.Duration) // from the claim to the first piece
+	Generation(outcome string)  // a chatbox.Finish, "lost", "released" or "failed"
+	Healed(events int)          // published because a gap was met
+	PublishFailed()             // left to the sweepers
+	CaughtUp(events int)        // read because this pod had missed them
 }

@@ -3,11 +3,11 @@
 -- KEYS  1 state  2 lease  3 pieces
 -- ARGV  1 token  2 generation "seq:run"  3 attempt  4 index  5 snapshot "1"/""  6 sealed piece
 --       7 channel  8 open card  9 pieces TTL ms
--- RETURNS "ok" | "lost" (not the lease) | "reopen" (Redis does not have the answer up to the piece
+-- RETURNS "ok" | "lost" (not the lease) | "empty" (Redis knows nothing of the session) | "reopen" (Redis does not have the answer up to the piece
 --         before this: publish a snapshot)
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
 local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'h')
-if not v[4] then return 'lost' end
+if not v[4] then return 'empty' end
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
 if ARGV[5] == '1' then
   redis.call('DEL', KEYS[3])
   redis.call('HSET', KEYS[1], 'og', ARGV[2], 'oa', ARGV[3], 'om', ARGV[8])

@@ -35,7 +35,7 @@ if closes ~= '' then
     return {'diverged', head, tonumber(o[1] == closes and o[2] or '-1')}
   end
   redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om')
-  redis.call('DEL', KEYS[4], KEYS[9])
+  redis.call('DEL', KEYS[4])
   redis.call('ZREM', KEYS[5], closes)
   if o[4] == closes then redis.call('DEL', KEYS[6]) end
 end

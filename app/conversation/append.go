@@ -1,0 +1,239 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"chatbox"
+)
+
+// appendTries is how often an append whose place was taken decides again.
+const appendTries = 8
+
+// place is what an append decides on: the session as it is at its head.
+type place struct {
+	owner string
+	fresh bool // the append itself has just created the session
+	state chatbox.State
+}
+
+// draft is an append before it has a place.
+type draft struct {
+	session chatbox.SessionKey
+	key     string
+	user    chatbox.UserKey // whose limit counts it; zero: nobody's
+	lease   *chatbox.Lease  // refuse unless it is held
+	// create makes the session where there is none; nil: it must exist.
+	create func() chatbox.Session
+	// decide makes the event for the place, or refuses. It runs again when the
+	// place turns out to be taken: an event takes effect exactly where it was
+	// decided, or not at all.
+	decide func(p place) (chatbox.Event, error)
+}
+
+// appended is a durable event.
+type appended struct {
+	event  chatbox.Event
+	repeat bool // it was there before
+	shown  bool // this append published it, and gave back its lease with it
+}
+
+// append makes one event durable and visible. When it returns nil the event is
+// in the history; whether it was published meanwhile or is left to a sweeper
+// makes no difference to who reads on. A passing error means that the outcome
+// is unknown and a repeat with the same key is safe.
+func (s *Service) append(ctx context.Context, d draft) (appended, error) {
+	leave, err := s.serial.enter(ctx, d.session)
+	if err != nil {
+		return appended{}, err
+	}
+	defer leave()
+	user := d.user
+	for range appendTries {
+		var done *appended
+		err := patiently(ctx, func() error {
+			var err error
+			done, err = s.tryAppend(ctx, d, user)
+			return err
+		})
+		if err != nil {
+			return appended{}, err
+		}
+		if done != nil {
+			return *done, nil
+		}
+		user = chatbox.UserKey{}                                 // counted once
+		sleep(ctx, time.Millisecond+rand.N(20*time.Millisecond)) //nolint:gosec // jitter needs no secrecy
+	}
+	return appended{}, chatbox.Errorf(chatbox.Unavailable, "the session is too busy; try again", nil)
+}
+
+// tryAppend is one attempt; nil and no error: the place was taken, again.
+func (s *Service) tryAppend(ctx context.Context, d draft, user chatbox.UserKey) (*appended, error) {
+	b := chatbox.Beginning{Session: d.session, Key: d.key, User: user, Lease: d.lease}
+	begun, err := s.Log.Begin(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if begun.Repeat != nil {
+		return &appended{event: *begun.Repeat, repeat: true}, nil
+	}
+	if begun.RetryAfter > 0 {
+		return s.refused(ctx, d, b, begun, &chatbox.Error{
+			Code: chatbox.RateLimited, Message: "too many messages; wait a moment", RetryAfter: begun.RetryAfter,
+		})
+	}
+	at, err := s.place(ctx, d, begun)
+	if err != nil {
+		return s.refused(ctx, d, b, begun, err)
+	}
+	e, err := d.decide(at)
+	if err != nil {
+		return s.refused(ctx, d, b, begun, err)
+	}
+	e.Session, e.Key, e.Seq, e.Owner = d.session, d.key, at.state.Head+1, at.owner
+	switch err := s.Messages.Append(ctx, e); {
+	case errors.Is(err, chatbox.Clash):
+		return s.clashed(ctx, d, b, begun)
+	case err != nil:
+		return nil, err // unknown: the next attempt finds it by its key
+	}
+	pub := chatbox.Publication{
+		Event: e, State: at.state.Apply(e), Fresh: at.fresh || at.state.Head == 0, Lease: d.lease, Intent: begun.Intent,
+	}
+	return &appended{event: e, shown: s.finishAppend(ctx, pub)}, nil
+}
+
+// finishAppend makes a durable event visible and its fold stored. Neither can
+// undo it: what fails is counted, and found by intents, sweeps and later
+// appends.
+func (s *Service) finishAppend(ctx context.Context, pub chatbox.Publication) (shown bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.AckWait)
+	defer cancel()
+	shown, err := s.show(ctx, pub, true)
+	if err != nil {
+		s.Observer.PublishFailed()
+		s.Logger.WarnContext(ctx, "published by a sweeper", "session", pub.Event.Session.ID, "seq", pub.Event.Seq, "error", err)
+	}
+	if t := pub.Event.Turn; t != nil && t.State == chatbox.TurnPending {
+		s.due.add(pub.Event.Session)
+	}
+	touch, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := s.Catalog.Touch(touch, pub.Event.Session, pub.State); err != nil {
+		s.Logger.DebugContext(ctx, "fold not stored", "session", pub.Event.Session.ID, "error", err)
+	}
+	return shown
+}
+
+// place finds the session's state where Redis has it, else in the history.
+func (s *Service) place(ctx context.Context, d draft, b chatbox.Begun) (place, error) {
+	if b.Seeded {
+		return place{owner: b.Owner, state: b.State}, nil
+	}
+	if d.create == nil {
+		sess, err := s.seed(ctx, d.session)
+		return place{owner: sess.Owner, state: sess.State}, err
+	}
+	want := d.create()
+	if b.ReservedBy != "" && b.ReservedBy != want.Owner {
+		return place{}, foreign()
+	}
+	sess, created, err := s.Catalog.Create(ctx, want)
+	if err != nil {
+		return place{}, err
+	}
+	if created {
+		return place{owner: sess.Owner, state: sess.State, fresh: true}, nil
+	}
+	if sess.Erased {
+		return place{}, chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+	}
+	if sess, err = s.foldRest(ctx, sess); err != nil {
+		return place{}, err
+	}
+	return place{owner: sess.Owner, state: sess.State}, s.Log.Seed(ctx, d.session, sess.Owner, sess.State)
+}
+
+// refused answers a refusal, unless the frame turns out to be a repeat:
+// repeats are answered before anything else is judged.
+func (s *Service) refused(ctx context.Context, d draft, b chatbox.Beginning, begun chatbox.Begun, why error) (*appended, error) {
+	if passing(why) {
+		return nil, why
+	}
+	e, err := s.Messages.ByKey(ctx, d.session, d.key)
+	if err != nil && !errors.Is(err, chatbox.NotFound) {
+		return nil, err
+	}
+	if abandon := s.Log.Abandon(ctx, b, begun.Intent); abandon != nil {
+		s.Logger.DebugContext(ctx, "intent left to age", "error", abandon)
+	}
+	if err == nil {
+		return &appended{event: e, repeat: true}, nil
+	}
+	return nil, why
+}
+
+// clashed finds out what a taken place or key means: a repeat, or a head that
+// was stale, which is healed before the append decides again.
+func (s *Service) clashed(ctx context.Context, d draft, b chatbox.Beginning, begun chatbox.Begun) (*appended, error) {
+	e, err := s.Messages.ByKey(ctx, d.session, d.key)
+	if err != nil && !errors.Is(err, chatbox.NotFound) {
+		return nil, err
+	}
+	found := err == nil
+	if e.Seq > begun.State.Head || !found {
+		if err := s.heal(ctx, d.session); err != nil {
+			return nil, err
+		}
+	}
+	if aerr := s.Log.Abandon(ctx, b, begun.Intent); aerr != nil {
+		s.Logger.DebugContext(ctx, "intent left to age", "error", aerr)
+	}
+	if found {
+		return &appended{event: e, repeat: true}, nil
+	}
+	return nil, nil //nolint:nilnil // the place was taken: decide again
+}
+
+// show publishes an event, and first whatever is missing before it. patient:
+// it keeps trying while ctx lasts. shown is false where somebody else did it.
+func (s *Service) show(ctx context.Context, p chatbox.Publication, patient bool) (shown bool, err error) {
+	for range appendTries {
+		var res chatbox.Published
+		publish := func() (err error) { res, err = s.Log.Publish(ctx, p); return err }
+		var err error
+		if patient {
+			err = patiently(ctx, publish)
+		} else {
+			err = publish()
+		}
+		if err != nil {
+			return false, err
+		}
+		switch res.Outcome {
+		case chatbox.OutcomeDone, chatbox.OutcomeAlready:
+			return res.Outcome == chatbox.OutcomeDone, nil
+		case chatbox.OutcomeDiverged:
+			p.Supersede = max(p.Event.Answer.Attempt, res.Attempt, p.Supersede) + 1
+			continue
+		case chatbox.OutcomeUnseeded:
+			_, err = s.seed(ctx, p.Event.Session)
+		case chatbox.OutcomeGap:
+			if !patient {
+				return false, nil // another healer, or a Redis that lost its tail meanwhile; the next one begins anew
+			}
+			err = s.heal(ctx, p.Event.Session)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, chatbox.Errorf(chatbox.Unavailable, "the session is too busy", nil)
+}
+
+func foreign() error {
+	return &chatbox.Error{Code: chatbox.NotYours, Field: "session_id", Message: "session_id: this session is not yours"}
+}

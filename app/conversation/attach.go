@@ -1,0 +1,196 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+
+	"chatbox"
+)
+
+// visit is how a socket comes to a session.
+type visit struct {
+	after    *int64 // replay what has a greater seq; nil: from the head
+	announce bool   // end with resumed, also where nothing exists yet
+	reserve  bool   // a free id is kept for the caller
+}
+
+// Attach takes the socket to the session named when it connected; with after
+// it also resumes.
+func (s *Service) Attach(ctx context.Context, c Socket, sessionID string, after *int64) error {
+	return s.seat(ctx, c, sessionID, visit{after: after, announce: after != nil, reserve: true})
+}
+
+// Resume replays to the socket every durable event after seq and goes on live;
+// an attached socket is told again what it asks for.
+func (s *Service) Resume(ctx context.Context, c Socket, sessionID string, seq int64) error {
+	if sessionID == "" {
+		if sessionID = s.Seats.Current(c.ID()); sessionID == "" {
+			return chatbox.Missing("session_id")
+		}
+	}
+	if seq < 0 {
+		return chatbox.Invalid("seq", "must not be negative")
+	}
+	return s.seat(ctx, c, sessionID, visit{after: &seq, announce: true, reserve: true})
+}
+
+// Leave takes the socket out of everything when it has ended.
+func (s *Service) Leave(c Socket) {
+	for _, k := range s.Seats.LeaveAll(c.ID()) {
+		s.Bus.Unsubscribe(k)
+	}
+}
+
+// seat subscribes first, then reads, then joins: what happens in between is
+// heard or read, and told once.
+func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit) error {
+	if !chatbox.ValidSessionID(sessionID) {
+		return chatbox.Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	k := c.Actor().Session(sessionID)
+	fresh, err := s.Seats.Enter(c.ID(), k)
+	if err != nil {
+		return err
+	}
+	subscribe := func() error { return nil }
+	if fresh {
+		subscribe = func() error { return s.Bus.Subscribe(ctx, k) }
+	}
+	if err := patiently(ctx, subscribe); err != nil {
+		s.Seats.Leave(c.ID(), k)
+		return err
+	}
+	if err := s.join(ctx, c, k, v); err != nil {
+		s.Seats.Leave(c.ID(), k)
+		s.Bus.Unsubscribe(k)
+		return err
+	}
+	if fresh {
+		s.Seats.SetCurrent(c.ID(), sessionID)
+	}
+	return nil
+}
+
+// join reads and joins, and reads on where more happened meanwhile.
+func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, v visit) error {
+	from := atHead
+	if v.after != nil {
+		from = *v.after
+	}
+	j := chatbox.Join{Announce: v.announce}
+	for range appendTries {
+		var tail chatbox.Tail
+		err := patiently(ctx, func() (err error) { tail, err = s.readFor(ctx, c, k, from, v.reserve); return err })
+		if err != nil {
+			return err
+		}
+		if tail.Owner != "" && v.after == nil {
+			j.Announce = true // attaching to what exists always ends in resumed
+		}
+		if j, err = s.plan(ctx, k, j, tail, from); err != nil {
+			return err
+		}
+		err = s.Seats.Join(ctx, c.ID(), k, j)
+		if !errors.Is(err, chatbox.Clash) {
+			return err
+		}
+		j.Continue = true
+		from, _ = s.Seats.Attached(c.ID(), k)
+	}
+	return chatbox.Errorf(chatbox.Unavailable, "the session is too busy; try again", nil)
+}
+
+// plan decides what is replayed: everything after from, or nothing where that
+// is too much or more than there is.
+func (s *Service) plan(ctx context.Context, k chatbox.SessionKey, j chatbox.Join, tail chatbox.Tail, from int64) (chatbox.Join, error) {
+	head := tail.State.Head
+	j.State, j.Open, j.Events = tail.State, tail.Open, nil
+	if !j.Continue {
+		j.From, j.Recovered = head, true
+		switch {
+		case tail.Owner == "": // nothing exists: any place is its head
+			return j, nil
+		case from == atHead:
+			return j, nil
+		case from > head || head-from > s.cfg.ReplayMax:
+			j.Recovered = false
+			return j, nil
+		}
+		j.From = from
+	}
+	var err error
+	j.Events, err = s.missing(ctx, k, from, tail)
+	return j, err
+}
+
+// missing completes a tail's events with older ones from the history, so that
+// they begin at after+1.
+func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64, tail chatbox.Tail) ([]chatbox.Event, error) {
+	head := tail.State.Head
+	first := head + 1
+	if len(tail.Events) > 0 {
+		first = tail.Events[0].Seq
+	}
+	if first <= after+1 || after >= head {
+		return tail.Events, nil
+	}
+	const page = 250
+	var events []chatbox.Event
+	for lo := after + 1; lo < first; lo += page {
+		part, err := s.Messages.Range(ctx, k, lo, min(lo+page, first)-1)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, part...)
+	}
+	return append(events, tail.Events...), nil
+}
+
+// readFor reads a session for a socket, where the socket may see it. An id
+// that is free is nobody's: an empty tail.
+func (s *Service) readFor(ctx context.Context, c Socket, k chatbox.SessionKey, from int64, reserve bool) (chatbox.Tail, error) {
+	tail, err := s.tail(ctx, k, from)
+	if err != nil {
+		return tail, err
+	}
+	me := c.Actor().UserID
+	switch {
+	case tail.Owner == me:
+		return tail, nil
+	case tail.Owner != "":
+		return tail, foreign()
+	case tail.ReservedBy != "" && tail.ReservedBy != me:
+		return tail, foreign()
+	case !reserve:
+		return tail, nil
+	}
+	holder, err := s.Registry.Reserve(ctx, k, me)
+	if err == nil && holder != me {
+		err = foreign()
+	}
+	return tail, err
+}
+
+// tail reads what is hot beyond a place; what Redis does not know is seeded
+// from the history first.
+func (s *Service) tail(ctx context.Context, k chatbox.SessionKey, from int64) (chatbox.Tail, error) {
+	tail, err := s.Log.Read(ctx, k, from)
+	if err != nil || tail.Seeded {
+		return tail, err
+	}
+	sess, err := s.truth(ctx, k)
+	switch {
+	case errors.Is(err, chatbox.NotFound):
+		return tail, nil
+	case err != nil:
+		return tail, err
+	case sess.Erased:
+		return tail, &chatbox.Error{Code: chatbox.NotFound, Field: "session_id", Message: "session_id: no such session"}
+	}
+	if err := s.Log.Seed(ctx, k, sess.Owner, sess.State); err != nil {
+		return tail, err
+	}
+	return s.Log.Read(ctx, k, from)
+}

@@ -1,0 +1,95 @@
+package conversation
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+)
+
+// catchUp gives this pod's sockets what they have missed of a session.
+func (s *Service) catchUp(ctx context.Context, k chatbox.SessionKey) {
+	if k == everything {
+		s.checkPositions(ctx)
+		return
+	}
+	for ctx.Err() == nil {
+		after, mine := s.Feed.BeginCatchUp(k)
+		if !mine {
+			return
+		}
+		err := s.readMissed(ctx, k, after)
+		again := s.Feed.EndCatchUp(k)
+		if err != nil {
+			s.Logger.DebugContext(ctx, "catch-up failed", "session", k.ID, "error", err)
+			if !sleep(ctx, 200*time.Millisecond) {
+				return
+			}
+			continue
+		}
+		if !again {
+			return
+		}
+	}
+}
+
+func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after int64) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	tail, err := s.tail(ctx, k, after)
+	if err != nil {
+		return err
+	}
+	if tail.State.Head < after {
+		return s.heal(ctx, k) // Redis fell back behind what was shown
+	}
+	events, err := s.missing(ctx, k, after, tail)
+	if err != nil {
+		return err
+	}
+	s.Observer.CaughtUp(len(events))
+	s.Feed.CatchUp(k, events, tail.Open)
+	return nil
+}
+
+// checkPositions compares how far sessions were delivered here with their
+// heads: the loss of the last message has no later one to reveal it.
+func (s *Service) checkPositions(ctx context.Context) {
+	const batch = 500
+	all := s.Feed.Positions()
+	for len(all) > 0 && ctx.Err() == nil {
+		part := all[:min(batch, len(all))]
+		all = all[len(part):]
+		keys := make([]chatbox.SessionKey, len(part))
+		for i, p := range part {
+			keys[i] = p.Session
+		}
+		cctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+		heads, err := s.Log.Heads(cctx, keys)
+		cancel()
+		if err != nil {
+			s.Logger.DebugContext(ctx, "positions not checked", "error", err)
+			if sleep(ctx, 500*time.Millisecond) {
+				s.behind.add(everything)
+			}
+			return
+		}
+		for i, p := range part {
+			s.checkPosition(ctx, p, heads[i])
+		}
+	}
+}
+
+func (s *Service) checkPosition(ctx context.Context, p chatbox.Position, head int64) {
+	switch {
+	case head > p.Seq:
+		s.behind.add(p.Session)
+	case p.Seq == 0 && head < 0:
+		// A free id that a socket here has named stays its user's meanwhile.
+		if _, err := s.Registry.Reserve(ctx, p.Session, p.UserID); err != nil {
+			s.Logger.DebugContext(ctx, "reservation not renewed", "error", err)
+		}
+	case head < p.Seq:
+		s.broken.add(p.Session)
+	}
+}

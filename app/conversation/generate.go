@@ -1,0 +1,304 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"chatbox"
+)
+
+// stream shows the model's answer piece by piece and ends the turn.
+func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
+	s := g.s
+	mctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the provider's request
+	finish, usage, failed := chatbox.Finish(""), (*chatbox.Usage)(nil), error(nil)
+	for d, err := range coalesce(mctx, s.LLM.Stream(mctx, p), defaultCoalesce()) {
+		if err != nil {
+			failed = err
+			break
+		}
+		text, full := g.fit(d.Text)
+		if text != "" {
+			if err := g.show(ctx, text); err != nil {
+				return err
+			}
+		}
+		if d.Usage != nil {
+			usage = d.Usage
+		}
+		if finish = d.Finish; full {
+			finish = chatbox.FinishLength
+		}
+		if finish != "" {
+			break
+		}
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	switch {
+	case failed != nil:
+		s.Logger.WarnContext(ctx, "model failed", "session", g.lease.Session.ID, "model", g.modelID, "error", failed)
+		return g.fail(ctx, chatbox.CodeOf(failed))
+	case finish == "": // the sequence ended without an end: never a success
+		return g.fail(ctx, chatbox.ModelFailed)
+	}
+	return g.final(ctx, finish, "", usage)
+}
+
+// fit cuts what would make the answer longer than it may be, between
+// characters.
+func (g *generation) fit(text string) (fitting string, full bool) {
+	room := g.s.cfg.AnswerMax - g.text.Len()
+	if len(text) <= room {
+		return text, false
+	}
+	for room > 0 && !utf8.RuneStart(text[room]) {
+		room--
+	}
+	return text[:max(room, 0)], true
+}
+
+// show has a piece accepted: only then it counts as said. While Redis is away
+// the answer waits, the model's output backing up in a bounded buffer; when
+// Redis has forgotten it the turn is claimed anew and the whole text shown.
+func (g *generation) show(ctx context.Context, text string) error {
+	p := chatbox.Piece{
+		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
+		Attempt: g.attempt, Index: g.index + 1, Content: text,
+	}
+	if err := g.accept(ctx, p, text); err != nil {
+		return err
+	}
+	if g.index < 0 {
+		g.s.Observer.FirstPiece(time.Since(g.claimed))
+	}
+	g.index = p.Index
+	g.text.WriteString(text)
+	return nil
+}
+
+func (g *generation) accept(ctx context.Context, p chatbox.Piece, text string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.s.cfg.LoseAfter, errReleased)
+	defer cancel()
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		err := g.s.Pieces.Append(ctx, g.lease, p)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, chatbox.Clash): // Redis has less of the text than clients
+			p.Snapshot, p.Content = true, g.text.String()+text
+			continue
+		case errors.Is(err, chatbox.NotFound), errors.Is(err, chatbox.NotOwner):
+			if err := g.reclaim(ctx, text); err != nil && !passing(err) {
+				return err
+			}
+			p.Snapshot, p.Content = true, g.text.String()+text
+		case !passing(err):
+			return err
+		}
+		if !sleep(ctx, pause) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// reclaim takes the turn back where the lease has expired, or Redis was away
+// or lost everything, and nobody else has gone on: what is shown must be what
+// this generation showed, perhaps with the piece under way.
+func (g *generation) reclaim(ctx context.Context, underway string) error {
+	s, k := g.s, g.lease.Session
+	c, err := s.Leases.Claim(ctx, k)
+	if err != nil {
+		return err
+	}
+	if c.Status == chatbox.ClaimUnseeded {
+		if _, err := s.seed(ctx, k); err != nil {
+			return err
+		}
+	}
+	if c.Status == chatbox.ClaimUnseeded || c.Status == chatbox.ClaimNone {
+		if over, err := g.over(ctx); over || err != nil {
+			return err
+		}
+		if err := s.Schedule.Enqueue(ctx, k, g.lease.Gen); err != nil {
+			return err
+		}
+		if c, err = s.Leases.Claim(ctx, k); err != nil {
+			return err
+		}
+	}
+	if c.Status != chatbox.ClaimTaken {
+		return errLost
+	}
+	mine := c.Lease.Gen == g.lease.Gen
+	if mine && c.Open {
+		tail, err := s.Log.Read(ctx, k, atHead)
+		if err != nil {
+			return err
+		}
+		mine = tail.Open != nil && tail.Open.Attempt == g.attempt &&
+			(tail.Open.Text == g.text.String() || tail.Open.Text == g.text.String()+underway)
+	}
+	if !mine {
+		if err := s.Leases.Release(ctx, c.Lease); err != nil && !errors.Is(err, chatbox.NotOwner) {
+			return err
+		}
+		return errLost
+	}
+	g.take(c.Lease)
+	return nil
+}
+
+// over looks into the history for what would make the turn somebody else's
+// or nobody's: a final, an end, a person.
+func (g *generation) over(ctx context.Context) (bool, error) {
+	sess, err := g.s.truth(ctx, g.lease.Session)
+	if err != nil {
+		return false, err
+	}
+	if sess.State.Ended || sess.State.HolderID != "" || sess.State.AnswerableFrom > g.lease.Gen.Seq {
+		return true, errLost
+	}
+	_, err = g.s.Messages.ByKey(ctx, g.lease.Session, chatbox.AnswerKey(g.lease.Gen.Seq, g.lease.Gen.Run))
+	switch {
+	case errors.Is(err, chatbox.NotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, errLost
+}
+
+// final stores the answer: exactly the accepted pieces, under the fence.
+func (g *generation) final(ctx context.Context, f chatbox.Finish, code chatbox.Code, u *chatbox.Usage) error {
+	s, k, gen := g.s, g.lease.Session, g.lease.Gen
+	w := &chatbox.Answer{
+		Gen: gen, ReplyTo: g.message.ID, Attempt: g.attempt, Index: g.index, Finish: f, Code: code,
+		ResponseMillis: time.Since(g.message.Time).Milliseconds(),
+	}
+	if u != nil {
+		w.TokensPrompt, w.TokensCompletion = u.Prompt, u.Completion
+	}
+	res, err := g.appendFinal(ctx, chatbox.Event{
+		ID: g.id, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI, Content: g.text.String(),
+		ModelID: g.modelID, Status: f.Status(), Answer: w,
+	})
+	if err != nil {
+		return err
+	}
+	s.Observer.Generation(string(f))
+	state := chatbox.TurnDone
+	if f == chatbox.FinishError {
+		state = chatbox.TurnFailed
+	}
+	if err := s.Turns.SettleTurn(ctx, k, gen, state); err != nil {
+		s.Logger.DebugContext(ctx, "turn settled by a sweep", "session", k.ID, "error", err)
+	}
+	if !res.shown {
+		if err := s.Leases.Drop(ctx, g.lease, nil); err != nil && !errors.Is(err, chatbox.NotOwner) {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendFinal appends under the lease. One that Redis has forgotten is claimed
+// again first, and the pieces shown again, so that the final continues them.
+func (g *generation) appendFinal(ctx context.Context, e chatbox.Event) (appended, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.s.cfg.LoseAfter, errReleased)
+	defer cancel()
+	for {
+		lease := g.lease
+		res, err := g.s.append(ctx, draft{
+			session: lease.Session, key: chatbox.AnswerKey(lease.Gen.Seq, lease.Gen.Run), lease: &lease,
+			decide: func(p place) (chatbox.Event, error) {
+				if p.state.Ended || p.state.HolderID != "" {
+					return e, errLost
+				}
+				e := e
+				e.Time = now()
+				return e, nil
+			},
+		})
+		if !errors.Is(err, chatbox.NotFound) && !errors.Is(err, chatbox.NotOwner) {
+			return res, err
+		}
+		if err := g.again(ctx); err != nil {
+			return appended{}, err
+		}
+	}
+}
+
+// again reclaims the turn and shows all of the text under the new lease.
+func (g *generation) again(ctx context.Context) error {
+	if err := patiently(ctx, func() error { return g.reclaim(ctx, "") }); err != nil {
+		return err
+	}
+	return g.accept(ctx, chatbox.Piece{
+		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
+		Attempt: g.attempt, Index: g.index, Content: g.text.String(), Snapshot: true,
+	}, "")
+}
+
+// fail ends the turn honestly: what was shown is kept as a failed answer; where
+// nothing was, nothing enters the history.
+func (g *generation) fail(ctx context.Context, code chatbox.Code) error {
+	if g.text.Len() > 0 {
+		return g.final(ctx, chatbox.FinishError, code, nil)
+	}
+	if err := g.s.Turns.SettleTurn(ctx, g.lease.Session, g.lease.Gen, chatbox.TurnFailed); err != nil {
+		return err
+	}
+	g.s.Observer.Generation("failed")
+	return g.s.Leases.Drop(ctx, g.lease, g.failure(code))
+}
+
+func (g *generation) failure(code chatbox.Code) *chatbox.Failure {
+	return &chatbox.Failure{
+		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, Code: code,
+		Message: "the model could not answer; you may try again",
+	}
+}
+
+// take replaces the lease; only the generation's own goroutine does.
+func (g *generation) take(l chatbox.Lease) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lease = l
+}
+
+func (g *generation) held() chatbox.Lease {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lease
+}
+
+// renew prolongs the lease until stop is called or the lease is seen to be
+// lost, which cancels the generation and with it the provider's request. After
+// an outage of Redis it leaves the judgement to the next piece, which may
+// reclaim. stop waits for the renewer's goroutine.
+func (g *generation) renew(ctx context.Context) (stop func()) {
+	ctx, end := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		away := false
+		for sleep(ctx, g.s.cfg.RenewEvery) {
+			lease := g.held()
+			switch err := g.s.Leases.Renew(ctx, lease); {
+			case err == nil:
+				away = false
+			case errors.Is(err, chatbox.NotOwner) && !away && g.held() == lease:
+				g.cancel(errLost)
+				return
+			default:
+				away = true
+			}
+		}
+	}()
+	return func() { end(); <-ended }
+}

@@ -1,0 +1,136 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"chatbox"
+)
+
+// headPage is how many events one step towards the head reads.
+const headPage = 64
+
+// atHead is a place beyond every event: a read from there brings only the head.
+const atHead = int64(1) << 60
+
+// truth loads a session and folds what its document does not have yet: the
+// state as of the real head, read from the history alone.
+func (s *Service) truth(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
+	sess, err := s.Catalog.Load(ctx, k)
+	if err != nil {
+		return sess, err
+	}
+	return s.foldRest(ctx, sess)
+}
+
+func (s *Service) foldRest(ctx context.Context, sess chatbox.Session) (chatbox.Session, error) {
+	for {
+		events, err := s.Messages.Range(ctx, sess.Key, sess.State.Head+1, sess.State.Head+headPage)
+		if err != nil {
+			return sess, err
+		}
+		for _, e := range events {
+			sess.State = sess.State.Apply(e)
+		}
+		if len(events) < headPage {
+			return sess, nil
+		}
+	}
+}
+
+// seed refills Redis with what the history says of the session.
+func (s *Service) seed(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
+	sess, err := s.truth(ctx, k)
+	if err != nil {
+		return sess, err
+	}
+	if sess.Erased {
+		return sess, chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+	}
+	return sess, s.Log.Seed(ctx, k, sess.Owner, sess.State)
+}
+
+// healMax is how many missing events are published one by one; beyond it the
+// head is set and pods re-read.
+const healMax = 200
+
+// heal publishes what the history has and Redis lacks, in order. It is
+// idempotent: two healers do no harm.
+func (s *Service) heal(ctx context.Context, k chatbox.SessionKey) error {
+	tail, err := s.Log.Read(ctx, k, atHead)
+	if err != nil {
+		return err
+	}
+	if !tail.Seeded {
+		_, err := s.seed(ctx, k)
+		return err
+	}
+	st, healed := tail.State, 0
+	for {
+		events, err := s.Messages.Range(ctx, k, st.Head+1, st.Head+headPage)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			st = st.Apply(e)
+			if _, err := s.show(ctx, chatbox.Publication{Event: e, State: st}, false); err != nil {
+				return err
+			}
+			healed++
+		}
+		if len(events) < headPage || healed >= healMax {
+			break
+		}
+	}
+	if healed > 0 {
+		s.Observer.Healed(healed)
+		s.due.add(k)
+	}
+	if healed >= healMax {
+		_, err := s.seed(ctx, k)
+		return err
+	}
+	return nil
+}
+
+// healQuietly heals for a sweeper: what fails is found again.
+func (s *Service) healQuietly(ctx context.Context, k chatbox.SessionKey) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	if err := s.heal(ctx, k); err != nil && !errors.Is(err, chatbox.NotFound) {
+		s.Logger.DebugContext(ctx, "heal failed", "session", k.ID, "error", err)
+	}
+}
+
+// patiently repeats f, which must be safe to repeat, while Redis or the
+// history are away and ctx lasts.
+func patiently(ctx context.Context, f func() error) error {
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		err := f()
+		if err == nil || !passing(err) || ctx.Err() != nil {
+			return err
+		}
+		if !sleep(ctx, pause/2+rand.N(pause)) { //nolint:gosec // jitter needs no secrecy
+			return err
+		}
+	}
+}
+
+// passing reports whether an error is one that goes by.
+func passing(err error) bool {
+	return errors.Is(err, chatbox.Unavailable) || errors.Is(err, chatbox.StoreFailed)
+}
+
+// sleep reports false where ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

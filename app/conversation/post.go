@@ -1,0 +1,207 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"chatbox"
+)
+
+// ackPatience is how long an event may take to come back to the pod that
+// published it before the pod reads for it.
+const ackPatience = 500 * time.Millisecond
+
+// Post accepts one durable frame of a user's socket. Its ack comes through the
+// session's feed, in its place; when Post returns nil the ack was queued. An
+// error is the frame's one answer and had no effect, unless it is a passing
+// one: then the outcome is unknown and a repeat by id is safe.
+func (s *Service) Post(ctx context.Context, c Socket, cmd chatbox.Command) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	cmd = cmd.Clean()
+	if err := s.check(cmd); err != nil {
+		return err
+	}
+	if cmd.SessionID == "" {
+		cmd.SessionID = s.Seats.Current(c.ID())
+	}
+	if cmd.SessionID == "" {
+		cmd.SessionID = newID()
+	}
+	k := c.Actor().Session(cmd.SessionID)
+	if _, ok := s.Seats.Attached(c.ID(), k); !ok {
+		if err := s.seat(ctx, c, cmd.SessionID, visit{}); err != nil {
+			return err
+		}
+	}
+	e := s.eventOf(c.Actor(), cmd)
+	if e.Named || e.Type != chatbox.TypeModelSelect {
+		s.Acks.Expect(c.ID(), k, e.Key, e.Named)
+	}
+	res, err := s.append(ctx, s.postDraft(c.Actor(), k, e))
+	if err == nil && res.repeat && !res.event.SameRequest(e) {
+		err = chatbox.Invalid("id", "names another message of this session")
+	}
+	if err != nil {
+		if !passing(err) {
+			s.Acks.Forget(c.ID(), k, e.Key)
+		}
+		return err
+	}
+	if !res.repeat {
+		s.nameLater(ctx, res.event)
+	} else if s.Acks.AckAgain(c.ID(), res.event) {
+		return nil
+	}
+	s.awaitOwn(ctx, c, res.event)
+	s.Observer.Posted(time.Since(began))
+	return nil
+}
+
+// check refuses what can be refused without the session.
+func (s *Service) check(cmd chatbox.Command) error {
+	if err := cmd.Validate(); err != nil {
+		return err
+	}
+	if cmd.ModelID != "" && !s.offers(cmd.ModelID) {
+		return chatbox.Invalid("model_id", "is not one of the models offered")
+	}
+	return nil
+}
+
+func (s *Service) offers(modelID string) bool {
+	for _, m := range s.LLM.Models() {
+		if m.ID == modelID {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Service) eventOf(a chatbox.Actor, cmd chatbox.Command) chatbox.Event {
+	e := chatbox.Event{
+		ID: cmd.ID, Named: cmd.ID != "", Type: cmd.Type, Sender: chatbox.SenderUser, UserID: a.UserID,
+		Content: cmd.Content, ModelID: cmd.ModelID, FileID: cmd.FileID, FileURL: cmd.FileURL,
+		Metadata: cmd.Metadata, Status: chatbox.StatusComplete,
+	}
+	e.Key = chatbox.ClientKey(a.UserID, cmd.ID)
+	if !e.Named {
+		e.ID = newID()
+		e.Key = chatbox.ServerKey(e.ID)
+	}
+	return e
+}
+
+// postDraft is the append of a user's event: it may create the session, and it
+// is decided anew wherever it lands.
+func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Event) draft {
+	return draft{
+		session: k, key: e.Key, user: a.User(),
+		create: func() chatbox.Session {
+			t := now()
+			name := ""
+			if e.Type == chatbox.TypeUserMessage {
+				name = chatbox.NameFrom(e.Content)
+			}
+			return chatbox.Session{Key: k, Owner: a.UserID, Name: name, CreatedAt: t}
+		},
+		decide: func(p place) (chatbox.Event, error) {
+			switch {
+			case p.owner != a.UserID:
+				return e, foreign()
+			case p.state.Ended:
+				return e, chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
+			}
+			e := e
+			e.Time = now()
+			if e.Type == chatbox.TypeUserMessage && p.state.HolderID == "" {
+				e.Turn = &chatbox.Turn{State: chatbox.TurnPending, Run: 1}
+			}
+			return e, nil
+		},
+	}
+}
+
+// nameLater names a session that was created by something else than what its
+// user first said.
+func (s *Service) nameLater(ctx context.Context, e chatbox.Event) {
+	if e.Type != chatbox.TypeUserMessage || e.Seq == 1 || e.Seq > 3 {
+		return
+	}
+	if err := s.Catalog.SetName(ctx, e.Session, chatbox.NameFrom(e.Content), true); err != nil {
+		s.Logger.DebugContext(ctx, "session not named", "session", e.Session.ID, "error", err)
+	}
+}
+
+// awaitOwn returns when the socket was sent its event; one that does not come
+// back over the bus is read. The next frame of the socket is processed after.
+func (s *Service) awaitOwn(ctx context.Context, c Socket, e chatbox.Event) {
+	first, cancel := context.WithTimeout(ctx, ackPatience)
+	sent := s.Acks.Await(first, c.ID(), e.Session, e.Seq)
+	cancel()
+	for !sent && ctx.Err() == nil {
+		if _, ok := s.Seats.Attached(c.ID(), e.Session); !ok {
+			return
+		}
+		s.behind.add(e.Session)
+		again, cancel := context.WithTimeout(ctx, ackPatience)
+		sent = s.Acks.Await(again, c.ID(), e.Session, e.Seq)
+		cancel()
+	}
+}
+
+// End ends the session for good: a running answer is closed, and nothing
+// follows. Ending what has ended is no error.
+func (s *Service) End(ctx context.Context, a chatbox.Actor, sessionID string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	sess, err := s.owned(ctx, a, sessionID)
+	if err != nil || sess.State.Ended {
+		return err
+	}
+	if err := patiently(ctx, func() error { return s.closeAnswer(ctx, sess.Key, chatbox.FinishCancelled) }); err != nil {
+		return err
+	}
+	id := newID()
+	_, err = s.append(ctx, draft{
+		session: sess.Key, key: chatbox.ServerKey("ended"), // one key: a session ends once
+		decide: func(p place) (chatbox.Event, error) {
+			if p.state.Ended {
+				return chatbox.Event{}, chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
+			}
+			return chatbox.Event{
+				ID: id, Type: chatbox.TypeSessionEnded, Sender: chatbox.SenderSystem, UserID: a.UserID,
+				Metadata: map[string]string{"reason": "ended"}, Time: now(), Status: chatbox.StatusComplete,
+			}, nil
+		},
+	})
+	if errors.Is(err, chatbox.Ended) {
+		return nil
+	}
+	return err
+}
+
+// closeAnswer ends the running answer from any pod: the lease is revoked, so
+// that no further piece is accepted, and what was accepted becomes its final.
+func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, why chatbox.Finish) error {
+	open, err := s.Leases.Revoke(ctx, k)
+	if err != nil || open == nil {
+		return err
+	}
+	_, err = s.append(ctx, draft{
+		session: k, key: chatbox.AnswerKey(open.Gen.Seq, open.Gen.Run),
+		decide: func(place) (chatbox.Event, error) {
+			return chatbox.Event{
+				ID: open.AnswerID, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI, Content: open.Text,
+				ModelID: open.ModelID, Time: now(), Status: why.Status(),
+				Answer: &chatbox.Answer{Gen: open.Gen, ReplyTo: open.ReplyTo, Attempt: open.Attempt, Index: open.Index, Finish: why},
+			}, nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return s.Turns.SettleTurn(ctx, k, open.Gen, chatbox.TurnDone)
+}

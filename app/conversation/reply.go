@@ -1,0 +1,224 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"chatbox"
+)
+
+// Why a generation's context was cancelled.
+var (
+	errLost     = chatbox.Errorf(chatbox.NotOwner, "", errors.New("the lease is lost"))       //nolint:gochecknoglobals // a sentinel
+	errReleased = chatbox.Errorf(chatbox.Draining, "", errors.New("released to another pod")) //nolint:gochecknoglobals // a sentinel
+)
+
+// generation is one claimed turn on its way to a final. It belongs to the
+// goroutine that runs reply; others use cancel and held only.
+type generation struct {
+	s       *Service
+	cancel  context.CancelCauseFunc
+	claimed time.Time
+
+	mu    sync.Mutex // guards lease against the renewer
+	lease chatbox.Lease
+
+	message chatbox.Event
+	modelID string
+	id      string
+	attempt int
+	index   int // of the last accepted piece
+	text    strings.Builder
+}
+
+// reply answers a session's pending turns, oldest first, while there are any
+// that nobody else answers.
+func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) {
+	for ctx.Err() == nil {
+		c, err := s.Leases.Claim(ctx, k)
+		if err != nil || c.Status != chatbox.ClaimTaken {
+			if c.Status == chatbox.ClaimUnseeded {
+				s.broken.add(k)
+			}
+			return
+		}
+		if !s.answer(ctx, c) {
+			return
+		}
+	}
+}
+
+// answer gives one answer; true where the session's next turn may be claimed.
+func (s *Service) answer(ctx context.Context, c chatbox.Claim) bool {
+	gctx, cancel := context.WithCancelCause(ctx)
+	g := &generation{s: s, cancel: cancel, lease: c.Lease, claimed: time.Now(), index: -1}
+	s.running.Store(g, struct{}{})
+	defer s.running.Delete(g)
+	stop := g.renew(gctx)
+	err := g.run(gctx, c)
+	if cause := context.Cause(gctx); cause != nil && err != nil {
+		err = cause
+	}
+	cancel(nil)
+	stop()
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, chatbox.NotOwner):
+		s.Observer.Generation("lost")
+	default:
+		// Stopping, or without a store: another pod, or a later claim, takes up
+		// what clients were shown.
+		s.Observer.Generation("released")
+		rctx, rcancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer rcancel()
+		if rerr := s.Leases.Release(rctx, g.held()); rerr != nil && !errors.Is(rerr, chatbox.NotOwner) {
+			s.Logger.DebugContext(ctx, "lease left to expire", "session", c.Lease.Session.ID, "error", rerr)
+		}
+		s.Logger.InfoContext(ctx, "answer released", "session", c.Lease.Session.ID, "cause", err)
+	}
+	return false
+}
+
+// run takes the turn from its claim to its end. An error means that the turn
+// is not ended.
+func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
+	s, k := g.s, c.Lease.Session
+	m, err := s.Turns.ClaimTurn(ctx, k, c.Lease.Gen.Seq)
+	if errors.Is(err, chatbox.NotFound) {
+		return s.Leases.Drop(ctx, g.lease, nil)
+	}
+	if err != nil {
+		return err
+	}
+	g.message, g.id = m, chatbox.AnswerID(k, m.Seq, c.Lease.Gen.Run)
+	if done, err := g.settled(ctx, c); done || err != nil {
+		return err
+	}
+	g.modelID = g.pickModel(c.State)
+	prefix, err := g.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	lines, err := s.promptFor(ctx, c.State, m)
+	if err != nil {
+		return err
+	}
+	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Lines: lines, Prefix: prefix})
+}
+
+// settled finds out whether there is still something to answer, and ends the
+// turn where there is not.
+func (g *generation) settled(ctx context.Context, c chatbox.Claim) (bool, error) {
+	s, t, gen := g.s, g.message.Turn, c.Lease.Gen
+	switch {
+	case t == nil || t.Run != gen.Run || t.State == chatbox.TurnDone:
+		return true, s.Leases.Drop(ctx, g.lease, nil)
+	case t.State == chatbox.TurnFailed:
+		return true, s.Leases.Drop(ctx, g.lease, g.failure(chatbox.ModelFailed))
+	case g.message.Seq < c.State.AnswerableFrom || c.State.Ended:
+		if err := s.Turns.SettleTurn(ctx, g.lease.Session, gen, chatbox.TurnDone); err != nil {
+			return false, err
+		}
+		return true, s.Leases.Drop(ctx, g.lease, nil)
+	case t.Claims > 1: // somebody was here before, perhaps to the end
+		return g.finished(ctx)
+	}
+	return false, nil
+}
+
+// finished looks for the final that an earlier claim left unpublished.
+func (g *generation) finished(ctx context.Context) (bool, error) {
+	s, k, gen := g.s, g.lease.Session, g.lease.Gen
+	_, err := s.Messages.ByKey(ctx, k, chatbox.AnswerKey(gen.Seq, gen.Run))
+	if errors.Is(err, chatbox.NotFound) {
+		if g.message.Turn.Claims <= s.cfg.MaxClaims {
+			return false, nil
+		}
+		return true, g.fail(ctx, chatbox.ModelFailed)
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := s.heal(ctx, k); err != nil {
+		return false, err
+	}
+	if err := s.Turns.SettleTurn(ctx, k, gen, chatbox.TurnDone); err != nil {
+		return false, err
+	}
+	if err := s.Leases.Drop(ctx, g.lease, nil); err != nil && !errors.Is(err, chatbox.NotOwner) {
+		return false, err
+	}
+	return true, nil
+}
+
+func (g *generation) pickModel(st chatbox.State) string {
+	for _, id := range []string{g.message.ModelID, st.ModelID} {
+		if id != "" && g.s.offers(id) {
+			return id
+		}
+	}
+	return g.s.LLM.Models()[0].ID
+}
+
+// open announces the answer. Where clients were shown part of one already it
+// goes on from there, if the model can, or begins again as the next attempt.
+func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, err error) {
+	g.attempt = g.message.Turn.Claims - 1
+	if c.Open {
+		tail, err := g.s.Log.Read(ctx, g.lease.Session, atHead)
+		if err != nil {
+			return "", err
+		}
+		if o := tail.Open; o != nil && o.Gen == g.lease.Gen {
+			if g.s.LLM.Continues(o.ModelID) && o.Text != "" {
+				g.modelID, g.attempt, g.index = o.ModelID, o.Attempt, o.Index
+				g.text.WriteString(o.Text)
+				return o.Text, nil
+			}
+			g.attempt = max(g.attempt, o.Attempt+1)
+		}
+	}
+	return "", g.s.Pieces.Start(ctx, g.lease, chatbox.OpenAnswer{
+		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID, Attempt: g.attempt, Index: -1,
+	})
+}
+
+// historyPage and historyWindow bound what a prompt reads: events in one
+// range, and events before the message that are looked at.
+const (
+	historyPage   = 500
+	historyWindow = 400
+)
+
+// promptFor reads what the prompt is built from: the stretch before the
+// message, and behind it the answers to earlier questions.
+func (s *Service) promptFor(ctx context.Context, st chatbox.State, m chatbox.Event) ([]chatbox.Line, error) {
+	var log []chatbox.Event
+	for from := max(1, m.Seq-historyWindow); from <= st.Head; from += historyPage {
+		part, err := s.Messages.Range(ctx, m.Session, from, min(st.Head, from+historyPage-1))
+		if err != nil {
+			return nil, err
+		}
+		log = append(log, part...)
+	}
+	return buildPrompt(s.cfg.SystemPrompt, log, m, s.cfg.PromptTokens), nil
+}
+
+// ReleaseAll gives every running answer to other pods, without waiting for
+// leases to expire.
+func (s *Service) ReleaseAll() {
+	s.running.Range(func(g, _ any) bool {
+		if g, ok := g.(*generation); ok {
+			g.cancel(errReleased)
+		}
+		return true
+	})
+}
+
+// StopClaiming has this pod take up no further turn: the first step of a
+// drain.
+func (s *Service) StopClaiming() { s.due.close() }

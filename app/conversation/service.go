@@ -1,0 +1,147 @@
+package conversation
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"time"
+
+	"chatbox"
+)
+
+// Config is how patient the use cases are and how much they take on.
+type Config struct {
+	SystemPrompt string
+	PromptTokens int           // budget of a prompt
+	AnswerMax    int           // bytes of one answer
+	AckWait      time.Duration // the longest a frame is kept waiting
+	ReplayMax    int64         // events a resume replays at the most
+	Generations  int           // answers given at once by this pod
+	MaxClaims    int           // claims of one run before it fails honestly
+	RenewEvery   time.Duration // a lease is renewed
+	SweepEvery   time.Duration // what is due in Redis is looked for
+	PendingEvery time.Duration // pending turns are looked for in the history
+	CheckEvery   time.Duration // positions are compared with heads
+	LoseAfter    time.Duration // without Redis an answer is given up
+}
+
+// DefaultConfig has the values of the contract.
+func DefaultConfig() Config {
+	return Config{
+		PromptTokens: 24_000, AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000,
+		Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
+		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, CheckEvery: 10 * time.Second,
+		LoseAfter: 60 * time.Second,
+	}
+}
+
+// Deps are the ports a Service works through; all are required.
+type Deps struct {
+	Messages MessageStore
+	Catalog  SessionStore
+	Turns    TurnStore
+	Log      Log
+	Leases   Leases
+	Pieces   Pieces
+	Schedule Schedule
+	Bus      Bus
+	Registry Registry
+	LLM      LLM
+	Seats    Seats
+	Acks     Acks
+	Feed     Feed
+	Observer Observer
+	Logger   *slog.Logger
+}
+
+// Service is the use cases of one pod. It is safe for concurrent use.
+type Service struct {
+	Deps
+	cfg    Config
+	serial serial
+	behind *line // sessions whose sockets here have missed something
+	broken *line // sessions whose hot copy lags behind the history
+	due    *line // sessions that may want an answer
+
+	running sync.Map // generations under way: *generation → struct{}
+}
+
+// New makes a service; Run starts its background work.
+func New(cfg Config, d Deps) *Service {
+	s := &Service{Deps: d, cfg: cfg}
+	s.behind = newLine(8, s.catchUp)
+	s.broken = newLine(4, s.healQuietly)
+	s.due = newLine(cfg.Generations, s.reply)
+	return s
+}
+
+// Run does the background work until ctx ends: the sweeps, catching up,
+// healing and answering. It returns when all of it has stopped; answers under
+// way are released to other pods.
+func (s *Service) Run(ctx context.Context) {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	lines := []*line{s.behind, s.broken, s.due}
+	for _, l := range lines {
+		l.open(work)
+	}
+	s.sweep(ctx)
+	s.due.close()
+	s.ReleaseAll()
+	stop()
+	for _, l := range lines {
+		l.close()
+		l.wait()
+	}
+}
+
+// Models lists what users may choose.
+func (s *Service) Models() []chatbox.Model { return s.LLM.Models() }
+
+// Connect registers a socket against its user's cap.
+func (s *Service) Connect(ctx context.Context, a chatbox.Actor, c chatbox.ConnID) error {
+	return s.Registry.Connect(ctx, a.User(), c)
+}
+
+// Disconnect forgets a socket; its registration would age out by itself.
+func (s *Service) Disconnect(ctx context.Context, a chatbox.Actor, c chatbox.ConnID) error {
+	return s.Registry.Disconnect(ctx, a.User(), c)
+}
+
+// Pods lists the pods that are alive.
+func (s *Service) Pods(ctx context.Context) ([]chatbox.PodInfo, error) { return s.Registry.Pods(ctx) }
+
+// Generations counts the answers this pod is giving.
+func (s *Service) Generations() int {
+	n := 0
+	s.running.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
+// Update, Resubscribed and Wake are what the bus brings; none of them blocks.
+
+// Update delivers one update to this pod's sockets.
+func (s *Service) Update(u chatbox.Update) {
+	if !s.Feed.Deliver(u) {
+		s.behind.add(u.Session)
+	}
+}
+
+// Resubscribed has every position compared: something may have been missed.
+func (s *Service) Resubscribed() { s.behind.add(everything) }
+
+// Wake says that a session's turn is free.
+func (s *Service) Wake(k chatbox.SessionKey) { s.due.add(k) }
+
+// everything stands for all sessions in the line of those that are behind.
+var everything = chatbox.SessionKey{} //nolint:gochecknoglobals // a constant
+
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

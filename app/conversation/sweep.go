@@ -1,0 +1,90 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"chatbox"
+)
+
+// pendingMost bounds one look at the history's pending turns.
+const pendingMost = 200
+
+// sweep finds what crashes and losses left behind, until ctx ends: due turns
+// and overdue appends in Redis, pending turns in the history, sockets whose
+// last message was lost on the way.
+func (s *Service) sweep(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { every(ctx, s.cfg.SweepEvery, s.sweepDue) })
+	wg.Go(func() { every(ctx, s.cfg.PendingEvery, s.sweepPending) })
+	wg.Go(func() { every(ctx, s.cfg.CheckEvery, func(context.Context) { s.behind.add(everything) }) })
+	wg.Wait()
+}
+
+// every calls f at about the interval, so that pods that started together
+// drift apart.
+func every(ctx context.Context, d time.Duration, f func(ctx context.Context)) {
+	for sleep(ctx, d*3/4+rand.N(d/2)) { //nolint:gosec // jitter needs no secrecy
+		f(ctx)
+	}
+}
+
+func (s *Service) sweepDue(ctx context.Context) {
+	turns, heal, err := s.Schedule.Due(ctx)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "sweep failed", "error", err)
+		return
+	}
+	for _, k := range heal {
+		s.broken.add(k)
+	}
+	for _, k := range turns {
+		s.due.add(k)
+	}
+}
+
+// sweepPending enters the turns that a lost Redis forgot. Young ones are left
+// alone: a worker that lives takes its own turn back first.
+func (s *Service) sweepPending(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.PendingEvery)
+	defer cancel()
+	pending, err := s.Turns.PendingTurns(ctx, now().Add(-10*time.Second), pendingMost)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "pending turns not read", "error", err)
+		return
+	}
+	for _, p := range pending {
+		if err := s.revive(ctx, p); err != nil {
+			s.Logger.DebugContext(ctx, "pending turn not revived", "session", p.Session.ID, "error", err)
+		}
+	}
+}
+
+// revive settles a pending turn that has nothing more to answer and enters the
+// others.
+func (s *Service) revive(ctx context.Context, p chatbox.PendingTurn) error {
+	tail, err := s.tail(ctx, p.Session, atHead)
+	if err != nil {
+		if errors.Is(err, chatbox.NotFound) { // erased
+			return s.Turns.SettleTurn(ctx, p.Session, p.Gen, chatbox.TurnDone)
+		}
+		return err
+	}
+	if !tail.Seeded || tail.State.Ended || p.Gen.Seq < tail.State.AnswerableFrom {
+		return s.Turns.SettleTurn(ctx, p.Session, p.Gen, chatbox.TurnDone)
+	}
+	if tail.State.HolderID != "" {
+		return nil
+	}
+	if tail.State.Head < p.Gen.Seq {
+		return s.heal(ctx, p.Session) // publishing enters the turn
+	}
+	if err := s.Schedule.Enqueue(ctx, p.Session, p.Gen); err != nil {
+		return err
+	}
+	s.due.add(p.Session)
+	return nil
+}

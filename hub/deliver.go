@@ -1,0 +1,73 @@
+package hub
+
+import "chatbox"
+
+// Deliver gives one update to the session's sockets of this pod. False means
+// that something before it is missing here: the caller reads and calls CatchUp.
+func (fs *Feeds) Deliver(u chatbox.Update) bool {
+	f := fs.feed(u.Session)
+	return f == nil || f.deliver(u)
+}
+
+// CatchUp delivers what was read; false where the events do not begin where
+// the session's sockets stand.
+func (fs *Feeds) CatchUp(s chatbox.SessionKey, events []chatbox.Event, open *chatbox.OpenAnswer) bool {
+	f := fs.feed(s)
+	return f == nil || f.catchUp(events, open)
+}
+
+// BeginCatchUp reports where the session stands and whether the caller is the
+// one to read; a second caller only makes the first go round once more.
+func (fs *Feeds) BeginCatchUp(s chatbox.SessionKey) (after int64, mine bool) {
+	f := fs.feed(s)
+	if f == nil {
+		return 0, false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.catching {
+		f.again = true
+		return 0, false
+	}
+	if f.last < 0 {
+		return 0, false
+	}
+	f.catching, f.again = true, false
+	return f.last, true
+}
+
+// EndCatchUp ends the caller's round; it reports whether another is wanted.
+func (fs *Feeds) EndCatchUp(s chatbox.SessionKey) bool {
+	f := fs.feed(s)
+	if f == nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.catching = false
+	return f.again
+}
+
+// Positions lists how far every session with sockets here was delivered.
+func (fs *Feeds) Positions() []chatbox.Position {
+	fs.mu.RLock()
+	feeds := make([]*feed, 0, len(fs.feeds))
+	for _, f := range fs.feeds {
+		feeds = append(feeds, f)
+	}
+	fs.mu.RUnlock()
+	out := make([]chatbox.Position, 0, len(feeds))
+	for _, f := range feeds {
+		f.mu.Lock()
+		if f.last >= 0 {
+			p := chatbox.Position{Session: f.key, Seq: f.last}
+			for _, a := range f.atts {
+				p.UserID = a.user
+				break
+			}
+			out = append(out, p)
+		}
+		f.mu.Unlock()
+	}
+	return out
+}
