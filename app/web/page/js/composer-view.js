@@ -1,0 +1,107 @@
+// Where the user writes. Enter sends, Shift+Enter makes a new line, Escape stops the answer.
+
+import { byID, h, setText, show } from './dom.js';
+
+const LONGEST = 32 * 1024; // bytes of UTF-8 that the server takes
+
+export class ComposerView {
+  #chat;
+  #input = byID('input');
+  #send = byID('send');
+  #stop = byID('stop');
+  #models = byID('model');
+  #drafts = new Map();
+  #session = '';
+
+  constructor(chat, { onSend }) {
+    this.#chat = chat;
+    this.onSend = onSend;
+    byID('composer').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#input.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#input.addEventListener('input', () => {
+      this.#changed();
+      if (this.#input.value) chat.typing();
+    });
+    this.#stop.addEventListener('click', () => chat.stop());
+    this.#models.addEventListener('change', () => {
+      chat.selectModel(this.#models.value);
+      this.#input.focus();
+    });
+    byID('silent-retry').addEventListener('click', () => chat.retry());
+    byID('begin-new').addEventListener('click', () => chat.create());
+    byID('unavailable-new').addEventListener('click', () => chat.create());
+    chat.addEventListener('switched', () => this.#switch());
+    chat.addEventListener('focus', () => this.focus());
+    chat.addEventListener('session', () => this.#update());
+    chat.addEventListener('models', () => this.#list());
+  }
+
+  focus() {
+    this.#input.focus();
+  }
+
+  /** edit puts a text back for another try. */
+  edit(text) {
+    this.#input.value = text;
+    this.#changed();
+    this.focus();
+  }
+
+  #submit() {
+    const text = this.#input.value;
+    if (text.trim() === '' || this.#tooLong() || this.#chat.current.ended) return;
+    this.#chat.say(text);
+    this.#input.value = '';
+    this.#changed();
+    this.onSend();
+  }
+
+  #switch() {
+    if (this.#session) this.#drafts.set(this.#session, this.#input.value);
+    this.#session = this.#chat.current.id;
+    this.#input.value = this.#drafts.get(this.#session) ?? '';
+    this.#changed();
+    this.#update();
+    if (matchMedia('(hover: hover)').matches) this.focus();
+  }
+
+  #update() {
+    const { current } = this.#chat;
+    const closed = current.ended || Boolean(current.unavailable);
+    show(byID('composer'), !closed);
+    show(byID('closed'), current.ended && !current.unavailable);
+    show(this.#stop, Boolean(current.running));
+    show(this.#send, !current.running);
+    const model = current.modelID || this.#chat.models[0]?.id || '';
+    if (this.#models.value !== model && this.#models !== document.activeElement) this.#models.value = model;
+    this.#input.placeholder = current.holder ? `Write to ${current.holder.name || 'the person helping you'}` : 'Write a message';
+  }
+
+  #list() {
+    const { models } = this.#chat;
+    this.#models.replaceChildren(...models.map((model) => h('option', { value: model.id }, model.name || model.id)));
+    show(byID('model-picker'), models.length > 0);
+    this.#update();
+  }
+
+  #tooLong() {
+    return new TextEncoder().encode(this.#input.value).length > LONGEST;
+  }
+
+  #changed() {
+    // The box grows with its text up to the limit in the style sheet.
+    this.#input.style.height = 'auto';
+    this.#input.style.height = `${this.#input.scrollHeight}px`;
+    const long = this.#input.value.length > LONGEST / 4 && this.#tooLong();
+    this.#send.disabled = this.#input.value.trim() === '' || long;
+    show(byID('too-long'), long);
+    if (long) setText(byID('too-long'), 'This is more than 32 KiB; please shorten it.');
+  }
+}

@@ -1,0 +1,79 @@
+// Following a growing text: the end stays in view, smoothly, until the reader scrolls away; then it is left alone.
+
+const NEAR = 56; // px from the end that still count as being there
+
+export class Follow {
+  #area;
+  #onChange;
+  #following = true;
+  #last = 0;
+  #frame = 0;
+  #calm = matchMedia('(prefers-reduced-motion: reduce)');
+
+  /** area scrolls, content grows inside it; onChange(following) hears when the reader leaves and returns. */
+  constructor(area, content, onChange) {
+    this.#area = area;
+    this.#onChange = onChange;
+    area.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    // A wheel or a finger upwards is a decision, also where the page is still gliding down.
+    area.addEventListener('wheel', (event) => event.deltaY < 0 && this.#set(false), { passive: true });
+    new ResizeObserver(() => this.#following && this.#glide()).observe(content);
+    new ResizeObserver(() => this.#following && this.jump()).observe(area);
+  }
+
+  get following() {
+    return this.#following;
+  }
+
+  /** jump shows the end at once and follows from there. */
+  jump() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#set(true);
+    this.#area.scrollTop = this.#end();
+    this.#last = this.#area.scrollTop;
+  }
+
+  /** glide goes to the end in soft steps. */
+  glideToEnd() {
+    this.#set(true);
+    this.#glide();
+  }
+
+  #end() {
+    return this.#area.scrollHeight - this.#area.clientHeight;
+  }
+
+  #scrolled() {
+    const top = this.#area.scrollTop;
+    const up = top < this.#last - 1;
+    this.#last = top;
+    if (this.#end() - top <= NEAR && !up) this.#set(true);
+    else if (up && this.#end() - top > NEAR) this.#set(false);
+  }
+
+  #glide() {
+    if (this.#calm.matches) {
+      this.jump();
+      return;
+    }
+    if (this.#frame) return;
+    const step = () => {
+      this.#frame = 0;
+      if (!this.#following) return;
+      const left = this.#end() - this.#area.scrollTop;
+      if (left <= 1) return;
+      if (left > 3 * this.#area.clientHeight) this.#area.scrollTop = this.#end();
+      else this.#area.scrollTop += Math.max(1, left * 0.22);
+      this.#last = this.#area.scrollTop;
+      this.#frame = requestAnimationFrame(step);
+    };
+    this.#frame = requestAnimationFrame(step);
+  }
+
+  #set(following) {
+    if (following === this.#following) return;
+    this.#following = following;
+    this.#onChange(following);
+  }
+}

@@ -1,0 +1,185 @@
+// One socket that stays: it reconnects with jitter, honours `reconnect` frames and close codes, and tells what it does.
+// It knows frames only as far as the connection itself is concerned; sessions are the caller's.
+
+const FIRST_WAIT = 150; // ms; a pod that went away usually has neighbours
+const LONGEST_WAIT = 15_000;
+const QUIET = 20_000; // ms without a frame, then a ping
+const DEAD = 8_000; // ms without an answer to the ping, then a new socket
+const STABLE = 10_000; // ms open, then the next loss counts as the first
+
+/** delay of the n-th try in a row (0 first): exponential, half of it random, so that a crowd spreads out. */
+export function backoff(attempt, random = Math.random) {
+  const top = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** attempt);
+  return Math.round(top / 2 + (top / 2) * random());
+}
+
+/** mayReconnect: 4500 to 4999 are final, everything else is a passing trouble. */
+export const mayReconnect = (code) => !(code >= 4500 && code <= 4999);
+
+export class Socket {
+  #options;
+  #socket = null;
+  #attempt = 0;
+  #timer = 0;
+  #watch = 0;
+  #openedAt = 0;
+  #lastFrameAt = 0;
+  #pingedAt = 0;
+  #lostAt = 0;
+  #advised = 0; // when the server asked to come back, as a time
+  #pod = '';
+  #state = { name: 'idle' };
+
+  /** options: url() · protocols() · onFrame(frame) · onState(state) · probe(): resolves to 'ok', 'refused' or 'away' */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  get isOpen() {
+    return this.#state.name === 'open';
+  }
+
+  /** connect opens a socket now, dropping the wait or the socket there was. */
+  connect() {
+    this.#drop();
+    this.#set({ name: 'connecting', attempt: this.#attempt });
+    let socket;
+    try {
+      socket = new WebSocket(this.#options.url(), this.#options.protocols());
+    } catch (error) {
+      this.#set({ name: 'refused', reason: `The address or the token cannot be used: ${error.message}` });
+      return;
+    }
+    this.#socket = socket;
+    this.#lastFrameAt = Date.now();
+    this.#pingedAt = 0;
+    const mine = (f) => (event) => socket === this.#socket && f(event);
+    socket.addEventListener('message', mine((event) => this.#receive(event.data)));
+    socket.addEventListener('close', mine((event) => this.#closed(event.code, event.reason)));
+    this.#watch = setInterval(() => this.#listenForLife(), 1000);
+  }
+
+  /** send returns whether the frame was handed to an open socket; it promises nothing about its arrival. */
+  send(frame) {
+    if (!this.isOpen || this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(frame));
+    return true;
+  }
+
+  /** checkNow asks for a sign of life at once, as after a laptop's sleep. */
+  checkNow() {
+    if (this.#state.name === 'waiting') this.connect();
+    else if (this.isOpen && !this.#pingedAt) this.#ping();
+  }
+
+  close() {
+    this.#drop();
+    this.#set({ name: 'idle' });
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    clearInterval(this.#watch);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  #receive(data) {
+    this.#lastFrameAt = Date.now();
+    this.#pingedAt = 0;
+    let frame;
+    try {
+      frame = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (frame.type === 'pong') return;
+    if (frame.type === 'reconnect') {
+      this.#comeBack(Number(frame.metadata?.after_ms) || 0);
+      return;
+    }
+    if (frame.type === 'connection_status' && frame.metadata?.connection_id) this.#greeted(frame);
+    this.#options.onFrame(frame);
+  }
+
+  #greeted(frame) {
+    const pod = frame.metadata.pod ?? '';
+    const moved = this.#lostAt ? { from: this.#pod, took: Date.now() - this.#lostAt } : null;
+    this.#pod = pod;
+    this.#lostAt = 0;
+    this.#advised = 0;
+    this.#openedAt = Date.now();
+    this.#set({ name: 'open', pod, moved });
+  }
+
+  // A draining pod gives every client its own moment and closes when that has come; whichever is first counts.
+  #comeBack(after) {
+    this.#advised = Date.now() + after;
+    this.#set({ ...this.#state, draining: true });
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#lostAt = Date.now();
+      this.connect();
+    }, after);
+  }
+
+  async #closed(code, reason) {
+    clearInterval(this.#watch);
+    clearTimeout(this.#timer);
+    const greeted = this.#openedAt > 0;
+    this.#socket = null;
+    this.#lostAt ||= Date.now();
+    if (greeted && Date.now() - this.#openedAt > STABLE) this.#attempt = 0;
+    this.#openedAt = 0;
+    if (!mayReconnect(code)) {
+      this.#set({ name: 'refused', code, reason: refusal(code, reason) });
+      return;
+    }
+    const wait = this.#advised ? Math.max(0, this.#advised - Date.now()) : backoff(this.#attempt);
+    this.#advised = 0;
+    this.#attempt += 1;
+    this.#set({ name: 'waiting', until: Date.now() + wait, attempt: this.#attempt, code });
+    this.#timer = setTimeout(() => this.connect(), wait);
+    if (greeted || this.#attempt < 2) return;
+    // A browser hides why an upgrade failed; REST with the same credential tells.
+    const verdict = await this.#options.probe();
+    if (verdict === 'refused' && this.#state.name !== 'open') {
+      this.#drop();
+      this.#set({ name: 'refused', code: 4501, reason: refusal(4501) });
+    }
+  }
+
+  #listenForLife() {
+    const now = Date.now();
+    if (this.#pingedAt && now - this.#pingedAt > DEAD) {
+      this.#lostAt ||= this.#lastFrameAt;
+      this.#socket?.close();
+      this.#closed(4001, '');
+    } else if (this.isOpen && !this.#pingedAt && now - this.#lastFrameAt > QUIET) this.#ping();
+    else if (!this.isOpen && now - this.#lastFrameAt > DEAD) {
+      this.#socket?.close();
+      this.#closed(4001, '');
+    }
+  }
+
+  #ping() {
+    this.#pingedAt = Date.now();
+    this.send({ type: 'ping' });
+  }
+
+  #set(state) {
+    this.#state = state;
+    this.#options.onState(state);
+  }
+}
+
+function refusal(code, reason) {
+  if (code === 4501) return 'The sign-in has expired or is not accepted. Open a fresh link.';
+  if (code === 4503) return 'An administrator has closed this connection.';
+  return reason || `The server has closed this connection for good (${code}).`;
+}

@@ -1,0 +1,254 @@
+// The conversation. Items keep their nodes; an item is drawn again only when its revision changed.
+
+import { byID, h, icon, setText, show } from './dom.js';
+import { Follow } from './follow.js';
+import { MarkdownView, copyButton } from './markdown-view.js';
+
+const STALLED = 2500; // ms without a piece, then the pause is explained
+const SILENT = 15_000; // ms without any answer, then asking again is offered
+
+const SUGGESTIONS = [
+  ['Show me what Markdown looks like here', 'headings, tables, lists, links'],
+  ['Write some Go code with a test', 'highlighted, with a copy button'],
+  ['Tell me a long story', 'long enough to kill a pod in mid-answer'],
+  ['Answer slowly, word by word', 'slow enough to press Stop'],
+];
+
+const FINISH = {
+  cancelled: 'You stopped this answer.',
+  length: 'The answer reached its length limit.',
+  taken_over: 'A person took over here.',
+  content_filter: 'The model’s provider withheld the rest.',
+};
+
+export class TranscriptView {
+  #chat;
+  #list = byID('transcript');
+  #area = byID('conversation');
+  #jump = byID('jump');
+  #empty = byID('empty');
+  #older = byID('older');
+  #typing = byID('typing');
+  #held = byID('held');
+  #nodes = new Map(); // key → {node, update, rev}
+  #follow;
+  #frame = 0;
+  #session = '';
+
+  constructor(chat, { onEdit }) {
+    this.#chat = chat;
+    this.onEdit = onEdit;
+    this.#follow = new Follow(this.#area, byID('conversation-inner'), (following) => this.#jump.classList.toggle('shown', !following));
+    this.#jump.addEventListener('click', () => this.#follow.glideToEnd());
+    this.#older.addEventListener('click', () => this.#loadOlder());
+    for (const [text, why] of SUGGESTIONS) {
+      byID('suggestions').append(h('button', { type: 'button', class: 'suggestion', onclick: () => chat.say(text) }, h('strong', {}, text), h('span', {}, why)));
+    }
+    chat.addEventListener('switched', () => this.#draw());
+    chat.addEventListener('session', () => this.#soon());
+    chat.addEventListener('finished', (event) => this.#announce(event.detail));
+    setInterval(() => this.#soon(), 1000); // pauses become visible by time alone
+  }
+
+  /** toEnd is for the writer's own message: whoever writes wants to see it. */
+  toEnd() {
+    this.#follow.glideToEnd();
+  }
+
+  #soon() {
+    if (this.#frame) return;
+    // A hidden tab gets no animation frames, and is to be right when it is looked at.
+    this.#frame = document.hidden ? setTimeout(() => this.#draw(), 100) : requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    this.#frame = 0;
+    const store = this.#chat.current;
+    const switched = this.#session !== store.id;
+    if (switched) {
+      this.#session = store.id;
+      this.#list.replaceChildren();
+      this.#nodes.clear();
+    }
+    const items = store.items();
+    const seen = new Set();
+    let last = null;
+    for (const item of items) {
+      const node = this.#nodeOf(item, store);
+      seen.add(item.key);
+      const place = last ? last.nextSibling : this.#list.firstChild;
+      if (place !== node) this.#list.insertBefore(node, place);
+      last = node;
+    }
+    for (const [key, { node }] of this.#nodes) {
+      if (seen.has(key)) continue;
+      node.remove();
+      this.#nodes.delete(key);
+    }
+    show(this.#empty, items.length === 0 && !store.unavailable && (store.synced || this.#chat.connection.name !== 'open'));
+    show(this.#older, store.oldest > 0);
+    show(byID('unavailable'), Boolean(store.unavailable));
+    if (store.unavailable) setText(byID('unavailable-text'), store.unavailable.code === 'NOT_FOUND' ? 'This conversation was deleted.' : 'This conversation belongs to someone else.');
+    this.#people(store);
+    this.#offerRetry(store);
+    if (switched) this.#follow.jump();
+  }
+
+  #people(store) {
+    const { typist } = this.#chat;
+    show(this.#typing, typist !== null);
+    if (typist !== null) setText(byID('typing-text'), typist ? `${typist} is writing` : 'You are writing in another tab');
+    show(this.#held, Boolean(store.holder) && !store.ended);
+    if (store.holder) setText(this.#held, `${store.holder.name || 'A person'} answers here; the model is silent.`);
+  }
+
+  #offerRetry(store) {
+    const question = store.unanswered ? store.retryable : '';
+    const item = question && store.items().find((one) => one.id === question);
+    const late = Boolean(item) && store.synced && Date.now() - Date.parse(item.timestamp) > SILENT;
+    show(byID('silent'), late);
+  }
+
+  #nodeOf(item, store) {
+    let shown = this.#nodes.get(item.key);
+    if (!shown) {
+      const make = { answer: () => this.#answer(item), message: () => this.#message(item), note: () => this.#note(item) }[item.kind];
+      shown = { ...make(), stamp: '' };
+      this.#nodes.set(item.key, shown);
+    }
+    const context = item.kind === 'answer' ? `${store.retryable === item.replyTo}|${stalled(item)}` : `${store.synced}`;
+    const stamp = `${item.rev}|${context}`;
+    if (shown.stamp !== stamp) {
+      shown.stamp = stamp;
+      shown.node.dataset.seq = item.seq || '';
+      shown.update(item, store);
+    }
+    return shown.node;
+  }
+
+  // ---- a message ----
+
+  #message(item) {
+    const text = h('div', { class: 'text' });
+    const time = h('time');
+    const state = h('span', { class: 'state' });
+    const problem = h('div', { class: 'problem', hidden: true });
+    const person = item.sender === 'admin';
+    const node = h('li', { class: `message from-${item.sender}`, 'data-id': item.id },
+      h('article', { 'aria-label': person ? `${item.adminName || 'A person'} said` : 'You said' },
+        person ? h('div', { class: 'who' }, icon('person'), item.adminName || 'A person') : null,
+        text, h('div', { class: 'meta' }, time, state), problem));
+    const update = (now, store) => {
+      setText(text, now.type === 'user_message' ? now.content : `${now.type === 'voice_message' ? 'Voice message' : 'File'} ${now.filename || now.fileID || ''} ${now.content}`.trim());
+      node.dataset.state = now.state;
+      setTime(time, now.timestamp);
+      state.replaceChildren(...stateOf(now, store.synced));
+      show(problem, now.state === 'failed');
+      if (now.state === 'failed') {
+        problem.replaceChildren(h('span', {}, sentence(now.error)),
+          now.error?.recoverable ? h('button', { type: 'button', class: 'small', onclick: () => this.#chat.tryAgain(now.id) }, 'Send again') : null,
+          h('button', { type: 'button', class: 'small', onclick: () => this.onEdit(this.#chat.discard(now.id)) }, 'Edit'));
+      }
+    };
+    return { node, update };
+  }
+
+  // ---- an answer ----
+
+  #answer(item) {
+    const body = h('div', { class: 'markdown' });
+    const markdown = new MarkdownView(body);
+    const wait = h('div', { class: 'thinking', role: 'img', 'aria-label': 'The answer is being prepared' }, h('i'), h('i'), h('i'));
+    const pause = h('p', { class: 'pause', hidden: true }, icon('loop'), 'The answer pauses; another pod will go on with it.');
+    const footer = h('footer', { hidden: true });
+    const name = h('span');
+    const time = h('time');
+    const node = h('li', { class: 'answer', 'data-id': item.id },
+      h('article', { 'aria-label': 'Answer' }, h('header', {}, h('span', { class: 'spark', 'aria-hidden': 'true' }), name, time), body, wait, pause, footer));
+    const update = (now, store) => {
+      node.dataset.state = now.done ? 'done' : 'running';
+      node.dataset.finish = now.finish;
+      node.dataset.attempt = now.attempt ?? '';
+      node.setAttribute('aria-busy', String(!now.done));
+      setText(name, this.#chat.models.find((model) => model.id === now.modelID)?.name ?? now.modelID ?? '');
+      setTime(time, now.done ? now.timestamp : '');
+      markdown.update(now.text);
+      show(wait, !now.done && !now.text);
+      show(pause, stalled(now));
+      show(footer, now.done);
+      if (now.done) footer.replaceChildren(...this.#ending(now, store));
+    };
+    return { node, update };
+  }
+
+  #ending(item, store) {
+    const parts = [];
+    if (item.finish === 'error') parts.push(h('p', { class: 'problem' }, icon('alert'), h('span', {}, sentence(item.error ?? { message: 'The answer broke off; what had been shown is kept.' }))));
+    else if (FINISH[item.finish]) parts.push(h('p', { class: 'ending' }, FINISH[item.finish]));
+    const actions = h('div', { class: 'actions' });
+    if (store.retryable && store.retryable === item.replyTo) {
+      actions.append(h('button', { type: 'button', class: 'small retry', onclick: () => this.#chat.retry() }, icon('loop'), 'Try again'));
+    }
+    if (item.text) actions.append(copyButton(() => item.text, 'Copy the answer'));
+    parts.push(actions);
+    return parts;
+  }
+
+  // ---- what happened to the session ----
+
+  #note() {
+    const text = h('span');
+    const node = h('li', { class: 'note' }, text);
+    return { node, update: (now) => { setText(text, this.#noteText(now)); node.dataset.state = now.state; } };
+  }
+
+  #noteText(item) {
+    switch (item.type) {
+      case 'model_select': return `From here on: ${this.#chat.models.find((model) => model.id === item.modelID)?.name ?? item.modelID}`;
+      case 'help_request': return item.state === 'pending' ? 'Asking for a person…' : 'You asked for a person';
+      case 'admin_join': return `${item.adminName || 'A person'} joined`;
+      case 'admin_leave': return `${item.adminName || 'The person'} left; the model answers again`;
+      default: return item.reason === 'erased' ? 'This conversation was deleted' : 'This conversation has ended';
+    }
+  }
+
+  // Screen readers hear an answer once, when it is whole.
+  #announce(answer) {
+    const end = answer.finish === 'stop' ? '' : ` ${FINISH[answer.finish] ?? 'The answer broke off.'}`;
+    setText(byID('announcer'), `Answer: ${answer.text.slice(0, 1500)}${end}`);
+  }
+
+  async #loadOlder() {
+    const before = this.#area.scrollHeight - this.#area.scrollTop;
+    this.#older.disabled = true;
+    try {
+      await this.#chat.loadOlder();
+      this.#draw();
+      this.#area.scrollTop = this.#area.scrollHeight - before;
+    } finally {
+      this.#older.disabled = false;
+    }
+  }
+}
+
+const stalled = (item) => !item.done && item.text !== '' && Date.now() - item.pieceAt > STALLED;
+
+function stateOf(item, synced) {
+  if (!item.mine && !item.seq) return [];
+  if (item.state === 'failed') return [icon('alert'), 'Not sent'];
+  if (item.state === 'pending' && !synced) return [icon('clock'), 'Waits for the connection'];
+  if (item.state === 'pending') return [icon('clock'), item.error ? 'Trying again…' : 'Sending…'];
+  return [icon('check'), h('span', { class: 'hidden' }, 'Saved')];
+}
+
+function setTime(node, timestamp) {
+  const date = new Date(timestamp);
+  if (!timestamp || Number.isNaN(date.getTime())) return;
+  node.dateTime = timestamp;
+  setText(node, date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
+}
+
+/** sentence says an error to a person. */
+function sentence(error) {
+  return error?.message || error?.code || 'Something went wrong.';
+}
