@@ -57,10 +57,10 @@ servers-down: ## end them
 	scripts/servers.sh down
 
 up: ## the cluster of docker-compose.yml: three pods, Redis, MongoDB, nginx
-	docker compose up --build --detach --wait
+	scripts/compose.sh up --build --detach
 
 down: ## end it, with its data
-	docker compose down --volumes
+	scripts/compose.sh down --volumes
 
 ci: ## what CI runs
 	.ci/run
