@@ -1,0 +1,93 @@
+package conformance
+
+import (
+	"bytes"
+	"encoding/base64"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+	"chatbox/persistence"
+)
+
+func secrecyAtRest(t *testing.T, f StoreFixture) {
+	k := newKey()
+	canary := unique("canary-")
+	e := said(k, 1, "text "+canary)
+	e.FileID, e.FileURL = "file-"+canary, "https://example.org/"+canary
+	e.Metadata = map[string]string{"k-" + canary: "v", "filename": canary}
+	appendAll(t, f.Stores, e)
+	_, _, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "u", Name: "name " + canary, CreatedAt: epoch})
+	require.NoError(t, err)
+	st := chatbox.State{Head: 1, HolderID: "admin", HolderName: "holder " + canary}
+	require.NoError(t, f.Sessions.Touch(t.Context(), k, st))
+
+	stored := f.AtRest(t)
+	require.True(t, bytes.Contains(stored, []byte(k.ID)), "this is where the session is kept")
+	assert.False(t, bytes.Contains(stored, []byte(canary)))
+	inner := base64.RawStdEncoding.EncodeToString([]byte(canary))
+	assert.False(t, bytes.Contains(stored, []byte(inner[4:len(inner)-4])))
+
+	got, err := f.Messages.ByKey(t.Context(), k, e.Key)
+	require.NoError(t, err)
+	assert.Equal(t, e, got)
+	s, err := f.Sessions.Load(t.Context(), k)
+	require.NoError(t, err)
+	assert.Equal(t, "name "+canary, s.Name)
+	assert.Equal(t, "holder "+canary, s.State.HolderName)
+}
+
+func secrecyMoved(t *testing.T, f StoreFixture) {
+	k := newKey()
+	fill(t, f.Stores, k, 4)
+	refused := func(seq int64) {
+		t.Helper()
+		got, err := f.Messages.Range(t.Context(), k, seq, seq)
+		require.ErrorIs(t, err, persistence.ErrUndecipherable)
+		require.ErrorIs(t, err, chatbox.StoreFailed)
+		assert.Nil(t, got)
+		one, err := f.Messages.ByKey(t.Context(), k, said(k, seq, "").Key)
+		require.ErrorIs(t, err, persistence.ErrUndecipherable)
+		assert.Equal(t, chatbox.Event{}, one)
+	}
+	f.MoveBox(t, k, 1, 2)
+	refused(2)
+	f.AlterBox(t, k, 3)
+	refused(3)
+	for _, seq := range []int64{1, 4} {
+		got, err := f.Messages.Range(t.Context(), k, seq, seq)
+		require.NoError(t, err)
+		assert.Len(t, got, 1, "the others are as they were")
+	}
+}
+
+func secrecyKeys(t *testing.T, f StoreFixture) {
+	k := newKey()
+	fill(t, f.Stores, k, 1)
+	in := chatbox.Session{Key: k, Owner: "u", Name: "a name", CreatedAt: epoch}
+	_, _, err := f.Sessions.Create(t.Context(), in)
+	require.NoError(t, err)
+
+	imposter := StoreKey()
+	imposter.Secret[0]++
+	next := persistence.Key{ID: "next", Secret: [32]byte{1, 2, 3}}
+	for name, keys := range map[string][]persistence.Key{"same id": {imposter}, "other id": {next}} {
+		wrong := f.Reopen(t, keys...)
+		_, err := wrong.Messages.Range(t.Context(), k, 1, 1)
+		require.ErrorIs(t, err, persistence.ErrUndecipherable, name)
+		_, err = wrong.Sessions.Load(t.Context(), k)
+		require.ErrorIs(t, err, persistence.ErrUndecipherable, name)
+		_, err = wrong.Sessions.List(t.Context(), chatbox.SessionQuery{User: chatbox.UserKey{Tenant: k.Tenant, ID: "u"}, Limit: 5})
+		require.ErrorIs(t, err, persistence.ErrUndecipherable, name)
+	}
+
+	rotated := f.Reopen(t, next, StoreKey())
+	appendAll(t, rotated, said(k, 2, "message 2"))
+	got, err := rotated.Messages.Range(t.Context(), k, 1, 2)
+	require.NoError(t, err)
+	assert.Equal(t, []chatbox.Event{said(k, 1, "message 1"), said(k, 2, "message 2")}, got)
+	_, err = f.Messages.Range(t.Context(), k, 2, 2)
+	require.ErrorIs(t, err, persistence.ErrUndecipherable, "the new key seals")
+}

@@ -1,0 +1,118 @@
+package conformance
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+)
+
+// asked is a message that wants an answer.
+func asked(k chatbox.SessionKey, seq int64, run int) chatbox.Event {
+	e := said(k, seq, "question")
+	e.Turn = &chatbox.Turn{State: chatbox.TurnPending, Run: run}
+	return e
+}
+
+func turnClaims(t *testing.T, f StoreFixture) {
+	k := newKey()
+	appendAll(t, f.Stores, asked(k, 1, 1), said(k, 2, "no question"))
+	const claimers = 10
+	var wg sync.WaitGroup
+	var mu sync.Mutex // guards following
+	counts := map[int]int{}
+	for range claimers {
+		wg.Go(func() {
+			e, err := f.Turns.ClaimTurn(t.Context(), k, 1)
+			if assert.NoError(t, err) && assert.NotNil(t, e.Turn) {
+				mu.Lock()
+				counts[e.Turn.Claims]++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	for n := 1; n <= claimers; n++ {
+		assert.Equal(t, 1, counts[n], "claim %d is told once", n)
+	}
+	want := asked(k, 1, 1)
+	want.Turn.Claims = claimers
+	got, err := f.Messages.ByKey(t.Context(), k, want.Key)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+
+	e, err := f.Turns.ClaimTurn(t.Context(), k, 2)
+	require.NoError(t, err)
+	assert.Equal(t, said(k, 2, "no question"), e, "a message without a turn comes back as it is")
+	_, err = f.Turns.ClaimTurn(t.Context(), k, 3)
+	require.ErrorIs(t, err, chatbox.NotFound)
+
+	require.NoError(t, f.Turns.SettleTurn(t.Context(), k, chatbox.Gen{Seq: 1, Run: 1}, chatbox.TurnDone))
+	e, err = f.Turns.ClaimTurn(t.Context(), k, 1)
+	require.NoError(t, err)
+	assert.Equal(t, &chatbox.Turn{State: chatbox.TurnDone, Run: 1, Claims: claimers}, e.Turn, "a settled turn is not claimed")
+}
+
+func turnSettle(t *testing.T, f StoreFixture) {
+	k := newKey()
+	appendAll(t, f.Stores, asked(k, 1, 2))
+	state := func() chatbox.TurnState {
+		t.Helper()
+		events, err := f.Messages.Range(t.Context(), k, 1, 1)
+		require.NoError(t, err)
+		require.Len(t, events, 1)
+		return events[0].Turn.State
+	}
+	for _, run := range []int{1, 3} {
+		require.NoError(t, f.Turns.SettleTurn(t.Context(), k, chatbox.Gen{Seq: 1, Run: run}, chatbox.TurnDone))
+		assert.Equal(t, chatbox.TurnPending, state(), "another run's end is not this one's")
+	}
+	require.NoError(t, f.Turns.SettleTurn(t.Context(), k, chatbox.Gen{Seq: 1, Run: 2}, chatbox.TurnFailed))
+	assert.Equal(t, chatbox.TurnFailed, state())
+	require.NoError(t, f.Turns.SettleTurn(t.Context(), k, chatbox.Gen{Seq: 1, Run: 2}, chatbox.TurnDone))
+	assert.Equal(t, chatbox.TurnFailed, state(), "what is settled stays")
+	require.NoError(t, f.Turns.SettleTurn(t.Context(), k, chatbox.Gen{Seq: 9, Run: 1}, chatbox.TurnDone))
+}
+
+func turnSweep(t *testing.T, f StoreFixture) {
+	a, b := newKey(), newKey()
+	// Before everything else, so that what other runs left pending cannot fill
+	// the limit.
+	old := time.UnixMilli(time.Now().UnixMilli() % 1_000_000)
+	at := func(e chatbox.Event, after time.Duration) chatbox.Event {
+		e.Time = old.Add(after)
+		return e
+	}
+	appendAll(t, f.Stores,
+		at(asked(a, 1, 1), 3*time.Millisecond), at(said(a, 2, "x"), time.Millisecond), at(asked(a, 3, 4), 2*time.Millisecond),
+		at(asked(b, 1, 1), time.Millisecond), at(asked(b, 2, 1), 10*time.Millisecond))
+	pending := func(before time.Duration, limit int) []chatbox.PendingTurn {
+		t.Helper()
+		found, err := f.Turns.PendingTurns(t.Context(), old.Add(before), limit)
+		require.NoError(t, err)
+		var ours []chatbox.PendingTurn
+		for _, p := range found {
+			if p.Session == a || p.Session == b {
+				ours = append(ours, p)
+			}
+		}
+		return ours
+	}
+	want := []chatbox.PendingTurn{
+		{Session: b, Gen: chatbox.Gen{Seq: 1, Run: 1}},
+		{Session: a, Gen: chatbox.Gen{Seq: 3, Run: 4}},
+		{Session: a, Gen: chatbox.Gen{Seq: 1, Run: 1}},
+	}
+	assert.Equal(t, want, pending(10*time.Millisecond, 100), "oldest first, before excludes")
+	found, err := f.Turns.PendingTurns(t.Context(), time.Now(), 2)
+	require.NoError(t, err)
+	assert.Len(t, found, 2, "limited")
+	for _, p := range pending(time.Hour, 100) {
+		require.NoError(t, f.Turns.SettleTurn(t.Context(), p.Session, p.Gen, chatbox.TurnDone))
+	}
+	assert.Empty(t, pending(time.Hour, 100))
+}
