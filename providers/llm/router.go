@@ -1,0 +1,207 @@
+// Package llm asks language models. A Router offers the configured models
+// under one interface; whatever a vendor or its SDK does (stall, break off,
+// answer with garbage, panic), the caller sees text followed by a finish, or
+// an error with a code whose message users may read.
+package llm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"chatbox"
+)
+
+// Router answers prompts with the configured models. It is safe for
+// concurrent use and starts no goroutine of its own.
+type Router struct {
+	models    []*model // in configured order
+	byID      map[string]*model
+	standard  *model // the default
+	fallback  *model // nil: none
+	total     time.Duration
+	limits    limits
+	transport *http.Transport
+	logger    *slog.Logger
+}
+
+// New makes a router of a valid configuration; it opens no connection.
+func New(cfg Config, logger *slog.Logger) (*Router, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Router{
+		byID:      make(map[string]*model, len(cfg.Providers)),
+		total:     cfg.StreamTimeout,
+		limits:    limits{header: cfg.headerTimeout(), idle: cfg.IdleTimeout},
+		transport: newTransport(),
+		logger:    logger,
+	}
+	for _, p := range cfg.Providers {
+		m, err := newModel(p, r.transport)
+		if err != nil {
+			return nil, fmt.Errorf("llm: provider %q: %w", p.ID, err)
+		}
+		r.models = append(r.models, m)
+		r.byID[m.id] = m
+	}
+	r.standard = r.models[0]
+	if cfg.Default != "" {
+		r.standard = r.byID[cfg.Default]
+	}
+	r.fallback = r.byID[cfg.Fallback]
+	return r, nil
+}
+
+func newModel(p Provider, transport http.RoundTripper) (*model, error) {
+	m := &model{id: p.ID, name: p.Name, continues: p.Continue == ContinuePrefix, key: p.APIKey}
+	if m.name == "" {
+		m.name = p.ID
+	}
+	var err error
+	switch p.Type {
+	case TypeOpenAI:
+		m.open, err = newOpenAI(p, newGuard(transport, p.APIKey))
+	case TypeScripted:
+		m.open, err = newScripted(p)
+	default:
+		err = fmt.Errorf("type %q is unknown", p.Type)
+	}
+	return m, err
+}
+
+// Close gives idle connections back; the router stays usable.
+func (r *Router) Close() { r.transport.CloseIdleConnections() }
+
+// Models lists what users may choose, in configured order; see Default.
+func (r *Router) Models() []chatbox.Model {
+	list := make([]chatbox.Model, len(r.models))
+	for i, m := range r.models {
+		list[i] = chatbox.Model{ID: m.id, Name: m.name}
+	}
+	return list
+}
+
+// Default is the id of the model that answers where none was chosen.
+func (r *Router) Default() string { return r.standard.id }
+
+// Continues reports whether the model takes up an answer at a prefix.
+func (r *Router) Continues(modelID string) bool {
+	m, ok := r.model(modelID)
+	return ok && m.continues
+}
+
+func (r *Router) model(id string) (*model, bool) {
+	if id == "" {
+		return r.standard, true
+	}
+	m, ok := r.byID[id]
+	return m, ok
+}
+
+// Stream yields the answer of the prompt's model, or of the default where it
+// names none. Text comes first; the last delta carries Finish, and Usage where
+// the provider told it. An error ends the sequence: chatbox.ModelTimeout (with
+// a Timeout in its chain), chatbox.ModelFailed, chatbox.ModelFiltered,
+// chatbox.InvalidArgument for a model that is not configured, or the cause of
+// a cancelled ctx. The consumer's break, or its ctx, ends the vendor's request.
+//
+// Before the first word a request is repeated where that may help, and then
+// the fallback is asked, if there is one.
+func (r *Router) Stream(ctx context.Context, p chatbox.Prompt) iter.Seq2[chatbox.Delta, error] {
+	return func(yield func(chatbox.Delta, error) bool) {
+		m, err := r.choose(p)
+		if err != nil {
+			yield(chatbox.Delta{}, err)
+			return
+		}
+		ctx, cancel := context.WithTimeoutCause(ctx, r.total, TimeoutTotal)
+		defer cancel()
+		for m != nil {
+			began, err := r.ask(ctx, m, p, yield)
+			next := r.instead(ctx, m, p, began, err)
+			if err != nil && next == nil {
+				yield(chatbox.Delta{}, err)
+			}
+			if next != nil {
+				r.logger.WarnContext(ctx, "model failed, asking the fallback", "model", m.id, "fallback", next.id, "error", err)
+			}
+			m = next
+		}
+	}
+}
+
+func (r *Router) choose(p chatbox.Prompt) (*model, error) {
+	m, ok := r.model(p.ModelID)
+	switch {
+	case !ok:
+		return nil, chatbox.Invalid("model_id", "is not an offered model")
+	case p.Prefix != "" && !m.continues:
+		return nil, chatbox.Errorf(chatbox.Internal, "The answer could not be continued.",
+			fmt.Errorf("llm: model %q does not continue at a prefix", m.id))
+	}
+	return m, nil
+}
+
+// ask relays one model's answer. It returns the error instead of yielding it,
+// and whether anything was yielded before.
+func (r *Router) ask(ctx context.Context, m *model, p chatbox.Prompt, yield func(chatbox.Delta, error) bool) (bool, error) {
+	began := false
+	for d, err := range r.contain(ctx, m, m.stream(ctx, r.limits, p, r.logger)) {
+		if err != nil {
+			return began, err
+		}
+		began = true
+		if !yield(d, nil) {
+			return began, nil
+		}
+	}
+	return began, nil
+}
+
+// instead is the model to ask after m failed, nil where the failure stands.
+func (r *Router) instead(ctx context.Context, m *model, p chatbox.Prompt, began bool, err error) *model {
+	helps := errors.Is(err, chatbox.ModelFailed) || errors.Is(err, chatbox.ModelTimeout) || errors.Is(err, chatbox.Internal)
+	if err == nil || began || !helps || ctx.Err() != nil || m == r.fallback || r.fallback == nil {
+		return nil
+	}
+	if p.Prefix != "" && !r.fallback.continues {
+		return nil
+	}
+	return r.fallback
+}
+
+// contain turns a panic of the provider into an error and logs its stack. A
+// panic of the consumer passes through untouched: it is not the provider's.
+func (r *Router) contain(ctx context.Context, m *model, seq iter.Seq2[chatbox.Delta, error]) iter.Seq2[chatbox.Delta, error] {
+	return func(yield func(chatbox.Delta, error) bool) {
+		consuming, stopped := false, false
+		err := func() (err error) {
+			defer func() {
+				if consuming {
+					return
+				}
+				if p := recover(); p != nil {
+					reason := clip(hide(fmt.Sprint(p), m.key), maxFailureText)
+					r.logger.ErrorContext(ctx, "model provider panicked", "model", m.id, "panic", reason, "stack", string(debug.Stack()))
+					err = chatbox.Errorf(chatbox.Internal, "The model could not answer.", errors.New("llm: panic: "+reason))
+				}
+			}()
+			seq(func(d chatbox.Delta, err error) bool {
+				consuming = true
+				stopped = !yield(d, err)
+				consuming = false
+				return !stopped
+			})
+			return nil
+		}()
+		if err != nil && !stopped {
+			yield(chatbox.Delta{}, err)
+		}
+	}
+}

@@ -1,0 +1,232 @@
+package llm
+
+import (
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// topic is an answer that a word of the message asks for.
+type topic string
+
+const (
+	topicHelp     topic = "help"
+	topicHello    topic = "hello"
+	topicMarkdown topic = "markdown"
+	topicCode     topic = "code"
+	topicLong     topic = "long"
+	topicSlow     topic = "slow"
+)
+
+// topicOf is the topic of the first word that names one.
+func topicOf(message string) topic {
+	letters := func(r rune) bool { return !unicode.IsLetter(r) }
+	for word := range strings.FieldsFuncSeq(strings.ToLower(withoutBrackets(message)), letters) {
+		switch word {
+		case "help":
+			return topicHelp
+		case "hello", "hi", "hey":
+			return topicHello
+		case "markdown", "table", "list":
+			return topicMarkdown
+		case "code", "program", "function":
+			return topicCode
+		case "long":
+			return topicLong
+		case "slow", "slowly":
+			return topicSlow
+		}
+	}
+	return ""
+}
+
+// ScriptedText is the scripted model's whole answer to a message: a function
+// of the message and of nothing else, so that any pod gives the same answer
+// and a test knows it beforehand. The first word of the message that the model
+// knows chooses the answer: help, hello, markdown, code, long, slow; any other
+// message is quoted back. Directives in double brackets shape how it is given;
+// of them only [[words=N]] changes the text: to exactly N words.
+func ScriptedText(message string) string {
+	if d := parseScript(message, 0); d.words > 0 {
+		return numberedWords(message, d.words)
+	}
+	switch topicOf(message) {
+	case topicHelp:
+		return helpText
+	case topicHello:
+		return helloText
+	case topicMarkdown:
+		return markdownText
+	case topicCode:
+		return codeText
+	case topicLong:
+		return longText()
+	case topicSlow:
+		return slowText
+	default:
+		return quoteText(message)
+	}
+}
+
+func withoutBrackets(message string) string {
+	for _, inside := range brackets(message) {
+		message = strings.Replace(message, "[["+inside+"]]", " ", 1)
+	}
+	return message
+}
+
+const maxQuote = 400 // bytes
+
+func quoteText(message string) string {
+	said := strings.TrimSpace(withoutBrackets(message))
+	if len(said) > maxQuote {
+		end := maxQuote
+		for !utf8.RuneStart(said[end]) {
+			end--
+		}
+		said = said[:end] + "…"
+	}
+	if said == "" {
+		return "I am a scripted model. Say **help** to see what I can do."
+	}
+	return "You wrote:\n\n> " + strings.ReplaceAll(said, "\n", "\n> ") +
+		"\n\nI am a scripted model, so this is all I make of it. Say **help** to see what I can do."
+}
+
+const helloText = "Hello! I am a *scripted* model: I give the same answer to the same message, on every pod. " +
+	"Say **help** to see what I can do."
+
+const helpText = `Here is what I can do. The first of these words in your message chooses the answer:
+
+- **hello** – a greeting
+- **markdown** – headings, lists, a table, a quotation
+- **code** – a short program
+- **long** – an answer of many paragraphs, to scroll and to interrupt
+- **slow** – an answer that takes its time, to see what happens when a pod goes away meanwhile
+- **help** – this text
+
+Anything else is quoted back. Directives in double brackets shape the answer:
+
+| directive | effect |
+|---|---|
+| ` + "`[[words=200]]`" + ` | exactly so many words |
+| ` + "`[[delay=100ms]]`" + ` | the pause before each word |
+| ` + "`[[fail]]`, `[[fail=503]]`" + ` | fail before the first word |
+| ` + "`[[truncate=10]]`" + ` | break off after so many words |
+| ` + "`[[stall=10]]`" + ` | fall silent after so many words |
+| ` + "`[[finish=length]]`" + ` | end for another reason |
+
+They can be combined: ` + "`[[words=500 delay=10ms truncate=300]]`" + `.`
+
+const markdownText = `## What Markdown can do
+
+A paragraph with **bold**, *italic*, ~~struck~~ and ` + "`inline code`" + `, and a [link](https://example.com/).
+
+1. First, a numbered list
+2. with a second entry
+   - and a nested one
+
+| city | country | inhabitants |
+|:--|:--|--:|
+| Porto | Portugal | 231,800 |
+| Kyōto | 日本 | 1,464,000 |
+| Reykjavík | Ísland | 139,900 |
+
+> A quotation, which may run
+> over two lines.
+
+---
+
+And some characters that are easily broken: ä ö ü ß € “quotes” 你好 🙂 👩‍🚀.`
+
+const codeText = `Here is a program that counts the words of its input:
+
+` + "```go" + `
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+)
+
+func main() {
+	in := bufio.NewScanner(os.Stdin)
+	in.Split(bufio.ScanWords)
+	n := 0
+	for in.Scan() {
+		n++
+	}
+	fmt.Println(n)
+}
+` + "```" + `
+
+Save it as ` + "`main.go`" + ` and run ` + "`echo one two | go run main.go`" + `. It prints **2**.`
+
+const slowText = "I am taking my time with this one. Each word waits a moment before it is said, so that you can watch " +
+	"an answer being made, stop it halfway, reload the page, close the laptop and open it again, or end the pod that " +
+	"is speaking. Wherever you come back, the words that were said are there, and the next one follows. When the " +
+	"answer is complete it is shown once, and only once."
+
+// sentences are what long answers are made of.
+func sentences() []string {
+	return strings.Split("A session is one list of events, and every event has its place in it. "+
+		"What was acknowledged is stored, and what is stored is shown to everybody in the same order. "+
+		"Any pod can serve any client, because no pod keeps what another would need. "+
+		"When a pod goes away its sockets find another one and say how far they had come. "+
+		"What they missed is sent again, and nothing is sent twice. "+
+		"An answer that was being given is taken up where it stopped. "+
+		"A person may take over at any moment, and from then on the model is silent. "+
+		"Whoever reads slowly gets the text in larger pieces, and nobody else has to wait. "+
+		"Words are encrypted before they are written down, and only the pods can read them. ", ". ")
+}
+
+const longParts = 8
+
+func longText() string {
+	var b strings.Builder
+	b.WriteString("# A long answer\n\nIt has ")
+	b.WriteString(strconv.Itoa(longParts))
+	b.WriteString(" parts, so that there is something to scroll.")
+	all := sentences()
+	all = all[:len(all)-1] // the last one is what follows the last full stop: nothing
+	for part := range longParts {
+		b.WriteString("\n\n## Part " + strconv.Itoa(part+1) + "\n\n")
+		for i := range all {
+			b.WriteString(all[(i+part)%len(all)] + ". ")
+		}
+	}
+	return strings.TrimRight(b.String(), " ") + "\n\nThat was all."
+}
+
+const (
+	numberEvery    = 10 // words: a text that was cut or repeated shows it
+	paragraphEvery = 60
+)
+
+// numberedWords are exactly n words; which ones depends on the message, and
+// every tenth is its own number.
+func numberedWords(message string, n int) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(message)) // a hash does not fail
+	words := strings.Fields(strings.Join(sentences(), " "))
+	start := int(h.Sum32() % 1024)
+	var b strings.Builder
+	for i := 1; i <= n; i++ {
+		switch {
+		case i == 1:
+		case i%paragraphEvery == 1:
+			b.WriteString(" \n\n")
+		default:
+			b.WriteByte(' ')
+		}
+		if i%numberEvery == 0 {
+			b.WriteString(strconv.Itoa(i))
+		} else {
+			b.WriteString(words[(start+i)%len(words)])
+		}
+	}
+	return b.String()
+}
