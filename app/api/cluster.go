@@ -1,0 +1,32 @@
+package api
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"chatbox/app/conversation"
+)
+
+type podView struct {
+	ID            string `json:"id"`
+	Version       string `json:"version"`
+	State         string `json:"state"`
+	Connections   int    `json:"connections"`
+	Generations   int    `json:"generations"`
+	LastHeartbeat string `json:"last_heartbeat"`
+}
+
+// cluster serves GET /admin/cluster: the pods that gave a sign of life lately.
+func (s *Server) cluster(c echo.Context) error {
+	pods, err := s.deps.Conversations.Pods(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return reply(c, map[string][]podView{"pods": views(pods, viewPod)})
+}
+
+func viewPod(p conversation.PodInfo) podView {
+	return podView{
+		ID: string(p.ID), Version: p.Version, State: p.State, Connections: p.Connections,
+		Generations: p.Generations, LastHeartbeat: stamp(p.LastHeartbeat),
+	}
+}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+	"chatbox/hub"
+)
+
+// frameHandler does what one type of frame asks for.
+type frameHandler func(ctx context.Context, conn *hub.Conn, cmd command) error
+
+// frameHandlers is the table of what clients may send (PROTOCOL 1.3).
+func (s *Server) frameHandlers() map[string]frameHandler {
+	return map[string]frameHandler{
+		string(chatbox.TypeUserMessage): s.post,
+		string(chatbox.TypeModelSelect): s.post,
+		typeResume:                      s.resume,
+		typePing:                        s.pong,
+
+		// Part of the protocol that this version does not serve.
+		string(chatbox.TypeFileUpload):   unsupported,
+		string(chatbox.TypeVoiceMessage): unsupported,
+		string(chatbox.TypeHelpRequest):  unsupported,
+		string(chatbox.TypeAdminJoin):    unsupported,
+		string(chatbox.TypeAdminLeave):   unsupported,
+		"typing_indicator":               unsupported,
+		"cancel":                         unsupported,
+		"retry":                          unsupported,
+		"read":                           unsupported,
+		"auth":                           unsupported,
+		"watch":                          unsupported,
+		"unwatch":                        unsupported,
+	}
+}
+
+// onFrame answers a socket's frames, one after the other. Errors go to this
+// socket alone.
+func (s *Server) onFrame(conn *hub.Conn) hub.OnFrame {
+	return func(ctx context.Context, raw []byte, binary bool) {
+		var cmd command
+		err := error(chatbox.Invalid(fieldFrame, "must be text, not binary"))
+		if !binary {
+			cmd, err = decode(raw)
+		}
+		if err == nil {
+			err = s.dispatch(ctx, conn, cmd)
+		}
+		if err != nil {
+			s.refuse(ctx, conn, cmd, "frame", err)
+		}
+	}
+}
+
+func (s *Server) dispatch(ctx context.Context, conn *hub.Conn, cmd command) error {
+	handle, known := s.frames[cmd.Type]
+	switch {
+	case !known:
+		return chatbox.Invalid(fieldType, "is not known")
+	case cmd.ID != "" && !chatbox.ValidMessageID(cmd.ID):
+		return chatbox.Invalid(fieldID, "must be 1-64 of A-Z a-z 0-9 . _ : - and not begin with ans_")
+	case cmd.SessionID != "" && !chatbox.ValidSessionID(cmd.SessionID):
+		return chatbox.Invalid(fieldSession, "must be 1-128 of A-Z a-z 0-9 . _ -")
+	}
+	return handle(ctx, conn, cmd)
+}
+
+// refuse tells the socket why its frame had no effect.
+func (s *Server) refuse(ctx context.Context, conn *hub.Conn, cmd command, doing string, err error) {
+	report(ctx, s.log, err, doing)
+	id, sessionID := cmd.echo()
+	conn.Send(errorFrame(id, sessionID, err, time.Now()))
+}
+
+func (s *Server) post(ctx context.Context, conn *hub.Conn, cmd command) error {
+	durable := cmd.durable().Clean()
+	if err := durable.Validate(); err != nil {
+		return err
+	}
+	return s.deps.Conversations.Post(ctx, conn, durable)
+}
+
+func (s *Server) resume(ctx context.Context, conn *hub.Conn, cmd command) error {
+	if cmd.Seq == nil {
+		return chatbox.Missing(fieldSeq)
+	}
+	return s.deps.Conversations.Resume(ctx, conn, cmd.SessionID, *cmd.Seq)
+}
+
+func (s *Server) pong(_ context.Context, conn *hub.Conn, cmd command) error {
+	conn.Send(pongFrame(cmd.ID, time.Now()))
+	return nil
+}
+
+func unsupported(context.Context, *hub.Conn, command) error {
+	return chatbox.Invalid(fieldType, "is not supported")
+}

@@ -1,0 +1,367 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"chatbox"
+	"chatbox/app/conversation"
+	"chatbox/hub"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	secret = "kX9#mQ2$vL7!pR4&wT8*zB1^nC5@jH3%"
+	soon   = 5 * time.Second
+)
+
+// fakeConversations are the use cases as the edge sees them; a nil function
+// does nothing and succeeds.
+type fakeConversations struct {
+	connect  func(a chatbox.Actor) error
+	attach   func(ctx context.Context, c conversation.Socket, id string, after *int64) error
+	resume   func(c conversation.Socket, id string, seq int64) error
+	post     func(ctx context.Context, c conversation.Socket, cmd chatbox.Command) error
+	sessions func(a chatbox.Actor, q conversation.SessionQuery) (conversation.SessionPage, error)
+	history  func(a chatbox.Actor, id string, q conversation.HistoryQuery) (conversation.History, error)
+	end      func(a chatbox.Actor, id string) error
+	pods     func() ([]conversation.PodInfo, error)
+
+	mu     sync.Mutex // guards following
+	open   map[chatbox.ConnID]bool
+	tried  int
+	left   int
+	closed chan chatbox.ConnID
+}
+
+func (f *fakeConversations) Connect(_ context.Context, a chatbox.Actor, id chatbox.ConnID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tried++
+	if f.connect != nil {
+		if err := f.connect(a); err != nil {
+			return err
+		}
+	}
+	f.open[id] = true
+	return nil
+}
+
+func (f *fakeConversations) Disconnect(_ context.Context, _ chatbox.Actor, id chatbox.ConnID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.open, id)
+}
+
+func (f *fakeConversations) registered() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.open)
+}
+
+func (f *fakeConversations) Attach(ctx context.Context, c conversation.Socket, id string, after *int64) error {
+	if f.attach == nil {
+		return nil
+	}
+	return f.attach(ctx, c, id, after)
+}
+
+func (f *fakeConversations) Resume(_ context.Context, c conversation.Socket, id string, seq int64) error {
+	if f.resume == nil {
+		return nil
+	}
+	return f.resume(c, id, seq)
+}
+
+func (f *fakeConversations) Post(ctx context.Context, c conversation.Socket, cmd chatbox.Command) error {
+	if f.post == nil {
+		return nil
+	}
+	return f.post(ctx, c, cmd)
+}
+
+func (f *fakeConversations) Leave(conversation.Socket) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left++
+}
+
+func (f *fakeConversations) Sessions(_ context.Context, a chatbox.Actor, q conversation.SessionQuery) (conversation.SessionPage, error) {
+	if f.sessions == nil {
+		return conversation.SessionPage{}, nil
+	}
+	return f.sessions(a, q)
+}
+
+func (f *fakeConversations) History(_ context.Context, a chatbox.Actor, id string, q conversation.HistoryQuery) (conversation.History, error) {
+	if f.history == nil {
+		return conversation.History{}, nil
+	}
+	return f.history(a, id, q)
+}
+
+func (f *fakeConversations) End(_ context.Context, a chatbox.Actor, id string) error {
+	if f.end == nil {
+		return nil
+	}
+	return f.end(a, id)
+}
+
+func (f *fakeConversations) Pods(context.Context) ([]conversation.PodInfo, error) {
+	if f.pods == nil {
+		return nil, nil
+	}
+	return f.pods()
+}
+
+func (f *fakeConversations) Models() []chatbox.Model {
+	return []chatbox.Model{{ID: "small", Name: "Small"}}
+}
+
+// fakeReadiness answers at once, or when the context ends.
+type fakeReadiness struct {
+	ready bool
+	hangs chan struct{} // not nil: Check returns when it is closed
+}
+
+func (f *fakeReadiness) Check(context.Context) (bool, map[string]bool) {
+	if f.hangs != nil {
+		<-f.hangs
+	}
+	return f.ready, map[string]bool{"redis": f.ready, "mongodb": true, "bus": true, "llm": true}
+}
+
+// logs collect what was logged, safely for concurrent use.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// pod is an edge over fakes, served on loopback.
+type pod struct {
+	t     *testing.T
+	conv  *fakeConversations
+	hub   *hub.Hub
+	ready *fakeReadiness
+	logs  *logs
+	url   string // http://…/chatbox
+}
+
+type setup struct {
+	cfg  Config
+	auth AuthConfig
+	hub  hub.Config
+}
+
+func newPod(t *testing.T, change func(*setup)) *pod {
+	t.Helper()
+	st := setup{
+		cfg: Config{
+			Prefix: "/chatbox", Pod: "pod-1", Origins: Origins{List: []string{"https://app.example.com"}}, QueryToken: true,
+			MetricsNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		},
+		auth: AuthConfig{Secret: []byte(secret)},
+	}
+	if change != nil {
+		change(&st)
+	}
+	p := &pod{
+		t: t, conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
+	}
+	reg := prometheus.NewRegistry()
+	p.hub = hub.New(st.hub, Encode, hub.NewMetrics(reg))
+	ctx, cancel := context.WithCancel(t.Context())
+	ticker := make(chan struct{})
+	go func() { defer close(ticker); p.hub.Run(ctx) }()
+	srv := httptest.NewServer(New(st.cfg, Deps{
+		Conversations: p.conv, Hub: p.hub, Auth: NewAuth(st.auth), Readiness: p.ready, Metrics: reg,
+		Logger: slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}))
+	p.url = srv.URL + "/chatbox"
+	t.Cleanup(func() {
+		p.hub.Each(func(c *hub.Conn) { c.Close(hub.CloseUnavailable, "") })
+		require.Eventually(t, func() bool { return p.conv.registered() == 0 && p.hub.Len() == 0 }, soon, time.Millisecond,
+			"a socket outlives its handler")
+		srv.Close()
+		cancel()
+		<-ticker
+	})
+	return p
+}
+
+// token signs claims over those of a good token; nil removes one.
+func token(t *testing.T, change map[string]any) string {
+	t.Helper()
+	return signed(t, jwt.SigningMethodHS256, []byte(secret), change)
+}
+
+func signed(t *testing.T, method jwt.SigningMethod, key any, change map[string]any) string {
+	t.Helper()
+	c := jwt.MapClaims{"user_id": "ann", "exp": time.Now().Add(time.Hour).Unix()}
+	for k, v := range change {
+		if v == nil {
+			delete(c, k)
+			continue
+		}
+		c[k] = v
+	}
+	s, err := jwt.NewWithClaims(method, c).SignedString(key)
+	require.NoError(t, err)
+	return s
+}
+
+func bearerHeader(token string) http.Header {
+	return http.Header{"Authorization": {"Bearer " + token}}
+}
+
+// socket is a client's end.
+type socket struct {
+	t  *testing.T
+	ws *websocket.Conn
+}
+
+// dial connects; query begins with "?".
+func (p *pod) dial(query string, h http.Header) (*websocket.Conn, *http.Response, error) {
+	d := websocket.Dialer{HandshakeTimeout: soon}
+	if offered := h.Get("Sec-WebSocket-Protocol"); offered != "" {
+		h = h.Clone()
+		h.Del("Sec-WebSocket-Protocol")
+		d.Subprotocols = strings.Split(offered, ", ")
+	}
+	return d.DialContext(p.t.Context(), "ws"+strings.TrimPrefix(p.url, "http")+"/ws"+query, h)
+}
+
+// open connects as ann and reads the first frame.
+func (p *pod) open(query string) *socket {
+	p.t.Helper()
+	s := p.openRaw(query, bearerHeader(token(p.t, nil)))
+	require.Equal(p.t, "connection_status", s.read()["type"])
+	return s
+}
+
+func (p *pod) openRaw(query string, h http.Header) *socket {
+	p.t.Helper()
+	ws, resp, err := p.dial(query, h)
+	require.NoError(p.t, err)
+	require.NoError(p.t, resp.Body.Close())
+	p.t.Cleanup(func() { _ = ws.Close() })
+	return &socket{p.t, ws}
+}
+
+// refused connects in vain and returns status, headers and body.
+func (p *pod) refused(query string, h http.Header) (int, http.Header, failure) {
+	p.t.Helper()
+	ws, resp, err := p.dial(query, h)
+	if err == nil {
+		_ = ws.Close()
+		p.t.Fatal("the socket was accepted")
+	}
+	require.NotNil(p.t, resp, "%v", err)
+	defer func() { _ = resp.Body.Close() }()
+	var f failure
+	require.NoError(p.t, json.NewDecoder(resp.Body).Decode(&f))
+	return resp.StatusCode, resp.Header, f
+}
+
+func (s *socket) send(frame string) {
+	s.t.Helper()
+	require.NoError(s.t, s.ws.WriteMessage(websocket.TextMessage, []byte(frame)))
+}
+
+func (s *socket) read() map[string]any {
+	s.t.Helper()
+	require.NoError(s.t, s.ws.SetReadDeadline(time.Now().Add(soon)))
+	_, b, err := s.ws.ReadMessage()
+	require.NoError(s.t, err)
+	var f map[string]any
+	require.NoError(s.t, json.Unmarshal(b, &f))
+	return f
+}
+
+// readError reads an error frame.
+func (s *socket) readError() (code, message string, f map[string]any) {
+	s.t.Helper()
+	f = s.read()
+	require.Equal(s.t, "error", f["type"], "%v", f)
+	e, ok := f["error"].(map[string]any)
+	require.True(s.t, ok)
+	code, _ = e["code"].(string)
+	message, _ = e["message"].(string)
+	return code, message, f
+}
+
+// closeCode reads until the socket ends.
+func (s *socket) closeCode() int {
+	s.t.Helper()
+	require.NoError(s.t, s.ws.SetReadDeadline(time.Now().Add(soon)))
+	for {
+		if _, _, err := s.ws.ReadMessage(); err != nil {
+			var ce *websocket.CloseError
+			require.ErrorAs(s.t, err, &ce)
+			return ce.Code
+		}
+	}
+}
+
+// alive shows that the socket still answers.
+func (s *socket) alive() {
+	s.t.Helper()
+	s.send(`{"type":"ping","id":"still-there"}`)
+	f := s.read()
+	require.Equal(s.t, "pong", f["type"])
+	require.Equal(s.t, "still-there", f["id"])
+}
+
+// call makes a REST request and returns status, headers and body.
+func (p *pod) call(method, path string, h http.Header, body io.Reader) (int, http.Header, []byte) {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, body)
+	require.NoError(p.t, err)
+	for k, v := range h {
+		req.Header[k] = v
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: soon}, Timeout: soon}
+	resp, err := client.Do(req)
+	require.NoError(p.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(p.t, err)
+	return resp.StatusCode, resp.Header, b
+}
+
+func (p *pod) fails(method, path string, h http.Header, body io.Reader) (int, failure) {
+	p.t.Helper()
+	status, _, b := p.call(method, path, h, body)
+	var f failure
+	require.NoError(p.t, json.Unmarshal(b, &f), "%s", b)
+	return status, f
+}

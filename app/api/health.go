@@ -1,0 +1,61 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// readyWithin bounds the answer to a readiness probe (PROTOCOL 2: 1 s).
+const readyWithin = 800 * time.Millisecond
+
+// healthy serves GET /healthz. It touches nothing outside the process.
+func (s *Server) healthy(c echo.Context) error {
+	return c.JSON(http.StatusOK, map[string]string{"status": "healthy"})
+}
+
+type readyView struct {
+	Status string          `json:"status"`
+	Checks map[string]bool `json:"checks"`
+}
+
+// ready serves GET /readyz. A pod that is sending its clients away is not
+// ready, whatever its checks say.
+func (s *Server) ready(c echo.Context) error {
+	ok, checks := s.check(c.Request().Context())
+	if !ok || s.deps.Hub.Refusing() {
+		return c.JSON(http.StatusServiceUnavailable, readyView{Status: "not ready", Checks: checks})
+	}
+	return c.JSON(http.StatusOK, readyView{Status: "ready", Checks: checks})
+}
+
+// check answers in time even where a check does not. The goroutine ends with
+// the check; nobody waits for it.
+func (s *Server) check(ctx context.Context) (ready bool, checks map[string]bool) {
+	type result struct {
+		ready  bool
+		checks map[string]bool
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	answered := make(chan result, 1)
+	go func() {
+		ready, checks := s.deps.Readiness.Check(ctx)
+		answered <- result{ready, checks}
+	}()
+	select {
+	case r := <-answered:
+		return r.ready, r.checks
+	case <-ctx.Done():
+		return false, map[string]bool{}
+	}
+}
+
+// metrics serves GET /metrics/prometheus.
+func (s *Server) metrics(c echo.Context) error {
+	promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
+	return nil
+}

@@ -1,0 +1,223 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/gommon/log"
+
+	"chatbox"
+)
+
+// off silences the framework's own logger: everything is said through slog.
+const off = log.OFF
+
+// maxBody is how long a request's body may be, in bytes.
+const maxBody = 256 << 10
+
+const headerRequestID = "X-Request-Id"
+
+// actorKey and idKey are where middleware leaves what it found out.
+const (
+	actorKey = "actor"
+	idKey    = "request_id"
+)
+
+// identify gives each request an id, its caller's where that is harmless.
+func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(headerRequestID)
+		if !chatbox.ValidMessageID(id) {
+			id = rand.Text()
+		}
+		c.Set(idKey, id)
+		c.Response().Header().Set(headerRequestID, id)
+		return next(c)
+	}
+}
+
+func requestID(c echo.Context) string {
+	id, _ := c.Get(idKey).(string)
+	return id
+}
+
+// secure sets what browsers should know about every response.
+func (s *Server) secure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		setSecurity(c.Response().Header())
+		return next(c)
+	}
+}
+
+func setSecurity(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// access tells of each request by its route, never by its path or query: both
+// may hold credentials.
+func (s *Server) access(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		began := time.Now()
+		err := next(c)
+		if err != nil {
+			c.Error(err)
+		}
+		level, status := slog.LevelDebug, c.Response().Status
+		if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
+			level = slog.LevelWarn
+		}
+		s.log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", c.Path(),
+			"status", status, "bytes", c.Response().Size, "took", time.Since(began), "ip", c.RealIP(), "request_id", requestID(c))
+		return nil
+	}
+}
+
+// contain turns a panic into a failure of its request alone.
+func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			s.log.ErrorContext(c.Request().Context(), "handler panicked", "route", c.Path(), "panic", fmt.Sprint(v),
+				"stack", string(debug.Stack()), "request_id", requestID(c))
+			err = chatbox.Errorf(chatbox.Internal, "", nil)
+		}()
+		return next(c)
+	}
+}
+
+// cors lets pages of the listed origins read responses. Without a list there is
+// nothing to say: browsers then keep to the same origin.
+func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		origin := c.Request().Header.Get("Origin")
+		h := c.Response().Header()
+		if s.cfg.CORS.Any || len(s.cfg.CORS.List) > 0 {
+			h.Add("Vary", "Origin")
+		}
+		if origin == "" || !s.cfg.CORS.Allow(origin) {
+			return next(c)
+		}
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", "Retry-After, "+headerRequestID)
+		if c.Request().Method != http.MethodOptions || c.Request().Header.Get("Access-Control-Request-Method") == "" {
+			return next(c)
+		}
+		h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, "+headerRequestID)
+		h.Set("Access-Control-Max-Age", "600")
+		return c.NoContent(http.StatusNoContent)
+	}
+}
+
+// limitBody refuses bodies beyond maxBody, announced or not.
+func (s *Server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.ContentLength > maxBody {
+			return chatbox.Errorf(chatbox.TooLarge, "the body is too large", nil)
+		}
+		if r.Body != nil {
+			r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
+		}
+		return next(c)
+	}
+}
+
+// user lets only those with a valid token pass.
+func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		token, _ := bearer(c.Request())
+		actor, err := s.deps.Auth.Actor(token)
+		if err != nil {
+			c.Response().Header().Set("WWW-Authenticate", "Bearer")
+			return err
+		}
+		c.Set(actorKey, actor)
+		return next(c)
+	}
+}
+
+// actorOf is who passed user.
+func actorOf(c echo.Context) chatbox.Actor {
+	a, _ := c.Get(actorKey).(chatbox.Actor)
+	return a
+}
+
+// admin lets only staff pass; it comes after user.
+func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !actorOf(c).Admin() {
+			return chatbox.Errorf(chatbox.PermissionDenied, "this is for admins", nil)
+		}
+		return next(c)
+	}
+}
+
+// fromMetricsNetworks lets only clients of the configured networks pass.
+func (s *Server) fromMetricsNetworks(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ip, err := netip.ParseAddr(c.RealIP())
+		if err != nil || !contains(s.cfg.MetricsNetworks, ip) {
+			return chatbox.Errorf(chatbox.PermissionDenied, "metrics are not served to this address", nil)
+		}
+		return next(c)
+	}
+}
+
+func contains(networks []netip.Prefix, ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(ip) })
+}
+
+// clientIP believes X-Forwarded-For only as far as trusted proxies wrote it:
+// from the right, up to the first address that is none of them.
+func clientIP(trusted []netip.Prefix) echo.IPExtractor {
+	return func(r *http.Request) string {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil {
+			host = r.RemoteAddr
+		}
+		ip, err := netip.ParseAddr(host)
+		if err != nil {
+			return host
+		}
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		for _, hop := range slices.Backward(hops) {
+			if !contains(trusted, ip) {
+				break
+			}
+			before, err := netip.ParseAddr(strings.TrimSpace(hop))
+			if err != nil {
+				break
+			}
+			ip = before
+		}
+		return ip.Unmap().WithZone("").String()
+	}
+}
+
+// detached is a context for what must be done after a request is over.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+}

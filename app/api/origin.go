@@ -1,0 +1,57 @@
+package api
+
+import (
+	"net/url"
+	"strings"
+)
+
+// Origins is a list of exact origins, scheme://host[:port], whose host may
+// begin with "*." to mean any subdomain. Any accepts all, null included.
+type Origins struct {
+	Any  bool
+	List []string
+}
+
+// Allow reports whether a browser at the origin may come in.
+func (o Origins) Allow(origin string) bool {
+	if o.Any {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return false
+	}
+	for _, allowed := range o.List {
+		if sameOrigin(allowed, u) {
+			return true
+		}
+	}
+	return false
+}
+
+func sameOrigin(allowed string, u *url.URL) bool {
+	scheme, host, ok := strings.Cut(allowed, "://")
+	if !ok || !strings.EqualFold(scheme, u.Scheme) {
+		return false
+	}
+	is, want := withPort(scheme, strings.ToLower(u.Host)), withPort(scheme, strings.ToLower(host))
+	if parent, wild := strings.CutPrefix(want, "*"); wild {
+		return len(is) > len(parent) && strings.HasPrefix(parent, ".") && strings.HasSuffix(is, parent)
+	}
+	return is == want
+}
+
+// withPort makes a default port explicit.
+func withPort(scheme, host string) string {
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		return host
+	}
+	switch strings.ToLower(scheme) {
+	case "http", "ws":
+		return host + ":80"
+	case "https", "wss":
+		return host + ":443"
+	default:
+		return host
+	}
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+// sessionView is S of PROTOCOL 2.
+type sessionView struct {
+	ID            string `json:"id"`
+	SessionID     string `json:"session_id"`
+	UserID        string `json:"user_id"`
+	Name          string `json:"name"`
+	Status        string `json:"status"`
+	IsActive      bool   `json:"is_active"`
+	StartTime     string `json:"start_time"`
+	EndTime       string `json:"end_time,omitempty"`
+	LastActivity  string `json:"last_activity"`
+	Duration      int64  `json:"duration"` // seconds
+	MessageCount  int64  `json:"message_count"`
+	TotalTokens   int64  `json:"total_tokens"`
+	MaxResponse   int64  `json:"max_response_time"` // milliseconds
+	AvgResponse   int64  `json:"avg_response_time"` // milliseconds
+	AdminAssisted bool   `json:"admin_assisted"`
+	AdminID       string `json:"assisting_admin_id,omitempty"`
+	AdminName     string `json:"assisting_admin_name,omitempty"`
+	HelpRequested bool   `json:"help_requested"`
+	ModelID       string `json:"model_id,omitempty"`
+}
+
+// Statuses of a session.
+const (
+	statusActive = "active"
+	statusEnded  = "ended"
+)
+
+func statusOf(s chatbox.Session) string {
+	if s.State.Ended {
+		return statusEnded
+	}
+	return statusActive
+}
+
+func viewSession(s chatbox.Session) sessionView {
+	st := s.State
+	last := st.LastActivity
+	if last.Before(s.CreatedAt) {
+		last = s.CreatedAt
+	}
+	v := sessionView{
+		ID: s.Key.ID, SessionID: s.Key.ID, UserID: s.Owner, Name: s.Name, Status: statusOf(s), IsActive: !st.Ended,
+		StartTime: stamp(s.CreatedAt), LastActivity: stamp(last), MessageCount: st.Head, TotalTokens: st.Tokens,
+		MaxResponse: st.ResponseMax, AvgResponse: st.AvgResponse(), AdminAssisted: st.AdminAssisted,
+		AdminID: st.HolderID, AdminName: st.HolderName, HelpRequested: st.HelpRequested, ModelID: st.ModelID,
+	}
+	end := last
+	if st.Ended {
+		end, v.EndTime = st.EndedAt, stamp(st.EndedAt)
+	}
+	v.Duration = int64(max(0, end.Sub(s.CreatedAt)) / time.Second)
+	return v
+}
+
+// messageView is M of PROTOCOL 2.
+type messageView struct {
+	ID        string            `json:"id"`
+	Seq       int64             `json:"seq"`
+	Type      string            `json:"type"`
+	Sender    string            `json:"sender"`
+	Content   string            `json:"content"`
+	Timestamp string            `json:"timestamp"`
+	Status    string            `json:"status"`
+	ModelID   string            `json:"model_id,omitempty"`
+	FileID    string            `json:"file_id,omitempty"`
+	FileURL   string            `json:"file_url,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+}
+
+func viewMessage(e chatbox.Event) messageView {
+	v := messageView{
+		ID: e.ID, Seq: e.Seq, Type: string(e.Type), Sender: string(e.Sender), Content: e.Content,
+		Timestamp: stamp(e.Time), Status: string(e.Status), ModelID: e.ModelID,
+		FileID: e.FileID, FileURL: e.FileURL, Metadata: e.Metadata,
+	}
+	if e.Type == chatbox.TypeAnswer && e.Answer != nil {
+		v.Metadata = answerMetadata(e)
+	}
+	return v
+}
+
+// views renders a list; an empty one is [], never null.
+func views[T, V any](list []T, view func(T) V) []V {
+	out := make([]V, 0, len(list))
+	for _, t := range list {
+		out = append(out, view(t))
+	}
+	return out
+}
+
+// reply writes a response's body; text is kept as it was written.
+func reply(c echo.Context, body any) error {
+	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	c.Response().WriteHeader(http.StatusOK)
+	enc := json.NewEncoder(c.Response())
+	enc.SetEscapeHTML(false)
+	return enc.Encode(body)
+}
+
+// intParam reads a query parameter of least..most; or where it is absent.
+func intParam(c echo.Context, name string, least, most, or int64) (int64, error) {
+	raw := c.QueryParam(name)
+	if raw == "" {
+		return or, nil
+	}
+	n, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil || n < least || n > most {
+		return 0, chatbox.Invalid(name, "must be a whole number from "+
+			strconv.FormatInt(least, 10)+" to "+strconv.FormatInt(most, 10))
+	}
+	return n, nil
+}

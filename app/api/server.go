@@ -1,0 +1,166 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+
+	"github.com/gorilla/websocket"
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chatbox"
+	"chatbox/app/conversation"
+	"chatbox/hub"
+)
+
+// Config is what the edge can be told.
+type Config struct {
+	Prefix          string // of every route; "" or "/chatbox"
+	Pod             chatbox.PodID
+	Origins         Origins // of sockets
+	CORS            Origins // of REST; empty: no other origin
+	QueryToken      bool    // ?token= is accepted by the socket
+	TrustedProxies  []netip.Prefix
+	MetricsNetworks []netip.Prefix
+}
+
+// Sockets is what the edge asks of the use cases for a socket. A socket's calls
+// come from its worker, one at a time; Leave is the last.
+type Sockets interface {
+	// Connect registers the socket: chatbox.LimitExceeded at the user's cap,
+	// and then nothing is left behind.
+	Connect(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) error
+	Disconnect(ctx context.Context, a chatbox.Actor, id chatbox.ConnID)
+	// Attach attaches the socket to the session and sends what it missed
+	// after; nil means from the head.
+	Attach(ctx context.Context, c conversation.Socket, sessionID string, after *int64) error
+	Resume(ctx context.Context, c conversation.Socket, sessionID string, seq int64) error
+	// Post makes a command durable; what comes of it reaches sockets in the
+	// session's order, only a refusal is returned.
+	Post(ctx context.Context, c conversation.Socket, cmd chatbox.Command) error
+	Leave(c conversation.Socket)
+}
+
+// Library is what the edge asks of the use cases for REST.
+type Library interface {
+	Sessions(ctx context.Context, a chatbox.Actor, q conversation.SessionQuery) (conversation.SessionPage, error)
+	History(ctx context.Context, a chatbox.Actor, id string, q conversation.HistoryQuery) (conversation.History, error)
+	End(ctx context.Context, a chatbox.Actor, id string) error
+	Pods(ctx context.Context) ([]conversation.PodInfo, error)
+	Models() []chatbox.Model
+}
+
+// Conversations is all that the edge asks of the use cases.
+type Conversations interface {
+	Sockets
+	Library
+}
+
+// Readiness knows whether the pod can serve: each check by its name, and
+// whether those that matter hold.
+type Readiness interface {
+	Check(ctx context.Context) (ready bool, checks map[string]bool)
+}
+
+// Deps is what the edge works with; all of it is required.
+type Deps struct {
+	Conversations Conversations
+	Hub           *hub.Hub
+	Auth          *Auth
+	Readiness     Readiness
+	Metrics       prometheus.Gatherer
+	Logger        *slog.Logger
+}
+
+// Server is the edge of one pod: a handler of HTTP, sockets included.
+type Server struct {
+	cfg      Config
+	deps     Deps
+	log      *slog.Logger
+	echo     *echo.Echo
+	upgrader websocket.Upgrader
+	frames   map[string]frameHandler
+}
+
+// New makes the edge; it opens nothing and starts nothing.
+func New(cfg Config, deps Deps) *Server {
+	s := &Server{cfg: cfg, deps: deps, log: deps.Logger, echo: echo.New()}
+	s.upgrader = newUpgrader()
+	s.frames = s.frameHandlers()
+	s.echo.HideBanner, s.echo.HidePort = true, true
+	s.echo.Logger.SetLevel(off)
+	s.echo.HTTPErrorHandler = s.fail
+	s.echo.IPExtractor = clientIP(cfg.TrustedProxies)
+	s.echo.Use(s.identify, s.secure, s.access, s.contain, s.cors, s.limitBody)
+	s.routes()
+	return s
+}
+
+// ServeHTTP serves one request; a socket's lasts as long as the socket.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// routes is the table of PROTOCOL 2. Authentication belongs to each route, so
+// that what no route matches is unknown to everybody.
+func (s *Server) routes() {
+	p := s.cfg.Prefix
+	probes := []string{http.MethodGet, http.MethodHead}
+	s.echo.Match(probes, p+"/healthz", s.healthy)
+	s.echo.Match(probes, p+"/readyz", s.ready)
+	s.echo.GET(p+"/metrics/prometheus", s.metrics, s.fromMetricsNetworks)
+	s.echo.GET(p+"/ws", s.socket)
+	s.echo.GET(p+"/sessions", s.listSessions, s.user)
+	s.echo.GET(p+"/sessions/:id", s.showSession, s.user)
+	s.echo.POST(p+"/sessions/:id/end", s.endSession, s.user)
+	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.admin)
+}
+
+// failure is the body of every refused request (PROTOCOL 2).
+type failure struct {
+	Error     string            `json:"error"`
+	Code      string            `json:"code"`
+	Message   string            `json:"message"`
+	RequestID string            `json:"request_id"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+}
+
+// fail renders any error of a handler; what only operators can act on is
+// logged here, once.
+func (s *Server) fail(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	what := s.showHTTP(err, c)
+	if what.retryAfter > 0 || what.status == http.StatusTooManyRequests || what.status == http.StatusServiceUnavailable {
+		c.Response().Header().Set("Retry-After", retryAfterSeconds(what.retryAfter))
+	}
+	body := failure{
+		Error: what.message, Code: what.wire, Message: what.message,
+		RequestID: requestID(c), Metadata: what.metadata,
+	}
+	if err := c.JSON(what.status, body); err != nil {
+		s.log.DebugContext(c.Request().Context(), "response not written", "err", err)
+	}
+}
+
+func (s *Server) showHTTP(err error, c echo.Context) shown {
+	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
+		switch he.Code {
+		case http.StatusNotFound:
+			return shown{rendering: rendering{wireNotFound, he.Code, 0, false, "there is no such route"}}
+		case http.StatusMethodNotAllowed:
+			return shown{rendering: rendering{wireMalformed, he.Code, 0, false, "this route does not have that method"}}
+		}
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = chatbox.Errorf(chatbox.TooLarge, "the body is too large", err)
+	}
+	report(c.Request().Context(), s.log, err, c.Path())
+	what := show(err).overREST(chatbox.CodeOf(err))
+	if e, ok := errors.AsType[podFullError](err); ok {
+		what.status, what.message = http.StatusServiceUnavailable, e.Error()
+	}
+	return what
+}

@@ -1,0 +1,121 @@
+package api
+
+import (
+	"math"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+	"chatbox/app/conversation"
+)
+
+// Sizes of pages (PROTOCOL 2).
+const (
+	defaultSessions = 50
+	maxSessions     = 200
+	maxMessages     = 500
+)
+
+type sessionList struct {
+	Sessions   []sessionView `json:"sessions"`
+	UserID     string        `json:"user_id"`
+	Count      int           `json:"count"`
+	Limit      int           `json:"limit"`
+	Truncated  bool          `json:"truncated"`
+	NextCursor string        `json:"next_cursor"`
+}
+
+// listSessions serves GET /sessions: the caller's own, newest activity first.
+func (s *Server) listSessions(c echo.Context) error {
+	limit, err := intParam(c, "limit", 1, maxSessions, defaultSessions)
+	if err != nil {
+		return err
+	}
+	status := c.QueryParam("status")
+	if status != "" && status != statusActive && status != statusEnded {
+		return chatbox.Invalid("status", "must be active or ended")
+	}
+	actor := actorOf(c)
+	page, err := s.deps.Conversations.Sessions(c.Request().Context(), actor, conversation.SessionQuery{
+		User: actor.User(), Status: status, Limit: int(limit), Cursor: c.QueryParam("cursor"),
+	})
+	if err != nil {
+		return err
+	}
+	return reply(c, sessionList{
+		Sessions: views(page.Sessions, viewSession), UserID: actor.UserID, Count: len(page.Sessions),
+		Limit: int(limit), Truncated: page.Next != "", NextCursor: page.Next,
+	})
+}
+
+type sessionHistory struct {
+	SessionID string        `json:"session_id"`
+	Name      string        `json:"name"`
+	ModelID   string        `json:"model_id"`
+	Status    string        `json:"status"`
+	HeadSeq   int64         `json:"head_seq"`
+	Messages  []messageView `json:"messages"`
+	Truncated bool          `json:"truncated"`
+}
+
+// showSession serves GET /sessions/{id}: one page of its history, oldest first.
+func (s *Server) showSession(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	q, err := historyQuery(c)
+	if err != nil {
+		return err
+	}
+	h, err := s.deps.Conversations.History(c.Request().Context(), actorOf(c), id, q)
+	if err != nil {
+		return err
+	}
+	return reply(c, sessionHistory{
+		SessionID: h.Session.Key.ID, Name: h.Session.Name, ModelID: h.Session.State.ModelID,
+		Status: statusOf(h.Session), HeadSeq: h.Session.State.Head,
+		Messages: views(h.Events, viewMessage), Truncated: h.Truncated,
+	})
+}
+
+func historyQuery(c echo.Context) (conversation.HistoryQuery, error) {
+	var q conversation.HistoryQuery
+	limit, err := intParam(c, "limit", 1, maxMessages, maxMessages)
+	if err != nil {
+		return q, err
+	}
+	before, err := intParam(c, "before_seq", 1, math.MaxInt64, 0)
+	if err != nil {
+		return q, err
+	}
+	after, err := intParam(c, "after_seq", 0, math.MaxInt64, -1)
+	if err != nil {
+		return q, err
+	}
+	if before != 0 && after >= 0 {
+		return q, chatbox.Invalid("before_seq", "cannot be combined with after_seq")
+	}
+	return conversation.HistoryQuery{Limit: int(limit), BeforeSeq: before, AfterSeq: after}, nil
+}
+
+// endSession serves POST /sessions/{id}/end, which is idempotent.
+func (s *Server) endSession(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	if err := s.deps.Conversations.End(c.Request().Context(), actorOf(c), id); err != nil {
+		return err
+	}
+	return reply(c, map[string]string{"status": statusEnded})
+}
+
+// sessionParam is the session of the path; what cannot be one does not exist.
+func sessionParam(c echo.Context) (string, error) {
+	id := c.Param("id")
+	if !chatbox.ValidSessionID(id) {
+		return "", chatbox.Errorf(chatbox.NotFound, "", nil)
+	}
+	return id, nil
+}

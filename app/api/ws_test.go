@@ -1,0 +1,236 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+	"chatbox/app/conversation"
+	"chatbox/hub"
+)
+
+func TestSocket_FirstFrameSaysWhoWhereAndWhich(t *testing.T) {
+	p := newPod(t, nil)
+	s := p.openRaw("", bearerHeader(token(t, nil)))
+	f := s.read()
+	assert.Equal(t, "connection_status", f["type"])
+	assert.Empty(t, f["session_id"])
+	assert.Equal(t, "ann", f["user_id"])
+	assert.Equal(t, "system", f["sender"])
+	assert.Equal(t, []any{map[string]any{"id": "small", "name": "Small"}}, f["models"])
+	meta, _ := f["metadata"].(map[string]any)
+	assert.Equal(t, "pod-1", meta["pod"])
+	assert.Equal(t, "1", meta["protocol"])
+	assert.NotEmpty(t, meta["connection_id"])
+}
+
+func TestSocket_AcceptsEachKindOfCredential(t *testing.T) {
+	p := newPod(t, nil)
+	good := token(t, nil)
+	for name, tc := range map[string]struct {
+		query  string
+		header http.Header
+	}{
+		"header":               {"", bearerHeader(good)},
+		"header, another case": {"", http.Header{"Authorization": {"bearer " + good}}},
+		"subprotocol":          {"", http.Header{"Sec-WebSocket-Protocol": {"chatbox.v1, bearer." + good}}},
+		"query":                {"?token=" + good, nil},
+		"subject claim":        {"", bearerHeader(token(t, map[string]any{"user_id": nil, "sub": "ann"}))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := p.openRaw(tc.query, tc.header)
+			assert.Equal(t, "ann", s.read()["user_id"])
+		})
+	}
+}
+
+func TestSocket_AttachesBeforeFramesAreAnswered(t *testing.T) {
+	p := newPod(t, nil)
+	gate := make(chan struct{})
+	type wish struct {
+		id    string
+		after *int64
+	}
+	got := make(chan wish, 1)
+	p.conv.attach = func(_ context.Context, c conversation.Socket, id string, after *int64) error {
+		<-gate
+		got <- wish{id, after}
+		p.hub.Get(c.ID()).Send(Encode(chatbox.Delivery{
+			Session: chatbox.SessionKey{ID: id}, Resumed: &chatbox.Resumed{Seq: 7, Recovered: true},
+		}))
+		return nil
+	}
+	s := p.openRaw("?session_id=s-1&last_seq=5", bearerHeader(token(t, nil)))
+	assert.Equal(t, "s-1", s.read()["session_id"])
+	s.send(`{"type":"ping","id":"p"}`)
+	close(gate)
+	w := <-got
+	assert.Equal(t, "s-1", w.id)
+	require.NotNil(t, w.after)
+	assert.EqualValues(t, 5, *w.after)
+	assert.Equal(t, "resumed", s.read()["type"])
+	assert.Equal(t, "pong", s.read()["type"])
+}
+
+func TestSocket_RefusedAttachIsOneErrorAndTheSocketStays(t *testing.T) {
+	p := newPod(t, nil)
+	p.conv.attach = func(_ context.Context, _ conversation.Socket, _ string, after *int64) error {
+		assert.Nil(t, after)
+		return chatbox.Errorf(chatbox.NotYours, "", nil)
+	}
+	s := p.open("?session_id=theirs")
+	code, _, f := s.readError()
+	assert.Equal(t, "UNAUTHORIZED", code)
+	assert.Equal(t, "theirs", f["session_id"])
+	s.alive()
+}
+
+func TestSocket_MalformedWishIsReportedOnTheSocket(t *testing.T) {
+	p := newPod(t, nil)
+	for query, field := range map[string]string{
+		"?session_id=a%20b": "session_id", "?session_id=a&last_seq=x": "last_seq", "?session_id=a&last_seq=-1": "last_seq",
+	} {
+		s := p.open(query)
+		code, message, _ := s.readError()
+		assert.Equal(t, "INVALID_FORMAT", code)
+		assert.Contains(t, message, field)
+		s.alive()
+	}
+}
+
+func TestSocket_DispatchesFrames(t *testing.T) {
+	p := newPod(t, nil)
+	posted := make(chan chatbox.Command, 2)
+	p.conv.post = func(_ context.Context, _ conversation.Socket, cmd chatbox.Command) error {
+		posted <- cmd
+		return nil
+	}
+	resumed := make(chan int64, 1)
+	p.conv.resume = func(_ conversation.Socket, id string, seq int64) error {
+		assert.Empty(t, id, "the use case knows the current session")
+		resumed <- seq
+		return nil
+	}
+	s := p.open("")
+	s.send(`{"type":"user_message","id":"m-1","session_id":"s","content":"  a\u0000b ","sender":"admin","metadata":{"n":1}}`)
+	assert.Equal(t, chatbox.Command{
+		Type: "user_message", ID: "m-1", SessionID: "s", Content: "  ab ", Metadata: map[string]string{"n": "1"},
+	}, <-posted)
+	s.send(`{"type":"model_select","model_id":"small"}`)
+	assert.Equal(t, chatbox.Command{Type: "model_select", ModelID: "small"}, <-posted)
+	s.send(`{"type":"resume","seq":0}`)
+	assert.EqualValues(t, 0, <-resumed)
+	s.alive()
+}
+
+func TestSocket_RefusalsNameTheFieldAndEcho(t *testing.T) {
+	p := newPod(t, nil)
+	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error {
+		t.Error("a refused frame reached the use case")
+		return nil
+	}
+	s := p.open("")
+	long := strings.Repeat("x", chatbox.MaxContent+1)
+	for _, tc := range []struct{ frame, code, field, id, session string }{
+		{`{"type":"user_message","id":"m","session_id":"s"}`, "MISSING_FIELD", "content", "m", "s"},
+		{`{"type":"user_message","id":"m","content":"\u0000"}`, "MISSING_FIELD", "content", "m", ""},
+		{`{"type":"user_message","id":"m","content":"` + long + `"}`, "INVALID_FORMAT", "content", "m", ""},
+		{`{"type":"user_message","id":"ans_x","content":"x"}`, "INVALID_FORMAT", "id", "", ""},
+		{`{"type":"user_message","id":"m","session_id":"a/b","content":"x"}`, "INVALID_FORMAT", "session_id", "m", ""},
+		{`{"type":"model_select","id":"m"}`, "MISSING_FIELD", "model_id", "m", ""},
+		{`{"type":"resume","session_id":"s"}`, "MISSING_FIELD", "seq", "", "s"},
+		{`{"type":"ai_response","id":"m","content":"I am the model"}`, "INVALID_FORMAT", "type", "m", ""},
+		{`{"type":"cancel","id":"m","session_id":"s"}`, "INVALID_FORMAT", "type", "m", "s"},
+		{`{"content":"x"}`, "MISSING_FIELD", "type", "", ""},
+	} {
+		s.send(tc.frame)
+		code, message, f := s.readError()
+		assert.Equal(t, tc.code, code, tc.frame[:min(80, len(tc.frame))])
+		assert.Contains(t, message, tc.field)
+		id, _ := f["id"].(string)
+		session, _ := f["session_id"].(string)
+		assert.Equal(t, tc.id, id)
+		assert.Equal(t, tc.session, session)
+	}
+	s.alive()
+}
+
+func TestSocket_ErrorsOfUseCasesGoToTheAskerAlone(t *testing.T) {
+	p := newPod(t, nil)
+	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error {
+		return &chatbox.Error{Code: chatbox.RateLimited, RetryAfter: 1200 * time.Millisecond}
+	}
+	other, s := p.open(""), p.open("")
+	s.send(`{"type":"user_message","id":"m","content":"x"}`)
+	code, _, f := s.readError()
+	assert.Equal(t, "TOO_MANY_REQUESTS", code)
+	e, _ := f["error"].(map[string]any)
+	assert.InDelta(t, 1200, e["retry_after"], 0)
+	assert.Equal(t, true, e["recoverable"])
+	other.alive()
+}
+
+func TestSocket_ExpiredTokenIsToldAndClosed(t *testing.T) {
+	p := newPod(t, nil)
+	s := p.openRaw("", bearerHeader(token(t, map[string]any{"exp": time.Now().Add(time.Second).Unix()})))
+	require.Equal(t, "connection_status", s.read()["type"])
+	code, _, _ := s.readError()
+	assert.Equal(t, "EXPIRED_TOKEN", code)
+	assert.Equal(t, hub.CloseCredential, s.closeCode())
+}
+
+func TestSocket_DeathFreesEverything(t *testing.T) {
+	p := newPod(t, func(st *setup) { st.hub.MaxConns = 1 })
+	for range 3 {
+		s := p.open("")
+		require.Equal(t, 1, p.conv.registered())
+		require.NoError(t, s.ws.NetConn().Close()) // no goodbye
+		require.Eventually(t, func() bool { return p.conv.registered() == 0 }, soon, time.Millisecond)
+	}
+	p.conv.mu.Lock()
+	defer p.conv.mu.Unlock()
+	assert.Equal(t, 3, p.conv.left)
+}
+
+func TestSocket_ReaderDoesNotWaitForUseCases(t *testing.T) {
+	p := newPod(t, nil)
+	entered, gate := make(chan struct{}), make(chan struct{})
+	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error {
+		close(entered)
+		<-gate
+		return nil
+	}
+	s := p.open("")
+	pong := make(chan struct{})
+	s.ws.SetPongHandler(func(string) error { close(pong); return nil })
+	s.send(`{"type":"user_message","content":"x"}`)
+	s.send(`{"type":"ping","id":"after"}`)
+	<-entered
+	answered := make(chan []byte, 1)
+	go func() {
+		_, b, _ := s.ws.ReadMessage()
+		answered <- b
+	}()
+	require.NoError(t, s.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(soon)))
+	<-pong
+	assert.Empty(t, answered, "frames are answered in order")
+	close(gate)
+	assert.Contains(t, string(<-answered), `"pong"`)
+}
+
+func TestEndOfCredential(t *testing.T) {
+	now := time.Now()
+	_, ok := endOfCredential(chatbox.Actor{}, now)
+	assert.False(t, ok)
+	at, _ := endOfCredential(chatbox.Actor{ExpiresAt: now.Add(time.Minute)}, now)
+	assert.Equal(t, now.Add(time.Minute), at)
+	at, _ = endOfCredential(chatbox.Actor{ExpiresAt: now.Add(-10 * time.Second)}, now)
+	assert.Equal(t, now.Add(50*time.Second), at, "what the leeway let in is not thrown out at once")
+}
