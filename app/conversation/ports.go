@@ -150,9 +150,10 @@ type Registry interface {
 
 // LLM answers prompts.
 type LLM interface {
-	// Models lists what users may choose, in configured order; the first is
-	// the default.
+	// Models lists what users may choose, in configured order.
 	Models() []chatbox.Model
+	// Default is the id of the model that answers where none was chosen.
+	Default() string
 	// Continues reports whether the model takes up an answer at a prefix.
 	Continues(modelID string) bool
 	// Stream yields the answer step by step; the consumer's break ends the

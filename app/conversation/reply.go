@@ -161,7 +161,7 @@ func (g *generation) pickModel(st chatbox.State) string {
 			return id
 		}
 	}
-	return g.s.LLM.Models()[0].ID
+	return g.s.LLM.Default()
 }
 
 // open announces the answer. Where clients were shown part of one already it

@@ -106,8 +106,10 @@ func (s *Service) Connect(ctx context.Context, a chatbox.Actor, c chatbox.ConnID
 }
 
 // Disconnect forgets a socket; its registration would age out by itself.
-func (s *Service) Disconnect(ctx context.Context, a chatbox.Actor, c chatbox.ConnID) error {
-	return s.Registry.Disconnect(ctx, a.User(), c)
+func (s *Service) Disconnect(ctx context.Context, a chatbox.Actor, c chatbox.ConnID) {
+	if err := s.Registry.Disconnect(ctx, a.User(), c); err != nil {
+		s.Logger.DebugContext(ctx, "registration left to age", "error", err)
+	}
 }
 
 // Pods lists the pods that are alive.

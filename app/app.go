@@ -1,0 +1,123 @@
+// Package app makes a pod out of its parts and is the only one that sees them
+// all: it wires, starts, drains and stops.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chatbox"
+	"chatbox/app/api"
+	"chatbox/app/conversation"
+	"chatbox/hub"
+	"chatbox/redisstate"
+)
+
+// Version is what the cluster view shows; the linker sets it for releases.
+var Version = "dev" //nolint:gochecknoglobals // set by -ldflags
+
+// Stores is the history, whichever server keeps it. The owner closes it after
+// the App has stopped; several Apps of one process may share it.
+type Stores struct {
+	Messages conversation.MessageStore
+	Sessions conversation.SessionStore
+	Turns    conversation.TurnStore
+	Ping     func(ctx context.Context) error
+}
+
+// Drain bounds the end of a pod (PROTOCOL 1.4).
+type Drain struct {
+	Finish   time.Duration // running answers may still end here
+	Window   time.Duration // over which clients are sent away
+	Shutdown time.Duration // all of it
+}
+
+// Options is what one pod is made of; all parts are required.
+type Options struct {
+	ID           chatbox.PodID
+	Listen       string
+	API          api.Config
+	Auth         *api.Auth
+	Hub          hub.Config
+	Redis        redisstate.Config
+	Sealer       redisstate.Sealer
+	Stores       Stores
+	LLM          conversation.LLM
+	Conversation conversation.Config
+	Drain        Drain
+	Logger       *slog.Logger
+	Console      bool // serve the page, which only development does
+}
+
+// App is one pod. Several may live in one process: nothing is global.
+type App struct {
+	id       chatbox.PodID
+	opts     Options
+	log      *slog.Logger
+	registry *prometheus.Registry
+	hub      *hub.Hub
+	redis    *redisstate.Client
+	bus      *redisstate.Bus
+	stores   Stores
+	service  *conversation.Service
+	server   *http.Server
+	listener net.Listener
+	draining atomic.Bool
+	cancel   context.CancelFunc // ends the background work
+	work     sync.WaitGroup     // all of it
+	stopped  sync.Once
+	stopErr  error
+}
+
+// Start listens and begins the background work; it returns when the pod can be
+// reached, which is before it is ready. The App lives until Stop or Kill.
+func (a *App) Start(ctx context.Context) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", a.opts.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	a.listener = l
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.cancel = cancel
+	a.server = newHTTPServer(run, a.handler())
+	a.work.Go(func() { a.hub.Run(run) })
+	a.work.Go(func() { a.bus.Run(run) })
+	a.work.Go(func() { a.service.Run(run) })
+	a.work.Go(func() { a.heartbeat(run) })
+	a.work.Go(func() {
+		if err := a.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			a.log.ErrorContext(run, "serving ended", "error", err)
+		}
+	})
+	a.log.InfoContext(ctx, "pod serves", "pod", a.id, "addr", l.Addr().String(), "version", Version)
+	return nil
+}
+
+// Addr is where the pod listens, once started.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// ID names the pod.
+func (a *App) ID() chatbox.PodID { return a.id }
+
+// newHTTPServer bounds what a client may take before it is known; sockets have
+// their own bounds.
+func newHTTPServer(ctx context.Context, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       90 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+	}
+}

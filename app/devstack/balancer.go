@@ -1,0 +1,85 @@
+package devstack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"sync/atomic"
+
+	"chatbox"
+)
+
+// balancer hands requests and sockets to the pods in turn, without affinity:
+// what a client did before makes no difference to where it goes.
+type balancer struct {
+	proxy *httputil.ReverseProxy
+	pods  func() []string
+	next  atomic.Uint64
+	base  *http.Transport
+}
+
+func newBalancer(pods func() []string) *balancer {
+	b := &balancer{pods: pods, base: &http.Transport{MaxIdleConnsPerHost: 32}}
+	b.proxy = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetXForwarded()
+			r.Out.Host = r.In.Host
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", "pod"
+		},
+		Transport: b,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		},
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+	}
+	return b
+}
+
+// RoundTrip takes the next pod; one that cannot be reached is passed over, as
+// nothing of the request has been sent to it.
+func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
+	pods := b.pods()
+	turn := b.next.Add(1)
+	for i := range pods {
+		out := r.Clone(r.Context())
+		out.URL.Host = pods[(turn+uint64(i))%uint64(len(pods))] //nolint:gosec // i is small
+		res, err := b.base.RoundTrip(out)
+		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+			continue
+		}
+		return res, err
+	}
+	return nil, errors.New("no pod is running")
+}
+
+// handler is the balancer with the stack's own switches beside it.
+func (s *Stack) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /dev/pods", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s.Pods()) // a client that left does not matter
+	})
+	act := func(f func(ctx context.Context, id chatbox.PodID) error) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			switch err := f(context.WithoutCancel(r.Context()), chatbox.PodID(r.PathValue("id"))); {
+			case errors.Is(err, errNoPod):
+				http.Error(w, err.Error(), http.StatusNotFound)
+			case err != nil:
+				http.Error(w, err.Error(), http.StatusConflict)
+			default:
+				w.WriteHeader(http.StatusNoContent)
+			}
+		}
+	}
+	mux.HandleFunc("POST /dev/pods/{id}/kill", act(func(_ context.Context, id chatbox.PodID) error { return s.KillPod(id) }))
+	mux.HandleFunc("POST /dev/pods/{id}/drain", act(s.DrainPod))
+	mux.HandleFunc("POST /dev/pods/{id}/start", act(s.StartPod))
+	mux.Handle("GET /{$}", http.RedirectHandler(prefix+"/console/", http.StatusFound))
+	mux.Handle("/", s.balancer.proxy)
+	return mux
+}

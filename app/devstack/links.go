@@ -1,0 +1,45 @@
+package devstack
+
+import (
+	"log/slog"
+	"net/url"
+
+	"chatbox/providers/llm"
+)
+
+// Link is the console's address, signed in as the user; its strip of pods
+// works with an admin's token. Both are in the fragment, which no server sees.
+func (s *Stack) Link(userID string) (string, error) {
+	token, err := s.Token(userID, userID)
+	if err != nil {
+		return "", err
+	}
+	admin, err := s.Token("operator", "operator", "admin")
+	if err != nil {
+		return "", err
+	}
+	return s.URL() + prefix + "/console/#token=" + url.QueryEscape(token) + "&admin=" + url.QueryEscape(admin), nil
+}
+
+// ModelFromEnv is the model whose key is in the environment (OPENAI_API_KEY
+// with OPENAI_BASE_URL and OPENAI_MODEL, or ANTHROPIC_API_KEY), and the
+// scripted one beside it or instead.
+func ModelFromEnv(env func(string) string, log *slog.Logger) (*llm.Router, error) {
+	cfg := llm.DefaultConfig()
+	or := func(name, def string) string {
+		if v := env(name); v != "" {
+			return v
+		}
+		return def
+	}
+	if key := env("OPENAI_API_KEY"); key != "" || env("OPENAI_BASE_URL") != "" {
+		cfg.Providers = append(cfg.Providers, llm.Provider{
+			ID: "openai", Name: or("OPENAI_MODEL", "gpt-4o-mini"), Type: "openai", Endpoint: env("OPENAI_BASE_URL"),
+			APIKey: llm.NewSecret(key), Model: or("OPENAI_MODEL", "gpt-4o-mini"),
+		})
+	}
+	cfg.Providers = append(cfg.Providers, llm.Provider{
+		ID: "scripted", Name: "Scripted demo", Type: "scripted", Model: "scripted", Continue: llm.ContinuePrefix,
+	})
+	return llm.New(cfg, log)
+}

@@ -1,0 +1,188 @@
+// Package devstack is a whole cluster in one process, for development and
+// tests: several pods, each with its own listener, registry and logger, a
+// balancer without affinity in front, and, unless real servers are named, an
+// in-process Redis and the history in one SQLite file. Only this package knows
+// the embedded servers; the production binary has neither.
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"chatbox"
+	"chatbox/app"
+	"chatbox/app/api"
+	"chatbox/app/conversation"
+	"chatbox/hub"
+	"chatbox/persistence"
+	"chatbox/redisstate"
+)
+
+// Config is what a stack may be told; the zero value of a field means its
+// default.
+type Config struct {
+	Pods         int    // default 3
+	Addr         string // of the balancer, default 127.0.0.1:8080
+	Data         string // folder of history and secrets, default ./data
+	RedisURL     string // empty: in this process
+	MongoURI     string // empty: SQLite under Data
+	MongoName    string // default chat
+	LLM          conversation.LLM
+	Conversation conversation.Config
+	Redis        redisstate.Config // URL is the stack's
+	Hub          hub.Config
+	Drain        app.Drain
+	Logger       *slog.Logger
+}
+
+// DefaultConfig is what `make run` starts.
+func DefaultConfig() Config {
+	return Config{
+		Pods: 3, Addr: "127.0.0.1:8080", Data: "data", MongoName: "chat",
+		Conversation: conversation.DefaultConfig(), Redis: redisstate.DefaultConfig(), Hub: hub.DefaultConfig(),
+		Drain:  app.Drain{Finish: 5 * time.Second, Window: 3 * time.Second, Shutdown: 20 * time.Second},
+		Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+// prefix is where the pods serve; it is the contract's default.
+const prefix = "/chatbox"
+
+// Stack is a running cluster. Its methods are safe for concurrent use.
+type Stack struct {
+	cfg       Config
+	secrets   secrets
+	keys      *persistence.Keyring
+	stores    app.Stores
+	redisURL  string
+	balancer  *balancer
+	server    *http.Server
+	listener  net.Listener
+	closers   []func(context.Context) error // in reverse order
+	cancel    context.CancelFunc
+	waitRedis func()
+	serving   sync.WaitGroup
+
+	mu   sync.Mutex // guards pods' states
+	pods []*pod
+}
+
+// pod is one place in the cluster, with the App that fills it now.
+type pod struct {
+	id    chatbox.PodID
+	app   *app.App
+	state string // "running", "draining" or "stopped"
+}
+
+// Start brings the cluster up; it serves when Start returns. Stop must be
+// called also after ctx has ended.
+func Start(ctx context.Context, cfg Config) (*Stack, error) {
+	s := &Stack{cfg: cfg, waitRedis: func() {}}
+	if err := s.start(ctx); err != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain.Shutdown)
+		defer cancel()
+		return nil, errors.Join(err, s.Stop(stop))
+	}
+	return s, nil
+}
+
+func (s *Stack) start(ctx context.Context) (err error) {
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.cancel = cancel
+	var lc net.ListenConfig
+	if s.listener, err = lc.Listen(ctx, "tcp", s.cfg.Addr); err != nil {
+		return fmt.Errorf("the address %s cannot be used (is another one running? try --addr): %w", s.cfg.Addr, err)
+	}
+	if s.secrets, err = loadSecrets(s.cfg.Data); err != nil {
+		return err
+	}
+	keys, err := persistence.ParseKeys(s.secrets.encryption, "")
+	if err != nil {
+		return err
+	}
+	if s.keys, err = persistence.NewKeyring(keys); err != nil {
+		return err
+	}
+	if s.redisURL = s.cfg.RedisURL; s.redisURL == "" {
+		if s.redisURL, s.waitRedis, err = startRedis(run); err != nil {
+			return err
+		}
+	}
+	if err := s.openStores(ctx); err != nil {
+		return err
+	}
+	for i := range s.cfg.Pods {
+		s.pods = append(s.pods, &pod{id: chatbox.PodID(fmt.Sprintf("pod-%d", i+1)), state: stateStopped})
+	}
+	for _, p := range s.pods {
+		if err := s.StartPod(ctx, p.id); err != nil {
+			return err
+		}
+	}
+	s.balancer = newBalancer(s.running)
+	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second}
+	s.serving.Go(func() { _ = s.server.Serve(s.listener) }) // ends with Stop
+	return nil
+}
+
+// URL is where the balancer serves.
+func (s *Stack) URL() string { return "http://" + s.listener.Addr().String() }
+
+func loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
+
+// newApp wires one pod.
+func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
+	redis := s.cfg.Redis
+	redis.URL = s.redisURL
+	return app.New(app.Options{
+		ID: id, Listen: "127.0.0.1:0", Console: true,
+		API: api.Config{
+			Prefix: prefix, Pod: id, Origins: api.Origins{Any: true}, QueryToken: true,
+			MetricsNetworks: loopback(), TrustedProxies: loopback(),
+		},
+		Auth: api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
+		Hub:  s.cfg.Hub, Redis: redis, Sealer: s.keys, Stores: s.stores, LLM: s.cfg.LLM,
+		Conversation: s.cfg.Conversation, Drain: s.cfg.Drain, Logger: s.cfg.Logger,
+	})
+}
+
+// Stop drains all pods at once and closes everything.
+func (s *Stack) Stop(ctx context.Context) error {
+	var errs []error
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, p := range s.snapshot() {
+		if p.app != nil && p.state != stateStopped {
+			wg.Go(func() {
+				err := p.app.Stop(ctx)
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			})
+		}
+	}
+	wg.Wait()
+	if s.server != nil {
+		errs = append(errs, s.server.Close())
+	} else if s.listener != nil {
+		errs = append(errs, s.listener.Close())
+	}
+	s.serving.Wait()
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i](ctx))
+	}
+	if s.cancel != nil {
+		s.cancel()
+	}
+	s.waitRedis()
+	return errors.Join(errs...)
+}

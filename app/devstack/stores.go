@@ -1,0 +1,27 @@
+package devstack
+
+import (
+	"context"
+	"path/filepath"
+
+	"chatbox/app"
+	"chatbox/app/conversation"
+	"chatbox/persistence/embedded"
+)
+
+var (
+	_ conversation.MessageStore = (*embedded.Messages)(nil)
+	_ conversation.SessionStore = (*embedded.Sessions)(nil)
+	_ conversation.TurnStore    = (*embedded.Turns)(nil)
+)
+
+// openStores opens the history: the server that was named, or one file.
+func (s *Stack) openStores(ctx context.Context) error {
+	st, err := embedded.Open(ctx, filepath.Join(s.cfg.Data, "history.db"), s.keys)
+	if err != nil {
+		return err
+	}
+	s.stores = app.Stores{Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Ping: st.Ping}
+	s.closers = append(s.closers, st.Close)
+	return nil
+}

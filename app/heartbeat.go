@@ -1,0 +1,61 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+	"chatbox/hub"
+	"chatbox/redisstate"
+)
+
+const (
+	podBeat    = 2 * time.Second  // a pod's card; the console's strip lives on it
+	socketBeat = 20 * time.Second // a third of a socket registration's life
+)
+
+// heartbeat gives the pod's and its sockets' signs of life until ctx ends.
+// Started and waited for by the App.
+func (a *App) heartbeat(ctx context.Context) {
+	pod, socks := time.NewTicker(podBeat), time.NewTicker(socketBeat)
+	defer pod.Stop()
+	defer socks.Stop()
+	a.beatPod(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pod.C:
+			a.beatPod(ctx)
+		case <-socks.C:
+			a.beatSockets(ctx)
+		}
+	}
+}
+
+func (a *App) beatPod(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, podBeat)
+	defer cancel()
+	card := chatbox.PodInfo{
+		ID: a.id, Version: Version, State: "serving", Connections: a.hub.Len(),
+		Generations: a.service.Generations(), LastHeartbeat: time.Now().UTC().Truncate(time.Millisecond),
+	}
+	if a.draining.Load() {
+		card.State = "draining"
+	}
+	if err := a.redis.BeatPod(ctx, card); err != nil {
+		a.log.DebugContext(ctx, "heartbeat failed", "error", err)
+	}
+}
+
+func (a *App) beatSockets(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, socketBeat/2)
+	defer cancel()
+	var socks []redisstate.Socket
+	a.hub.Each(func(c *hub.Conn) {
+		socks = append(socks, redisstate.Socket{User: c.Actor().User(), ID: c.ID()})
+	})
+	if err := a.redis.BeatSockets(ctx, socks); err != nil {
+		a.log.DebugContext(ctx, "sockets' registrations not renewed", "error", err)
+	}
+}

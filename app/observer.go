@@ -1,0 +1,57 @@
+package app
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chatbox"
+)
+
+// observer counts what the use cases report.
+type observer struct {
+	post, firstPiece prometheus.Histogram
+	generations      *prometheus.CounterVec
+	healed, caughtUp prometheus.Counter
+	unpublished      prometheus.Counter
+}
+
+// newObserver registers its metrics; every outcome is there from the start.
+func newObserver(reg prometheus.Registerer) *observer {
+	seconds := prometheus.ExponentialBuckets(0.001, 2, 15) // 1 ms to 16 s
+	o := &observer{
+		post: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "chat_post_seconds", Help: "From a durable frame to its ack in the queue.", Buckets: seconds,
+		}),
+		firstPiece: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "chat_first_delta_seconds", Help: "From the claim of a turn to the first piece shown.", Buckets: seconds,
+		}),
+		generations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chat_generations_total", Help: "Answers by how they ended on this pod.",
+		}, []string{"outcome"}),
+		healed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "chat_seq_gaps_total", Help: "Events published because a gap between Redis and the history was met.",
+		}),
+		caughtUp: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "chat_caught_up_total", Help: "Events read because this pod had missed them on the bus.",
+		}),
+		unpublished: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "chat_publish_failed_total", Help: "Durable events whose publication was left to the sweepers.",
+		}),
+	}
+	reg.MustRegister(o.post, o.firstPiece, o.generations, o.healed, o.caughtUp, o.unpublished)
+	for _, outcome := range []chatbox.Finish{
+		chatbox.FinishStop, chatbox.FinishLength, chatbox.FinishCancelled, chatbox.FinishTakenOver,
+		chatbox.FinishError, chatbox.FinishFilter, "lost", "released", "failed",
+	} {
+		o.generations.WithLabelValues(string(outcome))
+	}
+	return o
+}
+
+func (o *observer) Posted(d time.Duration)     { o.post.Observe(d.Seconds()) }
+func (o *observer) FirstPiece(d time.Duration) { o.firstPiece.Observe(d.Seconds()) }
+func (o *observer) Generation(outcome string)  { o.generations.WithLabelValues(outcome).Inc() }
+func (o *observer) Healed(events int)          { o.healed.Add(float64(events)) }
+func (o *observer) CaughtUp(events int)        { o.caughtUp.Add(float64(events)) }
+func (o *observer) PublishFailed()             { o.unpublished.Inc() }

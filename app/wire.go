@@ -1,0 +1,81 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"chatbox/app/api"
+	"chatbox/app/conversation"
+	"chatbox/app/web"
+	"chatbox/hub"
+	"chatbox/redisstate"
+)
+
+// The proofs that leaves satisfy what the use cases and the edge need.
+var (
+	_ conversation.Log      = (*redisstate.Client)(nil)
+	_ conversation.Leases   = (*redisstate.Client)(nil)
+	_ conversation.Pieces   = (*redisstate.Client)(nil)
+	_ conversation.Schedule = (*redisstate.Client)(nil)
+	_ conversation.Registry = (*redisstate.Client)(nil)
+	_ conversation.Bus      = (*redisstate.Bus)(nil)
+	_ conversation.Seats    = (*hub.Feeds)(nil)
+	_ conversation.Acks     = (*hub.Feeds)(nil)
+	_ conversation.Feed     = (*hub.Feeds)(nil)
+	_ conversation.Observer = (*observer)(nil)
+	_ conversation.Socket   = (*hub.Conn)(nil)
+	_ redisstate.Handler    = (*conversation.Service)(nil)
+	_ api.Conversations     = (*conversation.Service)(nil)
+	_ api.Readiness         = (*App)(nil)
+)
+
+// New wires a pod; nothing is opened but a lazy client of Redis.
+func New(o Options) (*App, error) {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	redis, err := redisstate.Open(o.Redis, o.Sealer)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	a := &App{id: o.ID, opts: o, log: o.Logger.With("pod", string(o.ID)), registry: reg, redis: redis, stores: o.Stores}
+	o.Hub.Logger = a.log
+	a.hub = hub.New(o.Hub, api.Encode, hub.NewMetrics(reg))
+	feeds := hub.NewFeeds(a.hub)
+	deps := conversation.Deps{
+		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
+		Log: redis, Leases: redis, Pieces: redis, Schedule: redis, Registry: redis,
+		LLM: o.LLM, Seats: feeds, Acks: feeds, Feed: feeds,
+		Observer: newObserver(reg), Logger: a.log,
+	}
+	// The bus and the service need each other: the service is the bus's
+	// handler, the bus the service's port.
+	handler := &late{}
+	a.bus = redisstate.NewBus(redis, o.ID, handler, a.log)
+	deps.Bus = a.bus
+	a.service = conversation.New(o.Conversation, deps)
+	handler.Handler = a.service
+	return a, nil
+}
+
+// late is a handler that is set after what needs it was made, and before that
+// runs.
+type late struct{ redisstate.Handler }
+
+// handler is the pod's edge; in development the console stands beside it.
+func (a *App) handler() http.Handler {
+	edge := http.Handler(api.New(a.opts.API, api.Deps{
+		Conversations: a.service, Hub: a.hub, Auth: a.opts.Auth, Readiness: a, Metrics: a.registry, Logger: a.log,
+	}))
+	if !a.opts.Console {
+		return edge
+	}
+	at := a.opts.API.Prefix + "/console"
+	mux := http.NewServeMux()
+	mux.Handle(at, web.Handler(at))
+	mux.Handle(at+"/", web.Handler(at))
+	mux.Handle("/", edge)
+	return mux
+}

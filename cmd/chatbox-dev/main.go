@@ -1,0 +1,98 @@
+// Command chatbox-dev runs a whole cluster in one process, with nothing to
+// install: three pods, a balancer without affinity, an in-process Redis, the
+// history in one SQLite file, and the console that shows it all.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"chatbox/app/devstack"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main with its surroundings as arguments; it returns the exit code: 0
+// after a clean stop, 1 when something failed, 2 for a wrong call.
+func run(args []string, out, errs io.Writer) int {
+	cfg, level := devstack.DefaultConfig(), slog.LevelWarn
+	fs := flag.NewFlagSet("chatbox-dev", flag.ContinueOnError)
+	fs.SetOutput(errs)
+	fs.IntVar(&cfg.Pods, "pods", cfg.Pods, "how many pods to run, 1-9")
+	fs.StringVar(&cfg.Addr, "addr", cfg.Addr, "where the balancer listens")
+	fs.StringVar(&cfg.Data, "data", cfg.Data, "folder of the history and of the secrets made on the first run")
+	fs.StringVar(&cfg.RedisURL, "redis", "", "a real Redis (redis://host:port/db) instead of the one in this process")
+	fs.StringVar(&cfg.MongoURI, "mongo", "", "a real MongoDB (mongodb://host:port) instead of the file under --data")
+	fs.TextVar(&level, "log", level, "least level of log lines: debug, info, warn or error")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return 2
+	}
+	if cfg.Pods < 1 || cfg.Pods > 9 || fs.NArg() > 0 {
+		_, _ = fmt.Fprintln(errs, "chatbox-dev: --pods takes 1 to 9, and there are no other arguments; see --help")
+		return 2
+	}
+	cfg.Logger = slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, cfg, out); err != nil {
+		_, _ = fmt.Fprintln(errs, "chatbox-dev:", err)
+		return 1
+	}
+	return 0
+}
+
+func serve(ctx context.Context, cfg devstack.Config, out io.Writer) error {
+	model, err := devstack.ModelFromEnv(os.Getenv, cfg.Logger)
+	if err != nil {
+		return err
+	}
+	cfg.LLM = model
+	stack, err := devstack.Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := greet(stack, cfg, out); err != nil {
+		return errors.Join(err, halt(ctx, stack, cfg))
+	}
+	<-ctx.Done()
+	_, _ = fmt.Fprintln(out, "\nStopping: answers end or are handed over, then clients are sent away.")
+	return halt(ctx, stack, cfg)
+}
+
+func halt(ctx context.Context, stack *devstack.Stack, cfg devstack.Config) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain.Shutdown+5*time.Second)
+	defer cancel()
+	return stack.Stop(ctx)
+}
+
+func greet(stack *devstack.Stack, cfg devstack.Config, out io.Writer) error {
+	ada, err := stack.Link("ada")
+	if err != nil {
+		return err
+	}
+	ben, err := stack.Link("ben")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, `Chatbox is up: %d pods behind %s, without affinity.
+
+  Chat as user "ada":  %s
+
+  Chat as user "ben":  %s
+
+Open a link in two tabs, ask for something long, and kill the pod that serves
+you: the buttons are at the top of the page. History is in %s. Ctrl-C stops.
+`, cfg.Pods, stack.URL(), ada, ben, cfg.Data)
+	return err
+}
