@@ -37,6 +37,13 @@ func (a *Answer) Shown() string {
 // Over reports whether nothing more can come of this answer.
 func (a *Answer) Over() bool { return a.Seq > 0 || !a.FailedAt.IsZero() }
 
+// fail notes that an error frame named the answer.
+func (a *Answer) fail(at time.Time) {
+	if a.FailedAt.IsZero() {
+		a.FailedAt = at
+	}
+}
+
 // fault is a breach found while taking a frame.
 type fault struct {
 	class  Class

@@ -33,7 +33,7 @@ func TestClient_AsksAndIsAnswered(t *testing.T) {
 	for _, e := range d.Transcript() {
 		acts[e.Act]++
 	}
-	assert.Equal(t, map[Act]int{ActOpened: 1, ActSent: 1, ActReceived: 6}, acts)
+	assert.Equal(t, map[Act]int{ActDialing: 1, ActOpened: 1, ActSent: 1, ActReceived: 6}, acts)
 	assert.Equal(t, 2, Replay(d.Transcript()).Session("s").Answers["ans_1"].Pieces)
 }
 
@@ -164,7 +164,7 @@ func TestClient_WaitsWhenTheUpgradeIsRefused(t *testing.T) {
 	begun := time.Now()
 	d.wait(t, func(tr *Tracker) bool { return tr.Attached("s") })
 	assert.GreaterOrEqual(t, time.Since(begun), time.Second)
-	assert.Equal(t, ActRefused, d.Transcript()[0].Act)
+	assert.Equal(t, ActRefused, d.Transcript()[1].Act)
 }
 
 func TestClient_ShowsItsCredentialAsAsked(t *testing.T) {

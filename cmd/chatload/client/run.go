@@ -61,6 +61,7 @@ func (c *Client) connection(ctx context.Context) error {
 	c.drop = drop
 	session, last := c.urlLocked()
 	c.mu.Unlock()
+	c.note(Entry{Act: ActDialing})
 	ws, err := c.dial(ctx, session, last)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {

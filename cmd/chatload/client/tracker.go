@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -59,7 +60,7 @@ func (t *Tracker) Apply(e Entry) {
 		t.breach("", BadFrame, e.Note)
 	case ActClosed:
 		t.closed()
-	case ActRefused:
+	case ActDialing, ActRefused:
 	}
 }
 
@@ -179,8 +180,8 @@ func (t *Tracker) failed(f Frame) {
 		if r := s.Sent[f.ID]; r != nil && r.Seq == 0 {
 			r.Code = code
 		}
-		if a := s.Answers[f.ID]; a != nil && a.FailedAt.IsZero() {
-			a.FailedAt = t.now
+		if strings.HasPrefix(f.ID, "ans_") {
+			t.answer(s, f).fail(t.now)
 		}
 	}
 	if code == CodeTooManyRequests {

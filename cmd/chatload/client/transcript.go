@@ -7,6 +7,7 @@ type Act string
 
 // The acts of a transcript.
 const (
+	ActDialing  Act = "dialing"  // a connection is about to be tried
 	ActOpened   Act = "opened"   // a socket is up; Frame names session and seq of its URL
 	ActSent     Act = "sent"     // Frame was written
 	ActReceived Act = "received" // Frame was read

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"maps"
 	"strings"
 
 	"chatbox/cmd/chatload/client"
@@ -135,13 +134,13 @@ func (s *session) device(d *Device) {
 
 // findings takes over what the device saw by itself. Only the first are described.
 func (s *session) findings(d *Device) {
-	left := maps.Clone(d.Counts)
+	described := map[client.Class]int{}
 	for _, v := range d.Violations {
 		s.add(classOf(v.Class), "%s: %v", d.Name, v)
-		left[v.Class]--
+		described[v.Class]++
 	}
-	for class, n := range left {
-		for range n {
+	for class, n := range d.Counts {
+		for range n - described[class] {
 			s.add(classOf(class), "%s: %s", d.Name, class)
 		}
 	}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+
+	"chatbox/cmd/chatload/client"
+	"chatbox/cmd/chatload/ledger"
+)
+
+// idleHold is how long idle sockets are held where --duration does not say.
+const idleHold = 30 * time.Second
+
+// idleResult is what idle mode has to say, also as JSON.
+type idleResult struct {
+	Machine        string         `json:"machine"`
+	Wanted         int            `json:"wanted"`
+	Ready          int64          `json:"ready"` // connected, and attached where asked for
+	Failed         int64          `json:"failed"`
+	Alive          int            `json:"alive_at_end"`
+	Reconnects     int64          `json:"reconnects"`
+	Seconds        float64        `json:"connect_seconds"`
+	PerSecond      float64        `json:"connects_per_second"`
+	Connect        quantiles      `json:"connect"`
+	HeldSeconds    float64        `json:"held_seconds"`
+	Memory         []podMemory    `json:"pod_memory,omitempty"`
+	BytesPerSocket float64        `json:"bytes_per_socket,omitempty"`
+	Violations     int            `json:"violations"`
+	Errors         map[string]int `json:"error_codes,omitempty"`
+}
+
+// idler is one idle socket.
+type idler struct {
+	*client.Client
+
+	session string
+}
+
+// idle opens the sockets, holds them, prints what they cost and returns the exit code: 1 where
+// a socket could not be opened, was lost, or saw the contract broken.
+func (l *load) idle(ctx, soft context.Context, stdout io.Writer) int {
+	defer l.http.CloseIdleConnections()
+	hold := l.duration
+	if hold == 0 {
+		hold = idleHold
+	}
+	before := l.memory(ctx)
+	running, stop := context.WithCancel(ctx)
+	var sockets sync.WaitGroup // the clients: ended by stop, waited for below
+	r := idleResult{Machine: machine(), Wanted: l.options.idle}
+	begun := time.Now()
+	all := l.openIdle(running, soft, &sockets, &r)
+	r.Seconds = time.Since(begun).Seconds()
+	r.PerSecond = float64(r.Ready) / r.Seconds
+	fmt.Fprintf(l.out, "chatload: %d sockets ready after %.1f s, held for %v\n", r.Ready, r.Seconds, hold)
+	held := time.Now()
+	pause(soft, hold)
+	r.HeldSeconds = time.Since(held).Seconds()
+	r.Memory = compareMemory(before, l.memory(ctx))
+	var report ledger.Report
+	for _, d := range all {
+		d.View(func(t *client.Tracker) {
+			if t.Greeted() {
+				r.Alive++
+			}
+			report.Merge(ledger.Report{Counts: map[ledger.Class]int{}, ErrorCodes: t.Errors})
+			for range violationsOf(t) {
+				r.Violations++
+			}
+		})
+	}
+	stop()
+	sockets.Wait()
+	r.Errors, r.Connect, r.Reconnects = report.ErrorCodes, l.meter.connect.quantiles(), l.meter.reconnects.Load()
+	if r.Ready > 0 {
+		r.BytesPerSocket = grown(r.Memory) / float64(r.Ready)
+	}
+	l.printIdle(stdout, r)
+	if r.Failed > 0 || r.Violations > 0 || r.Alive < r.Wanted {
+		return exitViolation
+	}
+	return exitGood
+}
+
+func violationsOf(t *client.Tracker) int {
+	n := 0
+	for _, count := range t.Counts {
+		n += count
+	}
+	return n
+}
+
+// openIdle opens the sockets, a bounded number at a time, and returns when each is ready or
+// has failed.
+func (l *load) openIdle(running, soft context.Context, sockets *sync.WaitGroup, r *idleResult) []*idler {
+	var ready, failed atomic.Int64
+	var dialing sync.WaitGroup
+	places := make(chan struct{}, l.dialers) // bounded by its size: a full one makes the loop wait
+	var all []*idler
+	for n := range l.options.idle {
+		select {
+		case places <- struct{}{}:
+		case <-soft.Done():
+		}
+		if soft.Err() != nil {
+			break
+		}
+		d, err := l.newIdler(n)
+		if err != nil {
+			failed.Add(1)
+			fmt.Fprintf(l.out, "chatload: %v\n", err)
+			<-places
+			continue
+		}
+		all = append(all, d)
+		sockets.Go(func() {
+			if err := d.Run(running); err != nil {
+				fmt.Fprintf(l.out, "chatload: socket %d: %v\n", n, err)
+			}
+		})
+		dialing.Go(func() {
+			defer func() { <-places }()
+			if err := l.settle1(running, d); err != nil {
+				failed.Add(1)
+				return
+			}
+			ready.Add(1)
+		})
+	}
+	dialing.Wait()
+	r.Ready, r.Failed = ready.Load(), failed.Load()
+	return all
+}
+
+func (l *load) newIdler(n int) (*idler, error) {
+	who, err := l.person(n / socketsPerUser)
+	if err != nil {
+		return nil, err
+	}
+	d := &idler{session: sessionID()}
+	auth := client.Auth(l.auth)
+	if l.auth == "mixed" {
+		auth = client.AuthHeader
+	}
+	cfg := client.Config{
+		URLs: l.urls, Prefix: l.options.prefix, Auth: auth, Token: who.credential(auth), Hook: newBoard(l.meter, 1).hook(0),
+	}
+	if l.attach {
+		cfg.SessionID = d.session
+	}
+	d.Client = client.New(cfg)
+	return d, nil
+}
+
+// settle1 waits until a socket is connected and, where asked for, has created its session with
+// a model_select, the cheapest durable frame that no model answers.
+func (l *load) settle1(ctx context.Context, d *idler) error {
+	ctx, cancel := context.WithTimeout(ctx, l.settle)
+	defer cancel()
+	var model string
+	err := d.WaitFor(ctx, func(t *client.Tracker) bool {
+		if len(t.Models) > 0 {
+			model = t.Models[0].ID
+		}
+		return t.Greeted() && (!l.attach || t.Attached(d.session))
+	})
+	if err != nil || !l.attach {
+		return err //nolint:wrapcheck // already says what was waited for
+	}
+	id, err := d.Send(client.Frame{Type: client.TypeModelSelect, SessionID: d.session, ModelID: model})
+	if err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	return d.WaitFor(ctx, func(t *client.Tracker) bool { //nolint:wrapcheck // already says what was waited for
+		s := t.Session(d.session)
+		return s.Sent[id] != nil && s.Sent[id].Seq > 0
+	})
+}
+
+func (l *load) printIdle(w io.Writer, r idleResult) {
+	if l.json {
+		printJSON(w, r)
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "chatload idle\t%s\n", r.Machine)
+	fmt.Fprintf(t, "sockets ready\t%d of %d\t%d failed\n", r.Ready, r.Wanted, r.Failed)
+	fmt.Fprintf(t, "connects\t%.0f/s\tp50 %.1f ms, p99 %.1f ms\n", r.PerSecond, r.Connect.P50, r.Connect.P99)
+	fmt.Fprintf(t, "held\t%.0f s\t%d alive at the end, %d reconnects\n", r.HeldSeconds, r.Alive, r.Reconnects)
+	fmt.Fprintf(t, "violations\t%d\n", r.Violations)
+	if len(r.Memory) > 0 {
+		fmt.Fprintf(t, "memory per socket\t%.1f KiB\n", r.BytesPerSocket/1024)
+	}
+	printMemory(t, r.Memory)
+	_ = t.Flush() // the terminal is gone: nobody to tell
+}

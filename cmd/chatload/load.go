@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"chatbox/cmd/chatload/client"
+	"chatbox/cmd/chatload/ledger"
+)
+
+// load is one run: its options, its clock and its books.
+type load struct {
+	options
+
+	prefix string // of the user ids
+	begun  time.Time
+	meter  *meter
+	pace   *pacer
+	http   *http.Client
+	out    io.Writer // progress
+}
+
+func newLoad(o options, progress io.Writer) *load {
+	prefix := o.userPrefix
+	if prefix == "" {
+		prefix = "load-" + client.NewID()[:8]
+	}
+	return &load{
+		options: o, prefix: prefix, begun: time.Now(), meter: &meter{}, pace: &pacer{rate: o.rate}, http: newHTTP(), out: progress,
+	}
+}
+
+// talkAll runs every session, prints the result and returns the exit code.
+func (l *load) talkAll(ctx, soft context.Context, stdout io.Writer) int {
+	defer l.http.CloseIdleConnections()
+	if l.duration > 0 {
+		var cancel context.CancelFunc
+		soft, cancel = context.WithTimeout(soft, l.duration)
+		defer cancel()
+	}
+	memory := l.memory(ctx)
+	stop := l.progress(ctx)
+	var users errgroup.Group
+	for n := range l.users {
+		users.Go(func() error { return l.user(ctx, soft, n) })
+	}
+	err := users.Wait()
+	stop()
+	if err != nil {
+		fmt.Fprintf(l.out, "chatload: %v\n", err)
+	}
+	result := l.result(memory, l.memory(ctx))
+	l.print(stdout, result)
+	if err != nil || result.Report.Violations(l.allowErrors) > 0 {
+		return exitViolation
+	}
+	return exitGood
+}
+
+// user runs the sessions of one user, parallel ones at a time.
+func (l *load) user(ctx, soft context.Context, n int) error {
+	if !pause(soft, time.Duration(float64(l.ramp)*float64(n)/float64(l.users))) {
+		return nil
+	}
+	who, err := l.person(n)
+	if err != nil {
+		return err
+	}
+	var sessions errgroup.Group
+	sessions.SetLimit(l.parallel)
+	for k := range l.sessions {
+		if soft.Err() != nil {
+			break
+		}
+		sessions.Go(func() error {
+			t := l.newTalk(who, rand.New(rand.NewPCG(l.seed, uint64(n)<<20|uint64(k)))) //nolint:gosec // a script is to be repeatable
+			report := t.play(ctx, soft)
+			l.meter.merge(report)
+			return nil
+		})
+	}
+	return sessions.Wait() //nolint:wrapcheck // always nil
+}
+
+// pacer spreads messages over time. Safe for concurrent use.
+type pacer struct {
+	rate float64 // a second, 0: no limit
+
+	mu   sync.Mutex // guards following
+	next time.Time
+}
+
+// wait returns when the next message may go, or false when ctx is over first.
+func (p *pacer) wait(ctx context.Context) bool {
+	if p.rate <= 0 {
+		return ctx.Err() == nil
+	}
+	p.mu.Lock()
+	now := time.Now()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	at := p.next
+	p.next = p.next.Add(time.Duration(float64(time.Second) / p.rate))
+	p.mu.Unlock()
+	return pause(ctx, time.Until(at))
+}
+
+// pause waits and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// compare reads the history and judges the session. A history that cannot be read leaves the
+// session unchecked, which is a finding.
+func (t *talk) compare(ctx context.Context, complete bool) ledger.Report {
+	in := ledger.Input{SessionID: t.id, Expected: t.load.expected, Complete: complete, Devices: t.ledgers()}
+	history, err := t.who.rest.History(ctx, t.id)
+	var status *client.StatusError
+	switch {
+	case errors.As(err, &status) && status.Status == http.StatusNotFound && t.nothingAcked(in.Devices):
+	case err != nil:
+		var r ledger.Report
+		r.Add(ledger.Unchecked, "session %s: history: %v", t.id, err)
+		return r
+	}
+	in.History = history
+	return ledger.Compare(in)
+}
+
+func (t *talk) nothingAcked(devices []ledger.Device) bool {
+	for _, d := range devices {
+		if len(d.Events) > 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"chatbox/cmd/chatload/ledger"
+)
+
+// meter counts and times the whole load. Safe for concurrent use.
+type meter struct {
+	sockets    atomic.Int64 // open now
+	dials      atomic.Int64 // sockets opened
+	reconnects atomic.Int64
+	refused    atomic.Int64 // dials that failed
+	drops      atomic.Int64 // connections broken on purpose
+	sentCount  atomic.Int64
+	repeats    atomic.Int64
+	cancels    atomic.Int64
+	retries    atomic.Int64
+	acks       atomic.Int64
+	answers    atomic.Int64
+	frames     atomic.Int64
+	sessions   atomic.Int64 // done
+
+	connect, ack, ackLate, first, whole, delivery, resume histogram
+
+	mu     sync.Mutex // guards following
+	report ledger.Report
+}
+
+func (m *meter) opened(again bool) {
+	m.sockets.Add(1)
+	m.dials.Add(1)
+	if again {
+		m.reconnects.Add(1)
+	}
+}
+
+// acked takes the time from the first write to the ack; one that needed another connection is
+// measured apart.
+func (m *meter) acked(d time.Duration, sameConn bool) {
+	m.acks.Add(1)
+	if sameConn {
+		m.ack.add(d)
+	} else {
+		m.ackLate.add(d)
+	}
+}
+
+func (m *meter) merge(r ledger.Report) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.report.Merge(r)
+	m.sessions.Add(1)
+}
+
+// verdict returns what the ledger has found so far.
+func (m *meter) verdict() ledger.Report {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var r ledger.Report
+	r.Merge(m.report)
+	return r
+}
