@@ -47,18 +47,24 @@ for variable in JWT_SECRET RATE_LIMIT REDIS_URL MONGO_URI; do
 done
 say 'bad configuration: refused, every fault named'
 
-if [ -n "${CHATBOX_TEST_REDIS_URL:-}" ] && [ -n "${CHATBOX_TEST_MONGO_URI:-}" ]; then
-	secret() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
-	port=$((20000 + RANDOM % 12000))
-	env -i PATH="$PATH" LISTEN_ADDR="127.0.0.1:$port" REDIS_URL="$CHATBOX_TEST_REDIS_URL" MONGO_URI="$CHATBOX_TEST_MONGO_URI" \
-		MONGO_DATABASE="smoke_$$" JWT_SECRET="$(secret)" ENCRYPTION_KEY="$(secret)" WS_ALLOWED_ORIGINS=https://chat.test.invalid FILES_URL="file://$out/files" \
-		LLM_PROVIDER_1_ID=scripted LLM_PROVIDER_1_NAME=Scripted LLM_PROVIDER_1_TYPE=scripted "$out/chatbox" >"$out/log" 2>&1 &
+port=$((20000 + RANDOM % 12000))
+
+if [ -z "${CHATBOX_TEST_REDIS_URL:-}" ] || [ -z "${CHATBOX_TEST_MONGO_URI:-}" ]; then
+	"$out/chatbox-dev" --addr "127.0.0.1:$port" --data "$out/data" >"$out/log" 2>&1 &
 	pid=$!
-	ready "http://127.0.0.1:$port/chatbox/healthz"
 	ready "http://127.0.0.1:$port/chatbox/readyz"
-	leaves chatbox
-	say 'chatbox: ready on Redis and MongoDB, left on SIGTERM'
+	leaves chatbox-dev
+	say 'chatbox-dev: ready with nothing installed, left on SIGTERM'
+	echo 'NOT RUN: smoke of the production pod (scripts/with-servers.sh scripts/smoke.sh)'
 	exit 0
 fi
 
-echo 'NOT RUN: smoke of the production pod (scripts/with-servers.sh scripts/smoke.sh)'
+secret() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+env -i PATH="$PATH" LISTEN_ADDR="127.0.0.1:$port" REDIS_URL="$CHATBOX_TEST_REDIS_URL" MONGO_URI="$CHATBOX_TEST_MONGO_URI" \
+	MONGO_DATABASE="smoke_$$" JWT_SECRET="$(secret)" ENCRYPTION_KEY="$(secret)" WS_ALLOWED_ORIGINS=https://chat.test.invalid FILES_URL="file://$out/files" \
+	LLM_PROVIDER_1_ID=scripted LLM_PROVIDER_1_NAME=Scripted LLM_PROVIDER_1_TYPE=scripted "$out/chatbox" >"$out/log" 2>&1 &
+pid=$!
+ready "http://127.0.0.1:$port/chatbox/healthz"
+ready "http://127.0.0.1:$port/chatbox/readyz"
+leaves chatbox
+say 'chatbox: ready on Redis and MongoDB, left on SIGTERM'
