@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-func get(t *testing.T, prefix, method, path string) *http.Response {
+func get(t *testing.T, prefix, method, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
 	Handler(prefix).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
-	return w.Result()
+	return w
 }
 
 func TestHandler_ServesUnderAnyPrefix(t *testing.T) {
@@ -29,8 +29,8 @@ func TestHandler_ServesUnderAnyPrefix(t *testing.T) {
 			"js/main.js": "text/javascript; charset=utf-8", "icons.svg": "image/svg+xml",
 		} {
 			response := get(t, prefix, http.MethodGet, at+name)
-			if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != kind {
-				t.Errorf("%s%s: %d %q, want 200 %q", at, name, response.StatusCode, response.Header.Get("Content-Type"), kind)
+			if response.Code != http.StatusOK || response.Header().Get("Content-Type") != kind {
+				t.Errorf("%s%s: %d %q, want 200 %q", at, name, response.Code, response.Header().Get("Content-Type"), kind)
 			}
 		}
 	}
@@ -38,25 +38,25 @@ func TestHandler_ServesUnderAnyPrefix(t *testing.T) {
 
 func TestHandler_RedirectsToTheSlash(t *testing.T) {
 	response := get(t, "/chatbox/console", http.MethodGet, "/chatbox/console")
-	if response.StatusCode != http.StatusMovedPermanently || response.Header.Get("Location") != "console/" {
-		t.Errorf("got %d to %q", response.StatusCode, response.Header.Get("Location"))
+	if response.Code != http.StatusMovedPermanently || response.Header().Get("Location") != "console/" {
+		t.Errorf("got %d to %q", response.Code, response.Header().Get("Location"))
 	}
 }
 
 func TestHandler_RefusesWhatItDoesNotHave(t *testing.T) {
 	for _, path := range []string{"/chatbox/console/nothing", "/chatbox/console/js", "/chatbox/console/js/", "/chatbox/consoles", "/elsewhere", "/chatbox/console/../web.go", "/chatbox/console//js/main.js"} {
-		if response := get(t, "/chatbox/console", http.MethodGet, path); response.StatusCode != http.StatusNotFound {
-			t.Errorf("%s: %d, want 404", path, response.StatusCode)
+		if response := get(t, "/chatbox/console", http.MethodGet, path); response.Code != http.StatusNotFound {
+			t.Errorf("%s: %d, want 404", path, response.Code)
 		}
 	}
-	if response := get(t, "/chatbox/console", http.MethodPost, "/chatbox/console/"); response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") == "" {
-		t.Errorf("POST: %d, Allow %q", response.StatusCode, response.Header.Get("Allow"))
+	if response := get(t, "/chatbox/console", http.MethodPost, "/chatbox/console/"); response.Code != http.StatusMethodNotAllowed || response.Header().Get("Allow") == "" {
+		t.Errorf("POST: %d, Allow %q", response.Code, response.Header().Get("Allow"))
 	}
 }
 
 func TestHandler_SecuresEveryAnswer(t *testing.T) {
 	for _, path := range []string{"/c/", "/c/js/main.js", "/c/nothing", "/c"} {
-		header := get(t, "/c", http.MethodGet, path).Header
+		header := get(t, "/c", http.MethodGet, path).Header()
 		policy := header.Get("Content-Security-Policy")
 		if !strings.Contains(policy, "default-src 'self'") || strings.Contains(policy, "unsafe") {
 			t.Errorf("%s: policy %q", path, policy)

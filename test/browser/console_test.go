@@ -417,3 +417,41 @@ func TestConsole_ForeignSessionIsRefusedKindly(t *testing.T) {
 	two.do(chromedp.Click(chromedp.CSS("#unavailable-new")))
 	two.wait(`document.getElementById("empty").checkVisibility()`)
 }
+
+func TestConsole_PersonTakesOver(t *testing.T) {
+	f := newFake(t)
+	tb := openTab(t, f.link("reader", false))
+	tb.connected()
+	tb.say("I need a person, please")
+	tb.answered(1)
+	tb.do(chromedp.Click(chromedp.CSS("#menu-toggle")), chromedp.Click(chromedp.CSS("#menu button:nth-child(2)")))
+	tb.wait(`[...document.querySelectorAll('.note[data-state="sent"]')].some((note) => note.textContent.includes("asked for a person"))`)
+	person := frame{"admin_id": "p1", "admin_name": "The night desk"}
+	event := func(kind, content string) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, s := range f.sessions {
+			f.appendLocked(s, frame{"type": kind, "id": kind + content, "sender": "admin", "content": content, "metadata": person}, nil)
+		}
+	}
+	event("admin_join", "")
+	event("user_message", "Good evening. What can I do for you?")
+	tb.wait(`document.getElementById("held").checkVisibility() && document.querySelector(".message.from-admin")?.textContent.includes("The night desk")`)
+	if eval[bool](tb, `document.querySelector(".retry") !== null || document.getElementById("silent").checkVisibility()`) {
+		t.Error("while a person answers, the model's answer is offered again")
+	}
+	tb.shoot("person")
+	event("admin_leave", "")
+	tb.wait(`!document.getElementById("held").checkVisibility()`)
+}
+
+func TestConsole_ThemeIsRemembered(t *testing.T) {
+	f := newFake(t)
+	tb := openTab(t, f.link("reader", false))
+	tb.connected()
+	tb.do(chromedp.Click(chromedp.CSS("#theme")))
+	tb.wait(`document.documentElement.dataset.theme === "dark"`)
+	tb.do(chromedp.Reload())
+	tb.connected()
+	tb.wait(`document.documentElement.dataset.theme === "dark" && document.getElementById("theme").getAttribute("aria-pressed") === "true"`)
+}

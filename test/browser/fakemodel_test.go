@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -24,12 +25,10 @@ func (f *fake) startLocked(s *fakeSession, replyTo, prompt string) {
 	a := &fakeAnswer{id: fmt.Sprintf("ans_%026d", f.made), replyTo: replyTo, model: s.model, attempt: 1, index: -1, cancel: cancel, pod: f.runningLocked()}
 	s.answer = a
 	f.fanLocked(s, frame{"type": "loading", "id": a.id, "session_id": s.id, "metadata": frame{"reply_to": replyTo}}, nil)
-	f.work.Add(1)
-	go func() { // ends with the answer or the fake; newFake waits
-		defer f.work.Done()
+	f.work.Go(func() { // ends with the answer or the fake; newFake waits
 		defer cancel()
 		f.generate(ctx, s, a, prompt)
-	}()
+	})
 }
 
 func (f *fake) runningLocked() *fakePod {
@@ -74,9 +73,9 @@ func (f *fake) generate(ctx context.Context, s *fakeSession, a *fakeAnswer, prom
 				}
 			}
 		case strings.HasPrefix(prompt, "fail") && i == 5, strings.HasPrefix(prompt, "refuse"):
-			f.failLocked(s, a)
+			f.failLocked(s, a) //nolint:contextcheck // the next answer has a life of its own
 		case i == len(pieces):
-			f.finishLocked(s, a, "stop")
+			f.finishLocked(s, a, "stop") //nolint:contextcheck // the next answer has a life of its own
 			i++
 		default:
 			a.index, a.text = a.index+1, a.text+pieces[i]
@@ -121,15 +120,9 @@ func (f *fake) finishLocked(s *fakeSession, a *fakeAnswer, finish string) {
 		"content": a.text, "timestamp": stamp(s.activity), "status": status, "metadata": meta,
 	}
 	s.events = append(s.events, whole)
-	last := frame{}
-	for k, v := range whole {
-		last[k] = v
-	}
+	last := maps.Clone(whole)
 	delete(last, "content")
-	streamed := frame{}
-	for k, v := range meta {
-		streamed[k] = v
-	}
+	streamed := maps.Clone(meta)
 	streamed["streaming"] = "true"
 	last["metadata"] = streamed
 	f.fanLocked(s, last, nil)

@@ -56,7 +56,7 @@ func (f *fake) socket(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	f.greet(c, r)
-	f.read(c)
+	f.read(c) //nolint:contextcheck // an answer outlives the socket that asked for it
 	f.drop(c)
 	<-wrote
 	c.cut()
@@ -173,7 +173,7 @@ func (f *fake) commandLocked(c *fakeConn, in frame) {
 	case "ping":
 		c.sendLocked(frame{"type": "pong"})
 	case "resume":
-		seq, _ := in["seq"].(float64) //nolint:errcheck // absent reads as 0
+		seq, _ := in["seq"].(float64)
 		f.resumeLocked(c, id, int(seq))
 	case "typing_indicator":
 		f.fanLocked(s, frame{"type": "typing_indicator", "session_id": id, "sender": "user", "metadata": in["metadata"]}, c)
@@ -204,7 +204,7 @@ func (f *fake) durableLocked(c *fakeConn, s *fakeSession, in frame) {
 	case strings.HasPrefix(content, "busy") && s.scratched[id] < 1:
 		s.scratched[id]++
 		f.sessions[s.id] = s
-		s.owner = c.user
+		s.owner, s.activity = c.user, time.Now()
 		c.sendLocked(fault("TOO_MANY_REQUESTS", "Too many messages; wait a moment.", true, echo))
 		return
 	case strings.HasPrefix(content, "reject"):

@@ -100,21 +100,21 @@ type tab struct {
 // openTab opens a link in a fresh profile, as a person on a new machine.
 func openTab(t *testing.T, link string) *tab {
 	t.Helper()
-	return newTab(t, browser.start(t), link, chromedp.WithNewBrowserContext())
+	return newTab(browser.start(t), t, link, chromedp.WithNewBrowserContext())
 }
 
 // another opens a second tab beside the first: the same profile, its own window so that neither is hidden.
 func (tb *tab) another(link string) *tab {
 	tb.t.Helper()
-	return newTab(tb.t, tb.ctx, link, chromedp.WithNewWindow(true))
+	return newTab(tb.ctx, tb.t, link, chromedp.WithNewWindow(true))
 }
 
-func newTab(t *testing.T, parent context.Context, link string, options ...chromedp.ContextOption) *tab {
+func newTab(parent context.Context, t *testing.T, link string, options ...chromedp.ContextOption) *tab {
 	t.Helper()
 	tb := &tab{t: t}
 	ctx, stop := chromedp.NewContext(parent, append(options, chromedp.WithListener(tb.hear))...)
 	tb.ctx = ctx
-	t.Cleanup(func() {
+	t.Cleanup(func() { //nolint:contextcheck // the tab's context is made from the parent above
 		if t.Failed() {
 			tb.shoot("failed-" + strings.ReplaceAll(t.Name(), "/", "-"))
 		}
@@ -124,7 +124,7 @@ func newTab(t *testing.T, parent context.Context, link string, options ...chrome
 		}
 	})
 	tb.start(chromedp.EmulateViewport(1280, 860), chromedp.Navigate(link))
-	tb.wait(`document.querySelector("#app, #signed-out") && document.readyState === "complete"`)
+	tb.wait(`document.querySelector("#app, #signed-out") && document.readyState === "complete"`) //nolint:contextcheck // the tab's context is made from the parent above
 	return tb
 }
 
@@ -258,6 +258,9 @@ func (tb *tab) shoot(name string) {
 	tb.t.Helper()
 	ctx, cancel := context.WithTimeout(tb.ctx, patience)
 	defer cancel()
+	if !tb.t.Failed() { // things that move have arrived
+		tb.wait(`!document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === "running")`)
+	}
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		tb.t.Errorf("screenshot %s: %v", name, err)

@@ -23,10 +23,11 @@ export class Cluster extends EventTarget {
 
   /** act asks the development stack to kill, drain or start a pod. */
   async act(id, verb) {
+    this.#acted.set(id, verb);
+    // Told before the answer: the sockets of a killed pod break sooner than that comes.
+    this.#say({ kill: `${id} killed`, drain: `${id} is draining`, start: `${id} is starting` }[verb], verb);
     const response = await fetch(`/dev/pods/${encodeURIComponent(id)}/${verb}`, { method: 'POST' });
     if (!response.ok) throw new Error(`The stack refused to ${verb} ${id} (${response.status}).`);
-    this.#acted.set(id, verb);
-    this.#say({ kill: `${id} killed`, drain: `${id} is draining`, start: `${id} is starting` }[verb], verb);
     await this.#once();
   }
 

@@ -29,6 +29,7 @@ export class ComposerView {
       this.#changed();
       if (this.#input.value) chat.typing();
     });
+    addEventListener('resize', () => this.#changed());
     this.#stop.addEventListener('click', () => chat.stop());
     this.#models.addEventListener('change', () => {
       chat.selectModel(this.#models.value);

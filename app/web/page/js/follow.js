@@ -8,6 +8,8 @@ export class Follow {
   #following = true;
   #last = 0;
   #frame = 0;
+  /** still keeps everything where it is: there is nothing to follow yet. */
+  still = false;
   #calm = matchMedia('(prefers-reduced-motion: reduce)');
 
   /** area scrolls, content grows inside it; onChange(following) hears when the reader leaves and returns. */
@@ -17,8 +19,8 @@ export class Follow {
     area.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     // A wheel or a finger upwards is a decision, also where the page is still gliding down.
     area.addEventListener('wheel', (event) => event.deltaY < 0 && this.#set(false), { passive: true });
-    new ResizeObserver(() => this.#following && this.#glide()).observe(content);
-    new ResizeObserver(() => this.#following && this.jump()).observe(area);
+    new ResizeObserver(() => this.#following && !this.still && this.#glide()).observe(content);
+    new ResizeObserver(() => this.#following && !this.still && this.jump()).observe(area);
   }
 
   get following() {
@@ -30,7 +32,7 @@ export class Follow {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     this.#set(true);
-    this.#area.scrollTop = this.#end();
+    this.#area.scrollTop = this.still ? 0 : this.#end();
     this.#last = this.#area.scrollTop;
   }
 

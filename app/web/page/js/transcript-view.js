@@ -71,6 +71,7 @@ export class TranscriptView {
       this.#nodes.clear();
     }
     const items = store.items();
+    this.#follow.still = items.length === 0;
     const seen = new Set();
     let last = null;
     for (const item of items) {
@@ -234,7 +235,7 @@ export class TranscriptView {
 const stalled = (item) => !item.done && item.text !== '' && Date.now() - item.pieceAt > STALLED;
 
 function stateOf(item, synced) {
-  if (!item.mine && !item.seq) return [];
+  if (item.sender !== 'user') return [];
   if (item.state === 'failed') return [icon('alert'), 'Not sent'];
   if (item.state === 'pending' && !synced) return [icon('clock'), 'Waits for the connection'];
   if (item.state === 'pending') return [icon('clock'), item.error ? 'Trying again…' : 'Sending…'];
