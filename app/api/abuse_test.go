@@ -92,7 +92,11 @@ func TestAbuse_TokenMeantForAnother(t *testing.T) {
 	_, err := a.Actor(token(t, good))
 	require.NoError(t, err)
 	for _, bad := range []map[string]any{
-		{}, {"iss": good["iss"]}, {"aud": "chat"}, {"iss": "https://evil.example.com", "aud": "chat"}, {"iss": good["iss"], "aud": "shop"},
+		{},
+		{"iss": good["iss"]},
+		{"aud": "chat"},
+		{"iss": "https://evil.example.com", "aud": "chat"},
+		{"iss": good["iss"], "aud": "shop"},
 		{"iss": good["iss"], "aud": "shop", "exp": time.Now().Add(-time.Hour).Unix()},
 	} {
 		requireUnauthenticated(t, a, token(t, bad))
@@ -186,7 +190,7 @@ func TestAbuse_TokenIsNeverEchoedOrLogged(t *testing.T) {
 		}
 	}
 	assert.Contains(t, p.logs.String(), "boom", "the cause is for operators")
-	for _, part := range strings.Split(good+"."+bad, ".") {
+	for part := range strings.SplitSeq(good+"."+bad, ".") {
 		assert.NotContains(t, p.logs.String(), part)
 	}
 }

@@ -159,8 +159,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decode(b)
 		if err != nil {
-			var e *chatbox.Error
-			if !errors.As(err, &e) {
+			if _, ok := errors.AsType[*chatbox.Error](err); !ok {
 				t.Fatalf("an error without a code: %v", err)
 			}
 			if json := errorFrame(c.ID, c.SessionID, err, at()); len(json) == 0 {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -44,11 +45,10 @@ type fakeConversations struct {
 	end      func(a chatbox.Actor, id string) error
 	pods     func() ([]conversation.PodInfo, error)
 
-	mu     sync.Mutex // guards following
-	open   map[chatbox.ConnID]bool
-	tried  int
-	left   int
-	closed chan chatbox.ConnID
+	mu    sync.Mutex // guards following
+	open  map[chatbox.ConnID]bool
+	tried int
+	left  int
 }
 
 func (f *fakeConversations) Connect(_ context.Context, a chatbox.Actor, id chatbox.ConnID) error {
@@ -346,9 +346,7 @@ func (p *pod) call(method, path string, h http.Header, body io.Reader) (int, htt
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, body)
 	require.NoError(p.t, err)
-	for k, v := range h {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, h)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: soon}, Timeout: soon}
 	resp, err := client.Do(req)
 	require.NoError(p.t, err)

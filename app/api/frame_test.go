@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,16 +131,11 @@ func TestGoldenFrames_HaveNoStrays(t *testing.T) {
 	require.NoError(t, err)
 	server, client := serverFrames(), clientFrames()
 	for _, p := range paths {
-		name := filepath.Base(p)
-		known := slices.ContainsFunc([]string{"server-", "client-"}, func(prefix string) bool {
-			rest, ok := bytes.CutPrefix([]byte(name), []byte(prefix))
-			stem := string(bytes.TrimSuffix(rest, []byte(".json")))
-			if prefix == "server-" {
-				return ok && server[stem] != nil
-			}
-			_, in := client[stem]
-			return ok && in
-		})
+		name := strings.TrimSuffix(filepath.Base(p), ".json")
+		_, known := server[strings.TrimPrefix(name, "server-")]
+		if stem, ok := strings.CutPrefix(name, "client-"); ok {
+			_, known = client[stem]
+		}
 		assert.True(t, known, "%s is the example of no frame", name)
 	}
 }
