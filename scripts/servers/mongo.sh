@@ -36,8 +36,17 @@ mongo_start() {
 
 sql() { as_postgres "$pg_bin/psql" -X -q -h 127.0.0.1 -p "$1" -U postgres -c "$2"; }
 
+# forgotten removes the data of instances that nobody took down: a day old, and no server on them.
+forgotten() {
+	local dir
+	find "$chroot_dir/srv" -mindepth 1 -maxdepth 1 -name 'instance.*' -mtime +0 | while read -r dir; do
+		[ -e "/proc/$(head -n 1 "$dir/pg/postmaster.pid" 2>/dev/null || echo none)" ] || rm -rf "$dir"
+	done
+}
+
 new_cluster() {
 	local data
+	forgotten
 	data=$(mktemp -d "$chroot_dir/srv/instance.XXXXXX")
 	chroot "$chroot_dir" chown postgres:postgres "/srv/${data##*/}"
 	as_postgres "$pg_bin/initdb" -D "/srv/${data##*/}/pg" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 --no-sync >"$state/postgres.log" 2>&1 </dev/null ||
