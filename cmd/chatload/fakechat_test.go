@@ -117,7 +117,7 @@ func (c *chat) socket(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		return
 	}
 	defer ws.Close()
-	s := &wire{user: who, out: make(chan client.Frame, 100_000)}
+	s := &wire{user: who, out: make(chan client.Frame, 2000)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { ws.Close() })

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"chatbox/cmd/chatload/client"
-	"chatbox/cmd/chatload/ledger"
 )
 
 // idleHold is how long idle sockets are held where --duration does not say.
@@ -62,21 +61,23 @@ func (l *load) idle(ctx, soft context.Context, stdout io.Writer) int {
 	pause(soft, hold)
 	r.HeldSeconds = time.Since(held).Seconds()
 	r.Memory = compareMemory(before, l.memory(ctx))
-	var report ledger.Report
+	r.Errors = map[string]int{}
 	for _, d := range all {
 		d.View(func(t *client.Tracker) {
 			if t.Greeted() {
 				r.Alive++
 			}
-			report.Merge(ledger.Report{Counts: map[ledger.Class]int{}, ErrorCodes: t.Errors})
-			for range violationsOf(t) {
-				r.Violations++
+			for _, n := range t.Counts {
+				r.Violations += n
+			}
+			for code, n := range t.Errors {
+				r.Errors[code] += n
 			}
 		})
 	}
 	stop()
 	sockets.Wait()
-	r.Errors, r.Connect, r.Reconnects = report.ErrorCodes, l.meter.connect.quantiles(), l.meter.reconnects.Load()
+	r.Connect, r.Reconnects = l.meter.connect.quantiles(), l.meter.reconnects.Load()
 	if r.Ready > 0 {
 		r.BytesPerSocket = grown(r.Memory) / float64(r.Ready)
 	}
@@ -85,14 +86,6 @@ func (l *load) idle(ctx, soft context.Context, stdout io.Writer) int {
 		return exitViolation
 	}
 	return exitGood
-}
-
-func violationsOf(t *client.Tracker) int {
-	n := 0
-	for _, count := range t.Counts {
-		n += count
-	}
-	return n
 }
 
 // openIdle opens the sockets, a bounded number at a time, and returns when each is ready or
@@ -125,7 +118,7 @@ func (l *load) openIdle(running, soft context.Context, sockets *sync.WaitGroup, 
 		})
 		dialing.Go(func() {
 			defer func() { <-places }()
-			if err := l.settle1(running, d); err != nil {
+			if err := l.ready(running, d); err != nil {
 				failed.Add(1)
 				return
 			}
@@ -157,9 +150,9 @@ func (l *load) newIdler(n int) (*idler, error) {
 	return d, nil
 }
 
-// settle1 waits until a socket is connected and, where asked for, has created its session with
+// ready waits until a socket is connected and, where asked for, has created its session with
 // a model_select, the cheapest durable frame that no model answers.
-func (l *load) settle1(ctx context.Context, d *idler) error {
+func (l *load) ready(ctx context.Context, d *idler) error {
 	ctx, cancel := context.WithTimeout(ctx, l.settle)
 	defer cancel()
 	var model string

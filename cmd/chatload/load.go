@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"chatbox/cmd/chatload/client"
-	"chatbox/cmd/chatload/ledger"
 )
 
 // load is one run: its options, its clock and its books.
@@ -127,30 +125,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// compare reads the history and judges the session. A history that cannot be read leaves the
-// session unchecked, which is a finding.
-func (t *talk) compare(ctx context.Context, complete bool) ledger.Report {
-	in := ledger.Input{SessionID: t.id, Expected: t.load.expected, Complete: complete, Devices: t.ledgers()}
-	history, err := t.who.rest.History(ctx, t.id)
-	var status *client.StatusError
-	switch {
-	case errors.As(err, &status) && status.Status == http.StatusNotFound && t.nothingAcked(in.Devices):
-	case err != nil:
-		var r ledger.Report
-		r.Add(ledger.Unchecked, "session %s: history: %v", t.id, err)
-		return r
-	}
-	in.History = history
-	return ledger.Compare(in)
-}
-
-func (t *talk) nothingAcked(devices []ledger.Device) bool {
-	for _, d := range devices {
-		if len(d.Events) > 0 {
-			return false
-		}
-	}
-	return true
 }

@@ -65,7 +65,7 @@ func (c *Client) connection(ctx context.Context) error {
 	ws, err := c.dial(ctx, session, last)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
-			err = cause
+			return cause
 		}
 		c.note(Entry{Act: ActRefused, Note: err.Error()})
 		return err

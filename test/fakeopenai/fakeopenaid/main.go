@@ -17,8 +17,7 @@ import (
 )
 
 func main() {
-	root := context.Background() //nolint:forbidigo // a program's root
-	ctx, stop := signal.NotifyContext(root, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
 	if err != nil {
