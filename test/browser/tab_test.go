@@ -80,9 +80,23 @@ func (b *chromium) start(t *testing.T) context.Context {
 	return b.ctx
 }
 
+// close ends Chromium. One that does not end by itself is killed; a library that still waits then is shown by goleak.
 func (b *chromium) close() {
-	for _, stop := range b.stop {
-		stop()
+	done := make(chan struct{})
+	go func() { // ends when Chromium has
+		defer close(done)
+		for _, stop := range b.stop {
+			stop()
+		}
+	}()
+	for range 2 {
+		select {
+		case <-done:
+		case <-time.After(patience):
+			if chrome := chromedp.FromContext(b.ctx).Browser; chrome != nil && chrome.Process() != nil {
+				_ = chrome.Process().Kill() // gone already: nothing to kill
+			}
+		}
 	}
 	if b.dir != "" {
 		_ = os.RemoveAll(b.dir) // a profile left in the temporary folder harms nobody
