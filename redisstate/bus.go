@@ -2,9 +2,10 @@ package redisstate
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type Handler interface {
 
 const (
 	canaryEvery  = 400 * time.Millisecond
-	canaryStale  = 1500 * time.Millisecond // readiness: not heard for so long is not ready
+	canaryStale  = 1500 * time.Millisecond // readiness: a song sung longer ago proves nothing
 	silentFor    = 3 * time.Second         // the canary sings; a silent connection is a dead one
 	subscribeMax = 3 * time.Second
 )
@@ -38,53 +39,51 @@ type Bus struct {
 	pod     chatbox.PodID
 	handler Handler
 	log     *slog.Logger
+	voice   string    // tells this bus's songs from those of an earlier process
+	born    time.Time // songs carry the time since
 
 	// wire orders what is decided under mu and sent afterwards: a late
 	// UNSUBSCRIBE after the next SUBSCRIBE would leave the pod deaf.
 	wire sync.Mutex
 
-	mu      sync.Mutex // guards the following
-	ps      *redis.PubSub
-	subs    map[string]*subscription
-	waiting int // channels not confirmed since the connection was made
-	fresh   bool
-	heard   time.Time
-	said    string
+	mu    sync.Mutex // guards following
+	ps    *redis.PubSub
+	subs  map[string]*subscription
+	asked map[string]int // SUBSCRIBEs of this connection that are not confirmed yet
+	fresh bool           // the connection is new, what was missed is still to be read
+	heard time.Time      // when the latest song that was heard had been sung
 }
 
 // subscription counts the local interest in a channel.
 type subscription struct {
 	refs      int
-	confirmed chan struct{} // closed by the receiver when the server has confirmed
+	confirmed chan struct{} // closed by the receiver when the server has confirmed; replaced when the connection is lost
 }
 
 // NewBus makes the bus; nothing arrives until Run.
 func NewBus(c *Client, pod chatbox.PodID, h Handler, log *slog.Logger) *Bus {
-	return &Bus{c: c, pod: pod, handler: h, log: log, subs: map[string]*subscription{}}
+	return &Bus{
+		c: c, pod: pod, handler: h, log: log, voice: nonce(), born: time.Now(),
+		subs: map[string]*subscription{}, asked: map[string]int{},
+	}
 }
 
 // Subscribe counts one more local interest in the session and returns when the
-// server has confirmed the subscription.
+// server has confirmed the subscription. One that fails leaves nothing behind.
 func (b *Bus) Subscribe(ctx context.Context, s chatbox.SessionKey) error {
-	sub := b.interest(ctx, channelOf(s))
 	ctx, cancel := context.WithTimeout(ctx, subscribeMax)
 	defer cancel()
-	for {
-		b.mu.Lock()
-		done := sub.confirmed
-		b.mu.Unlock()
-		select {
-		case <-done:
-			return nil
-		case <-ctx.Done():
-			b.Unsubscribe(s)
-			return wrap("subscribe", context.Cause(ctx))
-		}
+	select {
+	case <-b.interest(ctx, channelOf(s)):
+		return nil
+	case <-ctx.Done():
+		b.Unsubscribe(s)
+		return wrap("subscribe", context.Cause(ctx))
 	}
 }
 
 // interest counts one more interest in the channel; the first one subscribes.
-func (b *Bus) interest(ctx context.Context, ch string) *subscription {
+func (b *Bus) interest(ctx context.Context, ch string) (confirmed <-chan struct{}) {
 	b.wire.Lock()
 	defer b.wire.Unlock()
 	b.mu.Lock()
@@ -92,18 +91,19 @@ func (b *Bus) interest(ctx context.Context, ch string) *subscription {
 	if sub == nil {
 		sub = &subscription{confirmed: make(chan struct{})}
 		b.subs[ch] = sub
-		b.waiting++
 	}
 	sub.refs++
+	confirmed = sub.confirmed
 	first, ps := sub.refs == 1, b.ps
+	if first && ps != nil {
+		b.asked[ch]++
+	}
 	b.mu.Unlock()
 	if first && ps != nil {
-		// An error means a broken connection: the next one subscribes to all.
-		if err := ps.Subscribe(ctx, ch); err != nil {
-			b.log.DebugContext(ctx, "subscribe failed", "error", err)
-		}
+		// The connection is everybody's: the caller's deadline must not break it.
+		b.sent(ps, ps.Subscribe(context.WithoutCancel(ctx), ch))
 	}
-	return sub
+	return confirmed
 }
 
 // Unsubscribe takes one interest back; the last one ends the subscription.
@@ -119,18 +119,22 @@ func (b *Bus) Unsubscribe(s chatbox.SessionKey) {
 	last := sub != nil && sub.refs == 0
 	if last {
 		delete(b.subs, ch)
-		select {
-		case <-sub.confirmed:
-		default:
-			b.waiting--
-		}
 	}
 	b.mu.Unlock()
 	if last && ps != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second) //nolint:forbidigo // a goodbye that outlives its caller
-		defer cancel()
-		_ = ps.Unsubscribe(ctx, ch) // lost with the connection, which forgets it too
+		b.sent(ps, ps.Unsubscribe(context.Background(), ch)) //nolint:forbidigo // a goodbye that outlives its caller; the connection's write timeout bounds it
 	}
+}
+
+// sent gives up a connection that could not be written to: the library would
+// make a new one in silence, and what was missed in between would never be
+// read. The receiver notices and makes the next one.
+func (b *Bus) sent(ps *redis.PubSub, err error) {
+	if err == nil {
+		return
+	}
+	b.log.Debug("bus connection cannot be written to", "error", err)
+	_ = ps.Close()
 }
 
 // Healthy reports whether the pod has heard its own message through Redis
@@ -138,16 +142,16 @@ func (b *Bus) Unsubscribe(s chatbox.SessionKey) {
 func (b *Bus) Healthy() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return time.Since(b.heard) < canaryStale
+	return !b.heard.IsZero() && time.Since(b.heard) < canaryStale
 }
 
 // Run receives until ctx ends, making connections anew as they break. Started
 // by the app, which waits for it.
 func (b *Bus) Run(ctx context.Context) {
 	var wg sync.WaitGroup
-	wg.Go(func() { b.sing(ctx) })
+	wg.Go(func() { b.sing(ctx) }) // stopped by ctx, waited for below
 	for ctx.Err() == nil {
-		err := b.receive(ctx, b.connect(ctx))
+		err := b.session(ctx)
 		if ctx.Err() == nil {
 			b.log.WarnContext(ctx, "bus connection lost", "error", err)
 		}
@@ -156,37 +160,55 @@ func (b *Bus) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// connect makes a connection that subscribes to everything anybody waits for.
-func (b *Bus) connect(ctx context.Context) *redis.PubSub {
+// session is the life of one connection.
+func (b *Bus) session(ctx context.Context) error {
+	ps := b.c.rdb.Subscribe(ctx)
+	stop := context.AfterFunc(ctx, func() { _ = ps.Close() }) // wakes the receiver
+	defer stop()
+	defer b.lose(ps)
+	if err := b.connect(ctx, ps); err != nil {
+		return err
+	}
+	return b.receive(ctx, ps)
+}
+
+// connect subscribes to everything anybody waits for, and to the canary last:
+// what is confirmed comes in order, so with it all the others are.
+func (b *Bus) connect(ctx context.Context, ps *redis.PubSub) error {
+	if err := ps.Subscribe(ctx, wakeChannel); err != nil { // dials, while nobody waits for wire
+		return err
+	}
 	b.wire.Lock()
 	defer b.wire.Unlock()
 	b.mu.Lock()
-	channels := []string{canaryChannel(b.pod), wakeChannel}
-	for ch, sub := range b.subs {
+	b.ps, b.fresh = ps, true
+	channels := make([]string, 0, len(b.subs)+1)
+	for ch := range b.subs {
 		channels = append(channels, ch)
+		b.asked[ch] = 1
+	}
+	b.mu.Unlock()
+	return ps.Subscribe(ctx, append(channels, canaryChannel(b.pod))...)
+}
+
+// lose forgets the connection; who subscribes from now on waits for the next.
+func (b *Bus) lose(ps *redis.PubSub) {
+	b.mu.Lock()
+	b.ps, b.fresh = nil, false
+	clear(b.asked)
+	for _, sub := range b.subs {
 		select {
 		case <-sub.confirmed:
 			sub.confirmed = make(chan struct{})
 		default:
 		}
 	}
-	b.waiting, b.fresh = len(b.subs), true
 	b.mu.Unlock()
-	ps := b.c.rdb.Subscribe(ctx, channels...)
-	b.mu.Lock()
-	b.ps = ps
-	b.mu.Unlock()
-	return ps
+	_ = ps.Close()
 }
 
 // receive hands on what arrives until the connection fails or goes silent.
 func (b *Bus) receive(ctx context.Context, ps *redis.PubSub) error {
-	defer func() {
-		b.mu.Lock()
-		b.ps = nil
-		b.mu.Unlock()
-		_ = ps.Close()
-	}()
 	for {
 		msg, err := ps.ReceiveTimeout(ctx, silentFor)
 		if err != nil {
@@ -203,19 +225,23 @@ func (b *Bus) receive(ctx context.Context, ps *redis.PubSub) error {
 	}
 }
 
-// confirm notes one confirmation; when the last one of a new connection is in,
-// what was missed meanwhile can be read.
+// confirm notes one confirmation. A channel that was left and entered again
+// has several under way: only the last one is of the subscription that stays.
 func (b *Bus) confirm(ch string) {
 	b.mu.Lock()
-	if sub := b.subs[ch]; sub != nil {
-		select {
-		case <-sub.confirmed:
-		default:
-			close(sub.confirmed)
-			b.waiting--
+	if b.asked[ch] > 1 {
+		b.asked[ch]--
+	} else {
+		delete(b.asked, ch)
+		if sub := b.subs[ch]; sub != nil {
+			select {
+			case <-sub.confirmed:
+			default:
+				close(sub.confirmed)
+			}
 		}
 	}
-	resync := b.fresh && b.waiting <= 0
+	resync := b.fresh && ch == canaryChannel(b.pod)
 	if resync {
 		b.fresh = false
 	}
@@ -228,11 +254,7 @@ func (b *Bus) confirm(ch string) {
 func (b *Bus) dispatch(ctx context.Context, m *redis.Message) {
 	switch m.Channel {
 	case canaryChannel(b.pod):
-		b.mu.Lock()
-		if m.Payload == b.said {
-			b.heard = time.Now()
-		}
-		b.mu.Unlock()
+		b.hear(m.Payload)
 	case wakeChannel:
 		if s, ok := parseMember(m.Payload); ok {
 			b.handler.Wake(s)
@@ -252,18 +274,28 @@ func (b *Bus) dispatch(ctx context.Context, m *redis.Message) {
 	}
 }
 
-// sing publishes the pod's canary. Only one song is in the air: hearing an old
-// one proves nothing.
+// hear notes when a song that arrived was sung: a slow way is not a broken
+// one, but an old song does not prove that the way is open now.
+func (b *Bus) hear(song string) {
+	voice, since, _ := strings.Cut(song, ".")
+	ns, err := strconv.ParseInt(since, 10, 64)
+	if err != nil || voice != b.voice {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at := b.born.Add(time.Duration(ns)); at.After(b.heard) {
+		b.heard = at
+	}
+}
+
+// sing publishes the pod's canary until ctx ends.
 func (b *Bus) sing(ctx context.Context) {
 	t := time.NewTicker(canaryEvery)
 	defer t.Stop()
 	for {
-		song := nonce()
-		b.mu.Lock()
-		b.said = song
-		b.mu.Unlock()
-		err := b.c.rdb.Publish(ctx, canaryChannel(b.pod), song).Err()
-		if err != nil && !errors.Is(err, context.Canceled) {
+		song := b.voice + "." + strconv.FormatInt(int64(time.Since(b.born)), 10)
+		if err := b.c.rdb.Publish(ctx, canaryChannel(b.pod), song).Err(); err != nil && ctx.Err() == nil {
 			b.log.DebugContext(ctx, "canary failed", "error", err)
 		}
 		select {

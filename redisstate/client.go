@@ -77,6 +77,7 @@ func Open(cfg Config, seal Sealer) (*Client, error) {
 	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = cfg.CommandTimeout, cfg.CommandTimeout, cfg.CommandTimeout
 	opts.ContextTimeoutEnabled = true
 	opts.MaxRetries = 1
+	opts.DialerRetries = 1 // callers have a patience of their own
 	opts.DisableIdentity = true
 	opts.PoolSize = max(opts.PoolSize, 32)
 	return New(cfg, redis.NewClient(opts), seal)

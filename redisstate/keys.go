@@ -25,11 +25,12 @@ import (
 //	cb:{p}:due        zset    sessions by when their turns are due       swept
 //	cb:{p}:int        zset    begun appends by when they are overdue     swept
 //	cb:{p}:ch:<s>     channel updates of the session
-//	cb:u:{<u>}:rate   string  the user's frames in this minute           60 s
+//	cb:u:{<u>}:rate   zset    the user's frames in the window by time    RateWindow
 //	cb:u:{<u>}:conn   zset    the user's sockets by expiry               connTTL
 //	cb:pods           zset    pods by last sign of life                  swept
 //	cb:pod:<id>       string  a pod's card                               podTTL
 //	cb:canary:<id>    channel a pod's messages to itself
+//	cb:wake           channel sessions whose turn just became free, for all pods
 const partitions = 64
 
 func part(p int) string { return "cb:{" + strconv.Itoa(p) + "}" }
@@ -97,5 +98,7 @@ func connKey(u chatbox.UserKey) string { return userTag(u) + ":conn" }
 const podsKey = "cb:pods"
 
 func podKey(id chatbox.PodID) string { return "cb:pod:" + string(id) }
+
+const wakeChannel = "cb:wake"
 
 func canaryChannel(id chatbox.PodID) string { return "cb:canary:" + string(id) }
