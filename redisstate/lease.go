@@ -7,9 +7,6 @@ import (
 	"chatbox"
 )
 
-// wakeChannel tells all pods of a session whose turn just became free.
-const wakeChannel = "cb:wake"
-
 // Claim takes the lease for the session's oldest pending turn.
 func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim, error) {
 	k := keysOf(s)
@@ -51,7 +48,7 @@ func (c *Client) Renew(ctx context.Context, l chatbox.Lease) error {
 // Release gives the lease back, its turn due at once, and wakes all pods.
 func (c *Client) Release(ctx context.Context, l chatbox.Lease) error {
 	k := keysOf(l.Session)
-	if err := c.owned(ctx, "release.lua", []string{k.lease, k.due}, l.Token, member(l.Session)); err != nil {
+	if err := c.owned(ctx, "release.lua", []string{k.lease, k.due, k.state}, l.Token, member(l.Session)); err != nil {
 		return err
 	}
 	return wrap("wake", c.rdb.Publish(ctx, wakeChannel, member(l.Session)).Err())

@@ -43,7 +43,7 @@ func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun,
 	if err != nil {
 		return chatbox.Begun{}, wrap("begin", err)
 	}
-	out, err := c.decodeBegun(b.Session, begun)
+	out, err := c.decodeBegun(b.Session, b.Key, begun)
 	if err != nil {
 		return out, wrap("begin", err)
 	}
@@ -60,7 +60,7 @@ func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun,
 	return out, nil
 }
 
-func (c *Client) decodeBegun(s chatbox.SessionKey, cmd *redis.Cmd) (chatbox.Begun, error) {
+func (c *Client) decodeBegun(s chatbox.SessionKey, key string, cmd *redis.Cmd) (chatbox.Begun, error) {
 	v, err := cmd.StringSlice()
 	if err != nil {
 		return chatbox.Begun{}, err
@@ -80,7 +80,7 @@ func (c *Client) decodeBegun(s chatbox.SessionKey, cmd *redis.Cmd) (chatbox.Begu
 	}
 	out.Seeded = true
 	if v[5] != "" {
-		if e, err := c.decodeEntry(s, v[5]); err == nil {
+		if e, err := c.decodeEntry(s, v[5]); err == nil && e.Key == key {
 			out.Repeat = &e
 		}
 	}
@@ -147,7 +147,7 @@ func (c *Client) publishArgs(p chatbox.Publication, channel string) ([]any, erro
 		if p.Supersede > 0 {
 			shown := *a
 			shown.Attempt, shown.Index = p.Supersede, -1
-			e.Answer = &shown
+			e.Answer, attempt, index = &shown, p.Supersede, -1
 			box, err := c.sealUpdate(chatbox.Update{Session: e.Session, Owner: e.Owner, Piece: &chatbox.Piece{
 				AnswerID: e.ID, Gen: a.Gen, ReplyTo: a.ReplyTo, ModelID: e.ModelID,
 				Attempt: p.Supersede, Index: -1, Content: e.Content, Snapshot: true,
@@ -220,7 +220,7 @@ func (c *Client) Seed(ctx context.Context, s chatbox.SessionKey, owner string, s
 		return err
 	}
 	k := keysOf(s)
-	return wrap("seed", c.run(ctx, "seed.lua", []string{k.state, k.log, k.index, k.pieces, k.queue},
+	return wrap("seed", c.run(ctx, "seed.lua", []string{k.state, k.log, k.index, k.pieces, k.queue, k.lease},
 		k.channel, st.Head, owner, fold, flag(st.HolderID != ""), flag(st.Ended), st.AnswerableFrom, ms(stateTTL)).Err())
 }
 
@@ -238,8 +238,11 @@ func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64,
 	out := make([]int64, len(keys))
 	for i, cmd := range cmds {
 		h, err := cmd.Int64()
-		if err != nil {
+		switch {
+		case errors.Is(err, redis.Nil):
 			h = -1
+		case err != nil:
+			return nil, wrap("read heads", err)
 		}
 		out[i] = h
 	}
@@ -262,11 +265,11 @@ func (c *Client) flush(ctx context.Context, fill func(p redis.Pipeliner)) error 
 			return nil
 		}
 		cmds, err := p.Exec(ctx)
-		if err == nil || errors.Is(err, redis.Nil) {
+		if err == nil {
 			return nil
 		}
 		if !first || !missesScript(cmds) {
-			return err
+			return firstFailure(cmds)
 		}
 		for _, s := range c.scripts {
 			if err := s.Load(ctx, c.rdb).Err(); err != nil {
@@ -274,6 +277,17 @@ func (c *Client) flush(ctx context.Context, fill func(p redis.Pipeliner)) error 
 			}
 		}
 	}
+}
+
+// firstFailure is the first error that is more than an absent value: a flush
+// that broke off behind one has failed.
+func firstFailure(cmds []redis.Cmder) error {
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+	}
+	return nil
 }
 
 func missesScript(cmds []redis.Cmder) bool {

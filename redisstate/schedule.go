@@ -2,7 +2,6 @@ package redisstate
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +27,7 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 	if err != nil {
 		return nil, nil, wrap("sweep", err)
 	}
+	seen := map[chatbox.SessionKey]bool{}
 	for _, cmd := range cmds {
 		v, err := cmd.Slice()
 		if err != nil {
@@ -43,7 +43,8 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 			if len(fields) != 3 {
 				continue
 			}
-			if s, ok := parseMember(fields[1]); ok && !slices.Contains(heal, s) {
+			if s, ok := parseMember(fields[1]); ok && !seen[s] {
+				seen[s] = true
 				heal = append(heal, s)
 			}
 		}

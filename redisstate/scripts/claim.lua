@@ -19,17 +19,15 @@ end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local ttl = tonumber(ARGV[2])
-local held = redis.call('GET', KEYS[3])
-if held and string.sub(held, -#ARGV[1]) == ARGV[1] then
-  redis.call('PEXPIRE', KEYS[3], ttl)
-  return {'ok', held, turn, v[2], v[3] or '', v[7] == turn and 1 or 0}
+local token = redis.call('GET', KEYS[3])
+if not token or string.sub(token, -#ARGV[1]) ~= ARGV[1] then
+  local wait = math.max(redis.call('PTTL', KEYS[3]), redis.call('PTTL', KEYS[4]))
+  if wait > 0 then
+    redis.call('ZADD', KEYS[5], now + wait, ARGV[3])
+    return {'busy'}
+  end
+  token = redis.call('HINCRBY', KEYS[1], 'lc', 1) .. ':' .. ARGV[1]
 end
-local wait = math.max(redis.call('PTTL', KEYS[3]), redis.call('PTTL', KEYS[4]))
-if wait > 0 then
-  redis.call('ZADD', KEYS[5], now + wait, ARGV[3])
-  return {'busy'}
-end
-local token = redis.call('HINCRBY', KEYS[1], 'lc', 1) .. ':' .. ARGV[1]
 redis.call('SET', KEYS[3], token, 'PX', ttl)
 redis.call('HSET', KEYS[1], 'lg', turn)
 redis.call('ZADD', KEYS[5], now + ttl, ARGV[3])

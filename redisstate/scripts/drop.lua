@@ -2,7 +2,8 @@
 -- and the lease go together, and the failure, if there is one, is told once.
 -- KEYS  1 state  2 queue  3 lease  4 due  5 pieces
 -- ARGV  1 token  2 turn "seq:run"  3 session member  4 channel  5 sealed failure or ""
--- RETURNS 1, or 0 when the lease was not the caller's
+-- RETURNS 1, 0 when the lease is not the caller's, -1 when Redis knows nothing of the session
+if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[3], KEYS[5])
 redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'lg')

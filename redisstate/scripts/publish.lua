@@ -5,7 +5,7 @@
 --       5 owner          6 sealed fold    7 held "1"/""    8 ended "1"/""
 --       9 answerable from                10 fresh "1"/"": an absent session is as good as head 0
 --      11 turn to enter "seq:run" or ""  12 generation this event closes, or ""
---      13 its attempt   14 its index     15 sealed snapshot that shows it as a new attempt, or ""
+--      13 its attempt   14 its index     15 sealed snapshot that shows it as that attempt, or ""
 --      16 lease token to give back or "" 17 intent or "" 18 session member
 --      19 log TTL ms    20 state TTL ms  21 most entries 22 most bytes  23 grace ms before others claim
 -- RETURNS {"done", seq} | {"already", head} | {"gap", head} | {"unseeded"}
@@ -29,9 +29,10 @@ end
 local closes = ARGV[12]
 if closes ~= '' then
   local o = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'lg')
-  if ARGV[15] ~= '' then
+  local newer = o[1] ~= closes or tonumber(o[2]) < tonumber(ARGV[13])
+  if ARGV[15] ~= '' and newer then
     redis.call('PUBLISH', ARGV[1], head .. '|' .. ARGV[15])
-  elseif o[1] ~= closes or o[2] ~= ARGV[13] or o[3] ~= ARGV[14] then
+  elseif ARGV[15] ~= '' or o[1] ~= closes or o[2] ~= ARGV[13] or o[3] ~= ARGV[14] then
     return {'diverged', head, tonumber(o[1] == closes and o[2] or '-1')}
   end
   redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om')
@@ -63,7 +64,8 @@ if ARGV[11] ~= '' then
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[9])
 if ARGV[7] == '1' or ARGV[8] == '1' then
-  redis.call('DEL', KEYS[6], KEYS[9])
+  redis.call('DEL', KEYS[4], KEYS[6], KEYS[9])
+  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om')
 end
 if ARGV[8] == '1' then redis.call('DEL', KEYS[5]) end
 if ARGV[16] ~= '' and redis.call('GET', KEYS[6]) == ARGV[16] then

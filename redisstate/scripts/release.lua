@@ -1,8 +1,9 @@
 -- Gives a lease back with its turn still pending, due at once, and wakes the
 -- other pods so that one takes it in milliseconds.
--- KEYS  1 lease  2 due
+-- KEYS  1 lease  2 due  3 state
 -- ARGV  1 token  2 session member
--- RETURNS 1, or 0 when the lease was not the caller's
+-- RETURNS 1, 0 when the lease is not the caller's, -1 when Redis knows nothing of the session
+if redis.call('EXISTS', KEYS[3]) == 0 then return -1 end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local t = redis.call('TIME')
 redis.call('DEL', KEYS[1])
