@@ -23,17 +23,7 @@ func (fs *Feeds) BeginCatchUp(s chatbox.SessionKey) (after int64, mine bool) {
 	if f == nil {
 		return 0, false
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.catching {
-		f.again = true
-		return 0, false
-	}
-	if f.last < 0 {
-		return 0, false
-	}
-	f.catching, f.again = true, false
-	return f.last, true
+	return f.beginCatchUp()
 }
 
 // EndCatchUp ends the caller's round; it reports whether another is wanted.

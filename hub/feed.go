@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"sync"
 
 	"chatbox"
@@ -19,20 +20,35 @@ type feed struct {
 
 	mu       sync.Mutex // guards following
 	atts     map[chatbox.ConnID]*attachment
+	owner    string           // the session's, once it is known
 	last     int64            // all events up to here were delivered; -1: nobody has joined yet
-	held     bool             // a person holds the session: the model is silent
+	silent   bool             // a person holds the session, or it has ended: no word of the model
 	done     chatbox.Gen      // generations up to this one have ended
+	ended    []chatbox.Gen    // the latest of them, for failures, which are told once
+	loading  chatbox.Gen      // the latest that was announced
 	open     *running         // the answer that is being given
+	moves    int              // how often open has changed
 	joining  int              // sockets between enter and join
 	recent   []chatbox.Event  // delivered while sockets were joining
+	failed   []chatbox.Update // failures told while sockets were joining
 	early    []chatbox.Update // arrived before anybody had joined
+	dropped  bool             // something arrived that early had no room for
+	parked   []chatbox.Update // failures that arrived ahead of events that are missing
 	catching bool             // a re-read is under way
 	again    bool             // and one more is wanted after it
+	movesAt  int              // moves when the re-read began
 }
 
-// maxEarly bounds what waits for the first socket's join; beyond it the join
-// finds a gap and re-reads.
-const maxEarly = 256
+const (
+	// maxEarly bounds what waits for the first socket's join; beyond it the
+	// join reads again.
+	maxEarly = 256
+	// maxParked bounds failures that wait for missing events. A session gives
+	// one answer at a time, so there is hardly ever a second one.
+	maxParked = 16
+	// maxEnded is how many generations' ends are remembered one by one.
+	maxEnded = 16
+)
 
 // running is an open answer as far as this pod has heard.
 type running struct {
@@ -40,23 +56,6 @@ type running struct {
 	attempt int
 	index   int
 	text    []byte
-}
-
-// attachment is one socket's place in one session.
-type attachment struct {
-	conn    *Conn
-	user    string
-	f       *feed
-	live    bool
-	sent    int64           // the last event this socket was sent, or may not see
-	expects map[string]bool // keys of its own frames under way → whether it gets an ack
-	await   int64
-	awaited chan struct{} // closed when sent reaches await, or the socket leaves
-	// What of the open answer it was shown.
-	gen       chatbox.Gen
-	attempt   int
-	index     int
-	collapsed bool // pieces were taken out of its queue; a snapshot is owed
 }
 
 // deliver applies one update. False means that something before it is missing.
@@ -68,7 +67,9 @@ func (f *feed) deliver(u chatbox.Update) bool {
 
 func (f *feed) deliverLocked(u chatbox.Update) bool {
 	if f.last < 0 {
-		if len(f.early) < maxEarly {
+		if len(f.early) == maxEarly {
+			f.dropped = true
+		} else {
 			f.early = append(f.early, u)
 		}
 		return true
@@ -77,21 +78,24 @@ func (f *feed) deliverLocked(u chatbox.Update) bool {
 		return f.eventLocked(*u.Event)
 	}
 	if u.Head > f.last {
+		if u.Failure != nil && len(f.parked) < maxParked {
+			f.parked = append(f.parked, u) // it is in no history: nobody can read it again
+		}
 		return false
 	}
-	if u.Head < f.last && u.Failure == nil {
-		// Published before an event that was read ahead of the channel: what
-		// was read then had this in it.
-		return true
+	if u.Owner != "" {
+		f.owner = u.Owner
 	}
 	switch {
+	case u.Failure != nil:
+		f.failLocked(u)
+	case u.Head < f.last:
+		// Published before an event that was read ahead of the channel: what
+		// was read then had this in it.
 	case u.Piece != nil:
-		return f.pieceLocked(u.Owner, *u.Piece)
-	case u.Loading != nil && !f.held && u.Loading.Gen.Compare(f.done) > 0:
-		f.tellLocked(u.Owner, chatbox.Delivery{Session: f.key, Loading: u.Loading})
-	case u.Failure != nil && u.Failure.Gen.Compare(f.done) > 0:
-		f.endLocked(u.Failure.Gen)
-		f.tellLocked(u.Owner, chatbox.Delivery{Session: f.key, Failure: u.Failure})
+		return f.pieceLocked(*u.Piece)
+	case u.Loading != nil:
+		f.loadingLocked(*u.Loading)
 	}
 	return true
 }
@@ -104,19 +108,21 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 	if e.Seq > f.last+1 {
 		return false
 	}
-	f.last = e.Seq
+	f.last, f.owner = e.Seq, e.Owner
 	if f.joining > 0 {
 		f.recent = append(f.recent, e)
 	}
-	var frame shared
+	var frames eventFrames
 	for _, a := range f.atts {
 		if a.live {
-			a.event(e, &frame)
+			a.event(e, &frames)
 		}
 	}
 	f.noteLocked(e)
-	if e.Status == chatbox.StatusFailed && e.Answer != nil {
-		f.tellLocked(e.Owner, chatbox.Delivery{Session: f.key, Failure: FailureOf(e)})
+	parked := f.parked
+	f.parked = nil
+	for _, u := range parked {
+		f.deliverLocked(u) // a failure: told now, or parked again
 	}
 	return true
 }
@@ -126,21 +132,43 @@ func (f *feed) noteLocked(e chatbox.Event) {
 	switch {
 	case e.Answer != nil:
 		f.endLocked(e.Answer.Gen)
-	case e.Type == chatbox.TypeAdminJoin:
-		f.held, f.open = true, nil
+	case e.Type == chatbox.TypeAdminJoin, e.Type == chatbox.TypeSessionEnded:
+		f.silent = true
+		if f.open != nil {
+			f.endLocked(f.open.card.Gen)
+		}
 	case e.Type == chatbox.TypeAdminLeave:
-		f.held = false
-	case e.Type == chatbox.TypeSessionEnded:
-		f.open = nil
+		f.silent = false
 	}
 }
 
 func (f *feed) endLocked(g chatbox.Gen) {
+	f.moves++
+	if f.ended = append(f.ended, g); len(f.ended) > maxEnded {
+		f.ended = f.ended[1:]
+	}
 	if g.Compare(f.done) > 0 {
 		f.done = g
 	}
 	if f.open != nil && f.open.card.Gen.Compare(f.done) <= 0 {
 		f.open = nil
+	}
+}
+
+// failLocked tells once that a generation ended with nothing in the history.
+func (f *feed) failLocked(u chatbox.Update) {
+	if slices.Contains(f.ended, u.Failure.Gen) {
+		return
+	}
+	f.endLocked(u.Failure.Gen)
+	if f.joining > 0 {
+		f.failed = append(f.failed, u)
+	}
+	var frame shared
+	for _, a := range f.atts {
+		if a.live && a.user == u.Owner {
+			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Failure: u.Failure}), nil)
+		}
 	}
 }
 
@@ -153,9 +181,23 @@ func FailureOf(e chatbox.Event) *chatbox.Failure {
 	}
 }
 
+// loadingLocked announces an answer once.
+func (f *feed) loadingLocked(l chatbox.Loading) {
+	if f.silent || l.Gen.Compare(f.done) <= 0 || l.Gen.Compare(f.loading) <= 0 {
+		return
+	}
+	f.loading = l.Gen
+	var frame shared
+	for _, a := range f.atts {
+		if f.seesLocked(a) {
+			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Loading: &l}), nil)
+		}
+	}
+}
+
 // pieceLocked extends the open answer and shows the piece.
-func (f *feed) pieceLocked(owner string, p chatbox.Piece) bool {
-	if f.held || p.Gen.Compare(f.done) <= 0 {
+func (f *feed) pieceLocked(p chatbox.Piece) bool {
+	if f.silent || p.Gen.Compare(f.done) <= 0 {
 		return true // a late piece of an answer that has ended, or of a silenced model
 	}
 	o := f.open
@@ -163,22 +205,38 @@ func (f *feed) pieceLocked(owner string, p chatbox.Piece) bool {
 	switch {
 	case !fresh && (p.Gen.Compare(o.card.Gen) < 0 || !p.After(o.attempt, o.index)):
 		return true
-	case p.Snapshot:
-		f.open = &running{card: p, attempt: p.Attempt, index: p.Index, text: []byte(p.Content)}
-	case fresh && p.Index == 0:
-		f.open = &running{card: p, attempt: p.Attempt, text: []byte(p.Content)}
+	case p.Snapshot, fresh && p.Attempt == 0 && p.Index == 0:
+		f.openLocked(p)
 	case fresh || p.Attempt != o.attempt || p.Index != o.index+1:
 		return false // a piece was lost: the log of pieces has it
 	default:
 		o.index, o.text = p.Index, append(o.text, p.Content...)
 	}
+	f.moves++
+	f.showLocked(p)
+	return true
+}
+
+func (f *feed) openLocked(p chatbox.Piece) {
+	f.open = &running{card: p, attempt: p.Attempt, index: p.Index, text: []byte(p.Content)}
+	f.open.card.Content = ""
+}
+
+// showLocked shows a piece to every socket that may see it.
+func (f *feed) showLocked(p chatbox.Piece) {
 	var frame shared
 	for _, a := range f.atts {
-		if a.live && a.user == owner {
+		if f.seesLocked(a) {
 			a.piece(p, &frame)
 		}
 	}
-	return true
+}
+
+// seesLocked reports whether the socket is shown what the feed knows of the
+// running answer. One that joined ahead of the feed is not: it may have been
+// sent what ended the answer.
+func (f *feed) seesLocked(a *attachment) bool {
+	return a.live && a.user == f.owner && a.sent <= f.last
 }
 
 // snapshot is the open answer as one piece.
@@ -188,96 +246,56 @@ func (r *running) snapshot() chatbox.Piece {
 	return p
 }
 
-// tellLocked sends a transient to every socket that may see the session.
-func (f *feed) tellLocked(owner string, d chatbox.Delivery) {
-	var frame shared
-	for _, a := range f.atts {
-		if a.live && a.user == owner {
-			a.conn.push(frame.of(f.encode, d), nil)
+// adoptLocked takes over an open answer that was read, where it is farther
+// than what was heard; sockets that are live get it as a snapshot.
+func (f *feed) adoptLocked(read *chatbox.OpenAnswer) {
+	if read == nil || f.silent || read.Gen.Compare(f.done) <= 0 {
+		return
+	}
+	p := read.Snapshot()
+	if o := f.open; o != nil {
+		if c := p.Gen.Compare(o.card.Gen); c < 0 || c == 0 && !p.After(o.attempt, o.index) {
+			return
 		}
 	}
+	f.openLocked(p)
+	f.moves++
+	f.showLocked(p)
 }
 
-// shared encodes a delivery once for all sockets that are told the same.
-type shared struct{ frame []byte }
-
-func (s *shared) of(encode func(chatbox.Delivery) []byte, d chatbox.Delivery) []byte {
-	if s.frame == nil {
-		s.frame = encode(d)
+// beginCatchUp makes the caller the one who reads.
+func (f *feed) beginCatchUp() (after int64, mine bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last < 0 {
+		return 0, false
 	}
-	return s.frame
+	if f.catching {
+		f.again = true
+		return 0, false
+	}
+	f.catching, f.again, f.movesAt = true, false, f.moves
+	return f.last, true
 }
 
-// event sends one event in its place: as the ack of the frame that caused it,
-// or as itself, or not at all where it is not this socket's to see.
-func (a *attachment) event(e chatbox.Event, frame *shared) {
-	if e.Seq <= a.sent {
-		return
+// catchUp delivers what was read because something was missing. It reports
+// false where the events do not begin where the feed stands.
+func (f *feed) catchUp(events []chatbox.Event, open *chatbox.OpenAnswer) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last < 0 {
+		return true
 	}
-	a.advance(e.Seq)
-	if e.Owner != a.user {
-		return
-	}
-	if acks, mine := a.expects[e.Key]; mine {
-		delete(a.expects, e.Key)
-		if acks {
-			a.push(chatbox.Delivery{Session: e.Session, Ack: &chatbox.Ack{ID: e.ID, Seq: e.Seq, Time: e.Time}})
+	unmoved := f.moves == f.movesAt // nothing was heard of an answer since the read began
+	for _, e := range events {
+		if !f.eventLocked(e) {
+			return false
 		}
-		return
 	}
-	if e.Answer != nil {
-		a.final(e)
+	if open == nil && unmoved && f.open != nil {
+		f.open = nil
+		f.moves++
 	}
-	a.conn.push(frame.of(a.f.encode, chatbox.Delivery{Session: e.Session, Event: &e}), nil)
-}
-
-// final makes sure that what the socket was shown is the whole answer before
-// its final says so.
-func (a *attachment) final(e chatbox.Event) {
-	w := e.Answer
-	shown := a.gen == w.Gen && a.attempt == w.Attempt && a.index == w.Index && !a.collapsed
-	if !shown && (e.Content != "" || a.gen == w.Gen) {
-		a.push(chatbox.Delivery{Session: e.Session, Piece: &chatbox.Piece{
-			AnswerID: e.ID, Gen: w.Gen, ReplyTo: w.ReplyTo, ModelID: e.ModelID,
-			Attempt: w.Attempt, Index: w.Index, Content: e.Content, Snapshot: true,
-		}})
-	}
-	a.gen, a.attempt, a.index, a.collapsed = w.Gen, w.Attempt, w.Index, false
-}
-
-// piece shows a piece unless the socket has it; one that its queue cannot take
-// is made up for by a snapshot when the queue has drained.
-func (a *attachment) piece(p chatbox.Piece, frame *shared) {
-	if a.gen == p.Gen && !p.After(a.attempt, a.index) {
-		return
-	}
-	a.gen, a.attempt, a.index = p.Gen, p.Attempt, p.Index
-	v := a.conn.push(frame.of(a.f.encode, chatbox.Delivery{Session: a.f.key, Piece: &p}), a)
-	a.collapsed = v == collapsed
-}
-
-// drained pays the snapshot that is owed.
-func (a *attachment) drained() {
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	if !a.collapsed {
-		return
-	}
-	a.collapsed = false
-	if o := a.f.open; a.live && o != nil && o.card.Gen == a.gen {
-		p := o.snapshot()
-		a.attempt, a.index = p.Attempt, p.Index
-		a.push(chatbox.Delivery{Session: a.f.key, Piece: &p})
-	}
-}
-
-func (a *attachment) push(d chatbox.Delivery) { a.conn.push(a.f.encode(d), nil) }
-
-// advance moves the socket's place and wakes who waits for it.
-func (a *attachment) advance(seq int64) {
-	a.sent = seq
-	if a.awaited != nil && a.sent >= a.await {
-		close(a.awaited)
-		a.awaited = nil
-	}
+	f.adoptLocked(open)
+	return true
 }

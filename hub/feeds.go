@@ -38,7 +38,7 @@ func NewFeeds(h *Hub) *Feeds {
 func (fs *Feeds) Enter(id chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err error) {
 	conn := fs.hub.Get(id)
 	if conn == nil {
-		return false, chatbox.Errorf(chatbox.Unavailable, "the socket is gone", nil)
+		return false, gone()
 	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -56,8 +56,7 @@ func (fs *Feeds) Enter(id chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err
 		a.f.mu.Lock()
 		defer a.f.mu.Unlock()
 		if a.live {
-			a.live = false
-			a.f.joining++
+			a.f.enterLocked(a)
 		}
 		return false, nil
 	}
@@ -73,7 +72,7 @@ func (fs *Feeds) Enter(id chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err
 	st.atts = append(st.atts, a)
 	f.mu.Lock()
 	f.atts[id] = a
-	f.joining++
+	f.enterLocked(a)
 	f.mu.Unlock()
 	return true, nil
 }
@@ -95,7 +94,7 @@ func (st *standing) find(s chatbox.SessionKey) *attachment {
 func (fs *Feeds) Join(ctx context.Context, id chatbox.ConnID, s chatbox.SessionKey, j Join) error {
 	a := fs.attachment(id, s)
 	if a == nil {
-		return chatbox.Errorf(chatbox.Unavailable, "the socket is gone", nil)
+		return gone()
 	}
 	return a.f.join(ctx, a, j)
 }
@@ -246,7 +245,7 @@ func (fs *Feeds) AckAgain(id chatbox.ConnID, e chatbox.Event) bool {
 		return true // it came, and was acked, while the repeat was looked up
 	}
 	delete(a.expects, e.Key)
-	a.push(chatbox.Delivery{Session: e.Session, Ack: &chatbox.Ack{ID: e.ID, Seq: e.Seq, Time: e.Time, Duplicate: true}})
+	a.ack(e, true)
 	return true
 }
 

@@ -23,132 +23,138 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	f.mu.Unlock()
 	for _, e := range j.Events {
 		if !a.conn.awaitRoom(ctx) {
-			return chatbox.Errorf(chatbox.Unavailable, "the socket is gone", nil)
+			return gone()
 		}
 		f.mu.Lock()
-		a.replay(e)
+		whole := a.replay(e)
 		f.mu.Unlock()
+		if !whole {
+			return clash()
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.atts[a.conn.ID()] != a {
+		return gone()
+	}
 	if err := f.meetLocked(a, j); err != nil {
 		return err
 	}
-	f.showOpenLocked(a, j.Open)
+	f.showOpenLocked(a, j)
 	if j.Announce {
 		a.push(chatbox.Delivery{Session: f.key, Resumed: &chatbox.Resumed{Seq: a.sent, Recovered: j.Recovered}})
 	}
-	a.live = true
-	f.joinedLocked()
-	early := f.early
-	f.early = nil
-	for _, u := range early {
-		f.deliverLocked(u)
+	if !a.live {
+		f.goLiveLocked(a)
 	}
 	return nil
 }
 
-// meetLocked brings the socket and the feed to the same place.
+func gone() error { return chatbox.Errorf(chatbox.Unavailable, "the socket is gone", nil) }
+
+func clash() error { return chatbox.Errorf(chatbox.Clash, "", nil) }
+
+// meetLocked brings the socket and the feed to the same place, or leaves the
+// socket ahead where the feed has missed something.
 func (f *feed) meetLocked(a *attachment, j Join) error {
+	if f.owner == "" && j.State.Head > 0 {
+		f.owner = a.user // or it could not have read it
+	}
 	if f.last < 0 {
 		f.last = j.State.Head
-		f.held = j.State.HolderID != ""
+		f.silent = j.State.HolderID != "" || j.State.Ended
+		if !f.earlyWholeLocked() {
+			return clash()
+		}
 	}
-	if a.sent >= f.last {
-		return nil // the feed's own copy of what is between comes, and is dropped by seq
-	}
-	if len(f.recent) == 0 || f.recent[0].Seq > a.sent+1 {
-		return chatbox.Errorf(chatbox.Clash, "", nil)
+	for _, e := range j.Events { // what the feed itself may have missed
+		if !f.eventLocked(e) {
+			break
+		}
 	}
 	for _, e := range f.recent {
-		a.replay(e)
+		if !a.replay(e) {
+			break
+		}
+	}
+	if a.sent < f.last {
+		return clash()
 	}
 	return nil
 }
 
-// replay sends one event after the fact: finished answers show their whole
-// text.
-func (a *attachment) replay(e chatbox.Event) {
-	if e.Seq <= a.sent {
-		return
-	}
-	a.advance(e.Seq)
-	if e.Owner != a.user {
-		return
-	}
-	if acks, mine := a.expects[e.Key]; mine {
-		delete(a.expects, e.Key)
-		if acks {
-			a.push(chatbox.Delivery{Session: e.Session, Ack: &chatbox.Ack{ID: e.ID, Seq: e.Seq, Time: e.Time}})
-			return
+// earlyWholeLocked reports whether what arrived before the first join goes on
+// from what was read. Where it does not, only failures are kept: everything
+// else is read again.
+func (f *feed) earlyWholeLocked() bool {
+	whole, next := !f.dropped, f.last
+	var failures []chatbox.Update
+	for _, u := range f.early {
+		switch {
+		case u.Event != nil && u.Event.Seq == next+1:
+			next++
+		case u.Event != nil && u.Event.Seq > next, u.Event == nil && u.Head > next:
+			whole = false
+		}
+		if u.Failure != nil {
+			failures = append(failures, u)
 		}
 	}
-	if e.Answer != nil {
-		a.gen, a.attempt, a.index = e.Answer.Gen, e.Answer.Attempt, e.Answer.Index
+	if !whole {
+		f.early, f.dropped = failures, false
 	}
-	a.push(chatbox.Delivery{Session: e.Session, Event: &e, Replay: true})
+	return whole
 }
 
 // showOpenLocked sends the newer of what was read and what was heard.
-func (f *feed) showOpenLocked(a *attachment, read *chatbox.OpenAnswer) {
-	f.adoptLocked(read)
-	if f.open == nil || f.held || f.open.card.Gen.Compare(a.gen) <= 0 && !a.behind(f.open) {
+func (f *feed) showOpenLocked(a *attachment, j Join) {
+	var p chatbox.Piece
+	switch {
+	case a.sent > f.last: // the feed is behind what was read, and is not told of it here
+		if j.Open == nil || j.State.HolderID != "" || j.State.Ended {
+			return
+		}
+		p = j.Open.Snapshot()
+	default:
+		f.adoptLocked(j.Open)
+		if f.open == nil || a.user != f.owner {
+			return
+		}
+		p = f.open.snapshot()
+	}
+	if c := p.Gen.Compare(a.gen); c < 0 || c == 0 && !p.After(a.attempt, a.index) {
 		return
 	}
-	p := f.open.snapshot()
 	a.gen, a.attempt, a.index = p.Gen, p.Attempt, p.Index
 	a.push(chatbox.Delivery{Session: f.key, Piece: &p})
 }
 
-func (a *attachment) behind(r *running) bool {
-	return a.gen == r.card.Gen && r.snapshot().After(a.attempt, a.index)
-}
-
-// adoptLocked takes over an open answer that was read, where it is farther
-// than what was heard; sockets that are live get it as a snapshot.
-func (f *feed) adoptLocked(read *chatbox.OpenAnswer) {
-	if read == nil || f.held || read.Gen.Compare(f.done) <= 0 {
-		return
-	}
-	p := read.Snapshot()
-	if o := f.open; o != nil {
-		older := p.Gen.Compare(o.card.Gen) < 0
-		same := p.Gen == o.card.Gen && !p.After(o.attempt, o.index)
-		if older || same {
-			return
+// goLiveLocked lets the socket hear what comes, beginning with what came while
+// it was joining.
+func (f *feed) goLiveLocked(a *attachment) {
+	a.live = true
+	for _, u := range f.failed[min(a.heard, len(f.failed)):] {
+		if u.Owner == a.user {
+			a.push(chatbox.Delivery{Session: f.key, Failure: u.Failure})
 		}
 	}
-	f.open = &running{card: p, attempt: p.Attempt, index: p.Index, text: []byte(p.Content)}
-	var frame shared
-	for _, a := range f.atts {
-		if a.live {
-			a.piece(p, &frame)
-		}
+	f.joinedLocked()
+	early := f.early
+	f.early = nil
+	for _, u := range early {
+		f.deliverLocked(u) // a piece that is missing shows in the next one
 	}
 }
 
-// catchUp delivers what was read because something was missing. It reports
-// false where the events do not begin where the feed stands.
-func (f *feed) catchUp(events []chatbox.Event, open *chatbox.OpenAnswer) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.last < 0 {
-		return true
-	}
-	for _, e := range events {
-		if !f.eventLocked(e) {
-			return false
-		}
-	}
-	if open == nil {
-		f.open = nil
-	}
-	f.adoptLocked(open)
-	return true
+// enterLocked takes a socket that hears nothing until it has joined.
+func (f *feed) enterLocked(a *attachment) {
+	a.live = false
+	a.heard = len(f.failed)
+	f.joining++
 }
 
 func (f *feed) joinedLocked() {
 	if f.joining--; f.joining == 0 {
-		f.recent = nil
+		f.recent, f.failed = nil, nil
 	}
 }

@@ -1,0 +1,165 @@
+package hub
+
+import (
+	"slices"
+
+	"chatbox"
+)
+
+// attachment is one socket's place in one session; the feed's lock guards it.
+type attachment struct {
+	conn    *Conn
+	user    string
+	f       *feed
+	live    bool
+	sent    int64           // the last event this socket was sent, or may not see
+	expects map[string]bool // keys of its own frames under way → whether it gets an ack
+	await   int64
+	awaited chan struct{} // closed when sent reaches await, or the socket leaves
+	heard   int           // how many of feed.failed were told before it entered
+	// What of the newest answer it was shown.
+	gen       chatbox.Gen
+	attempt   int
+	index     int
+	collapsed bool // pieces were taken out of its queue; a snapshot is owed
+}
+
+// shared encodes a delivery once for all sockets that are told the same.
+type shared struct{ frame []byte }
+
+func (s *shared) of(encode func(chatbox.Delivery) []byte, d chatbox.Delivery) []byte {
+	if s.frame == nil {
+		s.frame = encode(d)
+	}
+	return s.frame
+}
+
+// eventFrames are what sockets are told of one event.
+type eventFrames struct{ event, failure shared }
+
+func (a *attachment) push(d chatbox.Delivery) { a.conn.push(a.f.encode(d), nil) }
+
+// event sends one event in its place: as the ack of the frame that caused it,
+// or as itself, or not at all where it is not this socket's to see.
+func (a *attachment) event(e chatbox.Event, frames *eventFrames) {
+	if e.Seq <= a.sent {
+		return
+	}
+	a.advance(e.Seq)
+	if e.Owner != a.user {
+		return
+	}
+	if acks, mine := a.expects[e.Key]; mine {
+		delete(a.expects, e.Key)
+		if acks {
+			a.ack(e, false)
+		}
+		return
+	}
+	if e.Answer != nil {
+		a.final(e)
+	}
+	a.conn.push(frames.event.of(a.f.encode, chatbox.Delivery{Session: e.Session, Event: &e}), nil)
+	if e.Answer != nil && e.Status == chatbox.StatusFailed {
+		a.conn.push(frames.failure.of(a.f.encode, chatbox.Delivery{Session: e.Session, Failure: FailureOf(e)}), nil)
+	}
+}
+
+func (a *attachment) ack(e chatbox.Event, again bool) {
+	a.push(chatbox.Delivery{Session: e.Session, Ack: &chatbox.Ack{ID: e.ID, Seq: e.Seq, Time: e.Time, Duplicate: again}})
+}
+
+// final makes sure that what the socket was shown is the whole answer before
+// its final says so.
+func (a *attachment) final(e chatbox.Event) {
+	w := e.Answer
+	shown := a.gen == w.Gen && a.attempt == w.Attempt && a.index == w.Index && !a.lacks()
+	if !shown && (e.Content != "" || a.gen == w.Gen) {
+		a.push(chatbox.Delivery{Session: e.Session, Piece: &chatbox.Piece{
+			AnswerID: e.ID, Gen: w.Gen, ReplyTo: w.ReplyTo, ModelID: e.ModelID,
+			Attempt: w.Attempt, Index: w.Index, Content: e.Content, Snapshot: true,
+		}})
+	}
+	a.gen, a.attempt, a.index, a.collapsed = w.Gen, w.Attempt, w.Index, false
+}
+
+// lacks reports whether pieces were taken out of the socket's queue, be it for
+// a frame of another session.
+func (a *attachment) lacks() bool {
+	if a.collapsed {
+		return true
+	}
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
+	return slices.Contains(a.conn.out.groups, any(a))
+}
+
+// piece shows a piece unless the socket has it. One that does not continue what
+// it was shown comes as a snapshot; one that its queue cannot take is made up
+// for by a snapshot when the queue has drained.
+func (a *attachment) piece(p chatbox.Piece, frame *shared) {
+	c := p.Gen.Compare(a.gen)
+	if c < 0 || c == 0 && !p.After(a.attempt, a.index) {
+		return
+	}
+	follows := p.Snapshot || c > 0 && p.Attempt == 0 && p.Index == 0 ||
+		c == 0 && p.Attempt == a.attempt && p.Index == a.index+1
+	a.gen, a.attempt, a.index = p.Gen, p.Attempt, p.Index
+	if a.collapsed {
+		return // the snapshot that is owed will have it
+	}
+	if !follows {
+		p, frame = a.f.open.snapshot(), &shared{}
+	}
+	v := a.conn.push(frame.of(a.f.encode, chatbox.Delivery{Session: a.f.key, Piece: &p}), a)
+	a.collapsed = v == collapsed
+}
+
+// drained pays the snapshot that is owed: the call itself says that pieces were
+// taken out of the queue.
+func (a *attachment) drained() {
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	a.collapsed, a.attempt, a.index = false, -1, -1 // nothing continues what it has now
+	if o := a.f.open; o != nil && a.f.seesLocked(a) && o.card.Gen == a.gen {
+		p := o.snapshot()
+		a.attempt, a.index = p.Attempt, p.Index
+		a.push(chatbox.Delivery{Session: a.f.key, Piece: &p})
+	}
+}
+
+// replay sends one event after the fact: finished answers show their whole
+// text. False means that events before it are missing.
+func (a *attachment) replay(e chatbox.Event) bool {
+	if e.Seq <= a.sent {
+		return true
+	}
+	if e.Seq > a.sent+1 {
+		return false
+	}
+	a.advance(e.Seq)
+	if e.Owner != a.user {
+		return true
+	}
+	if acks, mine := a.expects[e.Key]; mine {
+		delete(a.expects, e.Key)
+		if acks {
+			a.ack(e, false)
+			return true
+		}
+	}
+	if e.Answer != nil {
+		a.gen, a.attempt, a.index = e.Answer.Gen, e.Answer.Attempt, e.Answer.Index
+	}
+	a.push(chatbox.Delivery{Session: e.Session, Event: &e, Replay: true})
+	return true
+}
+
+// advance moves the socket's place and wakes who waits for it.
+func (a *attachment) advance(seq int64) {
+	a.sent = seq
+	if a.awaited != nil && a.sent >= a.await {
+		close(a.awaited)
+		a.awaited = nil
+	}
+}
