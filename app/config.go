@@ -1,0 +1,213 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"chatbox"
+	"chatbox/app/api"
+	"chatbox/persistence"
+	"chatbox/providers/llm"
+)
+
+// Environments a pod may run in.
+const (
+	Production  = "production"
+	Development = "development"
+)
+
+// Config is everything an operator can tell a pod. Load makes it; whatever
+// holds a secret shows none when printed.
+type Config struct {
+	Env    string // Production or Development
+	Pod    chatbox.PodID
+	HTTP   HTTPConfig
+	JWT    JWTConfig
+	Keys   []persistence.Key // the first one seals
+	Redis  RedisConfig
+	Mongo  MongoConfig
+	LLM    llm.Config
+	Prompt PromptConfig
+	Limits LimitConfig
+	Drain  Drain
+	Admin  AdminConfig
+	Log    LogConfig
+}
+
+// HTTPConfig is where and to whom the pod speaks.
+type HTTPConfig struct {
+	Listen          string
+	Prefix          string // "" or "/name"
+	Origins         api.Origins
+	CORS            api.Origins
+	TrustedProxies  []netip.Prefix
+	MetricsNetworks []netip.Prefix
+	QueryToken      bool
+}
+
+// JWTConfig says which tokens are accepted.
+type JWTConfig struct {
+	Secret        llm.Secret
+	Algorithms    []string
+	Issuer        string
+	Audience      string
+	RequireExpiry bool
+}
+
+// MongoConfig is where the history is.
+type MongoConfig struct {
+	URI      llm.Secret // may hold a password
+	Database string
+}
+
+// PromptConfig shapes what models are asked and how much they may say.
+type PromptConfig struct {
+	System    string
+	AnswerMax int // bytes of one answer
+}
+
+// LimitConfig bounds what clients may do.
+type LimitConfig struct {
+	Frame              int64 // bytes of one frame
+	RatePerMinute      int   // durable frames of one user, over all pods
+	Connections        int   // sockets of this pod
+	ConnectionsPerUser int   // sockets of one user, over all pods
+}
+
+// AdminConfig is about staff.
+type AdminConfig struct {
+	Grace time.Duration // a holder whose sockets are gone keeps a session so long
+}
+
+// LogConfig is how the pod logs.
+type LogConfig struct {
+	Level  slog.Level
+	Format string // "json" or "text"
+}
+
+// Load reads the configuration: a file, if one is named, and the environment,
+// which wins. All faults are reported at once, each on a line of its own that
+// names the variable; no fault shows a secret's value.
+func Load(environ []string, file string) (Config, error) {
+	given, faults := gather(environ, file)
+	var c Config
+	for _, v := range variables(&c) {
+		faults = append(faults, given.apply(v)...)
+	}
+	faults = append(faults, c.loadKeys(given)...)
+	faults = append(faults, c.loadProviders(given)...)
+	faults = append(faults, c.check(given)...)
+	return c, errors.Join(faults...)
+}
+
+// check finds what no variable shows by itself.
+func (c *Config) check(g *values) []error {
+	var faults []error
+	if c.Pod == "" {
+		host, err := os.Hostname()
+		if err != nil || !chatbox.ValidSessionID(host) {
+			faults = append(faults, fault("POD_ID", "is required: the host has no usable name"))
+		}
+		c.Pod = chatbox.PodID(host)
+	}
+	switch {
+	case len(c.HTTP.Origins.List) > 0 || g.has("WS_ALLOWED_ORIGINS"):
+	case c.Env == Development:
+		c.HTTP.Origins.Any = true
+	default:
+		faults = append(faults, fault("WS_ALLOWED_ORIGINS", "is required unless CHATBOX_ENV is development"))
+	}
+	return faults
+}
+
+// loadKeys reads the keys of the history, which come in two variables.
+func (c *Config) loadKeys(g *values) []error {
+	single, multi := g.get(keyVariable), g.get(keysVariable)
+	keys, err := persistence.ParseKeys(single, multi)
+	if err != nil {
+		return flatten(err)
+	}
+	c.Keys = keys
+	var faults []error
+	for _, k := range keys {
+		name := keysVariable
+		if k.ID == persistence.SingleKeyID && single != "" {
+			name = keyVariable
+		}
+		if why := weakness(string(k.Secret[:])); why != "" {
+			faults = append(faults, fault(name, why))
+		}
+	}
+	return faults
+}
+
+// fault says what is wrong with a variable.
+func fault(name, why string) error { return fmt.Errorf("%s: %s", name, why) }
+
+// flatten takes joined errors apart; what they wrap deeper down stays whole.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	return slices.Collect(func(yield func(error) bool) {
+		for _, e := range joined.Unwrap() {
+			for _, inner := range flatten(e) {
+				if !yield(inner) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// values are what was given, by variable; what is empty was not given.
+type values struct {
+	set map[string]string
+}
+
+func (g *values) get(name string) string { return g.set[name] }
+
+func (g *values) has(name string) bool { return g.set[name] != "" }
+
+// apply gives one variable its value, or its default.
+func (g *values) apply(v variable) []error {
+	raw := g.get(v.name)
+	if raw == "" && v.alias != "" && g.has(v.alias) {
+		if err := v.setAlias(g.get(v.alias)); err != nil {
+			return []error{fault(v.alias, err.Error())}
+		}
+		return nil
+	}
+	if raw == "" {
+		raw = v.def
+	}
+	switch {
+	case raw == "" && v.required:
+		return []error{fault(v.name, "is required")}
+	case raw == "":
+		return nil
+	}
+	if err := v.set(raw); err != nil {
+		return []error{fault(v.name, err.Error())}
+	}
+	return nil
+}
+
+// names lists what was given with the prefix.
+func (g *values) names(prefix string) []string {
+	var out []string
+	for name, v := range g.set {
+		if v != "" && strings.HasPrefix(name, prefix) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chatbox/providers/llm"
+)
+
+// loadProviders reads LLM_PROVIDER_<n>_…; numbers may have gaps, their order is
+// the order in which models are offered.
+func (c *Config) loadProviders(g *values) []error {
+	var faults []error
+	numbers, strays := g.providers()
+	for _, name := range strays {
+		faults = append(faults, fault(name, "is not a known variable: see --help"))
+	}
+	for _, n := range numbers {
+		var p llm.Provider
+		for _, v := range providerVariables(&p) {
+			v.name = providerName(n, v.name)
+			faults = append(faults, g.apply(v)...)
+		}
+		if p.Type == llm.TypeOpenAI && p.Endpoint == "" && (p.APIKey.Reveal() == "" || placeholder(p.APIKey.Reveal())) {
+			faults = append(faults, fault(providerName(n, "API_KEY"), "is missing or a placeholder; the vendor's own endpoint takes a real one"))
+		}
+		c.LLM.Providers = append(c.LLM.Providers, p)
+	}
+	for _, err := range flatten(c.LLM.Validate()) {
+		if err := named(err, numbers); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return faults
+}
+
+// providers finds which models are configured, and names that look like a
+// model's variable and are none.
+func (g *values) providers() (numbers []int, strays []string) {
+	known := map[string]bool{}
+	for _, v := range providerVariables(&llm.Provider{}) {
+		known[v.name] = true
+	}
+	for _, name := range g.names(providerPrefix) {
+		digits, suffix, _ := strings.Cut(strings.TrimPrefix(name, providerPrefix), "_")
+		n, err := strconv.Atoi(digits)
+		if err != nil || n < 1 || !known[suffix] {
+			strays = append(strays, name)
+			continue
+		}
+		if !slices.Contains(numbers, n) {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, strays
+}
+
+// named puts the variable in front of a fault that the models' own validation
+// found; that speaks of providers by their place.
+func named(err error, numbers []int) error {
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimPrefix(err.Error(), "llm: ")
+	place := regexp.MustCompile(`^provider (\d+) \(".*?"\): (?:(ID|NAME|TYPE|ENDPOINT|API_KEY|MODEL|CONTINUE)\b:? ?)?(.*)$`)
+	m := place.FindStringSubmatch(text)
+	switch {
+	case m != nil:
+		i, _ := strconv.Atoi(m[1])
+		if i < 1 || i > len(numbers) {
+			return err
+		}
+		field := m[2]
+		if field == "" {
+			field = "ID"
+		}
+		return fault(providerName(numbers[i-1], field), m[3])
+	case strings.HasPrefix(text, "no provider"):
+		return fault(providerName(1, "TYPE"), "is required: no model is configured")
+	case strings.HasPrefix(text, "default "):
+		return fault("LLM_DEFAULT", "is none of the configured IDs")
+	case strings.HasPrefix(text, "fallback "):
+		return fault("LLM_FALLBACK", "is none of the configured IDs")
+	case strings.Contains(text, "timeout must"):
+		return nil // its variable has been found at fault already
+	default:
+		return fmt.Errorf("%s: %w", providerName(1, "TYPE"), err)
+	}
+}

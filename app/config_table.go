@@ -1,0 +1,157 @@
+package app
+
+import (
+	"errors"
+	"strconv"
+
+	"chatbox"
+	"chatbox/providers/llm"
+)
+
+// The keys of the history are read together, since either suffices.
+const (
+	keyVariable  = "ENCRYPTION_KEY"
+	keysVariable = "ENCRYPTION_KEYS"
+)
+
+// variable is one setting: its name, what it is without being set, what it
+// means, and where it goes. Help, documentation and loading all come from it.
+type variable struct {
+	name     string
+	def      string
+	doc      string
+	required bool
+	secret   bool // may come from a file named by NAME_FILE
+	set      func(string) error
+
+	alias    string
+	setAlias func(string) error
+}
+
+// variables is the table of all settings but the models'; loading goes into c.
+func variables(c *Config) []variable {
+	all := httpVariables(c)
+	all = append(all, tokenVariables(c)...)
+	all = append(all, storeVariables(c)...)
+	all = append(all, modelVariables(c)...)
+	return append(all, boundVariables(c)...)
+}
+
+func httpVariables(c *Config) []variable {
+	h := &c.HTTP
+	return []variable{
+		{
+			name: "LISTEN_ADDR", def: ":8080", doc: "Address to listen on, host:port. SERVER_PORT sets the port alone.",
+			set: address(&h.Listen), alias: "SERVER_PORT", setAlias: port(&h.Listen),
+		},
+		{
+			name: "CHATBOX_ENV", def: Production, doc: "production or development. Development accepts sockets of any origin where none is listed.",
+			set: oneOf(&c.Env, Production, Development),
+		},
+		{name: "CHATBOX_PATH_PREFIX", def: "/chatbox", doc: "Path under which every route lives; / means none.", set: prefix(&h.Prefix)},
+		{
+			name: "POD_ID", doc: "Name of this pod, unique in the cluster. Without it: the host's name.",
+			set: func(s string) error {
+				if !chatbox.ValidSessionID(s) {
+					return errors.New("must be 1-128 of A-Z a-z 0-9 . _ -")
+				}
+				c.Pod = chatbox.PodID(s)
+				return nil
+			},
+		},
+		{
+			name: "WS_ALLOWED_ORIGINS", set: origins(&h.Origins.List),
+			doc: "Origins of pages that may open sockets, separated by commas: scheme://host[:port], where host may begin with *. for any subdomain. Required in production.",
+		},
+		{name: "CORS_ALLOWED_ORIGINS", doc: "Origins of pages that may call REST, in the same form. Without it: the same origin only.", set: origins(&h.CORS.List)},
+		{name: "TRUSTED_PROXIES", doc: "Addresses or networks whose X-Forwarded-For is believed, separated by commas.", set: networks(&h.TrustedProxies)},
+		{
+			name: "METRICS_ALLOWED_NETWORKS", def: "127.0.0.0/8,::1/128", doc: "Addresses or networks that may read the metrics, separated by commas.",
+			set: networks(&h.MetricsNetworks),
+		},
+	}
+}
+
+func tokenVariables(c *Config) []variable {
+	return []variable{
+		{
+			name: "JWT_SECRET", required: true, secret: true, set: strongSecret(&c.JWT.Secret, minSecret),
+			doc: "Secret of tokens signed with HS256, HS384 or HS512; at least 32 bytes, random.",
+		},
+		{
+			name: "JWT_ALGORITHMS", def: "HS256,HS384,HS512", doc: "Algorithms that tokens may be signed with, separated by commas.",
+			set: someOf(&c.JWT.Algorithms, "HS256", "HS384", "HS512"),
+		},
+		{name: "JWT_ISSUER", doc: "Required iss of tokens. Without it: any.", set: text(&c.JWT.Issuer)},
+		{name: "JWT_AUDIENCE", doc: "Required aud of tokens. Without it: any.", set: text(&c.JWT.Audience)},
+		{name: "JWT_REQUIRE_EXP", def: "on", doc: "on or off. Off accepts tokens that never expire.", set: onOff(&c.JWT.RequireExpiry)},
+		{name: "WS_QUERY_TOKEN", def: "on", doc: "on or off. On accepts ?token= when a socket is opened.", set: onOff(&c.HTTP.QueryToken)},
+	}
+}
+
+func storeVariables(c *Config) []variable {
+	done := func(string) error { return nil } // read by Config.loadKeys
+	return []variable{
+		{
+			name: keyVariable, secret: true, set: done,
+			doc: "Key that seals the history: exactly 32 bytes as they are, or 64 hexadecimal digits, or base64 of 32 bytes. This or ENCRYPTION_KEYS is required.",
+		},
+		{name: keysVariable, secret: true, set: done, doc: "Several keys, id:base64 separated by commas. The first seals, all of them open."},
+		{
+			name: "REDIS_URL", required: true, secret: true, set: redisTarget(&c.Redis),
+			doc: "Redis: redis:// or rediss://[user:password@]host[:port][/db], redis+sentinel://host,host/master, redis+cluster://host,host.",
+		},
+		{
+			name: "MONGO_URI", required: true, secret: true, set: mongoURI(&c.Mongo.URI),
+			doc: "MongoDB or a compatible server: mongodb:// or mongodb+srv://.",
+		},
+		{name: "MONGO_DATABASE", def: "chat", doc: "Name of the database.", set: databaseName(&c.Mongo.Database)},
+	}
+}
+
+func modelVariables(c *Config) []variable {
+	l := &c.LLM
+	return []variable{
+		{name: "LLM_DEFAULT", doc: "ID of the model that answers where the user chose none. Without it: the first.", set: text(&l.Default)},
+		{name: "LLM_FALLBACK", doc: "ID of the model that is asked where another fails before its first word. Without it: none.", set: text(&l.Fallback)},
+		{name: "LLM_SYSTEM_PROMPT", doc: "What every model is told first.", set: text(&c.Prompt.System)},
+		{name: "LLM_STREAM_TIMEOUT", def: "120s", doc: "How long a whole answer may take.", set: duration(&l.StreamTimeout, 1)},
+		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may be silent within an answer.", set: duration(&l.IdleTimeout, 1)},
+		{name: "ANSWER_MAX", def: "256KiB", doc: "Size at which an answer is cut, with finish length.", set: size(&c.Prompt.AnswerMax, 1, 512<<10)},
+	}
+}
+
+// providerVariables is the table of one model's settings.
+func providerVariables(p *llm.Provider) []variable {
+	return []variable{
+		{name: "ID", doc: "What clients select the model by; unique.", set: text(&p.ID)},
+		{name: "NAME", doc: "What people read. Without it: the ID.", set: text(&p.Name)},
+		{name: "TYPE", doc: "openai (any compatible endpoint), anthropic, dify or scripted (answers by itself, for trying out).", set: text(&p.Type)},
+		{name: "ENDPOINT", doc: "Base URL, with or without the trailing /v1. Without it: the vendor's.", set: text(&p.Endpoint)},
+		{name: "API_KEY", doc: "The vendor's key.", secret: true, set: secret(&p.APIKey)},
+		{name: "MODEL", doc: "The vendor's name of the model.", set: text(&p.Model)},
+		{name: "CONTINUE", doc: "prefix: the model continues an answer whose beginning is its own last message.", set: text(&p.Continue)},
+	}
+}
+
+func boundVariables(c *Config) []variable {
+	return []variable{
+		{name: "MAX_MESSAGE_SIZE", def: "256KiB", doc: "Size of a client's frame beyond which its socket is closed with 1009.", set: size64(&c.Limits.Frame, 1024, 16<<20)},
+		{name: "RATE_LIMIT", def: "100", doc: "Messages of one user per minute, over all pods.", set: number(&c.Limits.RatePerMinute, 1)},
+		{name: "MAX_CONNECTIONS", def: "20000", doc: "Sockets of this pod.", set: number(&c.Limits.Connections, 1)},
+		{name: "MAX_CONNECTIONS_PER_USER", def: "10", doc: "Sockets of one user, over all pods.", set: number(&c.Limits.ConnectionsPerUser, 1)},
+		{name: "SHUTDOWN_TIMEOUT", def: "30s", doc: "Within this time of SIGTERM the pod is gone.", set: duration(&c.Drain.Shutdown, 1)},
+		{name: "DRAIN_FINISH", def: "5s", doc: "How long running answers may still finish here before other pods take them over.", set: duration(&c.Drain.Finish, 0)},
+		{name: "DRAIN_WINDOW", def: "10s", doc: "Time over which clients are sent to other pods.", set: duration(&c.Drain.Window, 0)},
+		{name: "ADMIN_GRACE", def: "2m", doc: "How long an admin without sockets keeps a session.", set: duration(&c.Admin.Grace, 1)},
+		{name: "LOG_LEVEL", def: "info", doc: "debug, info, warn or error.", set: level(&c.Log.Level)},
+		{name: "LOG_FORMAT", def: "json", doc: "json or text.", set: oneOf(&c.Log.Format, "json", "text")},
+	}
+}
+
+// providerName is the whole name of a model's variable.
+func providerName(n int, suffix string) string {
+	return providerPrefix + strconv.Itoa(n) + "_" + suffix
+}
+
+const providerPrefix = "LLM_PROVIDER_"

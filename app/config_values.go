@@ -1,0 +1,253 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatbox/providers/llm"
+)
+
+// The functions below make a variable's set: each reads one kind of value into
+// a field. Their errors do not repeat what may be a secret.
+
+func text(into *string) func(string) error {
+	return func(s string) error { *into = s; return nil }
+}
+
+func list(s string) []string {
+	var out []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+func oneOf(into *string, allowed ...string) func(string) error {
+	return func(s string) error {
+		if !slices.Contains(allowed, s) {
+			return fmt.Errorf("must be one of %s", strings.Join(allowed, ", "))
+		}
+		*into = s
+		return nil
+	}
+}
+
+func someOf(into *[]string, allowed ...string) func(string) error {
+	return func(s string) error {
+		*into = list(s)
+		for _, v := range *into {
+			if !slices.Contains(allowed, v) {
+				return fmt.Errorf("holds %q, which is none of %s", v, strings.Join(allowed, ", "))
+			}
+		}
+		if len(*into) == 0 {
+			return errors.New("is empty")
+		}
+		return nil
+	}
+}
+
+func onOff(into *bool) func(string) error {
+	return func(s string) error {
+		switch strings.ToLower(s) {
+		case "on", "true", "yes", "1":
+			*into = true
+		case "off", "false", "no", "0":
+			*into = false
+		default:
+			return errors.New("must be on or off")
+		}
+		return nil
+	}
+}
+
+func number(into *int, least int) func(string) error {
+	return func(s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < least {
+			return fmt.Errorf("must be a whole number, at least %d", least)
+		}
+		*into = n
+		return nil
+	}
+}
+
+// duration reads a Go duration, or a whole number of seconds.
+func duration(into *time.Duration, least time.Duration) func(string) error {
+	return func(s string) error {
+		d, err := time.ParseDuration(s)
+		if n, nerr := strconv.ParseInt(s, 10, 32); nerr == nil {
+			d, err = time.Duration(n)*time.Second, nil
+		}
+		switch {
+		case err != nil:
+			return errors.New("must be a duration such as 30s or 2m")
+		case d < 0 || d < least:
+			return errors.New("must be positive")
+		}
+		*into = d
+		return nil
+	}
+}
+
+// size reads bytes, or KiB or MiB.
+func size(into *int, least, most int64) func(string) error {
+	return func(s string) error {
+		var n int64
+		err := size64(&n, least, most)(s)
+		*into = int(n)
+		return err
+	}
+}
+
+func size64(into *int64, least, most int64) func(string) error {
+	return func(s string) error {
+		digits, unit := s, int64(1)
+		if cut, ok := strings.CutSuffix(s, "KiB"); ok {
+			digits, unit = cut, 1<<10
+		} else if cut, ok := strings.CutSuffix(s, "MiB"); ok {
+			digits, unit = cut, 1<<20
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 32)
+		if err != nil || n*unit < least || n*unit > most {
+			return fmt.Errorf("must be a size such as 65536, 64KiB or 1MiB, from %d to %d bytes", least, most)
+		}
+		*into = n * unit
+		return nil
+	}
+}
+
+func level(into *slog.Level) func(string) error {
+	return func(s string) error {
+		if into.UnmarshalText([]byte(s)) != nil {
+			return errors.New("must be debug, info, warn or error")
+		}
+		return nil
+	}
+}
+
+func address(into *string) func(string) error {
+	return func(s string) error {
+		_, p, err := net.SplitHostPort(s)
+		if err != nil || !isPort(p) {
+			return errors.New("must be host:port or :port")
+		}
+		*into = s
+		return nil
+	}
+}
+
+func port(into *string) func(string) error {
+	return func(s string) error {
+		if !isPort(s) {
+			return errors.New("must be a port")
+		}
+		*into = ":" + s
+		return nil
+	}
+}
+
+func isPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n >= 0 && n <= 65535
+}
+
+func prefix(into *string) func(string) error {
+	valid := regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+	return func(s string) error {
+		s = strings.TrimSuffix(s, "/")
+		if s != "" && !valid.MatchString(s) {
+			return errors.New("must be a path such as /chatbox")
+		}
+		*into = s
+		return nil
+	}
+}
+
+func networks(into *[]netip.Prefix) func(string) error {
+	return func(s string) error {
+		for _, part := range list(s) {
+			p, err := netip.ParsePrefix(part)
+			if a, aerr := netip.ParseAddr(part); aerr == nil {
+				p, err = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+			}
+			if err != nil {
+				return fmt.Errorf("%q is neither an address nor a network", part)
+			}
+			*into = append(*into, p.Masked())
+		}
+		return nil
+	}
+}
+
+func origins(into *[]string) func(string) error {
+	return func(s string) error {
+		for _, part := range list(s) {
+			if err := checkOrigin(part); err != nil {
+				return fmt.Errorf("%q %w", part, err)
+			}
+			*into = append(*into, part)
+		}
+		return nil
+	}
+}
+
+func checkOrigin(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("is not scheme://host[:port]")
+	case placeholder(s) || strings.Contains(normal(u.Host), "yourdomain") || strings.ContainsAny(s, "<>${}"):
+		return errors.New("is a placeholder")
+	case strings.Contains(strings.TrimPrefix(u.Host, "*."), "*"):
+		return errors.New("may have a * only as the first label of its host")
+	case !strings.Contains(strings.TrimPrefix(u.Hostname(), "*."), ".") && strings.HasPrefix(u.Host, "*"):
+		return errors.New("would allow every host of a top-level domain")
+	}
+	return nil
+}
+
+func mongoURI(into *llm.Secret) func(string) error {
+	return func(s string) error {
+		rest, plain := strings.CutPrefix(s, "mongodb://")
+		if !plain {
+			var srv bool
+			if rest, srv = strings.CutPrefix(s, "mongodb+srv://"); !srv {
+				return errors.New("must begin with mongodb:// or mongodb+srv://")
+			}
+		}
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			rest = rest[at+1:]
+		}
+		if host, _, _ := strings.Cut(rest, "/"); host == "" || strings.HasPrefix(host, "?") {
+			return errors.New("names no host")
+		}
+		*into = llm.NewSecret(s)
+		return nil
+	}
+}
+
+func databaseName(into *string) func(string) error {
+	return func(s string) error {
+		if len(s) > 63 || strings.ContainsAny(s, "/\\. \"$*<>:|?\x00") {
+			return errors.New("is no name of a database")
+		}
+		*into = s
+		return nil
+	}
+}
+
+func secret(into *llm.Secret) func(string) error {
+	return func(s string) error { *into = llm.NewSecret(s); return nil }
+}
