@@ -47,7 +47,7 @@ type Provider struct {
 	Type     string
 	Endpoint string // empty: the vendor's own; with or without the trailing /v1
 	APIKey   Secret
-	Model    string // the vendor's name of the model
+	Model    string // the vendor's name of the model; a Dify application has its own
 	Continue string // "" or ContinuePrefix
 }
 
@@ -115,21 +115,26 @@ func (p Provider) faults() []error {
 	if p.Continue != "" && p.Continue != ContinuePrefix {
 		fault("CONTINUE %q is unknown: leave it empty or say %q", p.Continue, ContinuePrefix)
 	}
+	if p.APIKey.Reveal() == "" && (p.Type == TypeAnthropic || p.Type == TypeDify) {
+		fault("API_KEY is required")
+	}
 	if strings.ContainsFunc(p.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		fault("API_KEY must be one word of ASCII characters")
 	}
 	switch p.Type {
-	case TypeOpenAI:
+	case TypeOpenAI, TypeAnthropic:
 		if p.Model == "" {
 			fault("MODEL is required")
+		}
+	case TypeDify:
+		if p.Continue != "" {
+			fault("CONTINUE: a Dify application cannot take up an answer")
 		}
 	case TypeScripted:
 		if _, err := scriptedDelay(p.Endpoint); err != nil {
 			fault("ENDPOINT: %w", err)
 		}
 		return faults
-	case TypeAnthropic, TypeDify:
-		fault("TYPE %q is not supported yet", p.Type)
 	default:
 		fault("TYPE %q is unknown: one of %s, %s, %s, %s", p.Type, TypeOpenAI, TypeAnthropic, TypeDify, TypeScripted)
 		return faults

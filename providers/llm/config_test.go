@@ -21,6 +21,8 @@ func TestValidate_ReportsAllFaultsTogether(t *testing.T) {
 			{ID: "e", Type: "openai", Model: "m", Endpoint: "https:///v1"},
 			{ID: "f", Type: "openai", Model: "m", Endpoint: "https://host/v1?key=" + canary},
 			{ID: "g", Type: "openai", Model: "m", Name: strings.Repeat("x", 201)},
+			{ID: "h", Type: "anthropic", Model: "m"},
+			{ID: "i", Type: "dify", APIKey: NewSecret(canary), Continue: ContinuePrefix},
 		},
 		Default: "z", Fallback: "y", HeaderTimeout: -1,
 	}
@@ -39,6 +41,8 @@ func TestValidate_ReportsAllFaultsTogether(t *testing.T) {
 		`provider 5 ("e"): ENDPOINT: names no host`,
 		`provider 6 ("f"): ENDPOINT: must not carry a query`,
 		`provider 7 ("g"): NAME must be`,
+		`provider 8 ("h"): API_KEY is required`,
+		`provider 9 ("i"): CONTINUE: a Dify application`,
 		`default "z" is not among`,
 		`fallback "y" is not among`,
 		"stream timeout must be positive",
@@ -61,6 +65,8 @@ func TestValidate_AcceptsWhatWorks(t *testing.T) {
 		{Type: TypeOpenAI, Model: "m", Endpoint: "http://127.0.0.1:11434", Continue: ContinuePrefix},
 		{Type: TypeOpenAI, Model: "m", Endpoint: "https://[::1]:8000/v1/", APIKey: NewSecret(canary), Name: "Großes Modell"},
 		{Type: TypeScripted},
+		{Type: TypeAnthropic, Model: "m", APIKey: NewSecret(canary), Continue: ContinuePrefix},
+		{Type: TypeDify, Endpoint: "https://dify.test/v1", APIKey: NewSecret(canary)},
 		{Type: TypeScripted, Endpoint: "scripted://?delay=0s"},
 	} {
 		p.ID = fmt.Sprintf("vendor/model-%d:1", i)

@@ -72,6 +72,9 @@ func (f *failure) transient() bool {
 	return f.refused || f.status == http.StatusTooManyRequests || f.status >= http.StatusInternalServerError
 }
 
+// statusOverloaded is Anthropic's word for being busy.
+const statusOverloaded = 529
+
 func (f *failure) filtered() bool {
 	return f.kind == "content_filter" || f.kind == "content_policy_violation"
 }
@@ -80,7 +83,7 @@ func (f *failure) message() string {
 	switch {
 	case f.filtered():
 		return "The model's provider declined to answer this."
-	case f.status == http.StatusTooManyRequests || f.status == http.StatusServiceUnavailable:
+	case f.status == http.StatusTooManyRequests || f.status == http.StatusServiceUnavailable || f.status == statusOverloaded:
 		return "The model is busy. Please try again in a moment."
 	case f.status == 0 && !f.declared:
 		return "The connection to the model broke off."

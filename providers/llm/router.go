@@ -12,13 +12,14 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"chatbox"
 )
 
 // Router answers prompts with the configured models. It is safe for
-// concurrent use and starts no goroutine of its own.
+// concurrent use. Streams run in their consumers' goroutines.
 type Router struct {
 	models    []*model // in configured order
 	byID      map[string]*model
@@ -28,6 +29,7 @@ type Router struct {
 	limits    limits
 	transport *http.Transport
 	logger    *slog.Logger
+	after     sync.WaitGroup // of requests that end others; see newDify
 }
 
 // New makes a router of a valid configuration; it opens no connection.
@@ -43,7 +45,7 @@ func New(cfg Config, logger *slog.Logger) (*Router, error) {
 		logger:    logger,
 	}
 	for _, p := range cfg.Providers {
-		m, err := newModel(p, r.transport)
+		m, err := r.newModel(p)
 		if err != nil {
 			return nil, fmt.Errorf("llm: provider %q: %w", p.ID, err)
 		}
@@ -58,7 +60,8 @@ func New(cfg Config, logger *slog.Logger) (*Router, error) {
 	return r, nil
 }
 
-func newModel(p Provider, transport http.RoundTripper) (*model, error) {
+func (r *Router) newModel(p Provider) (*model, error) {
+	g := newGuard(r.transport, p.APIKey)
 	m := &model{id: p.ID, name: p.Name, continues: p.Continue == ContinuePrefix, key: p.APIKey}
 	if m.name == "" {
 		m.name = p.ID
@@ -66,7 +69,11 @@ func newModel(p Provider, transport http.RoundTripper) (*model, error) {
 	var err error
 	switch p.Type {
 	case TypeOpenAI:
-		m.open, err = newOpenAI(p, newGuard(transport, p.APIKey))
+		m.open, err = newOpenAI(p, g)
+	case TypeAnthropic:
+		m.open, err = newAnthropic(p, g)
+	case TypeDify:
+		m.open, err = newDify(p, g, &r.after)
 	case TypeScripted:
 		m.open, err = newScripted(p)
 	default:
@@ -75,8 +82,12 @@ func newModel(p Provider, transport http.RoundTripper) (*model, error) {
 	return m, err
 }
 
-// Close gives idle connections back; the router stays usable.
-func (r *Router) Close() { r.transport.CloseIdleConnections() }
+// Close is called when no stream is left: it waits, a few seconds at most, for
+// requests that end others and closes idle connections.
+func (r *Router) Close() {
+	r.after.Wait()
+	r.transport.CloseIdleConnections()
+}
 
 // Models lists what users may choose, in configured order; see Default.
 func (r *Router) Models() []chatbox.Model {

@@ -1,0 +1,83 @@
+package llm
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+)
+
+func difyDialect() dialect { return dialects()[1] }
+
+func TestDify_Request(t *testing.T) {
+	var body difyRequest
+	d := difyDialect()
+	v := newVendor(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		assert.Equal(t, "Bearer "+canary, r.Header.Get("Authorization"))
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		say(w, d.hello, d.end)
+	})
+	r, _ := newTestRouter(t, TypeDify, v.URL, withoutContinue)
+	a := collect(t, r.Stream(t.Context(), prompt("Hi")))
+	require.NoError(t, a.err)
+	assert.Equal(t, difyRequest{Inputs: map[string]string{"system": "Be brief."}, Query: "Hi", ResponseMode: "streaming", User: difyUser}, body)
+
+	p := prompt("one")
+	p.Lines = append(p.Lines, chatbox.Line{Role: chatbox.RoleAssistant, Content: "two"}, chatbox.Line{Role: chatbox.RoleUser, Content: "three"})
+	a = collect(t, r.Stream(t.Context(), p))
+	require.NoError(t, a.err)
+	assert.Equal(t, "What was said so far:\n\nUser: one\nAssistant: two\n\nNow answer this:\n\nthree", body.Query)
+}
+
+func TestDify_StopsWhatIsLeftEarly(t *testing.T) {
+	d := difyDialect()
+	var stopped atomic.Int32
+	v := newVendor(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		if isStop(w, r) {
+			stopped.Add(1)
+			return
+		}
+		say(w, d.begin, d.hello)
+		<-r.Context().Done()
+	})
+	r, _ := newTestRouter(t, TypeDify, v.URL, withoutContinue)
+	ctx, cancel := contextWithCause(t)
+	for _, err := range r.Stream(ctx, prompt("Hi")) {
+		require.NoError(t, err)
+		cancel(chatbox.NotOwner) // a cancelled prompt stops Dify all the same
+		break
+	}
+	r.Close()
+	assert.EqualValues(t, 1, stopped.Load())
+}
+
+func TestDify_DoesNotStopWhatIsOver(t *testing.T) {
+	d := difyDialect()
+	for _, end := range []string{d.end, d.failure} {
+		v := newVendor(t, func(w http.ResponseWriter, _ *http.Request, _ int) { say(w, d.begin, d.hello, end) })
+		r, _ := newTestRouter(t, TypeDify, v.URL, withoutContinue)
+		collect(t, r.Stream(t.Context(), prompt("Hi")))
+		r.Close()
+		assert.EqualValues(t, 1, v.requests.Load())
+	}
+}
+
+func TestDify_ModerationIsAFilter(t *testing.T) {
+	d := difyDialect()
+	v := newVendor(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		if !isStop(w, r) {
+			say(w, d.hello, event(`{"event":"message_replace","answer":"no"}`), d.end)
+		}
+	})
+	r, log := newTestRouter(t, TypeDify, v.URL, withoutContinue)
+	a := collect(t, r.Stream(t.Context(), prompt("Hi")))
+	requireCode(t, chatbox.ModelFiltered, a.err, log)
+	r.Close()
+}
