@@ -137,6 +137,9 @@ func (c *Client) decodeOpen(s chatbox.SessionKey, gen, attempt, index, card stri
 	if err1 != nil || err2 != nil {
 		return nil, fmt.Errorf("open answer without a place")
 	}
+	if i >= 0 && len(boxes) == 0 {
+		return nil, nil //nolint:nilnil // its text has aged out: clients were shown something, and nobody knows what
+	}
 	var meta openCard
 	if err := json.Unmarshal([]byte(card), &meta); err != nil {
 		return nil, fmt.Errorf("decode open answer: %w", err)

@@ -1,0 +1,192 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"chatbox"
+	"chatbox/redisstate"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func redisRegistry(t *testing.T, s RedisServer) {
+	t.Run("Sockets", func(t *testing.T) {
+		k := newTalk(t, s, func(c *redisstate.Config) { c.MaxSocketsPerUsr = 3 })
+		ctx, u := t.Context(), k.user()
+		for i := range 3 {
+			require.NoError(t, k.c.Connect(ctx, u, chatbox.ConnID(fmt.Sprint(i))))
+		}
+		hasCode(t, k.c.Connect(ctx, u, "3"), chatbox.LimitExceeded)
+		require.NoError(t, k.c.Connect(ctx, u, "2"), "one that is there is no further one")
+		require.NoError(t, k.c.Disconnect(ctx, u, "0"))
+		require.NoError(t, k.c.Connect(ctx, u, "3"), "a refused one left nothing behind")
+		s.Advance(t, 40*time.Second)
+		require.NoError(t, k.c.BeatSockets(ctx, []redisstate.Socket{{User: u, ID: "1"}, {User: u, ID: "2"}}))
+		s.Advance(t, 30*time.Second)
+		require.NoError(t, k.c.Connect(ctx, u, "4"), "what is not renewed ages out")
+		hasCode(t, k.c.Connect(ctx, u, "5"), chatbox.LimitExceeded)
+		other := u
+		other.Tenant = "t2"
+		require.NoError(t, k.c.Connect(ctx, other, "5"))
+	})
+	t.Run("ManySocketsBeatInBatches", func(t *testing.T) {
+		k := newTalk(t, s, nil)
+		socks := make([]redisstate.Socket, 1201)
+		for i := range socks {
+			socks[i] = redisstate.Socket{User: k.user(), ID: chatbox.ConnID(fmt.Sprint(i))}
+		}
+		require.NoError(t, k.c.BeatSockets(t.Context(), socks))
+		hasCode(t, k.c.Connect(t.Context(), k.user(), "new"), chatbox.LimitExceeded)
+	})
+	t.Run("Reserve", func(t *testing.T) {
+		k := newTalk(t, s, nil)
+		reserve := func(user string) string {
+			t.Helper()
+			holder, err := k.c.Reserve(t.Context(), k.key, user)
+			require.NoError(t, err)
+			return holder
+		}
+		assert.Equal(t, "a", reserve("a"))
+		assert.Equal(t, "a", reserve("b"))
+		s.Advance(t, 40*time.Second)
+		assert.Equal(t, "a", reserve("a"), "renewed")
+		s.Advance(t, 40*time.Second)
+		assert.Equal(t, "a", reserve("b"))
+		s.Advance(t, 61*time.Second)
+		assert.Equal(t, "b", reserve("b"))
+	})
+	t.Run("Pods", func(t *testing.T) {
+		k := newTalk(t, s, nil)
+		list := func() (ids []chatbox.PodID) {
+			t.Helper()
+			pods, err := k.c.Pods(t.Context())
+			require.NoError(t, err)
+			for _, p := range pods {
+				if strings.HasPrefix(string(p.ID), k.key.ID) {
+					ids = append(ids, p.ID[len(k.key.ID):])
+				}
+			}
+			return ids
+		}
+		now := time.Now().UTC().Truncate(time.Millisecond)
+		card := func(id string) chatbox.PodInfo {
+			return chatbox.PodInfo{ID: chatbox.PodID(k.key.ID + id), Version: "v", State: "serving", Connections: 7, LastHeartbeat: now}
+		}
+		for _, id := range []string{"b", "a", "c"} {
+			require.NoError(t, k.c.BeatPod(t.Context(), card(id)))
+		}
+		assert.Equal(t, []chatbox.PodID{"a", "b", "c"}, list())
+		require.NoError(t, k.c.RemovePod(t.Context(), card("b").ID))
+		assert.Equal(t, []chatbox.PodID{"a", "c"}, list())
+		s.Advance(t, 10*time.Second)
+		require.NoError(t, k.c.BeatPod(t.Context(), card("c")))
+		s.Advance(t, 10*time.Second)
+		assert.Equal(t, []chatbox.PodID{"c"}, list())
+		pods, err := k.c.Pods(t.Context())
+		require.NoError(t, err)
+		assert.Contains(t, pods, card("c"))
+	})
+	t.Run("Heads", func(t *testing.T) {
+		k := newTalk(t, s, nil)
+		o := k.again()
+		k.say(k.note("a"))
+		k.say(k.note("b"))
+		o.say(o.note("a"))
+		heads, err := k.c.Heads(t.Context(), []chatbox.SessionKey{o.key, k.again().key, k.key})
+		require.NoError(t, err)
+		assert.Equal(t, []int64{1, -1, 2}, heads)
+		heads, err = k.c.Heads(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Empty(t, heads)
+		require.NoError(t, k.rdb.Set(t.Context(), o.find("s"), "of another kind", 0).Err())
+		_, err = k.c.Heads(t.Context(), []chatbox.SessionKey{k.again().key, o.key})
+		hasCode(t, err, chatbox.Unavailable)
+		require.NoError(t, k.rdb.Del(t.Context(), o.find("s")).Err())
+	})
+}
+
+func redisRoundTrips(t *testing.T, s RedisServer) {
+	k := newTalk(t, s, nil)
+	warm := func(k *talk) {
+		k.say(k.message("q"))
+		k.say(k.final(k.stream(k.taken(), 0, "a"), chatbox.FinishStop))
+		_, err := k.c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: "c:x:9", User: k.user()})
+		require.NoError(t, err)
+		k.read(0)
+	}
+	warm(k) // loads the scripts
+	trips := &RoundTrips{}
+	k.rdb.AddHook(trips)
+	k = k.again()
+	e := k.message("q")
+	var begun chatbox.Begun
+	assert.EqualValues(t, 1, trips.Of(func() {
+		var err error
+		begun, err = k.c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: e.Key, User: k.user()})
+		require.NoError(t, err)
+	}), "begin")
+	assert.EqualValues(t, 1, trips.Of(func() {
+		res := k.publish(e, func(p *chatbox.Publication) { p.Intent = begun.Intent })
+		require.Equal(t, chatbox.OutcomeDone, res.Outcome)
+	}), "publish")
+	var l chatbox.Lease
+	assert.EqualValues(t, 1, trips.Of(func() { l = k.taken() }), "claim")
+	var o chatbox.OpenAnswer
+	assert.EqualValues(t, 4, trips.Of(func() { o = k.stream(l, 0, "a", "b", "c") }), "start and three pieces")
+	assert.EqualValues(t, 1, trips.Of(func() { k.read(0) }), "read")
+	assert.EqualValues(t, 1, trips.Of(func() { require.NoError(t, k.c.Renew(t.Context(), l)) }), "renew")
+	final := k.final(o, chatbox.FinishStop)
+	assert.EqualValues(t, 1, trips.Of(func() {
+		res := k.publish(final, func(p *chatbox.Publication) { p.Lease = &l })
+		require.Equal(t, chatbox.OutcomeDone, res.Outcome)
+	}), "the final, its lease and its turn")
+	assert.EqualValues(t, 1, trips.Of(func() {
+		_, _, err := k.c.Due(t.Context())
+		require.NoError(t, err)
+	}), "a sweep of all partitions")
+	keys := make([]chatbox.SessionKey, 300)
+	assert.EqualValues(t, 1, trips.Of(func() {
+		_, err := k.c.Heads(t.Context(), keys)
+		require.NoError(t, err)
+	}), "300 heads")
+}
+
+// losingHook loses the reply of one script's call: it has its effect, and is
+// sent again as the library does.
+type losingHook struct {
+	armed atomic.Bool
+	calls atomic.Int64
+}
+
+func (h *losingHook) DialHook(next redis.DialHook) redis.DialHook {
+	return next
+}
+
+func (h *losingHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if args := cmd.Args(); err == nil && len(args) > 2 && strings.HasPrefix(fmt.Sprint(args[0]), "eval") && h.armed.CompareAndSwap(true, false) {
+			h.calls.Add(2)
+			return next(ctx, cmd)
+		}
+		return err
+	}
+}
+
+func (h *losingHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		if err == nil && h.armed.CompareAndSwap(true, false) {
+			h.calls.Add(2)
+			return next(ctx, cmds)
+		}
+		return err
+	}
+}
