@@ -46,6 +46,9 @@ var edges = []edge{
 
 	{file: "persistence/x.go", imports: "chatbox", allowed: true},
 	{file: "persistence/x.go", imports: "go.mongodb.org/mongo-driver/mongo", allowed: true},
+	{file: "persistence/x.go", imports: "chatbox/persistence/internal/record", allowed: true},
+	{file: "persistence/x.go", imports: "chatbox/persistence/embedded"},
+	{file: "persistence/internal/record/x.go", imports: "chatbox/hub"},
 	{file: "persistence/x.go", imports: "chatbox/app/conversation"},
 	{file: "persistence/x.go", imports: "chatbox/redisstate"},
 	{file: "persistence/x.go", imports: "github.com/redis/go-redis/v9"},
