@@ -121,3 +121,6 @@ func newHTTPServer(ctx context.Context, h http.Handler) *http.Server {
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 }
+
+// Generations counts the answers that the pod is giving now.
+func (a *App) Generations() int { return a.service.Generations() }

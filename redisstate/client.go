@@ -8,6 +8,7 @@ package redisstate
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"embed"
 	"encoding/hex"
 	"errors"
@@ -28,9 +29,18 @@ type Sealer interface {
 	Open(box []byte, ad ...string) ([]byte, error)
 }
 
-// Config is how to reach Redis and how long things live there.
+// Config is how to reach Redis and how long things live there. Either URL is
+// set, or Addrs: of the sentinels that watch Master, or, without one, of a
+// Cluster's nodes.
 type Config struct {
-	URL              string // redis:// or rediss://
+	URL      string // redis:// or rediss://
+	Addrs    []string
+	Master   string
+	Username string
+	Password string
+	DB       int
+	TLS      bool
+
 	CommandTimeout   time.Duration
 	LeaseTTL         time.Duration
 	RateLimit        int // durable frames per user and RateWindow
@@ -68,20 +78,32 @@ type Client struct {
 	scripts map[string]*redis.Script
 }
 
-// Open parses the URL and makes the client; it does not wait for the server.
+// Open makes the client; it does not wait for the server. Its errors do not
+// quote the URL, which may hold a password.
 func Open(cfg Config, seal Sealer) (*Client, error) {
-	opts, err := redis.ParseURL(cfg.URL)
-	if err != nil {
-		return nil, errors.New("REDIS_URL: cannot be parsed") // the cause may quote a password
+	o := redis.UniversalOptions{
+		Addrs: cfg.Addrs, MasterName: cfg.Master, Username: cfg.Username, Password: cfg.Password, DB: cfg.DB,
+		IsClusterMode: len(cfg.Addrs) > 0 && cfg.Master == "",
 	}
-	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = cfg.CommandTimeout, cfg.CommandTimeout, cfg.CommandTimeout
-	opts.ContextTimeoutEnabled = true
-	opts.MaxRetries = 1
-	opts.DialerRetries = 1 // callers have a patience of their own
-	opts.DisableIdentity = true
-	opts.PoolSize = max(opts.PoolSize, 32)
-	return New(cfg, redis.NewClient(opts), seal)
+	if cfg.TLS {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if cfg.URL != "" {
+		u, err := redis.ParseURL(cfg.URL)
+		if err != nil {
+			return nil, errors.New("REDIS_URL: cannot be parsed")
+		}
+		o.Addrs, o.Username, o.Password, o.DB, o.TLSConfig = []string{u.Addr}, u.Username, u.Password, u.DB, u.TLSConfig
+	}
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = cfg.CommandTimeout, cfg.CommandTimeout, cfg.CommandTimeout
+	o.ContextTimeoutEnabled, o.MaxRetries, o.PoolSize = true, 1, poolSize
+	o.DisableIdentity = true
+	return New(cfg, redis.NewUniversalClient(&o), seal)
 }
+
+// poolSize bounds the connections of a pod; commands are short, so that few
+// are enough for thousands of sockets.
+const poolSize = 64
 
 // New wraps a client that exists; Close closes it.
 func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {

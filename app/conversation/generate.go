@@ -3,6 +3,7 @@ package conversation
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 	"unicode/utf8"
 
@@ -12,10 +13,9 @@ import (
 // stream shows the model's answer piece by piece and ends the turn.
 func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
 	s := g.s
-	mctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the provider's request
+	ask := func(ctx context.Context) iter.Seq2[chatbox.Delta, error] { return s.LLM.Stream(ctx, p) }
 	finish, usage, failed := chatbox.Finish(""), (*chatbox.Usage)(nil), error(nil)
-	for d, err := range coalesce(mctx, s.LLM.Stream(mctx, p), defaultCoalesce()) {
+	for d, err := range coalesce(ctx, ask, defaultCoalesce()) {
 		if err != nil {
 			failed = err
 			break

@@ -130,3 +130,13 @@ func (s *Stack) leaving(id chatbox.PodID, to string) (pod, error) {
 	p.state = to
 	return *p, nil
 }
+
+// Generations counts the answers that a pod is giving now.
+func (s *Stack) Generations(id chatbox.PodID) int {
+	for _, p := range s.snapshot() {
+		if p.id == id && p.app != nil && p.state != stateStopped {
+			return p.app.Generations()
+		}
+	}
+	return 0
+}

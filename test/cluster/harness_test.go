@@ -1,0 +1,236 @@
+// Package cluster holds scenarios over several pods: what clients see is
+// recorded by the clients and judged by the ledger, not by looking inside.
+// Without servers they run on the embedded ones; with CHATBOX_TEST_REDIS_URL
+// and CHATBOX_TEST_MONGO_URI on real ones.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"chatbox"
+	"chatbox/app/devstack"
+	"chatbox/cmd/chatload/client"
+	"chatbox/cmd/chatload/ledger"
+	"chatbox/providers/llm"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait of a scenario; it asserts no speed.
+const patience = 60 * time.Second
+
+// cluster is a running stack with the clients of one test.
+type cluster struct {
+	t     *testing.T
+	ctx   context.Context
+	stack *devstack.Stack
+}
+
+// start brings up a stack of n pods; change may alter its configuration.
+func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	t.Cleanup(cancel)
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	model, err := llm.New(llm.Config{
+		Providers: []llm.Provider{
+			{ID: "fast", Name: "Fast", Type: "scripted", Endpoint: "scripted://?delay=2ms"},
+			{ID: "other", Name: "Other", Type: "scripted", Endpoint: "scripted://?delay=2ms", Continue: llm.ContinuePrefix},
+		},
+		StreamTimeout: patience, IdleTimeout: patience,
+	}, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := devstack.DefaultConfig()
+	cfg.Pods, cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = n, "127.0.0.1:0", t.TempDir(), model, logger
+	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 100_000, 1000
+	cfg.Drain.Window = 100 * time.Millisecond
+	cfg.RedisURL = os.Getenv("CHATBOX_TEST_REDIS_URL")
+	if cfg.MongoURI = os.Getenv("CHATBOX_TEST_MONGO_URI"); cfg.MongoURI != "" {
+		cfg.MongoName = "cluster_" + strings.ToLower(client.NewID()[:10])
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	stack, err := devstack.Start(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		if err := stack.Stop(stop); err != nil && !strings.Contains(err.Error(), "killed") {
+			t.Errorf("stop: %v", err)
+		}
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	})
+	return &cluster{t: t, ctx: ctx, stack: stack}
+}
+
+// podURL is the address of the n-th pod itself, beside the balancer.
+func (c *cluster) podURL(n int) string { return "http://" + c.stack.Pods()[n].Addr }
+
+func (c *cluster) token(user string) string {
+	c.t.Helper()
+	token, err := c.stack.Token(user, user)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return token
+}
+
+// device connects a client of the user to the session through url and runs it
+// until the test ends.
+func (c *cluster) device(user, session, url string, change ...func(*client.Config)) *client.Client {
+	c.t.Helper()
+	token := c.token(user)
+	cfg := client.Config{
+		URLs: []string{url}, SessionID: session, Record: true, KeepPieces: true,
+		Token: func(context.Context) (string, error) { return token, nil },
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	d := client.New(cfg)
+	ctx, cancel := context.WithCancel(c.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = d.Run(ctx)
+	}()
+	c.t.Cleanup(func() { cancel(); <-done })
+	c.wait(d, "greeting", func(t *client.Tracker) bool { return t.Greeted() })
+	return d
+}
+
+func (c *cluster) wait(d *client.Client, what string, ok func(*client.Tracker) bool) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
+	defer cancel()
+	if err := d.WaitFor(ctx, ok); err != nil {
+		for _, e := range d.Transcript() {
+			c.t.Logf("%+v", e)
+		}
+		c.t.Fatalf("waiting for %s: %v", what, err)
+	}
+}
+
+// say sends a message with an id and returns the id.
+func (c *cluster) say(d *client.Client, session, content string) string {
+	c.t.Helper()
+	id, err := d.Send(client.Frame{Type: client.TypeUserMessage, SessionID: session, Content: content})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return id
+}
+
+// acked waits for the message's ack and returns its seq.
+func (c *cluster) acked(d *client.Client, session, id string) int64 {
+	c.t.Helper()
+	var seq int64
+	c.wait(d, "ack of "+id, func(t *client.Tracker) bool {
+		s := t.Session(session)
+		if s == nil || s.Sent[id] == nil {
+			return false
+		}
+		seq = s.Sent[id].Seq
+		return seq > 0
+	})
+	return seq
+}
+
+// answered waits until the answer to the message is over and returns its text.
+func (c *cluster) answered(d *client.Client, session, id string) string {
+	c.t.Helper()
+	var text string
+	c.wait(d, "answer to "+id, func(t *client.Tracker) bool {
+		s := t.Session(session)
+		if s == nil {
+			return false
+		}
+		a := s.AnswerTo(id)
+		if a == nil || !a.Over() {
+			return false
+		}
+		text = a.Shown()
+		return true
+	})
+	return text
+}
+
+// streaming waits until some of the answer was shown.
+func (c *cluster) streaming(d *client.Client, session, id string, least int) {
+	c.t.Helper()
+	c.wait(d, "pieces of the answer to "+id, func(t *client.Tracker) bool {
+		s := t.Session(session)
+		if s == nil {
+			return false
+		}
+		a := s.AnswerTo(id)
+		return a != nil && len(a.Shown()) >= least
+	})
+}
+
+func (c *cluster) rest(user string) *client.REST {
+	token := c.token(user)
+	return &client.REST{
+		URLs: []string{c.stack.URL()}, HTTP: http.DefaultClient, //nolint:forbidigo // a test's client
+		Token: func(context.Context) (string, error) { return token, nil },
+	}
+}
+
+func (c *cluster) history(user, session string) []client.Message {
+	c.t.Helper()
+	msgs, err := c.rest(user).History(c.ctx, session)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return msgs
+}
+
+// judge lays the devices' transcripts beside the history.
+func (c *cluster) judge(user, session string, allow []ledger.Class, devices ...*client.Client) {
+	c.t.Helper()
+	in := ledger.Input{SessionID: session, History: c.history(user, session), Complete: true}
+	for i, d := range devices {
+		head := in.History[len(in.History)-1].Seq
+		c.wait(d, "the head", func(t *client.Tracker) bool { s := t.Session(session); return s != nil && s.LastSeq >= head })
+		in.Devices = append(in.Devices, ledger.FromTranscript(fmt.Sprintf("device-%d", i), session, d.Transcript()))
+	}
+	r := ledger.Compare(in)
+	for class, n := range r.Counts {
+		if n > 0 && !slices.Contains(allow, class) {
+			c.t.Errorf("%s: %d", class, n)
+		}
+	}
+	if c.t.Failed() {
+		c.t.Logf("%+v", r)
+	}
+}
+
+// serving is the place of the pod that gives the session's answer now.
+func (c *cluster) generating() chatbox.PodID {
+	c.t.Helper()
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) {
+		for _, p := range c.stack.Pods() {
+			if c.stack.Generations(p.ID) > 0 {
+				return p.ID
+			}
+		}
+	}
+	c.t.Fatal("no pod is answering")
+	return ""
+}
