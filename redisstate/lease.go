@@ -67,16 +67,39 @@ func (c *Client) Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) 
 		l.Token, genString(l.Gen), member(l.Session), k.channel, box)
 }
 
-// Revoke takes the lease from whoever has it and returns the open answer.
+// Revoke takes the lease from whoever has it, forbids claims a while, and
+// returns the open answer.
 func (c *Client) Revoke(ctx context.Context, s chatbox.SessionKey) (*chatbox.OpenAnswer, error) {
+	_, open, err := c.revoke(ctx, s, true)
+	return open, err
+}
+
+// Interrupt is Revoke where an answer is running, and nothing where none is.
+// running is its generation also where it has not been announced yet.
+func (c *Client) Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error) {
+	return c.revoke(ctx, s, false)
+}
+
+// Allow takes back that claims are forbidden.
+func (c *Client) Allow(ctx context.Context, s chatbox.SessionKey) error {
+	return wrap("allow", c.rdb.Del(ctx, keysOf(s).forbid).Err())
+}
+
+func (c *Client) revoke(ctx context.Context, s chatbox.SessionKey, always bool) (chatbox.Gen, *chatbox.OpenAnswer, error) {
 	k := keysOf(s)
-	v, err := c.run(ctx, "revoke.lua", []string{k.state, k.lease, k.forbid, k.pieces}, ms(forbidTTL)).Slice()
+	v, err := c.run(ctx, "revoke.lua", []string{k.state, k.lease, k.forbid, k.pieces}, ms(forbidTTL), flag(always)).Slice()
 	if err != nil {
-		return nil, wrap("revoke", err)
+		return chatbox.Gen{}, nil, wrap("revoke", err)
 	}
 	str := func(i int) string { x, _ := v[i].(string); return x }
-	open, err := c.decodeOpen(s, str(0), str(1), str(2), str(3), strs(v[4]))
-	return open, wrap("revoke", err)
+	var running chatbox.Gen
+	if g := str(0); g != "" {
+		if running, err = parseGen(g); err != nil {
+			return running, nil, wrap("revoke", err)
+		}
+	}
+	open, err := c.decodeOpen(s, str(1), str(2), str(3), str(4), strs(v[5]))
+	return running, open, wrap("revoke", err)
 }
 
 // owned runs a script that answers 0 where the lease is not the caller's, -1

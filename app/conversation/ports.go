@@ -55,6 +55,9 @@ type TurnStore interface {
 	// SettleTurn ends the turn of the generation, if it is still pending in
 	// that run.
 	SettleTurn(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, to chatbox.TurnState) error
+	// RetryTurn makes the turn of a generation that has ended pending again, as
+	// the next run; false where the message's turn is in another run by now.
+	RetryTurn(ctx context.Context, s chatbox.SessionKey, ended chatbox.Gen) (bool, error)
 	// PendingTurns finds turns that have been pending since before the time,
 	// over all sessions: what a lost Redis forgot.
 	PendingTurns(ctx context.Context, before time.Time, limit int) ([]chatbox.PendingTurn, error)
@@ -100,6 +103,15 @@ type Leases interface {
 	// Revoke takes the lease away from whoever has it, keeps others from
 	// claiming for a few seconds, and returns the answer that was being given.
 	Revoke(ctx context.Context, s chatbox.SessionKey) (*chatbox.OpenAnswer, error)
+}
+
+// Interrupts stop a running answer and nothing else.
+type Interrupts interface {
+	// Interrupt is Leases.Revoke where an answer is running and has no effect
+	// where none is; running is its generation also before it was announced.
+	Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error)
+	// Allow lets turns be claimed again before Interrupt's ban ends by itself.
+	Allow(ctx context.Context, s chatbox.SessionKey) error
 }
 
 // Pieces is the log of a running answer's text. Everything it accepts under a

@@ -2,7 +2,6 @@ package conversation
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"chatbox"
@@ -150,58 +149,4 @@ func (s *Service) awaitOwn(ctx context.Context, c Socket, e chatbox.Event) {
 		sent = s.Acks.Await(again, c.ID(), e.Session, e.Seq)
 		cancel()
 	}
-}
-
-// End ends the session for good: a running answer is closed, and nothing
-// follows. Ending what has ended is no error.
-func (s *Service) End(ctx context.Context, a chatbox.Actor, sessionID string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-	defer cancel()
-	sess, err := s.owned(ctx, a, sessionID)
-	if err != nil || sess.State.Ended {
-		return err
-	}
-	if err := patiently(ctx, func() error { return s.closeAnswer(ctx, sess.Key, chatbox.FinishCancelled) }); err != nil {
-		return err
-	}
-	id := newID()
-	_, err = s.append(ctx, draft{
-		session: sess.Key, key: chatbox.ServerKey("ended"), // one key: a session ends once
-		decide: func(p place) (chatbox.Event, error) {
-			if p.state.Ended {
-				return chatbox.Event{}, chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
-			}
-			return chatbox.Event{
-				ID: id, Type: chatbox.TypeSessionEnded, Sender: chatbox.SenderSystem, UserID: a.UserID,
-				Metadata: map[string]string{"reason": "ended"}, Time: now(), Status: chatbox.StatusComplete,
-			}, nil
-		},
-	})
-	if errors.Is(err, chatbox.Ended) {
-		return nil
-	}
-	return err
-}
-
-// closeAnswer ends the running answer from any pod: the lease is revoked, so
-// that no further piece is accepted, and what was accepted becomes its final.
-func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, why chatbox.Finish) error {
-	open, err := s.Leases.Revoke(ctx, k)
-	if err != nil || open == nil {
-		return err
-	}
-	_, err = s.append(ctx, draft{
-		session: k, key: chatbox.AnswerKey(open.Gen.Seq, open.Gen.Run),
-		decide: func(place) (chatbox.Event, error) {
-			return chatbox.Event{
-				ID: open.AnswerID, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI, Content: open.Text,
-				ModelID: open.ModelID, Time: now(), Status: why.Status(),
-				Answer: &chatbox.Answer{Gen: open.Gen, ReplyTo: open.ReplyTo, Attempt: open.Attempt, Index: open.Index, Finish: why},
-			}, nil
-		},
-	})
-	if err != nil {
-		return err
-	}
-	return s.Turns.SettleTurn(ctx, k, open.Gen, chatbox.TurnDone)
 }

@@ -41,6 +41,7 @@ const (
 // the readers.
 type statements struct {
 	append, claim, claimed, settle *sql.Stmt
+	retry                          *sql.Stmt
 	create, created, touch         *sql.Stmt
 	name, nameIfEmpty              *sql.Stmt
 
@@ -57,6 +58,8 @@ const (
 	WHERE tenant = ? AND session = ? AND seq = ? AND turn_state = 'pending'`
 	sqlSettle = `UPDATE messages SET turn_state = ?
 	WHERE tenant = ? AND session = ? AND seq = ? AND turn_state = 'pending' AND turn_run = ?`
+	sqlRetry = `UPDATE messages SET turn_state = 'pending', turn_run = turn_run + 1, turn_claims = 0
+	WHERE tenant = ? AND session = ? AND seq = ? AND turn_run = ?`
 	sqlRange = `SELECT ` + eventColumns + ` FROM messages
 	WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ? ORDER BY seq`
 	sqlByKey   = `SELECT ` + eventColumns + ` FROM messages WHERE tenant = ? AND session = ? AND key = ?`
@@ -86,6 +89,7 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 		{&s.claim, writer, sqlClaim},
 		{&s.claimed, writer, sqlRange},
 		{&s.settle, writer, sqlSettle},
+		{&s.retry, writer, sqlRetry},
 		{&s.create, writer, sqlCreate},
 		{&s.created, writer, sqlLoad},
 		{&s.touch, writer, sqlTouch},

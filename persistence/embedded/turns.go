@@ -48,6 +48,21 @@ func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.
 	})
 }
 
+// RetryTurn makes the turn of an ended generation pending again as the next
+// run; false where the turn is in another run by now.
+func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatbox.Gen) (bool, error) {
+	var n int64
+	err := t.s.do(ctx, "retry a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		res, err := tx.StmtContext(ctx, t.s.stmts.retry).ExecContext(ctx, k.Tenant, k.ID, ended.Seq, ended.Run)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n > 0, err
+}
+
 // PendingTurns finds turns that have been pending since before the time, over
 // all sessions, oldest first.
 func (t *Turns) PendingTurns(ctx context.Context, before time.Time, limit int) ([]chatbox.PendingTurn, error) {

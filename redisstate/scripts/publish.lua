@@ -32,6 +32,8 @@ if closes ~= '' then
   local newer = o[1] ~= closes or tonumber(o[2]) < tonumber(ARGV[13])
   if ARGV[15] ~= '' and newer then
     redis.call('PUBLISH', ARGV[1], head .. '|' .. ARGV[15])
+  elseif not o[1] and ARGV[14] == '-1' and ARGV[15] == '' then
+    -- it was closed before it began: nothing is visible, and nothing is what it says
   elseif ARGV[15] ~= '' or o[1] ~= closes or o[2] ~= ARGV[13] or o[3] ~= ARGV[14] then
     return {'diverged', head, tonumber(o[1] == closes and o[2] or '-1')}
   end
