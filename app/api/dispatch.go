@@ -18,6 +18,8 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		string(chatbox.TypeModelSelect): s.post,
 		typeResume:                      s.resume,
 		typePing:                        s.pong,
+		typeCancel:                      s.cancel,
+		typeRetry:                       s.retry,
 
 		// Part of the protocol that this version does not serve.
 		string(chatbox.TypeFileUpload):   unsupported,
@@ -26,8 +28,6 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		string(chatbox.TypeAdminJoin):    unsupported,
 		string(chatbox.TypeAdminLeave):   unsupported,
 		"typing_indicator":               unsupported,
-		"cancel":                         unsupported,
-		"retry":                          unsupported,
 		"read":                           unsupported,
 		"auth":                           unsupported,
 		"watch":                          unsupported,
@@ -86,6 +86,14 @@ func (s *Server) resume(ctx context.Context, conn *hub.Conn, cmd command) error 
 		return chatbox.Missing(fieldSeq)
 	}
 	return s.deps.Conversations.Resume(ctx, conn, cmd.SessionID, *cmd.Seq)
+}
+
+func (s *Server) cancel(ctx context.Context, conn *hub.Conn, cmd command) error {
+	return s.deps.Conversations.Cancel(ctx, conn, cmd.SessionID)
+}
+
+func (s *Server) retry(ctx context.Context, conn *hub.Conn, cmd command) error {
+	return s.deps.Conversations.Retry(ctx, conn, cmd.SessionID)
 }
 
 func (s *Server) pong(_ context.Context, conn *hub.Conn, cmd command) error {

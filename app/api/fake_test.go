@@ -83,6 +83,14 @@ func (f *fakeConversations) Attach(ctx context.Context, c conversation.Socket, i
 	return f.attach(ctx, c, id, after)
 }
 
+func (f *fakeConversations) Cancel(context.Context, conversation.Socket, string) error {
+	return nil
+}
+
+func (f *fakeConversations) Retry(context.Context, conversation.Socket, string) error {
+	return nil
+}
+
 func (f *fakeConversations) Resume(_ context.Context, c conversation.Socket, id string, seq int64) error {
 	if f.resume == nil {
 		return nil

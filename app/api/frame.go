@@ -19,6 +19,8 @@ const (
 	typeResume  = "resume"
 	typeResumed = "resumed"
 	typePing    = "ping"
+	typeCancel  = "cancel"
+	typeRetry   = "retry"
 	typePong    = "pong"
 	typeError   = "error"
 	typeCome    = "reconnect"

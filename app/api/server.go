@@ -44,6 +44,13 @@ type Sockets interface {
 	Leave(c conversation.Socket)
 }
 
+// Controls is what a socket may ask about the answer it is given. An empty
+// session means the socket's current one.
+type Controls interface {
+	Cancel(ctx context.Context, c conversation.Socket, sessionID string) error
+	Retry(ctx context.Context, c conversation.Socket, sessionID string) error
+}
+
 // Library is what the edge asks of the use cases for REST.
 type Library interface {
 	Sessions(ctx context.Context, a chatbox.Actor, q conversation.SessionQuery) (conversation.SessionPage, error)
@@ -56,6 +63,7 @@ type Library interface {
 // Conversations is all that the edge asks of the use cases.
 type Conversations interface {
 	Sockets
+	Controls
 	Library
 }
 

@@ -186,3 +186,6 @@ func (s *Stack) Stop(ctx context.Context) error {
 	s.waitRedis()
 	return errors.Join(errs...)
 }
+
+// RedisURL is the Redis that the pods use.
+func (s *Stack) RedisURL() string { return s.redisURL }
