@@ -73,7 +73,7 @@ func (a *attachment) ack(e chatbox.Event, again bool) {
 // its final says so.
 func (a *attachment) final(e chatbox.Event) {
 	w := e.Answer
-	shown := a.gen == w.Gen && a.attempt == w.Attempt && a.index == w.Index && !a.lacks()
+	shown := a.gen == w.Gen && a.attempt == w.Attempt && a.index == w.Index && a.keep()
 	if !shown && (e.Content != "" || a.gen == w.Gen) {
 		a.push(chatbox.Delivery{Session: e.Session, Piece: &chatbox.Piece{
 			AnswerID: e.ID, Gen: w.Gen, ReplyTo: w.ReplyTo, ModelID: e.ModelID,
@@ -83,15 +83,23 @@ func (a *attachment) final(e chatbox.Event) {
 	a.gen, a.attempt, a.index, a.collapsed = w.Gen, w.Attempt, w.Index, false
 }
 
-// lacks reports whether pieces were taken out of the socket's queue, be it for
-// a frame of another session.
-func (a *attachment) lacks() bool {
-	if a.collapsed {
-		return true
+// keep has the pieces that still wait in the socket's queue delivered whatever
+// comes: a final is about to stand behind them, and no snapshot can follow it.
+// False means that pieces were taken out already, be it for a frame of another
+// session.
+func (a *attachment) keep() bool {
+	c := a.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a.collapsed || slices.Contains(c.out.groups, any(a)) {
+		return false
 	}
-	a.conn.mu.Lock()
-	defer a.conn.mu.Unlock()
-	return slices.Contains(a.conn.out.groups, any(a))
+	for i := range c.out.items {
+		if c.out.items[i].group == any(a) {
+			c.out.items[i].group = nil
+		}
+	}
+	return true
 }
 
 // piece shows a piece unless the socket has it. One that does not continue what
