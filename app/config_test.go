@@ -254,7 +254,7 @@ llm:
 func TestLoad_FaultsOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	for text, want := range map[string]string{
-		"LOG_LEVELS: debug":             "LOG_LEVELS: is not a known variable",
+		"LOG_LEVELS: debug":            "LOG_LEVELS: is not a known variable",
 		"jwt: {secrte: x}":             "JWT_SECRTE: is not a known variable",
 		"llm: {provider: {1: {x: y}}}": "LLM_PROVIDER_1_X: is not a known variable",
 		"a: [":                         "--config",
