@@ -40,14 +40,9 @@ func newXAES(secret [secretSize]byte) (*xaes, error) {
 	var l [aes.BlockSize]byte
 	block.Encrypt(l[:], l[:])
 	// K1 of CMAC: L doubled in GF(2^128).
-	carry := l[0] >> 7
-	for i := range l {
-		x.subkey[i] = l[i] << 1
-		if i+1 < len(l) {
-			x.subkey[i] |= l[i+1] >> 7
-		}
-	}
-	x.subkey[len(l)-1] ^= carry * 0x87
+	high, low := binary.BigEndian.Uint64(l[:8]), binary.BigEndian.Uint64(l[8:])
+	binary.BigEndian.PutUint64(x.subkey[:8], high<<1|low>>63)
+	binary.BigEndian.PutUint64(x.subkey[8:], low<<1^(high>>63)*0x87)
 	return x, nil
 }
 

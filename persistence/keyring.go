@@ -64,7 +64,7 @@ func NewKeyring(keys []Key) (*Keyring, error) {
 func (k *Keyring) Seal(plain []byte, ad ...string) ([]byte, error) {
 	e := k.first
 	box := make([]byte, 0, 2+len(e.id)+nonceSize+len(plain)+gcmTag)
-	box = append(box, boxVersion, byte(len(e.id)))
+	box = append(box, boxVersion, byte(len(e.id))) //nolint:gosec // at most 32
 	box = append(box, e.id...)
 	box, err := e.xaes.seal(box, plain, e.associate(ad))
 	if err != nil {

@@ -7,12 +7,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"chatbox"
 	"chatbox/persistence"
 	"chatbox/persistence/embedded"
 	"chatbox/test/conformance"
+
+	"github.com/stretchr/testify/require"
 )
 
 func ports(s *embedded.Store) conformance.Stores {
@@ -21,22 +21,27 @@ func ports(s *embedded.Store) conformance.Stores {
 
 func TestStore_Conformance(t *testing.T) {
 	conformance.Store(t, func(t *testing.T) conformance.StoreFixture {
+		t.Helper()
 		path := filepath.Join(t.TempDir(), "chat.db")
 		return conformance.StoreFixture{
 			Stores: ports(open(t, path, keyring(t, conformance.StoreKey()))),
 			Reopen: func(t *testing.T, keys ...persistence.Key) conformance.Stores {
+				t.Helper()
 				return ports(open(t, path, keyring(t, keys...)))
 			},
 			MoveBox: func(t *testing.T, k chatbox.SessionKey, from, to int64) {
+				t.Helper()
 				exec(t, path, `UPDATE messages SET box = (SELECT box FROM messages WHERE tenant = ?1 AND session = ?2 AND seq = ?3)
 				WHERE tenant = ?1 AND session = ?2 AND seq = ?4`, k.Tenant, k.ID, from, to)
 			},
 			AlterBox: func(t *testing.T, k chatbox.SessionKey, seq int64) {
+				t.Helper()
 				box := raw[[]byte](t, path, `SELECT box FROM messages WHERE tenant = ? AND session = ? AND seq = ?`, k.Tenant, k.ID, seq)
 				box[len(box)/2] ^= 1
 				exec(t, path, `UPDATE messages SET box = ? WHERE tenant = ? AND session = ? AND seq = ?`, box, k.Tenant, k.ID, seq)
 			},
 			AtRest: func(t *testing.T) []byte {
+				t.Helper()
 				files, err := filepath.Glob(path + "*")
 				require.NoError(t, err)
 				var all bytes.Buffer
@@ -52,26 +57,26 @@ func TestStore_Conformance(t *testing.T) {
 }
 
 // direct is a connection of the test's own to the same file.
-func direct(t testing.TB, path string) *sql.DB {
-	t.Helper()
+func direct(tb testing.TB, path string) *sql.DB {
+	tb.Helper()
 	db, err := sql.Open("sqlite", path)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
 	return db
 }
 
-func exec(t testing.TB, path, query string, args ...any) {
-	t.Helper()
-	done, err := direct(t, path).ExecContext(t.Context(), query, args...)
-	require.NoError(t, err)
+func exec(tb testing.TB, path, query string, args ...any) {
+	tb.Helper()
+	done, err := direct(tb, path).ExecContext(tb.Context(), query, args...)
+	require.NoError(tb, err)
 	n, err := done.RowsAffected()
-	require.NoError(t, err)
-	require.EqualValues(t, 1, n)
+	require.NoError(tb, err)
+	require.EqualValues(tb, 1, n)
 }
 
-func raw[T any](t testing.TB, path, query string, args ...any) T {
-	t.Helper()
+func raw[T any](tb testing.TB, path, query string, args ...any) T {
+	tb.Helper()
 	var out T
-	require.NoError(t, direct(t, path).QueryRowContext(t.Context(), query, args...).Scan(&out))
+	require.NoError(tb, direct(tb, path).QueryRowContext(tb.Context(), query, args...).Scan(&out))
 	return out
 }

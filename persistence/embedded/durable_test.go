@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
 	"chatbox"
 	"chatbox/persistence/embedded"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // childFile, when set, makes the test binary a writer that appends to the file
@@ -55,7 +55,7 @@ func TestChildWriter(t *testing.T) {
 					return
 				}
 				out.Lock()
-				_, err := os.Stdout.WriteString(fmt.Sprintf("acked %d %d\n", w, seq))
+				_, err := fmt.Fprintf(os.Stdout, "acked %d %d\n", w, seq)
 				out.Unlock()
 				if err != nil {
 					return

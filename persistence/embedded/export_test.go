@@ -32,7 +32,7 @@ func Plan(t *testing.T, s *Store, name string) []string {
 	}
 	rows, err := s.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
 	require.NoError(t, err)
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	var steps []string
 	for rows.Next() {
 		var id, parent, unused int

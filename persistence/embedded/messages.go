@@ -55,7 +55,7 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 	if err != nil {
 		return nil, record.Failed("read a range", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	var events []chatbox.Event
 	for rows.Next() {
 		e, err := m.s.scanEvent(k, rows.Scan)

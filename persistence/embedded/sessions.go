@@ -123,7 +123,7 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 	if err != nil {
 		return chatbox.SessionPage{}, record.Failed("list sessions", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	var page chatbox.SessionPage
 	var last record.Cursor
 	for rows.Next() {

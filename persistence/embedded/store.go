@@ -13,11 +13,11 @@ import (
 	"path/filepath"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver called sqlite
-
 	"chatbox/persistence"
 	"chatbox/persistence/internal/group"
 	"chatbox/persistence/internal/record"
+
+	_ "modernc.org/sqlite" // the driver called sqlite
 )
 
 // Bounds of a group of writes: one transaction, one fsync.

@@ -5,32 +5,32 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
-
 	"chatbox"
 	"chatbox/persistence"
 	"chatbox/persistence/embedded"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func keyring(t testing.TB, keys ...persistence.Key) *persistence.Keyring {
-	t.Helper()
+func keyring(tb testing.TB, keys ...persistence.Key) *persistence.Keyring {
+	tb.Helper()
 	if len(keys) == 0 {
 		keys = []persistence.Key{{ID: "k1", Secret: [32]byte{1}}}
 	}
 	k, err := persistence.NewKeyring(keys)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return k
 }
 
-func open(t testing.TB, path string, k *persistence.Keyring) *embedded.Store {
-	t.Helper()
-	s, err := embedded.Open(t.Context(), path, k)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.Close(t.Context())) })
+func open(tb testing.TB, path string, k *persistence.Keyring) *embedded.Store {
+	tb.Helper()
+	s, err := embedded.Open(tb.Context(), path, k)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { assert.NoError(tb, s.Close(tb.Context())) })
 	return s
 }
 
@@ -46,7 +46,7 @@ func TestOpen_TwiceInARow(t *testing.T) {
 	require.NoError(t, s.Messages().Append(t.Context(), e))
 	require.ErrorIs(t, s.Messages().Append(t.Context(), e), chatbox.Clash)
 	require.NoError(t, s.Close(t.Context()))
-	assert.ErrorIs(t, s.Messages().Append(t.Context(), e), chatbox.StoreFailed)
+	require.ErrorIs(t, s.Messages().Append(t.Context(), e), chatbox.StoreFailed)
 	_, err = s.Messages().Range(t.Context(), e.Session, 1, 9)
 	require.ErrorIs(t, err, chatbox.StoreFailed)
 	require.FileExists(t, path)

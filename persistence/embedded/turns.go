@@ -60,7 +60,10 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 		n, err = res.RowsAffected()
 		return err
 	})
-	return n > 0, err
+	if err != nil { // n may still be written by an act that ctx did not wait for
+		return false, err
+	}
+	return n == 1, nil
 }
 
 // PendingTurns finds turns that have been pending since before the time, over
@@ -70,7 +73,7 @@ func (t *Turns) PendingTurns(ctx context.Context, before time.Time, limit int) (
 	if err != nil {
 		return nil, record.Failed("find pending turns", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	var found []chatbox.PendingTurn
 	for rows.Next() {
 		var p chatbox.PendingTurn

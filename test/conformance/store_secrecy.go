@@ -5,14 +5,15 @@ import (
 	"encoding/base64"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
 	"chatbox"
 	"chatbox/persistence"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func secrecyAtRest(t *testing.T, f StoreFixture) {
+	t.Helper()
 	k := newKey()
 	canary := unique("canary-")
 	e := said(k, 1, "text "+canary)
@@ -40,6 +41,7 @@ func secrecyAtRest(t *testing.T, f StoreFixture) {
 }
 
 func secrecyMoved(t *testing.T, f StoreFixture) {
+	t.Helper()
 	k := newKey()
 	fill(t, f.Stores, k, 4)
 	refused := func(seq int64) {
@@ -64,6 +66,7 @@ func secrecyMoved(t *testing.T, f StoreFixture) {
 }
 
 func secrecyKeys(t *testing.T, f StoreFixture) {
+	t.Helper()
 	k := newKey()
 	fill(t, f.Stores, k, 1)
 	in := chatbox.Session{Key: k, Owner: "u", Name: "a name", CreatedAt: epoch}

@@ -1,14 +1,15 @@
 package conformance
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"chatbox"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"chatbox"
 )
 
 // asked is a message that wants an answer.
@@ -19,6 +20,7 @@ func asked(k chatbox.SessionKey, seq int64, run int) chatbox.Event {
 }
 
 func turnClaims(t *testing.T, f StoreFixture) {
+	t.Helper()
 	k := newKey()
 	appendAll(t, f.Stores, asked(k, 1, 1), said(k, 2, "no question"))
 	const claimers = 10
@@ -58,6 +60,7 @@ func turnClaims(t *testing.T, f StoreFixture) {
 }
 
 func turnSettle(t *testing.T, f StoreFixture) {
+	t.Helper()
 	k := newKey()
 	appendAll(t, f.Stores, asked(k, 1, 2))
 	state := func() chatbox.TurnState {
@@ -78,7 +81,43 @@ func turnSettle(t *testing.T, f StoreFixture) {
 	require.NoError(t, f.Turns.SettleTurn(t.Context(), k, chatbox.Gen{Seq: 9, Run: 1}, chatbox.TurnDone))
 }
 
+func turnRetry(t *testing.T, f StoreFixture) {
+	t.Helper()
+	k := newKey()
+	appendAll(t, f.Stores, asked(k, 1, 1), said(k, 2, "no question"))
+	_, err := f.Turns.ClaimTurn(t.Context(), k, 1)
+	require.NoError(t, err)
+	require.NoError(t, f.Turns.SettleTurn(t.Context(), k, chatbox.Gen{Seq: 1, Run: 1}, chatbox.TurnFailed))
+
+	const racers = 8
+	var wg sync.WaitGroup
+	won := make([]bool, racers)
+	for i := range racers {
+		wg.Go(func() {
+			again, err := f.Turns.RetryTurn(t.Context(), k, chatbox.Gen{Seq: 1, Run: 1})
+			if err != nil {
+				t.Error(err)
+			}
+			won[i] = again
+		})
+	}
+	wg.Wait()
+	winner := slices.Index(won, true)
+	require.GreaterOrEqual(t, winner, 0)
+	assert.NotContains(t, won[winner+1:], true, "of those that retry one is told so")
+	e, err := f.Messages.ByKey(t.Context(), k, said(k, 1, "").Key)
+	require.NoError(t, err)
+	assert.Equal(t, &chatbox.Turn{State: chatbox.TurnPending, Run: 2}, e.Turn, "pending, and not claimed yet")
+
+	for _, g := range []chatbox.Gen{{Seq: 1, Run: 3}, {Seq: 2, Run: 1}, {Seq: 3, Run: 1}} {
+		again, err := f.Turns.RetryTurn(t.Context(), k, g)
+		require.NoError(t, err)
+		assert.False(t, again, "%+v", g)
+	}
+}
+
 func turnSweep(t *testing.T, f StoreFixture) {
+	t.Helper()
 	a, b := newKey(), newKey()
 	// Before everything else, so that what other runs left pending cannot fill
 	// the limit.

@@ -56,7 +56,7 @@ type waiter[T any] struct {
 // New starts cfg.Flights goroutines; Close stops them and waits. Only ctx's
 // values are used: its end does not end the committer.
 func New[T any](ctx context.Context, cfg Config, flush Flush[T]) *Committer[T] {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // Close calls it
 	c := &Committer[T]{cfg: cfg, flush: flush, stop: stop, flying: map[string]bool{}}
 	c.work = sync.NewCond(&c.mu)
 	for range max(1, cfg.Flights) {

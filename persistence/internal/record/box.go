@@ -141,9 +141,12 @@ func parseEvent(in []byte, e *chatbox.Event) error {
 // cut takes a length and that many bytes off the front.
 func cut(in []byte) (value, rest []byte, err error) {
 	size, n := binary.Uvarint(in)
-	if n <= 0 || size > uint64(len(in)-n) {
+	if n <= 0 {
 		return nil, nil, errBox
 	}
-	end := n + int(size) //nolint:gosec // bounded by len(in) above
-	return in[n:end], in[end:], nil
+	in = in[n:]
+	if size > uint64(len(in)) {
+		return nil, nil, errBox
+	}
+	return in[:size], in[size:], nil
 }

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"chatbox"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"chatbox"
 )
 
 func TestEventBody_RoundTrip(t *testing.T) {
