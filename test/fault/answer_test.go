@@ -1,0 +1,151 @@
+//go:build fault
+
+package fault
+
+import (
+	"fmt"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"chatbox/cmd/chatload/client"
+)
+
+func TestDevices_OneMovesToTheThirdPodInMidAnswer(t *testing.T) {
+	c := start(t, setup{})
+	// Its own way in, so that the device's second connection goes to the third pod.
+	moving := startBalancer(c.ctx, t, []*pod{c.pods[0], c.pods[2]})
+	until(c.ctx, t, "both are ready", patience, moving.allReady)
+	a := c.device("ada", "s-1", moving.url())
+	question := c.ask(250, 20*time.Millisecond)
+	id := c.say(a, "s-1", question)
+	c.streaming(a, "s-1", id, 50)
+	b := c.device("ada", "s-1", c.pods[1].url())
+	c.streaming(b, "s-1", id, 200)
+	dropped := time.Now()
+	a.Drop(0)
+	for i, d := range []*client.Client{a, b} {
+		if got := c.answered(d, "s-1", id); got != expected(question) {
+			t.Errorf("device %d shows %d bytes, the model said %d", i, len(got), len(expected(question)))
+		}
+	}
+	if got, want := podsOf(a), []string{"pod-1", "pod-3"}; !slices.Equal(got, want) {
+		t.Errorf("the device was on %v, want %v", got, want)
+	}
+	if n := len(c.model.asked(question)); n != 1 {
+		t.Errorf("the model was asked %d times", n)
+	}
+	r := c.judge("ada", "s-1", nil, a, b)
+	figure(t, "devices", "2 devices on 3 pods, %d answers verified, lost 0, repeated 0; drop to next piece on the third pod %v",
+		r.Verified, c.nextPiece(a, dropped).Sub(dropped).Round(time.Millisecond))
+}
+
+// podsOf is where a device has been, in order.
+func podsOf(d *client.Client) []string {
+	var names []string
+	for _, e := range d.Transcript() {
+		if e.Act == client.ActReceived && e.Frame.Type == client.TypeConnectionStatus && e.Frame.Models != nil {
+			names = append(names, e.Frame.Metadata["pod"])
+		}
+	}
+	return names
+}
+
+func TestKill_AnswerIsFinishedElsewhereOnce(t *testing.T) {
+	c := start(t, setup{})
+	var worstClaim, worst time.Duration
+	rounds := pick(3, 10)
+	for round := range rounds {
+		session := fmt.Sprintf("s-%d", round)
+		a := c.device("ada", session, c.balancer.url())
+		anew := round%2 == 0
+		if !anew {
+			c.choose(a, session, modelContinue)
+		}
+		question := c.ask(300, 20*time.Millisecond)
+		id := c.say(a, session, question)
+		c.streaming(a, session, id, 100)
+		victim := c.generating(question)
+		b := c.device("ada", session, c.other(victim).url())
+		c.streaming(b, session, id, 200)
+		killed := time.Now()
+		signal(t, victim.process, syscall.SIGKILL)
+		for i, d := range []*client.Client{a, b} {
+			if got := c.answered(d, session, id); got != expected(question) {
+				t.Errorf("round %d: device %d shows %d bytes, the model said %d", round, i, len(got), len(expected(question)))
+			}
+		}
+		claim, next := c.handover(b, question, victim, killed)
+		worstClaim, worst = max(worstClaim, claim), max(worst, next)
+		if restarts := restartsOf(b, session, id); (restarts > 0) != anew {
+			t.Errorf("round %d: the answer was begun again %d times", round, restarts)
+		}
+		c.judge("ada", session, nil, a, b)
+		c.restart(victim)
+	}
+	figure(t, "kill", "%d times kill -9 of the generating pod in mid-answer: lost 0, repeated 0, text equal; "+
+		"kill to claim, worst %v; kill to next piece, worst %v (promised < 8 s)", rounds, worstClaim, worst)
+	if worst > 16*time.Second {
+		t.Errorf("kill to next piece: %v", worst)
+	}
+}
+
+// handover says how long after cut another pod asked the model, and how long
+// after it the device was shown the next piece.
+func (c *cluster) handover(d *client.Client, question string, from *pod, cut time.Time) (claim, next time.Duration) {
+	c.t.Helper()
+	calls := c.model.asked(question)
+	if len(calls) != 2 || calls[0].pod != from.name || calls[1].pod == from.name {
+		c.t.Errorf("the model was asked by %v, want %s and then another", calls, from.name)
+		return 0, 0
+	}
+	claimed := calls[1].began
+	return claimed.Sub(cut).Round(time.Millisecond), c.nextPiece(d, claimed).Sub(cut).Round(time.Millisecond)
+}
+
+func restartsOf(d *client.Client, session, id string) (n int) {
+	d.View(func(t *client.Tracker) { n = answerOf(t, session, id).Restarts })
+	return n
+}
+
+func TestPause_ThePodThatComesBackChangesNothing(t *testing.T) {
+	c := start(t, setup{})
+	var worst time.Duration
+	rounds := pick(1, 3)
+	for round := range rounds {
+		session := fmt.Sprintf("s-%d", round)
+		first := c.device("ada", session, c.balancer.url())
+		question := c.ask(400, 20*time.Millisecond)
+		id := c.say(first, session, question)
+		c.streaming(first, session, id, 100)
+		victim := c.generating(question)
+		inside := c.device("ada", session, victim.url())
+		outside := c.device("ada", session, c.other(victim).url())
+		c.streaming(inside, session, id, 200)
+		c.streaming(outside, session, id, 200)
+		stopped := time.Now()
+		signal(t, victim.process, syscall.SIGSTOP)
+		hold(c.ctx, t, 7*time.Second)
+		signal(t, victim.process, syscall.SIGCONT)
+		for i, d := range []*client.Client{first, inside, outside} {
+			if got := c.answered(d, session, id); got != expected(question) {
+				t.Errorf("round %d: device %d shows %d bytes, the model said %d", round, i, len(got), len(expected(question)))
+			}
+		}
+		_, next := c.handover(outside, question, victim, stopped)
+		worst = max(worst, next)
+		c.judge("ada", session, nil, first, inside, outside)
+		c.ready(victim)
+	}
+	for _, p := range c.pods {
+		if !p.running() || p.count() != 1 {
+			t.Errorf("%s did not live through it", p.name)
+		}
+	}
+	figure(t, "pause", "%d times SIGSTOP of the generating pod for 7 s, then SIGCONT: 3 transcripts equal, one final; "+
+		"stop to next piece, worst %v (promised < 8 s)", rounds, worst)
+	if worst > 16*time.Second {
+		t.Errorf("stop to next piece: %v", worst)
+	}
+}

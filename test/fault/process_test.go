@@ -1,0 +1,139 @@
+//go:build fault
+
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+)
+
+// process is one program that can be started again on the same command line
+// after it has ended. Its output goes to one file.
+type process struct {
+	name string
+	argv []string
+	env  []string
+	log  string
+
+	mu       sync.Mutex // guards following
+	cmd      *exec.Cmd
+	exited   chan struct{} // closed when the present run has ended
+	expected bool          // its end was asked for
+	starts   int
+}
+
+func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out, err := os.OpenFile(p.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	cmd := exec.Command(p.argv[0], p.argv[1:]...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's signals are the test's
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
+	exited := make(chan struct{})
+	p.cmd, p.exited, p.expected = cmd, exited, false
+	p.starts++
+	go func() { // ends with the process; whoever waits for the process waits for it
+		_ = cmd.Wait() // how it ended is in cmd.ProcessState
+		close(exited)
+	}()
+	return nil
+}
+
+// signal sends one to the running process; sent says that its end is wanted.
+func (p *process) signal(s syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return errors.New(p.name + " was never started")
+	}
+	if s == syscall.SIGKILL || s == syscall.SIGTERM || s == syscall.SIGINT {
+		p.expected = true
+	}
+	if err := p.cmd.Process.Signal(s); err != nil {
+		return fmt.Errorf("%v to %s: %w", s, p.name, err)
+	}
+	return nil
+}
+
+// wait returns the exit code of the present run, -1 where a signal ended it.
+func (p *process) wait(ctx context.Context) (int, error) {
+	p.mu.Lock()
+	cmd, exited := p.cmd, p.exited
+	p.mu.Unlock()
+	select {
+	case <-exited:
+		return cmd.ProcessState.ExitCode(), nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%s has not ended: %w", p.name, context.Cause(ctx))
+	}
+}
+
+// running reports whether the present run has not ended.
+func (p *process) running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// end kills what still runs, and returns an error where it had ended by itself.
+func (p *process) end() error {
+	p.mu.Lock()
+	cmd, exited, expected := p.cmd, p.exited, p.expected
+	p.mu.Unlock()
+	if cmd == nil {
+		return nil
+	}
+	select {
+	case <-exited:
+		if !expected {
+			return fmt.Errorf("%s ended by itself: %v", p.name, cmd.ProcessState)
+		}
+	default:
+		_ = cmd.Process.Kill() // it may end at this moment
+		<-exited
+	}
+	return nil
+}
+
+// count is how often it was started.
+func (p *process) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.starts
+}
+
+// freePort finds a loopback port below the range of outgoing connections:
+// nobody takes it while the process that owns it is down.
+func freePort() (int, error) {
+	for range 200 {
+		port := 20000 + rand.IntN(12000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		return port, l.Close()
+	}
+	return 0, errors.New("no free port between 20000 and 32000")
+}

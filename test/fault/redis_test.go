@@ -1,0 +1,75 @@
+//go:build fault
+
+package fault
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"chatbox/cmd/chatload/ledger"
+)
+
+// talkers is how many users talk while a server is away.
+const talkers = 20
+
+func TestRedis_KilledAndRestartedEmpty(t *testing.T) {
+	c := start(t, setup{})
+	w := c.gather(talkers)
+	rounds := pick(2, 5)
+	var worstAck, worstAnswer time.Duration
+	for range rounds {
+		hold(c.ctx, t, 2*time.Second)
+		c.redis.emptied(c.ctx, t, time.Second)
+		back := time.Now()
+		acks, answers := w.recovered(back)
+		worstAck, worstAnswer = max(worstAck, acks), max(worstAnswer, answers)
+	}
+	hold(c.ctx, t, 2*time.Second)
+	r := w.settle(ledger.ErrorShown)
+	c.recoverable(r)
+	c.untouched()
+	figure(t, "redis-emptied", "%d times killed and restarted empty under %d talking users with 2 devices: %d acked, %d answers verified, "+
+		"lost 0, repeated 0, holes 0, %s; back to everybody's next ack %v, to everybody's next answer %v",
+		rounds, talkers, r.Messages, r.Verified, errorsShown(r), worstAck.Round(time.Millisecond), worstAnswer.Round(time.Millisecond))
+}
+
+func TestRedis_Stopped(t *testing.T) {
+	c := start(t, setup{})
+	w := c.gather(talkers)
+	away := pick(8*time.Second, 20*time.Second)
+	hold(c.ctx, t, 2*time.Second)
+	signal(t, c.redis.process, syscall.SIGSTOP)
+	hold(c.ctx, t, away)
+	signal(t, c.redis.process, syscall.SIGCONT)
+	back := time.Now()
+	acks, answers := w.recovered(back)
+	hold(c.ctx, t, 2*time.Second)
+	r := w.settle(ledger.ErrorShown)
+	c.recoverable(r)
+	c.untouched()
+	figure(t, "redis-stopped", "SIGSTOP for %v under %d talking users with 2 devices: %d acked, %d answers verified, lost 0, repeated 0, %s; "+
+		"back to everybody's next ack %v, to everybody's next answer %v",
+		away, talkers, r.Messages, r.Verified, errorsShown(r), acks.Round(time.Millisecond), answers.Round(time.Millisecond))
+}
+
+// recoverable fails the test where a user was shown an error that does not say
+// "a server is away, ask again".
+func (c *cluster) recoverable(r ledger.Report) {
+	c.t.Helper()
+	for code, n := range r.ErrorCodes {
+		if code != "SERVICE_ERROR" && code != "DATABASE_ERROR" {
+			c.t.Errorf("error %s was shown %d times: %q", code, n, r.Examples[ledger.ErrorShown])
+		}
+	}
+}
+
+// untouched fails the test where a pod has ended.
+func (c *cluster) untouched() {
+	c.t.Helper()
+	for _, p := range c.pods {
+		if !p.running() || p.count() != 1 {
+			c.t.Errorf("%s did not live through it", p.name)
+		}
+	}
+}
