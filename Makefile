@@ -20,7 +20,7 @@ build: ## every binary, into bin/
 	go build -o bin/ ./cmd/...
 
 test: chromium ## all tests that need no server: unit, conformance, cluster in one process, browser
-	scripts/test.sh unit -timeout 20m ./...
+	scripts/test.sh unit -timeout 10m ./...
 
 lint: ## linters, import rules, go vet, go mod tidy, vulnerabilities
 	scripts/lint.sh
@@ -35,7 +35,9 @@ test-servers: ## the same against servers that are installed, started and ended 
 	scripts/with-servers.sh $(MAKE) --no-print-directory test-integration
 
 test-fault: ## tag fault: servers and pods are killed and paused; FAULT=short|long
-	FAULT=$(FAULT) scripts/with-servers.sh scripts/test.sh fault-$(FAULT) -tags 'integration fault' -timeout 3h $(FAULT_PACKAGES)
+	@mkdir -p out/fault && rm -f out/fault/figures.txt
+	FAULT=$(FAULT) scripts/with-servers.sh scripts/test.sh fault-$(FAULT) -tags 'integration fault' -timeout 3h -p 1 $(FAULT_PACKAGES); \
+		rc=$$?; cat out/fault/figures.txt; exit $$rc
 
 test-browser: chromium ## a real Chromium against three pods
 	scripts/test.sh browser -timeout 15m ./test/browser/...

@@ -138,11 +138,7 @@ func TestPause_ThePodThatComesBackChangesNothing(t *testing.T) {
 		c.judge("ada", session, nil, first, inside, outside)
 		c.ready(victim)
 	}
-	for _, p := range c.pods {
-		if !p.running() || p.count() != 1 {
-			t.Errorf("%s did not live through it", p.name)
-		}
-	}
+	c.untouched()
 	figure(t, "pause", "%d times SIGSTOP of the generating pod for 7 s, then SIGCONT: 3 transcripts equal, one final; "+
 		"stop to next piece, worst %v (promised < 8 s)", rounds, worst)
 	if worst > 16*time.Second {

@@ -101,7 +101,14 @@ func start(t *testing.T, o setup) *cluster {
 	c.model = startModel(t)
 	c.startPods(bin, o.env)
 	c.balancer = startBalancer(ctx, t, c.pods)
-	until(ctx, t, "all pods are ready", patience, c.balancer.allReady)
+	until(ctx, t, "all pods are ready", patience, func(ctx context.Context) bool {
+		for _, p := range c.pods {
+			if !p.running() {
+				t.Fatalf("%s ended while starting: see %s", p.name, p.log)
+			}
+		}
+		return c.balancer.allReady(ctx)
+	})
 	return c
 }
 

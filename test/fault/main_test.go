@@ -89,6 +89,15 @@ func build(name, pkg string, flags ...string) (string, error) {
 // than within. It returns how long it took.
 func until(ctx context.Context, t *testing.T, what string, within time.Duration, ok func(context.Context) bool) time.Duration {
 	t.Helper()
+	took, reached := poll(ctx, within, ok)
+	if !reached {
+		t.Fatalf("%s: not within %v", what, within)
+	}
+	return took
+}
+
+// poll is until without a test to fail.
+func poll(ctx context.Context, within time.Duration, ok func(context.Context) bool) (took time.Duration, reached bool) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -97,11 +106,11 @@ func until(ctx context.Context, t *testing.T, what string, within time.Duration,
 	for !ok(ctx) {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %v", what, within)
+			return time.Since(began), false
 		case <-tick.C:
 		}
 	}
-	return time.Since(began)
+	return time.Since(began), true
 }
 
 // hold waits until d has gone by.

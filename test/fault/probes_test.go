@@ -77,21 +77,31 @@ func (c *cluster) liveness() func() time.Duration {
 }
 
 // readiness waits until every pod's readiness has this status and returns how
-// long after since that was.
+// long after since the last of them had it.
 func (c *cluster) readiness(since time.Time, want int) time.Duration {
 	c.t.Helper()
+	var mu sync.Mutex
 	var worst time.Duration
+	var all sync.WaitGroup
 	for _, p := range c.pods {
-		until(c.ctx, c.t, "readiness of "+p.name, patience, func(ctx context.Context) bool {
-			began := time.Now()
-			status, err := get(ctx, c.http, p.url()+"/chatbox/readyz")
-			if took := time.Since(began); took > time.Second {
-				c.t.Errorf("/readyz of %s took %v", p.name, took)
+		all.Go(func() {
+			_, reached := poll(c.ctx, patience, func(ctx context.Context) bool {
+				began := time.Now()
+				status, err := get(ctx, c.http, p.url()+"/chatbox/readyz")
+				if took := time.Since(began); took > time.Second {
+					c.t.Errorf("/readyz of %s took %v", p.name, took)
+				}
+				return err == nil && status == want
+			})
+			if !reached {
+				c.t.Errorf("/readyz of %s is not %d after %v", p.name, want, patience)
 			}
-			return err == nil && status == want
+			mu.Lock()
+			defer mu.Unlock()
+			worst = max(worst, time.Since(since))
 		})
-		worst = max(worst, time.Since(since))
 	}
+	all.Wait()
 	return worst
 }
 
