@@ -1,0 +1,118 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"chatbox/app/api"
+	"chatbox/app/conversation"
+	"chatbox/hub"
+	"chatbox/persistence"
+	"chatbox/providers/llm"
+	"chatbox/redisstate"
+)
+
+// Run makes the pod that the configuration describes, serves until ctx ends,
+// drains, and returns. A server that is away at the start is waited for: the
+// pod lives and is not ready.
+func Run(ctx context.Context, cfg Config) error {
+	log := NewLogger(os.Stderr, cfg.Log)
+	keys, err := persistence.NewKeyring(cfg.Keys)
+	if err != nil {
+		return err
+	}
+	models, err := llm.New(cfg.LLM, log)
+	if err != nil {
+		return err
+	}
+	stores, closeStores, err := OpenMongo(ctx, cfg.Mongo.URI.Reveal(), cfg.Mongo.Database, keys, log)
+	if err != nil {
+		return err
+	}
+	opts := optionsOf(cfg, log)
+	opts.Sealer, opts.Stores, opts.LLM = keys, stores, models
+	a, err := New(opts)
+	if err == nil {
+		err = serve(ctx, a)
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if cerr := closeStores(end); cerr != nil {
+		log.DebugContext(ctx, "history closed with an error", "error", cerr)
+	}
+	return err
+}
+
+func serve(ctx context.Context, a *App) error {
+	if err := a.Start(ctx); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return a.Stop(context.WithoutCancel(ctx))
+}
+
+// optionsOf is what the configuration says of a pod, its parts apart.
+func optionsOf(cfg Config, log *slog.Logger) Options {
+	redis := redisstate.DefaultConfig()
+	redis.RateLimit, redis.MaxSocketsPerUsr = cfg.Limits.RatePerMinute, cfg.Limits.ConnectionsPerUser
+	if cfg.Redis.Kind == RedisSingle {
+		redis.URL = cfg.Redis.URL.Reveal()
+	} else {
+		redis.Addrs, redis.Master, redis.DB, redis.TLS = cfg.Redis.Addrs, cfg.Redis.Master, cfg.Redis.DB, cfg.Redis.TLS
+		redis.Username, redis.Password = cfg.Redis.User, cfg.Redis.Password.Reveal()
+	}
+	talk := conversation.DefaultConfig()
+	talk.SystemPrompt, talk.AnswerMax = cfg.Prompt.System, cfg.Prompt.AnswerMax
+	sockets := hub.DefaultConfig()
+	sockets.MaxFrame, sockets.MaxConns = cfg.Limits.Frame, cfg.Limits.Connections
+	return Options{
+		ID: cfg.Pod, Listen: cfg.HTTP.Listen, Console: cfg.Env == Development,
+		API: api.Config{
+			Prefix: cfg.HTTP.Prefix, Pod: cfg.Pod, Origins: cfg.HTTP.Origins, CORS: cfg.HTTP.CORS,
+			QueryToken: cfg.HTTP.QueryToken, TrustedProxies: cfg.HTTP.TrustedProxies, MetricsNetworks: cfg.HTTP.MetricsNetworks,
+		},
+		Auth: api.NewAuth(api.AuthConfig{
+			Secret: []byte(cfg.JWT.Secret.Reveal()), Algorithms: cfg.JWT.Algorithms,
+			Issuer: cfg.JWT.Issuer, Audience: cfg.JWT.Audience, NoExpiry: !cfg.JWT.RequireExpiry,
+		}),
+		Hub: sockets, Redis: redis, Conversation: talk, Drain: cfg.Drain, Logger: log,
+	}
+}
+
+// OpenMongo opens the history on a MongoDB-compatible server. The server may
+// be away: what needs it fails until it is there.
+func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyring, log *slog.Logger) (Stores, func(context.Context) error, error) {
+	store, err := persistence.Open(ctx, persistence.Config{URI: uri, Database: database}, keys)
+	if err != nil {
+		return Stores{}, nil, fmt.Errorf("history: %w", err)
+	}
+	indexing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { // ends with the first success, or with the stores; closing waits for it
+		defer close(done)
+		for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+			err := store.EnsureIndexes(indexing)
+			if err == nil || indexing.Err() != nil {
+				return
+			}
+			log.WarnContext(indexing, "indexes not made yet", "error", err)
+			select {
+			case <-indexing.Done():
+				return
+			case <-time.After(pause):
+			}
+		}
+	}()
+	closer := func(ctx context.Context) error {
+		stop()
+		<-done
+		return store.Close(ctx)
+	}
+	return Stores{
+		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(), Ping: store.Ping,
+	}, closer, nil
+}
+

@@ -1,0 +1,84 @@
+package persistence
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/event"
+	"go.mongodb.org/mongo-driver/x/mongo/driver/connstring"
+)
+
+// Config says where the history is kept. Only the URI has no default: what is
+// zero is taken from DefaultConfig.
+type Config struct {
+	URI      string // mongodb:// or mongodb+srv://; may contain a password, so it is never printed
+	Database string
+
+	// Timeout bounds one operation whose context ends later, and one group of
+	// writes.
+	Timeout time.Duration
+	// SelectTimeout is how long an operation looks for a primary.
+	SelectTimeout time.Duration
+
+	Hooks   Hooks
+	Monitor *event.CommandMonitor // sees every command; nil: none
+}
+
+// Hooks tell metrics what the store does; each may be nil. They are called
+// from many goroutines and must not block.
+type Hooks struct {
+	// Done is told of each round trip: its act is from a closed set.
+	Done func(act string, took time.Duration, err error)
+	// Grouped is told how many writes shared one round trip.
+	Grouped func(act string, writes int)
+}
+
+// DefaultConfig has everything but the URI.
+func DefaultConfig() Config {
+	return Config{Database: "chat", Timeout: 10 * time.Second, SelectTimeout: 5 * time.Second}
+}
+
+// whole is the configuration with defaults for what is zero.
+func (c Config) whole() Config {
+	d := DefaultConfig()
+	c.Database = cmp.Or(c.Database, d.Database)
+	c.Timeout = cmp.Or(c.Timeout, d.Timeout)
+	c.SelectTimeout = cmp.Or(c.SelectTimeout, d.SelectTimeout)
+	return c
+}
+
+// Validate reports all faults together and opens no connection; no error
+// contains any part of the URI.
+func (c Config) Validate() error {
+	var faults []error
+	switch {
+	case c.URI == "":
+		faults = append(faults, errors.New("MONGO_URI is required"))
+	case strings.HasPrefix(c.URI, connstring.SchemeMongoDBSRV+"://"):
+		// Reading it would ask the DNS.
+	default:
+		if _, err := connstring.ParseAndValidate(c.URI); err != nil {
+			faults = append(faults, errors.New("MONGO_URI is not a MongoDB connection string"))
+		}
+	}
+	if len(c.Database) > 63 || strings.ContainsAny(c.Database, "/\\. \"$*<>:|?\x00") {
+		faults = append(faults, errors.New("MONGO_DATABASE is not a name for a database"))
+	}
+	if c.Timeout < 0 || c.SelectTimeout < 0 {
+		faults = append(faults, errors.New("the timeouts of the history must not be negative"))
+	}
+	return errors.Join(faults...)
+}
+
+// String hides the URI.
+func (c Config) String() string { return fmt.Sprintf("mongodb %s database %q", redacted, c.Database) }
+
+// GoString hides the URI.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue hides the URI.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

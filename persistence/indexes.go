@@ -1,0 +1,122 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// Waits between tries to make the indexes.
+const (
+	indexWait    = 100 * time.Millisecond
+	indexWaitMax = 5 * time.Second
+)
+
+// Names of the indexes.
+const (
+	indexSeq     = "tenant_session_seq"
+	indexKey     = "tenant_session_key"
+	indexPending = "pending_time"
+	indexSession = "tenant_session"
+	indexOwner   = "tenant_owner_activity"
+)
+
+// messageIndexes begin with the shard key {tenant, session} where they are
+// unique, as sharding demands.
+func messageIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{
+		{
+			Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}},
+			Options: options.Index().SetName(indexSeq).SetUnique(true),
+		},
+		{
+			Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "key", Value: 1}},
+			Options: options.Index().SetName(indexKey).SetUnique(true),
+		},
+		{
+			Keys: bson.D{{Key: "time", Value: 1}},
+			Options: options.Index().SetName(indexPending).
+				SetPartialFilterExpression(bson.D{{Key: "turn.state", Value: "pending"}}),
+		},
+	}
+}
+
+func sessionIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{
+		{
+			Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}},
+			Options: options.Index().SetName(indexSession).SetUnique(true),
+		},
+		{
+			Keys: bson.D{
+				{Key: "tenant", Value: 1},
+				{Key: "owner", Value: 1},
+				{Key: "last_activity", Value: -1},
+				{Key: "session", Value: 1},
+			},
+			Options: options.Index().SetName(indexOwner),
+		},
+	}
+}
+
+// EnsureIndexes makes the indexes that are missing and then lets the store be
+// written. While the server is away it tries again, until ctx ends; an answer
+// that another try would not change (no right to do so, an index of that name
+// with other fields, duplicates) is returned at once. Many pods may call it
+// together, and it may be called again.
+func (s *Store) EnsureIndexes(ctx context.Context) error {
+	wait := indexWait
+	for {
+		err := s.makeIndexes(ctx)
+		if err == nil {
+			s.indexed.Store(true)
+			return nil
+		}
+		if !passing(err) {
+			return fmt.Errorf("persistence: make the indexes: %w", err)
+		}
+		if stopped := pause(ctx, wait); stopped != nil {
+			return fmt.Errorf("persistence: make the indexes: %w", errors.Join(stopped, err))
+		}
+		wait = min(2*wait, indexWaitMax)
+	}
+}
+
+func (s *Store) makeIndexes(ctx context.Context) error {
+	return s.do(ctx, "indexes", func(ctx context.Context) error {
+		if _, err := s.messages.Indexes().CreateMany(ctx, messageIndexes()); err != nil {
+			return err
+		}
+		_, err := s.sessions.Indexes().CreateMany(ctx, sessionIndexes())
+		return err
+	})
+}
+
+// passing reports whether the server was not reached or could not decide, so
+// that another try may succeed.
+func passing(err error) bool {
+	command, ok := errors.AsType[mongo.CommandError](err)
+	if !ok {
+		return !errors.Is(err, mongo.ErrClientDisconnected)
+	}
+	const (
+		authFailed     = 18
+		unauthorized   = 13
+		optionsDiffer  = 85
+		keysDiffer     = 86
+		duplicateKey   = 11000
+		cannotCreate   = 67
+		notImplemented = 238
+	)
+	switch command.Code {
+	case authFailed, unauthorized, optionsDiffer, keysDiffer, duplicateKey, cannotCreate, notImplemented:
+		return false
+	default:
+		return true
+	}
+}

@@ -1,0 +1,79 @@
+package persistence
+
+import (
+	"context"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// List pages through a user's sessions, newest activity first, then by id;
+// erased ones are not listed. chatbox.InvalidArgument names a cursor that is
+// not one of ours, or an unknown status.
+func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
+	const act = "list sessions"
+	filter, err := listFilter(q)
+	if err != nil {
+		return chatbox.SessionPage{}, err
+	}
+	var docs []sessionDoc
+	err = m.s.do(ctx, act, func(ctx context.Context) error {
+		found, err := m.s.sessions.Find(ctx, filter, options.Find().SetSort(listOrder()).SetLimit(int64(q.Limit)+1))
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	if err != nil {
+		return chatbox.SessionPage{}, err
+	}
+	var page chatbox.SessionPage
+	if len(docs) > q.Limit {
+		docs = docs[:q.Limit]
+		last := docs[q.Limit-1]
+		page.Next = record.Cursor{Activity: int64(last.LastActivity), ID: last.Session}.String()
+	}
+	for _, d := range docs {
+		s, err := m.s.decodeSession(d)
+		if err != nil {
+			return chatbox.SessionPage{}, record.Failed(act, err)
+		}
+		page.Sessions = append(page.Sessions, s)
+	}
+	return page, nil
+}
+
+// listOrder is the order of the index.
+func listOrder() bson.D {
+	return bson.D{{Key: "last_activity", Value: -1}, {Key: "session", Value: 1}}
+}
+
+func listFilter(q chatbox.SessionQuery) (bson.D, error) {
+	filter := bson.D{{Key: "tenant", Value: q.User.Tenant}, {Key: "owner", Value: q.User.ID}, {Key: "erased", Value: false}}
+	switch q.Status {
+	case "":
+	case "active", "ended":
+		filter = append(filter, bson.E{Key: "state.ended", Value: q.Status == "ended"})
+	default:
+		return nil, chatbox.Invalid("status", "must be active or ended")
+	}
+	if q.Cursor == "" {
+		return filter, nil
+	}
+	after, err := record.ParseCursor(q.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	at := primitive.DateTime(after.Activity)
+	return append(filter,
+		// The first narrows the index's bounds, the second is exact.
+		bson.E{Key: "last_activity", Value: bson.D{{Key: "$lte", Value: at}}},
+		bson.E{Key: "$or", Value: bson.A{
+			bson.D{{Key: "last_activity", Value: bson.D{{Key: "$lt", Value: at}}}},
+			bson.D{{Key: "session", Value: bson.D{{Key: "$gt", Value: after.ID}}}},
+		}}), nil
+}

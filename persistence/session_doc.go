@@ -1,0 +1,103 @@
+package persistence
+
+import (
+	"chatbox"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson/primitive"
+)
+
+// sessionDoc is one session in the collection sessions. The names are sealed;
+// State is a copy of the log's fold.
+type sessionDoc struct {
+	ID      string             `bson:"_id"` // the key's text, for the reason of placeID
+	Tenant  string             `bson:"tenant"`
+	Session string             `bson:"session"`
+	Owner   string             `bson:"owner"`
+	Name    []byte             `bson:"name,omitempty"`
+	Created primitive.DateTime `bson:"created"`
+	Erased  bool               `bson:"erased"`
+	// LastActivity is by what sessions are listed: the creation's time until
+	// there is an event.
+	LastActivity primitive.DateTime `bson:"last_activity"`
+	State        stateDoc           `bson:"state"`
+}
+
+type stateDoc struct {
+	Head           int64              `bson:"head"`
+	Holder         string             `bson:"holder,omitempty"`
+	HolderName     []byte             `bson:"holder_name,omitempty"`
+	Ended          bool               `bson:"ended"`
+	EndedAt        primitive.DateTime `bson:"ended_at"`
+	AnswerableFrom int64              `bson:"answerable_from,omitempty"`
+	LastUserSeq    int64              `bson:"last_user_seq,omitempty"`
+	Model          string             `bson:"model,omitempty"`
+	LastActivity   primitive.DateTime `bson:"last_activity"`
+	Tokens         int64              `bson:"tokens,omitempty"`
+	Answers        int64              `bson:"answers,omitempty"`
+	ResponseTotal  int64              `bson:"response_total,omitempty"`
+	ResponseMax    int64              `bson:"response_max,omitempty"`
+	HelpRequested  bool               `bson:"help_requested,omitempty"`
+	HelpPending    bool               `bson:"help_pending,omitempty"`
+	AdminAssisted  bool               `bson:"admin_assisted,omitempty"`
+}
+
+func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
+	name, err := record.SealText(s.keys, in.Key, record.PartName, in.Name)
+	if err != nil {
+		return sessionDoc{}, err
+	}
+	state, err := s.encodeState(in.Key, in.State)
+	if err != nil {
+		return sessionDoc{}, err
+	}
+	return sessionDoc{
+		ID: in.Key.String(), Tenant: in.Key.Tenant, Session: in.Key.ID, Owner: in.Owner, Name: name,
+		Created: primitive.DateTime(record.Millis(in.CreatedAt)), Erased: in.Erased,
+		LastActivity: primitive.DateTime(record.Activity(in.State, in.CreatedAt)), State: state,
+	}, nil
+}
+
+func (s *Store) decodeSession(d sessionDoc) (chatbox.Session, error) {
+	out := chatbox.Session{
+		Key: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Owner: d.Owner,
+		CreatedAt: record.Time(int64(d.Created)), Erased: d.Erased,
+	}
+	var err error
+	if out.Name, err = record.OpenText(s.keys, out.Key, record.PartName, d.Name); err != nil {
+		return chatbox.Session{}, err
+	}
+	if out.State, err = s.decodeState(out.Key, d.State); err != nil {
+		return chatbox.Session{}, err
+	}
+	return out, nil
+}
+
+func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, error) {
+	holder, err := record.SealText(s.keys, k, record.PartHolder, st.HolderName)
+	if err != nil {
+		return stateDoc{}, err
+	}
+	return stateDoc{
+		Head: st.Head, Holder: st.HolderID, HolderName: holder, Ended: st.Ended,
+		EndedAt: primitive.DateTime(record.Millis(st.EndedAt)), AnswerableFrom: st.AnswerableFrom,
+		LastUserSeq: st.LastUserSeq, Model: st.ModelID,
+		LastActivity: primitive.DateTime(record.Millis(st.LastActivity)),
+		Tokens:       st.Tokens, Answers: st.Answers, ResponseTotal: st.ResponseTotal, ResponseMax: st.ResponseMax,
+		HelpRequested: st.HelpRequested, HelpPending: st.HelpPending, AdminAssisted: st.AdminAssisted,
+	}, nil
+}
+
+func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, error) {
+	holder, err := record.OpenText(s.keys, k, record.PartHolder, d.HolderName)
+	if err != nil {
+		return chatbox.State{}, err
+	}
+	return chatbox.State{
+		Head: d.Head, HolderID: d.Holder, HolderName: holder, Ended: d.Ended,
+		EndedAt: record.Time(int64(d.EndedAt)), AnswerableFrom: d.AnswerableFrom,
+		LastUserSeq: d.LastUserSeq, ModelID: d.Model, LastActivity: record.Time(int64(d.LastActivity)),
+		Tokens: d.Tokens, Answers: d.Answers, ResponseTotal: d.ResponseTotal, ResponseMax: d.ResponseMax,
+		HelpRequested: d.HelpRequested, HelpPending: d.HelpPending, AdminAssisted: d.AdminAssisted,
+	}, nil
+}

@@ -1,0 +1,153 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// Sessions keeps what is known of sessions beside their events.
+type Sessions struct{ s *Store }
+
+// Whoever loses the race for an id reads what the other made; another try is
+// only needed where a majority does not have that yet, or lost it again.
+const (
+	createTries = 6
+	createWait  = 20 * time.Millisecond
+)
+
+// touchBytes is about what a touch weighs.
+const touchBytes = 1 << 10
+
+// Create makes the session, or returns the one that has its key already; which
+// of the two is decided by the unique index, so across pods. A new session
+// costs one round trip, one that is there already two.
+//
+// An upsert would always cost one, and was rejected: on the DocumentDB stack
+// a dozen that race for one id deadlock each other until they time out.
+func (m *Sessions) Create(ctx context.Context, in chatbox.Session) (stored chatbox.Session, created bool, err error) {
+	const act = "create a session"
+	if err := m.s.ready(); err != nil {
+		return chatbox.Session{}, false, err
+	}
+	doc, err := m.s.encodeSession(in)
+	if err != nil {
+		return chatbox.Session{}, false, record.Failed(act, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.s.cfg.Timeout)
+	defer cancel()
+	for try := range createTries {
+		err := m.s.do(ctx, act, func(ctx context.Context) error {
+			_, err := m.s.sessions.InsertOne(ctx, doc)
+			return err
+		})
+		if err == nil {
+			stored, err := m.s.decodeSession(doc)
+			return stored, err == nil, err
+		}
+		if !mongo.IsDuplicateKeyError(err) {
+			return chatbox.Session{}, false, err
+		}
+		if stored, err = m.Load(ctx, in.Key); !errors.Is(err, chatbox.NotFound) {
+			return stored, false, err
+		}
+		if err := pause(ctx, createWait<<try); err != nil {
+			return chatbox.Session{}, false, record.Failed(act, err)
+		}
+	}
+	return chatbox.Session{}, false, record.Failed(act, errors.New("the id is taken by what no majority has"))
+}
+
+// Load returns the session, chatbox.NotFound where there is none.
+func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
+	const act = "load a session"
+	var d sessionDoc
+	err := m.s.do(ctx, act, func(ctx context.Context) error {
+		return m.s.sessions.FindOne(ctx, placeOf(k)).Decode(&d)
+	})
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return chatbox.Session{}, record.NoSession(k)
+	}
+	if err != nil {
+		return chatbox.Session{}, err
+	}
+	s, err := m.s.decodeSession(d)
+	if err != nil {
+		return chatbox.Session{}, record.Failed(act, err)
+	}
+	return s, nil
+}
+
+// Touch stores the fold unless a later one is stored already, or there is no
+// such session. Calls that meet share one command.
+func (m *Sessions) Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+	const act = "touch a session"
+	state, err := m.s.encodeState(k, st)
+	if err != nil {
+		return record.Failed(act, err)
+	}
+	set := bson.D{{Key: "state", Value: state}}
+	if !st.LastActivity.IsZero() { // a fold without events says nothing about it
+		set = append(set, bson.E{Key: "last_activity", Value: state.LastActivity})
+	}
+	update := mongo.NewUpdateOneModel().
+		SetFilter(append(placeOf(k), bson.E{Key: "state.head", Value: bson.D{{Key: "$lt", Value: st.Head}}})).
+		SetUpdate(bson.D{{Key: "$set", Value: set}})
+	err = again(ctx, func(ctx context.Context) error {
+		return m.s.touches.Do(ctx, k.String(), touchBytes, update)
+	})
+	if err != nil {
+		return record.Failed(act, err)
+	}
+	return nil
+}
+
+// SetName names the session, an empty name takes its name away; with
+// onlyIfEmpty a name it has stays. chatbox.NotFound, without onlyIfEmpty: no
+// such session.
+func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error {
+	const act = "name a session"
+	box, err := record.SealText(m.s.keys, k, record.PartName, name)
+	if err != nil {
+		return record.Failed(act, err)
+	}
+	filter := placeOf(k)
+	if onlyIfEmpty {
+		filter = append(filter, bson.E{Key: "name", Value: bson.D{{Key: "$exists", Value: false}}})
+	}
+	update := bson.D{{Key: "$set", Value: bson.D{{Key: "name", Value: box}}}}
+	if box == nil {
+		update = bson.D{{Key: "$unset", Value: bson.D{{Key: "name", Value: ""}}}}
+	}
+	err = m.s.do(ctx, act, func(ctx context.Context) error {
+		done, err := m.s.sessions.UpdateOne(ctx, filter, update)
+		if err != nil {
+			return err
+		}
+		if done.MatchedCount == 0 && !onlyIfEmpty {
+			return mongo.ErrNoDocuments
+		}
+		return nil
+	})
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return record.NoSession(k)
+	}
+	return err
+}
+
+// update writes one group of touches.
+func (s *Store) update(ctx context.Context, models []mongo.WriteModel) []error {
+	start := time.Now()
+	_, err := s.sessions.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+	s.grouped("touch a session", len(models))
+	errs := outcomes(err, len(models))
+	s.observe("touch a session", start, firstFailure(errs))
+	return errs
+}

@@ -1,0 +1,145 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"chatbox/persistence/internal/group"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/mongo/readpref"
+	"go.mongodb.org/mongo-driver/mongo/writeconcern"
+)
+
+// Bounds of a group of writes.
+const (
+	groupFlights = 4
+	groupItems   = 256
+	groupBytes   = 4 << 20
+)
+
+// Store is a connection to the history. Everything is written with concern
+// majority and journal and read from the primary with concern majority,
+// whatever the URI says: what it acknowledges or decides on cannot be rolled
+// back. Safe for concurrent use.
+type Store struct {
+	cfg      Config
+	keys     *Keyring
+	client   *mongo.Client
+	messages *mongo.Collection
+	sessions *mongo.Collection
+	indexed  atomic.Bool // the unique indexes are known to exist
+
+	appends *group.Committer[bson.Raw]
+	touches *group.Committer[mongo.WriteModel]
+}
+
+// Open prepares the store without waiting for the server, which may be away;
+// nothing can be written until EnsureIndexes has succeeded. Only with a
+// mongodb+srv URI does it ask the DNS, once. It starts the goroutines of the
+// driver and of two committers; Close stops them.
+func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.whole()
+	journal := true
+	opts := options.Client().ApplyURI(cfg.URI).
+		SetAppName("chatbox").
+		SetReadConcern(readconcern.Majority()).
+		SetReadPreference(readpref.Primary()).
+		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journal}).
+		SetServerSelectionTimeout(cfg.SelectTimeout).
+		SetConnectTimeout(cfg.SelectTimeout)
+	if cfg.Monitor != nil {
+		opts.SetMonitor(cfg.Monitor)
+	}
+	client, err := mongo.Connect(ctx, opts)
+	if err != nil {
+		// The driver's words may quote the URI, and so its password.
+		return nil, errors.New("MONGO_URI: the driver refuses the connection string")
+	}
+	db := client.Database(cfg.Database)
+	s := &Store{cfg: cfg, keys: keys, client: client, messages: db.Collection("messages"), sessions: db.Collection("sessions")}
+	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
+	s.appends = group.New(ctx, bounds, s.insert)
+	s.touches = group.New(ctx, bounds, s.update)
+	return s, nil
+}
+
+// Messages is the log of every session.
+func (s *Store) Messages() *Messages { return &Messages{s} }
+
+// Sessions is what is known of sessions beside their events.
+func (s *Store) Sessions() *Sessions { return &Sessions{s} }
+
+// Turns is which messages still want an answer.
+func (s *Store) Turns() *Turns { return &Turns{s} }
+
+// Ping reports whether the primary answers and the store may be written.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	return s.do(ctx, "ping", func(ctx context.Context) error {
+		return s.client.Ping(ctx, readpref.Primary())
+	})
+}
+
+// Close lets the writes that wait be written, and disconnects. When ctx ends
+// first, what is under way is cancelled. Whatever comes later fails with
+// chatbox.StoreFailed.
+func (s *Store) Close(ctx context.Context) error {
+	s.appends.Close(ctx)
+	s.touches.Close(ctx)
+	if err := s.client.Disconnect(ctx); err != nil && !errors.Is(err, mongo.ErrClientDisconnected) {
+		return fmt.Errorf("persistence: disconnect: %w", err)
+	}
+	return nil
+}
+
+// ready refuses writes whose promise rests on an index that may not be there.
+func (s *Store) ready() error {
+	if s.indexed.Load() {
+		return nil
+	}
+	return record.Failed("write", errors.New("the indexes are not ensured yet"))
+}
+
+// do runs one round trip within the timeout; what fails is
+// chatbox.StoreFailed. mongo.ErrNoDocuments is an answer and comes back as it
+// is.
+func (s *Store) do(ctx context.Context, act string, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	start := time.Now()
+	err := again(ctx, f)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		s.observe(act, start, nil)
+		return mongo.ErrNoDocuments
+	}
+	s.observe(act, start, err)
+	if err != nil {
+		return record.Failed(act, err)
+	}
+	return nil
+}
+
+func (s *Store) observe(act string, start time.Time, err error) {
+	if s.cfg.Hooks.Done != nil {
+		s.cfg.Hooks.Done(act, time.Since(start), err)
+	}
+}
+
+func (s *Store) grouped(act string, n int) {
+	if s.cfg.Hooks.Grouped != nil {
+		s.cfg.Hooks.Grouped(act, n)
+	}
+}

@@ -1,0 +1,110 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// Turns keeps which messages still want an answer.
+type Turns struct{ s *Store }
+
+// ClaimTurn counts one more claim of the pending turn of the message at seq
+// and returns the message with its turn as it is then. A turn that is not
+// pending is returned unchanged. chatbox.NotFound: no such message.
+func (t *Turns) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) (chatbox.Event, error) {
+	const act = "claim a turn"
+	message := append(placeOf(k), bson.E{Key: "seq", Value: seq})
+	pending := append(placeOf(k),
+		bson.E{Key: "seq", Value: seq},
+		bson.E{Key: "turn.state", Value: string(chatbox.TurnPending)})
+	var d messageDoc
+	err := t.s.do(ctx, act, func(ctx context.Context) error {
+		return t.s.messages.FindOneAndUpdate(ctx, pending,
+			bson.D{{Key: "$inc", Value: bson.D{{Key: "turn.claims", Value: 1}}}},
+			options.FindOneAndUpdate().SetReturnDocument(options.After)).Decode(&d)
+	})
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return t.s.findEvent(ctx, act, k, message)
+	}
+	return t.s.eventOf(act, k, d, err)
+}
+
+// SettleTurn ends the turn of the generation, if it is still pending in that
+// run.
+func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.Gen, to chatbox.TurnState) error {
+	filter := append(placeOf(k),
+		bson.E{Key: "seq", Value: g.Seq},
+		bson.E{Key: "turn.state", Value: string(chatbox.TurnPending)},
+		bson.E{Key: "turn.run", Value: g.Run})
+	return t.s.do(ctx, "settle a turn", func(ctx context.Context) error {
+		_, err := t.s.messages.UpdateOne(ctx, filter,
+			bson.D{{Key: "$set", Value: bson.D{{Key: "turn.state", Value: string(to)}}}})
+		return err
+	})
+}
+
+// RetryTurn makes the turn of a generation that has ended pending again, as the
+// next run that nobody has claimed; false where the message's turn is in
+// another run by now. One compare-and-set: of two that retry, one is told true.
+func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatbox.Gen) (bool, error) {
+	filter := append(placeOf(k), bson.E{Key: "seq", Value: ended.Seq}, bson.E{Key: "turn.run", Value: ended.Run})
+	var won bool
+	err := t.s.do(ctx, "retry a turn", func(ctx context.Context) error {
+		done, err := t.s.messages.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: bson.D{
+			{Key: "turn.state", Value: string(chatbox.TurnPending)},
+			{Key: "turn.run", Value: ended.Run + 1},
+			{Key: "turn.claims", Value: 0},
+		}}})
+		won = err == nil && done.MatchedCount == 1
+		return err
+	})
+	return won, err
+}
+
+// PendingTurns finds turns that have been pending since before the time, over
+// all sessions, oldest first.
+func (t *Turns) PendingTurns(ctx context.Context, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
+	var docs []messageDoc
+	err := t.s.do(ctx, "find pending turns", func(ctx context.Context) error {
+		found, err := t.s.messages.Find(ctx, pendingBefore(before), options.Find().
+			SetSort(bson.D{{Key: "time", Value: 1}}).
+			SetLimit(int64(limit)).
+			SetProjection(bson.D{
+				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}, {Key: "turn", Value: 1},
+			}))
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	if err != nil {
+		return nil, err
+	}
+	turns := make([]chatbox.PendingTurn, 0, len(docs))
+	for _, d := range docs {
+		if d.Turn == nil {
+			continue
+		}
+		turns = append(turns, chatbox.PendingTurn{
+			Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session},
+			Gen:     chatbox.Gen{Seq: d.Seq, Run: d.Turn.Run},
+		})
+	}
+	return turns, nil
+}
+
+func pendingBefore(t time.Time) bson.D {
+	return bson.D{
+		{Key: "turn.state", Value: string(chatbox.TurnPending)},
+		{Key: "time", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(t))}}},
+	}
+}
