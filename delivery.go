@@ -16,6 +16,7 @@ type Delivery struct {
 	Loading *Loading
 	Failure *Failure
 	Resumed *Resumed
+	Typing  *Typing
 }
 
 // Ack tells a socket that the frame it named is durable at Seq.

@@ -13,7 +13,17 @@ type Update struct {
 	Piece   *Piece   `json:"piece,omitempty"`
 	Loading *Loading `json:"loading,omitempty"`
 	Failure *Failure `json:"failure,omitempty"`
+	Typing  *Typing  `json:"typing,omitempty"`
 	Notice  bool     `json:"notice,omitempty"` // only Head matters: re-read what is missing
+}
+
+// Typing says that somebody is writing, or no longer. It is a lease: whoever
+// hears of a start and of no end lets it end by itself.
+type Typing struct {
+	Conn   ConnID `json:"conn"` // the socket it came from, which is not told
+	UserID string `json:"user"`
+	Sender Sender `json:"sender"`
+	On     bool   `json:"on,omitempty"`
 }
 
 // Piece is a stretch of a running answer's text, numbered inside its attempt.

@@ -46,7 +46,7 @@ func New(o Options) (*App, error) {
 	feeds := hub.NewFeeds(a.hub)
 	deps := conversation.Deps{
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
-		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Schedule: redis, Registry: redis,
+		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, TypingLeases: feeds, Schedule: redis, Registry: redis,
 		LLM: o.LLM, Seats: feeds, Acks: feeds, Feed: feeds,
 		Observer: newObserver(reg), Logger: a.log,
 	}

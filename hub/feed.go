@@ -3,6 +3,7 @@ package hub
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"chatbox"
 )
@@ -34,9 +35,10 @@ type feed struct {
 	early    []chatbox.Update // arrived before anybody had joined
 	dropped  bool             // something arrived that early had no room for
 	parked   []chatbox.Update // failures that arrived ahead of events that are missing
-	catching bool             // a re-read is under way
-	again    bool             // and one more is wanted after it
-	movesAt  int              // moves when the re-read began
+	typing   map[chatbox.ConnID]typingLease
+	catching bool // a re-read is under way
+	again    bool // and one more is wanted after it
+	movesAt  int  // moves when the re-read began
 }
 
 const (
@@ -66,6 +68,10 @@ func (f *feed) deliver(u chatbox.Update) bool {
 }
 
 func (f *feed) deliverLocked(u chatbox.Update) bool {
+	if u.Typing != nil {
+		f.typingLocked(u.Owner, *u.Typing, time.Now())
+		return true
+	}
 	if f.last < 0 {
 		if len(f.early) == maxEarly {
 			f.dropped = true
@@ -127,26 +133,33 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 	return true
 }
 
-// noteLocked keeps what the event means for pieces to come.
+// noteLocked keeps what the event means for transients to come.
 func (f *feed) noteLocked(e chatbox.Event) {
+	f.endTypingLocked(func(l typingLease) bool { return e.Type == chatbox.TypeUserMessage && l.who.UserID == e.UserID })
 	switch {
 	case e.Answer != nil:
 		f.endLocked(e.Answer.Gen)
 	case e.Type == chatbox.TypeAdminJoin, e.Type == chatbox.TypeSessionEnded:
 		f.silent = true
 		if f.open != nil {
-			f.endLocked(f.open.card.Gen)
+			f.closeLocked(f.open.card.Gen) // its failure may still be on its way
 		}
 	case e.Type == chatbox.TypeAdminLeave:
 		f.silent = false
 	}
 }
 
+// endLocked notes the end of a generation that its clients were told of.
 func (f *feed) endLocked(g chatbox.Gen) {
-	f.moves++
 	if f.ended = append(f.ended, g); len(f.ended) > maxEnded {
 		f.ended = f.ended[1:]
 	}
+	f.closeLocked(g)
+}
+
+// closeLocked has no piece of the generation, or an older one, shown any more.
+func (f *feed) closeLocked(g chatbox.Gen) {
+	f.moves++
 	if g.Compare(f.done) > 0 {
 		f.done = g
 	}

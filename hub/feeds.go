@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"sync"
+	"time"
 
 	"chatbox"
 )
@@ -25,6 +26,7 @@ type Feeds struct {
 type standing struct {
 	current string // the session it attached to or created last
 	atts    []*attachment
+	typed   time.Time // when it last said that somebody types
 }
 
 // NewFeeds makes an empty index over the hub's sockets.

@@ -224,6 +224,16 @@ func (c *Client) Seed(ctx context.Context, s chatbox.SessionKey, owner string, s
 		k.channel, st.Head, owner, fold, flag(st.HolderID != ""), flag(st.Ended), st.AnswerableFrom, ms(stateTTL)).Err())
 }
 
+// Whisper tells every pod with sockets of the session something that is kept
+// nowhere.
+func (c *Client) Whisper(ctx context.Context, u chatbox.Update) error {
+	box, err := c.sealUpdate(u)
+	if err != nil {
+		return err
+	}
+	return wrap("whisper", c.rdb.Publish(ctx, channelOf(u.Session), "0|"+box).Err())
+}
+
 // Heads asks for many heads in one flush.
 func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error) {
 	cmds := make([]*redis.StringCmd, len(keys))

@@ -20,6 +20,7 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		typePing:                        s.pong,
 		typeCancel:                      s.cancel,
 		typeRetry:                       s.retry,
+		typeTyping:                      s.typing,
 
 		// Part of the protocol that this version does not serve.
 		string(chatbox.TypeFileUpload):   unsupported,
@@ -27,7 +28,6 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		string(chatbox.TypeHelpRequest):  unsupported,
 		string(chatbox.TypeAdminJoin):    unsupported,
 		string(chatbox.TypeAdminLeave):   unsupported,
-		"typing_indicator":               unsupported,
 		"read":                           unsupported,
 		"auth":                           unsupported,
 		"watch":                          unsupported,
@@ -94,6 +94,17 @@ func (s *Server) cancel(ctx context.Context, conn *hub.Conn, cmd command) error 
 
 func (s *Server) retry(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return s.deps.Conversations.Retry(ctx, conn, cmd.SessionID)
+}
+
+func (s *Server) typing(ctx context.Context, conn *hub.Conn, cmd command) error {
+	state, given := cmd.Metadata[metaState]
+	switch {
+	case !given:
+		return chatbox.Missing("metadata.state")
+	case state != stateStart && state != stateStop:
+		return chatbox.Invalid("metadata.state", "must be start or stop")
+	}
+	return s.deps.Conversations.Typing(ctx, conn, cmd.SessionID, state == stateStart)
 }
 
 func (s *Server) pong(_ context.Context, conn *hub.Conn, cmd command) error {

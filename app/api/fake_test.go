@@ -91,6 +91,10 @@ func (f *fakeConversations) Retry(context.Context, conversation.Socket, string) 
 	return nil
 }
 
+func (f *fakeConversations) Typing(context.Context, conversation.Socket, string, bool) error {
+	return nil
+}
+
 func (f *fakeConversations) Resume(_ context.Context, c conversation.Socket, id string, seq int64) error {
 	if f.resume == nil {
 		return nil

@@ -21,6 +21,7 @@ const (
 	typePing    = "ping"
 	typeCancel  = "cancel"
 	typeRetry   = "retry"
+	typeTyping  = "typing_indicator"
 	typePong    = "pong"
 	typeError   = "error"
 	typeCome    = "reconnect"
@@ -39,6 +40,9 @@ const (
 	metaTokensCompletion = "tokens_completion"
 	metaLength           = "length"
 	metaDuplicate        = "duplicate"
+	metaState            = "state"
+	stateStart           = "start"
+	stateStop            = "stop"
 	metaRecovered        = "recovered"
 	metaConnection       = "connection_id"
 	metaPod              = "pod"
@@ -104,6 +108,12 @@ func encode(d chatbox.Delivery, now time.Time) []byte {
 		s := show(&chatbox.Error{Code: d.Failure.Code, Message: d.Failure.Message})
 		f.Type, f.ID, f.Error = typeError, d.Failure.AnswerID, s.frameError()
 		f.Metadata = map[string]string{metaReplyTo: d.Failure.ReplyTo}
+	case d.Typing != nil:
+		f.Type, f.Sender, f.UserID = typeTyping, d.Typing.Sender, d.Typing.UserID
+		f.Metadata = map[string]string{metaState: stateStop}
+		if d.Typing.On {
+			f.Metadata[metaState] = stateStart
+		}
 	case d.Resumed != nil:
 		f.Type, f.Seq = typeResumed, &d.Resumed.Seq
 		f.Metadata = map[string]string{metaRecovered: strconv.FormatBool(d.Resumed.Recovered)}

@@ -44,11 +44,13 @@ type Sockets interface {
 	Leave(c conversation.Socket)
 }
 
-// Controls is what a socket may ask about the answer it is given. An empty
-// session means the socket's current one.
+// Controls is what a socket may ask beside durable frames. An empty session
+// means the socket's current one.
 type Controls interface {
 	Cancel(ctx context.Context, c conversation.Socket, sessionID string) error
 	Retry(ctx context.Context, c conversation.Socket, sessionID string) error
+	// Typing tells the session's other sockets.
+	Typing(ctx context.Context, c conversation.Socket, sessionID string, on bool) error
 }
 
 // Library is what the edge asks of the use cases for REST.

@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,8 +40,10 @@ func newUpgrader() websocket.Upgrader {
 	}
 }
 
-// socket serves GET {prefix}/ws from the checks to the socket's end. The checks
-// come in the order of PROTOCOL 1.1, and one that fails leaves nothing behind.
+// socket serves GET {prefix}/ws. The checks come in the order of PROTOCOL 1.1,
+// and one that fails leaves nothing behind. The socket gets a goroutine of its
+// own: the server's holds on to four times the memory. It ends with the socket,
+// and Hub.Run waits for its slot.
 func (s *Server) socket(c echo.Context) error {
 	r := c.Request()
 	if s.deps.Hub.Refusing() {
@@ -60,16 +64,18 @@ func (s *Server) socket(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	defer leave()
 	ws, err := s.upgrader.Upgrade(c.Response(), r, upgradeHeader(c))
 	if err != nil {
+		leave()
 		if c.Response().Committed {
 			return nil // the connection was taken over and is gone
 		}
 		return chatbox.Errorf(chatbox.InvalidArgument, "the WebSocket handshake is malformed", nil)
 	}
 	c.Response().Committed, c.Response().Status = true, http.StatusSwitchingProtocols
-	s.serve(r, hub.NewConn(ws, id, actor, s.deps.Hub.Config(), s.deps.Hub.Metrics()))
+	ctx, wish := context.WithoutCancel(r.Context()), wanted(r)
+	conn := hub.NewConn(ws, id, actor, s.deps.Hub.Config(), s.deps.Hub.Metrics())
+	go s.serve(ctx, conn, wish, leave)
 	return nil
 }
 
@@ -91,7 +97,7 @@ func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) 
 		return nil, withRetry(err, retryDraining)
 	}
 	return func() {
-		s.deps.Hub.Release()
+		defer s.deps.Hub.Release()
 		forget()
 	}, nil
 }
@@ -99,50 +105,65 @@ func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) 
 // serve runs the socket until it ends. Its first frame says who it is;
 // attaching is the worker's first job, so that frames that arrive meanwhile
 // follow it.
-func (s *Server) serve(r *http.Request, conn *hub.Conn) {
-	sessionID, after, wrong := wanted(r)
-	conn.Send(statusFrame(sessionID, conn.Actor(), s.deps.Conversations.Models(), conn.ID(), s.cfg.Pod, time.Now()))
+func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()) {
+	defer s.survive(ctx, conn)
+	defer leave()
+	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Conversations.Models(), conn.ID(), s.cfg.Pod, time.Now()))
 	if at, ok := endOfCredential(conn.Actor(), time.Now()); ok {
 		conn.ExpireAt(at, func() { expire(conn) })
 	}
 	switch {
-	case wrong != nil:
-		conn.Send(errorFrame("", sessionID, wrong, time.Now()))
-	case sessionID != "":
+	case w.wrong != nil:
+		conn.Send(errorFrame("", w.sessionID, w.wrong, time.Now()))
+	case w.sessionID != "":
 		conn.First(func(ctx context.Context) {
-			if err := s.deps.Conversations.Attach(ctx, conn, sessionID, after); err != nil {
-				s.refuse(ctx, conn, command{SessionID: sessionID}, "attach", err)
+			if err := s.deps.Conversations.Attach(ctx, conn, w.sessionID, w.after); err != nil {
+				s.refuse(ctx, conn, command{SessionID: w.sessionID}, "attach", err)
 			}
 		})
 	}
 	s.deps.Hub.Add(conn)
 	defer s.deps.Hub.Remove(conn)
 	defer s.deps.Conversations.Leave(conn)
-	ctx := r.Context()
 	if err := conn.Run(ctx, s.onFrame(conn)); err != nil {
 		s.log.DebugContext(ctx, "socket ended", "conn", conn.ID(), "err", err)
 	}
 }
 
-// wanted reads ?session_id= and &last_seq=. What is malformed is reported on
-// the socket, which stays open and unattached.
-func wanted(r *http.Request) (sessionID string, after *int64, err error) {
+// survive keeps a panic in one socket's goroutine from ending the pod.
+func (s *Server) survive(ctx context.Context, conn *hub.Conn) {
+	if v := recover(); v != nil {
+		s.log.ErrorContext(ctx, "socket panicked", "conn", conn.ID(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	}
+}
+
+// wish is what a client wants of its socket from the start.
+type wish struct {
+	sessionID string // well formed, or empty
+	after     *int64 // the last event it has seen; nil: it did not say
+	wrong     error  // reported on the socket, which stays open and unattached
+}
+
+// wanted reads ?session_id= and &last_seq=.
+func wanted(r *http.Request) wish {
 	q := r.URL.Query()
-	sessionID = q.Get("session_id")
-	if sessionID == "" {
-		return "", nil, nil
+	w := wish{sessionID: q.Get("session_id")}
+	if w.sessionID == "" {
+		return w
 	}
-	if !chatbox.ValidSessionID(sessionID) {
-		return "", nil, chatbox.Invalid(fieldSession, "must be 1-128 of A-Z a-z 0-9 . _ -")
+	if !chatbox.ValidSessionID(w.sessionID) {
+		return wish{wrong: chatbox.Invalid(fieldSession, "must be 1-128 of A-Z a-z 0-9 . _ -")}
 	}
+	w.sessionID = strings.Clone(w.sessionID) // or it would keep the whole request
 	if raw := q.Get("last_seq"); raw != "" {
 		n, err := strconv.ParseInt(raw, 10, 64)
 		if err != nil || n < 0 {
-			return sessionID, nil, chatbox.Invalid("last_seq", "must be a whole number, not negative")
+			w.wrong = chatbox.Invalid("last_seq", "must be a whole number, not negative")
+			return w
 		}
-		after = &n
+		w.after = &n
 	}
-	return sessionID, after, nil
+	return w
 }
 
 // endOfCredential is when a socket's credential stops counting: at its exp; for

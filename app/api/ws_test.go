@@ -192,7 +192,14 @@ func TestSocket_DeathFreesEverything(t *testing.T) {
 		s := p.open("")
 		require.Equal(t, 1, p.conv.registered())
 		require.NoError(t, s.ws.NetConn().Close()) // no goodbye
-		require.Eventually(t, func() bool { return p.conv.registered() == 0 }, soon, time.Millisecond)
+		require.Eventually(t, func() bool {
+			if p.hub.Acquire() != nil {
+				return false
+			}
+			p.hub.Release()
+			return true
+		}, soon, time.Millisecond, "the slot was not given back")
+		require.Zero(t, p.conv.registered())
 	}
 	p.conv.mu.Lock()
 	defer p.conv.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"chatbox"
 )
@@ -138,6 +139,27 @@ func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
 		s.due.add(k)
 		return nil
 	})
+}
+
+// Typing tells the other sockets of a session that the caller is attached to.
+func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on bool) error {
+	if sessionID == "" {
+		sessionID = s.Seats.Current(c.ID())
+	}
+	if sessionID == "" {
+		return chatbox.Missing("session_id")
+	}
+	k := c.Actor().Session(sessionID)
+	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
+		return foreign()
+	}
+	if wait := s.TypingLeases.MayType(c.ID(), time.Now()); wait > 0 && on {
+		return &chatbox.Error{Code: chatbox.RateLimited, Message: "typing is told at most twice a second", RetryAfter: wait}
+	}
+	me := c.Actor().UserID
+	return s.Whispers.Whisper(ctx, chatbox.Update{Session: k, Owner: me, Typing: &chatbox.Typing{
+		Conn: c.ID(), UserID: me, Sender: chatbox.SenderUser, On: on,
+	}})
 }
 
 // retriable reports whether the message's present run came to a bad end.

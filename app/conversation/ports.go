@@ -220,6 +220,20 @@ type Feed interface {
 	Positions() []chatbox.Position
 }
 
+// Whispers are what is told at most once and kept nowhere.
+type Whispers interface {
+	// Whisper tells every pod with sockets of the session.
+	Whisper(ctx context.Context, u chatbox.Update) error
+}
+
+// TypingLeases end by themselves what sockets have said and not taken back.
+type TypingLeases interface {
+	// MayType counts a socket's typing frame and says how long to wait where
+	// it comes too soon.
+	MayType(c chatbox.ConnID, at time.Time) (wait time.Duration)
+	ExpireTyping(at time.Time)
+}
+
 // Observer counts what operators watch. It must not block.
 type Observer interface {
 	Posted(d time.Duration)     // a frame, from its start to its ack

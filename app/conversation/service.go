@@ -39,22 +39,24 @@ func DefaultConfig() Config {
 
 // Deps are the ports a Service works through; all are required.
 type Deps struct {
-	Messages   MessageStore
-	Catalog    SessionStore
-	Turns      TurnStore
-	Log        Log
-	Leases     Leases
-	Pieces     Pieces
-	Interrupts Interrupts
-	Schedule   Schedule
-	Bus        Bus
-	Registry   Registry
-	LLM        LLM
-	Seats      Seats
-	Acks       Acks
-	Feed       Feed
-	Observer   Observer
-	Logger     *slog.Logger
+	Messages     MessageStore
+	Catalog      SessionStore
+	Turns        TurnStore
+	Log          Log
+	Leases       Leases
+	Pieces       Pieces
+	Interrupts   Interrupts
+	Schedule     Schedule
+	Bus          Bus
+	Registry     Registry
+	LLM          LLM
+	Seats        Seats
+	Acks         Acks
+	Feed         Feed
+	Whispers     Whispers
+	TypingLeases TypingLeases
+	Observer     Observer
+	Logger       *slog.Logger
 }
 
 // Service is the use cases of one pod. It is safe for concurrent use.

@@ -20,6 +20,7 @@ func (s *Service) sweep(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { every(ctx, s.cfg.SweepEvery, s.sweepDue) })
 	wg.Go(func() { every(ctx, s.cfg.PendingEvery, s.sweepPending) })
+	wg.Go(func() { every(ctx, time.Second, func(context.Context) { s.TypingLeases.ExpireTyping(time.Now()) }) })
 	wg.Go(func() { every(ctx, s.cfg.CheckEvery, func(context.Context) { s.behind.add(everything) }) })
 	wg.Wait()
 }
