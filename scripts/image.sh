@@ -9,8 +9,8 @@ tag=${1:-chatbox:${CHATBOX_VERSION:-$version}}
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 
-mkdir -p "$context"/root/{bin,etc/ssl/certs} "$context"/state/{tmp,var/lib/chatbox/files}
-CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X main.version=$version" -o "$context/root/bin/chatbox" ./cmd/chatbox
+mkdir -p "$context"/root/{bin,etc/ssl/certs} "$context"/state/tmp
+CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X chatbox/app.Version=$version" -o "$context/root/bin/chatbox" ./cmd/chatbox
 CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o "$context/root/bin/healthcheck" ./deploy/healthcheck
 cp /etc/ssl/certs/ca-certificates.crt "$context/root/etc/ssl/certs/"
 docker build --quiet --file deploy/Dockerfile.local --tag "$tag" "$context" >/dev/null
