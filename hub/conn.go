@@ -56,8 +56,9 @@ type Conn struct {
 	changed sync.Cond  // on mu: room in a queue, or the end
 	out     outbox
 	in      inbox
-	end     *ending // set: nothing more is accepted, in either direction
-	dead    bool    // the reader has ended: nothing is written any more
+	halt    context.CancelFunc // ends Run's context, once it runs
+	end     *ending            // set: nothing more is accepted, in either direction
+	dead    bool               // the reader has ended: nothing is written any more
 }
 
 // ending is how a socket is to be closed, and by when.
@@ -103,6 +104,11 @@ func (c *Conn) First(f func(ctx context.Context)) { c.first = f }
 func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
 	c.m.connections.Inc()
 	defer c.m.connections.Dec()
+	ctx, halt := context.WithCancel(ctx)
+	defer halt()
+	c.mu.Lock()
+	c.halt = halt
+	c.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { c.Close(CloseUnavailable, "unavailable") })
 	defer stop()
 
@@ -169,6 +175,16 @@ func (c *Conn) closeLocked(code int, reason string) {
 	}
 	c.changed.Broadcast()
 	c.startWriterLocked()
+}
+
+// cancel ends what the socket is doing, as the end of Run's context does.
+func (c *Conn) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeLocked(CloseUnavailable, "unavailable")
+	if c.halt != nil {
+		c.halt()
+	}
 }
 
 // idle reports whether nothing is being processed or written.

@@ -23,8 +23,9 @@ type Hub struct {
 	mu       sync.RWMutex // guards following
 	conns    map[chatbox.ConnID]*Conn
 	users    map[chatbox.UserKey][]*Conn
-	slots    int  // taken, by sockets and by upgrades under way
-	draining bool // no slot is given any more
+	slots    int           // taken, by sockets and by upgrades under way
+	draining bool          // no slot is given any more
+	vacated  chan struct{} // set by stop: closed when the last slot is given back
 }
 
 // New makes an empty hub; encode renders what sessions tell their sockets,
@@ -57,11 +58,15 @@ func (h *Hub) Acquire() error {
 	return nil
 }
 
-// Release gives a slot back.
+// Release gives a slot back: the last act of whoever runs a socket.
 func (h *Hub) Release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.slots--
+	if h.slots == 0 && h.vacated != nil {
+		close(h.vacated)
+		h.vacated = nil
+	}
 }
 
 // Refuse has Acquire fail from now on; sockets that are there are served on.
@@ -78,13 +83,18 @@ func (h *Hub) Refusing() bool {
 	return h.draining
 }
 
-// Add enters a socket into the index.
+// Add enters a socket into the index; one that comes after Run's end was asked
+// for is closed.
 func (h *Hub) Add(c *Conn) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	u := c.actor.User()
 	h.conns[c.id] = c
 	h.users[u] = append(h.users[u], c)
+	late := h.vacated != nil
+	h.mu.Unlock()
+	if late {
+		c.cancel()
+	}
 }
 
 // Remove takes a socket out of the index; one that is not in it is no error.
@@ -139,14 +149,19 @@ func (h *Hub) CloseUser(u chatbox.UserKey, code int, reason string) int {
 }
 
 // Run looks after the sockets until ctx ends: pings, silence, overdue closes
-// and expired credentials. It is the only ticker, whatever their number.
+// and expired credentials. It is the only ticker, whatever their number. Then
+// it refuses new sockets, closes those that are left and waits until every slot
+// is given back.
 func (h *Hub) Run(ctx context.Context) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	var conns []*Conn
+	done, vacated := ctx.Done(), (<-chan struct{})(nil)
 	for {
 		select {
-		case <-ctx.Done():
+		case <-done:
+			done, vacated = nil, h.stop()
+		case <-vacated:
 			return
 		case now := <-t.C:
 			conns = h.snapshot(conns[:0])
@@ -156,6 +171,21 @@ func (h *Hub) Run(ctx context.Context) {
 			clear(conns)
 		}
 	}
+}
+
+// stop cancels every socket and returns what is closed when all are gone.
+func (h *Hub) stop() <-chan struct{} {
+	h.Refuse()
+	gone := make(chan struct{})
+	h.mu.Lock()
+	if h.slots == 0 {
+		close(gone)
+	} else {
+		h.vacated = gone // before the sockets are listed: Add cancels what comes later
+	}
+	h.mu.Unlock()
+	h.Each((*Conn).cancel)
+	return gone
 }
 
 func (h *Hub) snapshot(into []*Conn) []*Conn {

@@ -154,3 +154,29 @@ func TestDrain_IsBoundedByItsContext(t *testing.T) {
 		require.NoError(t, <-c.done)
 	})
 }
+
+func TestHub_RunEndsWithItsSockets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); h.Run(ctx) }()
+		require.NoError(t, h.Acquire())
+		c := join(t, h, "a", "u", func(ctx context.Context, _ []byte, _ bool) { <-ctx.Done() })
+		require.NoError(t, c.ws.WriteMessage(websocket.TextMessage, []byte("hangs until it is cancelled")))
+		synctest.Wait()
+		cancel()
+		<-c.gone
+		assert.True(t, websocket.IsCloseError(c.err, CloseUnavailable), "%v", c.err)
+		require.NoError(t, <-c.done)
+		synctest.Wait()
+		select {
+		case <-ended:
+			t.Fatal("Run ended before the last slot was given back")
+		default:
+		}
+		require.ErrorIs(t, h.Acquire(), chatbox.Draining)
+		h.Release()
+		<-ended
+	})
+}

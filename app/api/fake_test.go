@@ -180,7 +180,7 @@ func (l *logs) String() string {
 
 // pod is an edge over fakes, served on loopback.
 type pod struct {
-	t     *testing.T
+	t     testing.TB
 	conv  *fakeConversations
 	hub   *hub.Hub
 	ready *fakeReadiness
@@ -194,8 +194,8 @@ type setup struct {
 	hub  hub.Config
 }
 
-func newPod(t *testing.T, change func(*setup)) *pod {
-	t.Helper()
+func newPod(tb testing.TB, change func(*setup)) *pod {
+	tb.Helper()
 	st := setup{
 		cfg: Config{
 			Prefix: "/chatbox", Pod: "pod-1", Origins: Origins{List: []string{"https://app.example.com"}}, QueryToken: true,
@@ -207,11 +207,11 @@ func newPod(t *testing.T, change func(*setup)) *pod {
 		change(&st)
 	}
 	p := &pod{
-		t: t, conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
+		t: tb, conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
 	}
 	reg := prometheus.NewRegistry()
 	p.hub = hub.New(st.hub, Encode, hub.NewMetrics(reg))
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(tb.Context())
 	ticker := make(chan struct{})
 	go func() { defer close(ticker); p.hub.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
@@ -219,9 +219,9 @@ func newPod(t *testing.T, change func(*setup)) *pod {
 		Logger: slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}))
 	p.url = srv.URL + "/chatbox"
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		p.hub.Each(func(c *hub.Conn) { c.Close(hub.CloseUnavailable, "") })
-		require.Eventually(t, func() bool { return p.conv.registered() == 0 && p.hub.Len() == 0 }, soon, time.Millisecond,
+		require.Eventually(tb, func() bool { return p.conv.registered() == 0 && p.hub.Len() == 0 }, soon, time.Millisecond,
 			"a socket outlives its handler")
 		srv.Close()
 		cancel()
@@ -231,13 +231,13 @@ func newPod(t *testing.T, change func(*setup)) *pod {
 }
 
 // token signs claims over those of a good token; nil removes one.
-func token(t *testing.T, change map[string]any) string {
-	t.Helper()
-	return signed(t, jwt.SigningMethodHS256, []byte(secret), change)
+func token(tb testing.TB, change map[string]any) string {
+	tb.Helper()
+	return signed(tb, jwt.SigningMethodHS256, []byte(secret), change)
 }
 
-func signed(t *testing.T, method jwt.SigningMethod, key any, change map[string]any) string {
-	t.Helper()
+func signed(tb testing.TB, method jwt.SigningMethod, key any, change map[string]any) string {
+	tb.Helper()
 	c := jwt.MapClaims{"user_id": "ann", "exp": time.Now().Add(time.Hour).Unix()}
 	for k, v := range change {
 		if v == nil {
@@ -247,7 +247,7 @@ func signed(t *testing.T, method jwt.SigningMethod, key any, change map[string]a
 		c[k] = v
 	}
 	s, err := jwt.NewWithClaims(method, c).SignedString(key)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return s
 }
 
@@ -257,7 +257,7 @@ func bearerHeader(token string) http.Header {
 
 // socket is a client's end.
 type socket struct {
-	t  *testing.T
+	t  testing.TB
 	ws *websocket.Conn
 }
 
