@@ -115,4 +115,3 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(), Ping: store.Ping,
 	}, closer, nil
 }
-

@@ -46,8 +46,9 @@ type Config struct {
 	RateLimit        int // durable frames per user and RateWindow
 	RateWindow       time.Duration
 	MaxSocketsPerUsr int
-	LogEntries       int // most events of a session's hot log
-	LogBytes         int // most bytes of it
+	LogEntries       int        // most events of a session's hot log
+	LogBytes         int        // most bytes of it
+	Hook             redis.Hook // sees every command, if set: for tests and traces
 }
 
 // DefaultConfig has the values of the contract; URL is to be set.
@@ -98,7 +99,11 @@ func Open(cfg Config, seal Sealer) (*Client, error) {
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = cfg.CommandTimeout, cfg.CommandTimeout, cfg.CommandTimeout
 	o.ContextTimeoutEnabled, o.MaxRetries, o.PoolSize = true, 1, poolSize
 	o.DisableIdentity = true
-	return New(cfg, redis.NewUniversalClient(&o), seal)
+	rdb := redis.NewUniversalClient(&o)
+	if cfg.Hook != nil {
+		rdb.AddHook(cfg.Hook)
+	}
+	return New(cfg, rdb, seal)
 }
 
 // poolSize bounds the connections of a pod; commands are short, so that few

@@ -12,6 +12,7 @@ type visit struct {
 	after    *int64 // replay what has a greater seq; nil: from the head
 	announce bool   // end with resumed, also where nothing exists yet
 	reserve  bool   // a free id is kept for the caller
+	made     bool   // the id was made a moment ago: nobody has it
 }
 
 // Attach takes the socket to the session named when it connected; with after
@@ -82,7 +83,7 @@ func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, v vi
 	j := chatbox.Join{Announce: v.announce}
 	for range appendTries {
 		var tail chatbox.Tail
-		err := patiently(ctx, func() (err error) { tail, err = s.readFor(ctx, c, k, from, v.reserve); return err })
+		err := patiently(ctx, func() (err error) { tail, err = s.readFor(ctx, c, k, from, v); return err })
 		if err != nil {
 			return err
 		}
@@ -150,7 +151,10 @@ func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64
 
 // readFor reads a session for a socket, where the socket may see it. An id
 // that is free is nobody's: an empty tail.
-func (s *Service) readFor(ctx context.Context, c Socket, k chatbox.SessionKey, from int64, reserve bool) (chatbox.Tail, error) {
+func (s *Service) readFor(ctx context.Context, c Socket, k chatbox.SessionKey, from int64, v visit) (chatbox.Tail, error) {
+	if v.made {
+		return chatbox.Tail{}, nil
+	}
 	tail, err := s.tail(ctx, k, from)
 	if err != nil {
 		return tail, err
@@ -163,7 +167,7 @@ func (s *Service) readFor(ctx context.Context, c Socket, k chatbox.SessionKey, f
 		return tail, foreign()
 	case tail.ReservedBy != "" && tail.ReservedBy != me:
 		return tail, foreign()
-	case !reserve:
+	case !v.reserve:
 		return tail, nil
 	}
 	holder, err := s.Registry.Reserve(ctx, k, me)

@@ -26,12 +26,13 @@ func (s *Service) Post(ctx context.Context, c Socket, cmd chatbox.Command) error
 	if cmd.SessionID == "" {
 		cmd.SessionID = s.Seats.Current(c.ID())
 	}
-	if cmd.SessionID == "" {
+	made := cmd.SessionID == ""
+	if made {
 		cmd.SessionID = newID()
 	}
 	k := c.Actor().Session(cmd.SessionID)
 	if _, ok := s.Seats.Attached(c.ID(), k); !ok {
-		if err := s.seat(ctx, c, cmd.SessionID, visit{}); err != nil {
+		if err := s.seat(ctx, c, cmd.SessionID, visit{made: made}); err != nil {
 			return err
 		}
 	}

@@ -68,12 +68,13 @@ type Service struct {
 	broken *line // sessions whose hot copy lags behind the history
 	due    *line // sessions that may want an answer
 
-	running sync.Map // generations under way: *generation → struct{}
+	running   sync.Map      // generations under way: *generation → struct{}
+	forgotten chan struct{} // has one where Redis may have forgotten turns
 }
 
 // New makes a service; Run starts its background work.
 func New(cfg Config, d Deps) *Service {
-	s := &Service{Deps: d, cfg: cfg}
+	s := &Service{Deps: d, cfg: cfg, forgotten: make(chan struct{}, 1)}
 	s.behind = newLine(8, s.catchUp)
 	s.broken = newLine(4, s.healQuietly)
 	s.due = newLine(cfg.Generations, s.reply)
@@ -134,8 +135,15 @@ func (s *Service) Update(u chatbox.Update) {
 	}
 }
 
-// Resubscribed has every position compared: something may have been missed.
-func (s *Service) Resubscribed() { s.behind.add(everything) }
+// Resubscribed has every position compared, as something may have been missed,
+// and pending turns looked for: it may be an empty Redis that came back.
+func (s *Service) Resubscribed() {
+	s.behind.add(everything)
+	select {
+	case s.forgotten <- struct{}{}:
+	default:
+	}
+}
 
 // Wake says that a session's turn is free.
 func (s *Service) Wake(k chatbox.SessionKey) { s.due.add(k) }

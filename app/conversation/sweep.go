@@ -19,7 +19,8 @@ const pendingMost = 200
 func (s *Service) sweep(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { every(ctx, s.cfg.SweepEvery, s.sweepDue) })
-	wg.Go(func() { every(ctx, s.cfg.PendingEvery, s.sweepPending) })
+	wg.Go(func() { every(ctx, s.cfg.PendingEvery, func(ctx context.Context) { s.sweepPending(ctx, 10*time.Second) }) })
+	wg.Go(func() { s.sweepForgotten(ctx) })
 	wg.Go(func() { every(ctx, time.Second, func(context.Context) { s.TypingLeases.ExpireTyping(time.Now()) }) })
 	wg.Go(func() { every(ctx, s.cfg.CheckEvery, func(context.Context) { s.behind.add(everything) }) })
 	wg.Wait()
@@ -47,12 +48,29 @@ func (s *Service) sweepDue(ctx context.Context) {
 	}
 }
 
-// sweepPending enters the turns that a lost Redis forgot. Young ones are left
-// alone: a worker that lives takes its own turn back first.
-func (s *Service) sweepPending(ctx context.Context) {
+// sweepForgotten looks for pending turns soon after Redis came back, until ctx
+// ends: whoever asked just before it was lost is waiting. It leaves workers
+// the time to take back their own first.
+func (s *Service) sweepForgotten(ctx context.Context) {
+	const grace = 5 * time.Second
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.forgotten:
+		}
+		if sleep(ctx, grace+rand.N(grace/5)) { //nolint:gosec // jitter needs no secrecy
+			s.sweepPending(ctx, grace)
+		}
+	}
+}
+
+// sweepPending enters the turns that a lost Redis forgot. Those younger than
+// age are left alone: a worker that lives takes its own turn back first.
+func (s *Service) sweepPending(ctx context.Context, age time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.PendingEvery)
 	defer cancel()
-	pending, err := s.Turns.PendingTurns(ctx, now().Add(-10*time.Second), pendingMost)
+	pending, err := s.Turns.PendingTurns(ctx, now().Add(-age), pendingMost)
 	if err != nil {
 		s.Logger.DebugContext(ctx, "pending turns not read", "error", err)
 		return

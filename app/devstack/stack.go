@@ -40,6 +40,9 @@ type Config struct {
 	Hub          hub.Config
 	Drain        app.Drain
 	Logger       *slog.Logger
+	// Watch, if set, stands between the pods and the history: for tests that
+	// count what a message costs.
+	Watch func(app.Stores) app.Stores
 }
 
 // DefaultConfig is what `make run` starts.
@@ -117,6 +120,9 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	}
 	if err := s.openStores(ctx); err != nil {
 		return err
+	}
+	if s.cfg.Watch != nil {
+		s.stores = s.cfg.Watch(s.stores)
 	}
 	for i := range s.cfg.Pods {
 		s.pods = append(s.pods, &pod{id: chatbox.PodID(fmt.Sprintf("pod-%d", i+1)), state: stateStopped})

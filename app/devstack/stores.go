@@ -17,6 +17,15 @@ var (
 
 // openStores opens the history: the server that was named, or one file.
 func (s *Stack) openStores(ctx context.Context) error {
+	if s.cfg.MongoURI != "" {
+		stores, closer, err := app.OpenMongo(ctx, s.cfg.MongoURI, s.cfg.MongoName, s.keys, s.cfg.Logger)
+		if err != nil {
+			return err
+		}
+		s.stores = stores
+		s.closers = append(s.closers, closer)
+		return nil
+	}
 	st, err := embedded.Open(ctx, filepath.Join(s.cfg.Data, "history.db"), s.keys)
 	if err != nil {
 		return err

@@ -1,0 +1,64 @@
+package browser
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"chatbox/app/devstack"
+	"chatbox/providers/llm"
+)
+
+// TestOnTheStack runs the page against a real cluster of three pods, whose
+// serving pod is killed by the page's own button in mid-answer.
+func TestOnTheStack(t *testing.T) {
+	link := stackLink(t)
+	t.Setenv("CHATBOX_TEST_CONSOLE_URL", link)
+	for name, test := range map[string]func(*testing.T){
+		"TypeAndStream": TestConsole_TypeAndStream, "ReloadResumes": TestConsole_ReloadResumes,
+		"TwoTabsInStep": TestConsole_TwoTabsInStep, "KilledPod": TestConsole_KilledPodLosesNothing,
+		"StopAndRetry": TestConsole_StopAndRetry, "Narrow": TestConsole_Narrow,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// stackLink starts the stack that `make run` starts and returns its console's
+// link.
+func stackLink(t *testing.T) string {
+	t.Helper()
+	cfg := devstack.DefaultConfig()
+	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
+	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 10_000, 100
+	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	model, err := llm.New(llm.Config{
+		Providers: []llm.Provider{{
+			ID: "scripted", Name: "Scripted demo", Type: llm.TypeScripted,
+			Endpoint: "scripted://?delay=10ms", Continue: llm.ContinuePrefix, // a long story within a test's patience
+		}},
+		StreamTimeout: time.Minute, IdleTimeout: time.Minute,
+	}, cfg.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.LLM = model
+	stack, err := devstack.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
+		defer cancel()
+		if err := stack.Stop(ctx); err != nil {
+			t.Logf("stop: %v", err)
+		}
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	})
+	link, err := stack.Link("reader")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
