@@ -21,9 +21,12 @@ func clientFrames() map[string]command {
 			Type: "user_message", ID: "m-1", SessionID: "s-1", Content: "What does a pod hold?",
 			Metadata: map[string]string{"page": "/pricing", "visits": "3", "returning": "true"},
 		},
-		"model_select": {Type: "model_select", ID: "m-2", SessionID: "s-1", ModelID: "large"},
-		"resume":       {Type: "resume", SessionID: "s-1", Seq: &seq},
-		"ping":         {Type: "ping", ID: "p-1"},
+		"model_select":     {Type: "model_select", ID: "m-2", SessionID: "s-1", ModelID: "large"},
+		"resume":           {Type: "resume", SessionID: "s-1", Seq: &seq},
+		"ping":             {Type: "ping", ID: "p-1"},
+		"cancel":           {Type: "cancel", SessionID: "s-1"},
+		"retry":            {Type: "retry", SessionID: "s-1"},
+		"typing_indicator": {Type: "typing_indicator", SessionID: "s-1", Metadata: map[string]string{"state": "start"}},
 	}
 }
 

@@ -89,7 +89,8 @@ func serverFrames() map[string][]byte {
 		"error-answer": {Session: s, Failure: &chatbox.Failure{
 			AnswerID: "ans_k3n2", ReplyTo: "m-1", Code: chatbox.ModelTimeout, Message: "the model did not answer in time",
 		}},
-		"resumed": {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
+		"typing_indicator": {Session: s, Typing: &chatbox.Typing{UserID: "ann", Sender: chatbox.SenderUser, On: true}},
+		"resumed":          {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
 	}
 	frames := map[string][]byte{
 		"connection_status": statusFrame("", ann, models, "c-9", "pod-1", at()),
@@ -179,4 +180,15 @@ func BenchmarkEncode(b *testing.B) {
 	for b.Loop() {
 		Encode(d)
 	}
+}
+
+func TestGoldenFrames_AreTheProtocolPagesExamples(t *testing.T) {
+	page, err := os.ReadFile("../../docs/protocol/README.md")
+	require.NoError(t, err)
+	paths, err := filepath.Glob(filepath.Join(goldenDir, "*.json"))
+	require.NoError(t, err)
+	for _, p := range paths {
+		assert.Contains(t, string(page), "("+filepath.ToSlash(p)+")")
+	}
+	assert.Equal(t, len(paths), strings.Count(string(page), "test/golden/"), "a link to an example that is not there")
 }
