@@ -9,8 +9,8 @@
 // the session's document are caches.
 //
 // One message is best read in this order: app/api/ws.go (accept), hub/read.go
-// (read), app/api/frame.go (decode), [Command.Validate], app/conversation/post.go
+// (read), app/api/decode.go (decode), [Command.Validate], app/conversation/post.go
 // (decide, persist, publish), redisstate/scripts/publish.lua (make visible),
-// app/conversation/feeds.go and hub/feed.go (deliver and ack in order),
+// app/conversation/follow.go and hub/feed.go (deliver and ack in order),
 // app/conversation/reply.go (claim the turn, stream the model's answer, finish).
 package chatbox

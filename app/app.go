@@ -56,6 +56,8 @@ type Options struct {
 	Drain        Drain
 	Logger       *slog.Logger
 	Console      bool // serve the page, which only development does
+	// DecryptFailures counts boxes that could not be opened.
+	DecryptFailures func() uint64
 }
 
 // App is one pod. Several may live in one process: nothing is global.

@@ -28,12 +28,13 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	defer models.Close()
 	stores, closeStores, err := OpenMongo(ctx, cfg.Mongo.URI.Reveal(), cfg.Mongo.Database, keys, log)
 	if err != nil {
 		return err
 	}
 	opts := optionsOf(cfg, log)
-	opts.Sealer, opts.Stores, opts.LLM = keys, stores, models
+	opts.Sealer, opts.Stores, opts.LLM, opts.DecryptFailures = keys, stores, models, keys.Failures
 	a, err := New(opts)
 	if err == nil {
 		err = serve(ctx, a)
@@ -91,19 +92,10 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 	}
 	indexing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
-	go func() { // ends with the first success, or with the stores; closing waits for it
+	go func() { // ends when the indexes are there, or with the stores; closing waits for it
 		defer close(done)
-		for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-			err := store.EnsureIndexes(indexing)
-			if err == nil || indexing.Err() != nil {
-				return
-			}
-			log.WarnContext(indexing, "indexes not made yet", "error", err)
-			select {
-			case <-indexing.Done():
-				return
-			case <-time.After(pause):
-			}
+		if err := store.EnsureIndexes(indexing); err != nil && indexing.Err() == nil {
+			log.ErrorContext(indexing, "indexes cannot be made; nothing is written without them", "error", err)
 		}
 	}()
 	closer := func(ctx context.Context) error {

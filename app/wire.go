@@ -36,6 +36,9 @@ var (
 func New(o Options) (*App, error) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "chat_history_decrypt_failures_total", Help: "Sealed boxes that could not be opened: a wrong key, or altered data.",
+	}, func() float64 { return float64(o.DecryptFailures()) }))
 	redis, err := redisstate.Open(o.Redis, o.Sealer)
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)

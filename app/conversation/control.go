@@ -63,6 +63,7 @@ func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open ch
 	if err != nil {
 		return err
 	}
+	s.Observer.Generation(string(why))
 	return s.Turns.SettleTurn(ctx, k, open.Gen, chatbox.TurnDone)
 }
 

@@ -67,7 +67,7 @@ func (s *Service) heal(ctx context.Context, k chatbox.SessionKey) error {
 		_, err := s.seed(ctx, k)
 		return err
 	}
-	st, healed := tail.State, 0
+	st, read, healed := tail.State, 0, 0
 	for {
 		events, err := s.Messages.Range(ctx, k, st.Head+1, st.Head+headPage)
 		if err != nil {
@@ -75,12 +75,15 @@ func (s *Service) heal(ctx context.Context, k chatbox.SessionKey) error {
 		}
 		for _, e := range events {
 			st = st.Apply(e)
-			if _, err := s.show(ctx, chatbox.Publication{Event: e, State: st}, false); err != nil {
+			shown, err := s.show(ctx, chatbox.Publication{Event: e, State: st}, false)
+			if err != nil {
 				return err
 			}
-			healed++
+			if read++; shown {
+				healed++
+			}
 		}
-		if len(events) < headPage || healed >= healMax {
+		if len(events) < headPage || read >= healMax {
 			break
 		}
 	}
@@ -88,7 +91,7 @@ func (s *Service) heal(ctx context.Context, k chatbox.SessionKey) error {
 		s.Observer.Healed(healed)
 		s.due.add(k)
 	}
-	if healed >= healMax {
+	if read >= healMax {
 		_, err := s.seed(ctx, k)
 		return err
 	}

@@ -80,6 +80,13 @@ func (l *line) close() {
 
 func (l *line) wait() { l.wg.Wait() }
 
+// shut reports whether nothing more is taken.
+func (l *line) shut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
 // serial lets one append per session run at a time on this pod, in the order
 // of arrival; the race between pods is decided by the insert.
 type serial struct {

@@ -37,7 +37,7 @@ type generation struct {
 // reply answers a session's pending turns, oldest first, while there are any
 // that nobody else answers.
 func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !s.due.shut() {
 		c, err := s.Leases.Claim(ctx, k)
 		if err != nil || c.Status != chatbox.ClaimTaken {
 			if c.Status == chatbox.ClaimUnseeded {

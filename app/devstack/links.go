@@ -22,8 +22,8 @@ func (s *Stack) Link(userID string) (string, error) {
 }
 
 // ModelFromEnv is the model whose key is in the environment (OPENAI_API_KEY
-// with OPENAI_BASE_URL and OPENAI_MODEL, or ANTHROPIC_API_KEY), and the
-// scripted one beside it or instead.
+// with OPENAI_BASE_URL and OPENAI_MODEL, or ANTHROPIC_API_KEY with
+// ANTHROPIC_MODEL), and the scripted one beside it or instead.
 func ModelFromEnv(env func(string) string, log *slog.Logger) (*llm.Router, error) {
 	cfg := llm.DefaultConfig()
 	or := func(name, def string) string {
@@ -36,6 +36,12 @@ func ModelFromEnv(env func(string) string, log *slog.Logger) (*llm.Router, error
 		cfg.Providers = append(cfg.Providers, llm.Provider{
 			ID: "openai", Name: or("OPENAI_MODEL", "gpt-4o-mini"), Type: "openai", Endpoint: env("OPENAI_BASE_URL"),
 			APIKey: llm.NewSecret(key), Model: or("OPENAI_MODEL", "gpt-4o-mini"),
+		})
+	}
+	if key := env("ANTHROPIC_API_KEY"); key != "" {
+		cfg.Providers = append(cfg.Providers, llm.Provider{
+			ID: "anthropic", Name: or("ANTHROPIC_MODEL", "claude-sonnet-4-5"), Type: "anthropic",
+			APIKey: llm.NewSecret(key), Model: or("ANTHROPIC_MODEL", "claude-sonnet-4-5"),
 		})
 	}
 	cfg.Providers = append(cfg.Providers, llm.Provider{

@@ -47,8 +47,8 @@ func (s *Stack) snapshot() []pod {
 	return out
 }
 
-// running lists the addresses that the balancer may choose from: pods that are
-// ready, or, where there is none, those that are going away.
+// running lists the addresses that the balancer may choose from: pods that
+// neither drain nor are stopped.
 func (s *Stack) running() []string {
 	var ready []string
 	for _, p := range s.snapshot() {

@@ -156,7 +156,7 @@ func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 			MetricsNetworks: loopback(), TrustedProxies: loopback(),
 		},
 		Auth: api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
-		Hub:  s.cfg.Hub, Redis: redis, Sealer: s.keys, Stores: s.stores, LLM: s.cfg.LLM,
+		Hub:  s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
 		Conversation: s.cfg.Conversation, Drain: s.cfg.Drain, Logger: s.cfg.Logger,
 	})
 }

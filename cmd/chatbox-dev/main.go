@@ -45,6 +45,7 @@ func run(args []string, out, errs io.Writer) int {
 	cfg.Logger = slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := serve(ctx, cfg, out); err != nil {
 		_, _ = fmt.Fprintln(errs, "chatbox-dev:", err)
 		return 1
@@ -58,6 +59,7 @@ func serve(ctx context.Context, cfg devstack.Config, out io.Writer) error {
 		return err
 	}
 	cfg.LLM = model
+	defer model.Close()
 	stack, err := devstack.Start(ctx, cfg)
 	if err != nil {
 		return err

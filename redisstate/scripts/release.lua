@@ -1,5 +1,5 @@
--- Gives a lease back with its turn still pending, due at once, and wakes the
--- other pods so that one takes it in milliseconds.
+-- Gives a lease back with its turn still pending, due at once. The caller then
+-- wakes the other pods, so that one takes it in milliseconds.
 -- KEYS  1 lease  2 due  3 state
 -- ARGV  1 token  2 session member
 -- RETURNS 1, 0 when the lease is not the caller's, -1 when Redis knows nothing of the session
