@@ -20,6 +20,7 @@ import (
 // arena is a pod with several sockets in one session, and a schedule drawn from
 // a seed.
 type arena struct {
+	ctx context.Context
 	*truth
 	r       *rand.Rand
 	h       *Hub
@@ -45,8 +46,9 @@ type joining struct {
 	read bool
 }
 
-func newArena(seed uint64) *arena {
+func newArena(ctx context.Context, seed uint64) *arena {
 	a := &arena{
+		ctx:   ctx,
 		truth: newTruth(), r: rand.New(rand.NewPCG(seed, 1)), joins: map[*listener]*joining{}, missed: map[*listener][]string{},
 	}
 	a.h = New(Config{}, encodeTold, nil)
@@ -102,7 +104,7 @@ func (a *arena) join(c *listener) {
 	}
 	bound := c.conn.cfg.CollapseBytes
 	c.conn.cfg.CollapseBytes = 1 << 29 // a replay is never made to wait here
-	err := a.fs.Join(context.Background(), c.id, a.key, w.j)
+	err := a.fs.Join(a.ctx, c.id, a.key, w.j)
 	c.conn.cfg.CollapseBytes = bound
 	a.say("%s joins: %v", c.id, err)
 	switch {
@@ -144,19 +146,6 @@ func (a *arena) deliver(lossy bool) {
 		if !ok {
 			a.behind = true
 		}
-	}
-}
-
-func describe(u chatbox.Update) string {
-	switch {
-	case u.Event != nil:
-		return fmt.Sprint("event ", u.Event.Seq, " ", u.Event.Type)
-	case u.Piece != nil:
-		return fmt.Sprintf("piece %v (%d,%d) snapshot %v at head %d", u.Piece.Gen, u.Piece.Attempt, u.Piece.Index, u.Piece.Snapshot, u.Head)
-	case u.Loading != nil:
-		return fmt.Sprint("loading ", u.Loading.Gen, " at head ", u.Head)
-	default:
-		return fmt.Sprint("failure ", u.Failure.Gen, " at head ", u.Head)
 	}
 }
 
@@ -211,10 +200,10 @@ func (a *arena) step() {
 	case n < 36:
 		a.restart()
 	case n < 39:
-		a.truth.final([]chatbox.Finish{chatbox.FinishStop, chatbox.FinishError, chatbox.FinishCancelled}[a.r.IntN(3)], nil)
+		a.final([]chatbox.Finish{chatbox.FinishStop, chatbox.FinishError, chatbox.FinishCancelled}[a.r.IntN(3)], nil)
 	case n < 40:
 		other := "another pod's " + fmt.Sprint(a.n)
-		a.truth.final(chatbox.FinishStop, &other)
+		a.final(chatbox.FinishStop, &other)
 	case n < 42:
 		a.fails()
 	case n < 43 && a.state.HolderID == "" && !a.state.Ended:
@@ -329,12 +318,12 @@ func TestFeed_RandomSchedules(t *testing.T) {
 		runs = min(runs, 50)
 	}
 	for seed := first; seed < first+uint64(runs); seed++ {
-		a := newArena(seed)
+		a := newArena(t.Context(), seed)
 		for range 400 {
 			a.step()
 		}
 		if a.r.IntN(3) == 0 && !a.state.Ended {
-			a.truth.final(chatbox.FinishCancelled, nil)
+			a.final(chatbox.FinishCancelled, nil)
 			a.commit(chatbox.Event{Type: chatbox.TypeSessionEnded})
 		}
 		if faults := a.end(); len(faults) > 0 {

@@ -77,7 +77,7 @@ func (b *Bus) Subscribe(ctx context.Context, s chatbox.SessionKey) error {
 	case <-b.interest(ctx, channelOf(s)):
 		return nil
 	case <-ctx.Done():
-		b.Unsubscribe(s)
+		b.Unsubscribe(s) //nolint:contextcheck // the caller's has ended
 		return wrap("subscribe", context.Cause(ctx))
 	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 //go:embed scripts/*.lua
-var scriptFiles embed.FS //nolint:gochecknoglobals // embed needs one
+var scriptFiles embed.FS
 
 // Sealer encrypts payloads; the parts of ad bind them to their place.
 type Sealer interface {
@@ -145,8 +145,7 @@ func wrap(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var coded *chatbox.Error
-	if errors.As(err, &coded) {
+	if _, coded := errors.AsType[*chatbox.Error](err); coded {
 		return err
 	}
 	return &chatbox.Error{Code: chatbox.Unavailable, Message: "the service cannot be reached for a moment", Err: fmt.Errorf("redis %s: %w", op, err)}

@@ -21,14 +21,14 @@ type emulator struct {
 	now time.Time
 }
 
-func newEmulator(t testing.TB) *emulator {
-	t.Helper()
+func newEmulator(tb testing.TB) *emulator {
+	tb.Helper()
 	e := &emulator{Miniredis: miniredis.NewMiniRedis(), now: time.Now()}
 	e.SetTime(e.now)
 	if err := e.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(e.Close)
+	tb.Cleanup(e.Close)
 	return e
 }
 

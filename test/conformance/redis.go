@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -45,17 +44,18 @@ func (s RedisServer) RedisClient(t *testing.T, change func(*redisstate.Config)) 
 }
 
 // RedisSealer is a keyring as production has it.
-func RedisSealer(t testing.TB) *persistence.Keyring {
-	t.Helper()
+func RedisSealer(tb testing.TB) *persistence.Keyring {
+	tb.Helper()
 	key := persistence.Key{ID: "k1"}
 	copy(key.Secret[:], "a key that only tests have, 32 b")
 	ring, err := persistence.NewKeyring([]persistence.Key{key})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return ring
 }
 
 // Redis is the contract of Log, Leases, Pieces, Schedule, Registry and Bus.
 func Redis(t *testing.T, s RedisServer) {
+	t.Helper()
 	t.Run("Log", func(t *testing.T) { redisLog(t, s) })
 	t.Run("Begin", func(t *testing.T) { redisBegin(t, s) })
 	t.Run("Leases", func(t *testing.T) { redisLeases(t, s) })
@@ -257,5 +257,5 @@ func (k *talk) channel() string {
 
 func hasCode(t *testing.T, err error, code chatbox.Code) {
 	t.Helper()
-	require.Truef(t, errors.Is(err, code), "want %s, got %v", code, err)
+	require.ErrorIs(t, err, code)
 }

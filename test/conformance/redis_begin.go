@@ -12,6 +12,7 @@ import (
 )
 
 func redisBegin(t *testing.T, s RedisServer) {
+	t.Helper()
 	t.Run("ReadsAndFindsRepeats", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		b := chatbox.Beginning{Session: k.key, Key: "c:x:1"}
@@ -59,10 +60,27 @@ func redisBegin(t *testing.T, s RedisServer) {
 		_, err = k.c.Begin(t.Context(), b)
 		hasCode(t, err, chatbox.NotFound)
 	})
+	t.Run("FlushSentTwiceCountsOnce", func(t *testing.T) {
+		k := newTalk(t, s, func(c *redisstate.Config) { c.RateLimit = 1 })
+		b := chatbox.Beginning{Session: k.key, Key: "c:x:1", User: k.user()}
+		_, err := k.again().c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: "c:x:0"})
+		require.NoError(t, err)
+		lossy := &losingHook{}
+		k.rdb.AddHook(lossy)
+		lossy.armed.Store(true)
+		begun, err := k.c.Begin(t.Context(), b)
+		require.NoError(t, err)
+		require.EqualValues(t, 2, lossy.calls.Load())
+		assert.Zero(t, begun.RetryAfter, "its own first count is no reason to refuse it")
+		begun, err = k.c.Begin(t.Context(), b)
+		require.NoError(t, err)
+		assert.Positive(t, begun.RetryAfter)
+	})
 	t.Run("RateLimit", func(t *testing.T) { redisRate(t, s) })
 }
 
 func redisRate(t *testing.T, s RedisServer) {
+	t.Helper()
 	k := newTalk(t, s, func(c *redisstate.Config) { c.RateLimit, c.RateWindow = 5, time.Minute })
 	repeat := k.say(k.note("a"))
 	b := chatbox.Beginning{Session: k.key, Key: "c:new:1", User: k.user()}

@@ -106,6 +106,7 @@ func (k *talk) watch(f func(h *redisHandler)) {
 }
 
 func redisBus(t *testing.T, s RedisServer) {
+	t.Helper()
 	t.Run("NothingIsMissedAfterSubscribe", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		h := newRedisHandler()
@@ -121,29 +122,7 @@ func redisBus(t *testing.T, s RedisServer) {
 			b.Unsubscribe(o.key)
 		}
 	})
-	t.Run("InterestIsCounted", func(t *testing.T) {
-		k := newTalk(t, s, nil)
-		h := newRedisHandler()
-		b, _ := runBus(t, k.c, h)
-		for range 3 {
-			require.NoError(t, b.Subscribe(t.Context(), k.key))
-		}
-		b.Unsubscribe(k.key)
-		b.Unsubscribe(k.key)
-		k.say(k.note("heard"))
-		assert.EqualValues(t, 1, h.take(t, 1)[0].Event.Seq)
-		b.Unsubscribe(k.key)
-		b.Unsubscribe(k.key) // one too many is no harm
-		channel := k.channel()
-		require.Eventually(t, func() bool {
-			n, err := k.rdb.PubSubNumSub(t.Context(), channel).Result()
-			return err == nil && n[channel] == 0
-		}, patience, 10*time.Millisecond)
-		k.say(k.note("not heard"))
-		require.NoError(t, b.Subscribe(t.Context(), k.key))
-		k.say(k.note("heard again"))
-		assert.EqualValues(t, 3, h.take(t, 1)[0].Event.Seq)
-	})
+	t.Run("InterestIsCounted", func(t *testing.T) { redisInterest(t, s) })
 	t.Run("LeavingAndEnteringRace", func(t *testing.T) { redisBusRace(t, s) })
 	t.Run("WakesAndHealth", func(t *testing.T) {
 		k := newTalk(t, s, nil)
@@ -152,14 +131,7 @@ func redisBus(t *testing.T, s RedisServer) {
 		require.Eventually(t, b.Healthy, patience, 10*time.Millisecond)
 		k.say(k.message("q"))
 		require.NoError(t, k.c.Release(t.Context(), k.taken()))
-		h.until(t, "a wake", func() bool {
-			for _, w := range h.wakes {
-				if w == k.key {
-					return true
-				}
-			}
-			return false
-		})
+		h.until(t, "a wake", func() bool { return slices.Contains(h.wakes, k.key) })
 		began := time.Now()
 		stop()
 		assert.Less(t, time.Since(began), 2*time.Second, "Run ends with its context, not with a timeout")
@@ -193,6 +165,7 @@ func redisBus(t *testing.T, s RedisServer) {
 // redisBusRace has many sockets enter and leave few sessions, and at once after
 // each Subscribe something is published, which must arrive.
 func redisBusRace(t *testing.T, s RedisServer) {
+	t.Helper()
 	k := newTalk(t, s, nil)
 	h := newRedisHandler()
 	b, _ := runBus(t, k.c, h)
@@ -210,11 +183,13 @@ func redisBusRace(t *testing.T, s RedisServer) {
 		wg.Go(func() {
 			for r := range rounds {
 				i := (w + r) % sessions
-				if !assert.NoError(t, b.Subscribe(t.Context(), keys[i])) {
+				if err := b.Subscribe(t.Context(), keys[i]); err != nil {
+					t.Error(err)
 					return
 				}
 				id := int64(w*rounds + r) // told as a head
-				if !assert.NoError(t, k.rdb.Publish(t.Context(), channels[i], fmt.Sprint(id, "|")).Err()) {
+				if err := k.rdb.Publish(t.Context(), channels[i], fmt.Sprint(id, "|")).Err(); err != nil {
+					t.Error(err)
 					return
 				}
 				h.until(t, fmt.Sprint("notice ", id), func() bool {
@@ -228,4 +203,29 @@ func redisBusRace(t *testing.T, s RedisServer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	assert.Equal(t, 1, h.resyncs, "one connection served all")
+}
+
+func redisInterest(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	h := newRedisHandler()
+	b, _ := runBus(t, k.c, h)
+	for range 3 {
+		require.NoError(t, b.Subscribe(t.Context(), k.key))
+	}
+	b.Unsubscribe(k.key)
+	b.Unsubscribe(k.key)
+	k.say(k.note("heard"))
+	assert.EqualValues(t, 1, h.take(t, 1)[0].Event.Seq)
+	b.Unsubscribe(k.key)
+	b.Unsubscribe(k.key) // one too many is no harm
+	channel := k.channel()
+	require.Eventually(t, func() bool {
+		n, err := k.rdb.PubSubNumSub(t.Context(), channel).Result()
+		return err == nil && n[channel] == 0
+	}, patience, 10*time.Millisecond)
+	k.say(k.note("not heard"))
+	require.NoError(t, b.Subscribe(t.Context(), k.key))
+	k.say(k.note("heard again"))
+	assert.EqualValues(t, 3, h.take(t, 1)[0].Event.Seq)
 }

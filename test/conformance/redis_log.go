@@ -20,6 +20,7 @@ func memberOf(s chatbox.SessionKey) string {
 }
 
 func redisLog(t *testing.T, s RedisServer) {
+	t.Helper()
 	t.Run("PublishInOrderAndOnce", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		second := k.message("b")
@@ -78,6 +79,7 @@ func redisLog(t *testing.T, s RedisServer) {
 }
 
 func redisHotLog(t *testing.T, s RedisServer) {
+	t.Helper()
 	k := newTalk(t, s, func(c *redisstate.Config) { c.LogEntries, c.LogBytes = 10, 8000 })
 	check := func() {
 		t.Helper()
@@ -125,6 +127,7 @@ func redisHotLog(t *testing.T, s RedisServer) {
 }
 
 func redisDiverged(t *testing.T, s RedisServer) {
+	t.Helper()
 	t.Run("OtherTextIsVisible", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		k.say(k.message("q"))
@@ -165,6 +168,7 @@ func redisDiverged(t *testing.T, s RedisServer) {
 }
 
 func redisSeed(t *testing.T, s RedisServer) {
+	t.Helper()
 	k := newTalk(t, s, nil)
 	for range 5 {
 		k.say(k.note("x"))

@@ -39,6 +39,7 @@ const modelTTL = 5 * time.Second
 // redisModel plays random schedules of several workers, some of which do not
 // know that their lease is gone, against the model.
 func redisModel(t *testing.T, s RedisServer) {
+	t.Helper()
 	k := newTalk(t, s, nil)
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &fences{

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -11,45 +12,8 @@ import (
 )
 
 func redisPieces(t *testing.T, s RedisServer) {
-	t.Run("OpenAnswerIsTheAcceptedPieces", func(t *testing.T) {
-		k := newTalk(t, s, nil)
-		k.say(k.message("q"))
-		l := k.taken()
-		o := k.opening(l, 0)
-		p, _ := add(o, "x")
-		hasCode(t, k.c.Append(t.Context(), l, p), chatbox.Clash) // not started
-		require.NoError(t, k.c.Start(t.Context(), l, o))
-		assert.Equal(t, &o, k.read(0).Open)
-		for _, text := range []string{"one ", "", "zwei ", "三"} {
-			p, o = add(o, text)
-			require.NoError(t, k.c.Append(t.Context(), l, p))
-			assert.Equal(t, &o, k.read(0).Open)
-		}
-		require.NoError(t, k.c.Append(t.Context(), l, p), "a repeat is accepted")
-		old := p
-		old.Index = 1
-		require.NoError(t, k.c.Append(t.Context(), l, old))
-		assert.Equal(t, &o, k.read(0).Open, "without effect")
-		ahead := p
-		ahead.Index += 2
-		hasCode(t, k.c.Append(t.Context(), l, ahead), chatbox.Clash)
-		snap := ahead
-		snap.Snapshot, snap.Content = true, "all of it"
-		require.NoError(t, k.c.Append(t.Context(), l, snap), "a snapshot needs nothing to be there")
-		o.Index, o.Text = snap.Index, "all of it"
-		assert.Equal(t, &o, k.read(0).Open)
-		p, o = add(o, " and more")
-		require.NoError(t, k.c.Append(t.Context(), l, p))
-		assert.Equal(t, &o, k.read(0).Open)
-
-		again := k.opening(l, 1)
-		require.NoError(t, k.c.Start(t.Context(), l, again))
-		assert.Equal(t, &again, k.read(0).Open, "a restart begins empty")
-		hasCode(t, k.c.Append(t.Context(), l, p), chatbox.Clash)
-		p, again = add(again, "new")
-		require.NoError(t, k.c.Append(t.Context(), l, p))
-		assert.Equal(t, &again, k.read(0).Open)
-	})
+	t.Helper()
+	t.Run("OpenAnswerIsTheAcceptedPieces", func(t *testing.T) { redisOpenAnswer(t, s) })
 	t.Run("AreShownInOrder", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		k.say(k.message("q"))
@@ -108,55 +72,8 @@ func redisPieces(t *testing.T, s RedisServer) {
 }
 
 func redisSchedule(t *testing.T, s RedisServer) {
-	due := func(k *talk) (turn, heal bool) {
-		t.Helper()
-		turns, heals, err := k.c.Due(t.Context())
-		require.NoError(t, err)
-		count := func(keys []chatbox.SessionKey) (n int) {
-			for _, x := range keys {
-				if x == k.key {
-					n++
-				}
-			}
-			require.LessOrEqual(t, n, 1)
-			return n
-		}
-		return count(turns) == 1, count(heals) == 1
-	}
-	t.Run("Turns", func(t *testing.T) {
-		k := newTalk(t, s, nil)
-		k.say(k.message("q"))
-		turn, _ := due(k)
-		assert.False(t, turn, "the publisher claims first")
-		s.Advance(t, 500*time.Millisecond)
-		turn, _ = due(k)
-		assert.True(t, turn)
-		turn, _ = due(k)
-		assert.False(t, turn, "put off: not all pods do the same")
-		s.Advance(t, 2*time.Second)
-		turn, _ = due(k)
-		assert.True(t, turn, "it comes again unless it is dealt with")
-		l := k.taken()
-		s.Advance(t, 3*time.Second)
-		turn, _ = due(k)
-		assert.False(t, turn)
-		require.NoError(t, k.c.Renew(t.Context(), l))
-		s.Advance(t, 4*time.Second)
-		turn, _ = due(k)
-		assert.False(t, turn, "renewed")
-		s.Advance(t, 1100*time.Millisecond)
-		turn, _ = due(k)
-		assert.True(t, turn, "due when the lease expires")
-		l = k.taken()
-		require.NoError(t, k.c.Release(t.Context(), l))
-		turn, _ = due(k)
-		assert.True(t, turn, "released: due at once")
-		l = k.taken()
-		require.NoError(t, k.c.Drop(t.Context(), l, nil))
-		s.Advance(t, 10*time.Second)
-		turn, _ = due(k)
-		assert.False(t, turn)
-	})
+	t.Helper()
+	t.Run("Turns", func(t *testing.T) { redisTurns(t, s) })
 	t.Run("Enqueue", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		hasCode(t, k.c.Enqueue(t.Context(), k.key, chatbox.Gen{Seq: 1, Run: 1}), chatbox.NotFound)
@@ -165,43 +82,14 @@ func redisSchedule(t *testing.T, s RedisServer) {
 		require.NoError(t, k.c.Enqueue(t.Context(), k.key, chatbox.Gen{Seq: 2, Run: 3}))
 		require.NoError(t, k.c.Enqueue(t.Context(), k.key, chatbox.Gen{Seq: 1, Run: 1}))
 		require.NoError(t, k.c.Enqueue(t.Context(), k.key, chatbox.Gen{Seq: 1, Run: 1}))
-		turn, _ := due(k)
+		turn, _ := k.due()
 		assert.True(t, turn)
 		l := k.taken()
 		assert.Equal(t, chatbox.Gen{Seq: 1, Run: 1}, l.Gen)
 		require.NoError(t, k.c.Drop(t.Context(), l, nil))
 		assert.Equal(t, chatbox.Gen{Seq: 2, Run: 3}, k.taken().Gen)
 	})
-	t.Run("Intents", func(t *testing.T) {
-		k := newTalk(t, s, nil)
-		b := chatbox.Beginning{Session: k.key, Key: "c:x:m1"}
-		for range 2 {
-			_, err := k.c.Begin(t.Context(), b)
-			require.NoError(t, err)
-		}
-		published, err := k.c.Begin(t.Context(), b)
-		require.NoError(t, err)
-		_, heal := due(k)
-		assert.False(t, heal)
-		s.Advance(t, 1100*time.Millisecond)
-		_, heal = due(k)
-		assert.True(t, heal, "an append that was not published in time")
-		_, heal = due(k)
-		assert.False(t, heal)
-		s.Advance(t, 2100*time.Millisecond)
-		_, heal = due(k)
-		assert.True(t, heal)
-		res := k.publish(k.note("x"), func(p *chatbox.Publication) { p.Intent = published.Intent })
-		require.Equal(t, chatbox.OutcomeDone, res.Outcome)
-		if s.Emulated { // an intent carries the server's time, which only the emulator's can be set
-			s.Advance(t, 13*time.Second)
-			_, heal = due(k)
-			assert.True(t, heal, "looked at once more when it is given up")
-			s.Advance(t, time.Minute)
-			_, heal = due(k)
-			assert.False(t, heal, "given up")
-		}
-	})
+	t.Run("Intents", func(t *testing.T) { redisIntents(t, s) })
 	t.Run("PublishedOrAbandonedLeavesNoIntent", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		b := chatbox.Beginning{Session: k.key, Key: "c:x:m1"}
@@ -222,7 +110,124 @@ func redisSchedule(t *testing.T, s RedisServer) {
 			}
 		}
 		s.Advance(t, 2*time.Second)
-		_, heal := due(k)
+		_, heal := k.due()
 		assert.False(t, heal)
 	})
+}
+
+func redisOpenAnswer(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	k.say(k.message("q"))
+	l := k.taken()
+	o := k.opening(l, 0)
+	p, _ := add(o, "x")
+	hasCode(t, k.c.Append(t.Context(), l, p), chatbox.Clash) // not started
+	require.NoError(t, k.c.Start(t.Context(), l, o))
+	assert.Equal(t, &o, k.read(0).Open)
+	for _, text := range []string{"one ", "", "zwei ", "三"} {
+		p, o = add(o, text)
+		require.NoError(t, k.c.Append(t.Context(), l, p))
+		assert.Equal(t, &o, k.read(0).Open)
+	}
+	require.NoError(t, k.c.Append(t.Context(), l, p), "a repeat is accepted")
+	old := p
+	old.Index = 1
+	require.NoError(t, k.c.Append(t.Context(), l, old))
+	assert.Equal(t, &o, k.read(0).Open, "without effect")
+	ahead := p
+	ahead.Index += 2
+	hasCode(t, k.c.Append(t.Context(), l, ahead), chatbox.Clash)
+	snap := ahead
+	snap.Snapshot, snap.Content = true, "all of it"
+	require.NoError(t, k.c.Append(t.Context(), l, snap), "a snapshot needs nothing to be there")
+	o.Index, o.Text = snap.Index, "all of it"
+	assert.Equal(t, &o, k.read(0).Open)
+	p, o = add(o, " and more")
+	require.NoError(t, k.c.Append(t.Context(), l, p))
+	assert.Equal(t, &o, k.read(0).Open)
+
+	again := k.opening(l, 1)
+	require.NoError(t, k.c.Start(t.Context(), l, again))
+	assert.Equal(t, &again, k.read(0).Open, "a restart begins empty")
+	hasCode(t, k.c.Append(t.Context(), l, p), chatbox.Clash)
+	p, again = add(again, "new")
+	require.NoError(t, k.c.Append(t.Context(), l, p))
+	assert.Equal(t, &again, k.read(0).Open)
+}
+
+func redisTurns(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	k.say(k.message("q"))
+	turn, _ := k.due()
+	assert.False(t, turn, "the publisher claims first")
+	s.Advance(t, 500*time.Millisecond)
+	turn, _ = k.due()
+	assert.True(t, turn)
+	turn, _ = k.due()
+	assert.False(t, turn, "put off: not all pods do the same")
+	s.Advance(t, 2*time.Second)
+	turn, _ = k.due()
+	assert.True(t, turn, "it comes again unless it is dealt with")
+	l := k.taken()
+	s.Advance(t, 3*time.Second)
+	turn, _ = k.due()
+	assert.False(t, turn)
+	require.NoError(t, k.c.Renew(t.Context(), l))
+	s.Advance(t, 4*time.Second)
+	turn, _ = k.due()
+	assert.False(t, turn, "renewed")
+	s.Advance(t, 1100*time.Millisecond)
+	turn, _ = k.due()
+	assert.True(t, turn, "due when the lease expires")
+	l = k.taken()
+	require.NoError(t, k.c.Release(t.Context(), l))
+	turn, _ = k.due()
+	assert.True(t, turn, "released: due at once")
+	l = k.taken()
+	require.NoError(t, k.c.Drop(t.Context(), l, nil))
+	s.Advance(t, 10*time.Second)
+	turn, _ = k.due()
+	assert.False(t, turn)
+}
+
+func redisIntents(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	b := chatbox.Beginning{Session: k.key, Key: "c:x:m1"}
+	for range 2 {
+		_, err := k.c.Begin(t.Context(), b)
+		require.NoError(t, err)
+	}
+	published, err := k.c.Begin(t.Context(), b)
+	require.NoError(t, err)
+	_, heal := k.due()
+	assert.False(t, heal)
+	s.Advance(t, 1100*time.Millisecond)
+	_, heal = k.due()
+	assert.True(t, heal, "an append that was not published in time")
+	_, heal = k.due()
+	assert.False(t, heal)
+	s.Advance(t, 2100*time.Millisecond)
+	_, heal = k.due()
+	assert.True(t, heal)
+	res := k.publish(k.note("x"), func(p *chatbox.Publication) { p.Intent = published.Intent })
+	require.Equal(t, chatbox.OutcomeDone, res.Outcome)
+	if s.Emulated { // an intent carries the server's time, which only the emulator's can be set
+		s.Advance(t, 13*time.Second)
+		_, heal = k.due()
+		assert.True(t, heal, "looked at once more when it is given up")
+		s.Advance(t, time.Minute)
+		_, heal = k.due()
+		assert.False(t, heal, "given up")
+	}
+}
+
+// due sweeps, and reports whether the session was among what is due.
+func (k *talk) due() (turn, heal bool) {
+	k.t.Helper()
+	turns, heals, err := k.c.Due(k.t.Context())
+	require.NoError(k.t, err)
+	return slices.Contains(turns, k.key), slices.Contains(heals, k.key)
 }

@@ -17,6 +17,7 @@ import (
 )
 
 func redisRegistry(t *testing.T, s RedisServer) {
+	t.Helper()
 	t.Run("Sockets", func(t *testing.T) {
 		k := newTalk(t, s, func(c *redisstate.Config) { c.MaxSocketsPerUsr = 3 })
 		ctx, u := t.Context(), k.user()
@@ -62,57 +63,12 @@ func redisRegistry(t *testing.T, s RedisServer) {
 		s.Advance(t, 61*time.Second)
 		assert.Equal(t, "b", reserve("b"))
 	})
-	t.Run("Pods", func(t *testing.T) {
-		k := newTalk(t, s, nil)
-		list := func() (ids []chatbox.PodID) {
-			t.Helper()
-			pods, err := k.c.Pods(t.Context())
-			require.NoError(t, err)
-			for _, p := range pods {
-				if strings.HasPrefix(string(p.ID), k.key.ID) {
-					ids = append(ids, p.ID[len(k.key.ID):])
-				}
-			}
-			return ids
-		}
-		now := time.Now().UTC().Truncate(time.Millisecond)
-		card := func(id string) chatbox.PodInfo {
-			return chatbox.PodInfo{ID: chatbox.PodID(k.key.ID + id), Version: "v", State: "serving", Connections: 7, LastHeartbeat: now}
-		}
-		for _, id := range []string{"b", "a", "c"} {
-			require.NoError(t, k.c.BeatPod(t.Context(), card(id)))
-		}
-		assert.Equal(t, []chatbox.PodID{"a", "b", "c"}, list())
-		require.NoError(t, k.c.RemovePod(t.Context(), card("b").ID))
-		assert.Equal(t, []chatbox.PodID{"a", "c"}, list())
-		s.Advance(t, 10*time.Second)
-		require.NoError(t, k.c.BeatPod(t.Context(), card("c")))
-		s.Advance(t, 10*time.Second)
-		assert.Equal(t, []chatbox.PodID{"c"}, list())
-		pods, err := k.c.Pods(t.Context())
-		require.NoError(t, err)
-		assert.Contains(t, pods, card("c"))
-	})
-	t.Run("Heads", func(t *testing.T) {
-		k := newTalk(t, s, nil)
-		o := k.again()
-		k.say(k.note("a"))
-		k.say(k.note("b"))
-		o.say(o.note("a"))
-		heads, err := k.c.Heads(t.Context(), []chatbox.SessionKey{o.key, k.again().key, k.key})
-		require.NoError(t, err)
-		assert.Equal(t, []int64{1, -1, 2}, heads)
-		heads, err = k.c.Heads(t.Context(), nil)
-		require.NoError(t, err)
-		assert.Empty(t, heads)
-		require.NoError(t, k.rdb.Set(t.Context(), o.find("s"), "of another kind", 0).Err())
-		_, err = k.c.Heads(t.Context(), []chatbox.SessionKey{k.again().key, o.key})
-		hasCode(t, err, chatbox.Unavailable)
-		require.NoError(t, k.rdb.Del(t.Context(), o.find("s")).Err())
-	})
+	t.Run("Pods", func(t *testing.T) { redisPods(t, s) })
+	t.Run("Heads", func(t *testing.T) { redisHeads(t, s) })
 }
 
 func redisRoundTrips(t *testing.T, s RedisServer) {
+	t.Helper()
 	k := newTalk(t, s, nil)
 	warm := func(k *talk) {
 		k.say(k.message("q"))
@@ -189,4 +145,56 @@ func (h *losingHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 		}
 		return err
 	}
+}
+
+func redisPods(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	list := func() (ids []chatbox.PodID) {
+		t.Helper()
+		pods, err := k.c.Pods(t.Context())
+		require.NoError(t, err)
+		for _, p := range pods {
+			if strings.HasPrefix(string(p.ID), k.key.ID) {
+				ids = append(ids, p.ID[len(k.key.ID):])
+			}
+		}
+		return ids
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	card := func(id string) chatbox.PodInfo {
+		return chatbox.PodInfo{ID: chatbox.PodID(k.key.ID + id), Version: "v", State: "serving", Connections: 7, LastHeartbeat: now}
+	}
+	for _, id := range []string{"b", "a", "c"} {
+		require.NoError(t, k.c.BeatPod(t.Context(), card(id)))
+	}
+	assert.Equal(t, []chatbox.PodID{"a", "b", "c"}, list())
+	require.NoError(t, k.c.RemovePod(t.Context(), card("b").ID))
+	assert.Equal(t, []chatbox.PodID{"a", "c"}, list())
+	s.Advance(t, 10*time.Second)
+	require.NoError(t, k.c.BeatPod(t.Context(), card("c")))
+	s.Advance(t, 10*time.Second)
+	assert.Equal(t, []chatbox.PodID{"c"}, list())
+	pods, err := k.c.Pods(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, pods, card("c"))
+}
+
+func redisHeads(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	o := k.again()
+	k.say(k.note("a"))
+	k.say(k.note("b"))
+	o.say(o.note("a"))
+	heads, err := k.c.Heads(t.Context(), []chatbox.SessionKey{o.key, k.again().key, k.key})
+	require.NoError(t, err)
+	assert.Equal(t, []int64{1, -1, 2}, heads)
+	heads, err = k.c.Heads(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Empty(t, heads)
+	require.NoError(t, k.rdb.Set(t.Context(), o.find("s"), "of another kind", 0).Err())
+	_, err = k.c.Heads(t.Context(), []chatbox.SessionKey{k.again().key, o.key})
+	hasCode(t, err, chatbox.Unavailable)
+	require.NoError(t, k.rdb.Del(t.Context(), o.find("s")).Err())
 }

@@ -57,6 +57,7 @@ func (w *wiretap) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 // redisSecrecy writes a canary wherever people or models write, and looks for
 // it in everything sent, stored and published.
 func redisSecrecy(t *testing.T, s RedisServer) {
+	t.Helper()
 	const canary = "cAnArY-wOrDs"
 	k := newTalk(t, s, nil)
 	tap := &wiretap{}
@@ -66,34 +67,7 @@ func redisSecrecy(t *testing.T, s RedisServer) {
 	_, err := raw.Receive(t.Context())
 	require.NoError(t, err)
 
-	q := k.message(canary)
-	q.Metadata = map[string]string{canary: canary}
-	q.FileURL = "https://" + canary
-	k.say(q)
-	l := k.taken()
-	o := k.stream(l, 0, canary, canary)
-	p, o := add(o, canary)
-	p.Snapshot, p.Content, o.Text = true, canary, canary
-	require.NoError(t, k.c.Append(t.Context(), l, p))
-	require.Equal(t, canary, k.read(0).Open.Text)
-	k.say(k.final(o, chatbox.FinishStop))
-	k.say(k.message(canary))
-	require.NoError(t, k.c.Drop(t.Context(), k.taken(), &chatbox.Failure{Message: canary}))
-	k.say(k.message(canary))
-	other := k.opening(k.taken(), 0)
-	other.Text, other.Index = canary, 7
-	res := k.publish(k.final(other, chatbox.FinishStop), func(p *chatbox.Publication) { p.Supersede = 1 })
-	require.Equal(t, chatbox.OutcomeDone, res.Outcome)
-	join := k.admin(chatbox.TypeAdminJoin)
-	join.Metadata[chatbox.MetaAdminName] = canary
-	k.say(join)
-	require.Equal(t, canary, k.read(0).State.HolderName)
-	ahead := k.state
-	ahead.Head += 300
-	require.NoError(t, k.c.Seed(t.Context(), k.key, redisOwner, ahead))
-	k.state = ahead
-	k.say(k.note(canary))
-
+	k.sayEverywhere(canary)
 	clean := func(where, what string) {
 		t.Helper()
 		assert.NotContains(t, what, canary, where)
@@ -115,6 +89,38 @@ func redisSecrecy(t *testing.T, s RedisServer) {
 			return
 		}
 	}
+}
+
+// sayEverywhere writes the words wherever people or models write.
+func (k *talk) sayEverywhere(canary string) {
+	k.t.Helper()
+	q := k.message(canary)
+	q.Metadata = map[string]string{canary: canary}
+	q.FileURL = "https://" + canary
+	k.say(q)
+	l := k.taken()
+	o := k.stream(l, 0, canary, canary)
+	p, o := add(o, canary)
+	p.Snapshot, p.Content, o.Text = true, canary, canary
+	require.NoError(k.t, k.c.Append(k.t.Context(), l, p))
+	require.Equal(k.t, canary, k.read(0).Open.Text)
+	k.say(k.final(o, chatbox.FinishStop))
+	k.say(k.message(canary))
+	require.NoError(k.t, k.c.Drop(k.t.Context(), k.taken(), &chatbox.Failure{Message: canary}))
+	k.say(k.message(canary))
+	other := k.opening(k.taken(), 0)
+	other.Text, other.Index = canary, 7
+	res := k.publish(k.final(other, chatbox.FinishStop), func(p *chatbox.Publication) { p.Supersede = 1 })
+	require.Equal(k.t, chatbox.OutcomeDone, res.Outcome)
+	join := k.admin(chatbox.TypeAdminJoin)
+	join.Metadata[chatbox.MetaAdminName] = canary
+	k.say(join)
+	require.Equal(k.t, canary, k.read(0).State.HolderName)
+	ahead := k.state
+	ahead.Head += 300
+	require.NoError(k.t, k.c.Seed(k.t.Context(), k.key, redisOwner, ahead))
+	k.state = ahead
+	k.say(k.note(canary))
 }
 
 // everything reads every value of the database.

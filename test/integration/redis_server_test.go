@@ -46,12 +46,10 @@ var redisOptions = sync.OnceValues(func() (*redis.Options, error) {
 })
 
 // realRedis is the server with an empty database.
-func realRedis(t testing.TB) conformance.RedisServer {
+func realRedis(t *testing.T) conformance.RedisServer {
 	t.Helper()
 	if os.Getenv("CHATBOX_TEST_REDIS_URL") == "" {
-		if tt, ok := t.(*testing.T); ok {
-			testcontainers.SkipIfProviderIsNotHealthy(tt)
-		}
+		testcontainers.SkipIfProviderIsNotHealthy(t)
 	}
 	opts, err := redisOptions()
 	require.NoError(t, err)
@@ -61,7 +59,7 @@ func realRedis(t testing.TB) conformance.RedisServer {
 	require.NoError(t, admin.FlushDB(t.Context()).Err())
 	return conformance.RedisServer{
 		Dial:    func(*testing.T) *redis.Client { return dial() },
-		Advance: func(t *testing.T, d time.Duration) { age(t, admin, d) },
+		Advance: func(t *testing.T, d time.Duration) { t.Helper(); age(t, admin, d) },
 	}
 }
 
@@ -107,7 +105,7 @@ func startRedis(t *testing.T) *ownRedis {
 
 func (r *ownRedis) start(t *testing.T, path string) {
 	t.Helper()
-	r.cmd = exec.Command(path, "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", //nolint:gosec // the test's own server
+	r.cmd = exec.Command(path, "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1",
 		"--save", "", "--appendonly", "no", "--dir", t.TempDir(), "--daemonize", "no")
 	require.NoError(t, r.cmd.Start())
 	rdb := r.dial()

@@ -136,3 +136,26 @@ func TestRedis_CanaryTellsOfAPausedServer(t *testing.T) {
 		say(t, c, h, s, &st)
 	}
 }
+
+// BenchmarkRedis_Publish is one event made visible: one round trip.
+func BenchmarkRedis_Publish(b *testing.B) {
+	opts, err := redisOptions()
+	require.NoError(b, err)
+	o := *opts
+	c, err := redisstate.New(redisstate.DefaultConfig(), redis.NewClient(&o), conformance.RedisSealer(b))
+	require.NoError(b, err)
+	defer func() { _ = c.Close() }()
+	s, st := chatbox.SessionKey{ID: rand.Text()}, chatbox.State{}
+	b.ReportAllocs()
+	for b.Loop() {
+		e := chatbox.Event{
+			Session: s, Seq: st.Head + 1, Key: rand.Text(), ID: "m", Type: chatbox.TypeUserMessage,
+			Sender: chatbox.SenderUser, Owner: "u", Content: "some hundred bytes of text, as people write them, more or less", Time: time.Now(),
+		}
+		st = st.Apply(e)
+		res, err := c.Publish(b.Context(), chatbox.Publication{Event: e, State: st, Fresh: e.Seq == 1})
+		if err != nil || res.Outcome != chatbox.OutcomeDone {
+			b.Fatal(res, err)
+		}
+	}
+}
