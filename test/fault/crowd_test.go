@@ -44,33 +44,63 @@ func (c *cluster) gather(users int) *crowd {
 		k.devices = []*client.Client{first, c.device(k.user, k.session, c.balancer.url())}
 		w.talkers = append(w.talkers, k)
 	}
-	for _, k := range w.talkers {
-		w.work.Go(func() { w.talk(k) })
+	for n, k := range w.talkers {
+		w.work.Go(func() { w.talk(k, n%2 == 1) })
 	}
 	return w
 }
 
-// talk says something as soon as the last message is answered, in turn from
-// both devices, until the crowd is hushed.
-func (w *crowd) talk(k *talker) {
+// talk says something until the crowd is hushed, in turn from both devices,
+// and waits for all answers: patient users before they say more, hasty ones in
+// the end, so that somebody also speaks while a server is away.
+func (w *crowd) talk(k *talker, hasty bool) {
+	const mostOpen = 30 // answers that a hasty user waits for at once
+	var open []string
+	pace := time.NewTicker(400 * time.Millisecond)
+	defer pace.Stop()
 	for n := 0; w.soft.Err() == nil; n++ {
 		d := k.devices[n%len(k.devices)]
-		id, err := d.Send(client.Frame{Type: client.TypeUserMessage, SessionID: k.session, Content: w.c.ask(30, 20*time.Millisecond)})
+		content := w.c.ask(30, 20*time.Millisecond)
+		if hasty {
+			content = w.c.ask(5, 20*time.Millisecond)
+		}
+		id, err := d.Send(client.Frame{Type: client.TypeUserMessage, SessionID: k.session, Content: content})
 		if err != nil {
 			w.c.t.Errorf("%s: %v", k.session, err)
 			return
 		}
-		ctx, cancel := context.WithTimeout(w.c.ctx, patience)
-		err = d.WaitFor(ctx, func(t *client.Tracker) bool {
-			a := answerOf(t, k.session, id)
-			return a != nil && a.Over()
-		})
-		cancel()
-		if err != nil {
-			w.c.t.Errorf("%s: message %s had no answer in %v", k.session, id, patience)
-			return
+		open = append(open, id)
+		for len(open) > 0 && (!hasty || len(open) > mostOpen) {
+			if open = w.answered(k, open); open == nil {
+				return
+			}
+		}
+		if hasty {
+			select {
+			case <-pace.C:
+			case <-w.soft.Done():
+			}
 		}
 	}
+	for len(open) > 0 {
+		open = w.answered(k, open)
+	}
+}
+
+// answered waits for the answer to the oldest of these messages and returns
+// the others; nil also where none came, which fails the test.
+func (w *crowd) answered(k *talker, open []string) []string {
+	ctx, cancel := context.WithTimeout(w.c.ctx, patience)
+	defer cancel()
+	err := k.devices[0].WaitFor(ctx, func(t *client.Tracker) bool {
+		a := answerOf(t, k.session, open[0])
+		return a != nil && a.Over()
+	})
+	if err != nil {
+		w.c.t.Errorf("%s: message %s had no answer in %v", k.session, open[0], patience)
+		return nil
+	}
+	return open[1:]
 }
 
 // settle lets everybody finish and returns what the sessions came to.
