@@ -1,0 +1,74 @@
+package redisstate
+
+import (
+	"log/slog"
+	"strconv"
+	"testing"
+	"time"
+
+	"chatbox"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// resyncs is a handler that counts them.
+type resyncs int
+
+func (*resyncs) Update(chatbox.Update)   {}
+func (r *resyncs) Resubscribed()         { *r++ }
+func (*resyncs) Wake(chatbox.SessionKey) {}
+
+func isConfirmed(sub *subscription) bool {
+	select {
+	case <-sub.confirmed:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestBus_OnlyTheLastConfirmationCounts(t *testing.T) {
+	var h resyncs
+	b := NewBus(nil, "pod", &h, slog.New(slog.DiscardHandler))
+	sub := &subscription{refs: 1, confirmed: make(chan struct{})}
+	b.subs["ch"], b.asked["ch"] = sub, 2 // SUBSCRIBE, UNSUBSCRIBE, SUBSCRIBE are on their way
+	b.confirm("ch")
+	assert.False(t, isConfirmed(sub), "the server may not have seen the second SUBSCRIBE")
+	b.confirm("ch")
+	assert.True(t, isConfirmed(sub))
+	assert.Empty(t, b.asked)
+	b.confirm("left meanwhile")
+	assert.Empty(t, b.asked)
+}
+
+func TestBus_ResyncWaitsForTheConnectionAndForNobodyElse(t *testing.T) {
+	var h resyncs
+	b := NewBus(nil, "pod", &h, slog.New(slog.DiscardHandler))
+	b.fresh = true
+	b.subs["of the connection"] = &subscription{refs: 1, confirmed: make(chan struct{})}
+	b.subs["added meanwhile"] = &subscription{refs: 1, confirmed: make(chan struct{})}
+	b.confirm("of the connection")
+	assert.Zero(t, h, "the canary is the last")
+	b.confirm(canaryChannel("pod"))
+	assert.EqualValues(t, 1, h)
+	b.confirm("added meanwhile")
+	b.confirm(canaryChannel("pod"))
+	assert.EqualValues(t, 1, h, "once for a connection")
+}
+
+func TestBus_HealthCountsFromWhenTheSongWasSung(t *testing.T) {
+	var h resyncs
+	b := NewBus(nil, "pod", &h, slog.New(slog.DiscardHandler))
+	song := func(voice string, ago time.Duration) string {
+		return voice + "." + strconv.FormatInt(int64(time.Since(b.born)-ago), 10)
+	}
+	b.born = b.born.Add(-time.Hour)
+	for _, s := range []string{"", ".", "x", b.voice, b.voice + ".x", song("another's", 0), song(b.voice, 2*time.Second)} {
+		b.hear(s)
+		assert.False(t, b.Healthy(), s)
+	}
+	b.hear(song(b.voice, time.Second))
+	assert.True(t, b.Healthy(), "late is not lost")
+	b.hear(song(b.voice, 3*time.Second))
+	assert.True(t, b.Healthy(), "an old one takes nothing back")
+}
