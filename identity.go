@@ -31,11 +31,11 @@ func (k UserKey) String() string {
 	return url.QueryEscape(k.Tenant) + "/" + url.QueryEscape(k.ID)
 }
 
-// ConnID names one socket across the cluster; PodID names one running process.
-type (
-	ConnID string
-	PodID  string
-)
+// ConnID names one socket across the cluster.
+type ConnID string
+
+// PodID names one running process.
+type PodID string
 
 // Roles that carry rights beyond those of a user.
 const (

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/pelletier/go-toml/v2"
 	"go.yaml.in/yaml/v3"
 
 	"chatbox/providers/llm"
@@ -107,11 +108,13 @@ func readConfig(path string) (map[string]string, error) {
 	switch filepath.Ext(path) {
 	case ".yaml", ".yml":
 		err = yaml.Unmarshal(b, &tree)
+	case ".toml":
+		err = toml.Unmarshal(b, &tree)
 	default:
-		return nil, fmt.Errorf("--config: %s is not a .yaml file", path)
+		return nil, fmt.Errorf("--config: %s is neither a .toml nor a .yaml file", path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--config: %s is not valid YAML", path) // the cause may quote a secret
+		return nil, fmt.Errorf("--config: %s is not valid %s", path, strings.ToUpper(filepath.Ext(path)[1:])) // the cause may quote a secret
 	}
 	flat := map[string]string{}
 	return flat, flattenTree(flat, "", tree)

@@ -34,7 +34,7 @@ func (v variable) state() string {
 func Help(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("chatbox serves one pod of a chat cluster.\n\n" +
-		"  --config FILE  read settings from a .yaml file; the environment wins\n" +
+		"  --config FILE  read settings from a .toml or .yaml file; the environment wins\n" +
 		"  --version      print the version\n" +
 		"  --help         print this\n\n" +
 		"Settings are variables of the environment. Those marked * may come from a file:\nNAME_FILE names it.\n\n")
@@ -57,7 +57,7 @@ func Help(w io.Writer) error {
 func Doc() string {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\n" +
-		"A pod reads its settings from the environment and, with `--config file.yaml`, from a file; the environment wins. In the file a\n" +
+		"A pod reads its settings from the environment and, with `--config file.toml` or `file.yaml`, from a file; the environment wins. In the file a\n" +
 		"setting is named as below or nested in small letters (`jwt: {secret: …}` is `JWT_SECRET`), and a list may be written as one. All\n" +
 		"faults are reported at once and the pod exits with 2.\n\n" +
 		"Durations are written `30s` or `2m`, or as whole seconds; sizes in bytes, `64KiB` or `1MiB`. A setting marked \\* may come from a\n" +

@@ -251,6 +251,18 @@ llm:
 	assert.Len(t, c.LLM.Providers, 2)
 }
 
+func TestLoad_TOMLFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "chatbox.toml")
+	require.NoError(t, os.WriteFile(path, []byte("rate_limit = 7\n[jwt]\nrequire-exp = \"off\"\n"), 0o600))
+	c, err := Load(settings(), path)
+	require.NoError(t, err)
+	assert.Equal(t, 7, c.Limits.RatePerMinute)
+	assert.False(t, c.JWT.RequireExpiry)
+	require.NoError(t, os.WriteFile(path, []byte("rate_limit = "), 0o600))
+	_, err = Load(settings(), path)
+	require.ErrorContains(t, err, "is not valid TOML")
+}
+
 func TestLoad_FaultsOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	for text, want := range map[string]string{

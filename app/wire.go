@@ -50,7 +50,7 @@ func New(o Options) (*App, error) {
 	deps := conversation.Deps{
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
 		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, TypingLeases: feeds, Schedule: redis, Registry: redis,
-		LLM: o.LLM, Seats: feeds, Acks: feeds, Feed: feeds,
+		LLM: o.LLM, Seats: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Observer: newObserver(reg), Logger: a.log,
 	}
 	// The bus and the service need each other: the service is the bus's

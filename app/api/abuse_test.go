@@ -360,8 +360,8 @@ func TestAbuse_RequestIDIsNotALogInjection(t *testing.T) {
 
 func TestAbuse_CausesStayInside(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.sessions = func(chatbox.Actor, conversation.SessionQuery) (conversation.SessionPage, error) {
-		return conversation.SessionPage{}, chatbox.Errorf(chatbox.StoreFailed, "", errors.New("mongodb://10.0.0.7 says no"))
+	p.conv.sessions = func(chatbox.Actor, chatbox.SessionQuery) (chatbox.SessionPage, error) {
+		return chatbox.SessionPage{}, chatbox.Errorf(chatbox.StoreFailed, "", errors.New("mongodb://10.0.0.7 says no"))
 	}
 	status, f := p.fails(http.MethodGet, "/sessions", bearerHeader(token(t, nil)), nil)
 	assert.Equal(t, http.StatusServiceUnavailable, status)
@@ -372,14 +372,14 @@ func TestAbuse_CausesStayInside(t *testing.T) {
 
 func TestAbuse_OthersSessionsLookUnknown(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.history = func(_ chatbox.Actor, id string, _ conversation.HistoryQuery) (conversation.History, error) {
+	p.conv.history = func(_ chatbox.Actor, id string, _ chatbox.HistoryQuery) (chatbox.History, error) {
 		if id == "theirs" {
-			return conversation.History{}, chatbox.Errorf(chatbox.NotYours, "this belongs to bob", nil)
+			return chatbox.History{}, chatbox.Errorf(chatbox.NotYours, "this belongs to bob", nil)
 		}
-		return conversation.History{}, chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+		return chatbox.History{}, chatbox.Errorf(chatbox.NotFound, "no such session", nil)
 	}
 	p.conv.end = func(_ chatbox.Actor, id string) error {
-		_, err := p.conv.history(chatbox.Actor{}, id, conversation.HistoryQuery{})
+		_, err := p.conv.history(chatbox.Actor{}, id, chatbox.HistoryQuery{})
 		return err
 	}
 	for _, call := range [][2]string{{http.MethodGet, ""}, {http.MethodPost, "/end"}} {

@@ -40,10 +40,10 @@ type fakeConversations struct {
 	attach   func(ctx context.Context, c conversation.Socket, id string, after *int64) error
 	resume   func(c conversation.Socket, id string, seq int64) error
 	post     func(ctx context.Context, c conversation.Socket, cmd chatbox.Command) error
-	sessions func(a chatbox.Actor, q conversation.SessionQuery) (conversation.SessionPage, error)
-	history  func(a chatbox.Actor, id string, q conversation.HistoryQuery) (conversation.History, error)
+	sessions func(a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
+	history  func(a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
 	end      func(a chatbox.Actor, id string) error
-	pods     func() ([]conversation.PodInfo, error)
+	pods     func() ([]chatbox.PodInfo, error)
 
 	mu    sync.Mutex // guards following
 	open  map[chatbox.ConnID]bool
@@ -115,16 +115,16 @@ func (f *fakeConversations) Leave(conversation.Socket) {
 	f.left++
 }
 
-func (f *fakeConversations) Sessions(_ context.Context, a chatbox.Actor, q conversation.SessionQuery) (conversation.SessionPage, error) {
+func (f *fakeConversations) Sessions(_ context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
 	if f.sessions == nil {
-		return conversation.SessionPage{}, nil
+		return chatbox.SessionPage{}, nil
 	}
 	return f.sessions(a, q)
 }
 
-func (f *fakeConversations) History(_ context.Context, a chatbox.Actor, id string, q conversation.HistoryQuery) (conversation.History, error) {
+func (f *fakeConversations) History(_ context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error) {
 	if f.history == nil {
-		return conversation.History{}, nil
+		return chatbox.History{}, nil
 	}
 	return f.history(a, id, q)
 }
@@ -136,7 +136,7 @@ func (f *fakeConversations) End(_ context.Context, a chatbox.Actor, id string) e
 	return f.end(a, id)
 }
 
-func (f *fakeConversations) Pods(context.Context) ([]conversation.PodInfo, error) {
+func (f *fakeConversations) Pods(context.Context) ([]chatbox.PodInfo, error) {
 	if f.pods == nil {
 		return nil, nil
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
-	"chatbox/app/conversation"
 )
 
 func endedSession() chatbox.Session {
@@ -25,10 +24,10 @@ func endedSession() chatbox.Session {
 
 func TestSessions_ListsAsTheContractSays(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.sessions = func(a chatbox.Actor, q conversation.SessionQuery) (conversation.SessionPage, error) {
+	p.conv.sessions = func(a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
 		assert.Equal(t, "ann", a.UserID)
-		assert.Equal(t, conversation.SessionQuery{User: a.User(), Status: "ended", Limit: 2, Cursor: "c1"}, q)
-		return conversation.SessionPage{Sessions: []chatbox.Session{endedSession()}, Next: "c2"}, nil
+		assert.Equal(t, chatbox.SessionQuery{User: a.User(), Status: "ended", Limit: 2, Cursor: "c1"}, q)
+		return chatbox.SessionPage{Sessions: []chatbox.Session{endedSession()}, Next: "c2"}, nil
 	}
 	status, h, body := p.call(http.MethodGet, "/sessions?limit=2&cursor=c1&status=ended", bearerHeader(token(t, nil)), nil)
 	require.Equal(t, http.StatusOK, status)
@@ -48,10 +47,10 @@ func TestSessions_EmptyListIsNoNull(t *testing.T) {
 
 func TestHistory_ShowsOneMessagePerEvent(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.history = func(_ chatbox.Actor, id string, q conversation.HistoryQuery) (conversation.History, error) {
+	p.conv.history = func(_ chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error) {
 		assert.Equal(t, "s-1", id)
-		assert.Equal(t, conversation.HistoryQuery{Limit: 500, AfterSeq: -1}, q)
-		return conversation.History{Session: endedSession(), Truncated: true, Events: []chatbox.Event{
+		assert.Equal(t, chatbox.HistoryQuery{Limit: 500, AfterSeq: -1}, q)
+		return chatbox.History{Session: endedSession(), Truncated: true, Events: []chatbox.Event{
 			*event(func(*chatbox.Event) {}).Event, *answer(chatbox.FinishStop, "Grüße 👋", 1, false).Event,
 		}}, nil
 	}
@@ -68,12 +67,12 @@ func TestHistory_ShowsOneMessagePerEvent(t *testing.T) {
 
 func TestHistory_PassesItsBounds(t *testing.T) {
 	p := newPod(t, nil)
-	got := make(chan conversation.HistoryQuery, 1)
-	p.conv.history = func(_ chatbox.Actor, _ string, q conversation.HistoryQuery) (conversation.History, error) {
+	got := make(chan chatbox.HistoryQuery, 1)
+	p.conv.history = func(_ chatbox.Actor, _ string, q chatbox.HistoryQuery) (chatbox.History, error) {
 		got <- q
-		return conversation.History{}, nil
+		return chatbox.History{}, nil
 	}
-	for query, want := range map[string]conversation.HistoryQuery{
+	for query, want := range map[string]chatbox.HistoryQuery{
 		"?limit=1&before_seq=9": {Limit: 1, BeforeSeq: 9, AfterSeq: -1},
 		"?after_seq=0":          {Limit: 500, AfterSeq: 0},
 	} {
@@ -111,8 +110,8 @@ func TestEnd_IsForTheOwner(t *testing.T) {
 
 func TestCluster_ListsPods(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.pods = func() ([]conversation.PodInfo, error) {
-		return []conversation.PodInfo{{ID: "pod-1", Version: "1.0", State: "serving", Connections: 3, Generations: 1, LastHeartbeat: at()}}, nil
+	p.conv.pods = func() ([]chatbox.PodInfo, error) {
+		return []chatbox.PodInfo{{ID: "pod-1", Version: "1.0", State: "serving", Connections: 3, Generations: 1, LastHeartbeat: at()}}, nil
 	}
 	staff := bearerHeader(token(t, map[string]any{"roles": []string{"admin"}}))
 	status, _, body := p.call(http.MethodGet, "/admin/cluster", staff, nil)

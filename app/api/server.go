@@ -55,10 +55,10 @@ type Controls interface {
 
 // Library is what the edge asks of the use cases for REST.
 type Library interface {
-	Sessions(ctx context.Context, a chatbox.Actor, q conversation.SessionQuery) (conversation.SessionPage, error)
-	History(ctx context.Context, a chatbox.Actor, id string, q conversation.HistoryQuery) (conversation.History, error)
+	Sessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
+	History(ctx context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
 	End(ctx context.Context, a chatbox.Actor, id string) error
-	Pods(ctx context.Context) ([]conversation.PodInfo, error)
+	Pods(ctx context.Context) ([]chatbox.PodInfo, error)
 	Models() []chatbox.Model
 }
 

@@ -6,7 +6,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
-	"chatbox/app/conversation"
 )
 
 // Sizes of pages (PROTOCOL 2).
@@ -36,7 +35,7 @@ func (s *Server) listSessions(c echo.Context) error {
 		return chatbox.Invalid("status", "must be active or ended")
 	}
 	actor := actorOf(c)
-	page, err := s.deps.Conversations.Sessions(c.Request().Context(), actor, conversation.SessionQuery{
+	page, err := s.deps.Conversations.Sessions(c.Request().Context(), actor, chatbox.SessionQuery{
 		User: actor.User(), Status: status, Limit: int(limit), Cursor: c.QueryParam("cursor"),
 	})
 	if err != nil {
@@ -79,8 +78,8 @@ func (s *Server) showSession(c echo.Context) error {
 	})
 }
 
-func historyQuery(c echo.Context) (conversation.HistoryQuery, error) {
-	var q conversation.HistoryQuery
+func historyQuery(c echo.Context) (chatbox.HistoryQuery, error) {
+	var q chatbox.HistoryQuery
 	limit, err := intParam(c, "limit", 1, maxMessages, maxMessages)
 	if err != nil {
 		return q, err
@@ -96,7 +95,7 @@ func historyQuery(c echo.Context) (conversation.HistoryQuery, error) {
 	if before != 0 && after >= 0 {
 		return q, chatbox.Invalid("before_seq", "cannot be combined with after_seq")
 	}
-	return conversation.HistoryQuery{Limit: int(limit), BeforeSeq: before, AfterSeq: after}, nil
+	return chatbox.HistoryQuery{Limit: int(limit), BeforeSeq: before, AfterSeq: after}, nil
 }
 
 // endSession serves POST /sessions/{id}/end, which is idempotent.

@@ -25,7 +25,7 @@ func (s *Service) Attach(ctx context.Context, c Socket, sessionID string, after 
 // an attached socket is told again what it asks for.
 func (s *Service) Resume(ctx context.Context, c Socket, sessionID string, seq int64) error {
 	if sessionID == "" {
-		if sessionID = s.Seats.Current(c.ID()); sessionID == "" {
+		if sessionID = s.Currents.Current(c.ID()); sessionID == "" {
 			return chatbox.Missing("session_id")
 		}
 	}
@@ -69,7 +69,7 @@ func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit)
 		return err
 	}
 	if fresh {
-		s.Seats.SetCurrent(c.ID(), sessionID)
+		s.Currents.SetCurrent(c.ID(), sessionID)
 	}
 	return nil
 }

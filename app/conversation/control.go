@@ -145,7 +145,7 @@ func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
 // Typing tells the other sockets of a session that the caller is attached to.
 func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on bool) error {
 	if sessionID == "" {
-		sessionID = s.Seats.Current(c.ID())
+		sessionID = s.Currents.Current(c.ID())
 	}
 	if sessionID == "" {
 		return chatbox.Missing("session_id")
@@ -194,7 +194,7 @@ func (s *Service) message(ctx context.Context, k chatbox.SessionKey, seq int64) 
 // is the caller's.
 func (s *Service) mine(ctx context.Context, c Socket, sessionID string) (chatbox.SessionKey, chatbox.State, error) {
 	if sessionID == "" {
-		sessionID = s.Seats.Current(c.ID())
+		sessionID = s.Currents.Current(c.ID())
 	}
 	if sessionID == "" {
 		return chatbox.SessionKey{}, chatbox.State{}, chatbox.Missing("session_id")

@@ -12,17 +12,8 @@ type Socket interface {
 	Actor() chatbox.Actor
 }
 
-// Words of the domain that callers of the use cases meet in their signatures.
-type (
-	SessionQuery = chatbox.SessionQuery
-	SessionPage  = chatbox.SessionPage
-	HistoryQuery = chatbox.HistoryQuery
-	History      = chatbox.History
-	PodInfo      = chatbox.PodInfo
-)
-
 // Sessions pages through the caller's sessions, newest activity first.
-func (s *Service) Sessions(ctx context.Context, a chatbox.Actor, q SessionQuery) (SessionPage, error) {
+func (s *Service) Sessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
 	q.User = a.User()
 	return s.Catalog.List(ctx, q)
 }
@@ -30,13 +21,13 @@ func (s *Service) Sessions(ctx context.Context, a chatbox.Actor, q SessionQuery)
 // History returns one page of the caller's session; someone else's is
 // chatbox.NotFound, as if unknown. Its cost does not depend on the session's
 // length.
-func (s *Service) History(ctx context.Context, a chatbox.Actor, sessionID string, q HistoryQuery) (History, error) {
+func (s *Service) History(ctx context.Context, a chatbox.Actor, sessionID string, q chatbox.HistoryQuery) (chatbox.History, error) {
 	sess, err := s.owned(ctx, a, sessionID)
 	if err != nil {
-		return History{}, err
+		return chatbox.History{}, err
 	}
 	from, to, truncated := q.Bounds(sess.State.Head)
-	h := History{Session: sess, Truncated: truncated}
+	h := chatbox.History{Session: sess, Truncated: truncated}
 	if from <= to {
 		h.Events, err = s.Messages.Range(ctx, sess.Key, from, to)
 	}

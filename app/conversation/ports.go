@@ -187,7 +187,11 @@ type Seats interface {
 	LeaveAll(c chatbox.ConnID) []chatbox.SessionKey
 	// Attached reports whether the socket has a place, and what it was sent.
 	Attached(c chatbox.ConnID, s chatbox.SessionKey) (sent int64, ok bool)
-	// Current is the session that frames without one mean.
+}
+
+// Currents are the sessions that sockets' frames without one mean: what each
+// attached to or created last.
+type Currents interface {
 	Current(c chatbox.ConnID) string
 	SetCurrent(c chatbox.ConnID, sessionID string)
 }

@@ -24,7 +24,7 @@ func (s *Service) Post(ctx context.Context, c Socket, cmd chatbox.Command) error
 		return err
 	}
 	if cmd.SessionID == "" {
-		cmd.SessionID = s.Seats.Current(c.ID())
+		cmd.SessionID = s.Currents.Current(c.ID())
 	}
 	made := cmd.SessionID == ""
 	if made {

@@ -12,8 +12,8 @@ import (
 
 // Why a generation's context was cancelled.
 var (
-	errLost     = chatbox.Errorf(chatbox.NotOwner, "", errors.New("the lease is lost"))       //nolint:gochecknoglobals // a sentinel
-	errReleased = chatbox.Errorf(chatbox.Draining, "", errors.New("released to another pod")) //nolint:gochecknoglobals // a sentinel
+	errLost     = chatbox.Errorf(chatbox.NotOwner, "", errors.New("the lease is lost"))
+	errReleased = chatbox.Errorf(chatbox.Draining, "", errors.New("released to another pod"))
 )
 
 // generation is one claimed turn on its way to a final. It belongs to the

@@ -53,6 +53,7 @@ type Deps struct {
 	Seats        Seats
 	Acks         Acks
 	Feed         Feed
+	Currents     Currents
 	Whispers     Whispers
 	TypingLeases TypingLeases
 	Observer     Observer

@@ -47,7 +47,7 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	turn := b.next.Add(1)
 	for i := range pods {
 		out := r.Clone(r.Context())
-		out.URL.Host = pods[(turn+uint64(i))%uint64(len(pods))] //nolint:gosec // i is small
+		out.URL.Host = pods[(turn+uint64(i))%uint64(len(pods))]
 		res, err := b.base.RoundTrip(out)
 		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 			continue

@@ -15,7 +15,7 @@ const (
 	stateStopped  = "stopped"
 )
 
-var errNoPod = errors.New("there is no such pod") //nolint:gochecknoglobals // a sentinel
+var errNoPod = errors.New("there is no such pod")
 
 // PodState is one place of the cluster, for the console.
 type PodState struct {

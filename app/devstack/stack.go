@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -183,8 +184,8 @@ func (s *Stack) Stop(ctx context.Context) error {
 		errs = append(errs, s.listener.Close())
 	}
 	s.serving.Wait()
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i](ctx))
+	for _, closer := range slices.Backward(s.closers) {
+		errs = append(errs, closer(ctx))
 	}
 	if s.cancel != nil {
 		s.cancel()

@@ -121,6 +121,7 @@ func TestConsole_KilledPodLosesNothing(t *testing.T) {
 			tb.say("Tell me a long story")
 			tb.wait(`document.querySelector('.answer[data-state="running"] .markdown')?.textContent.length > 300`)
 			from, to := killServing(tb)
+			tb.shoot("killed-" + map[bool]string{false: "continued", true: "restarted"}[restart])
 			tb.answered(1)
 			if got, want := tb.texts(), stored(tb); !slices.Equal(got, want) {
 				t.Errorf("killed %s, moved to %s: the page shows %q, the history has %q", from, to, got, want)

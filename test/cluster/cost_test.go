@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // Redis names scripts by it
+	"crypto/sha1"
 	"encoding/hex"
 	"maps"
 	"os"
@@ -41,7 +41,7 @@ func newMeter(t *testing.T) *meter {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum := sha1.Sum(src) //nolint:gosec // as above
+		sum := sha1.Sum(src)
 		m.names[hex.EncodeToString(sum[:])] = filepath.Base(f)
 	}
 	return m
