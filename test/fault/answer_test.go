@@ -25,18 +25,14 @@ func TestDevices_OneMovesToTheThirdPodInMidAnswer(t *testing.T) {
 	c.streaming(b, "s-1", id, 200)
 	dropped := time.Now()
 	a.Drop(0)
-	for i, d := range []*client.Client{a, b} {
-		if got := c.answered(d, "s-1", id); got != expected(question) {
-			t.Errorf("device %d shows %d bytes, the model said %d", i, len(got), len(expected(question)))
-		}
-	}
+	c.alike("s-1", id, question, modelAnew, a, b)
 	if got, want := podsOf(a), []string{"pod-1", "pod-3"}; !slices.Equal(got, want) {
 		t.Errorf("the device was on %v, want %v", got, want)
 	}
 	if n := len(c.model.asked(question)); n != 1 {
 		t.Errorf("the model was asked %d times", n)
 	}
-	r := c.judge("ada", "s-1", nil, a, b)
+	r := c.judge(sitting{user: "ada", session: "s-1"}, a, b)
 	figure(t, "devices", "2 devices on 3 pods, %d answers verified, lost 0, repeated 0; drop to next piece on the third pod %v",
 		r.Verified, c.nextPiece(a, dropped).Sub(dropped).Round(time.Millisecond))
 }
@@ -52,17 +48,18 @@ func podsOf(d *client.Client) []string {
 	return names
 }
 
+// models are what the rounds of a test use in turn.
+var models = []string{modelAnew, modelContinue, modelVaried}
+
 func TestKill_AnswerIsFinishedElsewhereOnce(t *testing.T) {
 	c := start(t, setup{})
 	var worstClaim, worst time.Duration
-	rounds := pick(3, 10)
+	rounds := pick(3, 20)
 	for round := range rounds {
 		session := fmt.Sprintf("s-%d", round)
 		a := c.device("ada", session, c.balancer.url())
-		anew := round%2 == 0
-		if !anew {
-			c.choose(a, session, modelContinue)
-		}
+		model := models[round%len(models)]
+		c.choose(a, session, model)
 		question := c.ask(300, 20*time.Millisecond)
 		id := c.say(a, session, question)
 		c.streaming(a, session, id, 100)
@@ -71,17 +68,13 @@ func TestKill_AnswerIsFinishedElsewhereOnce(t *testing.T) {
 		c.streaming(b, session, id, 200)
 		killed := time.Now()
 		signal(t, victim.process, syscall.SIGKILL)
-		for i, d := range []*client.Client{a, b} {
-			if got := c.answered(d, session, id); got != expected(question) {
-				t.Errorf("round %d: device %d shows %d bytes, the model said %d", round, i, len(got), len(expected(question)))
-			}
-		}
+		c.alike(session, id, question, model, a, b)
 		claim, next := c.handover(b, question, victim, killed)
 		worstClaim, worst = max(worstClaim, claim), max(worst, next)
-		if restarts := restartsOf(b, session, id); (restarts > 0) != anew {
+		if restarts := restartsOf(b, session, id); (restarts > 0) != (model == modelAnew) {
 			t.Errorf("round %d: the answer was begun again %d times", round, restarts)
 		}
-		c.judge("ada", session, nil, a, b)
+		c.judge(sitting{user: "ada", session: session, model: model}, a, b)
 		c.restart(victim)
 	}
 	figure(t, "kill", "%d times kill -9 of the generating pod in mid-answer: lost 0, repeated 0, text equal; "+
@@ -112,10 +105,12 @@ func restartsOf(d *client.Client, session, id string) (n int) {
 func TestPause_ThePodThatComesBackChangesNothing(t *testing.T) {
 	c := start(t, setup{})
 	var worst time.Duration
-	rounds := pick(1, 3)
+	rounds := pick(2, 6)
 	for round := range rounds {
 		session := fmt.Sprintf("s-%d", round)
 		first := c.device("ada", session, c.balancer.url())
+		model := models[(round+2)%len(models)] // first the one that shows most
+		c.choose(first, session, model)
 		question := c.ask(400, 20*time.Millisecond)
 		id := c.say(first, session, question)
 		c.streaming(first, session, id, 100)
@@ -128,14 +123,10 @@ func TestPause_ThePodThatComesBackChangesNothing(t *testing.T) {
 		signal(t, victim.process, syscall.SIGSTOP)
 		hold(c.ctx, t, 7*time.Second)
 		signal(t, victim.process, syscall.SIGCONT)
-		for i, d := range []*client.Client{first, inside, outside} {
-			if got := c.answered(d, session, id); got != expected(question) {
-				t.Errorf("round %d: device %d shows %d bytes, the model said %d", round, i, len(got), len(expected(question)))
-			}
-		}
+		c.alike(session, id, question, model, first, inside, outside)
 		_, next := c.handover(outside, question, victim, stopped)
 		worst = max(worst, next)
-		c.judge("ada", session, nil, first, inside, outside)
+		c.judge(sitting{user: "ada", session: session, model: model}, first, inside, outside)
 		c.ready(victim)
 	}
 	c.untouched()

@@ -109,6 +109,22 @@ func (c *cluster) streaming(d *client.Client, session, id string, least int) {
 	})
 }
 
+// alike waits for the answer's end on every device: all show the same text, the
+// model's where that can be known.
+func (c *cluster) alike(session, id, question, model string, devices ...*client.Client) {
+	c.t.Helper()
+	want := expected(question)
+	for i, d := range devices {
+		got := c.answered(d, session, id)
+		if i == 0 && model == modelVaried {
+			want = got
+		}
+		if got != want {
+			c.t.Errorf("device %d shows %d bytes, expected %d", i, len(got), len(want))
+		}
+	}
+}
+
 func answerOf(t *client.Tracker, session, id string) *client.Answer {
 	if s := t.Session(session); s != nil {
 		return s.AnswerTo(id)
@@ -131,15 +147,25 @@ func (c *cluster) nextPiece(d *client.Client, after time.Time) time.Time {
 	return after
 }
 
-// judge lays what the devices of a session saw beside its history. Findings of
-// the classes in allow are no failure.
-func (c *cluster) judge(user, session string, allow []ledger.Class, devices ...*client.Client) ledger.Report {
+// sitting is a session to be judged.
+type sitting struct {
+	user, session string
+	model         string         // one whose text cannot be known, or any other
+	allow         []ledger.Class // findings that are no failure
+}
+
+// judge lays what the devices of a session saw beside its history.
+func (c *cluster) judge(s sitting, devices ...*client.Client) ledger.Report {
 	c.t.Helper()
-	history, err := c.rest(user).History(c.ctx, session)
+	session := s.session
+	history, err := c.rest(s.user).History(c.ctx, session)
 	if err != nil {
 		c.t.Fatalf("history of %s: %v", session, err)
 	}
 	in := ledger.Input{SessionID: session, History: history, Expected: expected, Complete: true}
+	if s.model == modelVaried {
+		in.Expected = nil
+	}
 	for i, d := range devices {
 		if len(history) > 0 {
 			head := history[len(history)-1].Seq
@@ -156,7 +182,7 @@ func (c *cluster) judge(user, session string, allow []ledger.Class, devices ...*
 		})
 	}
 	r := ledger.Compare(in)
-	c.verdict(r, allow)
+	c.verdict(r, s.allow)
 	if c.t.Failed() {
 		for i, d := range devices {
 			c.keep(fmt.Sprintf("%s-%d", session, i), d)

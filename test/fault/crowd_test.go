@@ -110,7 +110,7 @@ func (w *crowd) settle(allow ...ledger.Class) ledger.Report {
 	w.work.Wait()
 	var all ledger.Report
 	for _, k := range w.talkers {
-		all.Merge(w.c.judge(k.user, k.session, allow, k.devices...))
+		all.Merge(w.c.judge(sitting{user: k.user, session: k.session, allow: allow}, k.devices...))
 	}
 	return all
 }

@@ -26,6 +26,7 @@ import (
 const (
 	modelAnew     = "anew"     // an answer that lost its pod is begun again
 	modelContinue = "continue" // it goes on where it was
+	modelVaried   = "varied"   // it goes on where it was; every call says something else
 )
 
 // cluster is three pods, what they stand on, and the clients of one test.
@@ -133,14 +134,14 @@ func (c *cluster) startPods(bin string, change map[string]string) {
 			"RATE_LIMIT": "1000000", "DRAIN_FINISH": "1s", "DRAIN_WINDOW": "2s", "SHUTDOWN_TIMEOUT": "20s",
 			"LOG_LEVEL": "debug", "GORACE": "halt_on_error=1",
 		}
-		for i, id := range []string{modelAnew, modelContinue} {
+		for i, id := range []string{modelAnew, modelContinue, modelVaried} {
 			provider := fmt.Sprintf("LLM_PROVIDER_%d_", i+1)
 			maps.Copy(env, map[string]string{
 				provider + "ID": id, provider + "NAME": id, provider + "TYPE": "openai", provider + "MODEL": id,
 				provider + "ENDPOINT": c.model.endpoint(name), provider + "API_KEY": vendor,
 			})
 		}
-		env["LLM_PROVIDER_2_CONTINUE"] = "prefix"
+		env["LLM_PROVIDER_2_CONTINUE"], env["LLM_PROVIDER_3_CONTINUE"] = "prefix", "prefix"
 		maps.Copy(env, change)
 		p := &pod{addr: addr, process: &process{name: name, argv: []string{bin}, log: filepath.Join(c.dir, name+".log")}}
 		for k, v := range env {

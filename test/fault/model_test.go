@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +46,11 @@ func startModel(t *testing.T) *model {
 		}
 		c := m.begin(pod, body)
 		defer m.end(c)
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		if body, err = varied(body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		http.StripPrefix("/"+pod, fake).ServeHTTP(w, r)
 	})
 	m.server = httptest.NewServer(mux)
@@ -73,6 +78,27 @@ func (m *model) begin(pod string, body []byte) *call {
 	defer m.mu.Unlock()
 	m.calls = append(m.calls, c)
 	return c
+}
+
+// varied makes every call of the varied model another question: like a real
+// model it answers one message in as many ways as it is asked, so that two
+// generations that mix cannot go unnoticed.
+func varied(body []byte) ([]byte, error) {
+	var req map[string]any
+	if err := json.Unmarshal(body, &req); err != nil {
+		return nil, err
+	}
+	messages, ok := req["messages"].([]any)
+	if req["model"] != modelVaried || !ok {
+		return body, nil
+	}
+	for _, m := range slices.Backward(messages) {
+		if msg, ok := m.(map[string]any); ok && msg["role"] == "user" {
+			msg["content"] = fmt.Sprint(msg["content"], " ", random())
+			break
+		}
+	}
+	return json.Marshal(req)
 }
 
 func (m *model) end(c *call) {

@@ -30,7 +30,7 @@ func TestProbes_LivenessStandsAndReadinessTellsTheTruth(t *testing.T) {
 	back := c.readiness(time.Now(), http.StatusOK)
 	slowest := alive()
 	c.answered(d, "s-1", id)
-	c.judge("ada", "s-1", []ledger.Class{ledger.ErrorShown}, d)
+	c.judge(sitting{user: "ada", session: "s-1", allow: []ledger.Class{ledger.ErrorShown}}, d)
 	c.untouched()
 	figure(t, "probes", "Redis and MongoDB stopped: /healthz always 200, slowest %v; /readyz 503 after at most %v (promised 2 s), "+
 		"200 after at most %v of their return (promised 5 s)",
