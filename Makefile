@@ -29,14 +29,14 @@ fmt: ## gofumpt and goimports, in place
 	$$(scripts/tool.sh golangci-lint) fmt ./...
 
 test-integration: ## tag integration, against CHATBOX_TEST_REDIS_URL and CHATBOX_TEST_MONGO_URI, or containers
-	scripts/test.sh integration -tags integration -timeout 20m $(SERVER_PACKAGES)
+	scripts/test.sh integration -tags integration -timeout 12m $(SERVER_PACKAGES)
 
 test-servers: ## the same against servers that are installed, started and ended here
 	scripts/with-servers.sh $(MAKE) --no-print-directory test-integration
 
 test-fault: ## tag fault: servers and pods are killed and paused; FAULT=short|long
 	@mkdir -p out/fault && rm -f out/fault/figures.txt
-	FAULT=$(FAULT) scripts/with-servers.sh scripts/test.sh fault-$(FAULT) -tags 'integration fault' -timeout 3h -p 1 $(FAULT_PACKAGES); \
+	FAULT=$(FAULT) scripts/with-servers.sh scripts/test.sh fault-$(FAULT) -tags 'integration fault' -timeout $(if $(filter long,$(FAULT)),3h,18m) -p 1 $(FAULT_PACKAGES); \
 		rc=$$?; cat out/fault/figures.txt; exit $$rc
 
 test-browser: chromium ## a real Chromium against three pods
