@@ -199,7 +199,7 @@ func (g *generation) final(ctx context.Context, f chatbox.Finish, code chatbox.C
 		s.Logger.DebugContext(ctx, "turn settled by a sweep", "session", k.ID, "error", err)
 	}
 	if !res.shown {
-		if err := s.Leases.Drop(ctx, g.lease, nil); err != nil && !errors.Is(err, chatbox.NotOwner) {
+		if err := g.drop(ctx, nil); err != nil && !errors.Is(err, chatbox.NotOwner) {
 			return err
 		}
 	}
@@ -254,7 +254,20 @@ func (g *generation) fail(ctx context.Context, code chatbox.Code) error {
 		return err
 	}
 	g.s.Observer.Generation("failed")
-	return g.s.Leases.Drop(ctx, g.lease, g.failure(code))
+	return g.drop(ctx, g.failure(code))
+}
+
+// drop gives the turn back with nothing in the history. Where Redis has
+// forgotten it, what is to be told is told all the same.
+func (g *generation) drop(ctx context.Context, f *chatbox.Failure) error {
+	err := g.s.Leases.Drop(ctx, g.lease, f)
+	if !errors.Is(err, chatbox.NotFound) {
+		return err
+	}
+	if f == nil {
+		return nil
+	}
+	return g.s.Whispers.Whisper(ctx, chatbox.Update{Session: g.lease.Session, Owner: g.lease.Owner, Failure: f})
 }
 
 func (g *generation) failure(code chatbox.Code) *chatbox.Failure {

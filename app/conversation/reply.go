@@ -89,7 +89,7 @@ func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 	s, k := g.s, c.Lease.Session
 	m, err := s.Turns.ClaimTurn(ctx, k, c.Lease.Gen.Seq)
 	if errors.Is(err, chatbox.NotFound) {
-		return s.Leases.Drop(ctx, g.lease, nil)
+		return g.drop(ctx, nil)
 	}
 	if err != nil {
 		return err
@@ -116,14 +116,14 @@ func (g *generation) settled(ctx context.Context, c chatbox.Claim) (bool, error)
 	s, t, gen := g.s, g.message.Turn, c.Lease.Gen
 	switch {
 	case t == nil || t.Run != gen.Run || t.State == chatbox.TurnDone:
-		return true, s.Leases.Drop(ctx, g.lease, nil)
+		return true, g.drop(ctx, nil)
 	case t.State == chatbox.TurnFailed:
-		return true, s.Leases.Drop(ctx, g.lease, g.failure(chatbox.ModelFailed))
+		return true, g.drop(ctx, g.failure(chatbox.ModelFailed))
 	case g.message.Seq < c.State.AnswerableFrom || c.State.Ended:
 		if err := s.Turns.SettleTurn(ctx, g.lease.Session, gen, chatbox.TurnDone); err != nil {
 			return false, err
 		}
-		return true, s.Leases.Drop(ctx, g.lease, nil)
+		return true, g.drop(ctx, nil)
 	case t.Claims > 1: // somebody was here before, perhaps to the end
 		return g.finished(ctx)
 	}
@@ -149,7 +149,7 @@ func (g *generation) finished(ctx context.Context) (bool, error) {
 	if err := s.Turns.SettleTurn(ctx, k, gen, chatbox.TurnDone); err != nil {
 		return false, err
 	}
-	if err := s.Leases.Drop(ctx, g.lease, nil); err != nil && !errors.Is(err, chatbox.NotOwner) {
+	if err := g.drop(ctx, nil); err != nil && !errors.Is(err, chatbox.NotOwner) {
 		return false, err
 	}
 	return true, nil
