@@ -142,17 +142,17 @@ func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
 	})
 }
 
-// Typing tells the other sockets of a session that the caller is attached to.
+// Typing tells the other sockets of the caller's session.
 func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on bool) error {
 	if sessionID == "" {
 		sessionID = s.Currents.Current(c.ID())
 	}
-	if sessionID == "" {
-		return chatbox.Missing("session_id")
-	}
 	k := c.Actor().Session(sessionID)
 	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
-		return foreign()
+		var err error
+		if k, _, err = s.mine(ctx, c, sessionID); err != nil {
+			return err
+		}
 	}
 	if wait := s.TypingLeases.MayType(c.ID(), time.Now()); wait > 0 && on {
 		return &chatbox.Error{Code: chatbox.RateLimited, Message: "typing is told at most twice a second", RetryAfter: wait}
