@@ -4,7 +4,6 @@ SHELL := /bin/bash
 
 # Packages that have something to say to a real Redis and MongoDB.
 SERVER_PACKAGES := $(patsubst %,./%/...,$(wildcard test/integration test/cluster redisstate persistence))
-FAULT_PACKAGES  := $(patsubst %,./%/...,$(wildcard test/cluster test/fault))
 FAULT    ?= short
 FUZZTIME ?= 30s
 
@@ -35,9 +34,7 @@ test-servers: ## the same against servers that are installed, started and ended 
 	scripts/with-servers.sh $(MAKE) --no-print-directory test-integration
 
 test-fault: ## tag fault: servers and pods are killed and paused; FAULT=short|long
-	@mkdir -p out/fault && rm -f out/fault/figures.txt
-	FAULT=$(FAULT) scripts/with-servers.sh scripts/test.sh fault-$(FAULT) -tags 'integration fault' -timeout $(if $(filter long,$(FAULT)),3h,18m) -p 1 $(FAULT_PACKAGES); \
-		rc=$$?; cat out/fault/figures.txt; exit $$rc
+	scripts/test-fault.sh $(FAULT)
 
 test-browser: chromium ## a real Chromium against three pods
 	scripts/test.sh browser -timeout 15m ./test/browser/...
