@@ -9,8 +9,10 @@ shift
 mkdir -p "$here/../out"
 gotestsum=$("$here/tool.sh" gotestsum)
 # The race detector needs a C compiler. Without one the tests still run, and say that it did not look.
+# shellcheck source=scripts/lib.sh
+. "$here/lib.sh"
 race=(-race)
-if ! command -v "$(go env CC)" >/dev/null && ! (. "$here/lib.sh" && apt_install gcc libc6-dev); then
+if ! command -v "$(go env CC)" >/dev/null && ! apt_install gcc libc6-dev; then
 	race=()
 	echo 'NOT RUN: race detector (apt-get install gcc libc6-dev)'
 fi
