@@ -7,9 +7,7 @@ export FAULT=${1:-short}
 limit=18m
 [ "$FAULT" = short ] || limit=3h
 
-packages=()
-for folder in test/cluster test/fault; do [ ! -d "$folder" ] || packages+=("./$folder/..."); done
 mkdir -p out/fault
 rm -f out/fault/figures.txt
 trap 'cat out/fault/figures.txt 2>/dev/null || true' EXIT
-scripts/with-servers.sh scripts/test.sh "fault-$FAULT" -tags 'integration fault' -timeout "$limit" -p 1 "${packages[@]}"
+scripts/with-servers.sh scripts/test.sh "fault-$FAULT" -tags fault -timeout "$limit" -p 1 ./test/fault/...
