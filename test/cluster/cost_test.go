@@ -175,7 +175,7 @@ func TestCost_OfAMessageIsConstant(t *testing.T) {
 			c.device("ada", "s-1", c.podURL(i)) // other pods listen
 		}
 		c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
-		for _, length := range []int{2, 300} {
+		for _, length := range []int{2, 250} {
 			last := ""
 			for range length {
 				id, err := d.Send(client.Frame{Type: client.TypeModelSelect, SessionID: "s-1", ModelID: "fast"})

@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of a scenario; it asserts no speed.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // cluster is a running stack with the clients of one test.
 type cluster struct {
@@ -39,7 +39,7 @@ type cluster struct {
 // start brings up a stack of n pods; change may alter its configuration.
 func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	t.Cleanup(cancel)
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	model, err := llm.New(llm.Config{

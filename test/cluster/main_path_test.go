@@ -87,7 +87,7 @@ func TestDrain_AnswerAndClientsMoveOn(t *testing.T) {
 
 func TestOrder_ManySendersOnThreePodsMakeOneOrder(t *testing.T) {
 	c := start(t, 3)
-	const senders, each = 6, 8
+	const senders, each = 6, 4
 	devices := make([]*client.Client, senders)
 	first := c.device("ada", "s-1", c.podURL(0))
 	c.acked(first, "s-1", c.say(first, "s-1", "hello [[words=1]]"))
