@@ -83,7 +83,7 @@ func TestRedisEmptied_TalkGoesOn(t *testing.T) {
 	a, b := c.device("ada", "s-1", c.podURL(0)), c.device("ada", "s-1", c.podURL(1))
 	id := c.say(a, "s-1", long)
 	c.streaming(b, "s-1", id, 100)
-	if err := rdb.FlushAll(c.ctx).Err(); err != nil {
+	if err := rdb.FlushDB(c.ctx).Err(); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []*client.Client{a, b} {
@@ -91,7 +91,7 @@ func TestRedisEmptied_TalkGoesOn(t *testing.T) {
 			t.Errorf("shown %q", got)
 		}
 	}
-	if err := rdb.FlushAll(c.ctx).Err(); err != nil {
+	if err := rdb.FlushDB(c.ctx).Err(); err != nil {
 		t.Fatal(err)
 	}
 	c.answered(b, "s-1", c.say(a, "s-1", "and now [[words=3]]"))

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"chatbox"
@@ -56,7 +58,7 @@ func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 	cfg.Pods, cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = n, "127.0.0.1:0", t.TempDir(), model, logger
 	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 100_000, 1000
 	cfg.Drain.Window = 100 * time.Millisecond
-	cfg.RedisURL = os.Getenv("CHATBOX_TEST_REDIS_URL")
+	cfg.RedisURL = emptyRedis(ctx, t)
 	if cfg.MongoURI = os.Getenv("CHATBOX_TEST_MONGO_URI"); cfg.MongoURI != "" {
 		cfg.MongoName = "cluster_" + strings.ToLower(client.NewID()[:10])
 	}
@@ -76,6 +78,32 @@ func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	})
 	return &cluster{t: t, ctx: ctx, stack: stack}
+}
+
+// emptyRedis is a database of the real Redis that only these tests use, one
+// after the other: each stack has keys of its own and can read nobody else's.
+func emptyRedis(ctx context.Context, t *testing.T) string {
+	t.Helper()
+	given := os.Getenv("CHATBOX_TEST_REDIS_URL")
+	if given == "" {
+		return ""
+	}
+	opts, err := redis.ParseURL(given)
+	if err != nil {
+		t.Fatal("CHATBOX_TEST_REDIS_URL cannot be parsed")
+	}
+	opts.DB = 7
+	rdb := redis.NewClient(opts)
+	defer func() { _ = rdb.Close() }()
+	if err := rdb.FlushDB(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(given)
+	if err != nil {
+		t.Fatal("CHATBOX_TEST_REDIS_URL cannot be parsed")
+	}
+	u.Path = "/7"
+	return u.String()
 }
 
 // podURL is the address of the n-th pod itself, beside the balancer.
