@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-# Packages that have something to say to a real Redis and MongoDB.
+# Packages that have something to say to a real Redis and MongoDB. One after another (-p 1): Redis' pub/sub knows no databases, and some of them
+# pause the server.
 SERVER_PACKAGES := $(patsubst %,./%/...,$(wildcard test/integration test/cluster redisstate persistence))
 FAULT    ?= short
 FUZZTIME ?= 30s
@@ -28,7 +29,7 @@ fmt: ## gofumpt and goimports, in place
 	$$(scripts/tool.sh golangci-lint) fmt ./...
 
 test-integration: ## tag integration, against CHATBOX_TEST_REDIS_URL and CHATBOX_TEST_MONGO_URI, or containers
-	scripts/test.sh integration -tags integration -timeout 12m $(SERVER_PACKAGES)
+	scripts/test.sh integration -tags integration -timeout 12m -p 1 $(SERVER_PACKAGES)
 
 test-servers: ## the same against servers that are installed, started and ended here
 	scripts/with-servers.sh $(MAKE) --no-print-directory test-integration
