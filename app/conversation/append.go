@@ -51,7 +51,7 @@ func (s *Service) append(ctx context.Context, d draft) (appended, error) {
 	}
 	defer leave()
 	user := d.user
-	for range appendTries {
+	for try := range appendTries {
 		var done *appended
 		err := patiently(ctx, func() error {
 			var err error
@@ -64,8 +64,10 @@ func (s *Service) append(ctx context.Context, d draft) (appended, error) {
 		if done != nil {
 			return *done, nil
 		}
-		user = chatbox.UserKey{}                                 // counted once
-		sleep(ctx, time.Millisecond+rand.N(20*time.Millisecond)) //nolint:gosec // jitter needs no secrecy
+		user = chatbox.UserKey{} // counted once
+		// Pods that race for one session's places step aside for longer each
+		// time: 5 ms at first, 640 ms before the last try.
+		sleep(ctx, time.Millisecond+rand.N(5*time.Millisecond<<try)) //nolint:gosec // jitter needs no secrecy
 	}
 	return appended{}, chatbox.Errorf(chatbox.Unavailable, "the session is too busy; try again", nil)
 }

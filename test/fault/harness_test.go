@@ -228,12 +228,9 @@ func (c *cluster) drained(p *pod) time.Duration {
 	return time.Since(began)
 }
 
-func (c *cluster) token(user string, roles ...string) string {
+func (c *cluster) token(user string) string {
 	c.t.Helper()
 	claims := jwt.MapClaims{"user_id": user, "name": user, "exp": time.Now().Add(time.Hour).Unix()}
-	if len(roles) > 0 {
-		claims["roles"] = roles
-	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(c.secret))
 	if err != nil {
 		c.t.Fatal(err)
@@ -243,8 +240,8 @@ func (c *cluster) token(user string, roles ...string) string {
 	return token
 }
 
-func (c *cluster) rest(user string, roles ...string) *client.REST {
-	token := c.token(user, roles...)
+func (c *cluster) rest(user string) *client.REST {
+	token := c.token(user)
 	return &client.REST{
 		URLs: []string{c.balancer.url()}, HTTP: c.http, Token: func(context.Context) (string, error) { return token, nil },
 	}

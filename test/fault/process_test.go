@@ -10,8 +10,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // process is one program that can be started again on the same command line
@@ -115,6 +118,29 @@ func (p *process) end() error {
 		<-exited
 	}
 	return nil
+}
+
+// busy is the processor time it has used so far, in its present run.
+func (p *process) busy() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	// After the name, which may hold anything: state is the first field, user
+	// and system time the 12th and 13th, in hundredths of a second.
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	var ticks int64
+	for _, f := range fields[11:13] {
+		n, _ := strconv.ParseInt(f, 10, 64) // the kernel writes numbers
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
 // count is how often it was started.
