@@ -68,6 +68,7 @@ const (
 	reserveTTL = 60 * time.Second
 	connTTL    = 60 * time.Second
 	podTTL     = 15 * time.Second
+	aliveTTL   = 8 * time.Second // renewed with every card, every 2 s
 )
 
 // Client is a connection to Redis with the scripts loaded. It is safe for
@@ -77,6 +78,7 @@ type Client struct {
 	rdb     redis.UniversalClient
 	seal    Sealer
 	scripts map[string]*redis.Script
+	boot    string // names this process among all that ever were
 }
 
 // Open makes the client; it does not wait for the server. Its errors do not
@@ -112,7 +114,7 @@ const poolSize = 64
 
 // New wraps a client that exists; Close closes it.
 func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
-	c := &Client{cfg: cfg, rdb: rdb, seal: seal, scripts: map[string]*redis.Script{}}
+	c := &Client{cfg: cfg, rdb: rdb, seal: seal, scripts: map[string]*redis.Script{}, boot: nonce()}
 	files, err := scriptFiles.ReadDir("scripts")
 	if err != nil {
 		return nil, fmt.Errorf("read scripts: %w", err)

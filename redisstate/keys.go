@@ -29,6 +29,7 @@ import (
 //	cb:u:{<u>}:conn   zset    the user's sockets by expiry               connTTL
 //	cb:pods           zset    pods by last sign of life                  swept
 //	cb:pod:<id>       string  a pod's card                               podTTL
+//	cb:alive:<b>      string  a process that keeps registering sockets        aliveTTL
 //	cb:canary:<id>    channel a pod's messages to itself
 //	cb:wake           channel sessions whose turn just became free, for all pods
 const partitions = 64
@@ -100,5 +101,9 @@ const podsKey = "cb:pods"
 func podKey(id chatbox.PodID) string { return "cb:pod:" + string(id) }
 
 const wakeChannel = "cb:wake"
+
+// aliveKey is a process's own: a pod that was killed and started again under
+// its old name has another.
+func aliveKey(boot string) string { return "cb:alive:" + boot }
 
 func canaryChannel(id chatbox.PodID) string { return "cb:canary:" + string(id) }

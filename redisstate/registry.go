@@ -14,20 +14,69 @@ import (
 )
 
 // Connect registers a socket against its user's cap over the whole cluster.
+// At the cap the sockets of processes that have died are forgotten first: a
+// crash must not lock its users out until their registrations age out.
 func (c *Client) Connect(ctx context.Context, u chatbox.UserKey, id chatbox.ConnID) error {
-	n, err := c.run(ctx, "connect.lua", []string{connKey(u)}, string(id), c.cfg.MaxSocketsPerUsr, ms(connTTL)).Int()
+	in, err := c.register(ctx, u, id)
+	if err == nil && !in {
+		if err = c.forgetDead(ctx, u); err == nil {
+			in, err = c.register(ctx, u, id)
+		}
+	}
 	if err != nil {
 		return wrap("connect", err)
 	}
-	if n == 0 {
+	if !in {
 		return &chatbox.Error{Code: chatbox.LimitExceeded, Message: "too many connections of this user", RetryAfter: 5 * time.Second}
 	}
 	return nil
 }
 
+// register takes a place under the cap; it is also the process's sign of life.
+func (c *Client) register(ctx context.Context, u chatbox.UserKey, id chatbox.ConnID) (bool, error) {
+	var cmd *redis.Cmd
+	err := c.flush(ctx, func(p redis.Pipeliner) {
+		cmd = c.queue(ctx, p, "connect.lua", []string{connKey(u)}, c.socket(id), c.cfg.MaxSocketsPerUsr, ms(connTTL))
+		p.Set(ctx, aliveKey(c.boot), "1", aliveTTL)
+	})
+	if err != nil {
+		return false, err
+	}
+	n, err := cmd.Int()
+	return n == 1, err
+}
+
+// socket is how a socket of this process is written in its user's set.
+func (c *Client) socket(id chatbox.ConnID) string { return string(id) + "@" + c.boot }
+
+// forgetDead takes the sockets of processes that give no sign of life out of
+// the user's set.
+func (c *Client) forgetDead(ctx context.Context, u chatbox.UserKey) error {
+	socks, err := c.rdb.ZRange(ctx, connKey(u), 0, -1).Result()
+	if err != nil {
+		return err
+	}
+	alive := make([]*redis.IntCmd, len(socks))
+	err = c.flush(ctx, func(p redis.Pipeliner) {
+		for i, s := range socks {
+			alive[i] = p.Exists(ctx, aliveKey(s[strings.LastIndexByte(s, '@')+1:]))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return c.flush(ctx, func(p redis.Pipeliner) {
+		for i, s := range socks {
+			if alive[i].Val() == 0 {
+				p.ZRem(ctx, connKey(u), s)
+			}
+		}
+	})
+}
+
 // Disconnect forgets a socket.
 func (c *Client) Disconnect(ctx context.Context, u chatbox.UserKey, id chatbox.ConnID) error {
-	return wrap("disconnect", c.rdb.ZRem(ctx, connKey(u), string(id)).Err())
+	return wrap("disconnect", c.rdb.ZRem(ctx, connKey(u), c.socket(id)).Err())
 }
 
 // Reserve keeps a free session id for the user; it returns whose it is.
@@ -53,7 +102,7 @@ func (c *Client) BeatSockets(ctx context.Context, socks []Socket) error {
 	for chunk := range slices.Chunk(socks, beatBatch) {
 		err := c.flush(ctx, func(p redis.Pipeliner) {
 			for _, s := range chunk {
-				c.queue(ctx, p, "connect.lua", []string{connKey(s.User)}, string(s.ID), noCap, ms(connTTL))
+				c.queue(ctx, p, "connect.lua", []string{connKey(s.User)}, c.socket(s.ID), noCap, ms(connTTL))
 			}
 		})
 		if err != nil {
@@ -71,6 +120,7 @@ func (c *Client) BeatPod(ctx context.Context, card chatbox.PodInfo) error {
 	}
 	return wrap("beat pod", c.flush(ctx, func(p redis.Pipeliner) {
 		p.Set(ctx, podKey(card.ID), b, podTTL)
+		p.Set(ctx, aliveKey(c.boot), "1", aliveTTL)
 		p.ZAdd(ctx, podsKey, redis.Z{Score: float64(card.LastHeartbeat.UnixMilli()), Member: string(card.ID)})
 		p.ZRemRangeByScore(ctx, podsKey, "-inf", "("+strconv.FormatInt(time.Now().Add(-10*podTTL).UnixMilli(), 10))
 	}))

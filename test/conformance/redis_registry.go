@@ -37,6 +37,16 @@ func redisRegistry(t *testing.T, s RedisServer) {
 		other.Tenant = "t2"
 		require.NoError(t, k.c.Connect(ctx, other, "5"))
 	})
+	t.Run("SocketsOfADeadProcess", func(t *testing.T) {
+		two := func(c *redisstate.Config) { c.MaxSocketsPerUsr = 2 }
+		dead, k := newTalk(t, s, two), newTalk(t, s, two)
+		ctx, u := t.Context(), k.user()
+		require.NoError(t, dead.c.Connect(ctx, u, "1"))
+		require.NoError(t, dead.c.Connect(ctx, u, "2"))
+		hasCode(t, k.c.Connect(ctx, u, "3"), chatbox.LimitExceeded)
+		s.Advance(t, 10*time.Second) // long enough for its sign of life, not for its sockets
+		require.NoError(t, k.c.Connect(ctx, u, "3"), "a crash locks nobody out")
+	})
 	t.Run("ManySocketsBeatInBatches", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		socks := make([]redisstate.Socket, 1201)
