@@ -57,15 +57,15 @@ func TestKill_AnswerIsFinishedElsewhereOnce(t *testing.T) {
 	var worstClaim, worst time.Duration
 	rounds := pick(3, 20)
 	for round := range rounds {
-		session := fmt.Sprintf("s-%d", round)
-		a := c.device("ada", session, c.balancer.url())
+		user, session := fmt.Sprintf("user-%d", round), fmt.Sprintf("s-%d", round)
+		a := c.device(user, session, c.balancer.url())
 		model := models[round%len(models)]
 		c.choose(a, session, model)
-		question := c.ask(300, 20*time.Millisecond)
+		question := c.ask(400, 20*time.Millisecond)
 		id := c.say(a, session, question)
 		c.streaming(a, session, id, 100)
 		victim := c.generating(question)
-		b := c.device("ada", session, c.other(victim).url())
+		b := c.device(user, session, c.other(victim).url())
 		c.streaming(b, session, id, 200)
 		killed := time.Now()
 		signal(t, victim.process, syscall.SIGKILL)
@@ -75,7 +75,8 @@ func TestKill_AnswerIsFinishedElsewhereOnce(t *testing.T) {
 		if restarts := restartsOf(b, session, id); (restarts > 0) != (model == modelAnew) {
 			t.Errorf("round %d: the answer was begun again %d times", round, restarts)
 		}
-		c.judge(sitting{user: "ada", session: session, model: model}, a, b)
+		c.judge(sitting{user: user, session: session, model: model}, a, b)
+		c.leave(a, b)
 		c.restart(victim)
 	}
 	figure(t, "kill", "%d times kill -9 of the generating pod in mid-answer: lost 0, repeated 0, text equal; "+
@@ -108,16 +109,16 @@ func TestPause_ThePodThatComesBackChangesNothing(t *testing.T) {
 	var worst time.Duration
 	rounds := pick(2, 6)
 	for round := range rounds {
-		session := fmt.Sprintf("s-%d", round)
-		first := c.device("ada", session, c.balancer.url())
+		user, session := fmt.Sprintf("user-%d", round), fmt.Sprintf("s-%d", round)
+		first := c.device(user, session, c.balancer.url())
 		model := models[(round+2)%len(models)] // first the one that shows most
 		c.choose(first, session, model)
 		question := c.ask(400, 20*time.Millisecond)
 		id := c.say(first, session, question)
 		c.streaming(first, session, id, 100)
 		victim := c.generating(question)
-		inside := c.device("ada", session, victim.url())
-		outside := c.device("ada", session, c.other(victim).url())
+		inside := c.device(user, session, victim.url())
+		outside := c.device(user, session, c.other(victim).url())
 		c.streaming(inside, session, id, 200)
 		c.streaming(outside, session, id, 200)
 		stopped := time.Now()
@@ -131,7 +132,8 @@ func TestPause_ThePodThatComesBackChangesNothing(t *testing.T) {
 		c.alike(session, id, question, model, first, inside, outside)
 		_, next := c.handover(outside, question, victim, stopped)
 		worst = max(worst, next)
-		c.judge(sitting{user: "ada", session: session, model: model}, first, inside, outside)
+		c.judge(sitting{user: user, session: session, model: model}, first, inside, outside)
+		c.leave(first, inside, outside)
 		c.ready(victim)
 	}
 	c.untouched()

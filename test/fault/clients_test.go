@@ -17,7 +17,7 @@ import (
 )
 
 // device connects a client of the user to the session through url and runs it
-// until the test ends.
+// until it leaves or the test ends. A test's own goroutine calls it.
 func (c *cluster) device(user, session, url string) *client.Client {
 	c.t.Helper()
 	token := c.token(user)
@@ -31,9 +31,17 @@ func (c *cluster) device(user, session, url string) *client.Client {
 		defer close(done)
 		_ = d.Run(ctx) // why it stopped is in the transcript
 	}()
-	c.t.Cleanup(func() { cancel(); <-done })
+	c.leaving[d] = func() { cancel(); <-done }
+	c.t.Cleanup(c.leaving[d])
 	c.wait(d, "greeting", func(t *client.Tracker) bool { return t.Greeted() })
 	return d
+}
+
+// leave ends devices: a user may have ten sockets.
+func (c *cluster) leave(devices ...*client.Client) {
+	for _, d := range devices {
+		c.leaving[d]()
+	}
 }
 
 func (c *cluster) wait(d *client.Client, what string, ok func(*client.Tracker) bool) {

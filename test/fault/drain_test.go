@@ -3,10 +3,9 @@
 package fault
 
 import (
+	"fmt"
 	"testing"
 	"time"
-
-	"chatbox/cmd/chatload/client"
 )
 
 func TestDrain_AnswerIsHandedOver(t *testing.T) {
@@ -18,16 +17,16 @@ func TestDrain_AnswerIsHandedOver(t *testing.T) {
 	var worst, longest time.Duration
 	rounds := pick(3, 9)
 	for round := range rounds {
-		session := "s-" + client.NewID()
-		a := c.device("ada", session, c.balancer.url())
+		user, session := fmt.Sprintf("user-%d", round), fmt.Sprintf("s-%d", round)
+		a := c.device(user, session, c.balancer.url())
 		model := models[round%len(models)]
 		c.choose(a, session, model)
-		question := c.ask(300, delay)
+		question := c.ask(400, delay)
 		id := c.say(a, session, question)
 		c.streaming(a, session, id, 100)
 		victim := c.generating(question)
-		inside := c.device("ada", session, victim.url())
-		outside := c.device("ada", session, c.other(victim).url())
+		inside := c.device(user, session, victim.url())
+		outside := c.device(user, session, c.other(victim).url())
 		c.streaming(inside, session, id, 200)
 		longest = max(longest, c.drained(victim))
 		// The one that knew no other pod comes back to this one.
@@ -37,7 +36,8 @@ func TestDrain_AnswerIsHandedOver(t *testing.T) {
 			_, next := c.handover(outside, question, victim, calls[0].ended)
 			worst = max(worst, next)
 		}
-		c.judge(sitting{user: "ada", session: session, model: model}, a, inside, outside)
+		c.judge(sitting{user: user, session: session, model: model}, a, inside, outside)
+		c.leave(a, inside, outside)
 	}
 	figure(t, "drain", "%d times SIGTERM of the generating pod in mid-answer: lost 0, repeated 0, errors shown 0; "+
 		"release to next piece, worst %v (promised < 1 s + the model's first piece, %v); exit 0 after at most %v (allowed %v)",

@@ -43,6 +43,7 @@ type cluster struct {
 	secret   string // signs tokens
 	canary   string // is in every message
 	words    words
+	leaving  map[*client.Client]func() // ends a device and waits for it
 }
 
 // pod is one pod's process.
@@ -88,7 +89,7 @@ func start(t *testing.T, o setup) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{
-		t: t, ctx: ctx, dir: filepath.Join(outDir, t.Name()), secret: random(), canary: "canary" + random()[:16],
+		t: t, ctx: ctx, dir: filepath.Join(outDir, t.Name()), secret: random(), canary: "canary" + random()[:16], leaving: map[*client.Client]func(){},
 		http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	if err := os.RemoveAll(c.dir); err != nil {
