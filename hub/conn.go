@@ -34,7 +34,7 @@ type OnFrame func(ctx context.Context, frame []byte, binary bool)
 // none of them blocks, Run and awaitRoom excepted.
 type Conn struct {
 	id    chatbox.ConnID
-	actor chatbox.Actor
+	actor atomic.Pointer[chatbox.Actor] // the newest credential's; user and tenant never change
 	cfg   *Config
 	m     *Metrics
 	ws    *websocket.Conn
@@ -72,7 +72,8 @@ type ending struct {
 // be sent before.
 func NewConn(ws *websocket.Conn, id chatbox.ConnID, actor chatbox.Actor, cfg Config, m *Metrics) *Conn {
 	cfg = cfg.withDefaults()
-	c := &Conn{id: id, actor: actor, cfg: &cfg, m: m, ws: ws, born: time.Now()}
+	c := &Conn{id: id, cfg: &cfg, m: m, ws: ws, born: time.Now()}
+	c.actor.Store(&actor)
 	c.changed.L = &c.mu
 	ws.SetReadLimit(c.cfg.MaxFrame)
 	return c
@@ -81,14 +82,30 @@ func NewConn(ws *websocket.Conn, id chatbox.ConnID, actor chatbox.Actor, cfg Con
 // ID names the socket across the cluster.
 func (c *Conn) ID() chatbox.ConnID { return c.id }
 
-// Actor is who the socket's credential says it is.
-func (c *Conn) Actor() chatbox.Actor { return c.actor }
+// Actor is who the socket's newest credential says it is.
+func (c *Conn) Actor() chatbox.Actor { return *c.actor.Load() }
 
-// ExpireAt has f called once, by the hub's ticker, when t has passed. f must
-// not block. Call it before Run.
-func (c *Conn) ExpireAt(t time.Time, f func()) {
-	c.onExpire = f
+// OnExpire has f called once, by the hub's ticker, when the time that ExpireAt
+// said has passed. f must not block. Call it before Run.
+func (c *Conn) OnExpire(f func()) { c.onExpire = f }
+
+// ExpireAt says when the socket's credential ends; the zero time means never.
+func (c *Conn) ExpireAt(t time.Time) {
+	if t.IsZero() {
+		c.expires.Store(0)
+		return
+	}
 	c.expires.Store(t.UnixNano())
+}
+
+// Renew takes a newer credential's word for the same user: chatbox.NotYours
+// where it is another's, and then nothing has changed.
+func (c *Conn) Renew(a chatbox.Actor) error {
+	if c.Actor().User() != a.User() {
+		return chatbox.Errorf(chatbox.NotYours, "the credential is another user's", nil)
+	}
+	c.actor.Store(&a)
+	return nil
 }
 
 // First has f run by the worker before the first frame is processed. Call it

@@ -12,6 +12,8 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chatbox"
 )
 
 func TestRun_ProcessesFramesInOrderWhileReaderGoesOn(t *testing.T) {
@@ -255,10 +257,11 @@ func TestBeat_ExpiryIsToldOnce(t *testing.T) {
 		server, client := pipe(t)
 		c := NewConn(server, "c1", actor(), h.Config(), h.Metrics())
 		began := time.Now()
-		c.ExpireAt(began.Add(7*time.Second), func() {
+		c.OnExpire(func() {
 			c.Send([]byte("expired"))
 			c.Close(CloseCredential, "token expired")
 		})
+		c.ExpireAt(began.Add(7 * time.Second))
 		h.Add(c)
 		defer h.Remove(c)
 		done := start(t.Context(), c, ignore)
@@ -266,6 +269,36 @@ func TestBeat_ExpiryIsToldOnce(t *testing.T) {
 		assert.Equal(t, []string{"expired"}, frames)
 		assert.True(t, websocket.IsCloseError(err, CloseCredential), "%v", err)
 		assert.InDelta(t, 7, time.Since(began).Seconds(), 1.5)
+		require.NoError(t, <-done)
+	})
+}
+
+func TestRenew_MovesTheEndAndTakesTheNewestRoles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, nil)
+		ticking(t, h)
+		server, client := pipe(t)
+		c := NewConn(server, "c1", actor(), h.Config(), h.Metrics())
+		began := time.Now()
+		c.OnExpire(func() { c.Close(CloseCredential, "token expired") })
+		c.ExpireAt(began.Add(7 * time.Second))
+		h.Add(c)
+		defer h.Remove(c)
+		done := start(t.Context(), c, ignore)
+
+		other := actor()
+		other.Tenant += "x"
+		require.ErrorIs(t, c.Renew(other), chatbox.NotYours)
+		assert.Equal(t, actor(), c.Actor())
+		staff := actor()
+		staff.Roles = []string{chatbox.RoleAdmin}
+		require.NoError(t, c.Renew(staff))
+		assert.True(t, c.Actor().Admin())
+		c.ExpireAt(time.Time{})
+		c.ExpireAt(began.Add(20 * time.Second))
+		_, err := readAll(client)
+		assert.True(t, websocket.IsCloseError(err, CloseCredential), "%v", err)
+		assert.InDelta(t, 20, time.Since(began).Seconds(), 1.5)
 		require.NoError(t, <-done)
 	})
 }

@@ -57,9 +57,10 @@ type shape struct {
 func newListener(tr *truth, id, user string, collapse int) *listener {
 	cfg := Config{CollapseBytes: collapse, MaxBytes: 1 << 30}.withDefaults()
 	c := &Conn{
-		id: chatbox.ConnID(id), actor: chatbox.Actor{UserID: user}, cfg: &cfg,
+		id: chatbox.ConnID(id), cfg: &cfg,
 		m: NewMetrics(prometheus.NewRegistry()), born: time.Now(),
 	}
+	c.actor.Store(&chatbox.Actor{UserID: user})
 	c.changed.L = &c.mu
 	c.out.writing = true // the test writes
 	return &listener{

@@ -87,7 +87,7 @@ func (h *Hub) Refusing() bool {
 // for is closed.
 func (h *Hub) Add(c *Conn) {
 	h.mu.Lock()
-	u := c.actor.User()
+	u := c.Actor().User()
 	h.conns[c.id] = c
 	h.users[u] = append(h.users[u], c)
 	late := h.vacated != nil
@@ -102,7 +102,7 @@ func (h *Hub) Remove(c *Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.conns, c.id)
-	u := c.actor.User()
+	u := c.Actor().User()
 	rest := slices.DeleteFunc(h.users[u], func(o *Conn) bool { return o == c })
 	if len(rest) == 0 {
 		delete(h.users, u)

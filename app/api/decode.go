@@ -22,6 +22,7 @@ const (
 	fieldFile     = "file_id"
 	fieldFileURL  = "file_url"
 	fieldMetadata = "metadata"
+	fieldToken    = "token"
 	fieldFrame    = "frame" // the frame as a whole, in errors
 )
 
@@ -39,6 +40,7 @@ type command struct {
 	FileID    string
 	FileURL   string
 	Metadata  map[string]string
+	Token     string // a credential: never shown, never logged
 }
 
 // echo returns the id and the session that an error may name: only what is
@@ -128,6 +130,8 @@ func (c *command) set(name string, raw json.RawMessage, seen map[string]bool) er
 		into = &c.FileID
 	case fieldFileURL:
 		into = &c.FileURL
+	case fieldToken:
+		into = &c.Token
 	case fieldSeq, fieldMetadata:
 	default:
 		return nil

@@ -24,6 +24,7 @@ func clientFrames() map[string]command {
 		"model_select":     {Type: "model_select", ID: "m-2", SessionID: "s-1", ModelID: "large"},
 		"resume":           {Type: "resume", SessionID: "s-1", Seq: &seq},
 		"ping":             {Type: "ping", ID: "p-1"},
+		"auth":             {Type: "auth", ID: "a-1", Token: "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoiYW5uIn0.c2lnbmF0dXJl"},
 		"cancel":           {Type: "cancel", SessionID: "s-1"},
 		"retry":            {Type: "retry", SessionID: "s-1"},
 		"typing_indicator": {Type: "typing_indicator", SessionID: "s-1", Metadata: map[string]string{"state": "start"}},

@@ -21,6 +21,7 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		typeCancel:                      s.cancel,
 		typeRetry:                       s.retry,
 		typeTyping:                      s.typing,
+		typeAuth:                        s.renew,
 
 		// Part of the protocol that this version does not serve.
 		string(chatbox.TypeFileUpload):   unsupported,
@@ -29,7 +30,6 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		string(chatbox.TypeAdminJoin):    unsupported,
 		string(chatbox.TypeAdminLeave):   unsupported,
 		"read":                           unsupported,
-		"auth":                           unsupported,
 		"watch":                          unsupported,
 		"unwatch":                        unsupported,
 	}

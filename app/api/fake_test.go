@@ -375,3 +375,13 @@ func (p *pod) fails(method, path string, h http.Header, body io.Reader) (int, fa
 	require.NoError(p.t, json.Unmarshal(b, &f), "%s", b)
 	return status, f
 }
+
+// onlyConn is the pod's end of its one socket.
+func (p *pod) onlyConn() (conn *hub.Conn) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		p.hub.Each(func(c *hub.Conn) { conn = c })
+		return conn != nil && p.hub.Len() == 1
+	}, soon, time.Millisecond)
+	return conn
+}

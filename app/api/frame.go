@@ -22,6 +22,7 @@ const (
 	typeCancel  = "cancel"
 	typeRetry   = "retry"
 	typeTyping  = "typing_indicator"
+	typeAuth    = "auth"
 	typePong    = "pong"
 	typeError   = "error"
 	typeCome    = "reconnect"
@@ -48,6 +49,9 @@ const (
 	metaPod              = "pod"
 	metaProtocol         = "protocol"
 	metaAfter            = "after_ms"
+	metaEvent            = "event"
+	metaExpires          = "expires_at"
+	eventRenewed         = "credential_renewed"
 )
 
 const (

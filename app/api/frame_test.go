@@ -94,9 +94,12 @@ func serverFrames() map[string][]byte {
 	}
 	frames := map[string][]byte{
 		"connection_status": statusFrame("", ann, models, "c-9", "pod-1", at()),
-		"pong":              pongFrame("p-1", at()),
-		"reconnect":         reconnectFrame(740*time.Millisecond, at()),
-		"error-field":       errorFrame("m-1", "s-1", chatbox.Invalid("model_id", "is not offered"), at()),
+		"connection_status-renewed": renewedFrame("a-1", chatbox.Actor{
+			Tenant: "acme", UserID: "ann", ExpiresAt: at().Truncate(time.Second).Add(time.Hour),
+		}, "c-9", "pod-1", at()),
+		"pong":        pongFrame("p-1", at()),
+		"reconnect":   reconnectFrame(740*time.Millisecond, at()),
+		"error-field": errorFrame("m-1", "s-1", chatbox.Invalid("model_id", "is not offered"), at()),
 		"error-rate": errorFrame("m-1", "s-1", &chatbox.Error{
 			Code: chatbox.RateLimited, Message: "too many messages", RetryAfter: 1500 * time.Millisecond,
 		}, at()),

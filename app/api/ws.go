@@ -109,9 +109,8 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 	defer s.survive(ctx, conn)
 	defer leave()
 	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Conversations.Models(), conn.ID(), s.cfg.Pod, time.Now()))
-	if at, ok := endOfCredential(conn.Actor(), time.Now()); ok {
-		conn.ExpireAt(at, func() { expire(conn) })
-	}
+	conn.OnExpire(func() { expire(conn) })
+	conn.ExpireAt(endOfCredential(conn.Actor(), time.Now()))
 	switch {
 	case w.wrong != nil:
 		conn.Send(errorFrame("", w.sessionID, w.wrong, time.Now()))
@@ -167,16 +166,13 @@ func wanted(r *http.Request) wish {
 }
 
 // endOfCredential is when a socket's credential stops counting: at its exp; for
-// one that was accepted after it, thanks to the leeway, when that is over.
-func endOfCredential(a chatbox.Actor, now time.Time) (time.Time, bool) {
-	switch {
-	case a.ExpiresAt.IsZero():
-		return time.Time{}, false
-	case a.ExpiresAt.After(now):
-		return a.ExpiresAt, true
-	default:
-		return a.ExpiresAt.Add(leeway), true
+// one that was accepted after it, thanks to the leeway, when that is over. The
+// zero time means never.
+func endOfCredential(a chatbox.Actor, now time.Time) time.Time {
+	if a.ExpiresAt.IsZero() || a.ExpiresAt.After(now) {
+		return a.ExpiresAt
 	}
+	return a.ExpiresAt.Add(leeway)
 }
 
 func expire(conn *hub.Conn) {

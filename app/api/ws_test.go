@@ -234,10 +234,53 @@ func TestSocket_ReaderDoesNotWaitForUseCases(t *testing.T) {
 
 func TestEndOfCredential(t *testing.T) {
 	now := time.Now()
-	_, ok := endOfCredential(chatbox.Actor{}, now)
-	assert.False(t, ok)
-	at, _ := endOfCredential(chatbox.Actor{ExpiresAt: now.Add(time.Minute)}, now)
-	assert.Equal(t, now.Add(time.Minute), at)
-	at, _ = endOfCredential(chatbox.Actor{ExpiresAt: now.Add(-10 * time.Second)}, now)
-	assert.Equal(t, now.Add(50*time.Second), at, "what the leeway let in is not thrown out at once")
+	assert.Zero(t, endOfCredential(chatbox.Actor{}, now))
+	assert.Equal(t, now.Add(time.Minute), endOfCredential(chatbox.Actor{ExpiresAt: now.Add(time.Minute)}, now))
+	assert.Equal(t, now.Add(50*time.Second), endOfCredential(chatbox.Actor{ExpiresAt: now.Add(-10 * time.Second)}, now),
+		"what the leeway let in is not thrown out at once")
+}
+
+func TestAuth_RenewalOutlivesTheOldToken(t *testing.T) {
+	p := newPod(t, nil)
+	old := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	s := p.openRaw("", bearerHeader(token(t, map[string]any{"exp": old.Unix()})))
+	require.Equal(t, "connection_status", s.read()["type"])
+	later := time.Now().Add(time.Hour).Truncate(time.Second)
+	s.send(`{"type":"auth","id":"a1","token":"` + token(t, map[string]any{"exp": later.Unix(), "roles": []string{"admin"}}) + `"}`)
+	f := s.read()
+	assert.Equal(t, "connection_status", f["type"])
+	assert.Equal(t, "a1", f["id"])
+	assert.NotContains(t, f, "session_id")
+	meta, _ := f["metadata"].(map[string]any)
+	assert.Equal(t, "credential_renewed", meta["event"])
+	assert.Equal(t, stamp(later), meta["expires_at"])
+	conn := p.onlyConn()
+	assert.True(t, conn.Actor().Admin(), "roles are the newest token's")
+	require.Eventually(t, func() bool { return time.Now().After(old.Add(1500 * time.Millisecond)) }, soon, 50*time.Millisecond)
+	s.alive()
+}
+
+func TestAuth_RefusalNamesTheTokenAndChangesNothing(t *testing.T) {
+	p := newPod(t, nil)
+	s := p.openRaw("", bearerHeader(token(t, map[string]any{"exp": time.Now().Add(4 * time.Second).Unix(), "roles": []string{"admin"}})))
+	require.Equal(t, "connection_status", s.read()["type"])
+	for name, tc := range map[string]struct{ frame, code string }{
+		"none":           {`{"type":"auth"}`, "MISSING_FIELD"},
+		"empty":          {`{"type":"auth","token":""}`, "MISSING_FIELD"},
+		"a number":       {`{"type":"auth","token":7}`, "INVALID_FORMAT"},
+		"rubbish":        {`{"type":"auth","token":"a.b.c"}`, "INVALID_TOKEN"},
+		"expired":        {`{"type":"auth","token":"` + token(t, map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}) + `"}`, "EXPIRED_TOKEN"},
+		"another user":   {`{"type":"auth","token":"` + token(t, map[string]any{"user_id": "bob"}) + `"}`, "UNAUTHORIZED"},
+		"another tenant": {`{"type":"auth","token":"` + token(t, map[string]any{"tenant": "acme"}) + `"}`, "UNAUTHORIZED"},
+	} {
+		s.send(tc.frame)
+		code, message, _ := s.readError()
+		assert.Equal(t, tc.code, code, name)
+		assert.Contains(t, message, "token", name)
+	}
+	assert.True(t, p.onlyConn().Actor().Admin())
+	s.alive()
+	code, _, _ := s.readError()
+	assert.Equal(t, "EXPIRED_TOKEN", code, "its old end stands")
+	assert.Equal(t, hub.CloseCredential, s.closeCode())
 }

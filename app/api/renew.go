@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+	"chatbox/hub"
+)
+
+// renew serves auth: a fresh token for the same user moves the socket's end
+// and brings its roles. A refused one changes nothing: the socket lives on
+// until its old end.
+func (s *Server) renew(_ context.Context, conn *hub.Conn, cmd command) error {
+	if cmd.Token == "" {
+		return chatbox.Missing(fieldToken)
+	}
+	actor, err := s.deps.Auth.Actor(cmd.Token)
+	if err != nil {
+		return ofToken(err)
+	}
+	if err := conn.Renew(actor); err != nil {
+		return ofToken(err)
+	}
+	now := time.Now()
+	conn.ExpireAt(endOfCredential(actor, now))
+	conn.Send(renewedFrame(cmd.ID, actor, conn.ID(), s.cfg.Pod, now))
+	return nil
+}
+
+// ofToken names the field in the refusal of a credential that came in a frame.
+func ofToken(err error) error {
+	s := show(err)
+	return &chatbox.Error{
+		Code: chatbox.CodeOf(err), Field: fieldToken, Message: fieldToken + ": " + s.message,
+		RetryAfter: s.retryAfter, Err: err,
+	}
+}
+
+// renewedFrame confirms that a socket goes on with a newer credential. It names
+// no session, so that no client takes it for a change of its current one.
+func renewedFrame(id string, a chatbox.Actor, conn chatbox.ConnID, pod chatbox.PodID, now time.Time) []byte {
+	f := frame{
+		Type: typeStatus, ID: id, UserID: a.UserID, Sender: chatbox.SenderSystem, Timestamp: stamp(now),
+		Metadata: map[string]string{
+			metaConnection: string(conn), metaPod: string(pod), metaProtocol: protocolVersion, metaEvent: eventRenewed,
+		},
+	}
+	if !a.ExpiresAt.IsZero() {
+		f.Metadata[metaExpires] = stamp(a.ExpiresAt)
+	}
+	return f.bytes()
+}
