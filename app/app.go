@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"chatbox"
+	"chatbox/app/access"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/hub"
@@ -47,6 +48,7 @@ type Options struct {
 	Listen       string
 	API          api.Config
 	Auth         *api.Auth
+	Access       access.Config
 	Hub          hub.Config
 	Redis        redisstate.Config
 	Sealer       redisstate.Sealer
@@ -71,6 +73,7 @@ type App struct {
 	bus      *redisstate.Bus
 	stores   Stores
 	service  *conversation.Service
+	gate     *access.Gate
 	server   *http.Server
 	listener net.Listener
 	draining atomic.Bool

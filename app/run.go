@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"chatbox/app/access"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/hub"
@@ -79,7 +80,8 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 			Secret: []byte(cfg.JWT.Secret.Reveal()), Algorithms: cfg.JWT.Algorithms,
 			Issuer: cfg.JWT.Issuer, Audience: cfg.JWT.Audience, NoExpiry: !cfg.JWT.RequireExpiry,
 		}),
-		Hub: sockets, Redis: redis, Conversation: talk, Drain: cfg.Drain, Logger: log,
+		Access: access.DefaultConfig(),
+		Hub:    sockets, Redis: redis, Conversation: talk, Drain: cfg.Drain, Logger: log,
 	}
 }
 

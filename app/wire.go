@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"chatbox/app/access"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/app/web"
@@ -30,6 +31,8 @@ var (
 	_ redisstate.Handler    = (*conversation.Service)(nil)
 	_ api.Conversations     = (*conversation.Service)(nil)
 	_ api.Readiness         = (*App)(nil)
+	_ api.Access            = (*access.Gate)(nil)
+	_ access.Tickets        = (*redisstate.Client)(nil)
 )
 
 // New wires a pod; nothing is opened but a lazy client of Redis.
@@ -53,6 +56,7 @@ func New(o Options) (*App, error) {
 		LLM: o.LLM, Seats: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Observer: newObserver(reg), Logger: a.log,
 	}
+	a.gate = access.New(o.Access, access.Deps{Tickets: redis, Logger: a.log})
 	// The bus and the service need each other: the service is the bus's
 	// handler, the bus the service's port.
 	handler := &late{}
@@ -70,7 +74,7 @@ type late struct{ redisstate.Handler }
 // handler is the pod's edge; in development the console stands beside it.
 func (a *App) handler() http.Handler {
 	edge := http.Handler(api.New(a.opts.API, api.Deps{
-		Conversations: a.service, Hub: a.hub, Auth: a.opts.Auth, Readiness: a, Metrics: a.registry, Logger: a.log,
+		Conversations: a.service, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Readiness: a, Metrics: a.registry, Logger: a.log,
 	}))
 	if !a.opts.Console {
 		return edge

@@ -27,6 +27,7 @@ import (
 //	cb:{p}:ch:<s>     channel updates of the session
 //	cb:u:{<u>}:rate   zset    the user's frames in the window by time    RateWindow
 //	cb:u:{<u>}:conn   zset    the user's sockets by expiry               connTTL
+//	cb:ticket:<h>     string  who a one-time ticket stands for, sealed   30 s
 //	cb:pods           zset    pods by last sign of life                  swept
 //	cb:pod:<id>       string  a pod's card                               podTTL
 //	cb:alive:<b>      string  a process that keeps registering sockets        aliveTTL
@@ -95,6 +96,8 @@ func userTag(u chatbox.UserKey) string { return "cb:u:{" + b64(u.Tenant) + "." +
 func rateKey(u chatbox.UserKey) string { return userTag(u) + ":rate" }
 
 func connKey(u chatbox.UserKey) string { return userTag(u) + ":conn" }
+
+func ticketKey(name string) string { return "cb:ticket:" + name }
 
 const podsKey = "cb:pods"
 

@@ -132,22 +132,3 @@ func bearer(r *http.Request) (string, bool) {
 	}
 	return strings.TrimSpace(token), true
 }
-
-// socketToken finds the credential of an upgrade; the first kind that is there
-// is the one that counts, also where it is no good.
-func socketToken(r *http.Request, fromQuery bool) string {
-	if token, ok := bearer(r); ok {
-		return token
-	}
-	for _, line := range r.Header.Values("Sec-Websocket-Protocol") {
-		for offered := range strings.SplitSeq(line, ",") {
-			if token, ok := strings.CutPrefix(strings.TrimSpace(offered), bearerSubprotocol); ok {
-				return token
-			}
-		}
-	}
-	if fromQuery {
-		return r.URL.Query().Get("token")
-	}
-	return ""
-}

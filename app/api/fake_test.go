@@ -3,7 +3,9 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -147,6 +149,39 @@ func (f *fakeConversations) Models() []chatbox.Model {
 	return []chatbox.Model{{ID: "small", Name: "Small"}}
 }
 
+// fakeAccess keeps tickets in memory; a nil function allows.
+type fakeAccess struct {
+	down bool // as when Redis is away
+
+	mu      sync.Mutex // guards following
+	tickets map[string]chatbox.Actor
+}
+
+func (f *fakeAccess) Ticket(_ context.Context, a chatbox.Actor) (string, time.Duration, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return "", 0, chatbox.Errorf(chatbox.Unavailable, "", errors.New("redis is away"))
+	}
+	ticket := rand.Text()
+	f.tickets[ticket] = a
+	return ticket, 30 * time.Second, nil
+}
+
+func (f *fakeAccess) Redeem(_ context.Context, ticket string) (chatbox.Actor, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, ok := f.tickets[ticket]
+	switch {
+	case f.down:
+		return a, chatbox.Errorf(chatbox.Unavailable, "", errors.New("redis is away"))
+	case !ok:
+		return a, chatbox.Errorf(chatbox.Unauthenticated, "no such ticket", nil)
+	}
+	delete(f.tickets, ticket)
+	return a, nil
+}
+
 // fakeReadiness answers at once, or when the context ends.
 type fakeReadiness struct {
 	ready bool
@@ -182,6 +217,7 @@ func (l *logs) String() string {
 type pod struct {
 	t     testing.TB
 	conv  *fakeConversations
+	gate  *fakeAccess
 	hub   *hub.Hub
 	ready *fakeReadiness
 	logs  *logs
@@ -208,6 +244,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	}
 	p := &pod{
 		t: tb, conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
+		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}},
 	}
 	reg := prometheus.NewRegistry()
 	p.hub = hub.New(st.hub, Encode, hub.NewMetrics(reg))
@@ -215,7 +252,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	ticker := make(chan struct{})
 	go func() { defer close(ticker); p.hub.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
-		Conversations: p.conv, Hub: p.hub, Auth: NewAuth(st.auth), Readiness: p.ready, Metrics: reg,
+		Conversations: p.conv, Hub: p.hub, Auth: NewAuth(st.auth), Access: p.gate, Readiness: p.ready, Metrics: reg,
 		Logger: slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}))
 	p.url = srv.URL + "/chatbox"

@@ -80,6 +80,7 @@ type Deps struct {
 	Conversations Conversations
 	Hub           *hub.Hub
 	Auth          *Auth
+	Access        Access
 	Readiness     Readiness
 	Metrics       prometheus.Gatherer
 	Logger        *slog.Logger
@@ -121,6 +122,7 @@ func (s *Server) routes() {
 	s.echo.Match(probes, p+"/readyz", s.ready)
 	s.echo.GET(p+"/metrics/prometheus", s.metrics, s.fromMetricsNetworks)
 	s.echo.GET(p+"/ws", s.socket)
+	s.echo.POST(p+"/ticket", s.makeTicket, s.user)
 	s.echo.GET(p+"/sessions", s.listSessions, s.user)
 	s.echo.GET(p+"/sessions/:id", s.showSession, s.user)
 	s.echo.POST(p+"/sessions/:id/end", s.endSession, s.user)

@@ -49,7 +49,7 @@ func (s *Server) socket(c echo.Context) error {
 	if s.deps.Hub.Refusing() {
 		return retryLater(chatbox.Draining, "this pod is shutting down", retryDraining)
 	}
-	actor, err := s.deps.Auth.Actor(socketToken(r, s.cfg.QueryToken))
+	actor, err := s.socketActor(r)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"chatbox"
 	"chatbox/app"
+	"chatbox/app/access"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/hub"
@@ -156,8 +157,9 @@ func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 			Prefix: prefix, Pod: id, Origins: api.Origins{Any: true}, QueryToken: true,
 			MetricsNetworks: loopback(), TrustedProxies: loopback(),
 		},
-		Auth: api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
-		Hub:  s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
+		Auth:   api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
+		Access: access.DefaultConfig(),
+		Hub:    s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
 		Conversation: s.cfg.Conversation, Drain: s.cfg.Drain, Logger: s.cfg.Logger,
 	})
 }

@@ -72,6 +72,11 @@ var edges = []edge{
 	{file: "app/conversation/x.go", imports: "chatbox/app/api"},
 	{file: "app/conversation/x.go", imports: "github.com/labstack/echo/v4"},
 
+	{file: "app/access/x.go", imports: "chatbox", allowed: true},
+	{file: "app/access/x.go", imports: "chatbox/hub"},
+	{file: "app/access/x.go", imports: "chatbox/redisstate"},
+	{file: "app/access/x.go", imports: "chatbox/app/api"},
+
 	{file: "app/api/x.go", imports: "chatbox/hub", allowed: true},
 	{file: "app/api/x.go", imports: "chatbox/app/conversation", allowed: true},
 	{file: "app/api/x.go", imports: "github.com/labstack/echo/v4", allowed: true},

@@ -2,10 +2,12 @@ package conformance
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"chatbox"
 
@@ -116,6 +118,7 @@ func (k *talk) sayEverywhere(canary string) {
 	join.Metadata[chatbox.MetaAdminName] = canary
 	k.say(join)
 	require.Equal(k.t, canary, k.read(0).State.HolderName)
+	require.NoError(k.t, k.c.PutTicket(k.t.Context(), canary+rand.Text(), chatbox.Actor{UserID: "u", Name: canary, Roles: []string{canary}}, time.Minute))
 	ahead := k.state
 	ahead.Head += 300
 	require.NoError(k.t, k.c.Seed(k.t.Context(), k.key, redisOwner, ahead))

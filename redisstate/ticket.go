@@ -1,0 +1,76 @@
+package redisstate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"chatbox"
+)
+
+// boxTicket is what associated data says a ticket's box is.
+const boxTicket = "ticket"
+
+// ticketCard is who a ticket stands for.
+type ticketCard struct {
+	Tenant  string    `json:"tenant,omitempty"`
+	UserID  string    `json:"user"`
+	Name    string    `json:"name,omitempty"`
+	Roles   []string  `json:"roles,omitempty"`
+	Issued  time.Time `json:"issued,omitzero"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// ticketName is what Redis knows a ticket by: whoever reads Redis cannot use
+// what is found there.
+func ticketName(ticket string) string {
+	sum := sha256.Sum256([]byte(ticket))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// PutTicket keeps who a ticket stands for.
+func (c *Client) PutTicket(ctx context.Context, ticket string, a chatbox.Actor, life time.Duration) error {
+	plain, err := json.Marshal(ticketCard{
+		Tenant: a.Tenant, UserID: a.UserID, Name: a.Name, Roles: a.Roles, Issued: a.IssuedAt, Expires: a.ExpiresAt,
+	})
+	if err != nil {
+		return fmt.Errorf("encode ticket: %w", err)
+	}
+	name := ticketName(ticket)
+	box, err := c.seal.Seal(plain, boxTicket, name)
+	if err != nil {
+		return fmt.Errorf("seal ticket: %w", err)
+	}
+	return wrap("put ticket", c.rdb.Set(ctx, ticketKey(name), box, life).Err())
+}
+
+// TakeTicket returns who a ticket stands for and forgets it in one act. When
+// the server's reply is lost the ticket is lost with it: never two users of one.
+func (c *Client) TakeTicket(ctx context.Context, ticket string) (chatbox.Actor, error) {
+	name := ticketName(ticket)
+	box, err := c.rdb.GetDel(ctx, ticketKey(name)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return chatbox.Actor{}, chatbox.Errorf(chatbox.NotFound, "no such ticket", nil)
+	}
+	if err != nil {
+		return chatbox.Actor{}, wrap("take ticket", err)
+	}
+	plain, err := c.seal.Open(box, boxTicket, name)
+	if err != nil {
+		return chatbox.Actor{}, fmt.Errorf("open ticket: %w", err)
+	}
+	var card ticketCard
+	if err := json.Unmarshal(plain, &card); err != nil {
+		return chatbox.Actor{}, fmt.Errorf("decode ticket: %w", err)
+	}
+	return chatbox.Actor{
+		Tenant: card.Tenant, UserID: card.UserID, Name: card.Name, Roles: card.Roles,
+		IssuedAt: card.Issued, ExpiresAt: card.Expires,
+	}, nil
+}
