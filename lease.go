@@ -26,4 +26,5 @@ type Claim struct {
 	Lease  Lease
 	State  State
 	Open   bool // a generation of the same turn had begun: it is to be recovered
+	Torn   bool // Redis failed over since it began: clients may have been shown more than the log of pieces has
 }

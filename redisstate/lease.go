@@ -34,9 +34,12 @@ func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim
 	out := chatbox.Claim{
 		Status: chatbox.ClaimTaken,
 		Lease:  chatbox.Lease{Session: s, Owner: str(3), Token: str(1), Gen: gen},
-		Open:   v[5] == int64(1),
+		Open:   v[5] != int64(0), Torn: v[5] == int64(2),
 	}
-	return out, wrap("claim", c.openJSON(s, boxFold, str(4), &out.State))
+	if err := c.openJSON(s, boxFold, str(4), &out.State); err != nil {
+		return chatbox.Claim{Status: chatbox.ClaimUnseeded}, c.forget(ctx, s, str(4))
+	}
+	return out, nil
 }
 
 // Renew prolongs a lease that is still the caller's.
@@ -98,8 +101,10 @@ func (c *Client) revoke(ctx context.Context, s chatbox.SessionKey, always bool) 
 			return running, nil, wrap("revoke", err)
 		}
 	}
-	open, err := c.decodeOpen(s, str(1), str(2), str(3), str(4), strs(v[5]))
-	return running, open, wrap("revoke", err)
+	// What cannot be opened cannot be closed with its text either, and must not
+	// keep a person from taking over.
+	open, _ := c.decodeOpen(s, str(1), str(2), str(3), str(4), strs(v[5]))
+	return running, open, nil
 }
 
 // owned runs a script that answers 0 where the lease is not the caller's, -1

@@ -43,7 +43,7 @@ func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun,
 	if err != nil {
 		return chatbox.Begun{}, wrap("begin", err)
 	}
-	out, err := c.decodeBegun(b.Session, b.Key, begun)
+	out, err := c.decodeBegun(ctx, b.Session, b.Key, begun)
 	if err != nil {
 		return out, wrap("begin", err)
 	}
@@ -60,7 +60,7 @@ func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun,
 	return out, nil
 }
 
-func (c *Client) decodeBegun(s chatbox.SessionKey, key string, cmd *redis.Cmd) (chatbox.Begun, error) {
+func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key string, cmd *redis.Cmd) (chatbox.Begun, error) {
 	v, err := cmd.StringSlice()
 	if err != nil {
 		return chatbox.Begun{}, err
@@ -76,7 +76,7 @@ func (c *Client) decodeBegun(s chatbox.SessionKey, key string, cmd *redis.Cmd) (
 		return out, nil
 	}
 	if err := c.openJSON(s, boxFold, v[3], &out.State); err != nil {
-		return out, err
+		return chatbox.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}, c.forget(ctx, s, v[3])
 	}
 	out.Seeded = true
 	if v[5] != "" {
@@ -195,12 +195,24 @@ func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (c
 		return out, wrap("read tail", err)
 	}
 	if err := c.openJSON(s, boxFold, str(2), &out.State); err != nil {
-		return out, wrap("read tail", err)
+		return chatbox.Tail{ReservedBy: str(3)}, c.forget(ctx, s, str(2))
 	}
 	out.Seeded = true
 	out.Events = c.decodeEntries(s, head, strs(v[8]))
-	out.Open, err = c.decodeOpen(s, str(4), str(5), str(6), str(7), strs(v[9]))
-	return out, wrap("read tail", err)
+	// Pieces that cannot be opened are as good as aged out: nobody knows what
+	// clients were shown.
+	out.Open, _ = c.decodeOpen(s, str(4), str(5), str(6), str(7), strs(v[9]))
+	return out, nil
+}
+
+// forget drops the copy of a session whose fold is sealed with a key that this
+// pod does not have, or is damaged. Left alone it would shut the session's
+// users out until it aged out; the history has all of it.
+func (c *Client) forget(ctx context.Context, s chatbox.SessionKey, fold string) error {
+	k := keysOf(s)
+	err := c.run(ctx, "forget.lua", []string{k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.due},
+		fold, member(s), ms(claimGrace)).Err()
+	return wrap("forget", err)
 }
 
 func strs(v any) []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -140,8 +141,10 @@ func (g *generation) reclaim(ctx context.Context, underway string) error {
 		if err != nil {
 			return err
 		}
+		// Less than was shown: Redis failed over and lost the end. What follows
+		// begins with a snapshot.
 		mine = tail.Open != nil && tail.Open.Attempt == g.attempt &&
-			(tail.Open.Text == g.text.String() || tail.Open.Text == g.text.String()+underway)
+			strings.HasPrefix(g.text.String()+underway, tail.Open.Text)
 	}
 	if !mine {
 		if err := s.Leases.Release(ctx, c.Lease); err != nil && !errors.Is(err, chatbox.NotOwner) {

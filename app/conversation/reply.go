@@ -175,9 +175,7 @@ func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, 
 		}
 		if o := tail.Open; o != nil && o.Gen == g.lease.Gen {
 			if g.s.LLM.Continues(o.ModelID) && o.Text != "" {
-				g.modelID, g.attempt, g.index = o.ModelID, o.Attempt, o.Index
-				g.text.WriteString(o.Text)
-				return o.Text, nil
+				return o.Text, g.goOn(ctx, o, c.Torn)
 			}
 			g.attempt = max(g.attempt, o.Attempt+1)
 		}
@@ -185,6 +183,24 @@ func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, 
 	return "", g.s.Pieces.Start(ctx, g.lease, chatbox.OpenAnswer{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID, Attempt: g.attempt, Index: -1,
 	})
+}
+
+// goOn takes up an open answer at the text that is visible. Where Redis may
+// have lost the end of it, clients are past that place: the next piece's index
+// would be one they have seen with other text. So it is shown as the next
+// attempt.
+func (g *generation) goOn(ctx context.Context, o *chatbox.OpenAnswer, torn bool) error {
+	g.modelID = o.ModelID
+	g.text.WriteString(o.Text)
+	if !torn {
+		g.attempt, g.index = o.Attempt, o.Index
+		return nil
+	}
+	g.attempt = max(g.attempt, o.Attempt+1)
+	return g.accept(ctx, chatbox.Piece{
+		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
+		Attempt: g.attempt, Index: g.index, Content: o.Text, Snapshot: true,
+	}, "")
 }
 
 // historyPage and historyWindow bound what a prompt reads: events in one

@@ -4,8 +4,9 @@
 -- KEYS  1 state  2 queue  3 lease  4 forbid  5 due  6 pieces
 -- ARGV  1 random  2 lease TTL ms  3 session member  4 state TTL ms
 -- RETURNS {"unseeded"} | {"none"} | {"busy"}
---         | {"ok", token, turn "seq:run", owner, fold, 1 when that generation is open already}
-local v = redis.call('HMGET', KEYS[1], 'h', 'u', 'f', 'hold', 'end', 'af', 'og')
+--         | {"ok", token, turn "seq:run", owner, fold, 1 when that generation is open already, 2 when it was opened
+--           before a replica was promoted: text that was shown may be missing}
+local v = redis.call('HMGET', KEYS[1], 'h', 'u', 'f', 'hold', 'end', 'af', 'og', 'oe')
 if not v[1] then
   redis.call('ZREM', KEYS[5], ARGV[3])
   return {'unseeded'}
@@ -34,7 +35,13 @@ redis.call('ZADD', KEYS[5], now + ttl, ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 if v[7] and v[7] ~= turn then
-  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om')
+  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe')
   redis.call('DEL', KEYS[6])
 end
-return {'ok', token, turn, v[2], v[3] or '', v[7] == turn and 1 or 0}
+local open = 0
+if v[7] == turn then
+  local info = redis.pcall('INFO', 'replication')
+  local epoch = type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
+  open = epoch == (v[8] or '') and 1 or 2
+end
+return {'ok', token, turn, v[2], v[3] or '', open}

@@ -6,7 +6,7 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[3], KEYS[5])
-redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'lg')
+redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe', 'lg')
 redis.call('ZREM', KEYS[2], ARGV[2])
 if redis.call('ZCARD', KEYS[2]) > 0 then
   local t = redis.call('TIME')

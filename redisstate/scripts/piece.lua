@@ -1,5 +1,6 @@
 -- Accepts one piece of a running answer under its lease and shows it. A
--- snapshot replaces what is there and needs nothing to be there.
+-- snapshot replaces what is there and needs nothing to be there; with it the
+-- replication id is kept, as start.lua does.
 -- KEYS  1 state  2 lease  3 pieces
 -- ARGV  1 token  2 generation "seq:run"  3 attempt  4 index  5 snapshot "1"/""  6 sealed piece
 --       7 channel  8 open card  9 pieces TTL ms
@@ -9,8 +10,10 @@ local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'h')
 if not v[4] then return 'empty' end
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
 if ARGV[5] == '1' then
+  local info = redis.pcall('INFO', 'replication')
+  local epoch = type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
   redis.call('DEL', KEYS[3])
-  redis.call('HSET', KEYS[1], 'og', ARGV[2], 'oa', ARGV[3], 'om', ARGV[8])
+  redis.call('HSET', KEYS[1], 'og', ARGV[2], 'oa', ARGV[3], 'om', ARGV[8], 'oe', epoch)
 else
   if v[1] ~= ARGV[2] or v[2] ~= ARGV[3] then return 'reopen' end
   local ahead = tonumber(ARGV[4]) - tonumber(v[3])

@@ -37,7 +37,7 @@ if closes ~= '' then
   elseif ARGV[15] ~= '' or o[1] ~= closes or o[2] ~= ARGV[13] or o[3] ~= ARGV[14] then
     return {'diverged', head, tonumber(o[1] == closes and o[2] or '-1')}
   end
-  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om')
+  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe')
   redis.call('DEL', KEYS[4])
   redis.call('ZREM', KEYS[5], closes)
   if o[4] == closes then redis.call('DEL', KEYS[6]) end
@@ -67,7 +67,7 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[9])
 if ARGV[7] == '1' or ARGV[8] == '1' then
   redis.call('DEL', KEYS[4], KEYS[6], KEYS[9])
-  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om')
+  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe')
 end
 if ARGV[8] == '1' then redis.call('DEL', KEYS[5]) end
 if ARGV[16] ~= '' and redis.call('GET', KEYS[6]) == ARGV[16] then

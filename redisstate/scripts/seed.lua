@@ -8,7 +8,7 @@
 local head = tonumber(redis.call('HGET', KEYS[1], 'h') or '-1')
 if head >= tonumber(ARGV[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'h', ARGV[2], 'u', ARGV[3], 'f', ARGV[4], 'hold', ARGV[5], 'end', ARGV[6], 'af', ARGV[7], 'lb', 0)
-redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om')
+redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe')
 redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[7])
 if ARGV[6] == '1' then redis.call('DEL', KEYS[5]) end

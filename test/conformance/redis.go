@@ -66,6 +66,7 @@ func Redis(t *testing.T, s RedisServer) {
 	t.Run("Bus", func(t *testing.T) { redisBus(t, s) })
 	t.Run("Secrecy", func(t *testing.T) { redisSecrecy(t, s) })
 	t.Run("RoundTrips", func(t *testing.T) { redisRoundTrips(t, s) })
+	t.Run("Unreadable", func(t *testing.T) { redisUnreadable(t, s) })
 	t.Run("Model", func(t *testing.T) { redisModel(t, s) })
 }
 
