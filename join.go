@@ -18,4 +18,6 @@ type Position struct {
 	Session SessionKey
 	Seq     int64
 	UserID  string // of one of the sockets
+	// Answering is the answer whose end the sockets wait for; zero: none.
+	Answering Gen
 }

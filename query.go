@@ -1,5 +1,7 @@
 package chatbox
 
+import "time"
+
 // SessionQuery asks for one page of a user's sessions.
 type SessionQuery struct {
 	User   UserKey
@@ -18,6 +20,7 @@ type SessionPage struct {
 type PendingTurn struct {
 	Session SessionKey
 	Gen     Gen
+	Since   time.Time // the message's
 }
 
 // HistoryQuery asks for one page of a session's events, oldest first. Without

@@ -38,6 +38,18 @@ func (fs *Feeds) EndCatchUp(s chatbox.SessionKey) bool {
 	return f.again
 }
 
+// Answering is the answer whose end the session's sockets here wait for; zero
+// where they wait for none.
+func (fs *Feeds) Answering(s chatbox.SessionKey) chatbox.Gen {
+	f := fs.feed(s)
+	if f == nil {
+		return chatbox.Gen{}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.answeringLocked()
+}
+
 // Positions lists how far every session with sockets here was delivered.
 func (fs *Feeds) Positions() []chatbox.Position {
 	fs.mu.RLock()
@@ -50,7 +62,7 @@ func (fs *Feeds) Positions() []chatbox.Position {
 	for _, f := range feeds {
 		f.mu.Lock()
 		if f.last >= 0 {
-			p := chatbox.Position{Session: f.key, Seq: f.last}
+			p := chatbox.Position{Session: f.key, Seq: f.last, Answering: f.answeringLocked()}
 			for _, a := range f.atts {
 				p.UserID = a.user
 				break

@@ -252,6 +252,19 @@ func (f *feed) seesLocked(a *attachment) bool {
 	return a.live && a.user == f.owner && a.sent <= f.last
 }
 
+// answeringLocked is the latest answer that clients were told of and have not
+// seen the end of.
+func (f *feed) answeringLocked() chatbox.Gen {
+	g := f.loading
+	if f.open != nil && f.open.card.Gen.Compare(g) > 0 {
+		g = f.open.card.Gen
+	}
+	if f.silent || g.Compare(f.done) <= 0 {
+		return chatbox.Gen{}
+	}
+	return g
+}
+
 // snapshot is the open answer as one piece.
 func (r *running) snapshot() chatbox.Piece {
 	p := r.card

@@ -295,3 +295,30 @@ func TestFeed_AHoleInTheReplayIsNotShown(t *testing.T) {
 	assert.True(t, ok)
 	assert.EqualValues(t, 4, sent)
 }
+
+func TestFeed_WaitsForTheEndOfAnAnswer(t *testing.T) {
+	s := newStage(t)
+	s.socket("c", "u", true)
+	answering := func() chatbox.Gen { return s.fs.Answering(s.tr.key) }
+	assert.Zero(t, answering(), "nothing was announced")
+	s.tr.message("")
+	s.flow()
+	assert.Zero(t, answering(), "a question alone is not an answer")
+	s.tr.start()
+	s.flow()
+	first := chatbox.Gen{Seq: 1, Run: 1}
+	assert.Equal(t, first, answering())
+	assert.Equal(t, first, s.fs.Positions()[0].Answering)
+	s.tr.fail()
+	s.flow()
+	assert.Zero(t, answering(), "its failure was told")
+	s.tr.message("")
+	s.tr.start()
+	s.tr.piece("a", false)
+	s.flow()
+	assert.Equal(t, chatbox.Gen{Seq: 2, Run: 1}, answering())
+	s.tr.final(chatbox.FinishStop, nil)
+	s.flow()
+	assert.Zero(t, answering(), "its final was told")
+	assert.Zero(t, s.fs.Answering(chatbox.SessionKey{ID: "unknown"}))
+}

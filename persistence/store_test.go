@@ -148,7 +148,7 @@ func TestStore_ServerAway(t *testing.T) {
 			return s.Turns().SettleTurn(ctx, k, chatbox.Gen{Seq: 1, Run: 1}, chatbox.TurnDone)
 		},
 		"pending": func(ctx context.Context) error {
-			_, err := s.Turns().PendingTurns(ctx, time.Now(), 1)
+			_, err := s.Turns().PendingTurns(ctx, time.Time{}, time.Now(), 1)
 			return err
 		},
 		"ping": s.Ping,

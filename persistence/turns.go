@@ -70,16 +70,16 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 	return won, err
 }
 
-// PendingTurns finds turns that have been pending since before the time, over
-// all sessions, oldest first.
-func (t *Turns) PendingTurns(ctx context.Context, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
+// PendingTurns finds turns of messages with from ≤ time < before, over all
+// sessions, oldest first.
+func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
 	var docs []messageDoc
 	err := t.s.do(ctx, "find pending turns", func(ctx context.Context) error {
-		found, err := t.s.messages.Find(ctx, pendingBefore(before), options.Find().
+		found, err := t.s.messages.Find(ctx, pendingWithin(from, before), options.Find().
 			SetSort(bson.D{{Key: "time", Value: 1}}).
 			SetLimit(int64(limit)).
 			SetProjection(bson.D{
-				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}, {Key: "turn", Value: 1},
+				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}, {Key: "turn", Value: 1}, {Key: "time", Value: 1},
 			}))
 		if err != nil {
 			return err
@@ -97,14 +97,17 @@ func (t *Turns) PendingTurns(ctx context.Context, before time.Time, limit int) (
 		turns = append(turns, chatbox.PendingTurn{
 			Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session},
 			Gen:     chatbox.Gen{Seq: d.Seq, Run: d.Turn.Run},
+			Since:   d.Time.Time().UTC(),
 		})
 	}
 	return turns, nil
 }
 
-func pendingBefore(t time.Time) bson.D {
+func pendingWithin(from, before time.Time) bson.D {
 	return bson.D{
 		{Key: "turn.state", Value: string(chatbox.TurnPending)},
-		{Key: "time", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(t))}}},
+		{Key: "time", Value: bson.D{
+			{Key: "$gte", Value: primitive.DateTime(record.Millis(from))}, {Key: "$lt", Value: primitive.DateTime(record.Millis(before))},
+		}},
 	}
 }

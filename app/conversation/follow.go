@@ -49,6 +49,28 @@ func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after in
 	}
 	s.Observer.CaughtUp(len(events))
 	s.Feed.CatchUp(k, events, tail.Open)
+	return s.tellFailure(ctx, k, tail)
+}
+
+// tellFailure tells the end of an answer whose failure left nothing in the
+// session's log, where its message on the bus was lost: the turn remembers it.
+func (s *Service) tellFailure(ctx context.Context, k chatbox.SessionKey, tail chatbox.Tail) error {
+	g := s.Feed.Answering(k)
+	if g == (chatbox.Gen{}) || tail.Open != nil && tail.Open.Gen == g || g.Seq > tail.State.Head {
+		return nil
+	}
+	m, err := s.message(ctx, k, g.Seq)
+	if err != nil {
+		return err
+	}
+	t := m.Turn
+	if t == nil || t.Run < g.Run || t.Run == g.Run && t.State != chatbox.TurnFailed {
+		return nil
+	}
+	s.Feed.Deliver(chatbox.Update{
+		Session: k, Owner: tail.Owner, Head: tail.State.Head,
+		Failure: failureOf(chatbox.AnswerID(k, g.Seq, g.Run), g, m.ID, chatbox.ModelFailed),
+	})
 	return nil
 }
 
@@ -82,8 +104,8 @@ func (s *Service) checkPositions(ctx context.Context) {
 
 func (s *Service) checkPosition(ctx context.Context, p chatbox.Position, head int64) {
 	switch {
-	case head > p.Seq:
-		s.behind.add(p.Session)
+	case head > p.Seq, head == p.Seq && p.Answering != (chatbox.Gen{}):
+		s.behind.add(p.Session) // also where the answer's last piece, or its failure, was lost
 	case p.Seq == 0 && head < 0:
 		// A free id that a socket here has named stays its user's meanwhile.
 		if _, err := s.Registry.Reserve(ctx, p.Session, p.UserID); err != nil {

@@ -257,7 +257,7 @@ func (g *generation) fail(ctx context.Context, code chatbox.Code) error {
 		return err
 	}
 	g.s.Observer.Generation("failed")
-	return g.drop(ctx, g.failure(code))
+	return g.drop(ctx, failureOf(g.id, g.lease.Gen, g.message.ID, code))
 }
 
 // drop gives the turn back with nothing in the history. Where Redis has
@@ -273,9 +273,9 @@ func (g *generation) drop(ctx context.Context, f *chatbox.Failure) error {
 	return g.s.Whispers.Whisper(ctx, chatbox.Update{Session: g.lease.Session, Owner: g.lease.Owner, Failure: f})
 }
 
-func (g *generation) failure(code chatbox.Code) *chatbox.Failure {
+func failureOf(answerID string, g chatbox.Gen, replyTo string, code chatbox.Code) *chatbox.Failure {
 	return &chatbox.Failure{
-		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, Code: code,
+		AnswerID: answerID, Gen: g, ReplyTo: replyTo, Code: code,
 		Message: "the model could not answer; you may try again",
 	}
 }

@@ -58,9 +58,9 @@ type TurnStore interface {
 	// RetryTurn makes the turn of a generation that has ended pending again, as
 	// the next run; false where the message's turn is in another run by now.
 	RetryTurn(ctx context.Context, s chatbox.SessionKey, ended chatbox.Gen) (bool, error)
-	// PendingTurns finds turns that have been pending since before the time,
-	// over all sessions: what a lost Redis forgot.
-	PendingTurns(ctx context.Context, before time.Time, limit int) ([]chatbox.PendingTurn, error)
+	// PendingTurns finds turns of messages with from ≤ time < before, oldest
+	// first, over all sessions: what a lost Redis forgot.
+	PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error)
 }
 
 // Log is the hot copy of sessions' logs: heads, folds and the latest events,
@@ -220,6 +220,9 @@ type Feed interface {
 	// whether somebody asked for more meanwhile.
 	BeginCatchUp(s chatbox.SessionKey) (after int64, mine bool)
 	EndCatchUp(s chatbox.SessionKey) (again bool)
+	// Answering is the answer whose end the session's sockets here wait for;
+	// zero where they wait for none.
+	Answering(s chatbox.SessionKey) chatbox.Gen
 	// Positions lists how far every session with sockets here was delivered.
 	Positions() []chatbox.Position
 }

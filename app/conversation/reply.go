@@ -118,7 +118,7 @@ func (g *generation) settled(ctx context.Context, c chatbox.Claim) (bool, error)
 	case t == nil || t.Run != gen.Run || t.State == chatbox.TurnDone:
 		return true, g.drop(ctx, nil)
 	case t.State == chatbox.TurnFailed:
-		return true, g.drop(ctx, g.failure(chatbox.ModelFailed))
+		return true, g.drop(ctx, failureOf(g.id, gen, g.message.ID, chatbox.ModelFailed))
 	case g.message.Seq < c.State.AnswerableFrom || c.State.Ended:
 		if err := s.Turns.SettleTurn(ctx, g.lease.Session, gen, chatbox.TurnDone); err != nil {
 			return false, err

@@ -10,8 +10,8 @@ import (
 	"chatbox"
 )
 
-// pendingMost bounds one look at the history's pending turns.
-const pendingMost = 200
+// pendingPage is how many pending turns one look at the history brings.
+const pendingPage = 200
 
 // sweep finds what crashes and losses left behind, until ctx ends: due turns
 // and overdue appends in Redis, pending turns in the history, sockets whose
@@ -70,15 +70,38 @@ func (s *Service) sweepForgotten(ctx context.Context) {
 // sweepPending enters the turns that a lost Redis forgot. Those younger than
 // age are left alone: a worker that lives takes its own turn back first.
 func (s *Service) sweepPending(ctx context.Context, age time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.PendingEvery)
-	defer cancel()
-	pending, err := s.Turns.PendingTurns(ctx, now().Add(-age), pendingMost)
-	if err != nil {
-		s.Logger.DebugContext(ctx, "pending turns not read", "error", err)
-		return
+	before, from := now().Add(-age), time.Time{}
+	for limit := pendingPage; ctx.Err() == nil; {
+		page, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+		pending, err := s.Turns.PendingTurns(page, from, before, limit)
+		cancel()
+		if err != nil {
+			s.Logger.DebugContext(ctx, "pending turns not read", "error", err)
+			return
+		}
+		s.reviveAll(ctx, pending)
+		if len(pending) < limit {
+			return
+		}
+		// The next page begins with the last one's moment, as more may be of
+		// it; where a page has no other, it takes a longer one to get beyond.
+		last := pending[len(pending)-1].Since
+		if last.Equal(from) {
+			limit *= 2
+		} else {
+			limit = pendingPage
+		}
+		from = last
 	}
+}
+
+// reviveAll revives what it can; what fails is found by the next sweep.
+func (s *Service) reviveAll(ctx context.Context, pending []chatbox.PendingTurn) {
 	for _, p := range pending {
-		if err := s.revive(ctx, p); err != nil {
+		rctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+		err := s.revive(rctx, p)
+		cancel()
+		if err != nil {
 			s.Logger.DebugContext(ctx, "pending turn not revived", "session", p.Session.ID, "error", err)
 		}
 	}

@@ -63,8 +63,8 @@ const (
 	sqlRange = `SELECT ` + eventColumns + ` FROM messages
 	WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ? ORDER BY seq`
 	sqlByKey   = `SELECT ` + eventColumns + ` FROM messages WHERE tenant = ? AND session = ? AND key = ?`
-	sqlPending = `SELECT tenant, session, seq, turn_run FROM messages
-	WHERE turn_state = 'pending' AND time < ? ORDER BY time LIMIT ?`
+	sqlPending = `SELECT tenant, session, seq, turn_run, time FROM messages
+	WHERE turn_state = 'pending' AND time >= ? AND time < ? ORDER BY time LIMIT ?`
 
 	sqlCreate = `INSERT INTO sessions (tenant, head, ended, holder, ` + sessionColumns + `)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`

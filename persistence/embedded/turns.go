@@ -66,10 +66,10 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 	return n == 1, nil
 }
 
-// PendingTurns finds turns that have been pending since before the time, over
-// all sessions, oldest first.
-func (t *Turns) PendingTurns(ctx context.Context, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
-	rows, err := t.s.stmts.pending.QueryContext(ctx, record.Millis(before), limit)
+// PendingTurns finds turns of messages with from ≤ time < before, over all
+// sessions, oldest first.
+func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
+	rows, err := t.s.stmts.pending.QueryContext(ctx, record.Millis(from), record.Millis(before), limit)
 	if err != nil {
 		return nil, record.Failed("find pending turns", err)
 	}
@@ -77,9 +77,11 @@ func (t *Turns) PendingTurns(ctx context.Context, before time.Time, limit int) (
 	var found []chatbox.PendingTurn
 	for rows.Next() {
 		var p chatbox.PendingTurn
-		if err := rows.Scan(&p.Session.Tenant, &p.Session.ID, &p.Gen.Seq, &p.Gen.Run); err != nil {
+		var at int64
+		if err := rows.Scan(&p.Session.Tenant, &p.Session.ID, &p.Gen.Seq, &p.Gen.Run, &at); err != nil {
 			return nil, record.Failed("find pending turns", err)
 		}
+		p.Since = time.UnixMilli(at).UTC()
 		found = append(found, p)
 	}
 	if err := rows.Err(); err != nil {

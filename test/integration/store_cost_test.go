@@ -88,7 +88,7 @@ func TestStore_RoundTrips(t *testing.T) {
 			_, err := s.Sessions().List(ctx, chatbox.SessionQuery{User: chatbox.UserKey{Tenant: "t", ID: "u"}, Limit: 200})
 			return err
 		}},
-		{"pending", "find", func() error { _, err := s.Turns().PendingTurns(ctx, time.Now(), 10); return err }},
+		{"pending", "find", func() error { _, err := s.Turns().PendingTurns(ctx, time.Time{}, time.Now(), 10); return err }},
 	} {
 		require.NoError(t, step.act(), step.name)
 		require.Equal(t, map[string]int{step.command: 1}, seen.take(), step.name)
@@ -207,7 +207,7 @@ func TestStore_ReadsByIndex(t *testing.T) {
 			_, err := s.Sessions().List(t.Context(), chatbox.SessionQuery{User: chatbox.UserKey{Tenant: "t", ID: "u1"}, Limit: 50})
 			return err
 		}},
-		"pending": {"pending_time", func() error { _, err := s.Turns().PendingTurns(t.Context(), time.Now(), 100); return err }},
+		"pending": {"pending_time", func() error { _, err := s.Turns().PendingTurns(t.Context(), time.Time{}, time.Now(), 100); return err }},
 	} {
 		plan := planOf(t, db, find(c.act))
 		assert.Contains(t, plan, `"`+c.index+`"`, name)
