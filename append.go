@@ -7,6 +7,7 @@ type Beginning struct {
 	Session SessionKey
 	Key     string  // the event's key
 	User    UserKey // whose limit counts the frame; zero: nobody's
+	Nonce   string  // names the append over all its tries: it is counted once
 	Lease   *Lease  // set: refuse with NotOwner unless it is still held
 }
 

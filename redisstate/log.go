@@ -1,6 +1,7 @@
 package redisstate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -26,7 +27,7 @@ const (
 // Begin implements the append's first step in one flush: the session's script
 // and the user's counter live in different slots and travel together.
 func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun, error) {
-	k, n := keysOf(b.Session), nonce()
+	k, n := keysOf(b.Session), cmp.Or(b.Nonce, nonce())
 	token := ""
 	if b.Lease != nil {
 		token = b.Lease.Token

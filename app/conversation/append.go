@@ -50,12 +50,12 @@ func (s *Service) append(ctx context.Context, d draft) (appended, error) {
 		return appended{}, err
 	}
 	defer leave()
-	user := d.user
+	b := chatbox.Beginning{Session: d.session, Key: d.key, User: d.user, Nonce: newID(), Lease: d.lease}
 	for try := range appendTries {
 		var done *appended
 		err := patiently(ctx, func() error {
 			var err error
-			done, err = s.tryAppend(ctx, d, user)
+			done, err = s.tryAppend(ctx, d, b)
 			return err
 		})
 		if err != nil {
@@ -64,7 +64,6 @@ func (s *Service) append(ctx context.Context, d draft) (appended, error) {
 		if done != nil {
 			return *done, nil
 		}
-		user = chatbox.UserKey{} // counted once
 		// Pods that race for one session's places step aside for longer each
 		// time: 5 ms at first, 640 ms before the last try.
 		sleep(ctx, time.Millisecond+rand.N(5*time.Millisecond<<try)) //nolint:gosec // jitter needs no secrecy
@@ -73,8 +72,7 @@ func (s *Service) append(ctx context.Context, d draft) (appended, error) {
 }
 
 // tryAppend is one attempt; nil and no error: the place was taken, again.
-func (s *Service) tryAppend(ctx context.Context, d draft, user chatbox.UserKey) (*appended, error) {
-	b := chatbox.Beginning{Session: d.session, Key: d.key, User: user, Lease: d.lease}
+func (s *Service) tryAppend(ctx context.Context, d draft, b chatbox.Beginning) (*appended, error) {
 	begun, err := s.Log.Begin(ctx, b)
 	if err != nil {
 		return nil, err
@@ -190,6 +188,9 @@ func (s *Service) clashed(ctx context.Context, d draft, b chatbox.Beginning, beg
 		if err := s.heal(ctx, d.session); err != nil {
 			return nil, err
 		}
+	}
+	if !found {
+		b.User = chatbox.UserKey{} // it stays counted: it decides again
 	}
 	if aerr := s.Log.Abandon(ctx, b, begun.Intent); aerr != nil {
 		s.Logger.DebugContext(ctx, "intent left to age", "error", aerr)

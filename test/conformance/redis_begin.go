@@ -76,6 +76,19 @@ func redisBegin(t *testing.T, s RedisServer) {
 		require.NoError(t, err)
 		assert.Positive(t, begun.RetryAfter)
 	})
+	t.Run("TriesOfOneAppendCountOnce", func(t *testing.T) {
+		k := newTalk(t, s, func(c *redisstate.Config) { c.RateLimit = 1 })
+		b := chatbox.Beginning{Session: k.key, Key: "c:x:1", User: k.user(), Nonce: "one"}
+		for range 3 {
+			begun, err := k.c.Begin(t.Context(), b)
+			require.NoError(t, err)
+			assert.Zero(t, begun.RetryAfter)
+		}
+		b.Nonce = "another"
+		begun, err := k.c.Begin(t.Context(), b)
+		require.NoError(t, err)
+		assert.Positive(t, begun.RetryAfter)
+	})
 	t.Run("RateLimit", func(t *testing.T) { redisRate(t, s) })
 }
 
