@@ -57,6 +57,7 @@ type Options struct {
 	Conversation conversation.Config
 	Drain        Drain
 	Logger       *slog.Logger
+	ShedAbove    int  // sockets from which some are sent to other pods; 0: never
 	Console      bool // serve the page, which only development does
 	// DecryptFailures counts boxes that could not be opened.
 	DecryptFailures func() uint64
@@ -99,6 +100,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.bus.Run(run) })
 	a.work.Go(func() { a.service.Run(run) })
 	a.work.Go(func() { a.heartbeat(run) })
+	a.work.Go(func() { a.shed(run) })
 	a.work.Go(func() {
 		if err := a.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			a.log.ErrorContext(run, "serving ended", "error", err)

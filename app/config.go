@@ -78,6 +78,7 @@ type LimitConfig struct {
 	RatePerMinute      int   // durable frames of one user, over all pods
 	Connections        int   // sockets of this pod
 	ConnectionsPerUser int   // sockets of one user, over all pods
+	ShedAbove          int   // sockets of this pod below which none are sent to other pods; 0: never
 }
 
 // AdminConfig is about staff.

@@ -65,7 +65,7 @@ func TestLoad_LeastSettingsAndDefaults(t *testing.T) {
 	assert.Equal(t, RedisSingle, c.Redis.Kind)
 	assert.Equal(t, 120*time.Second, c.LLM.StreamTimeout)
 	assert.Equal(t, 256<<10, c.Prompt.AnswerMax)
-	assert.Equal(t, LimitConfig{Frame: 256 << 10, RatePerMinute: 100, Connections: 20000, ConnectionsPerUser: 10}, c.Limits)
+	assert.Equal(t, LimitConfig{Frame: 256 << 10, RatePerMinute: 100, Connections: 20000, ConnectionsPerUser: 10, ShedAbove: 2000}, c.Limits)
 	assert.Equal(t, Drain{Finish: 5 * time.Second, Window: 10 * time.Second, Shutdown: 30 * time.Second}, c.Drain)
 	assert.Equal(t, 2*time.Minute, c.Admin.Grace)
 	assert.Equal(t, LogConfig{Level: slog.LevelInfo, Format: "json"}, c.Log)
@@ -77,7 +77,7 @@ func TestLoad_ReadsEveryKind(t *testing.T) {
 		"JWT_ALGORITHMS=HS512", "JWT_ISSUER=https://id.example.com", "JWT_AUDIENCE=chat",
 		"WS_ALLOWED_ORIGINS=https://a.example.com, https://*.b.example.com:8443", "CORS_ALLOWED_ORIGINS=https://c.example.com",
 		"TRUSTED_PROXIES=10.0.0.0/8,192.0.2.1", "METRICS_ALLOWED_NETWORKS=10.1.0.0/16", "MAX_MESSAGE_SIZE=65536", "ANSWER_MAX=64KiB",
-		"RATE_LIMIT=7", "MAX_CONNECTIONS=8", "MAX_CONNECTIONS_PER_USER=9", "SHUTDOWN_TIMEOUT=40", "DRAIN_FINISH=0s", "DRAIN_WINDOW=2m",
+		"RATE_LIMIT=7", "MAX_CONNECTIONS=8", "MAX_CONNECTIONS_PER_USER=9", "SHED_ABOVE=0", "SHUTDOWN_TIMEOUT=40", "DRAIN_FINISH=0s", "DRAIN_WINDOW=2m",
 		"LOG_LEVEL=debug", "LOG_FORMAT=text", "MONGO_DATABASE=talks", "LLM_SYSTEM_PROMPT=Be brief.", "LLM_DEFAULT=large",
 		"LLM_PROVIDER_5_ID=large", "LLM_PROVIDER_5_NAME=Large", "LLM_PROVIDER_5_TYPE=openai", "LLM_PROVIDER_5_MODEL=m",
 		"LLM_PROVIDER_5_ENDPOINT=http://127.0.0.1:9/v1", "LLM_PROVIDER_5_API_KEY=dummy", "LLM_PROVIDER_5_CONTINUE=prefix",
@@ -92,6 +92,7 @@ func TestLoad_ReadsEveryKind(t *testing.T) {
 	assert.Len(t, c.HTTP.Origins.List, 2)
 	assert.Equal(t, "192.0.2.1/32", c.HTTP.TrustedProxies[1].String())
 	assert.EqualValues(t, 65536, c.Limits.Frame)
+	assert.Zero(t, c.Limits.ShedAbove)
 	assert.Equal(t, 64<<10, c.Prompt.AnswerMax)
 	assert.Equal(t, Drain{Window: 2 * time.Minute, Shutdown: 40 * time.Second}, c.Drain)
 	assert.Equal(t, slog.LevelDebug, c.Log.Level)

@@ -14,6 +14,12 @@ const (
 	socketBeat = 20 * time.Second // a third of a socket registration's life
 )
 
+// What a pod's card says of it.
+const (
+	podServing  = "serving"
+	podDraining = "draining"
+)
+
 // heartbeat gives the pod's and its sockets' signs of life until ctx ends.
 // Started and waited for by the App.
 func (a *App) heartbeat(ctx context.Context) {
@@ -37,11 +43,11 @@ func (a *App) beatPod(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, podBeat)
 	defer cancel()
 	card := chatbox.PodInfo{
-		ID: a.id, Version: Version, State: "serving", Connections: a.hub.Len(),
+		ID: a.id, Version: Version, State: podServing, Connections: a.hub.Len(),
 		Generations: a.service.Generations(), LastHeartbeat: time.Now().UTC().Truncate(time.Millisecond),
 	}
 	if a.draining.Load() {
-		card.State = "draining"
+		card.State = podDraining
 	}
 	if err := a.redis.BeatPod(ctx, card); err != nil {
 		a.log.DebugContext(ctx, "heartbeat failed", "error", err)

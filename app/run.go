@@ -81,7 +81,7 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 			Issuer: cfg.JWT.Issuer, Audience: cfg.JWT.Audience, NoExpiry: !cfg.JWT.RequireExpiry,
 		}),
 		Access: access.DefaultConfig(),
-		Hub:    sockets, Redis: redis, Conversation: talk, Drain: cfg.Drain, Logger: log,
+		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, Conversation: talk, Drain: cfg.Drain, Logger: log,
 	}
 }
 

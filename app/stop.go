@@ -28,7 +28,7 @@ func (a *App) drain(ctx context.Context) error {
 	a.service.StopClaiming()
 	a.awaitAnswers(ctx)
 	a.service.ReleaseAll()
-	left := a.hub.Drain(ctx, a.opts.Drain.Window, api.Reconnect, nil)
+	left := a.hub.Drain(ctx, a.opts.Drain.Window, api.Reconnect)
 	serr := a.server.Shutdown(ctx)
 	if serr != nil {
 		serr = errors.Join(serr, a.server.Close())

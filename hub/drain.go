@@ -21,37 +21,39 @@ const (
 
 // Drain refuses new sockets and sends those that are there away, spread evenly
 // over window: farewell, then close 4003, not before what the client asked was
-// processed and its replies were written. settled may add to that (nil: it
-// does not): a socket is closed only once settled says so, or 2 s have passed.
-// Each client is asked to wait a random moment of at most 1 s, since the
-// spread is ours already. Sockets that are left when ctx ends are closed all
-// at once. Drain returns when no socket is left or ctx ends; its error is how
-// many were left.
-func (h *Hub) Drain(ctx context.Context, window time.Duration, farewell Farewell, settled func(*Conn) bool) error {
+// processed and its replies were written, and at the latest 2 s after the
+// farewell. Each client is asked to wait a random moment of at most 1 s, since
+// the spread is ours already. Sockets that are left when ctx ends are closed
+// all at once. Drain returns when no socket is left or ctx ends; its error is
+// how many were left.
+func (h *Hub) Drain(ctx context.Context, window time.Duration, farewell Farewell) error {
 	began := time.Now()
 	defer func() { h.m.drain.Observe(time.Since(began).Seconds()) }()
 	h.Refuse()
+	d := &drain{farewell: farewell, reason: "draining", jitter: min(maxComeBack, window)}
+	if !d.sendAway(ctx, h.shuffled(), window) {
+		return h.abandon(farewell)
+	}
+	return h.empty(ctx, d)
+}
+
+// Shed sends some sockets to other pods, as Drain does with all of them: n that
+// chance picks, spread over window. It returns when they are gone or ctx ends,
+// and how many it asked to go.
+func (h *Hub) Shed(ctx context.Context, n int, window time.Duration, farewell Farewell) int {
+	conns := h.shuffled()
+	conns = conns[:min(n, len(conns))]
+	d := &drain{farewell: farewell, reason: "rebalancing", jitter: min(maxComeBack, window)}
+	d.sendAway(ctx, conns, window)
+	h.m.shed.Add(float64(len(conns)))
+	return len(conns)
+}
+
+func (h *Hub) shuffled() []*Conn {
 	conns := h.snapshot(nil)
 	//nolint:gosec // who goes first is no secret
 	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
-	d := &drain{farewell: farewell, settled: settled, jitter: min(maxComeBack, window)}
-	t := time.NewTicker(drainGrain)
-	defer t.Stop()
-	for i := 0; ; {
-		for ; i < len(conns) && time.Since(began) >= window*time.Duration(i)/time.Duration(len(conns)); i++ {
-			d.begin(conns[i])
-		}
-		d.finish()
-		if i == len(conns) && len(d.leaving) == 0 {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return h.abandon(farewell)
-		case <-t.C:
-		}
-	}
-	return h.empty(ctx, d)
+	return conns
 }
 
 // empty sees off sockets that were being accepted when the drain began, and
@@ -96,7 +98,7 @@ func (h *Hub) abandon(farewell Farewell) error {
 // drain is the state of one Hub.Drain; its goroutine owns it.
 type drain struct {
 	farewell Farewell
-	settled  func(*Conn) bool
+	reason   string // in the close frame
 	jitter   time.Duration
 	leaving  []leaving
 }
@@ -104,6 +106,28 @@ type drain struct {
 type leaving struct {
 	conn  *Conn
 	since time.Time
+}
+
+// sendAway begins with one socket after the other, evenly over window, and
+// closes each when it is ready; false where ctx ended first.
+func (d *drain) sendAway(ctx context.Context, conns []*Conn, window time.Duration) bool {
+	began := time.Now()
+	t := time.NewTicker(drainGrain)
+	defer t.Stop()
+	for i := 0; ; {
+		for ; i < len(conns) && time.Since(began) >= window*time.Duration(i)/time.Duration(len(conns)); i++ {
+			d.begin(conns[i])
+		}
+		d.finish()
+		if i == len(conns) && len(d.leaving) == 0 {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-t.C:
+		}
+	}
 }
 
 func (d *drain) begin(c *Conn) {
@@ -115,9 +139,8 @@ func (d *drain) begin(c *Conn) {
 func (d *drain) finish() {
 	kept := d.leaving[:0]
 	for _, l := range d.leaving {
-		ready := l.conn.idle() && (d.settled == nil || d.settled(l.conn))
-		if ready || time.Since(l.since) >= maxSettle {
-			l.conn.Close(CloseDraining, "draining")
+		if l.conn.idle() || time.Since(l.since) >= maxSettle {
+			l.conn.Close(CloseDraining, d.reason)
 			continue
 		}
 		kept = append(kept, l)

@@ -101,7 +101,7 @@ func TestDrain_SpreadsFarewellsOverTheWindow(t *testing.T) {
 			clients = append(clients, join(t, h, chatbox.ConnID('a'+rune(i)), "u", ignore))
 		}
 		began := time.Now()
-		require.NoError(t, h.Drain(t.Context(), 10*time.Second, farewell, nil))
+		require.NoError(t, h.Drain(t.Context(), 10*time.Second, farewell))
 		assert.InDelta(t, 9, time.Since(began).Seconds(), 1)
 		perSecond := map[int]int{}
 		for _, c := range clients {
@@ -131,7 +131,7 @@ func TestDrain_WaitsForRepliesUnderWay(t *testing.T) {
 		})
 		require.NoError(t, c.ws.WriteMessage(websocket.TextMessage, []byte("ask")))
 		synctest.Wait()
-		require.NoError(t, h.Drain(t.Context(), 0, farewell, nil))
+		require.NoError(t, h.Drain(t.Context(), 0, farewell))
 		<-c.gone
 		require.Len(t, c.frames, 2)
 		assert.Equal(t, "reply", c.frames[1])
@@ -139,14 +139,45 @@ func TestDrain_WaitsForRepliesUnderWay(t *testing.T) {
 	})
 }
 
+func TestShed_SendsSomeAwayAndServesTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, nil)
+		var clients []*client
+		for i := range 10 {
+			clients = append(clients, join(t, h, chatbox.ConnID('a'+rune(i)), "u", ignore))
+		}
+		assert.Equal(t, 4, h.Shed(t.Context(), 4, 4*time.Second, farewell))
+		synctest.Wait()
+		assert.Equal(t, 6, h.Len())
+		require.NoError(t, h.Acquire(), "it serves on")
+		h.Release()
+		told := 0
+		for _, c := range clients {
+			select {
+			case <-c.gone:
+				told += len(c.frames)
+				assert.True(t, websocket.IsCloseError(c.err, CloseDraining), "%v", c.err)
+			default:
+			}
+		}
+		assert.Equal(t, 4, told, "each of them was told to come back")
+		assert.Equal(t, 6, h.Shed(t.Context(), 100, 0, farewell), "no more than there are")
+		for _, c := range clients {
+			require.NoError(t, <-c.done)
+		}
+	})
+}
+
 func TestDrain_IsBoundedByItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, nil)
-		c := join(t, h, "a", "u", ignore)
+		c := join(t, h, "a", "u", func(context.Context, []byte, bool) { <-time.After(5 * time.Second) })
+		require.NoError(t, c.ws.WriteMessage(websocket.TextMessage, []byte("ask")))
+		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		err := h.Drain(ctx, 0, farewell, func(*Conn) bool { return false })
+		err := h.Drain(ctx, 0, farewell)
 		require.ErrorContains(t, err, "1 sockets")
 		assert.InDelta(t, 1, time.Since(began).Seconds(), 0.1)
 		<-c.gone

@@ -46,6 +46,7 @@ type Metrics struct {
 	closes      map[int]prometheus.Counter
 	otherCloses prometheus.Counter
 	drain       prometheus.Histogram
+	shed        prometheus.Counter
 }
 
 // NewMetrics makes the hub's metrics and registers them.
@@ -70,6 +71,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "chat_drain_seconds", Help: "How long it took to send all clients away.",
 			Buckets: []float64{.1, .5, 1, 2, 5, 10, 20, 30},
 		}),
+		shed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "chat_shed_total", Help: "Sockets that this pod sent to pods with fewer of them.",
+		}),
 		closes:      map[int]prometheus.Counter{},
 		otherCloses: closes.WithLabelValues("other"),
 	}
@@ -85,7 +89,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	} {
 		m.closes[code] = closes.WithLabelValues(strconv.Itoa(code))
 	}
-	reg.MustRegister(frames, drops, closes, m.connections, m.queueBytes, m.drain)
+	reg.MustRegister(frames, drops, closes, m.connections, m.queueBytes, m.drain, m.shed)
 	return m
 }
 
