@@ -45,6 +45,9 @@ const (
 	// maxEarly bounds what waits for the first socket's join; beyond it the
 	// join reads again.
 	maxEarly = 256
+	// maxRecent bounds what waits for a socket whose replay is slow; beyond it
+	// the socket's join reads on from where it is.
+	maxRecent = 256
 	// maxParked bounds failures that wait for missing events. A session gives
 	// one answer at a time, so there is hardly ever a second one.
 	maxParked = 16
@@ -116,6 +119,9 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 	}
 	f.last, f.owner = e.Seq, e.Owner
 	if f.joining > 0 {
+		if len(f.recent) == maxRecent {
+			f.recent = nil // whoever joins finds a gap and reads again
+		}
 		f.recent = append(f.recent, e)
 	}
 	var frames eventFrames

@@ -34,7 +34,6 @@ type listener struct {
 
 	entered, joined bool
 	owed            [][]any // groups the writer took and has not reported as drained
-	shaken          bool    // pieces were taken out of the queue for a frame of another session
 
 	faults   []string
 	frames   []told
@@ -78,14 +77,9 @@ func (c *listener) write(n int) {
 		frames = append(frames, c.conn.popLocked())
 	}
 	if n > 0 && len(c.conn.out.groups) > 0 {
-		c.owed = append(c.owed, c.conn.out.groups)
-		c.conn.out.groups = nil
+		c.owed = append(c.owed, c.conn.takeGroupsLocked())
 	}
 	c.conn.mu.Unlock()
-	if c.shaken && c.owed != nil {
-		c.shaken = false
-		defer c.pay()
-	}
 	for _, f := range frames {
 		var d told
 		if err := json.Unmarshal(f, &d); err != nil {
@@ -111,7 +105,6 @@ func (c *listener) pay() {
 func (c *listener) shake() {
 	c.conn.mu.Lock()
 	defer c.conn.mu.Unlock()
-	c.shaken = true
 	c.conn.collapseAllLocked()
 }
 

@@ -231,8 +231,10 @@ func (a *arena) step() {
 		a.leave(c)
 	case n < 89:
 		c.shake()
-	case n < 95:
+	case n < 93:
 		c.write(1 + a.r.IntN(6))
+	case n < 95:
+		c.write(1 << 30) // to the end, where the writer finds what it owes
 	default:
 		c.pay()
 	}

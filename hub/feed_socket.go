@@ -1,10 +1,6 @@
 package hub
 
-import (
-	"slices"
-
-	"chatbox"
-)
+import "chatbox"
 
 // attachment is one socket's place in one session; the feed's lock guards it.
 type attachment struct {
@@ -91,7 +87,7 @@ func (a *attachment) keep() bool {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a.collapsed || slices.Contains(c.out.groups, any(a)) {
+	if a.collapsed || c.out.owes(a) {
 		return false
 	}
 	for i := range c.out.items {
@@ -128,6 +124,7 @@ func (a *attachment) piece(p chatbox.Piece, frame *shared) {
 func (a *attachment) drained() {
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
+	a.conn.repaid(a)
 	a.collapsed, a.attempt, a.index = false, -1, -1 // nothing continues what it has now
 	if o := a.f.open; o != nil && a.f.seesLocked(a) && o.card.Gen == a.gen {
 		p := o.snapshot()

@@ -199,6 +199,33 @@ func TestFeed_CollapsedPiecesAreMadeUpFor(t *testing.T) {
 	assert.Equal(t, []string{"snapshot " + want + "9xxxxxxxxx", "event 2"}, s.got(c)[4:], "the whole text, then its final")
 }
 
+// What another session's frame took out of the queue is missing until the
+// writer has reported so, whatever arrives in between.
+func TestFeed_PiecesTakenOutForAnotherSessionAreMadeUpFor(t *testing.T) {
+	for _, ends := range []bool{false, true} {
+		s := newStage(t)
+		c := s.socket("c", "u", true)
+		s.tr.message("")
+		s.tr.start()
+		s.flow()
+		require.Equal(t, []string{"resumed 0", "event 1", "loading"}, s.got(c))
+		s.tr.piece("a", false)
+		s.tr.piece("b", false)
+		s.flow()
+		c.shake()
+		c.write(1 << 30)
+		require.NotEmpty(t, c.owed, "the writer is about to report that the queue has drained")
+		want := []string{"snapshot abc"}
+		s.tr.piece("c", false)
+		if ends {
+			s.tr.final(chatbox.FinishStop, nil)
+			want = append(want, "event 2")
+		}
+		s.flow()
+		assert.Equal(t, want, s.got(c)[3:])
+	}
+}
+
 func TestFeed_QueuedTextOutlivesTheNextAnswersCollapse(t *testing.T) {
 	s := newStage(t)
 	c := s.socket("c", "u", true)
@@ -275,6 +302,27 @@ func TestFeed_EarlyUpdatesBeyondTheBoundAreReadAgain(t *testing.T) {
 	got := s.got(c)
 	assert.Len(t, got, maxEarly+6)
 	assert.Equal(t, fmt.Sprint("resumed ", maxEarly+5), got[len(got)-1])
+}
+
+func TestFeed_WhatASlowReplayMissesIsBoundedAndReadAgain(t *testing.T) {
+	s := newStage(t)
+	s.socket("quick", "u", true)
+	c := s.socket("c", "u", false)
+	_, err := s.fs.Enter(c.id, s.tr.key)
+	require.NoError(t, err)
+	c.mark(0)
+	for range maxRecent + 2 {
+		s.tr.message("")
+	}
+	s.flow()
+	assert.LessOrEqual(t, len(s.fs.feed(s.tr.key).recent), maxRecent)
+	require.ErrorIs(t, s.fs.Join(t.Context(), c.id, s.tr.key, Join{Announce: true, Recovered: true}), chatbox.Clash)
+	sent, _ := s.fs.Attached(c.id, s.tr.key)
+	events, state, open := s.tr.read(sent)
+	require.NoError(t, s.fs.Join(t.Context(), c.id, s.tr.key, Join{
+		Events: events, State: state, Open: open, Announce: true, Recovered: true, Continue: true,
+	}))
+	assert.Len(t, s.got(c), maxRecent+3)
 }
 
 func TestFeed_AHoleInTheReplayIsNotShown(t *testing.T) {

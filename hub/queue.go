@@ -20,6 +20,7 @@ type outbox struct {
 	items   []outgoing
 	bytes   int   // of items
 	groups  []any // collapsed, and owed a call of onDrained when items is empty
+	paying  []any // of these onDrained is being called: still nothing of theirs is taken
 	ping    bool  // a ping is to be written
 	writing bool  // the writer exists
 	closed  bool  // the close frame was written, or cannot be
@@ -36,8 +37,10 @@ type outgoing struct {
 // value, marks a piece of that group: where it does not fit into CollapseBytes
 // the whole group is removed from the queue and the verdict is collapsed, for
 // all further pieces of the group too, until the writer has written everything
-// and calls onDrained(group); from then on pieces are accepted again. A piece
-// larger than the bound is accepted by an empty queue.
+// and calls onDrained(group), which calls repaid: from then on pieces are
+// accepted again. Not sooner: what was removed is still missing, and only
+// onDrained makes up for it. A piece larger than the bound is accepted by an
+// empty queue.
 func (c *Conn) push(frame []byte, group any) verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,7 +85,7 @@ func (c *Conn) awaitRoom(ctx context.Context) bool {
 }
 
 func (c *Conn) pushPieceLocked(frame []byte, group any) verdict {
-	if slices.Contains(c.out.groups, group) {
+	if c.out.owes(group) {
 		c.m.dropped[dropCollapsed].Inc()
 		return collapsed
 	}
@@ -93,6 +96,26 @@ func (c *Conn) pushPieceLocked(frame []byte, group any) verdict {
 	}
 	c.addLocked(frame, group)
 	return queued
+}
+
+// owes reports whether frames of the group were removed and not made up for.
+func (o *outbox) owes(group any) bool {
+	return slices.Contains(o.groups, group) || slices.Contains(o.paying, group)
+}
+
+// takeGroupsLocked is for the writer, which is about to call onDrained for each.
+func (c *Conn) takeGroupsLocked() []any {
+	groups := c.out.groups
+	c.out.groups, c.out.paying = nil, append(c.out.paying, groups...)
+	return groups
+}
+
+// repaid has the group's pieces accepted again; onDrained calls it, under the
+// lock that orders the group's pieces.
+func (c *Conn) repaid(group any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.paying = slices.DeleteFunc(c.out.paying, func(g any) bool { return g == group })
 }
 
 func (c *Conn) addLocked(frame []byte, group any) {
@@ -146,7 +169,7 @@ func (c *Conn) dropOutLocked(why dropReason) {
 	for _, it := range c.out.items {
 		c.forgetLocked(it, why)
 	}
-	c.out.items, c.out.groups, c.out.ping = nil, nil, false
+	c.out.items, c.out.groups, c.out.paying, c.out.ping = nil, nil, nil, false
 }
 
 func (c *Conn) forgetLocked(it outgoing, why dropReason) {

@@ -25,6 +25,8 @@ func TestPush_SlowReaderGetsSnapshotInsteadOfPieces(t *testing.T) {
 		server, client := pipe(t)
 		c := newConn(t, server, func(cfg *Config) { cfg.CollapseBytes = 10 })
 		c.onDrained = func(group any) {
+			assert.Equal(t, collapsed, c.push([]byte("a"), group), "what was taken out is still missing")
+			c.repaid(group)
 			assert.Equal(t, queued, c.push([]byte("snapshot of "+group.(string)), group))
 		}
 		done := start(t.Context(), c, ignore)

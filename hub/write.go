@@ -103,9 +103,7 @@ func (c *Conn) next() step {
 		c.out.closed = true
 		return step{act: actClose, end: *c.end}
 	case len(c.out.groups) > 0:
-		groups := c.out.groups
-		c.out.groups = nil
-		return step{act: actDrained, groups: groups}
+		return step{act: actDrained, groups: c.takeGroupsLocked()}
 	default:
 		c.out.writing = false
 		return step{act: actStop}

@@ -48,18 +48,12 @@ func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit)
 	if !chatbox.ValidSessionID(sessionID) {
 		return chatbox.Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-	defer cancel()
 	k := c.Actor().Session(sessionID)
 	fresh, err := s.Seats.Enter(c.ID(), k)
 	if err != nil {
 		return err
 	}
-	subscribe := func() error { return nil }
-	if fresh {
-		subscribe = func() error { return s.Bus.Subscribe(ctx, k) }
-	}
-	if err := patiently(ctx, subscribe); err != nil {
+	if err := s.subscribe(ctx, k, fresh); err != nil {
 		s.Seats.Leave(c.ID(), k)
 		return err
 	}
@@ -74,7 +68,19 @@ func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit)
 	return nil
 }
 
-// join reads and joins, and reads on where more happened meanwhile.
+// subscribe counts the socket's interest in the session, where it is new.
+func (s *Service) subscribe(ctx context.Context, k chatbox.SessionKey, fresh bool) error {
+	if !fresh {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	return patiently(ctx, func() error { return s.Bus.Subscribe(ctx, k) })
+}
+
+// join reads and joins, and reads on where more happened meanwhile. Only the
+// reads are bounded: a replay takes as long as its client, and its socket
+// bounds how slow that may be.
 func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, v visit) error {
 	from := atHead
 	if v.after != nil {
@@ -82,15 +88,8 @@ func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, v vi
 	}
 	j := chatbox.Join{Announce: v.announce}
 	for range appendTries {
-		var tail chatbox.Tail
-		err := patiently(ctx, func() (err error) { tail, err = s.readFor(ctx, c, k, from, v); return err })
-		if err != nil {
-			return err
-		}
-		if tail.Owner != "" && v.after == nil {
-			j.Announce = true // attaching to what exists always ends in resumed
-		}
-		if j, err = s.plan(ctx, k, j, tail, from); err != nil {
+		var err error
+		if j, err = s.replay(ctx, c, k, j, from, v); err != nil {
 			return err
 		}
 		err = s.Seats.Join(ctx, c.ID(), k, j)
@@ -101,6 +100,21 @@ func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, v vi
 		from, _ = s.Seats.Attached(c.ID(), k)
 	}
 	return chatbox.Errorf(chatbox.Unavailable, "the session is too busy; try again", nil)
+}
+
+// replay reads what the socket is to be given from there.
+func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j chatbox.Join, from int64, v visit) (chatbox.Join, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	var tail chatbox.Tail
+	err := patiently(ctx, func() (err error) { tail, err = s.readFor(ctx, c, k, from, v); return err })
+	if err != nil {
+		return j, err
+	}
+	if tail.Owner != "" && v.after == nil {
+		j.Announce = true // attaching to what exists always ends in resumed
+	}
+	return s.plan(ctx, k, j, tail, from)
 }
 
 // plan decides what is replayed: everything after from, or nothing where that
