@@ -3,6 +3,7 @@ package chatbox
 import (
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -108,7 +109,28 @@ func (s State) AvgResponse() int64 {
 	return s.ResponseTotal / s.Answers
 }
 
-const maxName = 80 // code points
+// MaxName is how long a name that people give a session may be, in code points.
+const MaxName = 200
+
+// CheckName returns the name that people gave a session without the white
+// space around it. It is refused where it is empty, too long, no text, or has
+// control characters or line ends; it is never cut.
+func CheckName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "":
+		return "", Invalid("name", "must not be empty")
+	case !utf8.ValidString(name):
+		return "", Invalid("name", "is not valid UTF-8")
+	case utf8.RuneCountInString(name) > MaxName:
+		return "", Invalid("name", "is longer than 200 characters")
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }):
+		return "", Invalid("name", "has control characters")
+	}
+	return name, nil
+}
+
+const maxName = 80 // code points of a name that nobody gave
 
 // NameFrom makes a session's first name from what its user first said: its
 // first line, cut between characters, never inside one.

@@ -70,31 +70,39 @@ func (c command) durable() chatbox.Command {
 // fault; what could be read is returned beside it.
 func decode(b []byte) (command, error) {
 	var c command
+	err := eachMember(b, fieldFrame, c.set)
+	if err == nil && c.Type == "" {
+		err = chatbox.Missing(fieldType)
+	}
+	return c, err
+}
+
+// eachMember gives the members of one JSON object to set, which is told what
+// was there before. The error is about the whole, or the first that set made:
+// what comes after that is still read.
+func eachMember(b []byte, whole string, set func(name string, raw json.RawMessage, seen map[string]bool) error) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return c, chatbox.Invalid(fieldFrame, "is not a JSON object")
+		return chatbox.Invalid(whole, "is not a JSON object")
 	}
 	var first error
 	seen := make(map[string]bool, 8)
 	for dec.More() {
 		name, raw, err := member(dec)
 		if err != nil {
-			return c, chatbox.Invalid(fieldFrame, "is not valid JSON")
+			return chatbox.Invalid(whole, "is not valid JSON")
 		}
-		if err := c.set(name, raw, seen); err != nil && first == nil {
+		if err := set(name, raw, seen); err != nil && first == nil {
 			first = err
 		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return c, chatbox.Invalid(fieldFrame, "is not valid JSON")
+		return chatbox.Invalid(whole, "is not valid JSON")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return c, chatbox.Invalid(fieldFrame, "holds more than one JSON object")
+		return chatbox.Invalid(whole, "holds more than one JSON object")
 	}
-	if first == nil && c.Type == "" {
-		first = chatbox.Missing(fieldType)
-	}
-	return c, first
+	return first
 }
 
 // member reads the next name and value of an object. The library bounds the

@@ -45,6 +45,8 @@ type fakeConversations struct {
 	sessions func(a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 	history  func(a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
 	end      func(a chatbox.Actor, id string) error
+	rename   func(a chatbox.Actor, id, name string) (chatbox.Session, error)
+	say      func(a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
 	pods     func() ([]chatbox.PodInfo, error)
 
 	mu    sync.Mutex // guards following
@@ -136,6 +138,20 @@ func (f *fakeConversations) End(_ context.Context, a chatbox.Actor, id string) e
 		return nil
 	}
 	return f.end(a, id)
+}
+
+func (f *fakeConversations) Rename(_ context.Context, a chatbox.Actor, id, name string) (chatbox.Session, error) {
+	if f.rename == nil {
+		return chatbox.Session{}, nil
+	}
+	return f.rename(a, id, name)
+}
+
+func (f *fakeConversations) PostMessage(_ context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error) {
+	if f.say == nil {
+		return chatbox.Event{}, nil
+	}
+	return f.say(a, cmd)
 }
 
 func (f *fakeConversations) Pods(context.Context) ([]chatbox.PodInfo, error) {

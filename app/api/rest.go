@@ -103,10 +103,13 @@ func views[T, V any](list []T, view func(T) V) []V {
 	return out
 }
 
-// reply writes a response's body; text is kept as it was written.
-func reply(c echo.Context, body any) error {
+// reply writes a response's body.
+func reply(c echo.Context, body any) error { return replyAs(c, http.StatusOK, body) }
+
+// replyAs writes a response; text is kept as it was written.
+func replyAs(c echo.Context, status int, body any) error {
 	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
-	c.Response().WriteHeader(http.StatusOK)
+	c.Response().WriteHeader(status)
 	enc := json.NewEncoder(c.Response())
 	enc.SetEscapeHTML(false)
 	return enc.Encode(body)

@@ -53,13 +53,21 @@ type Controls interface {
 	Typing(ctx context.Context, c conversation.Socket, sessionID string, on bool) error
 }
 
-// Library is what the edge asks of the use cases for REST.
+// Library is what clients may read over REST.
 type Library interface {
 	Sessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 	History(ctx context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
-	End(ctx context.Context, a chatbox.Actor, id string) error
 	Pods(ctx context.Context) ([]chatbox.PodInfo, error)
 	Models() []chatbox.Model
+}
+
+// Keeping is what users do with their sessions over REST.
+type Keeping interface {
+	End(ctx context.Context, a chatbox.Actor, id string) error
+	Rename(ctx context.Context, a chatbox.Actor, id, name string) (chatbox.Session, error)
+	// PostMessage returns when the message is durable; a repeat returns the
+	// first one.
+	PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
 }
 
 // Conversations is all that the edge asks of the use cases.
@@ -67,6 +75,7 @@ type Conversations interface {
 	Sockets
 	Controls
 	Library
+	Keeping
 }
 
 // Readiness knows whether the pod can serve: each check by its name, and
@@ -125,7 +134,9 @@ func (s *Server) routes() {
 	s.echo.POST(p+"/ticket", s.makeTicket, s.user)
 	s.echo.GET(p+"/sessions", s.listSessions, s.user)
 	s.echo.GET(p+"/sessions/:id", s.showSession, s.user)
+	s.echo.PATCH(p+"/sessions/:id", s.renameSession, s.user)
 	s.echo.POST(p+"/sessions/:id/end", s.endSession, s.user)
+	s.echo.POST(p+"/sessions/:id/messages", s.postMessage, s.user)
 	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.admin)
 }
 

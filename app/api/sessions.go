@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"math"
 
 	"github.com/labstack/echo/v4"
@@ -97,6 +98,33 @@ func historyQuery(c echo.Context) (chatbox.HistoryQuery, error) {
 	}
 	return chatbox.HistoryQuery{Limit: int(limit), BeforeSeq: before, AfterSeq: after}, nil
 }
+
+// renameSession serves PATCH /sessions/{id}.
+func (s *Server) renameSession(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	var name *string
+	err = fields{fieldName: func(raw json.RawMessage) error {
+		given, err := text(fieldName, raw)
+		name = &given
+		return err
+	}}.read(c)
+	if err != nil {
+		return err
+	}
+	if name == nil {
+		return chatbox.Missing(fieldName)
+	}
+	sess, err := s.deps.Conversations.Rename(c.Request().Context(), actorOf(c), id, *name)
+	if err != nil {
+		return err
+	}
+	return reply(c, viewSession(sess))
+}
+
+const fieldName = "name"
 
 // endSession serves POST /sessions/{id}/end, which is idempotent.
 func (s *Server) endSession(c echo.Context) error {

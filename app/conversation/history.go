@@ -34,6 +34,23 @@ func (s *Service) History(ctx context.Context, a chatbox.Actor, sessionID string
 	return h, err
 }
 
+// Rename gives the caller's session a name and returns it as it is then.
+func (s *Service) Rename(ctx context.Context, a chatbox.Actor, sessionID, name string) (chatbox.Session, error) {
+	name, err := chatbox.CheckName(name)
+	if err != nil {
+		return chatbox.Session{}, err
+	}
+	sess, err := s.owned(ctx, a, sessionID)
+	if err != nil {
+		return chatbox.Session{}, err
+	}
+	if err := s.Catalog.SetName(ctx, sess.Key, name, false); err != nil {
+		return chatbox.Session{}, err
+	}
+	sess.Name = name
+	return sess, nil
+}
+
 // owned loads the session if it is the caller's.
 func (s *Service) owned(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error) {
 	unknown := chatbox.Errorf(chatbox.NotFound, "no such session", nil)

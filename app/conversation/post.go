@@ -40,24 +40,53 @@ func (s *Service) Post(ctx context.Context, c Socket, cmd chatbox.Command) error
 	if e.Named || e.Type != chatbox.TypeModelSelect {
 		s.Acks.Expect(c.ID(), k, e.Key, e.Named)
 	}
-	res, err := s.append(ctx, s.postDraft(c.Actor(), k, e))
-	if err == nil && res.repeat && !res.event.SameRequest(e) {
-		err = chatbox.Invalid("id", "names another message of this session")
-	}
+	res, err := s.accept(ctx, c.Actor(), k, e)
 	if err != nil {
 		if !passing(err) {
 			s.Acks.Forget(c.ID(), k, e.Key)
 		}
 		return err
 	}
-	if !res.repeat {
-		s.nameLater(ctx, res.event)
-	} else if s.Acks.AckAgain(c.ID(), res.event) {
+	if res.repeat && s.Acks.AckAgain(c.ID(), res.event) {
 		return nil
 	}
 	s.awaitOwn(ctx, c, res.event)
 	s.Observer.Posted(time.Since(began))
 	return nil
+}
+
+// PostMessage accepts a user's message without a socket: what Post does, up to
+// its being durable. The event is the message, or the first one where it is a
+// repeat by its id; the session's sockets hear of it as of any other.
+func (s *Service) PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	cmd = cmd.Clean()
+	if err := s.check(cmd); err != nil {
+		return chatbox.Event{}, err
+	}
+	res, err := s.accept(ctx, a, a.Session(cmd.SessionID), s.eventOf(a, cmd))
+	if err != nil {
+		return chatbox.Event{}, err
+	}
+	s.Observer.Posted(time.Since(began))
+	return res.event, nil
+}
+
+// accept makes a user's event durable, or finds what it repeats. A repeat that
+// asks for something else is refused, and the first effect stands.
+func (s *Service) accept(ctx context.Context, a chatbox.Actor, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
+	res, err := s.append(ctx, s.postDraft(a, k, e))
+	switch {
+	case err != nil:
+		return appended{}, err
+	case !res.repeat:
+		s.nameLater(ctx, res.event)
+	case !res.event.SameRequest(e):
+		return appended{}, chatbox.Invalid("id", "names another message of this session")
+	}
+	return res, nil
 }
 
 // check refuses what can be refused without the session.
