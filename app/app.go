@@ -101,6 +101,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.service.Run(run) })
 	a.work.Go(func() { a.heartbeat(run) })
 	a.work.Go(func() { a.shed(run) })
+	a.work.Go(func() { a.opts.Auth.Run(run) })
 	a.work.Go(func() {
 		if err := a.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			a.log.ErrorContext(run, "serving ended", "error", err)

@@ -54,7 +54,8 @@ type HTTPConfig struct {
 // JWTConfig says which tokens are accepted.
 type JWTConfig struct {
 	Secret        llm.Secret
-	Algorithms    []string
+	JWKS          string   // where an issuer's public keys are; empty: nowhere
+	Algorithms    []string // of what is configured
 	Issuer        string
 	Audience      string
 	RequireExpiry bool
@@ -117,12 +118,55 @@ func (c *Config) check(g *values) []error {
 		}
 		c.Pod = chatbox.PodID(host)
 	}
+	if !g.has(jwtSecretVariable) && !g.has(jwksVariable) {
+		faults = append(faults, fault(jwtSecretVariable, "is required unless "+jwksVariable+" is set"))
+	}
+	if strings.HasPrefix(c.JWT.JWKS, "http:") && c.Env != Development && !onLoopback(c.JWT.JWKS) {
+		faults = append(faults, fault(jwksVariable, "must be https: whoever stands between could sign anybody's token"))
+	}
 	switch {
 	case len(c.HTTP.Origins.List) > 0 || g.has("WS_ALLOWED_ORIGINS"):
 	case c.Env == Development:
 		c.HTTP.Origins.Any = true
 	default:
 		faults = append(faults, fault("WS_ALLOWED_ORIGINS", "is required unless CHATBOX_ENV is development"))
+	}
+	return append(faults, c.checkTokens(g)...)
+}
+
+// Algorithms of tokens, by what verifies them.
+func secretAlgorithms() []string { return []string{"HS256", "HS384", "HS512"} }
+
+func issuerAlgorithms() []string {
+	return []string{"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"}
+}
+
+// checkTokens finds out whether every algorithm has its key and every key an
+// algorithm. Without a list it is that of what is configured.
+func (c *Config) checkTokens(g *values) []error {
+	j, secret, issuer := &c.JWT, g.has(jwtSecretVariable), g.has(jwksVariable)
+	if len(j.Algorithms) == 0 {
+		if secret {
+			j.Algorithms = append(j.Algorithms, secretAlgorithms()...)
+		}
+		if issuer {
+			j.Algorithms = append(j.Algorithms, issuerAlgorithms()...)
+		}
+		return nil
+	}
+	var faults []error
+	for _, family := range []struct {
+		variable   string
+		given      bool
+		algorithms []string
+	}{{jwtSecretVariable, secret, secretAlgorithms()}, {jwksVariable, issuer, issuerAlgorithms()}} {
+		named := slices.ContainsFunc(j.Algorithms, func(a string) bool { return slices.Contains(family.algorithms, a) })
+		switch {
+		case named && !family.given:
+			faults = append(faults, fault("JWT_ALGORITHMS", "names algorithms that need "+family.variable))
+		case family.given && !named:
+			faults = append(faults, fault("JWT_ALGORITHMS", "names no algorithm for "+family.variable))
+		}
 	}
 	return faults
 }

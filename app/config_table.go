@@ -14,6 +14,12 @@ const (
 	keysVariable = "ENCRYPTION_KEYS"
 )
 
+// What verifies tokens is one of these, or both.
+const (
+	jwtSecretVariable = "JWT_SECRET"
+	jwksVariable      = "JWT_JWKS_URL"
+)
+
 // variable is one setting: its name, what it is without being set, what it
 // means, and where it goes. Help, documentation and loading all come from it.
 type variable struct {
@@ -75,12 +81,16 @@ func httpVariables(c *Config) []variable {
 func tokenVariables(c *Config) []variable {
 	return []variable{
 		{
-			name: "JWT_SECRET", required: true, secret: true, set: strongSecret(&c.JWT.Secret, minSecret),
-			doc: "Secret of tokens signed with HS256, HS384 or HS512; at least 32 bytes, random.",
+			name: jwtSecretVariable, secret: true, set: strongSecret(&c.JWT.Secret, minSecret),
+			doc: "Secret of tokens signed with HS256, HS384 or HS512; at least 32 bytes, random. This or JWT_JWKS_URL is required.",
 		},
 		{
-			name: "JWT_ALGORITHMS", def: "HS256,HS384,HS512", doc: "Algorithms that tokens may be signed with, separated by commas.",
-			set: someOf(&c.JWT.Algorithms, "HS256", "HS384", "HS512"),
+			name: jwksVariable, set: keySetURL(&c.JWT.JWKS),
+			doc: "Where the issuer's public keys are (JWKS), for tokens signed with RS256, RS384, RS512, ES256, ES384, ES512 or EdDSA; https. Fetched every 5 minutes, and for a key that is not known at most every 5 s.",
+		},
+		{
+			name: "JWT_ALGORITHMS", doc: "Algorithms that tokens may be signed with, separated by commas. Without it: those of JWT_SECRET and JWT_JWKS_URL, as far as they are set.",
+			set: someOf(&c.JWT.Algorithms, append(secretAlgorithms(), issuerAlgorithms()...)...),
 		},
 		{name: "JWT_ISSUER", doc: "Required iss of tokens. Without it: any.", set: text(&c.JWT.Issuer)},
 		{name: "JWT_AUDIENCE", doc: "Required aud of tokens. Without it: any.", set: text(&c.JWT.Audience)},

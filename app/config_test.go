@@ -122,7 +122,10 @@ func TestLoad_EachFaultNamesItsVariable(t *testing.T) {
 	for setting, about := range map[string]string{
 		"LISTEN_ADDR=8080": "host:port", "SERVER_PORT=http": "port", "CHATBOX_ENV=staging": "one of", "CHATBOX_PATH_PREFIX=chat box": "path",
 		"POD_ID=a/b": "must be", "JWT_SECRET=": "required", "JWT_SECRET=short": "32 bytes", "JWT_ALGORITHMS=none": "none of",
-		"JWT_ALGORITHMS=HS256,RS256": "RS256", "JWT_REQUIRE_EXP=maybe": "on or off", "WS_QUERY_TOKEN=2": "on or off",
+		"JWT_ALGORITHMS=HS256,RS256": "JWT_JWKS_URL", "JWT_ALGORITHMS=HS256,PS256": "PS256",
+		"JWT_JWKS_URL=ftp://id.example.com/keys": "https", "JWT_JWKS_URL=https://me:pw@id.example.com/keys": "without user",
+		"JWT_JWKS_URL=http://id.example.com/keys": "must be https",
+		"JWT_REQUIRE_EXP=maybe":                   "on or off", "WS_QUERY_TOKEN=2": "on or off",
 		"JWT_SECRET=" + strings.Repeat("a", 64): "predictable", "JWT_SECRET=0123456789abcdef0123456789abcdef": "predictable",
 		"JWT_SECRET=abcdefghijklmnopqrstuvwxyz0123456789": "predictable", "JWT_SECRET=ABABABABABABABABABABABABABABABABABAB": "predictable",
 		"JWT_SECRET=please-Change-Me-before-you-go-to-production!": "placeholder",
@@ -339,4 +342,22 @@ func TestDoc_IsCurrent(t *testing.T) {
 	b, err := os.ReadFile(path)
 	require.NoError(t, err, "UPDATE_DOCS=1 go test ./app -run TestDoc writes it")
 	assert.Equal(t, Doc(), string(b))
+}
+
+func TestLoad_TokensMayComeFromAnIssuer(t *testing.T) {
+	const url = "JWT_JWKS_URL=https://id.example.com/keys"
+	c, err := Load(settings("JWT_SECRET=", url), "")
+	require.NoError(t, err)
+	assert.Equal(t, issuerAlgorithms(), c.JWT.Algorithms)
+	c, err = Load(settings(url), "")
+	require.NoError(t, err)
+	assert.Equal(t, append(secretAlgorithms(), issuerAlgorithms()...), c.JWT.Algorithms)
+	c, err = Load(settings(url, "JWT_ALGORITHMS=ES256,HS512"), "")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"ES256", "HS512"}, c.JWT.Algorithms)
+	_, err = Load(settings("JWT_JWKS_URL=http://127.0.0.1:9/keys"), "")
+	require.NoError(t, err, "nobody stands between on loopback")
+	_, err = Load(settings("JWT_SECRET=", url, "JWT_ALGORITHMS=HS256"), "")
+	require.ErrorContains(t, err, "JWT_ALGORITHMS: names algorithms that need JWT_SECRET")
+	require.ErrorContains(t, err, "JWT_ALGORITHMS: names no algorithm for JWT_JWKS_URL")
 }

@@ -218,6 +218,27 @@ func checkOrigin(s string) error {
 	return nil
 }
 
+// keySetURL reads an address without credentials, which logs could show.
+func keySetURL(into *string) func(string) error {
+	return func(s string) error {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+			return errors.New("must be https://host/path, without user or fragment")
+		}
+		*into = s
+		return nil
+	}
+}
+
+func onLoopback(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+}
+
 func mongoURI(into *llm.Secret) func(string) error {
 	return func(s string) error {
 		rest, plain := strings.CutPrefix(s, "mongodb://")

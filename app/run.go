@@ -77,12 +77,19 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 			QueryToken: cfg.HTTP.QueryToken, TrustedProxies: cfg.HTTP.TrustedProxies, MetricsNetworks: cfg.HTTP.MetricsNetworks,
 		},
 		Auth: api.NewAuth(api.AuthConfig{
-			Secret: []byte(cfg.JWT.Secret.Reveal()), Algorithms: cfg.JWT.Algorithms,
+			Secret: []byte(cfg.JWT.Secret.Reveal()), Keys: issuerKeys(cfg.JWT.JWKS, log), Algorithms: cfg.JWT.Algorithms,
 			Issuer: cfg.JWT.Issuer, Audience: cfg.JWT.Audience, NoExpiry: !cfg.JWT.RequireExpiry,
 		}),
 		Access: access.DefaultConfig(),
 		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, Conversation: talk, Drain: cfg.Drain, Logger: log,
 	}
+}
+
+func issuerKeys(url string, log *slog.Logger) *api.KeySet {
+	if url == "" {
+		return nil
+	}
+	return api.NewKeySet(url, log)
 }
 
 // OpenMongo opens the history on a MongoDB-compatible server. The server may

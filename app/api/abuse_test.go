@@ -24,7 +24,7 @@ import (
 
 func requireUnauthenticated(t *testing.T, a *Auth, token string) {
 	t.Helper()
-	_, err := a.Actor(token)
+	_, err := a.Actor(t.Context(), token)
 	require.ErrorIs(t, err, chatbox.Unauthenticated)
 }
 
@@ -58,7 +58,7 @@ func TestAbuse_TokenSignedWithAnotherSecret(t *testing.T) {
 func TestAbuse_TokenOfAlgorithmThatIsNotPinned(t *testing.T) {
 	a := NewAuth(AuthConfig{Secret: []byte(secret), Algorithms: []string{"HS512"}})
 	requireUnauthenticated(t, a, token(t, nil))
-	_, err := a.Actor(signed(t, jwt.SigningMethodHS512, []byte(secret), nil))
+	_, err := a.Actor(t.Context(), signed(t, jwt.SigningMethodHS512, []byte(secret), nil))
 	require.NoError(t, err)
 }
 
@@ -70,26 +70,26 @@ func TestAbuse_TokenAlteredAfterSigning(t *testing.T) {
 
 func TestAbuse_TokenPastItsTime(t *testing.T) {
 	a := auth()
-	_, err := a.Actor(token(t, map[string]any{"exp": time.Now().Add(-2 * time.Minute).Unix()}))
+	_, err := a.Actor(t.Context(), token(t, map[string]any{"exp": time.Now().Add(-2 * time.Minute).Unix()}))
 	require.ErrorIs(t, err, chatbox.TokenExpired)
-	_, err = a.Actor(token(t, map[string]any{"exp": time.Now().Add(-30 * time.Second).Unix()}))
+	_, err = a.Actor(t.Context(), token(t, map[string]any{"exp": time.Now().Add(-30 * time.Second).Unix()}))
 	require.NoError(t, err, "clocks may be a minute apart")
 	requireUnauthenticated(t, a, token(t, map[string]any{"nbf": time.Now().Add(2 * time.Minute).Unix()}))
 	requireUnauthenticated(t, a, token(t, map[string]any{"exp": nil}))
 	requireUnauthenticated(t, a, token(t, map[string]any{"exp": "never"}))
 
 	legacy := NewAuth(AuthConfig{Secret: []byte(secret), NoExpiry: true})
-	actor, err := legacy.Actor(token(t, map[string]any{"exp": nil}))
+	actor, err := legacy.Actor(t.Context(), token(t, map[string]any{"exp": nil}))
 	require.NoError(t, err)
 	assert.True(t, actor.ExpiresAt.IsZero())
-	_, err = legacy.Actor(token(t, map[string]any{"exp": time.Now().Add(-2 * time.Minute).Unix()}))
+	_, err = legacy.Actor(t.Context(), token(t, map[string]any{"exp": time.Now().Add(-2 * time.Minute).Unix()}))
 	require.ErrorIs(t, err, chatbox.TokenExpired, "an exp that is there counts")
 }
 
 func TestAbuse_TokenMeantForAnother(t *testing.T) {
 	a := NewAuth(AuthConfig{Secret: []byte(secret), Issuer: "https://id.example.com", Audience: "chat"})
 	good := map[string]any{"iss": "https://id.example.com", "aud": []string{"chat", "shop"}}
-	_, err := a.Actor(token(t, good))
+	_, err := a.Actor(t.Context(), token(t, good))
 	require.NoError(t, err)
 	for _, bad := range []map[string]any{
 		{},
@@ -128,11 +128,11 @@ func TestAbuse_TokenWithStrangeClaims(t *testing.T) {
 }
 
 func TestAbuse_RolesComeFromTheTokenAlone(t *testing.T) {
-	actor, err := auth().Actor(token(t, map[string]any{"roles": []string{"user", "chat_admin"}, "tenant": "acme", "name": "Ann"}))
+	actor, err := auth().Actor(t.Context(), token(t, map[string]any{"roles": []string{"user", "chat_admin"}, "tenant": "acme", "name": "Ann"}))
 	require.NoError(t, err)
 	assert.True(t, actor.Admin())
 	assert.Equal(t, "acme", actor.Tenant)
-	actor, err = auth().Actor(token(t, map[string]any{"roles": []string{"Admin", "admin "}, "role": "admin"}))
+	actor, err = auth().Actor(t.Context(), token(t, map[string]any{"roles": []string{"Admin", "admin "}, "role": "admin"}))
 	require.NoError(t, err)
 	assert.False(t, actor.Admin())
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -28,6 +29,7 @@ const (
 // AuthConfig says which tokens are accepted.
 type AuthConfig struct {
 	Secret     []byte   // of HS256, HS384 and HS512
+	Keys       *KeySet  // of the issuer, for RS, ES and EdDSA; nil: none
 	Algorithms []string // pinned; empty: HS256, HS384, HS512
 	Issuer     string   // required of tokens when set
 	Audience   string   // the same
@@ -39,6 +41,7 @@ type AuthConfig struct {
 type Auth struct {
 	parser *jwt.Parser
 	secret []byte
+	keys   *KeySet
 }
 
 // NewAuth makes an Auth.
@@ -57,7 +60,15 @@ func NewAuth(cfg AuthConfig) *Auth {
 	if cfg.Audience != "" {
 		opts = append(opts, jwt.WithAudience(cfg.Audience))
 	}
-	return &Auth{parser: jwt.NewParser(opts...), secret: cfg.Secret}
+	return &Auth{parser: jwt.NewParser(opts...), secret: cfg.Secret, keys: cfg.Keys}
+}
+
+// Run keeps the issuer's keys fresh until ctx ends; without an issuer there is
+// nothing to do.
+func (a *Auth) Run(ctx context.Context) {
+	if a.keys != nil {
+		a.keys.Run(ctx)
+	}
 }
 
 // claims are those of PROTOCOL 1.1.
@@ -71,13 +82,18 @@ type claims struct {
 }
 
 // Actor verifies a token: chatbox.TokenExpired where nothing but its age is
-// wrong, else chatbox.Unauthenticated.
-func (a *Auth) Actor(token string) (chatbox.Actor, error) {
+// wrong, chatbox.Unavailable where the issuer's key is not at hand and cannot be
+// had now, else chatbox.Unauthenticated.
+func (a *Auth) Actor(ctx context.Context, token string) (chatbox.Actor, error) {
 	if token == "" || len(token) > maxToken {
 		return chatbox.Actor{}, invalidToken()
 	}
 	var c claims
-	if _, err := a.parser.ParseWithClaims(token, &c, a.key); err != nil {
+	key := func(t *jwt.Token) (any, error) { return a.key(ctx, t) }
+	if _, err := a.parser.ParseWithClaims(token, &c, key); err != nil {
+		if away, ok := errors.AsType[*chatbox.Error](err); ok && away.Code == chatbox.Unavailable {
+			return chatbox.Actor{}, away
+		}
 		if onlyExpired(err) {
 			return chatbox.Actor{}, chatbox.Errorf(chatbox.TokenExpired, "the token has expired", nil)
 		}
@@ -99,16 +115,28 @@ func (a *Auth) Actor(token string) (chatbox.Actor, error) {
 	return actor, nil
 }
 
-// key hands the secret to HMAC alone, so that no other kind of key can be
-// passed off as one, and refuses extensions nobody here understands.
-func (a *Auth) key(t *jwt.Token) (any, error) {
+// key finds what verifies a token by the family of its algorithm, which the
+// parser has compared with those that are pinned: the secret is for HMAC alone
+// and the issuer's keys are for signatures alone, so that neither can be passed
+// off as the other. Of the header only alg and kid are heard; a key, or the
+// address of one, that a token brings along is not. Extensions that nobody here
+// understands are refused.
+func (a *Auth) key(ctx context.Context, t *jwt.Token) (any, error) {
 	if _, critical := t.Header["crit"]; critical {
 		return nil, jwt.ErrTokenUnverifiable
 	}
-	if _, ok := t.Method.(*jwt.SigningMethodHMAC); !ok || len(a.secret) == 0 {
-		return nil, jwt.ErrTokenUnverifiable
+	switch t.Method.(type) {
+	case *jwt.SigningMethodHMAC:
+		if len(a.secret) > 0 {
+			return a.secret, nil
+		}
+	case *jwt.SigningMethodRSA, *jwt.SigningMethodECDSA, *jwt.SigningMethodEd25519:
+		kid, isText := t.Header["kid"].(string)
+		if _, given := t.Header["kid"]; a.keys != nil && (isText || !given) {
+			return a.keys.find(ctx, kid, t.Method.Alg())
+		}
 	}
-	return a.secret, nil
+	return nil, jwt.ErrTokenUnverifiable
 }
 
 func onlyExpired(err error) bool {

@@ -234,6 +234,7 @@ type pod struct {
 	t     testing.TB
 	conv  *fakeConversations
 	gate  *fakeAccess
+	auth  *Auth
 	hub   *hub.Hub
 	ready *fakeReadiness
 	logs  *logs
@@ -267,8 +268,11 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	ctx, cancel := context.WithCancel(tb.Context())
 	ticker := make(chan struct{})
 	go func() { defer close(ticker); p.hub.Run(ctx) }()
+	p.auth = NewAuth(st.auth)
+	keys := make(chan struct{})
+	go func() { defer close(keys); p.auth.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
-		Conversations: p.conv, Hub: p.hub, Auth: NewAuth(st.auth), Access: p.gate, Readiness: p.ready, Metrics: reg,
+		Conversations: p.conv, Hub: p.hub, Auth: p.auth, Access: p.gate, Readiness: p.ready, Metrics: reg,
 		Logger: slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}))
 	p.url = srv.URL + "/chatbox"
@@ -279,6 +283,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 		srv.Close()
 		cancel()
 		<-ticker
+		<-keys
 	})
 	return p
 }

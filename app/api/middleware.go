@@ -149,9 +149,11 @@ func (s *Server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		token, _ := bearer(c.Request())
-		actor, err := s.deps.Auth.Actor(token)
+		actor, err := s.deps.Auth.Actor(c.Request().Context(), token)
 		if err != nil {
-			c.Response().Header().Set("WWW-Authenticate", "Bearer")
+			if !errors.Is(err, chatbox.Unavailable) {
+				c.Response().Header().Set("WWW-Authenticate", "Bearer")
+			}
 			return err
 		}
 		c.Set(actorKey, actor)

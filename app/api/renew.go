@@ -11,11 +11,11 @@ import (
 // renew serves auth: a fresh token for the same user moves the socket's end
 // and brings its roles. A refused one changes nothing: the socket lives on
 // until its old end.
-func (s *Server) renew(_ context.Context, conn *hub.Conn, cmd command) error {
+func (s *Server) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if cmd.Token == "" {
 		return chatbox.Missing(fieldToken)
 	}
-	actor, err := s.deps.Auth.Actor(cmd.Token)
+	actor, err := s.deps.Auth.Actor(ctx, cmd.Token)
 	if err != nil {
 		return ofToken(err)
 	}

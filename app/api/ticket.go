@@ -38,17 +38,17 @@ func (s *Server) makeTicket(c echo.Context) error {
 // kind that is there is the one that counts, also where it is no good.
 func (s *Server) socketActor(r *http.Request) (chatbox.Actor, error) {
 	if token, ok := bearer(r); ok {
-		return s.deps.Auth.Actor(token)
+		return s.deps.Auth.Actor(r.Context(), token)
 	}
 	if token, ok := offeredToken(r); ok {
-		return s.deps.Auth.Actor(token)
+		return s.deps.Auth.Actor(r.Context(), token)
 	}
 	q := r.URL.Query()
 	if ticket := q.Get("ticket"); ticket != "" {
 		return s.redeem(r.Context(), ticket)
 	}
 	if s.cfg.QueryToken {
-		return s.deps.Auth.Actor(q.Get("token"))
+		return s.deps.Auth.Actor(r.Context(), q.Get("token"))
 	}
 	return chatbox.Actor{}, invalidToken()
 }

@@ -1,0 +1,260 @@
+package api
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"chatbox"
+)
+
+// How an issuer's keys are fetched.
+const (
+	keysEvery   = 5 * time.Minute // while all is well
+	keysAgain   = 2 * time.Second // after a failure, doubled up to keysEvery
+	keysGap     = 5 * time.Second // least between fetches that unknown keys ask for
+	keysTimeout = 3 * time.Second // of one fetch
+	maxKeysBody = 1 << 20         // bytes of a key set
+	maxKeys     = 100             // of a key set
+	maxKeyID    = 256             // bytes; nothing that is longer is looked for
+	minRSABits  = 2048
+)
+
+// KeySet is the public keys by which an issuer signs, kept fresh. What was
+// fetched last serves on while the issuer cannot be reached. It is safe for
+// concurrent use.
+type KeySet struct {
+	url  string
+	http *http.Client
+	log  *slog.Logger
+	gap  time.Duration
+
+	mu     sync.Mutex // guards following
+	keys   []jose.JSONWebKey
+	failed bool          // the latest fetch, or there was none yet
+	next   time.Time     // before it unknown keys ask for no fetch
+	flight chan struct{} // closed when the fetch under way has ended; nil: none is
+}
+
+// NewKeySet makes a key set that is empty until Run or the first token has
+// fetched it. Redirects are not followed.
+func NewKeySet(url string, log *slog.Logger) *KeySet {
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: keysTimeout, MaxIdleConns: 1, IdleConnTimeout: time.Minute,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	return &KeySet{
+		url: url, log: log, gap: keysGap, failed: true,
+		http: &http.Client{
+			Transport: transport, Timeout: keysTimeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// Run fetches the keys now and then until ctx ends.
+func (k *KeySet) Run(ctx context.Context) {
+	defer k.http.CloseIdleConnections()
+	again := keysAgain
+	for {
+		pause := keysEvery - rand.N(keysEvery/10) //nolint:gosec // jitter needs no secrecy
+		if err := k.refresh(ctx, true); err != nil && ctx.Err() == nil {
+			k.log.WarnContext(ctx, "signing keys cannot be fetched; the last ones serve on", "error", err, "keys", k.size())
+			pause, again = again, min(2*again, keysEvery)
+		} else {
+			again = keysAgain
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-t.C:
+		}
+	}
+}
+
+func (k *KeySet) size() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.keys)
+}
+
+// find returns the key for a token's kid and algorithm. An unknown one has the
+// set fetched, at most every gap; chatbox.Unavailable where the issuer cannot
+// be asked, so that nobody knows whether the token is good.
+func (k *KeySet) find(ctx context.Context, kid, alg string) (any, error) {
+	if len(kid) > maxKeyID {
+		return nil, errNoKey
+	}
+	if key, ok := k.lookup(kid, alg); ok {
+		return key, nil
+	}
+	err := k.refresh(ctx, false)
+	if key, ok := k.lookup(kid, alg); ok {
+		return key, nil
+	}
+	if err != nil {
+		return nil, chatbox.Errorf(chatbox.Unavailable, "the credential cannot be checked for a moment", err)
+	}
+	return nil, errNoKey
+}
+
+var errNoKey = errors.New("no such key")
+
+// lookup finds the key among those that are there. A token without a kid is
+// taken where exactly one key fits.
+func (k *KeySet) lookup(kid, alg string) (any, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var found any
+	for _, key := range k.keys {
+		if kid != "" && key.KeyID != kid || !fits(key, alg) {
+			continue
+		}
+		if found != nil {
+			return nil, false // ambiguous
+		}
+		found = key.Key
+	}
+	return found, found != nil
+}
+
+// fits reports whether the key may verify the algorithm.
+func fits(key jose.JSONWebKey, alg string) bool {
+	if key.Algorithm != "" && key.Algorithm != alg {
+		return false
+	}
+	switch pub := key.Key.(type) {
+	case *rsa.PublicKey:
+		return strings.HasPrefix(alg, "RS")
+	case *ecdsa.PublicKey:
+		curves := map[string]string{"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+		return curves[alg] == pub.Params().Name
+	case ed25519.PublicKey:
+		return alg == "EdDSA"
+	default:
+		return false
+	}
+}
+
+// refresh fetches the set, or joins the fetch under way. Unless it must, it
+// does so at most every gap; then the latest fetch's failure stands.
+func (k *KeySet) refresh(ctx context.Context, must bool) error {
+	k.mu.Lock()
+	flight := k.flight
+	if flight == nil {
+		if !must && time.Now().Before(k.next) {
+			defer k.mu.Unlock()
+			return k.failureLocked()
+		}
+		flight = make(chan struct{})
+		k.flight, k.next = flight, time.Now().Add(k.gap)
+		k.mu.Unlock()
+		return k.fetchAndSettle(ctx, flight)
+	}
+	k.mu.Unlock()
+	select {
+	case <-flight:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.failureLocked()
+}
+
+func (k *KeySet) failureLocked() error {
+	if k.failed {
+		return errors.New("the issuer's keys could not be fetched lately")
+	}
+	return nil
+}
+
+// fetchAndSettle is one fetch; whoever asked for it may go away meanwhile
+// without the others losing it.
+func (k *KeySet) fetchAndSettle(ctx context.Context, flight chan struct{}) error {
+	keys, err := k.fetch(context.WithoutCancel(ctx))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.failed = err != nil
+	if err == nil {
+		k.keys = keys
+	}
+	k.flight = nil
+	close(flight)
+	return err
+}
+
+func (k *KeySet) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
+	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
+	if err != nil {
+		return nil, errors.New("JWT_JWKS_URL cannot be requested")
+	}
+	req.Header.Set("Accept", "application/json, application/jwk-set+json")
+	resp, err := k.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("fetch keys: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("fetch keys: status %d", resp.StatusCode)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxKeysBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("fetch keys: %w", err)
+	}
+	return parseKeys(b)
+}
+
+// parseKeys reads a key set: public keys for signatures of the kinds that
+// tokens may have. Others are passed over, one by one; a set without any is an
+// error, so that a broken issuer does not take away what serves.
+func parseKeys(b []byte) ([]jose.JSONWebKey, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if len(b) > maxKeysBody || json.Unmarshal(b, &set) != nil {
+		return nil, errors.New("fetch keys: not a key set")
+	}
+	var keys []jose.JSONWebKey
+	for _, raw := range set.Keys[:min(len(set.Keys), maxKeys)] {
+		var key jose.JSONWebKey
+		if key.UnmarshalJSON(raw) == nil && usable(key) {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("fetch keys: the set holds no usable key")
+	}
+	return keys, nil
+}
+
+func usable(key jose.JSONWebKey) bool {
+	if key.Use != "" && key.Use != "sig" || !key.Valid() || len(key.KeyID) > maxKeyID {
+		return false
+	}
+	switch pub := key.Key.(type) {
+	case *rsa.PublicKey:
+		return pub.N.BitLen() >= minRSABits
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+		return true
+	default: // a secret, or a private key that should not be there
+		return false
+	}
+}
