@@ -16,13 +16,14 @@ import (
 	"chatbox/cmd/chatload/ledger"
 )
 
-// device connects a client of the user to the session through url and runs it
-// until it leaves or the test ends. A test's own goroutine calls it.
-func (c *cluster) device(user, session, url string) *client.Client {
+// device connects a client of the user to the session through one of the urls,
+// each time any of them, and runs it until it leaves or the test ends. A test's
+// own goroutine calls it.
+func (c *cluster) device(user, session string, urls ...string) *client.Client {
 	c.t.Helper()
 	token := c.token(user)
 	d := client.New(client.Config{
-		URLs: []string{url}, SessionID: session, Record: true, KeepPieces: true, BackoffMax: time.Second,
+		URLs: urls, SessionID: session, Record: true, KeepPieces: true, BackoffMax: time.Second,
 		Token: func(context.Context) (string, error) { return token, nil },
 	})
 	ctx, cancel := context.WithCancel(c.ctx)

@@ -36,6 +36,7 @@ type cluster struct {
 	dir      string // logs
 	redis    *redisServer
 	mongo    *mongoServer
+	wire     *wire // before it, where the setup has one
 	model    *model
 	pods     []*pod
 	balancer *balancer
@@ -74,6 +75,7 @@ func (w *words) add(kind, word string) {
 type setup struct {
 	race bool              // pods built with the race detector
 	env  map[string]string // of the pods
+	wire persona           // what stands before the history's server; none
 }
 
 // start brings up three pods behind a balancer; all are ready when it returns.
@@ -99,6 +101,9 @@ func start(t *testing.T, o setup) *cluster {
 		t.Fatal(err)
 	}
 	c.mongo = openMongo(ctx, t)
+	if o.wire != "" {
+		c.wire = startWire(ctx, t, c.mongo, o.wire)
+	}
 	c.redis = startRedis(ctx, t, c.dir)
 	c.model = startModel(t)
 	c.startPods(bin, o.env)
@@ -122,6 +127,10 @@ func (c *cluster) startPods(bin string, change map[string]string) {
 	c.words.add("the encryption key", key)
 	c.words.add("the vendor's key", vendor)
 	c.words.add("the text of a message", c.canary)
+	history := c.mongo.uri
+	if c.wire != nil {
+		history = c.wire.uri()
+	}
 	for n := range 3 {
 		name := fmt.Sprintf("pod-%d", n+1)
 		port, err := freePort()
@@ -131,7 +140,7 @@ func (c *cluster) startPods(bin string, change map[string]string) {
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		env := map[string]string{
 			"CHATBOX_ENV": "development", "POD_ID": name, "LISTEN_ADDR": addr, "JWT_SECRET": c.secret, "ENCRYPTION_KEY": key,
-			"REDIS_URL": c.redis.url(), "MONGO_URI": c.mongo.uri, "MONGO_DATABASE": c.mongo.database,
+			"REDIS_URL": c.redis.url(), "MONGO_URI": history, "MONGO_DATABASE": c.mongo.database,
 			"RATE_LIMIT": "1000000", "DRAIN_FINISH": "1s", "DRAIN_WINDOW": "2s", "SHUTDOWN_TIMEOUT": "20s",
 			"LOG_LEVEL": "debug", "GORACE": "halt_on_error=1",
 		}
