@@ -21,11 +21,16 @@ import (
 // own goroutine calls it.
 func (c *cluster) device(user, session string, urls ...string) *client.Client {
 	c.t.Helper()
+	return c.run(user, client.Config{URLs: urls, SessionID: session, KeepPieces: true})
+}
+
+// run is device for one that is configured otherwise.
+func (c *cluster) run(user string, cfg client.Config) *client.Client {
+	c.t.Helper()
 	token := c.token(user)
-	d := client.New(client.Config{
-		URLs: urls, SessionID: session, Record: true, KeepPieces: true, BackoffMax: time.Second,
-		Token: func(context.Context) (string, error) { return token, nil },
-	})
+	cfg.Record, cfg.BackoffMax = true, time.Second
+	cfg.Token = func(context.Context) (string, error) { return token, nil }
+	d := client.New(cfg)
 	ctx, cancel := context.WithCancel(c.ctx)
 	done := make(chan struct{})
 	go func() {

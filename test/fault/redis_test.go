@@ -37,28 +37,12 @@ func TestRedis_KilledAndRestartedEmpty(t *testing.T) {
 }
 
 func TestRedis_Stopped(t *testing.T) {
-	c := start(t, setup{})
-	w := c.gather(talkers)
 	away := pick(8*time.Second, 20*time.Second)
-	hold(c.ctx, t, 2*time.Second)
-	signal(t, c.redis.process, syscall.SIGSTOP)
-	before := c.busy()
-	hold(c.ctx, t, away)
-	used := c.busy() - before
-	signal(t, c.redis.process, syscall.SIGCONT)
-	back := time.Now()
-	acks, answers := w.recovered(back)
-	hold(c.ctx, t, 2*time.Second)
-	r := w.settle(ledger.ErrorShown)
-	c.recoverable(r)
-	c.untouched()
-	figure(t, "redis-stopped", "SIGSTOP for %v under %d talking users with 2 devices: %d acked, %d answers verified, lost 0, repeated 0, %s; "+
-		"back to everybody's next ack %v, to everybody's next answer %v; meanwhile the three pods used %.1f %% of one processor",
-		away, talkers, r.Messages, r.Verified, errorsShown(r), acks.Round(time.Millisecond), answers.Round(time.Millisecond),
-		100*used.Seconds()/away.Seconds())
-	if used > away/2 {
-		t.Errorf("waiting for Redis cost %v of processor time in %v", used, away)
-	}
+	outage{
+		name: "redis-stopped", what: "SIGSTOP for " + away.String(), away: away,
+		down: func(c *cluster) { signal(t, c.redis.process, syscall.SIGSTOP) },
+		up:   func(c *cluster) { signal(t, c.redis.process, syscall.SIGCONT) },
+	}.play(t)
 }
 
 // busy is the processor time that the pods have used so far.

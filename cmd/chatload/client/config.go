@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -41,6 +42,8 @@ type Config struct {
 	Record, KeepPieces bool
 	// Hook, if set, is called by the client's own goroutines after each entry was applied, without locks.
 	Hook func(Entry)
+	// NetDial, if set, opens the connections, for one that is to behave badly.
+	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Header is added to every upgrade request, for instance an Origin.
 	Header http.Header
 }
@@ -105,6 +108,7 @@ func (c Config) upgradeTo(base, token, session string, lastSeq int64) upgrade {
 
 func (c Config) dialer(subprotocols []string) *websocket.Dialer {
 	return &websocket.Dialer{
+		NetDialContext:   c.NetDial,
 		Proxy:            nil, // a load must meet the address it names
 		HandshakeTimeout: c.HandshakeTimeout,
 		ReadBufferSize:   1024,

@@ -1,0 +1,279 @@
+//go:build fault
+
+package fault
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"chatbox/cmd/chatload/client"
+)
+
+// What an audience is made of, and how it talks.
+const (
+	healthyEvery = 8 * time.Second       // a healthy user's next message
+	loudEvery    = time.Second           // a loud session's next message
+	loudBytes    = 30 << 10              // of a loud session's message
+	queueMost    = 3 << 19               // what a pod keeps for one socket
+	briefly      = 7 * time.Second       // less than a pod waits for one write
+	forGood      = 18 * time.Second      // more than that
+	slowdown     = 1.5                   // promised, of the healthy users' p99
+	loudAnswer   = 60                    // words
+	loudDelay    = 10 * time.Millisecond // between two of them
+)
+
+// audience is one pod's users: healthy ones with a session each, and a few loud
+// sessions whose every word and piece goes to stalled devices as well.
+type audience struct {
+	c       *cluster
+	pod     *pod
+	healthy []*talker
+	loud    []*talker
+	soft    context.Context
+	hush    context.CancelFunc
+	work    sync.WaitGroup
+}
+
+// reader is a device that stops reading.
+type reader struct {
+	*client.Client
+
+	gate *gate
+	of   *talker
+}
+
+// TestStalled_ReadersHurtOnlyThemselves has devices beside healthy users stop
+// reading their sockets: some read on in time, the others are thrown out.
+func TestStalled_ReadersHurtOnlyThemselves(t *testing.T) {
+	healthy, stalled, runs := pick(100, 200), pick(20, 50), pick(1, 3)
+	c := start(t, setup{})
+	w := c.seat(c.pods[0], healthy, stalled/5)
+	var without, with, memory, queue []float64
+	var snapshots, thrown int
+	before := w.pod.resident(false)
+	for range runs {
+		without = append(without, w.p99(func() { hold(c.ctx, t, forGood) }))
+		with = append(with, w.p99(func() {
+			most := c.watchMost(func(ctx context.Context) float64 { return c.metric(ctx, w.pod, "chat_queue_bytes") })
+			snaps, out := w.stall(stalled)
+			snapshots, thrown = snapshots+snaps, thrown+out
+			queue = append(queue, most())
+		}))
+		memory = append(memory, w.pod.resident(false))
+	}
+	w.hush()
+	w.work.Wait()
+	for _, k := range append(slices.Clone(w.loud), w.healthy...) {
+		c.judge(sitting{user: k.user, session: k.session}, k.devices...)
+	}
+	c.untouched()
+	ratio := median(with) / median(without)
+	figure(t, "stalled", "%d readers that stop beside %d healthy users on one pod, %d runs of %v: the healthy users' ack p99 %.0f ms with, %.0f ms without "+
+		"(medians, ratio %.2f, promised 1.5); %d of them read on after %v and were shown %d snapshots, %d did not and %d were closed with 4002, "+
+		"their sessions' other devices complete; most bytes waiting on the pod %.1f MiB; its memory %.0f MiB before, %.0f MiB at most",
+		stalled, healthy, runs, forGood, median(with), median(without), ratio, stalled/2*runs, briefly, snapshots, (stalled-stalled/2)*runs, thrown,
+		slices.Max(queue)/(1<<20), before, w.pod.resident(true))
+	if want := (stalled - stalled/2) * runs; thrown < want {
+		t.Errorf("%d readers were thrown out, want %d", thrown, want)
+	}
+	if most := slices.Max(queue); most > float64(stalled*queueMost) {
+		t.Errorf("%.0f bytes waited for %d readers", most, stalled)
+	}
+	if snapshots == 0 {
+		t.Error("nobody who read on was shown a snapshot")
+	}
+	if long() && ratio > slowdown || ratio > 3 {
+		t.Errorf("stalled readers make the healthy %.2f times slower", ratio)
+	}
+}
+
+func median(of []float64) float64 {
+	of = slices.Sorted(slices.Values(of))
+	return of[len(of)/2]
+}
+
+// seat brings in the users, who talk until they are hushed.
+func (c *cluster) seat(p *pod, healthy, loud int) *audience {
+	c.t.Helper()
+	w := &audience{c: c, pod: p}
+	w.soft, w.hush = context.WithCancel(c.ctx)
+	c.t.Cleanup(func() { w.hush(); w.work.Wait() })
+	for n := range healthy {
+		k := &talker{user: fmt.Sprintf("healthy-%d", n), session: "s-" + client.NewID()}
+		k.devices = []*client.Client{c.device(k.user, k.session, p.url())}
+		w.healthy = append(w.healthy, k)
+		w.work.Go(func() {
+			w.talk(k, time.Duration(n)*healthyEvery/time.Duration(healthy), healthyEvery, c.ask(3, 10*time.Millisecond))
+		})
+	}
+	for n := range loud {
+		k := &talker{user: fmt.Sprintf("loud-%d", n), session: "s-" + client.NewID()}
+		k.devices = []*client.Client{c.device(k.user, k.session, p.url())}
+		w.loud = append(w.loud, k)
+		text := c.ask(loudAnswer, loudDelay) + " " + strings.Repeat("x", loudBytes)
+		w.work.Go(func() { w.talk(k, time.Duration(n)*loudEvery/time.Duration(loud), loudEvery, text) })
+	}
+	return w
+}
+
+// talk says something at every tick.
+func (w *audience) talk(k *talker, phase, every time.Duration, content string) {
+	first := time.NewTimer(phase)
+	defer first.Stop()
+	select {
+	case <-first.C:
+	case <-w.soft.Done():
+		return
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if _, err := k.devices[0].Send(client.Frame{Type: client.TypeUserMessage, SessionID: k.session, Content: content}); err != nil {
+			w.c.t.Errorf("%s: %v", k.session, err)
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-w.soft.Done():
+			return
+		}
+	}
+}
+
+// p99 is the healthy users' time to an ack, in milliseconds, of what they said
+// while during ran.
+func (w *audience) p99(during func()) float64 {
+	w.c.t.Helper()
+	began := time.Now()
+	during()
+	ended := time.Now()
+	var took []float64
+	for _, k := range w.healthy {
+		k.devices[0].View(func(t *client.Tracker) {
+			s := t.Session(k.session)
+			for _, r := range s.Sent {
+				if !r.First.Before(began) && r.First.Before(ended) && r.Seq > 0 {
+					took = append(took, r.AckAt.Sub(r.First).Seconds()*1000)
+				}
+			}
+		})
+	}
+	slices.Sort(took)
+	if len(took) < 100 {
+		w.c.t.Errorf("only %d messages were acked meanwhile", len(took))
+		return 0
+	}
+	return took[len(took)*99/100]
+}
+
+// stall has so many devices join the loud sessions and stop reading: half of
+// them read on after a while, the others wait until the pod has had enough. In
+// the end all of them have seen everything.
+func (w *audience) stall(n int) (snapshots, thrown int) {
+	c := w.c
+	c.t.Helper()
+	before := c.metric(c.ctx, w.pod, `chat_closes_total{code="4002"}`)
+	readers := make([]*reader, n)
+	for i := range readers {
+		k := w.loud[i%len(w.loud)]
+		r := &reader{gate: newGate(), of: k}
+		r.Client = c.run(k.user, client.Config{
+			URLs: []string{w.pod.url()}, SessionID: k.session, FromHead: true, KeepPieces: true, NetDial: r.gate.dial,
+		})
+		c.t.Cleanup(r.gate.open)
+		readers[i] = r
+	}
+	for _, r := range readers {
+		r.gate.shut()
+	}
+	shut := time.Now()
+	hold(c.ctx, c.t, briefly)
+	for _, r := range readers[:n/2] {
+		r.gate.open()
+	}
+	hold(c.ctx, c.t, forGood-time.Since(shut))
+	for _, r := range readers[n/2:] {
+		r.gate.open()
+	}
+	for i, r := range readers {
+		c.caughtUp(r)
+		if i < n/2 {
+			snapshots += r.snapshots(shut)
+		}
+		c.leave(r.Client)
+	}
+	return snapshots, int(c.metric(c.ctx, w.pod, `chat_closes_total{code="4002"}`) - before)
+}
+
+// caughtUp waits until the reader has been shown what its session's talker has.
+func (c *cluster) caughtUp(r *reader) {
+	c.t.Helper()
+	var head int64
+	r.of.devices[0].View(func(t *client.Tracker) { head = t.Session(r.of.session).LastSeq })
+	c.wait(r.Client, "what was missed", func(t *client.Tracker) bool {
+		s := t.Session(r.of.session)
+		return s != nil && s.LastSeq >= head
+	})
+	r.View(func(t *client.Tracker) {
+		for _, v := range t.Violations {
+			c.t.Errorf("a stalled reader: %v", v)
+		}
+	})
+	if c.t.Failed() {
+		c.keep("stalled", r.Client)
+		c.t.FailNow()
+	}
+}
+
+// snapshots counts those that the device was shown since.
+func (r *reader) snapshots(since time.Time) (n int) {
+	for _, e := range r.Transcript() {
+		if e.Act == client.ActReceived && e.At.After(since) && e.Frame.Metadata["snapshot"] == "true" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestStalled_HalfOpenSocketsAreGone has peers vanish without a goodbye.
+func TestStalled_HalfOpenSocketsAreGone(t *testing.T) {
+	if !long() {
+		t.Skip("NOT RUN: FAULT=short; it takes a minute")
+	}
+	const (
+		vanished = 20
+		bound    = 60 * time.Second // PROTOCOL 1.5
+	)
+	c := start(t, setup{})
+	p := c.pods[0]
+	var gates []*gate
+	for n := range vanished {
+		g, session := newGate(), "s-"+client.NewID()
+		d := c.run(fmt.Sprintf("user-%d", n), client.Config{
+			URLs: []string{p.url()}, SessionID: session, NetDial: g.dial, ReadTimeout: 10 * time.Minute,
+		})
+		t.Cleanup(g.open)
+		if n%2 == 0 { // half of them in mid-answer
+			c.say(d, session, c.ask(300, 10*time.Millisecond))
+		}
+		gates = append(gates, g)
+	}
+	if n := c.metric(c.ctx, p, "chat_connections"); n != vanished {
+		t.Fatalf("%v sockets, want %d", n, vanished)
+	}
+	hold(c.ctx, t, time.Second)
+	for _, g := range gates {
+		g.die()
+	}
+	took := until(c.ctx, t, "the pod gives them up", bound+10*time.Second, func(ctx context.Context) bool {
+		return c.metric(ctx, p, "chat_connections") == 0
+	})
+	c.untouched()
+	figure(t, "half-open", "%d peers that vanish without a goodbye, half of them in mid-answer: all given up after %v (promised 60 s + the close)",
+		vanished, took.Round(100*time.Millisecond))
+}
