@@ -87,7 +87,8 @@ func (s *Service) answer(ctx context.Context, c chatbox.Claim) bool {
 // is not ended.
 func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 	s, k := g.s, c.Lease.Session
-	m, err := s.Turns.ClaimTurn(ctx, k, c.Lease.Gen.Seq)
+	var m chatbox.Event
+	err := g.patiently(ctx, func() (err error) { m, err = s.Turns.ClaimTurn(ctx, k, c.Lease.Gen.Seq); return err })
 	if errors.Is(err, chatbox.NotFound) {
 		return g.drop(ctx, nil)
 	}
@@ -95,7 +96,9 @@ func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 		return err
 	}
 	g.message, g.id = m, chatbox.AnswerID(k, m.Seq, c.Lease.Gen.Run)
-	if done, err := g.settled(ctx, c); done || err != nil {
+	var done bool
+	err = g.patiently(ctx, func() (err error) { done, err = g.settled(ctx, c); return err })
+	if done || err != nil {
 		return err
 	}
 	g.modelID = g.pickModel(c.State)
@@ -103,11 +106,21 @@ func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 	if err != nil {
 		return err
 	}
-	lines, err := s.promptFor(ctx, c.State, m)
+	var lines []chatbox.Line
+	err = g.patiently(ctx, func() (err error) { lines, err = s.promptFor(ctx, c.State, m); return err })
 	if err != nil {
 		return err
 	}
 	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Lines: lines, Prefix: prefix})
+}
+
+// patiently waits out a history that is away, as long as an answer may wait.
+// Were the turn given back instead, it would be claimed again at once, and
+// soon look like one that no pod can answer.
+func (g *generation) patiently(ctx context.Context, f func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.s.cfg.LoseAfter, errReleased)
+	defer cancel()
+	return patiently(ctx, f)
 }
 
 // settled finds out whether there is still something to answer, and ends the
