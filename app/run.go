@@ -21,6 +21,7 @@ import (
 // pod lives and is not ready.
 func Run(ctx context.Context, cfg Config) error {
 	log := NewLogger(os.Stderr, cfg.Log)
+	redisstate.LogTo(log) // for the whole process, which is this pod's
 	keys, err := persistence.NewKeyring(cfg.Keys)
 	if err != nil {
 		return err

@@ -29,46 +29,46 @@ func isConfirmed(sub *subscription) bool {
 
 func TestBus_OnlyTheLastConfirmationCounts(t *testing.T) {
 	var h resyncs
-	b := NewBus(nil, "pod", &h, slog.New(slog.DiscardHandler))
+	b := NewBus(&Client{}, "pod", &h, slog.New(slog.DiscardHandler))
 	sub := &subscription{refs: 1, confirmed: make(chan struct{})}
-	b.subs["ch"], b.asked["ch"] = sub, 2 // SUBSCRIBE, UNSUBSCRIBE, SUBSCRIBE are on their way
-	b.confirm("ch")
+	b.trunk.subs["ch"], b.trunk.asked["ch"] = sub, 2 // SUBSCRIBE, UNSUBSCRIBE, SUBSCRIBE are on their way
+	b.trunk.confirm("ch")
 	assert.False(t, isConfirmed(sub), "the server may not have seen the second SUBSCRIBE")
-	b.confirm("ch")
+	b.trunk.confirm("ch")
 	assert.True(t, isConfirmed(sub))
-	assert.Empty(t, b.asked)
-	b.confirm("left meanwhile")
-	assert.Empty(t, b.asked)
+	assert.Empty(t, b.trunk.asked)
+	b.trunk.confirm("left meanwhile")
+	assert.Empty(t, b.trunk.asked)
 }
 
 func TestBus_ResyncWaitsForTheConnectionAndForNobodyElse(t *testing.T) {
 	var h resyncs
-	b := NewBus(nil, "pod", &h, slog.New(slog.DiscardHandler))
-	b.fresh = true
-	b.subs["of the connection"] = &subscription{refs: 1, confirmed: make(chan struct{})}
-	b.subs["added meanwhile"] = &subscription{refs: 1, confirmed: make(chan struct{})}
-	b.confirm("of the connection")
+	b := NewBus(&Client{}, "pod", &h, slog.New(slog.DiscardHandler))
+	b.trunk.fresh = true
+	b.trunk.subs["of the connection"] = &subscription{refs: 1, confirmed: make(chan struct{})}
+	b.trunk.subs["added meanwhile"] = &subscription{refs: 1, confirmed: make(chan struct{})}
+	b.trunk.confirm("of the connection")
 	assert.Zero(t, h, "the canary is the last")
-	b.confirm(canaryChannel("pod"))
+	b.trunk.confirm(trunkCanary("pod"))
 	assert.EqualValues(t, 1, h)
-	b.confirm("added meanwhile")
-	b.confirm(canaryChannel("pod"))
+	b.trunk.confirm("added meanwhile")
+	b.trunk.confirm(trunkCanary("pod"))
 	assert.EqualValues(t, 1, h, "once for a connection")
 }
 
 func TestBus_HealthCountsFromWhenTheSongWasSung(t *testing.T) {
 	var h resyncs
-	b := NewBus(nil, "pod", &h, slog.New(slog.DiscardHandler))
+	b := NewBus(&Client{}, "pod", &h, slog.New(slog.DiscardHandler))
 	song := func(voice string, ago time.Duration) string {
 		return voice + "." + strconv.FormatInt(int64(time.Since(b.born)-ago), 10)
 	}
 	b.born = b.born.Add(-time.Hour)
 	for _, s := range []string{"", ".", "x", b.voice, b.voice + ".x", song("another's", 0), song(b.voice, 2*time.Second)} {
-		b.hear(s)
+		b.trunk.hear(s)
 		assert.False(t, b.Healthy(), s)
 	}
-	b.hear(song(b.voice, time.Second))
+	b.trunk.hear(song(b.voice, time.Second))
 	assert.True(t, b.Healthy(), "late is not lost")
-	b.hear(song(b.voice, 3*time.Second))
+	b.trunk.hear(song(b.voice, 3*time.Second))
 	assert.True(t, b.Healthy(), "an old one takes nothing back")
 }

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -77,6 +78,8 @@ type Client struct {
 	cfg     Config
 	rdb     redis.UniversalClient
 	seal    Sealer
+	cluster *redis.ClusterClient // rdb, where it is one
+	sharded bool                 // pub/sub is: on a Cluster
 	scripts map[string]*redis.Script
 	boot    string // names this process among all that ever were
 }
@@ -84,6 +87,18 @@ type Client struct {
 // Open makes the client; it does not wait for the server. Its errors do not
 // quote the URL, which may hold a password.
 func Open(cfg Config, seal Sealer) (*Client, error) {
+	rdb, err := Dial(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Hook != nil {
+		rdb.AddHook(cfg.Hook)
+	}
+	return New(cfg, rdb, seal)
+}
+
+// Dial makes the library's client as Open does. It connects when it is used.
+func Dial(cfg Config) (redis.UniversalClient, error) {
 	o := redis.UniversalOptions{
 		Addrs: cfg.Addrs, MasterName: cfg.Master, Username: cfg.Username, Password: cfg.Password, DB: cfg.DB,
 		IsClusterMode: len(cfg.Addrs) > 0 && cfg.Master == "",
@@ -101,20 +116,29 @@ func Open(cfg Config, seal Sealer) (*Client, error) {
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = cfg.CommandTimeout, cfg.CommandTimeout, cfg.CommandTimeout
 	o.ContextTimeoutEnabled, o.MaxRetries, o.PoolSize = true, 1, poolSize
 	o.DisableIdentity = true
-	rdb := redis.NewUniversalClient(&o)
-	if cfg.Hook != nil {
-		rdb.AddHook(cfg.Hook)
+	if !o.IsClusterMode {
+		return redis.NewUniversalClient(&o), nil
 	}
-	return New(cfg, rdb, seal)
+	// A Cluster's client repeats by itself where it is redirected or a node does
+	// not answer; left to its defaults it would look for a promoted replica once
+	// a minute.
+	c := o.Cluster()
+	c.MaxRetries, c.DialerRetries, c.ClusterStateReloadInterval = -1, 1, 5*time.Second
+	return redis.NewClusterClient(c), nil
 }
 
 // poolSize bounds the connections of a pod; commands are short, so that few
 // are enough for thousands of sockets.
 const poolSize = 64
 
-// New wraps a client that exists; Close closes it.
+// New wraps a client that exists; Close closes it. On a Cluster the scripts
+// publish to sharded channels, which share their keys' slot, so that a message
+// goes to the one master that serves it and not to every node.
 func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
 	c := &Client{cfg: cfg, rdb: rdb, seal: seal, scripts: map[string]*redis.Script{}, boot: nonce()}
+	if c.cluster, c.sharded = rdb.(*redis.ClusterClient); c.sharded {
+		rdb.AddHook(relearner{c})
+	}
 	files, err := scriptFiles.ReadDir("scripts")
 	if err != nil {
 		return nil, fmt.Errorf("read scripts: %w", err)
@@ -124,16 +148,17 @@ func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read script %s: %w", f.Name(), err)
 		}
-		c.scripts[f.Name()] = redis.NewScript(string(src))
+		text := string(src)
+		if c.sharded {
+			text = strings.ReplaceAll(text, "'PUBLISH'", "'SPUBLISH'")
+		}
+		c.scripts[f.Name()] = redis.NewScript(text)
 	}
 	return c, nil
 }
 
 // Close ends all connections.
 func (c *Client) Close() error { return c.rdb.Close() }
-
-// Ping asks the server for a sign of life.
-func (c *Client) Ping(ctx context.Context) error { return wrap("ping", c.rdb.Ping(ctx).Err()) }
 
 // run executes a script by its hash: one round trip, a second one only where
 // the server does not have the script yet.

@@ -31,8 +31,10 @@ import (
 //	cb:pods           zset    pods by last sign of life                  swept
 //	cb:pod:<id>       string  a pod's card                               podTTL
 //	cb:alive:<b>      string  a process that keeps registering sockets        aliveTTL
-//	cb:canary:<id>    channel a pod's messages to itself
-//	cb:wake           channel sessions whose turn just became free, for all pods
+//	cb:{p}:canary:<id> channel a pod's messages to itself, on a Cluster one per partition with sessions there
+//	cb:{p}:silent     channel nothing is ever said there; on a Cluster its subscription finds the partition's master
+//	cb:{bus}:canary:<id> channel a pod's messages to itself
+//	cb:{bus}:wake     channel sessions whose turn just became free, for all pods
 const partitions = 64
 
 func part(p int) string { return "cb:{" + strconv.Itoa(p) + "}" }
@@ -103,10 +105,16 @@ const podsKey = "cb:pods"
 
 func podKey(id chatbox.PodID) string { return "cb:pod:" + string(id) }
 
-const wakeChannel = "cb:wake"
+// What is for all pods has a tag of its own, so that one connection of a
+// Cluster serves it.
+const wakeChannel = "cb:{bus}:wake"
 
 // aliveKey is a process's own: a pod that was killed and started again under
 // its old name has another.
 func aliveKey(boot string) string { return "cb:alive:" + boot }
 
-func canaryChannel(id chatbox.PodID) string { return "cb:canary:" + string(id) }
+func trunkCanary(id chatbox.PodID) string { return "cb:{bus}:canary:" + string(id) }
+
+func silentChannel(p int) string { return part(p) + ":silent" }
+
+func shardCanary(p int, id chatbox.PodID) string { return part(p) + ":canary:" + string(id) }

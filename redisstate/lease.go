@@ -54,7 +54,7 @@ func (c *Client) Release(ctx context.Context, l chatbox.Lease) error {
 	if err := c.owned(ctx, "release.lua", []string{k.lease, k.due, k.state}, l.Token, member(l.Session)); err != nil {
 		return err
 	}
-	return wrap("wake", c.rdb.Publish(ctx, wakeChannel, member(l.Session)).Err())
+	return wrap("wake", c.publish(ctx, wakeChannel, member(l.Session)))
 }
 
 // Drop ends the turn with nothing in the history; f, if any, is told once.

@@ -33,7 +33,7 @@ func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun,
 		token = b.Lease.Token
 	}
 	var begun, rate *redis.Cmd
-	err := c.flush(ctx, func(p redis.Pipeliner) {
+	err := c.flush(ctx, func(p batch) {
 		begun = c.queue(ctx, p, "begin.lua",
 			[]string{k.state, k.index, k.log, k.reserve, k.intents, k.lease},
 			b.Key, member(b.Session), n, token, ms(intentDelay))
@@ -94,7 +94,7 @@ func (c *Client) Abandon(ctx context.Context, b chatbox.Beginning, intent string
 		return nil
 	}
 	n := intent[strings.LastIndexByte(intent, '|')+1:]
-	err := c.flush(ctx, func(p redis.Pipeliner) {
+	err := c.flush(ctx, func(p batch) {
 		p.ZRem(ctx, keysOf(b.Session).intents, intent)
 		if b.User != (chatbox.UserKey{}) {
 			p.ZRem(ctx, rateKey(b.User), n)
@@ -244,13 +244,13 @@ func (c *Client) Whisper(ctx context.Context, u chatbox.Update) error {
 	if err != nil {
 		return err
 	}
-	return wrap("whisper", c.rdb.Publish(ctx, channelOf(u.Session), "0|"+box).Err())
+	return wrap("whisper", c.publish(ctx, channelOf(u.Session), "0|"+box))
 }
 
 // Heads asks for many heads in one flush.
 func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error) {
 	cmds := make([]*redis.StringCmd, len(keys))
-	err := c.flush(ctx, func(p redis.Pipeliner) {
+	err := c.flush(ctx, func(p batch) {
 		for i, s := range keys {
 			cmds[i] = p.HGet(ctx, keysOf(s).state, "h")
 		}
@@ -272,17 +272,28 @@ func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64,
 	return out, nil
 }
 
+// batch is a flush that is being filled.
+type batch struct {
+	redis.Pipeliner
+
+	whole bool // scripts travel as they are, not by their hash
+}
+
 // queue adds a script's call to a flush.
-func (c *Client) queue(ctx context.Context, p redis.Pipeliner, name string, keys []string, args ...any) *redis.Cmd {
+func (c *Client) queue(ctx context.Context, p batch, name string, keys []string, args ...any) *redis.Cmd {
+	if p.whole {
+		return c.scripts[name].Eval(ctx, p, keys, args...)
+	}
 	return c.scripts[name].EvalSha(ctx, p, keys, args...)
 }
 
-// flush sends what fill queues in one go. A server that does not have the
-// scripts gets them, and the whole flush is sent again: every script may be
-// repeated without harm.
-func (c *Client) flush(ctx context.Context, fill func(p redis.Pipeliner)) error {
-	for first := true; ; first = false {
-		p := c.rdb.Pipeline()
+// flush sends what fill queues in one go, to the nodes of a Cluster at the same
+// time. Where a server does not have a script, as after a failover, the whole
+// flush is sent again with the scripts in it: every script may be repeated
+// without harm, and what runs once is known from then on.
+func (c *Client) flush(ctx context.Context, fill func(p batch)) error {
+	for _, whole := range []bool{false, true} {
+		p := batch{c.rdb.Pipeline(), whole}
 		fill(p)
 		if p.Len() == 0 {
 			return nil
@@ -291,15 +302,11 @@ func (c *Client) flush(ctx context.Context, fill func(p redis.Pipeliner)) error 
 		if err == nil {
 			return nil
 		}
-		if !first || !missesScript(cmds) {
+		if whole || !missesScript(cmds) {
 			return firstFailure(cmds)
 		}
-		for _, s := range c.scripts {
-			if err := s.Load(ctx, c.rdb).Err(); err != nil {
-				return err
-			}
-		}
 	}
+	return nil
 }
 
 // firstFailure is the first error that is more than an absent value: a flush

@@ -48,7 +48,7 @@ func (e *emulator) options() *redis.Options {
 
 func (e *emulator) server() conformance.RedisServer {
 	return conformance.RedisServer{
-		Dial:     func(*testing.T) *redis.Client { return redis.NewClient(e.options()) },
+		Dial:     func(*testing.T) redis.UniversalClient { return redis.NewClient(e.options()) },
 		Advance:  e.advance,
 		Emulated: true,
 	}

@@ -35,7 +35,7 @@ func (c *Client) Connect(ctx context.Context, u chatbox.UserKey, id chatbox.Conn
 // register takes a place under the cap; it is also the process's sign of life.
 func (c *Client) register(ctx context.Context, u chatbox.UserKey, id chatbox.ConnID) (bool, error) {
 	var cmd *redis.Cmd
-	err := c.flush(ctx, func(p redis.Pipeliner) {
+	err := c.flush(ctx, func(p batch) {
 		cmd = c.queue(ctx, p, "connect.lua", []string{connKey(u)}, c.socket(id), c.cfg.MaxSocketsPerUsr, ms(connTTL))
 		p.Set(ctx, aliveKey(c.boot), "1", aliveTTL)
 	})
@@ -57,7 +57,7 @@ func (c *Client) forgetDead(ctx context.Context, u chatbox.UserKey) error {
 		return err
 	}
 	alive := make([]*redis.IntCmd, len(socks))
-	err = c.flush(ctx, func(p redis.Pipeliner) {
+	err = c.flush(ctx, func(p batch) {
 		for i, s := range socks {
 			alive[i] = p.Exists(ctx, aliveKey(s[strings.LastIndexByte(s, '@')+1:]))
 		}
@@ -65,7 +65,7 @@ func (c *Client) forgetDead(ctx context.Context, u chatbox.UserKey) error {
 	if err != nil {
 		return err
 	}
-	return c.flush(ctx, func(p redis.Pipeliner) {
+	return c.flush(ctx, func(p batch) {
 		for i, s := range socks {
 			if alive[i].Val() == 0 {
 				p.ZRem(ctx, connKey(u), s)
@@ -100,7 +100,7 @@ const (
 // least every third of a minute; what is not renewed ages out in a minute.
 func (c *Client) BeatSockets(ctx context.Context, socks []Socket) error {
 	for chunk := range slices.Chunk(socks, beatBatch) {
-		err := c.flush(ctx, func(p redis.Pipeliner) {
+		err := c.flush(ctx, func(p batch) {
 			for _, s := range chunk {
 				c.queue(ctx, p, "connect.lua", []string{connKey(s.User)}, c.socket(s.ID), noCap, ms(connTTL))
 			}
@@ -118,7 +118,7 @@ func (c *Client) BeatPod(ctx context.Context, card chatbox.PodInfo) error {
 	if err != nil {
 		return wrap("beat pod", err)
 	}
-	return wrap("beat pod", c.flush(ctx, func(p redis.Pipeliner) {
+	return wrap("beat pod", c.flush(ctx, func(p batch) {
 		p.Set(ctx, podKey(card.ID), b, podTTL)
 		p.Set(ctx, aliveKey(c.boot), "1", aliveTTL)
 		p.ZAdd(ctx, podsKey, redis.Z{Score: float64(card.LastHeartbeat.UnixMilli()), Member: string(card.ID)})
@@ -128,7 +128,7 @@ func (c *Client) BeatPod(ctx context.Context, card chatbox.PodInfo) error {
 
 // RemovePod takes a pod that ends off the list.
 func (c *Client) RemovePod(ctx context.Context, id chatbox.PodID) error {
-	return wrap("remove pod", c.flush(ctx, func(p redis.Pipeliner) {
+	return wrap("remove pod", c.flush(ctx, func(p batch) {
 		p.Del(ctx, podKey(id))
 		p.ZRem(ctx, podsKey, string(id))
 	}))
@@ -141,7 +141,7 @@ func (c *Client) Pods(ctx context.Context) ([]chatbox.PodInfo, error) {
 		return nil, wrap("list pods", err)
 	}
 	cmds := make([]*redis.StringCmd, len(ids))
-	err = c.flush(ctx, func(p redis.Pipeliner) {
+	err = c.flush(ctx, func(p batch) {
 		for i, id := range ids {
 			cmds[i] = p.Get(ctx, podKey(chatbox.PodID(id)))
 		}

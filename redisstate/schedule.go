@@ -15,24 +15,24 @@ const (
 	turnsAgain = 2 * time.Second // a due session that nobody dealt with comes again
 )
 
-// Due sweeps all partitions in one flush.
+// Due sweeps all partitions in one flush. On a Cluster those of a master that
+// does not answer are left to the next sweep: it fails where none could be
+// swept.
 func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err error) {
 	cmds := make([]*redis.Cmd, partitions)
-	err = c.flush(ctx, func(p redis.Pipeliner) {
+	err = c.flush(ctx, func(p batch) {
 		for i := range partitions {
 			cmds[i] = c.queue(ctx, p, "sweep.lua", []string{part(i) + ":due", part(i) + ":int"},
 				sweepMost, ms(turnsAgain), ms(intentAgain), ms(intentLife))
 		}
 	})
-	if err != nil {
-		return nil, nil, wrap("sweep", err)
-	}
-	seen := map[chatbox.SessionKey]bool{}
+	seen, swept := map[chatbox.SessionKey]bool{}, 0
 	for _, cmd := range cmds {
-		v, err := cmd.Slice()
-		if err != nil {
-			return nil, nil, wrap("sweep", err)
+		v, failed := cmd.Slice()
+		if failed != nil {
+			continue
 		}
+		swept++
 		for _, m := range strs(v[0]) {
 			if s, ok := parseMember(m); ok {
 				turns = append(turns, s)
@@ -48,6 +48,9 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 				heal = append(heal, s)
 			}
 		}
+	}
+	if swept == 0 {
+		return nil, nil, wrap("sweep", err)
 	}
 	return turns, heal, nil
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Real servers for tests on one bare Debian machine: a Redis and a MongoDB-compatible server, on free loopback ports.
+# Real servers for tests on one bare Debian machine: Redis, alone, behind sentinels or as a Cluster, and a MongoDB-compatible server, on free
+# loopback ports.
 # What "mongo" is, and why, stands in servers/mongo.sh. Everything needed is installed here; see servers/install.sh.
 set -euo pipefail
 
@@ -7,10 +8,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
 	cat <<'TEXT'
-usage: scripts/servers.sh [--state DIR] VERB [redis|mongo]
+usage: scripts/servers.sh [--state DIR] VERB [redis|sentinel|cluster|mongo]
 
   install        fetch and build what the servers need, start nothing
-  up      [NAME] install, start, wait until each serves; prints the env lines
+  up      [NAME] install, start, wait until each serves; prints the env lines. Without NAME: redis and mongo
   down           end everything this state dir started, delete its data
   env            print REDIS_URL, MONGO_URI, the pids, and the CHATBOX_TEST_* lines of a running instance
   start   NAME   start one server again on its old port: redis empty, mongo with its data
@@ -20,6 +21,8 @@ usage: scripts/servers.sh [--state DIR] VERB [redis|mongo]
   pause   NAME   SIGSTOP: it takes connections and answers nothing (mongo: FerretDB alone)
   resume  NAME   SIGCONT
   status         one line per process
+
+sentinel is redis-1 … 3 and sentinel-1 … 3, cluster is cluster-1 … 6; start, stop, kill, pause and resume take one of these names too.
 
 --state DIR      one instance's pids, ports and logs; default .cache/servers. Instances do not disturb each other.
 SERVERS_STATE    the same, as a variable.
@@ -38,21 +41,35 @@ TEXT
 . "$here/servers/install.sh"
 # shellcheck source=scripts/servers/redis.sh
 . "$here/servers/redis.sh"
+# shellcheck source=scripts/servers/redises.sh
+. "$here/servers/redises.sh"
 # shellcheck source=scripts/servers/mongo.sh
 . "$here/servers/mongo.sh"
 
 names() {
 	case "${1:-both}" in
 	both) echo redis mongo ;;
-	redis | mongo) echo "$1" ;;
-	*) die "no such server: $1 (redis or mongo)" ;;
+	redis | mongo | sentinel | cluster) echo "$1" ;;
+	redis-[123] | sentinel-[123] | cluster-[1-6]) echo "$1" ;;
+	*) die "no such server: $1 (redis, sentinel, cluster or mongo)" ;;
 	esac
 }
 
 one() {
-	[ -n "${1:-}" ] || die "which one: redis or mongo?"
+	[ -n "${1:-}" ] || die "which one: redis, sentinel, cluster or mongo?"
 	names "$1" >/dev/null
-	[ -e "$state/$1.port" ] || die "$1 was never started in $state"
+	local first
+	first=$(members "$1")
+	first=${first%% *}
+	[ -e "$state/${first:-$1}.port" ] || die "$1 was never started in $state"
+}
+
+# act VERB NAME
+act() {
+	case "$2" in
+	redis | mongo) "$2_$1" ;;
+	*) "redises_$1" "$2" ;;
+	esac
 }
 
 up() {
@@ -70,6 +87,8 @@ up() {
 
 down() {
 	redis_kill
+	redises_kill sentinel
+	redises_kill cluster
 	mongo_down
 	rm -rf "$state"
 }
@@ -80,6 +99,7 @@ print_env() {
 		url="redis://127.0.0.1:$(<"$state/redis.port")/0"
 		printf '%s\n' "REDIS_URL=$url" "CHATBOX_TEST_REDIS_URL=$url" "REDIS_PID=$(recorded redis)"
 	fi
+	redises_env
 	if [ -e "$state/mongo.port" ]; then
 		uri="mongodb://127.0.0.1:$(<"$state/mongo.port")/"
 		printf '%s\n' "MONGO_URI=$uri" "CHATBOX_TEST_MONGO_URI=$uri" \
@@ -90,7 +110,8 @@ print_env() {
 
 status() {
 	local name
-	for name in redis ferretdb postgres; do
+	for name in redis ferretdb postgres $(members sentinel) $(members cluster); do
+		[ -e "$state/$name.pid" ] || continue
 		if alive "$name"; then echo "$name: running, pid $(recorded "$name")"; else echo "$name: not running"; fi
 	done
 }
@@ -111,8 +132,8 @@ up) up "$name" ;;
 down) down ;;
 env) print_env ;;
 status) status ;;
-start | stop | kill | pause | resume) one "$name" && "${name}_$verb" ;;
-restart) one "$name" && "${name}_stop" && "${name}_start" ;;
+start | stop | kill | pause | resume) one "$name" && act "$verb" "$name" ;;
+restart) one "$name" && act stop "$name" && act start "$name" ;;
 help | -h | --help) usage ;;
 *) usage >&2 && exit 2 ;;
 esac

@@ -21,7 +21,7 @@ import (
 type RedisServer struct {
 	// Dial makes a connection of its own to a database that only the suite
 	// uses.
-	Dial func(t *testing.T) *redis.Client
+	Dial func(t *testing.T) redis.UniversalClient
 	// Advance lets time pass on the server without waiting for it.
 	Advance func(t *testing.T, d time.Duration)
 	// Emulated is set where the server is none: what only a server does is not
@@ -30,7 +30,7 @@ type RedisServer struct {
 }
 
 // RedisClient makes a client with the contract's values, altered by change.
-func (s RedisServer) RedisClient(t *testing.T, change func(*redisstate.Config)) (*redisstate.Client, *redis.Client) {
+func (s RedisServer) RedisClient(t *testing.T, change func(*redisstate.Config)) (*redisstate.Client, redis.UniversalClient) {
 	t.Helper()
 	cfg := redisstate.DefaultConfig()
 	if change != nil {
@@ -105,7 +105,7 @@ type talk struct {
 	t     *testing.T
 	srv   RedisServer
 	c     *redisstate.Client
-	rdb   *redis.Client
+	rdb   redis.UniversalClient
 	key   chatbox.SessionKey
 	state chatbox.State
 }
@@ -239,9 +239,7 @@ func (k *talk) stream(l chatbox.Lease, attempt int, pieces ...string) chatbox.Op
 // find names the session's key of one kind, by the letter of the key table.
 func (k *talk) find(kind string) string {
 	k.t.Helper()
-	keys, err := k.rdb.Keys(k.t.Context(), "cb:{*}:"+kind+":*").Result()
-	require.NoError(k.t, err)
-	for _, key := range keys {
+	for _, key := range keysLike(k.t, k.rdb, "cb:{*}:"+kind+":*") {
 		if strings.HasSuffix(key, memberOf(k.key)) {
 			return key
 		}

@@ -64,7 +64,13 @@ func redisSecrecy(t *testing.T, s RedisServer) {
 	k := newTalk(t, s, nil)
 	tap := &wiretap{}
 	k.rdb.AddHook(tap)
-	raw := k.rdb.PSubscribe(t.Context(), "cb:*")
+	k.say(k.note(canary))
+	raw := k.rdb.PSubscribe(t.Context())
+	if sharded(k.rdb) {
+		require.NoError(t, raw.SSubscribe(t.Context(), k.channel()))
+	} else {
+		require.NoError(t, raw.PSubscribe(t.Context(), "cb:*"))
+	}
 	defer func() { _ = raw.Close() }()
 	_, err := raw.Receive(t.Context())
 	require.NoError(t, err)
@@ -127,11 +133,10 @@ func (k *talk) sayEverywhere(canary string) {
 }
 
 // everything reads every value of the database.
-func everything(t *testing.T, rdb *redis.Client) (values []string) {
+func everything(t *testing.T, rdb redis.UniversalClient) (values []string) {
 	t.Helper()
 	ctx := t.Context()
-	keys, err := rdb.Keys(ctx, "*").Result()
-	require.NoError(t, err)
+	keys := keysLike(t, rdb, "*")
 	require.NotEmpty(t, keys)
 	for _, key := range keys {
 		values = append(values, key)
