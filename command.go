@@ -56,6 +56,7 @@ func (c Command) validateByType() error {
 		if c.ModelID == "" {
 			return Missing("model_id")
 		}
+	case TypeHelpRequest: // says enough by itself
 	default:
 		return Invalid("type", "is not something a client may send")
 	}

@@ -65,6 +65,9 @@ type Event struct {
 	Status   Status            `json:"status"`
 	Answer   *Answer           `json:"answer,omitempty"` // of TypeAnswer
 	Turn     *Turn             `json:"turn,omitempty"`   // of a message that wants an answer
+	// Alert is set on an event that is to be told to staff, when it is stored;
+	// events that are read do not bring it.
+	Alert *Alert `json:"-"`
 }
 
 // LogValue keeps everything people wrote out of logs.

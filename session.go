@@ -69,7 +69,8 @@ func (s State) Apply(e Event) State {
 	case TypeAnswer:
 		s = s.applyAnswer(e)
 	case TypeHelpRequest:
-		s.HelpRequested, s.HelpPending = true, true
+		s.HelpRequested = true
+		s.HelpPending = s.HolderID == "" // a person who is there already need not be called
 	case TypeAdminJoin:
 		s.HolderID, s.HolderName = e.Metadata[MetaAdminID], e.Metadata[MetaAdminName]
 		s.AdminAssisted, s.HelpPending = true, false
@@ -82,6 +83,7 @@ func (s State) Apply(e Event) State {
 	case TypeSessionEnded:
 		s.Ended, s.EndedAt = true, e.Time
 		s.HolderID, s.HolderName = "", ""
+		s.HelpPending = false
 	default: // files and types of a later version change nothing but the order
 	}
 	return s

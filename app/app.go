@@ -17,6 +17,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/access"
+	"chatbox/app/alert"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/hub"
@@ -32,6 +33,7 @@ type Stores struct {
 	Messages conversation.MessageStore
 	Sessions conversation.SessionStore
 	Turns    conversation.TurnStore
+	Alerts   alert.Store
 	Ping     func(ctx context.Context) error
 }
 
@@ -55,6 +57,8 @@ type Options struct {
 	Stores       Stores
 	LLM          conversation.LLM
 	Conversation conversation.Config
+	Alerts       alert.Config
+	Channels     []alert.Channel // to staff that is not connected; may be none
 	Drain        Drain
 	Logger       *slog.Logger
 	ShedAbove    int  // sockets from which some are sent to other pods; 0: never
@@ -75,6 +79,7 @@ type App struct {
 	stores   Stores
 	service  *conversation.Service
 	gate     *access.Gate
+	alerts   *alert.Service
 	server   *http.Server
 	listener net.Listener
 	draining atomic.Bool
@@ -99,6 +104,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.hub.Run(run) })
 	a.work.Go(func() { a.bus.Run(run) })
 	a.work.Go(func() { a.service.Run(run) })
+	a.work.Go(func() { a.alerts.Run(run) })
 	a.work.Go(func() { a.heartbeat(run) })
 	a.work.Go(func() { a.shed(run) })
 	a.work.Go(func() { a.opts.Auth.Run(run) })

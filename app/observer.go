@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"chatbox"
+	"chatbox/app/alert"
 )
 
 // observer counts what the use cases report.
@@ -14,6 +15,7 @@ type observer struct {
 	generations      *prometheus.CounterVec
 	healed, caughtUp prometheus.Counter
 	unpublished      prometheus.Counter
+	alerts           *prometheus.CounterVec
 }
 
 // newObserver registers its metrics; every outcome is there from the start.
@@ -39,7 +41,15 @@ func newObserver(reg prometheus.Registerer) *observer {
 			Name: "chat_publish_failed_total", Help: "Durable events whose publication was left to the sweepers.",
 		}),
 	}
-	reg.MustRegister(o.post, o.firstPiece, o.generations, o.healed, o.caughtUp, o.unpublished)
+	o.alerts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "chat_alerts_total", Help: "Attempts to tell staff of a request for help, by channel and outcome.",
+	}, []string{"channel", "outcome"})
+	for _, kind := range []string{alert.KindStaff, alert.KindEmail, alert.KindSMS, alert.KindWebhook, alert.KindNotify} {
+		for _, outcome := range []string{alert.OutcomeSent, alert.OutcomeRetried, alert.OutcomeFailed} {
+			o.alerts.WithLabelValues(kind, outcome)
+		}
+	}
+	reg.MustRegister(o.alerts, o.post, o.firstPiece, o.generations, o.healed, o.caughtUp, o.unpublished)
 	for _, outcome := range []chatbox.Finish{
 		chatbox.FinishStop, chatbox.FinishLength, chatbox.FinishCancelled, chatbox.FinishTakenOver,
 		chatbox.FinishError, chatbox.FinishFilter, "lost", "released", "failed",
@@ -55,3 +65,6 @@ func (o *observer) Generation(outcome string)  { o.generations.WithLabelValues(o
 func (o *observer) Healed(events int)          { o.healed.Add(float64(events)) }
 func (o *observer) CaughtUp(events int)        { o.caughtUp.Add(float64(events)) }
 func (o *observer) PublishFailed()             { o.unpublished.Inc() }
+func (o *observer) AlertTried(kind, outcome string) {
+	o.alerts.WithLabelValues(kind, outcome).Inc()
+}

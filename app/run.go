@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox/app/access"
+	"chatbox/app/alert"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/hub"
@@ -82,7 +83,7 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 			Issuer: cfg.JWT.Issuer, Audience: cfg.JWT.Audience, NoExpiry: !cfg.JWT.RequireExpiry,
 		}),
 		Access: access.DefaultConfig(),
-		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, Conversation: talk, Drain: cfg.Drain, Logger: log,
+		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, Conversation: talk, Alerts: alert.DefaultConfig(), Drain: cfg.Drain, Logger: log,
 	}
 }
 
@@ -114,6 +115,6 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 		return store.Close(ctx)
 	}
 	return Stores{
-		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(), Ping: store.Ping,
+		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(), Alerts: store.Alerts(), Ping: store.Ping,
 	}, closer, nil
 }

@@ -81,6 +81,7 @@ func (a *App) await(ctx context.Context) error {
 func (a *App) Kill() {
 	a.stopped.Do(func() {
 		a.stopErr = errors.New("the pod was killed")
+		a.alerts.Cut()
 		_ = a.redis.Close()
 		_ = a.listener.Close()
 		a.hub.Cut()

@@ -7,7 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"chatbox"
 	"chatbox/app/access"
+	"chatbox/app/alert"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/app/web"
@@ -28,11 +30,16 @@ var (
 	_ conversation.Feed     = (*hub.Feeds)(nil)
 	_ conversation.Observer = (*observer)(nil)
 	_ conversation.Socket   = (*hub.Conn)(nil)
-	_ redisstate.Handler    = (*conversation.Service)(nil)
+	_ redisstate.Handler    = (*late)(nil)
 	_ api.Conversations     = (*conversation.Service)(nil)
 	_ api.Readiness         = (*App)(nil)
 	_ api.Access            = (*access.Gate)(nil)
 	_ access.Tickets        = (*redisstate.Client)(nil)
+	_ alert.Staff           = (*redisstate.Client)(nil)
+	_ alert.Observer        = (*observer)(nil)
+	_ conversation.Alerts   = (*alert.Service)(nil)
+
+	_ conversation.HelpLimits = (*redisstate.Client)(nil)
 )
 
 // New wires a pod; nothing is opened but a lazy client of Redis.
@@ -50,26 +57,37 @@ func New(o Options) (*App, error) {
 	o.Hub.Logger = a.log
 	a.hub = hub.New(o.Hub, api.Encode, hub.NewMetrics(reg))
 	feeds := hub.NewFeeds(a.hub)
+	watch := newObserver(reg)
+	a.alerts = alert.New(o.Alerts, alert.Deps{
+		Pod: o.ID, Store: o.Stores.Alerts, Staff: redis, Channels: o.Channels, Observer: watch, Logger: a.log,
+	})
 	deps := conversation.Deps{
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
 		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, TypingLeases: feeds, Schedule: redis, Registry: redis,
 		LLM: o.LLM, Seats: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
-		Observer: newObserver(reg), Logger: a.log,
+		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
 	}
 	a.gate = access.New(o.Access, access.Deps{Tickets: redis, Logger: a.log})
 	// The bus and the service need each other: the service is the bus's
 	// handler, the bus the service's port.
-	handler := &late{}
+	handler := &late{hub: a.hub}
 	a.bus = redisstate.NewBus(redis, o.ID, handler, a.log)
 	deps.Bus = a.bus
 	a.service = conversation.New(o.Conversation, deps)
-	handler.Handler = a.service
+	handler.Service = a.service
 	return a, nil
 }
 
-// late is a handler that is set after what needs it was made, and before that
-// runs.
-type late struct{ redisstate.Handler }
+// late hands what the bus brings to whom it concerns; the service is set after
+// what needs it was made, and before that runs.
+type late struct {
+	*conversation.Service
+
+	hub *hub.Hub
+}
+
+// Notice tells the tenant's admins on this pod.
+func (l *late) Notice(n chatbox.Notice) { l.hub.Notify(n.Tenant, api.Notification(n)) }
 
 // handler is the pod's edge; in development the console stands beside it.
 func (a *App) handler() http.Handler {

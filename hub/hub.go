@@ -23,6 +23,7 @@ type Hub struct {
 	mu       sync.RWMutex // guards following
 	conns    map[chatbox.ConnID]*Conn
 	users    map[chatbox.UserKey][]*Conn
+	staff    staff
 	slots    int           // taken, by sockets and by upgrades under way
 	draining bool          // no slot is given any more
 	vacated  chan struct{} // set by stop: closed when the last slot is given back
@@ -33,7 +34,7 @@ type Hub struct {
 func New(cfg Config, encode func(chatbox.Delivery) []byte, m *Metrics) *Hub {
 	return &Hub{
 		cfg: cfg.withDefaults(), m: m, encode: encode,
-		conns: map[chatbox.ConnID]*Conn{}, users: map[chatbox.UserKey][]*Conn{},
+		conns: map[chatbox.ConnID]*Conn{}, users: map[chatbox.UserKey][]*Conn{}, staff: staff{},
 	}
 }
 
@@ -90,6 +91,9 @@ func (h *Hub) Add(c *Conn) {
 	u := c.Actor().User()
 	h.conns[c.id] = c
 	h.users[u] = append(h.users[u], c)
+	if c.Actor().Admin() {
+		h.staff.add(c)
+	}
 	late := h.vacated != nil
 	h.mu.Unlock()
 	if late {
@@ -102,6 +106,7 @@ func (h *Hub) Remove(c *Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.conns, c.id)
+	h.staff.remove(c)
 	u := c.Actor().User()
 	rest := slices.DeleteFunc(h.users[u], func(o *Conn) bool { return o == c })
 	if len(rest) == 0 {

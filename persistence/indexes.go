@@ -43,6 +43,7 @@ func messageIndexes() []mongo.IndexModel {
 			Options: options.Index().SetName(indexPending).
 				SetPartialFilterExpression(bson.D{{Key: "turn.state", Value: "pending"}}),
 		},
+		alertIndex(),
 	}
 }
 

@@ -31,6 +31,7 @@ type messageDoc struct {
 	Box     []byte             `bson:"box"`
 	Turn    *turnDoc           `bson:"turn,omitempty"`
 	Answer  *answerDoc         `bson:"answer,omitempty"`
+	Alert   *alertDoc          `bson:"alert,omitempty"`
 }
 
 type turnDoc struct {
@@ -74,6 +75,7 @@ func (s *Store) encodeEvent(e chatbox.Event) (bson.Raw, error) {
 	if t := e.Turn; t != nil {
 		d.Turn = &turnDoc{State: string(t.State), Run: t.Run, Claims: t.Claims}
 	}
+	d.Alert = newAlertDoc(e.Alert)
 	if a := e.Answer; a != nil {
 		d.Answer = &answerDoc{
 			Seq: a.Gen.Seq, Run: a.Gen.Run, ReplyTo: a.ReplyTo, Attempt: a.Attempt, Index: a.Index,

@@ -19,6 +19,8 @@ type Handler interface {
 	Resubscribed()
 	// Wake says that the session's turn is free to be claimed.
 	Wake(s chatbox.SessionKey)
+	// Notice is something for the tenant's connected admins.
+	Notice(n chatbox.Notice)
 }
 
 const (
@@ -56,6 +58,7 @@ func NewBus(c *Client, pod chatbox.PodID, h Handler, log *slog.Logger) *Bus {
 		c: c, pod: pod, handler: h, log: log, voice: nonce(), born: time.Now(), shards: map[int]*link{},
 	}
 	b.trunk = newLink(b, wakeChannel, trunkCanary(pod), canaryEvery)
+	b.trunk.subs[staffChannel] = &subscription{refs: 1, confirmed: make(chan struct{})} // for as long as the bus lives
 	b.trunk.heard = time.Time{} // a pod that has heard nothing yet is not ready
 	return b
 }
@@ -143,10 +146,19 @@ func (b *Bus) Run(ctx context.Context) {
 }
 
 func (b *Bus) dispatch(ctx context.Context, channel, payload string) {
-	if channel == wakeChannel {
+	switch channel {
+	case wakeChannel:
 		if s, ok := parseMember(payload); ok {
 			b.handler.Wake(s)
 		}
+		return
+	case staffChannel:
+		n, err := b.c.openNotice(payload)
+		if err != nil {
+			b.log.ErrorContext(ctx, "notice cannot be read", "error", err)
+			return
+		}
+		b.handler.Notice(n)
 		return
 	}
 	s, ok := sessionOfChannel(channel)

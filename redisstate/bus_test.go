@@ -18,6 +18,8 @@ func (*resyncs) Update(chatbox.Update)   {}
 func (r *resyncs) Resubscribed()         { *r++ }
 func (*resyncs) Wake(chatbox.SessionKey) {}
 
+func (*resyncs) Notice(chatbox.Notice) {}
+
 func isConfirmed(sub *subscription) bool {
 	select {
 	case <-sub.confirmed:

@@ -26,6 +26,7 @@ import (
 //	cb:{p}:int        zset    begun appends by when they are overdue     swept
 //	cb:{p}:ch:<s>     channel updates of the session
 //	cb:u:{<u>}:rate   zset    the user's frames in the window by time    RateWindow
+//	cb:u:{<u>}:help   zset    the user's requests for help in the window RateWindow
 //	cb:u:{<u>}:conn   zset    the user's sockets by expiry               connTTL
 //	cb:ticket:<h>     string  who a one-time ticket stands for, sealed   30 s
 //	cb:pods           zset    pods by last sign of life                  swept
@@ -35,6 +36,7 @@ import (
 //	cb:{p}:silent     channel nothing is ever said there; on a Cluster its subscription finds the partition's master
 //	cb:{bus}:canary:<id> channel a pod's messages to itself
 //	cb:{bus}:wake     channel sessions whose turn just became free, for all pods
+//	cb:{bus}:staff    channel sealed notices for connected admins, for all pods
 const partitions = 64
 
 func part(p int) string { return "cb:{" + strconv.Itoa(p) + "}" }
@@ -108,6 +110,8 @@ func podKey(id chatbox.PodID) string { return "cb:pod:" + string(id) }
 // What is for all pods has a tag of its own, so that one connection of a
 // Cluster serves it.
 const wakeChannel = "cb:{bus}:wake"
+
+const staffChannel = "cb:{bus}:staff"
 
 // aliveKey is a process's own: a pod that was killed and started again under
 // its old name has another.

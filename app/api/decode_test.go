@@ -22,6 +22,7 @@ func clientFrames() map[string]command {
 			Metadata: map[string]string{"page": "/pricing", "visits": "3", "returning": "true"},
 		},
 		"model_select":     {Type: "model_select", ID: "m-2", SessionID: "s-1", ModelID: "large"},
+		"help_request":     {Type: "help_request", ID: "h-1", SessionID: "s-1"},
 		"resume":           {Type: "resume", SessionID: "s-1", Seq: &seq},
 		"ping":             {Type: "ping", ID: "p-1"},
 		"auth":             {Type: "auth", ID: "a-1", Token: "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoiYW5uIn0.c2lnbmF0dXJl"},

@@ -16,6 +16,7 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 	return map[string]frameHandler{
 		string(chatbox.TypeUserMessage): s.post,
 		string(chatbox.TypeModelSelect): s.post,
+		string(chatbox.TypeHelpRequest): s.help,
 		typeResume:                      s.resume,
 		typePing:                        s.pong,
 		typeCancel:                      s.cancel,
@@ -26,7 +27,6 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		// Part of the protocol that this version does not serve.
 		string(chatbox.TypeFileUpload):   unsupported,
 		string(chatbox.TypeVoiceMessage): unsupported,
-		string(chatbox.TypeHelpRequest):  unsupported,
 		string(chatbox.TypeAdminJoin):    unsupported,
 		string(chatbox.TypeAdminLeave):   unsupported,
 		"read":                           unsupported,

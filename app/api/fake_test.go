@@ -95,6 +95,10 @@ func (f *fakeConversations) Retry(context.Context, conversation.Socket, string) 
 	return nil
 }
 
+func (f *fakeConversations) Help(ctx context.Context, c conversation.Socket, cmd chatbox.Command) (string, error) {
+	return cmd.SessionID, f.Post(ctx, c, cmd)
+}
+
 func (f *fakeConversations) Typing(context.Context, conversation.Socket, string, bool) error {
 	return nil
 }

@@ -25,6 +25,7 @@ const (
 	typeAuth    = "auth"
 	typePong    = "pong"
 	typeError   = "error"
+	typeNotice  = "notification"
 	typeCome    = "reconnect"
 )
 
@@ -52,6 +53,9 @@ const (
 	metaEvent            = "event"
 	metaExpires          = "expires_at"
 	eventRenewed         = "credential_renewed"
+	metaUser             = "user_id"
+	metaSession          = "session_id"
+	metaChannel          = "channel"
 )
 
 const (

@@ -73,6 +73,9 @@ func serverFrames() map[string][]byte {
 			e.ID, e.Type, e.Sender, e.UserID, e.Content = "srv-1", chatbox.TypeAdminJoin, chatbox.SenderSystem, "bob", "Bob has joined."
 			e.Metadata = map[string]string{chatbox.MetaAdminID: "bob", chatbox.MetaAdminName: "Bob"}
 		}),
+		"help_request": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Content, e.Metadata, e.Seq = "h-1", chatbox.TypeHelpRequest, "", nil, 5
+		}),
 		"session_ended": event(func(e *chatbox.Event) {
 			e.ID, e.Type, e.Sender, e.Content, e.Metadata, e.Seq = "srv-2", chatbox.TypeSessionEnded, chatbox.SenderSystem, "", nil, 5
 		}),
@@ -97,6 +100,13 @@ func serverFrames() map[string][]byte {
 		"connection_status-renewed": renewedFrame("a-1", chatbox.Actor{
 			Tenant: "acme", UserID: "ann", ExpiresAt: at().Truncate(time.Second).Add(time.Hour),
 		}, "c-9", "pod-1", at()),
+		"connection_status-help": helpFrame("h-1", "s-1", ann, at()),
+		"notification": Notification(chatbox.Notice{
+			Tenant: "acme", Event: chatbox.NoticeHelp, SessionID: "s-1", UserID: "ann", Time: at(),
+		}),
+		"notification-notify_failed": Notification(chatbox.Notice{
+			Tenant: "acme", Event: chatbox.NoticeAlertFailed, SessionID: "s-1", UserID: "ann", Channel: "email", Time: at(),
+		}),
 		"pong":        pongFrame("p-1", at()),
 		"reconnect":   reconnectFrame(740*time.Millisecond, at()),
 		"error-field": errorFrame("m-1", "s-1", chatbox.Invalid("model_id", "is not offered"), at()),

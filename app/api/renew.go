@@ -22,6 +22,7 @@ func (s *Server) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if err := conn.Renew(actor); err != nil {
 		return ofToken(err)
 	}
+	s.deps.Hub.Regard(conn)
 	now := time.Now()
 	conn.ExpireAt(endOfCredential(actor, now))
 	conn.Send(renewedFrame(cmd.ID, actor, conn.ID(), s.cfg.Pod, now))

@@ -49,6 +49,8 @@ type Sockets interface {
 type Controls interface {
 	Cancel(ctx context.Context, c conversation.Socket, sessionID string) error
 	Retry(ctx context.Context, c conversation.Socket, sessionID string) error
+	// Help posts a request for help and returns the session it is in.
+	Help(ctx context.Context, c conversation.Socket, cmd chatbox.Command) (sessionID string, err error)
 	// Typing tells the session's other sockets.
 	Typing(ctx context.Context, c conversation.Socket, sessionID string, on bool) error
 }

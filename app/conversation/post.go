@@ -16,12 +16,17 @@ const ackPatience = 500 * time.Millisecond
 // error is the frame's one answer and had no effect, unless it is a passing
 // one: then the outcome is unknown and a repeat by id is safe.
 func (s *Service) Post(ctx context.Context, c Socket, cmd chatbox.Command) error {
+	_, err := s.post(ctx, c, cmd)
+	return err
+}
+
+func (s *Service) post(ctx context.Context, c Socket, cmd chatbox.Command) (appended, error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	cmd = cmd.Clean()
 	if err := s.check(cmd); err != nil {
-		return err
+		return appended{}, err
 	}
 	if cmd.SessionID == "" {
 		cmd.SessionID = s.Currents.Current(c.ID())
@@ -33,11 +38,11 @@ func (s *Service) Post(ctx context.Context, c Socket, cmd chatbox.Command) error
 	k := c.Actor().Session(cmd.SessionID)
 	if _, ok := s.Seats.Attached(c.ID(), k); !ok {
 		if err := s.seat(ctx, c, cmd.SessionID, visit{made: made}); err != nil {
-			return err
+			return appended{}, err
 		}
 	}
 	e := s.eventOf(c.Actor(), cmd)
-	if e.Named || e.Type != chatbox.TypeModelSelect {
+	if e.Named || untold(e.Type) {
 		s.Acks.Expect(c.ID(), k, e.Key, e.Named)
 	}
 	res, err := s.accept(ctx, c.Actor(), k, e)
@@ -45,14 +50,20 @@ func (s *Service) Post(ctx context.Context, c Socket, cmd chatbox.Command) error
 		if !passing(err) {
 			s.Acks.Forget(c.ID(), k, e.Key)
 		}
-		return err
+		return appended{}, err
 	}
 	if res.repeat && s.Acks.AckAgain(c.ID(), res.event) {
-		return nil
+		return res, nil
 	}
 	s.awaitOwn(ctx, c, res.event)
 	s.Observer.Posted(time.Since(began))
-	return nil
+	return res, nil
+}
+
+// untold reports whether a frame of the type without an id is never shown to
+// its own socket, as old clients expect.
+func untold(t chatbox.Type) bool {
+	return t == chatbox.TypeUserMessage || t == chatbox.TypeFileUpload || t == chatbox.TypeVoiceMessage
 }
 
 // PostMessage accepts a user's message without a socket: what Post does, up to
@@ -77,12 +88,19 @@ func (s *Service) PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.
 // accept makes a user's event durable, or finds what it repeats. A repeat that
 // asks for something else is refused, and the first effect stands.
 func (s *Service) accept(ctx context.Context, a chatbox.Actor, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
-	res, err := s.append(ctx, s.postDraft(a, k, e))
+	d := s.postDraft(a, k, e)
+	if e.Type == chatbox.TypeHelpRequest {
+		d = s.helpDraft(ctx, d)
+	}
+	res, err := s.append(ctx, d)
 	switch {
 	case err != nil:
 		return appended{}, err
 	case !res.repeat:
 		s.nameLater(ctx, res.event)
+		if res.event.Alert != nil {
+			s.Alerts.Raise(res.event)
+		}
 	case !res.event.SameRequest(e):
 		return appended{}, chatbox.Invalid("id", "names another message of this session")
 	}

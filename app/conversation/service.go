@@ -56,6 +56,8 @@ type Deps struct {
 	Currents     Currents
 	Whispers     Whispers
 	TypingLeases TypingLeases
+	Alerts       Alerts
+	HelpLimits   HelpLimits
 	Observer     Observer
 	Logger       *slog.Logger
 }

@@ -20,6 +20,7 @@ import (
 	"chatbox"
 	"chatbox/app"
 	"chatbox/app/access"
+	"chatbox/app/alert"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/hub"
@@ -38,6 +39,8 @@ type Config struct {
 	MongoName    string // default chat
 	LLM          conversation.LLM
 	Conversation conversation.Config
+	Alerts       alert.Config
+	Channels     []alert.Channel   // to staff that is not connected
 	Redis        redisstate.Config // URL is the stack's
 	Hub          hub.Config
 	Drain        app.Drain
@@ -51,7 +54,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Pods: 3, Addr: "127.0.0.1:8080", Data: "data", MongoName: "chat",
-		Conversation: conversation.DefaultConfig(), Redis: redisstate.DefaultConfig(), Hub: hub.DefaultConfig(),
+		Conversation: conversation.DefaultConfig(), Alerts: alert.DefaultConfig(), Redis: redisstate.DefaultConfig(), Hub: hub.DefaultConfig(),
 		Drain:  app.Drain{Finish: 5 * time.Second, Window: 3 * time.Second, Shutdown: 20 * time.Second},
 		Logger: slog.New(slog.DiscardHandler),
 	}
@@ -160,7 +163,7 @@ func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 		Auth:   api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
 		Access: access.DefaultConfig(),
 		Hub:    s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
-		Conversation: s.cfg.Conversation, Drain: s.cfg.Drain, Logger: s.cfg.Logger,
+		Conversation: s.cfg.Conversation, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Logger: s.cfg.Logger,
 	})
 }
 

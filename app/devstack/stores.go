@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"chatbox/app"
+	"chatbox/app/alert"
 	"chatbox/app/conversation"
 	"chatbox/persistence/embedded"
 )
@@ -13,6 +14,7 @@ var (
 	_ conversation.MessageStore = (*embedded.Messages)(nil)
 	_ conversation.SessionStore = (*embedded.Sessions)(nil)
 	_ conversation.TurnStore    = (*embedded.Turns)(nil)
+	_ alert.Store               = (*embedded.Alerts)(nil)
 )
 
 // openStores opens the history: the server that was named, or one file.
@@ -30,7 +32,7 @@ func (s *Stack) openStores(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.stores = app.Stores{Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Ping: st.Ping}
+	s.stores = app.Stores{Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Alerts: st.Alerts(), Ping: st.Ping}
 	s.closers = append(s.closers, st.Close)
 	return nil
 }

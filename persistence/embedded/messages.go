@@ -23,14 +23,20 @@ func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
 		return record.Failed("encode an event", err)
 	}
 	return m.s.do(ctx, "append", size, func(ctx context.Context, tx *sql.Tx) error {
-		done, err := tx.StmtContext(ctx, m.s.stmts.append).ExecContext(ctx, args...)
-		if err != nil {
-			return err
-		}
-		if n, err := done.RowsAffected(); err != nil || n == 1 {
-			return err
-		}
-		return &settled{record.Clash(e)}
+		return atomically(ctx, tx, e.Alert != nil, func() error {
+			done, err := tx.StmtContext(ctx, m.s.stmts.append).ExecContext(ctx, args...)
+			if err != nil {
+				return err
+			}
+			n, err := done.RowsAffected()
+			switch {
+			case err != nil:
+				return err
+			case n != 1:
+				return &settled{record.Clash(e)}
+			}
+			return addAlert(ctx, tx, e)
+		})
 	})
 }
 

@@ -103,7 +103,7 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	s.writer.SetMaxOpenConns(1)
 	s.writer.SetConnMaxIdleTime(0)
-	if _, err := s.writer.ExecContext(ctx, schema); err != nil {
+	if _, err := s.writer.ExecContext(ctx, schema+alertSchema); err != nil {
 		return fmt.Errorf("make the tables: %w", err)
 	}
 	if s.reader, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)")); err != nil {
@@ -169,4 +169,24 @@ func (s *Store) commit(ctx context.Context, writes []write) []error {
 		}
 	}
 	return errs
+}
+
+// atomically undoes what f wrote where f fails, if it is asked to: the group's
+// other writes stay.
+func atomically(ctx context.Context, tx *sql.Tx, asked bool, f func() error) error {
+	if !asked {
+		return f()
+	}
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT act"); err != nil {
+		return err
+	}
+	err := f()
+	end := "RELEASE act"
+	if err != nil {
+		end = "ROLLBACK TO act; RELEASE act"
+	}
+	if _, eerr := tx.ExecContext(ctx, end); eerr != nil {
+		return errors.Join(err, eerr)
+	}
+	return err
 }

@@ -28,6 +28,7 @@ type redisHandler struct {
 	taken   int
 	resyncs int
 	wakes   []chatbox.SessionKey
+	notices []chatbox.Notice
 	changed chan struct{} // closed and replaced at every change
 }
 
@@ -50,6 +51,7 @@ func (h *redisHandler) Update(u chatbox.Update) {
 func (h *redisHandler) Resubscribed() { h.change(func() { h.resyncs++ }) }
 
 // Wake keeps it.
+func (h *redisHandler) Notice(n chatbox.Notice) { h.change(func() { h.notices = append(h.notices, n) }) }
 func (h *redisHandler) Wake(s chatbox.SessionKey) { h.change(func() { h.wakes = append(h.wakes, s) }) }
 
 // until waits until ok, which is asked under the lock.
@@ -132,6 +134,11 @@ func redisBus(t *testing.T, s RedisServer) {
 		k.say(k.message("q"))
 		require.NoError(t, k.c.Release(t.Context(), k.taken()))
 		h.until(t, "a wake", func() bool { return slices.Contains(h.wakes, k.key) })
+		n := chatbox.Notice{
+			Tenant: unique("t-"), Event: chatbox.NoticeHelp, SessionID: "s-1", UserID: unique("canary-"), Time: time.UnixMilli(1_750_000_000_123).UTC(),
+		}
+		require.NoError(t, k.c.TellStaff(t.Context(), n))
+		h.until(t, "a notice", func() bool { return slices.Contains(h.notices, n) })
 		began := time.Now()
 		stop()
 		assert.Less(t, time.Since(began), 2*time.Second, "Run ends with its context, not with a timeout")

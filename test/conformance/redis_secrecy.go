@@ -76,6 +76,7 @@ func redisSecrecy(t *testing.T, s RedisServer) {
 	require.NoError(t, err)
 
 	k.sayEverywhere(canary)
+	require.NoError(t, k.c.TellStaff(t.Context(), chatbox.Notice{Event: chatbox.NoticeHelp, SessionID: "s-1", UserID: canary}))
 	clean := func(where, what string) {
 		t.Helper()
 		assert.NotContains(t, what, canary, where)

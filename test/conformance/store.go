@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app/alert"
 	"chatbox/app/conversation"
 	"chatbox/persistence"
 
@@ -17,11 +18,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Stores is one store by its three ports.
+// Stores is one store by its ports.
 type Stores struct {
 	Messages conversation.MessageStore
 	Sessions conversation.SessionStore
 	Turns    conversation.TurnStore
+	Alerts   alert.Store
 }
 
 // StoreFixture is a store under test and what only its keeper can do to it.
@@ -68,6 +70,10 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Turns/SettleByRun", turnSettle},
 		{"Turns/RetryIsOneRunFurther", turnRetry},
 		{"Turns/PendingSweep", turnSweep},
+		{"Alerts/OneClaimOfARace", alertClaim},
+		{"Alerts/SettledByTheClaim", alertSettle},
+		{"Alerts/DueOnes", alertDue},
+		{"Alerts/NoneWithoutItsEvent", alertClash},
 		{"Sessions/OneOwnerOfARace", sessionRace},
 		{"Sessions/ReadBackWhatWasWritten", sessionReadsBack},
 		{"Sessions/TouchNeverGoesBack", sessionTouch},

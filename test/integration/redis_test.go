@@ -31,6 +31,8 @@ func (c *counter) Update(chatbox.Update)   { c.updates.Add(1) }
 func (c *counter) Resubscribed()           { c.resyncs.Add(1) }
 func (c *counter) Wake(chatbox.SessionKey) { c.wakes.Add(1) }
 
+func (*counter) Notice(chatbox.Notice) {}
+
 func startBus(t *testing.T, rdb redis.UniversalClient, h redisstate.Handler) (*redisstate.Client, *redisstate.Bus) {
 	t.Helper()
 	c, err := redisstate.New(redisstate.DefaultConfig(), rdb, conformance.RedisSealer(t))

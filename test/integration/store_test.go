@@ -73,7 +73,7 @@ func openStore(tb testing.TB, cfg persistence.Config, keys ...persistence.Key) *
 }
 
 func storePorts(s *persistence.Store) conformance.Stores {
-	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns()}
+	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Alerts: s.Alerts()}
 }
 
 func messageFilter(k chatbox.SessionKey, seq int64) bson.D {

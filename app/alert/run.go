@@ -1,0 +1,189 @@
+package alert
+
+import (
+	"context"
+	crand "crypto/rand"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"chatbox"
+)
+
+// sweepPage is how many due alerts one look at the history brings.
+const sweepPage = 50
+
+// Run looks for due alerts and tells them until ctx ends; then it lets what is
+// being sent come to its end, for at most the time of one attempt, and
+// returns.
+func (s *Service) Run(ctx context.Context) {
+	life, cut := context.WithCancel(context.WithoutCancel(ctx)) // of what is being sent
+	defer cut()
+	s.cut.Store(&cut)
+	var wg sync.WaitGroup
+	for range s.cfg.Workers {
+		wg.Go(func() { s.work(ctx, life) })
+	}
+	for wait(ctx, s.cfg.SweepEvery*3/4+rand.N(s.cfg.SweepEvery/2)) { //nolint:gosec // jitter needs no secrecy
+		s.sweep(ctx)
+	}
+	late := time.AfterFunc(s.cfg.SendTimeout, cut)
+	defer late.Stop()
+	wg.Wait()
+}
+
+// work tells alerts until ctx ends; life bounds the one under way.
+func (s *Service) work(ctx, life context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case k := <-s.jobs:
+			if ctx.Err() == nil {
+				s.tell(life, k)
+			}
+		}
+	}
+}
+
+// sweep finds what crashed pods, failures and full queues left.
+func (s *Service) sweep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendTimeout)
+	defer cancel()
+	due, err := s.Store.DueAlerts(ctx, time.Now(), sweepPage)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "due alerts not read", "error", err)
+		return
+	}
+	for _, k := range due {
+		s.add(k)
+	}
+}
+
+// tell claims the alert and gives it to every channel that has not taken it.
+// Nothing is sent after the claim may be another's.
+func (s *Service) tell(life context.Context, k chatbox.AlertKey) {
+	now := time.Now()
+	ctx, cancel := context.WithDeadline(life, now.Add(s.cfg.Lease*3/4))
+	defer cancel()
+	token := string(s.Pod) + "." + strings.ToLower(crand.Text())
+	task, err := s.Store.ClaimAlert(ctx, k, token, now, now.Add(s.cfg.Lease))
+	if err != nil {
+		if !stale(err) {
+			s.Logger.DebugContext(ctx, "alert not claimed", "session", k.Session.ID, "error", err)
+		}
+		return
+	}
+	failed := s.sendAll(life, ctx, task)
+	if life.Err() != nil {
+		return // as if the process had ended: the claim runs out
+	}
+	state, due := chatbox.AlertDone, now
+	switch {
+	case len(failed) == 0:
+	case task.Alert.Tries >= s.cfg.Tries:
+		state = chatbox.AlertFailed
+	default:
+		state, due = chatbox.AlertPending, time.Now().Add(s.backoff(task.Alert.Tries))
+	}
+	s.persist(life, k, func(ctx context.Context) error { return s.Store.SettleAlert(ctx, k, token, state, due) })
+	s.report(life, task, failed, state)
+}
+
+// sendAll gives the message to all channels at once, each with its own bound,
+// and returns those that did not take it.
+func (s *Service) sendAll(life, ctx context.Context, t chatbox.AlertTask) []Channel {
+	m := Message{
+		ID: t.Key.ID(), Event: chatbox.NoticeHelp, Tenant: t.Key.Session.Tenant, SessionID: t.Key.Session.ID, UserID: t.Owner, Time: t.Since,
+	}
+	var mu sync.Mutex // guards failed
+	var failed []Channel
+	var wg sync.WaitGroup
+	for _, c := range s.Channels {
+		if slices.Contains(t.Alert.Sent, c.Name()) {
+			continue
+		}
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, s.cfg.SendTimeout)
+			defer cancel()
+			if err := c.Send(ctx, m); err != nil {
+				s.Logger.WarnContext(ctx, "alert not taken", "channel", c.Name(), "alert", m.ID, "try", t.Alert.Tries, "error", err)
+				mu.Lock()
+				defer mu.Unlock()
+				failed = append(failed, c)
+				return
+			}
+			s.Observer.AlertTried(c.Kind(), OutcomeSent)
+			s.persist(life, t.Key, func(ctx context.Context) error { return s.Store.MarkAlert(ctx, t.Key, c.Name()) })
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+// persist repeats a write that is safe to repeat until the claim would end.
+// Where the history stays away, what was sent may be sent again, with its id.
+func (s *Service) persist(ctx context.Context, k chatbox.AlertKey, write func(ctx context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Lease)
+	defer cancel()
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := write(ctx)
+		if err == nil {
+			return
+		}
+		if !wait(ctx, pause/2+rand.N(pause)) { //nolint:gosec // jitter needs no secrecy
+			s.Logger.WarnContext(ctx, "alert's state not stored", "session", k.Session.ID, "error", err)
+			return
+		}
+	}
+}
+
+// report counts the failures; an alert that is given up is made known to the
+// admins who are there, once for each kind of channel.
+func (s *Service) report(ctx context.Context, t chatbox.AlertTask, failed []Channel, state chatbox.AlertState) {
+	outcome := OutcomeRetried
+	if state == chatbox.AlertFailed {
+		outcome = OutcomeFailed
+	}
+	var told []string
+	for _, c := range failed {
+		s.Observer.AlertTried(c.Kind(), outcome)
+		if state != chatbox.AlertFailed || c.Kind() == KindStaff || slices.Contains(told, c.Kind()) {
+			continue
+		}
+		told = append(told, c.Kind())
+		s.Logger.ErrorContext(ctx, "alert given up", "channel", c.Name(), "alert", t.Key.ID(), "session", t.Key.Session.ID)
+		n := chatbox.Notice{
+			Tenant: t.Key.Session.Tenant, Event: chatbox.NoticeAlertFailed, SessionID: t.Key.Session.ID, UserID: t.Owner,
+			Channel: c.Kind(), Time: time.Now(),
+		}
+		if err := s.Staff.TellStaff(ctx, n); err != nil {
+			s.Logger.WarnContext(ctx, "staff not told of a failed alert", "error", err)
+		}
+	}
+}
+
+// backoff is how long to wait after so many tries, spread so that what failed
+// together is not tried together.
+func (s *Service) backoff(tries int) time.Duration {
+	d := s.cfg.Backoff
+	for i := 1; i < tries && d < s.cfg.BackoffMax; i++ {
+		d *= 2
+	}
+	d = min(d, s.cfg.BackoffMax)
+	return d*3/4 + rand.N(d/2+1) //nolint:gosec // jitter needs no secrecy
+}
+
+// wait reports false where ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,47 @@
+package hub
+
+// staff is the sockets of admins by tenant; the hub's mu guards it.
+type staff map[string]map[*Conn]struct{}
+
+func (s staff) add(c *Conn) {
+	t := c.Actor().Tenant
+	if s[t] == nil {
+		s[t] = map[*Conn]struct{}{}
+	}
+	s[t][c] = struct{}{}
+}
+
+func (s staff) remove(c *Conn) {
+	t := c.Actor().Tenant
+	delete(s[t], c)
+	if len(s[t]) == 0 {
+		delete(s, t)
+	}
+}
+
+// Regard looks at a socket's credential again: a newer one may have made it an
+// admin's, or no longer one.
+func (h *Hub) Regard(c *Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.conns[c.id] == c && c.Actor().Admin() {
+		h.staff.add(c)
+	} else {
+		h.staff.remove(c)
+	}
+}
+
+// Notify sends the frame to every socket of the tenant's admins on this pod
+// and returns to how many. Its cost is theirs alone.
+func (h *Hub) Notify(tenant string, frame []byte) int {
+	h.mu.RLock()
+	conns := make([]*Conn, 0, len(h.staff[tenant]))
+	for c := range h.staff[tenant] {
+		conns = append(conns, c)
+	}
+	h.mu.RUnlock()
+	for _, c := range conns {
+		c.Send(frame)
+	}
+	return len(conns)
+}

@@ -1,0 +1,150 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// Alerts keeps what staff is still to be told. An alert is written in its
+// event's transaction and goes with it.
+type Alerts struct{ s *Store }
+
+// Alerts is what staff is still to be told.
+func (s *Store) Alerts() *Alerts { return &Alerts{s} }
+
+// alertSchema is idempotent; sent is names of channels, one a line.
+const alertSchema = `
+CREATE TABLE IF NOT EXISTS alerts (
+	tenant TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL,
+	state TEXT NOT NULL, due INTEGER NOT NULL, tries INTEGER NOT NULL, token TEXT NOT NULL, sent TEXT NOT NULL,
+	PRIMARY KEY (tenant, session, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS alerts_due ON alerts (due) WHERE state = 'pending';
+CREATE TRIGGER IF NOT EXISTS alerts_go AFTER DELETE ON messages BEGIN
+	DELETE FROM alerts WHERE tenant = OLD.tenant AND session = OLD.session AND seq = OLD.seq;
+END;
+`
+
+// Alerts are rare: their statements are not prepared.
+const (
+	sqlAlertAdd = `INSERT INTO alerts (tenant, session, seq, state, due, tries, token, sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	sqlAlertDue = `SELECT tenant, session, seq FROM alerts WHERE state = 'pending' AND due < ? ORDER BY due LIMIT ?`
+	sqlAlertGet = `SELECT a.state, a.due, a.tries, a.token, a.sent, m.owner, m.time FROM alerts a
+	JOIN messages m ON m.tenant = a.tenant AND m.session = a.session AND m.seq = a.seq
+	WHERE a.tenant = ? AND a.session = ? AND a.seq = ?`
+	sqlAlertClaim = `UPDATE alerts SET token = ?, due = ?, tries = tries + 1
+	WHERE tenant = ? AND session = ? AND seq = ?`
+	sqlAlertSent   = `UPDATE alerts SET sent = ? WHERE tenant = ? AND session = ? AND seq = ?`
+	sqlAlertSettle = `UPDATE alerts SET state = ?, due = ?, token = ''
+	WHERE tenant = ? AND session = ? AND seq = ? AND state = 'pending' AND token = ?`
+)
+
+// addAlert writes the event's alert, if it has one: with the event, or the
+// event goes as well.
+func addAlert(ctx context.Context, tx *sql.Tx, e chatbox.Event) error {
+	a := e.Alert
+	if a == nil {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, sqlAlertAdd, e.Session.Tenant, e.Session.ID, e.Seq,
+		string(a.State), record.Millis(a.Due), a.Tries, a.Token, strings.Join(a.Sent, "\n"))
+	return err
+}
+
+// DueAlerts finds pending alerts that are due before a moment, over all
+// sessions, the oldest first.
+func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
+	const act = "find due alerts"
+	rows, err := a.s.reader.QueryContext(ctx, sqlAlertDue, record.Millis(before), limit)
+	if err != nil {
+		return nil, record.Failed(act, err)
+	}
+	defer rows.Close()
+	var keys []chatbox.AlertKey
+	for rows.Next() {
+		var k chatbox.AlertKey
+		if err := rows.Scan(&k.Session.Tenant, &k.Session.ID, &k.Seq); err != nil {
+			return nil, record.Failed(act, err)
+		}
+		keys = append(keys, k)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, record.Failed(act, err)
+	}
+	return keys, nil
+}
+
+// ClaimAlert gives the alert to the token until a moment and counts the try.
+// chatbox.NotOwner: it is settled, or not due at now; chatbox.NotFound: there
+// is no such alert.
+func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error) {
+	var t chatbox.AlertTask
+	err := a.s.do(ctx, "claim an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) (err error) {
+		if t, err = readAlert(ctx, tx, k); err != nil {
+			return err
+		}
+		if t.Alert.State != chatbox.AlertPending || t.Alert.Due.After(record.Time(record.Millis(now))) {
+			return &settled{chatbox.Errorf(chatbox.NotOwner, "the alert is settled or another's", nil)}
+		}
+		t.Alert.Token, t.Alert.Due, t.Alert.Tries = token, record.Time(record.Millis(until)), t.Alert.Tries+1
+		_, err = tx.ExecContext(ctx, sqlAlertClaim, token, record.Millis(until), k.Session.Tenant, k.Session.ID, k.Seq)
+		return err
+	})
+	if err != nil { // t may still be written by an act that ctx did not wait for
+		return chatbox.AlertTask{}, err
+	}
+	return t, nil
+}
+
+// readAlert reads one alert with its event's facts.
+func readAlert(ctx context.Context, tx *sql.Tx, k chatbox.AlertKey) (chatbox.AlertTask, error) {
+	t := chatbox.AlertTask{Key: k}
+	var due, since int64
+	var sent string
+	err := tx.QueryRowContext(ctx, sqlAlertGet, k.Session.Tenant, k.Session.ID, k.Seq).
+		Scan(&t.Alert.State, &due, &t.Alert.Tries, &t.Alert.Token, &sent, &t.Owner, &since)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, &settled{record.NoEvent(k.Session)}
+	}
+	t.Alert.Due, t.Since = record.Time(due), record.Time(since)
+	if sent != "" {
+		t.Alert.Sent = strings.Split(sent, "\n")
+	}
+	return t, err
+}
+
+// MarkAlert notes that the channel has taken the alert.
+func (a *Alerts) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel string) error {
+	return a.s.do(ctx, "mark an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		t, err := readAlert(ctx, tx, k)
+		if err != nil {
+			if errors.As(err, new(*settled)) {
+				return nil // it is gone, and nobody sends it again
+			}
+			return err
+		}
+		for _, name := range t.Alert.Sent {
+			if name == channel {
+				return nil
+			}
+		}
+		_, err = tx.ExecContext(ctx, sqlAlertSent, strings.Join(append(t.Alert.Sent, channel), "\n"),
+			k.Session.Tenant, k.Session.ID, k.Seq)
+		return err
+	})
+}
+
+// SettleAlert ends the token's claim; where the claim is another's by now it
+// has no effect.
+func (a *Alerts) SettleAlert(ctx context.Context, k chatbox.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
+	return a.s.do(ctx, "settle an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, sqlAlertSettle, string(to), record.Millis(due), k.Session.Tenant, k.Session.ID, k.Seq, token)
+		return err
+	})
+}

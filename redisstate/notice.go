@@ -1,0 +1,37 @@
+package redisstate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"chatbox"
+)
+
+const boxNotice = "notice"
+
+// TellStaff gives the notice to all pods, once and at most once: whoever is
+// not connected sees the session in the list of those that wait.
+func (c *Client) TellStaff(ctx context.Context, n chatbox.Notice) error {
+	plain, err := json.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("encode notice: %w", err)
+	}
+	box, err := c.seal.Seal(plain, boxNotice)
+	if err != nil {
+		return fmt.Errorf("seal notice: %w", err)
+	}
+	return wrap("tell staff", c.publish(ctx, staffChannel, string(box)))
+}
+
+func (c *Client) openNotice(box string) (chatbox.Notice, error) {
+	var n chatbox.Notice
+	plain, err := c.seal.Open([]byte(box), boxNotice)
+	if err != nil {
+		return n, fmt.Errorf("open notice: %w", err)
+	}
+	if err := json.Unmarshal(plain, &n); err != nil {
+		return n, fmt.Errorf("decode notice: %w", err)
+	}
+	return n, nil
+}
