@@ -77,6 +77,11 @@ var edges = []edge{
 	{file: "app/access/x.go", imports: "chatbox/redisstate"},
 	{file: "app/access/x.go", imports: "chatbox/app/api"},
 
+	{file: "app/alert/x.go", imports: "chatbox", allowed: true},
+	{file: "app/alert/x.go", imports: "chatbox/hub"},
+	{file: "app/alert/x.go", imports: "chatbox/redisstate"},
+	{file: "app/alert/x.go", imports: "chatbox/providers/notify"},
+
 	{file: "app/api/x.go", imports: "chatbox/hub", allowed: true},
 	{file: "app/api/x.go", imports: "chatbox/app/conversation", allowed: true},
 	{file: "app/api/x.go", imports: "github.com/labstack/echo/v4", allowed: true},
