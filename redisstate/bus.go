@@ -59,7 +59,7 @@ func NewBus(c *Client, pod chatbox.PodID, h Handler, log *slog.Logger) *Bus {
 	}
 	b.trunk = newLink(b, wakeChannel, trunkCanary(pod), canaryEvery)
 	b.trunk.subs[staffChannel] = &subscription{refs: 1, confirmed: make(chan struct{})} // for as long as the bus lives
-	b.trunk.heard = time.Time{} // a pod that has heard nothing yet is not ready
+	b.trunk.heard = time.Time{}                                                         // a pod that has heard nothing yet is not ready
 	return b
 }
 

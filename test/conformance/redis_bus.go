@@ -51,7 +51,9 @@ func (h *redisHandler) Update(u chatbox.Update) {
 func (h *redisHandler) Resubscribed() { h.change(func() { h.resyncs++ }) }
 
 // Wake keeps it.
-func (h *redisHandler) Notice(n chatbox.Notice) { h.change(func() { h.notices = append(h.notices, n) }) }
+func (h *redisHandler) Notice(n chatbox.Notice) {
+	h.change(func() { h.notices = append(h.notices, n) })
+}
 func (h *redisHandler) Wake(s chatbox.SessionKey) { h.change(func() { h.wakes = append(h.wakes, s) }) }
 
 // until waits until ok, which is asked under the lock.
