@@ -37,6 +37,7 @@ type State struct {
 	HelpRequested  bool      `json:"help_requested,omitempty"`
 	HelpPending    bool      `json:"help_pending,omitempty"`
 	AdminAssisted  bool      `json:"admin_assisted,omitempty"`
+	Erased         bool      `json:"erased,omitempty"` // nothing of the log is left, and nothing follows
 }
 
 // MetaAutomatic marks an admin_leave nobody asked for: the holder's sockets
@@ -81,7 +82,7 @@ func (s State) Apply(e Event) State {
 			s.AnswerableFrom = e.Seq
 		}
 	case TypeSessionEnded:
-		s.Ended, s.EndedAt = true, e.Time
+		s.Ended, s.EndedAt, s.Erased = true, e.Time, s.Erased || e.Erases()
 		s.HolderID, s.HolderName = "", ""
 		s.HelpPending = false
 	default: // files and types of a later version change nothing but the order

@@ -34,6 +34,8 @@ type Stores struct {
 	Sessions conversation.SessionStore
 	Turns    conversation.TurnStore
 	Alerts   alert.Store
+	Tombs    conversation.Tombstones
+	Shares   conversation.ShareStore
 	Ping     func(ctx context.Context) error
 }
 

@@ -115,6 +115,7 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 		return store.Close(ctx)
 	}
 	return Stores{
-		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(), Alerts: store.Alerts(), Ping: store.Ping,
+		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
+		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Ping: store.Ping,
 	}, closer, nil
 }

@@ -61,7 +61,7 @@ func (fs *Feeds) Positions() []chatbox.Position {
 	out := make([]chatbox.Position, 0, len(feeds))
 	for _, f := range feeds {
 		f.mu.Lock()
-		if f.last >= 0 {
+		if f.last >= 0 && !f.erased {
 			p := chatbox.Position{Session: f.key, Seq: f.last, Answering: f.answeringLocked()}
 			for _, a := range f.atts {
 				p.UserID = a.user

@@ -24,6 +24,7 @@ type feed struct {
 	owner    string           // the session's, once it is known
 	last     int64            // all events up to here were delivered; -1: nobody has joined yet
 	silent   bool             // a person holds the session, or it has ended: no word of the model
+	erased   bool             // the session's end was told, and nothing follows
 	done     chatbox.Gen      // generations up to this one have ended
 	ended    []chatbox.Gen    // the latest of them, for failures, which are told once
 	loading  chatbox.Gen      // the latest that was announced
@@ -71,6 +72,9 @@ func (f *feed) deliver(u chatbox.Update) bool {
 }
 
 func (f *feed) deliverLocked(u chatbox.Update) bool {
+	if f.erased {
+		return true
+	}
 	if u.Typing != nil {
 		f.typingLocked(u.Owner, *u.Typing, time.Now())
 		return true
@@ -114,7 +118,7 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 	if e.Seq <= f.last {
 		return true
 	}
-	if e.Seq > f.last+1 {
+	if e.Seq > f.last+1 && !e.Erases() { // what came before an erasure may be gone
 		return false
 	}
 	f.last, f.owner = e.Seq, e.Owner
@@ -146,7 +150,7 @@ func (f *feed) noteLocked(e chatbox.Event) {
 	case e.Answer != nil:
 		f.endLocked(e.Answer.Gen)
 	case e.Type == chatbox.TypeAdminJoin, e.Type == chatbox.TypeSessionEnded:
-		f.silent = true
+		f.silent, f.erased = true, e.Erases()
 		if f.open != nil {
 			f.closeLocked(f.open.card.Gen) // its failure may still be on its way
 		}
@@ -299,7 +303,7 @@ func (f *feed) adoptLocked(read *chatbox.OpenAnswer) {
 func (f *feed) beginCatchUp() (after int64, mine bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.last < 0 {
+	if f.last < 0 || f.erased {
 		return 0, false
 	}
 	if f.catching {

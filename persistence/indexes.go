@@ -24,6 +24,8 @@ const (
 	indexPending = "pending_time"
 	indexSession = "tenant_session"
 	indexOwner   = "tenant_owner_activity"
+	indexSweep   = "sweep_at"
+	indexExpires = "expires"
 )
 
 // messageIndexes begin with the shard key {tenant, session} where they are
@@ -62,6 +64,25 @@ func sessionIndexes() []mongo.IndexModel {
 			},
 			Options: options.Index().SetName(indexOwner),
 		},
+		{
+			Keys: bson.D{{Key: "sweep_at", Value: 1}},
+			Options: options.Index().SetName(indexSweep).
+				SetPartialFilterExpression(bson.D{{Key: "sweeping", Value: true}}),
+		},
+	}
+}
+
+// shareIndexes stand beside _id, the token's digest, by which shares are found.
+func shareIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{
+		{
+			Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}},
+			Options: options.Index().SetName(indexSession),
+		},
+		{
+			Keys:    bson.D{{Key: "expires", Value: 1}},
+			Options: options.Index().SetName(indexExpires),
+		},
 	}
 }
 
@@ -93,7 +114,10 @@ func (s *Store) makeIndexes(ctx context.Context) error {
 		if _, err := s.messages.Indexes().CreateMany(ctx, messageIndexes()); err != nil {
 			return err
 		}
-		_, err := s.sessions.Indexes().CreateMany(ctx, sessionIndexes())
+		if _, err := s.sessions.Indexes().CreateMany(ctx, sessionIndexes()); err != nil {
+			return err
+		}
+		_, err := s.shares.Indexes().CreateMany(ctx, shareIndexes())
 		return err
 	})
 }

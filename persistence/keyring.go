@@ -1,6 +1,9 @@
 package persistence
 
 import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -30,8 +33,9 @@ type Keyring struct {
 }
 
 type entry struct {
-	id   string
-	xaes *xaes
+	id     string
+	xaes   *xaes
+	digest []byte // the key of digests, derived from the secret
 }
 
 // NewKeyring makes a keyring; ids must be valid and different.
@@ -51,7 +55,11 @@ func NewKeyring(keys []Key) (*Keyring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("persistence: key %q: %w", key.ID, err)
 		}
-		e := &entry{id: key.ID, xaes: x}
+		digest, err := hkdf.Key(sha256.New, key.Secret[:], nil, "chatbox digest", sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("persistence: key %q: %w", key.ID, err)
+		}
+		e := &entry{id: key.ID, xaes: x, digest: digest}
 		k.keys[key.ID] = e
 		if k.first == nil {
 			k.first = e
@@ -82,6 +90,25 @@ func (k *Keyring) Open(box []byte, ad ...string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUndecipherable, err)
 	}
 	return plain, nil
+}
+
+// Digests are what the text may be found by without being kept: a digest of 32
+// bytes under each of the keys, the sealing one's first. Nobody without the key
+// can make them; different purposes have different ones.
+func (k *Keyring) Digests(purpose, text string) [][]byte {
+	out := make([][]byte, 0, len(k.keys))
+	add := func(e *entry) {
+		mac := hmac.New(sha256.New, e.digest)
+		mac.Write(associate(purpose, text))
+		out = append(out, mac.Sum(nil))
+	}
+	add(k.first)
+	for _, e := range k.keys {
+		if e != k.first {
+			add(e)
+		}
+	}
+	return out
 }
 
 // Failures counts the boxes that could not be opened since the start: a metric

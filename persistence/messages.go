@@ -77,6 +77,17 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 	return events, nil
 }
 
+// EraseRange removes the events with from ≤ seq ≤ to for good.
+func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, to int64) error {
+	if from > to {
+		return nil
+	}
+	return m.s.do(ctx, "erase a range", func(ctx context.Context) error {
+		_, err := m.s.messages.DeleteMany(ctx, rangeOf(k, from, to))
+		return err
+	})
+}
+
 // findEvent finds the one event that the filter names.
 func (s *Store) findEvent(ctx context.Context, act string, k chatbox.SessionKey, filter bson.D) (chatbox.Event, error) {
 	var d messageDoc

@@ -21,6 +21,11 @@ type sessionDoc struct {
 	// there is an event.
 	LastActivity primitive.DateTime `bson:"last_activity"`
 	State        stateDoc           `bson:"state"`
+
+	// Of a tombstone whose traces are still looked for.
+	Sweeping bool               `bson:"sweeping,omitempty"`
+	ErasedAt primitive.DateTime `bson:"erased_at,omitempty"`
+	SweepAt  primitive.DateTime `bson:"sweep_at,omitempty"`
 }
 
 type stateDoc struct {
@@ -40,6 +45,7 @@ type stateDoc struct {
 	HelpRequested  bool               `bson:"help_requested,omitempty"`
 	HelpPending    bool               `bson:"help_pending,omitempty"`
 	AdminAssisted  bool               `bson:"admin_assisted,omitempty"`
+	Erased         bool               `bson:"erased,omitempty"`
 }
 
 func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
@@ -84,7 +90,7 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, e
 		LastUserSeq: st.LastUserSeq, Model: st.ModelID,
 		LastActivity: primitive.DateTime(record.Millis(st.LastActivity)),
 		Tokens:       st.Tokens, Answers: st.Answers, ResponseTotal: st.ResponseTotal, ResponseMax: st.ResponseMax,
-		HelpRequested: st.HelpRequested, HelpPending: st.HelpPending, AdminAssisted: st.AdminAssisted,
+		HelpRequested: st.HelpRequested, HelpPending: st.HelpPending, AdminAssisted: st.AdminAssisted, Erased: st.Erased,
 	}, nil
 }
 
@@ -98,6 +104,6 @@ func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, er
 		EndedAt: record.Time(int64(d.EndedAt)), AnswerableFrom: d.AnswerableFrom,
 		LastUserSeq: d.LastUserSeq, ModelID: d.Model, LastActivity: record.Time(int64(d.LastActivity)),
 		Tokens: d.Tokens, Answers: d.Answers, ResponseTotal: d.ResponseTotal, ResponseMax: d.ResponseMax,
-		HelpRequested: d.HelpRequested, HelpPending: d.HelpPending, AdminAssisted: d.AdminAssisted,
+		HelpRequested: d.HelpRequested, HelpPending: d.HelpPending, AdminAssisted: d.AdminAssisted, Erased: d.Erased,
 	}, nil
 }

@@ -111,14 +111,14 @@ func (m *Sessions) Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.S
 
 // SetName names the session, an empty name takes its name away; with
 // onlyIfEmpty a name it has stays. chatbox.NotFound, without onlyIfEmpty: no
-// such session.
+// such session, or an erased one, which has no name any more.
 func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error {
 	const act = "name a session"
 	box, err := record.SealText(m.s.keys, k, record.PartName, name)
 	if err != nil {
 		return record.Failed(act, err)
 	}
-	filter := placeOf(k)
+	filter := append(placeOf(k), bson.E{Key: "erased", Value: false})
 	if onlyIfEmpty {
 		filter = append(filter, bson.E{Key: "name", Value: bson.D{{Key: "$exists", Value: false}}})
 	}

@@ -35,6 +35,7 @@ type Store struct {
 	client   *mongo.Client
 	messages *mongo.Collection
 	sessions *mongo.Collection
+	shares   *mongo.Collection
 	indexed  atomic.Bool // the unique indexes are known to exist
 
 	appends *group.Committer[bson.Raw]
@@ -67,7 +68,10 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 		return nil, errors.New("MONGO_URI: the driver refuses the connection string")
 	}
 	db := client.Database(cfg.Database)
-	s := &Store{cfg: cfg, keys: keys, client: client, messages: db.Collection("messages"), sessions: db.Collection("sessions")}
+	s := &Store{
+		cfg: cfg, keys: keys, client: client,
+		messages: db.Collection("messages"), sessions: db.Collection("sessions"), shares: db.Collection("shares"),
+	}
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
 	s.appends = group.New(ctx, bounds, s.insert)
 	s.touches = group.New(ctx, bounds, s.update)
@@ -82,6 +86,9 @@ func (s *Store) Sessions() *Sessions { return &Sessions{s} }
 
 // Turns is which messages still want an answer.
 func (s *Store) Turns() *Turns { return &Turns{s} }
+
+// Shares is the links by which anyone may read a session as it was.
+func (s *Store) Shares() *Shares { return &Shares{s} }
 
 // Ping reports whether the primary answers and the store may be written.
 func (s *Store) Ping(ctx context.Context) error {

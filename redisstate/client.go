@@ -67,6 +67,7 @@ const (
 	stateTTL   = 24 * time.Hour
 	forbidTTL  = 5 * time.Second
 	reserveTTL = 60 * time.Second
+	erasedTTL  = 15 * time.Minute // longer than traces of an erased session are looked for
 	connTTL    = 60 * time.Second
 	podTTL     = 15 * time.Second
 	aliveTTL   = 8 * time.Second // renewed with every card, every 2 s

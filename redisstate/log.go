@@ -237,6 +237,18 @@ func (c *Client) Seed(ctx context.Context, s chatbox.SessionKey, owner string, s
 		k.channel, st.Head, owner, fold, flag(st.HolderID != ""), flag(st.Ended), st.AnswerableFrom, ms(stateTTL)).Err())
 }
 
+// Erase leaves nothing of the session but that it was erased.
+func (c *Client) Erase(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error {
+	fold, err := c.sealJSON(s, boxFold, st)
+	if err != nil {
+		return err
+	}
+	k := keysOf(s)
+	return wrap("erase", c.run(ctx, "erase.lua",
+		[]string{k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.forbid, k.reserve, k.due},
+		k.channel, st.Head, owner, fold, member(s), ms(erasedTTL)).Err())
+}
+
 // Whisper tells every pod with sockets of the session something that is kept
 // nowhere.
 func (c *Client) Whisper(ctx context.Context, u chatbox.Update) error {

@@ -45,6 +45,7 @@ type fakeConversations struct {
 	sessions func(a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 	history  func(a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
 	end      func(a chatbox.Actor, id string) error
+	erase    func(a chatbox.Actor, id string) error
 	rename   func(a chatbox.Actor, id, name string) (chatbox.Session, error)
 	say      func(a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
 	pods     func() ([]chatbox.PodInfo, error)
@@ -142,6 +143,13 @@ func (f *fakeConversations) End(_ context.Context, a chatbox.Actor, id string) e
 		return nil
 	}
 	return f.end(a, id)
+}
+
+func (f *fakeConversations) Erase(_ context.Context, a chatbox.Actor, id string) error {
+	if f.erase == nil {
+		return nil
+	}
+	return f.erase(a, id)
 }
 
 func (f *fakeConversations) Rename(_ context.Context, a chatbox.Actor, id, name string) (chatbox.Session, error) {

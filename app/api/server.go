@@ -67,6 +67,8 @@ type Library interface {
 type Keeping interface {
 	End(ctx context.Context, a chatbox.Actor, id string) error
 	Rename(ctx context.Context, a chatbox.Actor, id, name string) (chatbox.Session, error)
+	// Erase removes the session for good, burning its id.
+	Erase(ctx context.Context, a chatbox.Actor, id string) error
 	// PostMessage returns when the message is durable; a repeat returns the
 	// first one.
 	PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
@@ -137,6 +139,7 @@ func (s *Server) routes() {
 	s.echo.GET(p+"/sessions", s.listSessions, s.user)
 	s.echo.GET(p+"/sessions/:id", s.showSession, s.user)
 	s.echo.PATCH(p+"/sessions/:id", s.renameSession, s.user)
+	s.echo.DELETE(p+"/sessions/:id", s.eraseSession, s.user)
 	s.echo.POST(p+"/sessions/:id/end", s.endSession, s.user)
 	s.echo.POST(p+"/sessions/:id/messages", s.postMessage, s.user)
 	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.admin)

@@ -138,6 +138,18 @@ func (s *Server) endSession(c echo.Context) error {
 	return reply(c, map[string]string{"status": statusEnded})
 }
 
+// eraseSession serves DELETE /sessions/{id}. What is erased is unknown.
+func (s *Server) eraseSession(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	if err := s.deps.Conversations.Erase(c.Request().Context(), actorOf(c), id); err != nil {
+		return err
+	}
+	return reply(c, map[string]string{"status": "erased"})
+}
+
 // sessionParam is the session of the path; what cannot be one does not exist.
 func sessionParam(c echo.Context) (string, error) {
 	id := c.Param("id")

@@ -130,7 +130,10 @@ func (s *Service) finishAppend(ctx context.Context, pub chatbox.Publication) (sh
 
 // place finds the session's state where Redis has it, else in the history.
 func (s *Service) place(ctx context.Context, d draft, b chatbox.Begun) (place, error) {
-	if b.Seeded {
+	switch {
+	case b.Seeded && b.State.Erased:
+		return place{}, errErased
+	case b.Seeded:
 		return place{owner: b.Owner, state: b.State}, nil
 	}
 	if d.create == nil {
@@ -149,7 +152,7 @@ func (s *Service) place(ctx context.Context, d draft, b chatbox.Begun) (place, e
 		return place{owner: sess.Owner, state: sess.State, fresh: true}, nil
 	}
 	if sess.Erased {
-		return place{}, chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+		return place{}, errErased
 	}
 	if sess, err = s.foldRest(ctx, sess); err != nil {
 		return place{}, err
@@ -163,7 +166,10 @@ func (s *Service) refused(ctx context.Context, d draft, b chatbox.Beginning, beg
 	if passing(why) {
 		return nil, why
 	}
-	e, err := s.Messages.ByKey(ctx, d.session, d.key)
+	e, err := chatbox.Event{}, why
+	if !errors.Is(why, errErased) { // or it would find what a sweep is about to remove
+		e, err = s.Messages.ByKey(ctx, d.session, d.key)
+	}
 	if err != nil && !errors.Is(err, chatbox.NotFound) {
 		return nil, err
 	}

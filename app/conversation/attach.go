@@ -195,8 +195,13 @@ func (s *Service) readFor(ctx context.Context, c Socket, k chatbox.SessionKey, f
 // from the history first.
 func (s *Service) tail(ctx context.Context, k chatbox.SessionKey, from int64) (chatbox.Tail, error) {
 	tail, err := s.Log.Read(ctx, k, from)
-	if err != nil || tail.Seeded {
+	switch {
+	case err != nil:
 		return tail, err
+	case tail.Seeded && tail.State.Erased:
+		return tail, errErased
+	case tail.Seeded:
+		return tail, nil
 	}
 	sess, err := s.truth(ctx, k)
 	switch {
@@ -205,7 +210,8 @@ func (s *Service) tail(ctx context.Context, k chatbox.SessionKey, from int64) (c
 	case err != nil:
 		return tail, err
 	case sess.Erased:
-		return tail, &chatbox.Error{Code: chatbox.NotFound, Field: "session_id", Message: "session_id: no such session"}
+		tail.Owner, tail.State = sess.Owner, sess.State // what is left to tell
+		return tail, errErased
 	}
 	if err := s.Log.Seed(ctx, k, sess.Owner, sess.State); err != nil {
 		return tail, err

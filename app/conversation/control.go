@@ -18,14 +18,7 @@ func (s *Service) End(ctx context.Context, a chatbox.Actor, sessionID string) er
 	if err != nil || sess.State.Ended {
 		return err
 	}
-	err = patiently(ctx, func() error {
-		open, err := s.Leases.Revoke(ctx, sess.Key)
-		if err != nil || open == nil {
-			return err
-		}
-		return s.closeAnswer(ctx, sess.Key, *open, chatbox.FinishCancelled)
-	})
-	if err != nil {
+	if err := s.stopAnswer(ctx, sess.Key); err != nil {
 		return err
 	}
 	id := newID()
@@ -37,7 +30,7 @@ func (s *Service) End(ctx context.Context, a chatbox.Actor, sessionID string) er
 			}
 			return chatbox.Event{
 				ID: id, Type: chatbox.TypeSessionEnded, Sender: chatbox.SenderSystem, UserID: a.UserID,
-				Metadata: map[string]string{"reason": "ended"}, Time: now(), Status: chatbox.StatusComplete,
+				Metadata: map[string]string{chatbox.MetaReason: chatbox.ReasonEnded}, Time: now(), Status: chatbox.StatusComplete,
 			}, nil
 		},
 	})
@@ -45,6 +38,18 @@ func (s *Service) End(ctx context.Context, a chatbox.Actor, sessionID string) er
 		return nil
 	}
 	return err
+}
+
+// stopAnswer closes the answer that the session is being given, if there is one,
+// and keeps others from being begun for a few seconds.
+func (s *Service) stopAnswer(ctx context.Context, k chatbox.SessionKey) error {
+	return patiently(ctx, func() error {
+		open, err := s.Leases.Revoke(ctx, k)
+		if err != nil || open == nil {
+			return err
+		}
+		return s.closeAnswer(ctx, k, *open, chatbox.FinishCancelled)
+	})
 }
 
 // closeAnswer makes what was accepted of a revoked answer its final, from any

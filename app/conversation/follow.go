@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"chatbox"
@@ -37,6 +38,12 @@ func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after in
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	tail, err := s.tail(ctx, k, after)
+	if errors.Is(err, errErased) && tail.State.Erased {
+		// What came before its end is gone for those who have not had it.
+		end := chatbox.Erasure(k, tail.Owner, tail.State.Head, tail.State.EndedAt)
+		s.Feed.CatchUp(k, []chatbox.Event{end}, nil)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ const atHead = int64(1) << 60
 // state as of the real head, read from the history alone.
 func (s *Service) truth(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
 	sess, err := s.Catalog.Load(ctx, k)
-	if err != nil {
+	if err != nil || sess.State.Erased {
 		return sess, err
 	}
 	return s.foldRest(ctx, sess)
@@ -47,7 +47,7 @@ func (s *Service) seed(ctx context.Context, k chatbox.SessionKey) (chatbox.Sessi
 		return sess, err
 	}
 	if sess.Erased {
-		return sess, chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+		return sess, errErased
 	}
 	return sess, s.Log.Seed(ctx, k, sess.Owner, sess.State)
 }

@@ -27,6 +27,9 @@ type MessageStore interface {
 	// closed, so its cost does not depend on the session's length. Majority
 	// reads, as ByKey.
 	Range(ctx context.Context, s chatbox.SessionKey, from, to int64) ([]chatbox.Event, error)
+	// EraseRange removes the events with from ≤ seq ≤ to for good; its cost is
+	// that of the events which are there.
+	EraseRange(ctx context.Context, s chatbox.SessionKey, from, to int64) error
 }
 
 // SessionStore keeps what is known of sessions beside their events.
@@ -43,6 +46,32 @@ type SessionStore interface {
 	SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error
 	// List pages through a user's sessions, newest activity first.
 	List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error)
+}
+
+// Tombstones are the sessions that were erased: their ids are burnt for ever.
+type Tombstones interface {
+	// Bury marks the session as erased at the time and takes its name away;
+	// one that is buried stays as it is. chatbox.NotFound: there is none.
+	Bury(ctx context.Context, s chatbox.SessionKey, at time.Time) error
+	// Unswept finds the tombstones whose traces were to be looked for before
+	// the time, the longest overdue first; one that was just made is due.
+	Unswept(ctx context.Context, before time.Time, limit int) ([]chatbox.Tombstone, error)
+	// Sweep says when traces are looked for again; the zero time: never.
+	Sweep(ctx context.Context, s chatbox.SessionKey, again time.Time) error
+}
+
+// ShareStore keeps the links by which anyone may read a session as it was. Of
+// a token it keeps a keyed digest alone.
+type ShareStore interface {
+	// Add stores the share under its token. chatbox.LimitExceeded: the session
+	// has as many as it may have.
+	Add(ctx context.Context, token string, sh chatbox.Share) error
+	// ByToken finds the share, expired or not; chatbox.NotFound.
+	ByToken(ctx context.Context, token string) (chatbox.Share, error)
+	// Revoke removes all shares of the session.
+	Revoke(ctx context.Context, s chatbox.SessionKey) error
+	// Expire removes shares that expired before the time, of all sessions.
+	Expire(ctx context.Context, before time.Time) error
 }
 
 // TurnStore keeps which messages still want an answer. The turn is stored with
@@ -81,6 +110,9 @@ type Log interface {
 	// Seed sets head and fold of a session whose copy is absent or behind, and
 	// tells all pods the head.
 	Seed(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error
+	// Erase leaves nothing of the session but that it was erased, by the fold
+	// with its last event, for as long as its traces are looked for.
+	Erase(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error
 	// Heads returns the heads of many sessions, -1 where absent, in order.
 	Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error)
 }

@@ -25,6 +25,8 @@ type Config struct {
 	PendingEvery time.Duration // pending turns are looked for in the history
 	CheckEvery   time.Duration // positions are compared with heads
 	LoseAfter    time.Duration // without Redis an answer is given up
+	EraseFor     time.Duration // traces of an erased session are looked for
+	EraseEvery   time.Duration // and how often
 }
 
 // DefaultConfig has the values of the contract.
@@ -33,7 +35,7 @@ func DefaultConfig() Config {
 		PromptTokens: 24_000, AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000,
 		Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
 		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, CheckEvery: 10 * time.Second,
-		LoseAfter: 60 * time.Second,
+		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: 30 * time.Second,
 	}
 }
 
@@ -42,6 +44,8 @@ type Deps struct {
 	Messages     MessageStore
 	Catalog      SessionStore
 	Turns        TurnStore
+	Tombstones   Tombstones
+	Shares       ShareStore
 	Log          Log
 	Leases       Leases
 	Pieces       Pieces

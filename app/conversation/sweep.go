@@ -20,7 +20,10 @@ func (s *Service) sweep(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { every(ctx, s.cfg.SweepEvery, s.sweepDue) })
 	wg.Go(func() {
-		every(ctx, s.cfg.PendingEvery, func(ctx context.Context) { s.sweepPending(ctx, 10*time.Second) })
+		every(ctx, s.cfg.PendingEvery, func(ctx context.Context) {
+			s.sweepPending(ctx, 10*time.Second)
+			s.sweepErased(ctx)
+		})
 	})
 	wg.Go(func() { s.sweepForgotten(ctx) })
 	wg.Go(func() { every(ctx, time.Second, func(context.Context) { s.TypingLeases.ExpireTyping(time.Now()) }) })

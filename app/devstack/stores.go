@@ -15,6 +15,8 @@ var (
 	_ conversation.SessionStore = (*embedded.Sessions)(nil)
 	_ conversation.TurnStore    = (*embedded.Turns)(nil)
 	_ alert.Store               = (*embedded.Alerts)(nil)
+	_ conversation.Tombstones   = (*embedded.Sessions)(nil)
+	_ conversation.ShareStore   = (*embedded.Shares)(nil)
 )
 
 // openStores opens the history: the server that was named, or one file.
@@ -32,7 +34,7 @@ func (s *Stack) openStores(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.stores = app.Stores{Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Alerts: st.Alerts(), Ping: st.Ping}
+	s.stores = app.Stores{Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Tombs: st.Sessions(), Shares: st.Shares(), Alerts: st.Alerts(), Ping: st.Ping}
 	s.closers = append(s.closers, st.Close)
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 )
 
 func ports(s *embedded.Store) conformance.Stores {
-	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Alerts: s.Alerts()}
+	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(), Alerts: s.Alerts()}
 }
 
 func TestStore_Conformance(t *testing.T) {

@@ -76,6 +76,32 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 	return events, nil
 }
 
+// EraseRange removes the events with from ≤ seq ≤ to for good: their bytes are
+// overwritten in the file, and the journal that had them is emptied unless a
+// reader is in the way.
+func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, to int64) error {
+	if from > to {
+		return nil
+	}
+	const act = "erase a range"
+	var n int64
+	err := m.s.do(ctx, act, smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		done, err := tx.StmtContext(ctx, m.s.stmts.eraseRange).ExecContext(ctx, k.Tenant, k.ID, from, to)
+		if err != nil {
+			return err
+		}
+		n, err = done.RowsAffected()
+		return err
+	})
+	if err != nil || n == 0 { // n may still be written by an act that ctx did not wait for
+		return err
+	}
+	if _, err := m.s.writer.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		return record.Failed(act, err)
+	}
+	return nil
+}
+
 // eventArgs are the values of sqlAppend, and about how many bytes they are.
 func (s *Store) eventArgs(e chatbox.Event) (args []any, size int, err error) {
 	box, err := record.SealEvent(s.keys, e)

@@ -29,6 +29,19 @@ CREATE TABLE IF NOT EXISTS sessions (
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS sessions_id ON sessions (tenant, session);
 CREATE INDEX IF NOT EXISTS sessions_owner ON sessions (tenant, owner, last_activity DESC, session);
+
+CREATE TABLE IF NOT EXISTS tombstones (
+	tenant TEXT NOT NULL, session TEXT NOT NULL, erased_at INTEGER NOT NULL, sweep_at INTEGER NOT NULL,
+	PRIMARY KEY (tenant, session)
+) STRICT;
+CREATE INDEX IF NOT EXISTS tombstones_sweep ON tombstones (sweep_at);
+
+CREATE TABLE IF NOT EXISTS shares (
+	digest TEXT PRIMARY KEY, tenant TEXT NOT NULL, session TEXT NOT NULL, name BLOB,
+	head INTEGER NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS shares_session ON shares (tenant, session);
+CREATE INDEX IF NOT EXISTS shares_expires ON shares (expires);
 `
 
 const (
@@ -44,9 +57,15 @@ type statements struct {
 	retry                          *sql.Stmt
 	create, created, touch         *sql.Stmt
 	name, nameIfEmpty              *sql.Stmt
+	eraseRange                     *sql.Stmt
+	bury, entomb                   *sql.Stmt
+	sweep, swept                   *sql.Stmt
+	addShare, countShares          *sql.Stmt
+	revoke, expire                 *sql.Stmt
 
 	byKey, byRange, pending *sql.Stmt
 	load, list              *sql.Stmt
+	unswept, byToken        *sql.Stmt
 
 	all []*sql.Stmt
 }
@@ -70,13 +89,28 @@ const (
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	sqlTouch = `UPDATE sessions SET head = ?, ended = ?, holder = ?, holder_name = ?, state = ?,
 	last_activity = coalesce(?, last_activity) WHERE tenant = ? AND session = ? AND head < ?`
-	sqlName        = `UPDATE sessions SET name = ? WHERE tenant = ? AND session = ?`
+	sqlName        = `UPDATE sessions SET name = ? WHERE tenant = ? AND session = ? AND erased = 0`
 	sqlNameIfEmpty = sqlName + ` AND name IS NULL`
 	sqlLoad        = `SELECT ` + sessionColumns + ` FROM sessions WHERE tenant = ? AND session = ?`
 	sqlList        = `SELECT ` + sessionColumns + ` FROM sessions
 	WHERE tenant = ?1 AND owner = ?2 AND last_activity <= ?3
 	AND (last_activity < ?3 OR session > ?4) AND erased = 0 AND (?5 < 0 OR ended = ?5)
 	ORDER BY last_activity DESC, session LIMIT ?6`
+
+	sqlEraseRange = `DELETE FROM messages WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ?`
+	sqlBury       = `UPDATE sessions SET erased = 1, name = NULL, holder_name = NULL
+	WHERE tenant = ? AND session = ? AND erased = 0`
+	sqlEntomb  = `INSERT INTO tombstones (tenant, session, erased_at, sweep_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlUnswept = `SELECT tenant, session, erased_at FROM tombstones WHERE sweep_at < ? ORDER BY sweep_at LIMIT ?`
+	sqlSweep   = `UPDATE tombstones SET sweep_at = ? WHERE tenant = ? AND session = ?`
+	sqlSwept   = `DELETE FROM tombstones WHERE tenant = ? AND session = ?`
+
+	sqlAddShare    = `INSERT INTO shares (digest, tenant, session, name, head, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)`
+	sqlCountShares = `SELECT count(*) FROM shares WHERE tenant = ? AND session = ? AND expires >= ?`
+	sqlByToken     = `SELECT digest, tenant, session, name, head, created, expires FROM shares
+	WHERE digest IN (SELECT value FROM json_each(?))`
+	sqlRevoke = `DELETE FROM shares WHERE tenant = ? AND session = ?`
+	sqlExpire = `DELETE FROM shares WHERE expires < ?`
 )
 
 func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error {
@@ -95,11 +129,22 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 		{&s.touch, writer, sqlTouch},
 		{&s.name, writer, sqlName},
 		{&s.nameIfEmpty, writer, sqlNameIfEmpty},
+		{&s.eraseRange, writer, sqlEraseRange},
+		{&s.bury, writer, sqlBury},
+		{&s.entomb, writer, sqlEntomb},
+		{&s.sweep, writer, sqlSweep},
+		{&s.swept, writer, sqlSwept},
+		{&s.addShare, writer, sqlAddShare},
+		{&s.countShares, writer, sqlCountShares},
+		{&s.revoke, writer, sqlRevoke},
+		{&s.expire, writer, sqlExpire},
 		{&s.byKey, reader, sqlByKey},
 		{&s.byRange, reader, sqlRange},
 		{&s.pending, reader, sqlPending},
 		{&s.load, reader, sqlLoad},
 		{&s.list, reader, sqlList},
+		{&s.unswept, reader, sqlUnswept},
+		{&s.byToken, reader, sqlByToken},
 	} {
 		stmt, err := p.on.PrepareContext(ctx, p.sql)
 		if err != nil {

@@ -82,7 +82,7 @@ func (m *Sessions) Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.S
 
 // SetName names the session, an empty name takes its name away; with
 // onlyIfEmpty a name it has stays. chatbox.NotFound, without onlyIfEmpty: no
-// such session.
+// such session, or an erased one, which has no name any more.
 func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error {
 	box, err := record.SealText(m.s.keys, k, record.PartName, name)
 	if err != nil {

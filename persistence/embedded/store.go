@@ -69,6 +69,9 @@ func (s *Store) Sessions() *Sessions { return &Sessions{s} }
 // Turns is which messages still want an answer.
 func (s *Store) Turns() *Turns { return &Turns{s} }
 
+// Shares is the links by which anyone may read a session as it was.
+func (s *Store) Shares() *Shares { return &Shares{s} }
+
 // Ping reports whether the file can be read.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
@@ -98,7 +101,7 @@ func create(path string) error {
 }
 
 func (s *Store) open(ctx context.Context, path string) (err error) {
-	if s.writer, err = sql.Open("sqlite", dsn(path, "_txlock=immediate")); err != nil {
+	if s.writer, err = sql.Open("sqlite", dsn(path, "_txlock=immediate&_pragma=secure_delete(1)")); err != nil {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)

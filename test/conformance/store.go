@@ -24,6 +24,8 @@ type Stores struct {
 	Sessions conversation.SessionStore
 	Turns    conversation.TurnStore
 	Alerts   alert.Store
+	Tombs    conversation.Tombstones
+	Shares   conversation.ShareStore
 }
 
 // StoreFixture is a store under test and what only its keeper can do to it.
@@ -81,6 +83,13 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Sessions/ListPages", sessionList},
 		{"Sessions/ListOrderAndFilter", sessionListOrder},
 		{"Sessions/ListRefuses", sessionListRefuses},
+		{"Erase/RangesAndNothingElse", eraseRanges},
+		{"Erase/TombstonesStay", eraseBuries},
+		{"Erase/SweepsUntilTheyAreOver", eraseSweeps},
+		{"Shares/FoundByTheirTokenAlone", shareByToken},
+		{"Shares/RevokedAndExpired", shareEnds},
+		{"Shares/ABoundedNumber", shareBound},
+		{"Shares/KeysRotate", shareKeys},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, open(t)) })
 	}

@@ -73,7 +73,7 @@ func openStore(tb testing.TB, cfg persistence.Config, keys ...persistence.Key) *
 }
 
 func storePorts(s *persistence.Store) conformance.Stores {
-	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Alerts: s.Alerts()}
+	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(), Alerts: s.Alerts()}
 }
 
 func messageFilter(k chatbox.SessionKey, seq int64) bson.D {
@@ -127,7 +127,7 @@ func TestStore_Conformance(t *testing.T) {
 func allDocuments(t *testing.T, db *mongo.Database) []byte {
 	t.Helper()
 	var all bytes.Buffer
-	for _, name := range []string{"messages", "sessions"} {
+	for _, name := range []string{"messages", "sessions", "shares"} {
 		found, err := db.Collection(name).Find(t.Context(), bson.D{})
 		require.NoError(t, err)
 		for found.Next(t.Context()) {

@@ -76,7 +76,11 @@ func OpenText(c Cipher, k chatbox.SessionKey, part string, box []byte) (string, 
 const (
 	PartName   = "name"
 	PartHolder = "holder_name"
+	PartShare  = "share:" // and the share's digest
 )
+
+// PurposeShare is what digests of share tokens are for.
+const PurposeShare = "share"
 
 func appendEvent(out []byte, e chatbox.Event) []byte {
 	out = appendField(out, tagContent, e.Content)

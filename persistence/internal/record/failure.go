@@ -26,3 +26,11 @@ func NoEvent(k chatbox.SessionKey) error {
 func NoSession(k chatbox.SessionKey) error {
 	return chatbox.Errorf(chatbox.NotFound, "no such session", fmt.Errorf("session %s", k.ID))
 }
+
+// NoShare says that no share has the token, which is not repeated.
+func NoShare() error { return chatbox.Errorf(chatbox.NotFound, "no such share", nil) }
+
+// TooManyShares refuses one more share of a session.
+func TooManyShares(most int) error {
+	return chatbox.Errorf(chatbox.LimitExceeded, fmt.Sprintf("the session has %d shares; revoke them first", most), nil)
+}

@@ -1,0 +1,70 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// Bury marks the session as erased at the time and takes away what people
+// wrote into its row; one that is buried stays as it is. chatbox.NotFound:
+// there is none.
+func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time) error {
+	err := m.s.do(ctx, "bury a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		done, err := tx.StmtContext(ctx, m.s.stmts.bury).ExecContext(ctx, k.Tenant, k.ID)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		_, err = tx.StmtContext(ctx, m.s.stmts.entomb).ExecContext(ctx, k.Tenant, k.ID, record.Millis(at), record.Millis(at))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = m.Load(ctx, k)
+	return err
+}
+
+// Unswept finds the tombstones whose traces were to be looked for before the
+// time, the longest overdue first.
+func (m *Sessions) Unswept(ctx context.Context, before time.Time, limit int) ([]chatbox.Tombstone, error) {
+	const act = "find tombstones"
+	rows, err := m.s.stmts.unswept.QueryContext(ctx, record.Millis(before), limit)
+	if err != nil {
+		return nil, record.Failed(act, err)
+	}
+	defer rows.Close()
+	var found []chatbox.Tombstone
+	for rows.Next() {
+		var t chatbox.Tombstone
+		var at int64
+		if err := rows.Scan(&t.Session.Tenant, &t.Session.ID, &at); err != nil {
+			return nil, record.Failed(act, err)
+		}
+		t.At = record.Time(at)
+		found = append(found, t)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, record.Failed(act, err)
+	}
+	return found, nil
+}
+
+// Sweep says when the tombstone's traces are looked for again; the zero time:
+// never.
+func (m *Sessions) Sweep(ctx context.Context, k chatbox.SessionKey, again time.Time) error {
+	return m.s.do(ctx, "sweep a tombstone", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		if again.IsZero() {
+			_, err := tx.StmtContext(ctx, m.s.stmts.swept).ExecContext(ctx, k.Tenant, k.ID)
+			return err
+		}
+		_, err := tx.StmtContext(ctx, m.s.stmts.sweep).ExecContext(ctx, record.Millis(again), k.Tenant, k.ID)
+		return err
+	})
+}
