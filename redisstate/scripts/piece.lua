@@ -1,17 +1,22 @@
 -- Accepts one piece of a running answer under its lease and shows it. A
 -- snapshot replaces what is there and needs nothing to be there; with it the
--- replication id is kept, as start.lua does.
+-- replication id is kept, as start.lua does. One that is behind what was
+-- accepted since, a repeat that arrives late, replaces nothing.
 -- KEYS  1 state  2 lease  3 pieces
 -- ARGV  1 token  2 generation "seq:run"  3 attempt  4 index  5 snapshot "1"/""  6 sealed piece
 --       7 channel  8 open card  9 pieces TTL ms
 -- RETURNS "ok" | "lost" (not the lease) | "empty" (Redis knows nothing of the session) | "reopen" (Redis does not have the answer up to the piece
 --         before this: publish a snapshot)
-local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'h')
+local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'h', 'oe')
 if not v[4] then return 'empty' end
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
 if ARGV[5] == '1' then
   local info = redis.pcall('INFO', 'replication')
   local epoch = type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
+  if v[1] == ARGV[2] and v[2] == ARGV[3] and v[5] == epoch and tonumber(v[3]) >= tonumber(ARGV[4])
+    and redis.call('EXISTS', KEYS[3]) == 1 then
+    return 'ok'
+  end
   redis.call('DEL', KEYS[3])
   redis.call('HSET', KEYS[1], 'og', ARGV[2], 'oa', ARGV[3], 'om', ARGV[8], 'oe', epoch)
 else

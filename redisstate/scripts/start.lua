@@ -1,15 +1,18 @@
 -- Announces an answer under its lease. What an earlier attempt showed is gone
 -- from the log of pieces; the message published says so to the clients. The
--- replication id is kept: it changes when a replica is promoted.
+-- replication id is kept: it changes when a replica is promoted. A repeat,
+-- however late it arrives, takes back nothing: pieces of that attempt may have
+-- been accepted meanwhile.
 -- KEYS  1 state  2 lease  3 pieces
 -- ARGV  1 token  2 generation "seq:run"  3 attempt  4 open card  5 channel  6 sealed message
 -- RETURNS 1, 0 when the lease is not the caller's, -1 when Redis knows nothing of the session
-local head = redis.call('HGET', KEYS[1], 'h')
-if not head then return -1 end
+local v = redis.call('HMGET', KEYS[1], 'h', 'og', 'oa', 'oe')
+if not v[1] then return -1 end
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local info = redis.pcall('INFO', 'replication')
 local epoch = type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
+if v[2] == ARGV[2] and v[4] == epoch and tonumber(v[3]) >= tonumber(ARGV[3]) then return 1 end
 redis.call('DEL', KEYS[3])
 redis.call('HSET', KEYS[1], 'og', ARGV[2], 'oa', ARGV[3], 'oi', -1, 'om', ARGV[4], 'oe', epoch)
-redis.call('PUBLISH', ARGV[5], head .. '|' .. ARGV[6])
+redis.call('PUBLISH', ARGV[5], v[1] .. '|' .. ARGV[6])
 return 1
