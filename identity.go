@@ -41,6 +41,9 @@ type PodID string
 const (
 	RoleAdmin     = "admin"
 	RoleChatAdmin = "chat_admin"
+	// RoleChatViewer may read what admins read and watch sessions, and change
+	// nothing.
+	RoleChatViewer = "chat_viewer"
 )
 
 // Actor is an authenticated subject. It is made from a credential only, never
@@ -53,6 +56,10 @@ type Actor struct {
 	IssuedAt  time.Time
 	ExpiresAt time.Time // zero: the credential does not expire
 }
+
+// Staff reports whether the actor may read what staff reads: an admin, or one
+// who may do nothing else.
+func (a Actor) Staff() bool { return a.Admin() || slices.Contains(a.Roles, RoleChatViewer) }
 
 // Admin reports whether the actor may act as staff.
 func (a Actor) Admin() bool {

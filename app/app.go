@@ -36,6 +36,7 @@ type Stores struct {
 	Alerts   alert.Store
 	Tombs    conversation.Tombstones
 	Shares   conversation.ShareStore
+	Audit    conversation.AuditLog
 	Ping     func(ctx context.Context) error
 }
 

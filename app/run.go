@@ -116,6 +116,6 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 	}
 	return Stores{
 		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
-		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Ping: store.Ping,
+		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(), Ping: store.Ping,
 	}, closer, nil
 }

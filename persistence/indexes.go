@@ -117,8 +117,10 @@ func (s *Store) makeIndexes(ctx context.Context) error {
 		if _, err := s.sessions.Indexes().CreateMany(ctx, sessionIndexes()); err != nil {
 			return err
 		}
-		_, err := s.shares.Indexes().CreateMany(ctx, shareIndexes())
-		return err
+		if _, err := s.shares.Indexes().CreateMany(ctx, shareIndexes()); err != nil {
+			return err
+		}
+		return s.makeStaffIndexes(ctx)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"chatbox/persistence/internal/chain"
 	"chatbox/persistence/internal/group"
 	"chatbox/persistence/internal/record"
 
@@ -36,16 +37,21 @@ type Store struct {
 	messages *mongo.Collection
 	sessions *mongo.Collection
 	shares   *mongo.Collection
+	audit    *mongo.Collection
+	people   *mongo.Collection
+	heads    *mongo.Collection
+	ends     ends
 	indexed  atomic.Bool // the unique indexes are known to exist
 
 	appends *group.Committer[bson.Raw]
 	touches *group.Committer[mongo.WriteModel]
+	audits  *group.Committer[chain.Draft]
 }
 
 // Open prepares the store without waiting for the server, which may be away;
 // nothing can be written until EnsureIndexes has succeeded. Only with a
 // mongodb+srv URI does it ask the DNS, once. It starts the goroutines of the
-// driver and of two committers; Close stops them.
+// driver and of three committers; Close stops them.
 func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -72,9 +78,12 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 		cfg: cfg, keys: keys, client: client,
 		messages: db.Collection("messages"), sessions: db.Collection("sessions"), shares: db.Collection("shares"),
 	}
+	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
 	s.appends = group.New(ctx, bounds, s.insert)
 	s.touches = group.New(ctx, bounds, s.update)
+	bounds.Flights = 1 // a pod's entries follow one another
+	s.audits = group.New(ctx, bounds, s.link)
 	return s, nil
 }
 
@@ -106,6 +115,7 @@ func (s *Store) Ping(ctx context.Context) error {
 func (s *Store) Close(ctx context.Context) error {
 	s.appends.Close(ctx)
 	s.touches.Close(ctx)
+	s.audits.Close(ctx)
 	if err := s.client.Disconnect(ctx); err != nil && !errors.Is(err, mongo.ErrClientDisconnected) {
 		return fmt.Errorf("persistence: disconnect: %w", err)
 	}

@@ -46,6 +46,7 @@ type Deps struct {
 	Turns        TurnStore
 	Tombstones   Tombstones
 	Shares       ShareStore
+	Audit        AuditLog
 	Log          Log
 	Leases       Leases
 	Pieces       Pieces

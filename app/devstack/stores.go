@@ -17,6 +17,7 @@ var (
 	_ alert.Store               = (*embedded.Alerts)(nil)
 	_ conversation.Tombstones   = (*embedded.Sessions)(nil)
 	_ conversation.ShareStore   = (*embedded.Shares)(nil)
+	_ conversation.AuditLog     = (*embedded.Audit)(nil)
 )
 
 // openStores opens the history: the server that was named, or one file.
@@ -34,7 +35,7 @@ func (s *Stack) openStores(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.stores = app.Stores{Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Tombs: st.Sessions(), Shares: st.Shares(), Alerts: st.Alerts(), Ping: st.Ping}
+	s.stores = app.Stores{Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Tombs: st.Sessions(), Shares: st.Shares(), Alerts: st.Alerts(), Audit: st.Audit(), Ping: st.Ping}
 	s.closers = append(s.closers, st.Close)
 	return nil
 }

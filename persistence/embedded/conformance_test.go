@@ -16,7 +16,7 @@ import (
 )
 
 func ports(s *embedded.Store) conformance.Stores {
-	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(), Alerts: s.Alerts()}
+	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(), Alerts: s.Alerts(), Audit: s.Audit()}
 }
 
 func TestStore_Conformance(t *testing.T) {
@@ -39,6 +39,14 @@ func TestStore_Conformance(t *testing.T) {
 				box := raw[[]byte](t, path, `SELECT box FROM messages WHERE tenant = ? AND session = ? AND seq = ?`, k.Tenant, k.ID, seq)
 				box[len(box)/2] ^= 1
 				exec(t, path, `UPDATE messages SET box = ? WHERE tenant = ? AND session = ? AND seq = ?`, box, k.Tenant, k.ID, seq)
+			},
+			AlterAudit: func(t *testing.T, tenant string, n int64) {
+				t.Helper()
+				exec(t, path, `UPDATE audit SET action = 'session.watch' WHERE tenant = ? AND n = ?`, tenant, n)
+			},
+			RemoveAudit: func(t *testing.T, tenant string, n int64) {
+				t.Helper()
+				exec(t, path, `DELETE FROM audit WHERE tenant = ? AND n = ?`, tenant, n)
 			},
 			AtRest: func(t *testing.T) []byte {
 				t.Helper()

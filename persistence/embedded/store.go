@@ -106,7 +106,7 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	s.writer.SetMaxOpenConns(1)
 	s.writer.SetConnMaxIdleTime(0)
-	if _, err := s.writer.ExecContext(ctx, schema+alertSchema); err != nil {
+	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit); err != nil {
 		return fmt.Errorf("make the tables: %w", err)
 	}
 	if s.reader, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)")); err != nil {

@@ -26,6 +26,7 @@ type Stores struct {
 	Alerts   alert.Store
 	Tombs    conversation.Tombstones
 	Shares   conversation.ShareStore
+	Audit    conversation.AuditLog
 }
 
 // StoreFixture is a store under test and what only its keeper can do to it.
@@ -38,6 +39,10 @@ type StoreFixture struct {
 	MoveBox func(t *testing.T, k chatbox.SessionKey, from, to int64)
 	// AlterBox changes one bit of the event's sealed part.
 	AlterBox func(t *testing.T, k chatbox.SessionKey, seq int64)
+	// AlterAudit changes what one entry of a tenant's audit log says;
+	// RemoveAudit deletes it.
+	AlterAudit  func(t *testing.T, tenant string, n int64)
+	RemoveAudit func(t *testing.T, tenant string, n int64)
 	// AtRest is all that is stored, byte for byte.
 	AtRest func(t *testing.T) []byte
 }
@@ -76,6 +81,10 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Alerts/SettledByTheClaim", alertSettle},
 		{"Alerts/DueOnes", alertDue},
 		{"Alerts/NoneWithoutItsEvent", alertClash},
+		{"Audit/ReadsBackWhatWasRecorded", auditReadsBack},
+		{"Audit/PodsMakeOneChain", auditRace},
+		{"Audit/TamperingIsFound", auditTampering},
+		{"Audit/ThePersonIsForgottenTheChainIsNot", auditForgets},
 		{"Sessions/OneOwnerOfARace", sessionRace},
 		{"Sessions/ReadBackWhatWasWritten", sessionReadsBack},
 		{"Sessions/TouchNeverGoesBack", sessionTouch},

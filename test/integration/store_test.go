@@ -73,11 +73,15 @@ func openStore(tb testing.TB, cfg persistence.Config, keys ...persistence.Key) *
 }
 
 func storePorts(s *persistence.Store) conformance.Stores {
-	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(), Alerts: s.Alerts()}
+	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(), Alerts: s.Alerts(), Audit: s.Audit()}
 }
 
 func messageFilter(k chatbox.SessionKey, seq int64) bson.D {
 	return bson.D{{Key: "tenant", Value: k.Tenant}, {Key: "session", Value: k.ID}, {Key: "seq", Value: seq}}
+}
+
+func auditFilter(tenant string, n int64) bson.D {
+	return bson.D{{Key: "tenant", Value: tenant}, {Key: "n", Value: n}}
 }
 
 func TestStore_Conformance(t *testing.T) {
@@ -115,6 +119,19 @@ func TestStore_Conformance(t *testing.T) {
 				b[len(b)/2] ^= 1
 				setBox(t, k, seq, b)
 			},
+			AlterAudit: func(t *testing.T, tenant string, n int64) {
+				t.Helper()
+				done, err := db.Collection("audit").UpdateOne(t.Context(), auditFilter(tenant, n),
+					bson.D{{Key: "$set", Value: bson.D{{Key: "action", Value: "session.watch"}}}})
+				require.NoError(t, err)
+				require.EqualValues(t, 1, done.ModifiedCount)
+			},
+			RemoveAudit: func(t *testing.T, tenant string, n int64) {
+				t.Helper()
+				done, err := db.Collection("audit").DeleteOne(t.Context(), auditFilter(tenant, n))
+				require.NoError(t, err)
+				require.EqualValues(t, 1, done.DeletedCount)
+			},
 			AtRest: func(t *testing.T) []byte {
 				t.Helper()
 				return allDocuments(t, db)
@@ -127,7 +144,7 @@ func TestStore_Conformance(t *testing.T) {
 func allDocuments(t *testing.T, db *mongo.Database) []byte {
 	t.Helper()
 	var all bytes.Buffer
-	for _, name := range []string{"messages", "sessions", "shares"} {
+	for _, name := range []string{"messages", "sessions", "shares", "audit", "people"} {
 		found, err := db.Collection(name).Find(t.Context(), bson.D{})
 		require.NoError(t, err)
 		for found.Next(t.Context()) {

@@ -1,0 +1,128 @@
+package persistence
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/chain"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+)
+
+// Entries reads a page of the log, newest first. It looks at a bounded number
+// of entries: a page of a rare filter may be short and have a cursor all the
+// same.
+func (a *Audit) Entries(ctx context.Context, q chatbox.AuditQuery) (chatbox.AuditPage, error) {
+	lo, hi, err := a.bounds(ctx, q)
+	if err != nil {
+		return chatbox.AuditPage{}, err
+	}
+	more := bson.D{}
+	if q.Actor != "" {
+		actor, err := a.pseudonymOf(ctx, chatbox.UserKey{Tenant: q.Tenant, ID: q.Actor})
+		if err != nil {
+			return chatbox.AuditPage{}, err
+		}
+		more = append(more, bson.E{Key: "actor", Value: actor})
+	}
+	if q.Action != "" {
+		more = append(more, bson.E{Key: "action", Value: string(q.Action)})
+	}
+	if q.SessionID != "" {
+		more = append(more, bson.E{Key: "session", Value: q.SessionID})
+	}
+	width := int64(auditWindow)
+	if len(more) == 0 {
+		width = int64(q.Limit) + 1
+	}
+	var found []chain.Entry // newest first
+	for range auditSteps {
+		if hi < lo || len(found) > q.Limit {
+			break
+		}
+		from := max(lo, hi-width+1)
+		some, err := a.s.entries(ctx, q.Tenant, from, hi, more)
+		if err != nil {
+			return chatbox.AuditPage{}, err
+		}
+		for i := range some {
+			found = append(found, some[len(some)-1-i])
+		}
+		hi = from - 1
+	}
+	return a.page(ctx, q, found, hi, hi >= lo)
+}
+
+// page renders what was found; unread says that there are entries below hi+1.
+func (a *Audit) page(ctx context.Context, q chatbox.AuditQuery, found []chain.Entry, hi int64, unread bool) (chatbox.AuditPage, error) {
+	var page chatbox.AuditPage
+	switch {
+	case len(found) > q.Limit:
+		found = found[:q.Limit]
+		page.Next = chain.Cursor(found[q.Limit-1].N)
+	case unread:
+		page.Next = chain.Cursor(hi + 1)
+	}
+	known, err := a.known(ctx, q.Tenant, found)
+	if err != nil {
+		return chatbox.AuditPage{}, err
+	}
+	for _, e := range found {
+		page.Entries = append(page.Entries, chain.Show(e, known))
+	}
+	return page, nil
+}
+
+// bounds turns times and cursor into a closed range of places.
+func (a *Audit) bounds(ctx context.Context, q chatbox.AuditQuery) (lo, hi int64, err error) {
+	end, err := a.s.lastPlace(ctx, q.Tenant, a.s.ends.get(q.Tenant).N)
+	if err != nil {
+		return 0, 0, err
+	}
+	lo, hi = 1, end
+	if q.Cursor != "" {
+		n, err := chain.ParseCursor(q.Cursor)
+		if err != nil {
+			return 0, 0, err
+		}
+		hi = min(hi, n-1)
+	}
+	before := func(t time.Time) (int64, error) {
+		return chain.Bisect(lo, hi, func(ns []int64) (int64, error) { return a.s.lastOf(ctx, q.Tenant, ns, record.Millis(t)) })
+	}
+	if !q.To.IsZero() {
+		if hi, err = before(q.To); err != nil {
+			return 0, 0, err
+		}
+	}
+	if !q.From.IsZero() {
+		n, err := before(q.From)
+		if err != nil {
+			return 0, 0, err
+		}
+		lo = n + 1
+	}
+	return lo, hi, nil
+}
+
+// Verify walks along the tenant's whole chain.
+func (a *Audit) Verify(ctx context.Context, tenant string) (chatbox.AuditVerdict, error) {
+	v := chain.NewVerifier(a.s.keys)
+	last, err := a.s.lastPlace(ctx, tenant, a.s.ends.get(tenant).N)
+	if err != nil {
+		return chatbox.AuditVerdict{}, err
+	}
+	for from := int64(1); from <= last; from += auditVerify {
+		to := min(last, from+auditVerify-1)
+		some, err := a.s.entries(ctx, tenant, from, to, nil)
+		if err != nil {
+			return chatbox.AuditVerdict{}, err
+		}
+		if !v.Take(some) || !v.Reached(to) {
+			break
+		}
+	}
+	return v.Verdict(), nil
+}
