@@ -30,14 +30,15 @@ var Version = "dev" //nolint:gochecknoglobals // set by -ldflags
 // Stores is the history, whichever server keeps it. The owner closes it after
 // the App has stopped; several Apps of one process may share it.
 type Stores struct {
-	Messages conversation.MessageStore
-	Sessions conversation.SessionStore
-	Turns    conversation.TurnStore
-	Alerts   alert.Store
-	Tombs    conversation.Tombstones
-	Shares   conversation.ShareStore
-	Audit    conversation.AuditLog
-	Ping     func(ctx context.Context) error
+	Messages    conversation.MessageStore
+	Sessions    conversation.SessionStore
+	Turns       conversation.TurnStore
+	Alerts      alert.Store
+	Tombs       conversation.Tombstones
+	Shares      conversation.ShareStore
+	Audit       conversation.AuditLog
+	Ping        func(ctx context.Context) error
+	Withdrawals access.Archive
 }
 
 // Drain bounds the end of a pod (PROTOCOL 1.4).
@@ -111,6 +112,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.heartbeat(run) })
 	a.work.Go(func() { a.shed(run) })
 	a.work.Go(func() { a.opts.Auth.Run(run) })
+	a.work.Go(func() { a.gate.Run(run) })
 	a.work.Go(func() {
 		if err := a.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			a.log.ErrorContext(run, "serving ended", "error", err)

@@ -59,6 +59,7 @@ type JWTConfig struct {
 	Issuer        string
 	Audience      string
 	RequireExpiry bool
+	MaxLife       time.Duration // no token lives longer: withdrawals are remembered so long
 }
 
 // MongoConfig is where the history is.
@@ -77,6 +78,9 @@ type PromptConfig struct {
 type LimitConfig struct {
 	Frame              int64 // bytes of one frame
 	RatePerMinute      int   // durable frames of one user, over all pods
+	HelpPerMinute      int   // requests for help of one user, over all pods
+	RESTPerMinute      int   // REST requests of one user, over all pods
+	AdminPerMinute     int   // of one admin
 	Connections        int   // sockets of this pod
 	ConnectionsPerUser int   // sockets of one user, over all pods
 	ShedAbove          int   // sockets of this pod below which none are sent to other pods; 0: never

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"chatbox"
 	"chatbox/providers/llm"
@@ -95,6 +96,10 @@ func tokenVariables(c *Config) []variable {
 		{name: "JWT_ISSUER", doc: "Required iss of tokens. Without it: any.", set: text(&c.JWT.Issuer)},
 		{name: "JWT_AUDIENCE", doc: "Required aud of tokens. Without it: any.", set: text(&c.JWT.Audience)},
 		{name: "JWT_REQUIRE_EXP", def: "on", doc: "on or off. Off accepts tokens that never expire.", set: onOff(&c.JWT.RequireExpiry)},
+		{
+			name: "TOKEN_MAX_LIFE", def: "2160h", set: duration(&c.JWT.MaxLife, time.Minute),
+			doc: "The longest that a token lives from its issue to its exp. For so long it is remembered that an admin disconnected a user, so that older tokens stay refused.",
+		},
 		{name: "WS_QUERY_TOKEN", def: "on", doc: "on or off. On accepts ?token= when a socket is opened.", set: onOff(&c.HTTP.QueryToken)},
 	}
 }
@@ -148,6 +153,12 @@ func boundVariables(c *Config) []variable {
 	return []variable{
 		{name: "MAX_MESSAGE_SIZE", def: "256KiB", doc: "Size of a client's frame beyond which its socket is closed with 1009.", set: size64(&c.Limits.Frame, 1024, 16<<20)},
 		{name: "RATE_LIMIT", def: "100", doc: "Messages of one user per minute, over all pods.", set: number(&c.Limits.RatePerMinute, 1)},
+		{name: "HELP_RATE_LIMIT", def: "5", doc: "Requests for help of one user per minute, over all pods.", set: number(&c.Limits.HelpPerMinute, 1)},
+		{
+			name: "REST_RATE_LIMIT", def: "600", set: number(&c.Limits.RESTPerMinute, 1),
+			doc: "REST requests of one user per minute, over all pods; while Redis is away, on each pod.",
+		},
+		{name: "ADMIN_RATE_LIMIT", def: "1200", doc: "The same, of one admin.", set: number(&c.Limits.AdminPerMinute, 1)},
 		{name: "MAX_CONNECTIONS", def: "20000", doc: "Sockets of this pod.", set: number(&c.Limits.Connections, 1)},
 		{name: "MAX_CONNECTIONS_PER_USER", def: "10", doc: "Sockets of one user, over all pods.", set: number(&c.Limits.ConnectionsPerUser, 1)},
 		{

@@ -68,6 +68,9 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 		redis.Addrs, redis.Master, redis.DB, redis.TLS = cfg.Redis.Addrs, cfg.Redis.Master, cfg.Redis.DB, cfg.Redis.TLS
 		redis.Username, redis.Password = cfg.Redis.User, cfg.Redis.Password.Reveal()
 	}
+	redis.HelpLimit = cfg.Limits.HelpPerMinute
+	gate := access.DefaultConfig()
+	gate.UserRate, gate.AdminRate, gate.MarkLife = cfg.Limits.RESTPerMinute, cfg.Limits.AdminPerMinute, cfg.JWT.MaxLife
 	talk := conversation.DefaultConfig()
 	talk.SystemPrompt, talk.AnswerMax = cfg.Prompt.System, cfg.Prompt.AnswerMax
 	sockets := hub.DefaultConfig()
@@ -82,7 +85,7 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 			Secret: []byte(cfg.JWT.Secret.Reveal()), Keys: issuerKeys(cfg.JWT.JWKS, log), Algorithms: cfg.JWT.Algorithms,
 			Issuer: cfg.JWT.Issuer, Audience: cfg.JWT.Audience, NoExpiry: !cfg.JWT.RequireExpiry,
 		}),
-		Access: access.DefaultConfig(),
+		Access: gate,
 		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, Conversation: talk, Alerts: alert.DefaultConfig(), Drain: cfg.Drain, Logger: log,
 	}
 }
@@ -116,6 +119,7 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 	}
 	return Stores{
 		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
-		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(), Ping: store.Ping,
+		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(),
+		Withdrawals: store.Withdrawals(), Ping: store.Ping,
 	}, closer, nil
 }

@@ -35,6 +35,9 @@ var (
 	_ api.Readiness         = (*App)(nil)
 	_ api.Access            = (*access.Gate)(nil)
 	_ access.Tickets        = (*redisstate.Client)(nil)
+	_ access.Marks          = (*redisstate.Client)(nil)
+	_ access.Counts         = (*redisstate.Client)(nil)
+	_ access.Sockets        = (*hub.Hub)(nil)
 	_ alert.Staff           = (*redisstate.Client)(nil)
 	_ alert.Observer        = (*observer)(nil)
 	_ conversation.Alerts   = (*alert.Service)(nil)
@@ -68,10 +71,12 @@ func New(o Options) (*App, error) {
 		LLM: o.LLM, Seats: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
 	}
-	a.gate = access.New(o.Access, access.Deps{Tickets: redis, Logger: a.log})
+	a.gate = access.New(o.Access, access.Deps{
+		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Sockets: a.hub, Logger: a.log,
+	})
 	// The bus and the service need each other: the service is the bus's
 	// handler, the bus the service's port.
-	handler := &late{hub: a.hub}
+	handler := &late{hub: a.hub, gate: a.gate}
 	a.bus = redisstate.NewBus(redis, o.ID, handler, a.log)
 	deps.Bus = a.bus
 	a.service = conversation.New(o.Conversation, deps)
@@ -84,11 +89,21 @@ func New(o Options) (*App, error) {
 type late struct {
 	*conversation.Service
 
-	hub *hub.Hub
+	hub  *hub.Hub
+	gate *access.Gate
 }
 
 // Notice tells the tenant's admins on this pod.
 func (l *late) Notice(n chatbox.Notice) { l.hub.Notify(n.Tenant, api.Notification(n)) }
+
+// Resubscribed tells both that something may have been missed.
+func (l *late) Resubscribed() {
+	l.Service.Resubscribed()
+	l.gate.Resubscribed()
+}
+
+// Disconnected is the gate's affair.
+func (l *late) Disconnected(w chatbox.Withdrawal) { l.gate.Disconnected(w) }
 
 // handler is the pod's edge; in development the console stands beside it.
 func (a *App) handler() http.Handler {

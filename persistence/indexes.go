@@ -26,6 +26,7 @@ const (
 	indexOwner   = "tenant_owner_activity"
 	indexSweep   = "sweep_at"
 	indexExpires = "expires"
+	indexUser    = "tenant_user"
 )
 
 // messageIndexes begin with the shard key {tenant, session} where they are
@@ -86,6 +87,13 @@ func shareIndexes() []mongo.IndexModel {
 	}
 }
 
+func withdrawalIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{{
+		Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "user", Value: 1}},
+		Options: options.Index().SetName(indexUser).SetUnique(true),
+	}}
+}
+
 // EnsureIndexes makes the indexes that are missing and then lets the store be
 // written. While the server is away it tries again, until ctx ends; an answer
 // that another try would not change (no right to do so, an index of that name
@@ -118,6 +126,9 @@ func (s *Store) makeIndexes(ctx context.Context) error {
 			return err
 		}
 		if _, err := s.shares.Indexes().CreateMany(ctx, shareIndexes()); err != nil {
+			return err
+		}
+		if _, err := s.withdrawals.Indexes().CreateMany(ctx, withdrawalIndexes()); err != nil {
 			return err
 		}
 		return s.makeStaffIndexes(ctx)

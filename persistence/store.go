@@ -31,17 +31,18 @@ const (
 // whatever the URI says: what it acknowledges or decides on cannot be rolled
 // back. Safe for concurrent use.
 type Store struct {
-	cfg      Config
-	keys     *Keyring
-	client   *mongo.Client
-	messages *mongo.Collection
-	sessions *mongo.Collection
-	shares   *mongo.Collection
-	audit    *mongo.Collection
-	people   *mongo.Collection
-	heads    *mongo.Collection
-	ends     ends
-	indexed  atomic.Bool // the unique indexes are known to exist
+	cfg         Config
+	keys        *Keyring
+	client      *mongo.Client
+	messages    *mongo.Collection
+	sessions    *mongo.Collection
+	shares      *mongo.Collection
+	audit       *mongo.Collection
+	people      *mongo.Collection
+	heads       *mongo.Collection
+	ends        ends
+	indexed     atomic.Bool // the unique indexes are known to exist
+	withdrawals *mongo.Collection
 
 	appends *group.Committer[bson.Raw]
 	touches *group.Committer[mongo.WriteModel]
@@ -77,6 +78,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	s := &Store{
 		cfg: cfg, keys: keys, client: client,
 		messages: db.Collection("messages"), sessions: db.Collection("sessions"), shares: db.Collection("shares"),
+		withdrawals: db.Collection("withdrawals"),
 	}
 	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
@@ -98,6 +100,9 @@ func (s *Store) Turns() *Turns { return &Turns{s} }
 
 // Shares is the links by which anyone may read a session as it was.
 func (s *Store) Shares() *Shares { return &Shares{s} }
+
+// Withdrawals is whose credentials were withdrawn.
+func (s *Store) Withdrawals() *Withdrawals { return &Withdrawals{s} }
 
 // Ping reports whether the primary answers and the store may be written.
 func (s *Store) Ping(ctx context.Context) error {

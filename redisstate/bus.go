@@ -21,6 +21,8 @@ type Handler interface {
 	Wake(s chatbox.SessionKey)
 	// Notice is something for the tenant's connected admins.
 	Notice(n chatbox.Notice)
+	// Disconnected says that an admin has shut a user out.
+	Disconnected(w chatbox.Withdrawal)
 }
 
 const (
@@ -58,8 +60,10 @@ func NewBus(c *Client, pod chatbox.PodID, h Handler, log *slog.Logger) *Bus {
 		c: c, pod: pod, handler: h, log: log, voice: nonce(), born: time.Now(), shards: map[int]*link{},
 	}
 	b.trunk = newLink(b, wakeChannel, trunkCanary(pod), canaryEvery)
-	b.trunk.subs[staffChannel] = &subscription{refs: 1, confirmed: make(chan struct{})} // for as long as the bus lives
-	b.trunk.heard = time.Time{}                                                         // a pod that has heard nothing yet is not ready
+	for _, ch := range []string{staffChannel, outChannel} {
+		b.trunk.subs[ch] = &subscription{refs: 1, confirmed: make(chan struct{})} // for as long as the bus lives
+	}
+	b.trunk.heard = time.Time{} // a pod that has heard nothing yet is not ready
 	return b
 }
 
@@ -150,6 +154,11 @@ func (b *Bus) dispatch(ctx context.Context, channel, payload string) {
 	case wakeChannel:
 		if s, ok := parseMember(payload); ok {
 			b.handler.Wake(s)
+		}
+		return
+	case outChannel:
+		if w, ok := parseWithdrawal(payload); ok {
+			b.handler.Disconnected(w)
 		}
 		return
 	case staffChannel:

@@ -14,9 +14,10 @@ import (
 // resyncs is a handler that counts them.
 type resyncs int
 
-func (*resyncs) Update(chatbox.Update)   {}
-func (r *resyncs) Resubscribed()         { *r++ }
-func (*resyncs) Wake(chatbox.SessionKey) {}
+func (*resyncs) Update(chatbox.Update)           {}
+func (r *resyncs) Resubscribed()                 { *r++ }
+func (*resyncs) Wake(chatbox.SessionKey)         {}
+func (*resyncs) Disconnected(chatbox.Withdrawal) {}
 
 func (*resyncs) Notice(chatbox.Notice) {}
 

@@ -46,6 +46,7 @@ type Config struct {
 	LeaseTTL         time.Duration
 	RateLimit        int // durable frames per user and RateWindow
 	RateWindow       time.Duration
+	HelpLimit        int // requests for help per user and RateWindow
 	MaxSocketsPerUsr int
 	LogEntries       int        // most events of a session's hot log
 	LogBytes         int        // most bytes of it
@@ -56,7 +57,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		CommandTimeout: time.Second, LeaseTTL: 5 * time.Second,
-		RateLimit: 100, RateWindow: time.Minute, MaxSocketsPerUsr: 10,
+		RateLimit: 100, RateWindow: time.Minute, HelpLimit: 5, MaxSocketsPerUsr: 10,
 		LogEntries: 200, LogBytes: 256 << 10,
 	}
 }

@@ -26,7 +26,9 @@ import (
 //	cb:{p}:int        zset    begun appends by when they are overdue     swept
 //	cb:{p}:ch:<s>     channel updates of the session
 //	cb:u:{<u>}:rate   zset    the user's frames in the window by time    RateWindow
+//	cb:u:{<u>}:rest   zset    the user's REST requests in the window     RateWindow
 //	cb:u:{<u>}:help   zset    the user's requests for help in the window RateWindow
+//	cb:u:{<u>}:mark   string  the user's tokens issued before are void   Withdrawal.Until
 //	cb:u:{<u>}:conn   zset    the user's sockets by expiry               connTTL
 //	cb:ticket:<h>     string  who a one-time ticket stands for, sealed   30 s
 //	cb:pods           zset    pods by last sign of life                  swept
@@ -37,6 +39,7 @@ import (
 //	cb:{bus}:canary:<id> channel a pod's messages to itself
 //	cb:{bus}:wake     channel sessions whose turn just became free, for all pods
 //	cb:{bus}:staff    channel sealed notices for connected admins, for all pods
+//	cb:{bus}:out      channel users whom an admin disconnected, for all pods
 const partitions = 64
 
 func part(p int) string { return "cb:{" + strconv.Itoa(p) + "}" }
@@ -99,6 +102,12 @@ func userTag(u chatbox.UserKey) string { return "cb:u:{" + b64(u.Tenant) + "." +
 
 func rateKey(u chatbox.UserKey) string { return userTag(u) + ":rate" }
 
+func restKey(u chatbox.UserKey) string { return userTag(u) + ":rest" }
+
+func helpKey(u chatbox.UserKey) string { return userTag(u) + ":help" }
+
+func markKey(u chatbox.UserKey) string { return userTag(u) + ":mark" }
+
 func connKey(u chatbox.UserKey) string { return userTag(u) + ":conn" }
 
 func ticketKey(name string) string { return "cb:ticket:" + name }
@@ -112,6 +121,8 @@ func podKey(id chatbox.PodID) string { return "cb:pod:" + string(id) }
 const wakeChannel = "cb:{bus}:wake"
 
 const staffChannel = "cb:{bus}:staff"
+
+const outChannel = "cb:{bus}:out"
 
 // aliveKey is a process's own: a pod that was killed and started again under
 // its old name has another.

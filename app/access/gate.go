@@ -6,6 +6,8 @@ package access
 import (
 	"context"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"chatbox"
@@ -20,28 +22,85 @@ type Tickets interface {
 	TakeTicket(ctx context.Context, ticket string) (chatbox.Actor, error)
 }
 
+// Marks tell all pods of withdrawals. They are copies: Archive has the truth.
+type Marks interface {
+	// Mark keeps the withdrawal unless a later one of the user is there, and
+	// tells every pod.
+	Mark(ctx context.Context, w chatbox.Withdrawal) error
+	// Remark keeps withdrawals and tells nobody: what an emptied Redis lost.
+	Remark(ctx context.Context, ws []chatbox.Withdrawal) error
+	// MarkOf returns before when credentials of the user do not count; the zero
+	// time where none was withdrawn.
+	MarkOf(ctx context.Context, u chatbox.UserKey) (before time.Time, err error)
+}
+
+// Archive keeps withdrawals for as long as they matter.
+type Archive interface {
+	// Keep stores the withdrawal, durably when it returns; of two of one user
+	// the later stands.
+	Keep(ctx context.Context, w chatbox.Withdrawal) error
+	// Kept returns all withdrawals that still matter and forgets the others.
+	Kept(ctx context.Context, now time.Time) ([]chatbox.Withdrawal, error)
+}
+
+// Counts count requests over the whole cluster.
+type Counts interface {
+	// CountRequest counts one request of the user within the last minute; wait
+	// is how long it comes too early, and then it was not counted. It also
+	// returns what MarkOf does. One round trip.
+	CountRequest(ctx context.Context, u chatbox.UserKey, limit int) (wait time.Duration, before time.Time, err error)
+}
+
+// Sockets are those of this pod.
+type Sockets interface {
+	// Expel closes the user's sockets whose credentials were issued before;
+	// the zero time means all. It must not block.
+	Expel(u chatbox.UserKey, before time.Time) int
+}
+
 // Config is how long and how much.
 type Config struct {
 	TicketLife time.Duration // a ticket must be used within this time
+	MarkLife   time.Duration // a withdrawal is remembered; no token may live longer
+	UserRate   int           // REST requests of one user per minute, over all pods
+	AdminRate  int           // of one admin
 	Patience   time.Duration // the longest that Redis is waited for
+	Reload     time.Duration // withdrawals are read from the archive
 }
 
 // DefaultConfig has the values of the contract.
 func DefaultConfig() Config {
-	return Config{TicketLife: 30 * time.Second, Patience: 3 * time.Second}
+	return Config{
+		TicketLife: 30 * time.Second, MarkLife: 90 * 24 * time.Hour, UserRate: 600, AdminRate: 1200,
+		Patience: 3 * time.Second, Reload: time.Minute,
+	}
 }
 
 // Deps are the ports a Gate works through; all are required.
 type Deps struct {
 	Tickets Tickets
+	Marks   Marks
+	Archive Archive
+	Counts  Counts
+	Sockets Sockets
 	Logger  *slog.Logger
 }
 
 // Gate decides who may come in. It is safe for concurrent use.
 type Gate struct {
 	Deps
-	cfg Config
+	cfg   Config
+	local tally
+	// away is until when Redis is not asked for counts and marks, in unix ns:
+	// it did not answer a moment ago.
+	away   atomic.Int64
+	resync chan struct{} // has one where Redis may have forgotten
+
+	mu    sync.RWMutex // guards following
+	marks map[chatbox.UserKey]chatbox.Withdrawal
 }
 
-// New makes a gate.
-func New(cfg Config, d Deps) *Gate { return &Gate{Deps: d, cfg: cfg} }
+// New makes a gate; Run keeps it informed.
+func New(cfg Config, d Deps) *Gate {
+	return &Gate{Deps: d, cfg: cfg, resync: make(chan struct{}, 1), marks: map[chatbox.UserKey]chatbox.Withdrawal{}}
+}

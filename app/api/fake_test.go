@@ -181,8 +181,43 @@ func (f *fakeConversations) Models() []chatbox.Model {
 type fakeAccess struct {
 	down bool // as when Redis is away
 
-	mu      sync.Mutex // guards following
-	tickets map[string]chatbox.Actor
+	admit func(a chatbox.Actor) error
+
+	mu        sync.Mutex // guards following
+	tickets   map[string]chatbox.Actor
+	withdrawn map[chatbox.UserKey]chatbox.Withdrawal
+	hidden    bool // Allow does not know yet what Withdrawn knows
+}
+
+func (f *fakeAccess) Admit(_ context.Context, a chatbox.Actor) error {
+	if f.admit != nil {
+		return f.admit(a)
+	}
+	return f.Allow(context.Background(), a)
+}
+
+func (f *fakeAccess) Allow(_ context.Context, a chatbox.Actor) error {
+	f.mu.Lock()
+	hidden := f.hidden
+	f.mu.Unlock()
+	if !hidden && f.Withdrawn(a) {
+		return chatbox.Errorf(chatbox.Unauthenticated, "the credential was withdrawn", nil)
+	}
+	return nil
+}
+
+func (f *fakeAccess) Withdrawn(a chatbox.Actor) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.withdrawn[a.User()].Covers(a)
+}
+
+func (f *fakeAccess) Disconnect(_ context.Context, admin chatbox.Actor, userID string) (chatbox.Withdrawal, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := chatbox.Withdrawal{User: chatbox.UserKey{Tenant: admin.Tenant, ID: userID}, Before: time.Now().Truncate(time.Second).Add(time.Second)}
+	f.withdrawn[w.User] = w
+	return w, nil
 }
 
 func (f *fakeAccess) Ticket(_ context.Context, a chatbox.Actor) (string, time.Duration, error) {
@@ -273,7 +308,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	}
 	p := &pod{
 		t: tb, conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
-		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}},
+		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}, withdrawn: map[chatbox.UserKey]chatbox.Withdrawal{}},
 	}
 	reg := prometheus.NewRegistry()
 	p.hub = hub.New(st.hub, Encode, hub.NewMetrics(reg))

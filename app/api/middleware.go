@@ -145,7 +145,7 @@ func (s *Server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// user lets only those with a valid token pass.
+// user lets only those with a valid token pass, within their limit.
 func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		token, _ := bearer(c.Request())
@@ -154,6 +154,9 @@ func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
 			if !errors.Is(err, chatbox.Unavailable) {
 				c.Response().Header().Set("WWW-Authenticate", "Bearer")
 			}
+			return err
+		}
+		if err := s.deps.Access.Admit(c.Request().Context(), actor); err != nil {
 			return err
 		}
 		c.Set(actorKey, actor)

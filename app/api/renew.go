@@ -19,8 +19,15 @@ func (s *Server) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if err != nil {
 		return ofToken(err)
 	}
+	if err := s.deps.Access.Allow(ctx, actor); err != nil {
+		return ofToken(err)
+	}
 	if err := conn.Renew(actor); err != nil {
 		return ofToken(err)
+	}
+	if s.deps.Access.Withdrawn(actor) { // while this was under way
+		conn.Close(hub.CloseDisconnected, "disconnected by admin")
+		return nil
 	}
 	s.deps.Hub.Regard(conn)
 	now := time.Now()

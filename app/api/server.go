@@ -143,6 +143,7 @@ func (s *Server) routes() {
 	s.echo.POST(p+"/sessions/:id/end", s.endSession, s.user)
 	s.echo.POST(p+"/sessions/:id/messages", s.postMessage, s.user)
 	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.admin)
+	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 }
 
 // failure is the body of every refused request (PROTOCOL 2).

@@ -18,6 +18,17 @@ type Access interface {
 	// Redeem returns who the ticket stands for, once over all pods:
 	// chatbox.Unauthenticated for any other.
 	Redeem(ctx context.Context, ticket string) (chatbox.Actor, error)
+	// Admit counts a REST request: chatbox.RateLimited beyond the limit,
+	// chatbox.Unauthenticated where the credential was withdrawn.
+	Admit(ctx context.Context, a chatbox.Actor) error
+	// Allow is chatbox.Unauthenticated where a socket's credential was
+	// withdrawn.
+	Allow(ctx context.Context, a chatbox.Actor) error
+	// Withdrawn is Allow as far as this pod knows.
+	Withdrawn(a chatbox.Actor) bool
+	// Disconnect closes a user's sockets on all pods and withdraws the
+	// credentials issued so far.
+	Disconnect(ctx context.Context, admin chatbox.Actor, userID string) (chatbox.Withdrawal, error)
 }
 
 type ticketView struct {
@@ -34,9 +45,18 @@ func (s *Server) makeTicket(c echo.Context) error {
 	return reply(c, ticketView{Ticket: ticket, ExpiresIn: int64(life / time.Second)})
 }
 
-// socketActor finds the credential of an upgrade and whose it is. The first
-// kind that is there is the one that counts, also where it is no good.
+// socketActor finds the credential of an upgrade and whose it is.
 func (s *Server) socketActor(r *http.Request) (chatbox.Actor, error) {
+	actor, err := s.presented(r)
+	if err == nil {
+		err = s.deps.Access.Allow(r.Context(), actor)
+	}
+	return actor, err
+}
+
+// presented is whose credential an upgrade shows. The first kind that is there
+// is the one that counts, also where it is no good.
+func (s *Server) presented(r *http.Request) (chatbox.Actor, error) {
 	if token, ok := bearer(r); ok {
 		return s.deps.Auth.Actor(r.Context(), token)
 	}

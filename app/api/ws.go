@@ -122,6 +122,9 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 		})
 	}
 	s.deps.Hub.Add(conn)
+	if s.deps.Access.Withdrawn(conn.Actor()) { // between the door and here
+		conn.Close(hub.CloseDisconnected, "disconnected by admin")
+	}
 	defer s.deps.Hub.Remove(conn)
 	defer s.deps.Conversations.Leave(conn)
 	if err := conn.Run(ctx, s.onFrame(conn)); err != nil {

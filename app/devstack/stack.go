@@ -40,7 +40,8 @@ type Config struct {
 	LLM          conversation.LLM
 	Conversation conversation.Config
 	Alerts       alert.Config
-	Channels     []alert.Channel   // to staff that is not connected
+	Channels     []alert.Channel // to staff that is not connected
+	Access       access.Config
 	Redis        redisstate.Config // URL is the stack's
 	Hub          hub.Config
 	Drain        app.Drain
@@ -54,7 +55,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Pods: 3, Addr: "127.0.0.1:8080", Data: "data", MongoName: "chat",
-		Conversation: conversation.DefaultConfig(), Alerts: alert.DefaultConfig(), Redis: redisstate.DefaultConfig(), Hub: hub.DefaultConfig(),
+		Conversation: conversation.DefaultConfig(), Access: access.DefaultConfig(), Alerts: alert.DefaultConfig(), Redis: redisstate.DefaultConfig(), Hub: hub.DefaultConfig(),
 		Drain:  app.Drain{Finish: 5 * time.Second, Window: 3 * time.Second, Shutdown: 20 * time.Second},
 		Logger: slog.New(slog.DiscardHandler),
 	}
@@ -161,7 +162,7 @@ func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 			MetricsNetworks: loopback(), TrustedProxies: loopback(),
 		},
 		Auth:   api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
-		Access: access.DefaultConfig(),
+		Access: s.cfg.Access,
 		Hub:    s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
 		Conversation: s.cfg.Conversation, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Logger: s.cfg.Logger,
 	})

@@ -35,7 +35,10 @@ func (s *Stack) openStores(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.stores = app.Stores{Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Tombs: st.Sessions(), Shares: st.Shares(), Alerts: st.Alerts(), Audit: st.Audit(), Ping: st.Ping}
+	s.stores = app.Stores{
+		Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Tombs: st.Sessions(), Shares: st.Shares(),
+		Alerts: st.Alerts(), Audit: st.Audit(), Withdrawals: st.Withdrawals(), Ping: st.Ping,
+	}
 	s.closers = append(s.closers, st.Close)
 	return nil
 }

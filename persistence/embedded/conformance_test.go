@@ -16,7 +16,10 @@ import (
 )
 
 func ports(s *embedded.Store) conformance.Stores {
-	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(), Alerts: s.Alerts(), Audit: s.Audit()}
+	return conformance.Stores{
+		Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(),
+		Alerts: s.Alerts(), Audit: s.Audit(), Withdrawals: s.Withdrawals(),
+	}
 }
 
 func TestStore_Conformance(t *testing.T) {

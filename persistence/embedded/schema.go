@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS sessions (
 	state TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS sessions_id ON sessions (tenant, session);
+CREATE TABLE IF NOT EXISTS withdrawals (
+	tenant TEXT NOT NULL, user TEXT NOT NULL, before INTEGER NOT NULL, until INTEGER NOT NULL,
+	PRIMARY KEY (tenant, user)
+) STRICT;
 CREATE INDEX IF NOT EXISTS sessions_owner ON sessions (tenant, owner, last_activity DESC, session);
 
 CREATE TABLE IF NOT EXISTS tombstones (
@@ -62,10 +66,12 @@ type statements struct {
 	sweep, swept                   *sql.Stmt
 	addShare, countShares          *sql.Stmt
 	revoke, expire                 *sql.Stmt
+	withdraw, forgetWithdrawn      *sql.Stmt
 
 	byKey, byRange, pending *sql.Stmt
 	load, list              *sql.Stmt
 	unswept, byToken        *sql.Stmt
+	withdrawn               *sql.Stmt
 
 	all []*sql.Stmt
 }
@@ -92,7 +98,11 @@ const (
 	sqlName        = `UPDATE sessions SET name = ? WHERE tenant = ? AND session = ? AND erased = 0`
 	sqlNameIfEmpty = sqlName + ` AND name IS NULL`
 	sqlLoad        = `SELECT ` + sessionColumns + ` FROM sessions WHERE tenant = ? AND session = ?`
-	sqlList        = `SELECT ` + sessionColumns + ` FROM sessions
+	sqlWithdraw    = `INSERT INTO withdrawals (tenant, user, before, until) VALUES (?, ?, ?, ?)
+	ON CONFLICT DO UPDATE SET before = max(before, excluded.before), until = max(until, excluded.until)`
+	sqlForgetWithdrawn = `DELETE FROM withdrawals WHERE until < ?`
+	sqlWithdrawn       = `SELECT tenant, user, before, until FROM withdrawals`
+	sqlList            = `SELECT ` + sessionColumns + ` FROM sessions
 	WHERE tenant = ?1 AND owner = ?2 AND last_activity <= ?3
 	AND (last_activity < ?3 OR session > ?4) AND erased = 0 AND (?5 < 0 OR ended = ?5)
 	ORDER BY last_activity DESC, session LIMIT ?6`
@@ -138,6 +148,9 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 		{&s.countShares, writer, sqlCountShares},
 		{&s.revoke, writer, sqlRevoke},
 		{&s.expire, writer, sqlExpire},
+		{&s.withdraw, writer, sqlWithdraw},
+		{&s.forgetWithdrawn, writer, sqlForgetWithdrawn},
+		{&s.withdrawn, reader, sqlWithdrawn},
 		{&s.byKey, reader, sqlByKey},
 		{&s.byRange, reader, sqlRange},
 		{&s.pending, reader, sqlPending},

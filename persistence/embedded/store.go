@@ -72,6 +72,9 @@ func (s *Store) Turns() *Turns { return &Turns{s} }
 // Shares is the links by which anyone may read a session as it was.
 func (s *Store) Shares() *Shares { return &Shares{s} }
 
+// Withdrawals is whose credentials were withdrawn.
+func (s *Store) Withdrawals() *Withdrawals { return &Withdrawals{s} }
+
 // Ping reports whether the file can be read.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int

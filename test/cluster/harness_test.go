@@ -57,6 +57,7 @@ func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 	cfg := devstack.DefaultConfig()
 	cfg.Pods, cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = n, "127.0.0.1:0", t.TempDir(), model, logger
 	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 100_000, 1000
+	cfg.Access.UserRate, cfg.Access.AdminRate = 100_000, 100_000
 	cfg.Drain.Window = 100 * time.Millisecond
 	cfg.RedisURL = emptyRedis(ctx, t)
 	if cfg.MongoURI = os.Getenv("CHATBOX_TEST_MONGO_URI"); cfg.MongoURI != "" {

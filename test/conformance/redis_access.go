@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"crypto/rand"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,9 @@ import (
 func redisAccess(t *testing.T, s RedisServer) {
 	t.Helper()
 	t.Run("Tickets", func(t *testing.T) { redisTickets(t, s) })
+	t.Run("Withdrawals", func(t *testing.T) { redisWithdrawals(t, s) })
+	t.Run("Requests", func(t *testing.T) { redisRequests(t, s) })
+	t.Run("Help", func(t *testing.T) { redisHelp(t, s) })
 }
 
 func redisTickets(t *testing.T, s RedisServer) {
@@ -77,4 +81,100 @@ func redisTickets(t *testing.T, s RedisServer) {
 		require.Error(t, err)
 		require.NotErrorIs(t, err, chatbox.NotFound)
 	})
+}
+
+func redisWithdrawals(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	ctx := t.Context()
+	before := time.Now().Truncate(time.Second).UTC()
+	w := chatbox.Withdrawal{User: chatbox.UserKey{Tenant: "t|", ID: k.key.ID + " |é"}, Before: before, Until: before.Add(time.Hour)}
+	mark := func(u chatbox.UserKey) time.Time {
+		t.Helper()
+		at, err := k.c.MarkOf(ctx, u)
+		require.NoError(t, err)
+		return at
+	}
+	assert.Zero(t, mark(w.User))
+	one, two := newRedisHandler(), newRedisHandler()
+	runBus(t, k.c, one)
+	runBus(t, newTalk(t, s, nil).c, two)
+	for _, h := range []*redisHandler{one, two} {
+		h.until(t, "the connection", func() bool { return h.resyncs > 0 })
+	}
+	require.NoError(t, k.c.Mark(ctx, w))
+	for _, h := range []*redisHandler{one, two} {
+		h.until(t, "the news", func() bool { return len(h.out) == 1 })
+		assert.Equal(t, w, h.out[0], "every pod is told")
+	}
+	assert.Equal(t, before, mark(w.User))
+	earlier := w
+	earlier.Before = before.Add(-time.Minute)
+	require.NoError(t, k.c.Remark(ctx, []chatbox.Withdrawal{earlier}))
+	require.NoError(t, k.c.Mark(ctx, earlier))
+	assert.Equal(t, before, mark(w.User), "the later stands")
+	other := w
+	other.User.Tenant = "another"
+	assert.Zero(t, mark(other.User))
+	require.NoError(t, k.c.Remark(ctx, []chatbox.Withdrawal{other, {User: w.User, Before: before.Add(time.Hour), Until: before.Add(-time.Hour)}}))
+	assert.Equal(t, before, mark(other.User))
+	assert.Equal(t, before, mark(w.User), "what no longer matters is not kept")
+	one.until(t, "the second news", func() bool { return len(one.out) == 2 })
+	s.Advance(t, 2*time.Hour)
+	assert.Zero(t, mark(w.User), "it ends with the last token")
+}
+
+func redisRequests(t *testing.T, s RedisServer) {
+	t.Helper()
+	k, pod := newTalk(t, s, nil), newTalk(t, s, nil)
+	ctx, u := t.Context(), k.user()
+	count := func(k *talk, u chatbox.UserKey, limit int) time.Duration {
+		t.Helper()
+		wait, before, err := k.c.CountRequest(ctx, u, limit)
+		require.NoError(t, err)
+		assert.Zero(t, before)
+		return wait
+	}
+	for i := range 6 {
+		assert.Zero(t, count([]*talk{k, pod}[i%2], u, 6))
+	}
+	for _, k := range []*talk{k, pod} {
+		wait := count(k, u, 6)
+		assert.Positive(t, wait, "over all pods")
+		assert.LessOrEqual(t, wait, time.Minute)
+	}
+	assert.Zero(t, count(k, u, 7), "a refused one was not counted")
+	other := u
+	other.Tenant = "another"
+	assert.Zero(t, count(k, other, 1))
+	trips := &RoundTrips{}
+	k.rdb.AddHook(trips)
+	assert.EqualValues(t, 1, trips.Of(func() { count(k, other, 10) }))
+	s.Advance(t, time.Minute+time.Second)
+	assert.Zero(t, count(k, u, 1), "the window slides, whoever died meanwhile")
+
+	before := time.Now().Truncate(time.Second).UTC()
+	require.NoError(t, k.c.Mark(ctx, chatbox.Withdrawal{User: other, Before: before, Until: before.Add(24 * time.Hour)}))
+	_, got, err := k.c.CountRequest(ctx, other, 10)
+	require.NoError(t, err)
+	assert.Equal(t, before, got)
+}
+
+func redisHelp(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	ask := func(key string) time.Duration {
+		t.Helper()
+		wait, err := k.c.CountHelp(t.Context(), k.user(), key)
+		require.NoError(t, err)
+		return wait
+	}
+	for i := range 5 {
+		assert.Zero(t, ask(fmt.Sprint(i)))
+		assert.Zero(t, ask(fmt.Sprint(i)), "a repeat counts once")
+	}
+	assert.Positive(t, ask("5"))
+	assert.Zero(t, ask("4"))
+	s.Advance(t, time.Minute+time.Second)
+	assert.Zero(t, ask("5"))
 }

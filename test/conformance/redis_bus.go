@@ -29,6 +29,7 @@ type redisHandler struct {
 	resyncs int
 	wakes   []chatbox.SessionKey
 	notices []chatbox.Notice
+	out     []chatbox.Withdrawal
 	changed chan struct{} // closed and replaced at every change
 }
 
@@ -55,6 +56,11 @@ func (h *redisHandler) Notice(n chatbox.Notice) {
 	h.change(func() { h.notices = append(h.notices, n) })
 }
 func (h *redisHandler) Wake(s chatbox.SessionKey) { h.change(func() { h.wakes = append(h.wakes, s) }) }
+
+// Disconnected keeps it.
+func (h *redisHandler) Disconnected(w chatbox.Withdrawal) {
+	h.change(func() { h.out = append(h.out, w) })
+}
 
 // until waits until ok, which is asked under the lock.
 func (h *redisHandler) until(t *testing.T, what string, ok func() bool) {

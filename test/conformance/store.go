@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app/access"
 	"chatbox/app/alert"
 	"chatbox/app/conversation"
 	"chatbox/persistence"
@@ -27,6 +28,8 @@ type Stores struct {
 	Tombs    conversation.Tombstones
 	Shares   conversation.ShareStore
 	Audit    conversation.AuditLog
+
+	Withdrawals access.Archive
 }
 
 // StoreFixture is a store under test and what only its keeper can do to it.
@@ -99,6 +102,8 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Shares/RevokedAndExpired", shareEnds},
 		{"Shares/ABoundedNumber", shareBound},
 		{"Shares/KeysRotate", shareKeys},
+		{"Withdrawals/TheLaterStands", withdrawalsLater},
+		{"Withdrawals/RacesAreSettled", withdrawalsRace},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, open(t)) })
 	}

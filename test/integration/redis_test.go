@@ -27,9 +27,10 @@ func TestRedis_Conformance(t *testing.T) { conformance.Redis(t, realRedis(t)) }
 // counter is a handler that counts.
 type counter struct{ updates, resyncs, wakes atomic.Int64 }
 
-func (c *counter) Update(chatbox.Update)   { c.updates.Add(1) }
-func (c *counter) Resubscribed()           { c.resyncs.Add(1) }
-func (c *counter) Wake(chatbox.SessionKey) { c.wakes.Add(1) }
+func (c *counter) Update(chatbox.Update)         { c.updates.Add(1) }
+func (c *counter) Resubscribed()                 { c.resyncs.Add(1) }
+func (c *counter) Wake(chatbox.SessionKey)       { c.wakes.Add(1) }
+func (*counter) Disconnected(chatbox.Withdrawal) {}
 
 func (*counter) Notice(chatbox.Notice) {}
 

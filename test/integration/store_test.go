@@ -73,7 +73,10 @@ func openStore(tb testing.TB, cfg persistence.Config, keys ...persistence.Key) *
 }
 
 func storePorts(s *persistence.Store) conformance.Stores {
-	return conformance.Stores{Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(), Alerts: s.Alerts(), Audit: s.Audit()}
+	return conformance.Stores{
+		Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(),
+		Alerts: s.Alerts(), Audit: s.Audit(), Withdrawals: s.Withdrawals(),
+	}
 }
 
 func messageFilter(k chatbox.SessionKey, seq int64) bson.D {

@@ -1,0 +1,161 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"chatbox"
+)
+
+// reloadAgain is how soon after a failure the archive is asked again.
+const reloadAgain = 5 * time.Second
+
+// Disconnect closes every socket of a user of the admin's tenant, on every pod,
+// and withdraws the credentials issued so far. It returns when any credential
+// issued from then on is good: times of issue are whole seconds, so that takes
+// up to one. Where it fails, what it did stands and a repeat completes it.
+func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID string) (chatbox.Withdrawal, error) {
+	if !chatbox.ValidUserID(userID) {
+		return chatbox.Withdrawal{}, chatbox.Invalid("id", "cannot be a user's")
+	}
+	before := time.Now().Truncate(time.Second).Add(time.Second)
+	w := chatbox.Withdrawal{
+		User: chatbox.UserKey{Tenant: admin.Tenant, ID: userID}, Before: before.UTC(), Until: before.Add(g.cfg.MarkLife).UTC(),
+	}
+	patient, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	defer cancel()
+	told := g.Marks.Mark(patient, w) // first: it is what closes sockets
+	kept := g.Archive.Keep(ctx, w)
+	if kept == nil {
+		g.learn(w) // a pod that Redis does not reach learns of it by itself
+		g.Sockets.Expel(w.User, w.Before)
+	}
+	if err := errors.Join(told, kept); err != nil {
+		return w, err
+	}
+	g.Logger.InfoContext(ctx, "user disconnected", "tenant", w.User.Tenant, "user", userID, "admin", admin.UserID)
+	t := time.NewTimer(time.Until(before))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return w, nil
+	case <-ctx.Done():
+		return w, context.Cause(ctx)
+	}
+}
+
+// Disconnected is what the bus brings when any pod disconnects a user; it does
+// not block. Every socket goes, whatever its token says of its age: clocks of
+// those who issue tokens may be ahead.
+func (g *Gate) Disconnected(w chatbox.Withdrawal) {
+	g.learn(w)
+	if n := g.Sockets.Expel(w.User, time.Time{}); n > 0 {
+		g.Logger.Info("sockets of a disconnected user closed", "sockets", n) //nolint:sloglint // the bus has no context to give
+	}
+}
+
+// Allow checks at the door of a socket that the actor's credential was not
+// withdrawn: chatbox.Unauthenticated where it was. While Redis is away what
+// this pod knows counts.
+func (g *Gate) Allow(ctx context.Context, a chatbox.Actor) error {
+	if g.Withdrawn(a) {
+		return withdrawn()
+	}
+	if g.isAway() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, countPatience)
+	defer cancel()
+	before, err := g.Marks.MarkOf(ctx, a.User())
+	if err != nil {
+		g.missed(ctx, err)
+		return nil
+	}
+	if a.IssuedAt.Before(before) {
+		return withdrawn()
+	}
+	return nil
+}
+
+// Withdrawn reports whether this pod knows that the credential was withdrawn.
+func (g *Gate) Withdrawn(a chatbox.Actor) bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	w, ok := g.marks[a.User()]
+	return ok && w.Covers(a)
+}
+
+func withdrawn() error {
+	return chatbox.Errorf(chatbox.Unauthenticated, "the credential was withdrawn", nil)
+}
+
+// learn remembers a withdrawal unless a later one of the user is known.
+func (g *Gate) learn(w chatbox.Withdrawal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.marks[w.User].Before.Before(w.Before) {
+		g.marks[w.User] = w
+	}
+}
+
+// Resubscribed says that the bus may have missed something, and that Redis may
+// be an empty one; it does not block.
+func (g *Gate) Resubscribed() {
+	select {
+	case g.resync <- struct{}{}:
+	default:
+	}
+}
+
+// Run reads what was withdrawn from the archive, at the start, now and then,
+// and when Redis may have forgotten, until ctx ends.
+func (g *Gate) Run(ctx context.Context) {
+	restore := true
+	for {
+		next := g.cfg.Reload
+		if err := g.reload(ctx, restore); err != nil {
+			g.Logger.DebugContext(ctx, "withdrawn credentials not read", "error", err)
+			next = min(next, reloadAgain)
+		} else {
+			restore = false
+		}
+		t := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-g.resync:
+			t.Stop()
+			restore = true
+		case <-t.C:
+		}
+	}
+}
+
+// reload learns what is in the archive and closes sockets that the bus did not
+// say anything of; with restore it also tells Redis again.
+func (g *Gate) reload(ctx context.Context, restore bool) error {
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	defer cancel()
+	now := time.Now()
+	kept, err := g.Archive.Kept(ctx, now)
+	if err != nil {
+		return err
+	}
+	for _, w := range kept {
+		g.learn(w)
+		g.Sockets.Expel(w.User, w.Before)
+	}
+	g.mu.Lock()
+	for u, w := range g.marks {
+		if w.Until.Before(now) {
+			delete(g.marks, u)
+		}
+	}
+	g.mu.Unlock()
+	if !restore || len(kept) == 0 {
+		return nil
+	}
+	return g.Marks.Remark(ctx, kept)
+}

@@ -1,0 +1,324 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+)
+
+// world is Redis and the history as several gates share them; told hears
+// what every pod hears.
+type world struct {
+	mu      sync.Mutex // guards following
+	marks   map[chatbox.UserKey]time.Time
+	kept    map[chatbox.UserKey]chatbox.Withdrawal
+	counted map[chatbox.UserKey]int
+	asked   int // round trips to Redis
+	redis   error
+	history error
+	deaf    bool // what is told reaches nobody
+	pods    []*Gate
+}
+
+func newWorld() *world {
+	return &world{
+		marks: map[chatbox.UserKey]time.Time{}, kept: map[chatbox.UserKey]chatbox.Withdrawal{}, counted: map[chatbox.UserKey]int{},
+	}
+}
+
+func (w *world) Mark(_ context.Context, x chatbox.Withdrawal) error {
+	w.mu.Lock()
+	if w.redis != nil {
+		defer w.mu.Unlock()
+		return w.redis
+	}
+	w.marks[x.User] = x.Before
+	pods := w.pods
+	if w.deaf {
+		pods = nil
+	}
+	w.mu.Unlock()
+	for _, g := range pods {
+		g.Disconnected(x)
+	}
+	return nil
+}
+
+func (w *world) Remark(_ context.Context, xs []chatbox.Withdrawal) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, x := range xs {
+		w.marks[x.User] = x.Before
+	}
+	return w.redis
+}
+
+func (w *world) MarkOf(_ context.Context, u chatbox.UserKey) (time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
+	return w.marks[u], w.redis
+}
+
+func (w *world) Keep(_ context.Context, x chatbox.Withdrawal) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.history == nil {
+		w.kept[x.User] = x
+	}
+	return w.history
+}
+
+func (w *world) Kept(context.Context, time.Time) (xs []chatbox.Withdrawal, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, x := range w.kept {
+		xs = append(xs, x)
+	}
+	return xs, w.history
+}
+
+func (w *world) CountRequest(_ context.Context, u chatbox.UserKey, limit int) (time.Duration, time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
+	if w.redis != nil {
+		return 0, time.Time{}, w.redis
+	}
+	if w.counted[u] >= limit {
+		return time.Second, w.marks[u], nil
+	}
+	w.counted[u]++
+	return 0, w.marks[u], nil
+}
+
+func (w *world) set(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// sockets are one pod's: users by the time of issue.
+type sockets struct {
+	mu   sync.Mutex // guards following
+	open map[chatbox.UserKey][]time.Time
+}
+
+func (s *sockets) Expel(u chatbox.UserKey, before time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var stay []time.Time
+	for _, issued := range s.open[u] {
+		if !before.IsZero() && !issued.Before(before) {
+			stay = append(stay, issued)
+		}
+	}
+	n := len(s.open[u]) - len(stay)
+	s.open[u] = stay
+	return n
+}
+
+func (s *sockets) count(u chatbox.UserKey) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open[u])
+}
+
+// pod is one more gate in the world.
+func (w *world) pod() (*Gate, *sockets) {
+	s := &sockets{open: map[chatbox.UserKey][]time.Time{}}
+	g, _ := newGate(func(c *Config, d *Deps) {
+		c.UserRate, c.AdminRate = 3, 5
+		d.Marks, d.Archive, d.Counts, d.Sockets = w, w, w, s
+	})
+	w.set(func() { w.pods = append(w.pods, g) })
+	return g, s
+}
+
+func ann(issued time.Time) chatbox.Actor {
+	return chatbox.Actor{Tenant: "acme", UserID: "ann", IssuedAt: issued.Truncate(time.Second)}
+}
+
+func root() chatbox.Actor {
+	return chatbox.Actor{Tenant: "acme", UserID: "root", Roles: []string{chatbox.RoleAdmin}}
+}
+
+// pass lets time pass on the clock of a synctest bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
+func TestDisconnect_WithdrawsWhatWasIssuedBeforeAndNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		here, _ := w.pod()
+		there, socks := w.pod()
+		pass(300 * time.Millisecond)
+		old := ann(time.Now())
+		socks.open[old.User()] = []time.Time{old.IssuedAt, time.Now().Add(time.Hour)}
+		require.NoError(t, there.Allow(t.Context(), old))
+
+		began := time.Now()
+		got, err := here.Disconnect(t.Context(), root(), "ann")
+		require.NoError(t, err)
+		assert.Equal(t, 700*time.Millisecond, time.Since(began), "the second is over")
+		assert.Equal(t, got, w.kept[old.User()], "durable")
+		assert.Zero(t, socks.count(old.User()), "all of them, whatever the issuer's clock says")
+
+		fresh := ann(time.Now())
+		ageless := fresh
+		ageless.IssuedAt = time.Time{}
+		other := old
+		other.Tenant = "another"
+		for _, g := range []*Gate{here, there} {
+			for _, a := range []chatbox.Actor{old, ageless} {
+				require.ErrorIs(t, g.Allow(t.Context(), a), chatbox.Unauthenticated)
+				require.ErrorIs(t, g.Admit(t.Context(), a), chatbox.Unauthenticated)
+				assert.True(t, g.Withdrawn(a))
+			}
+			require.NoError(t, g.Allow(t.Context(), fresh), "issued in the next second")
+			require.NoError(t, g.Admit(t.Context(), fresh))
+			require.NoError(t, g.Allow(t.Context(), other))
+			assert.False(t, g.Withdrawn(fresh))
+		}
+	})
+}
+
+func TestDisconnect_SaysWhatFailedAndMayBeRepeated(t *testing.T) {
+	w := newWorld()
+	g, socks := w.pod()
+	u := ann(time.Now()).User()
+	for _, fail := range []func(){
+		func() { w.redis, w.history = chatbox.Errorf(chatbox.Unavailable, "", nil), nil },
+		func() { w.redis, w.history = nil, chatbox.Errorf(chatbox.StoreFailed, "", nil) },
+	} {
+		socks.open[u] = []time.Time{{}}
+		w.set(fail)
+		_, err := g.Disconnect(t.Context(), root(), "ann")
+		require.Error(t, err)
+		assert.NotEqual(t, chatbox.Internal, chatbox.CodeOf(err))
+		assert.Zero(t, socks.count(u), "what can be done is done")
+	}
+	w.set(func() { w.redis, w.history = nil, nil })
+	_, err := g.Disconnect(t.Context(), root(), "ann")
+	require.NoError(t, err)
+	_, err = g.Disconnect(t.Context(), root(), "a\x00b")
+	require.ErrorIs(t, err, chatbox.InvalidArgument)
+}
+
+func TestRun_LearnsWhatItWasNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		g, socks := w.pod()
+		old := ann(time.Now())
+		socks.open[old.User()] = []time.Time{old.IssuedAt, time.Now().Add(time.Hour)}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); g.Run(ctx) }()
+		synctest.Wait()
+		w.set(func() {
+			w.history = errors.New("away")
+			w.kept[old.User()] = chatbox.Withdrawal{User: old.User(), Before: time.Now().Add(time.Second), Until: time.Now().Add(time.Hour)}
+		})
+		pass(2 * time.Minute)
+		synctest.Wait()
+		w.set(func() { w.history = nil })
+		pass(reloadAgain)
+		synctest.Wait()
+		assert.True(t, g.Withdrawn(old))
+		assert.Equal(t, 1, socks.count(old.User()), "only those it covers: who came since may stay")
+		w.mu.Lock()
+		assert.Empty(t, w.marks, "Redis was told nothing without need")
+		w.mu.Unlock()
+
+		g.Resubscribed() // it may be an empty one
+		g.Resubscribed()
+		synctest.Wait()
+		w.mu.Lock()
+		assert.Len(t, w.marks, 1)
+		w.mu.Unlock()
+
+		w.set(func() { clear(w.kept) })
+		pass(2 * time.Hour)
+		synctest.Wait()
+		assert.False(t, g.Withdrawn(old), "no such token can be alive")
+		stop()
+		<-done
+	})
+}
+
+func TestAllow_WithoutRedisGoesByWhatThePodKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		g, _ := w.pod()
+		old := ann(time.Now())
+		w.set(func() { w.redis = errors.New("away"); w.marks[old.User()] = time.Now().Add(time.Second) })
+		require.NoError(t, g.Allow(t.Context(), old))
+		require.NoError(t, g.Allow(t.Context(), old))
+		assert.Equal(t, 1, w.asked, "who did not answer is not asked again at once")
+		w.set(func() { w.redis = nil })
+		pass(awayFor)
+		require.ErrorIs(t, g.Allow(t.Context(), old), chatbox.Unauthenticated)
+		w.set(func() { w.redis = errors.New("away") })
+		g.Disconnected(chatbox.Withdrawal{User: old.User(), Before: time.Now(), Until: time.Now().Add(time.Hour)})
+		require.ErrorIs(t, g.Allow(t.Context(), ann(time.Now().Add(-time.Minute))), chatbox.Unauthenticated)
+	})
+}
+
+func TestAdmit_LimitsUsersAndAdminsOverAllPods(t *testing.T) {
+	w := newWorld()
+	one, _ := w.pod()
+	two, _ := w.pod()
+	for _, tc := range []struct {
+		who   chatbox.Actor
+		limit int
+	}{{ann(time.Now()), 3}, {root(), 5}} {
+		for i := range tc.limit {
+			require.NoError(t, []*Gate{one, two}[i%2].Admit(t.Context(), tc.who))
+		}
+		for _, g := range []*Gate{one, two} {
+			err := g.Admit(t.Context(), tc.who)
+			require.ErrorIs(t, err, chatbox.RateLimited)
+			e, _ := errors.AsType[*chatbox.Error](err)
+			assert.Equal(t, time.Second, e.RetryAfter)
+		}
+	}
+}
+
+func TestAdmit_WithoutRedisTheLimitIsThePods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		g, _ := w.pod()
+		w.set(func() { w.redis = errors.New("away") })
+		who := ann(time.Now())
+		for range 3 {
+			require.NoError(t, g.Admit(t.Context(), who))
+		}
+		pass(10 * time.Second)
+		err := g.Admit(t.Context(), who)
+		require.ErrorIs(t, err, chatbox.RateLimited)
+		e, _ := errors.AsType[*chatbox.Error](err)
+		assert.Equal(t, 50*time.Second, e.RetryAfter)
+		require.NoError(t, g.Admit(t.Context(), root()), "others are not in the way")
+		pass(50 * time.Second)
+		require.NoError(t, g.Admit(t.Context(), who))
+		assert.Equal(t, 3, w.asked, "once at the start, and twice when it might have come back")
+	})
+}
+
+func TestTally_IsBounded(t *testing.T) {
+	var tl tally
+	now := time.Now()
+	for i := range maxTallied + 10 {
+		assert.Zero(t, tl.count(chatbox.UserKey{ID: fmt.Sprint(i)}, 1, now))
+	}
+	assert.LessOrEqual(t, len(tl.users), maxTallied)
+	assert.Positive(t, tl.count(chatbox.UserKey{ID: fmt.Sprint(7)}, 1, now), "who was there before is counted on")
+}

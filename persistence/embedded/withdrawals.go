@@ -1,0 +1,62 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// Withdrawals keeps whose credentials were withdrawn, one row per user, for as
+// long as such a credential could be alive.
+type Withdrawals struct{ s *Store }
+
+// Keep stores the withdrawal; of two of one user the later stands.
+func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
+	return m.s.do(ctx, "keep a withdrawal", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.StmtContext(ctx, m.s.stmts.withdraw).ExecContext(ctx,
+			w.User.Tenant, w.User.ID, record.Millis(w.Before), record.Millis(w.Until))
+		return err
+	})
+}
+
+// Kept returns all withdrawals that still matter and forgets the others.
+func (m *Withdrawals) Kept(ctx context.Context, now time.Time) ([]chatbox.Withdrawal, error) {
+	const act = "read withdrawals"
+	rows, err := m.s.stmts.withdrawn.QueryContext(ctx)
+	if err != nil {
+		return nil, record.Failed(act, err)
+	}
+	defer rows.Close()
+	var kept []chatbox.Withdrawal
+	old := false
+	for rows.Next() {
+		var w chatbox.Withdrawal
+		var before, until int64
+		if err := rows.Scan(&w.User.Tenant, &w.User.ID, &before, &until); err != nil {
+			return nil, record.Failed(act, err)
+		}
+		w.Before, w.Until = time.UnixMilli(before).UTC(), time.UnixMilli(until).UTC()
+		if w.Until.Before(now) {
+			old = true
+			continue
+		}
+		kept = append(kept, w)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, record.Failed(act, err)
+	}
+	if !old {
+		return kept, nil
+	}
+	err = m.s.do(ctx, "forget withdrawals", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.StmtContext(ctx, m.s.stmts.forgetWithdrawn).ExecContext(ctx, record.Millis(now))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return kept, nil
+}

@@ -1,0 +1,149 @@
+package cluster
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox/app/devstack"
+)
+
+// signed is a token of the stack with these claims beside the usual ones.
+func (c *cluster) signed(user string, claims jwt.MapClaims) string {
+	c.t.Helper()
+	all := jwt.MapClaims{"user_id": user, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
+	for k, v := range claims {
+		all[k] = v
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, all).SignedString(c.stack.Secret())
+	require.NoError(c.t, err)
+	return token
+}
+
+// call makes a REST request at the n-th pod.
+func (c *cluster) call(n int, method, path, token string) (status int, header http.Header, body map[string]any) {
+	c.t.Helper()
+	req, err := http.NewRequestWithContext(c.ctx, method, c.podURL(n)+"/chatbox"+path, nil)
+	require.NoError(c.t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	require.NoError(c.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(c.t, err)
+	require.NoError(c.t, json.Unmarshal(b, &body), "%s", b)
+	return resp.StatusCode, resp.Header, body
+}
+
+// dial opens a socket at the n-th pod; status is that of a refusal.
+func (c *cluster) dial(n int, query url.Values) (ws *websocket.Conn, status int) {
+	c.t.Helper()
+	at := strings.Replace(c.podURL(n), "http", "ws", 1) + "/chatbox/ws?" + query.Encode()
+	ws, resp, err := websocket.DefaultDialer.DialContext(c.ctx, at, nil)
+	require.NotNil(c.t, resp, "%v", err)
+	_ = resp.Body.Close()
+	if err != nil {
+		return nil, resp.StatusCode
+	}
+	c.t.Cleanup(func() { _ = ws.Close() })
+	_, _, err = ws.ReadMessage() // the greeting
+	require.NoError(c.t, err)
+	return ws, resp.StatusCode
+}
+
+// closed reads until the socket is closed and returns the code.
+func (c *cluster) closed(ws *websocket.Conn) int {
+	c.t.Helper()
+	require.NoError(c.t, ws.SetReadDeadline(time.Now().Add(patience)))
+	for {
+		if _, _, err := ws.ReadMessage(); err != nil {
+			var closing *websocket.CloseError
+			require.ErrorAs(c.t, err, &closing)
+			return closing.Code
+		}
+	}
+}
+
+func TestTicket_OpensOneSocketOnAnyPod(t *testing.T) {
+	c := start(t, 3)
+	for n := range 3 {
+		_, _, body := c.call(n, http.MethodPost, "/ticket", c.signed("ann", nil))
+		q := url.Values{"ticket": {body["ticket"].(string)}}
+		_, status := c.dial((n+1)%3, q)
+		require.Equal(t, http.StatusSwitchingProtocols, status)
+		for other := range 3 {
+			_, status = c.dial(other, q)
+			assert.Equal(t, http.StatusUnauthorized, status)
+		}
+	}
+}
+
+func TestDisconnect_ClosesEverySocketAndRefusesOldTokens(t *testing.T) {
+	c := start(t, 3)
+	old, admin := c.signed("ann", nil), c.signed("root", jwt.MapClaims{"roles": []string{"admin"}})
+	namesake := c.signed("ann", jwt.MapClaims{"tenant": "another"})
+	_, _, body := c.call(0, http.MethodPost, "/ticket", old)
+	ticket := url.Values{"ticket": {body["ticket"].(string)}}
+	var hers, others []*websocket.Conn
+	for n := range 6 {
+		ws, _ := c.dial(n%3, url.Values{"token": {old}})
+		hers = append(hers, ws)
+		ws, _ = c.dial(n%3, url.Values{"token": {namesake}})
+		others = append(others, ws)
+	}
+	status, _, body := c.call(1, http.MethodPost, "/admin/users/ann/disconnect", admin)
+	require.Equal(t, http.StatusOK, status, "%v", body)
+	fresh := c.signed("ann", nil) // issued when the answer was there
+	for _, ws := range hers {
+		assert.Equal(t, 4503, c.closed(ws))
+	}
+	_, status = c.dial(2, ticket)
+	assert.Equal(t, http.StatusUnauthorized, status)
+	for n := range 3 {
+		for _, void := range []string{old, c.signed("ann", jwt.MapClaims{"iat": nil})} {
+			_, status = c.dial(n, url.Values{"token": {void}})
+			assert.Equal(t, http.StatusUnauthorized, status)
+			status, _, body = c.call(n, http.MethodGet, "/sessions", void)
+			assert.Equal(t, http.StatusUnauthorized, status)
+			assert.Equal(t, "INVALID_TOKEN", body["code"])
+		}
+		_, status = c.dial(n, url.Values{"token": {fresh}})
+		assert.Equal(t, http.StatusSwitchingProtocols, status)
+		status, _, _ = c.call(n, http.MethodGet, "/sessions", fresh)
+		assert.Equal(t, http.StatusOK, status)
+	}
+	for _, ws := range others {
+		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"ping"}`)))
+		_, _, err := ws.ReadMessage()
+		require.NoError(t, err, "of that name in another tenant")
+	}
+}
+
+func TestLimits_RESTIsCountedOverAllPods(t *testing.T) {
+	c := start(t, 3, func(cfg *devstack.Config) { cfg.Access.UserRate, cfg.Access.AdminRate = 9, 12 })
+	for user, want := range map[string]struct {
+		claims jwt.MapClaims
+		limit  int
+	}{"ann": {nil, 9}, "root": {jwt.MapClaims{"roles": []string{"chat_admin"}}, 12}} {
+		token := c.signed(user, want.claims)
+		for i := range want.limit {
+			status, _, body := c.call(i%3, http.MethodGet, "/sessions", token)
+			require.Equal(t, http.StatusOK, status, "%d: %v", i, body)
+		}
+		for n := range 3 {
+			status, header, body := c.call(n, http.MethodGet, "/sessions", token)
+			assert.Equal(t, http.StatusTooManyRequests, status)
+			assert.Equal(t, "TOO_MANY_REQUESTS", body["code"])
+			assert.NotEmpty(t, header.Get("Retry-After"))
+		}
+	}
+}
