@@ -46,6 +46,10 @@ type fakeConversations struct {
 	history  func(a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
 	end      func(a chatbox.Actor, id string) error
 	erase    func(a chatbox.Actor, id string) error
+	export   func(id string) (chatbox.Session, conversation.Pages, error)
+	share    func(a chatbox.Actor, id string, life time.Duration) (string, chatbox.Share, error)
+	unshare  func(a chatbox.Actor, id string) error
+	shared   func(token string) (chatbox.Share, conversation.Pages, error)
 	rename   func(a chatbox.Actor, id, name string) (chatbox.Session, error)
 	say      func(a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
 	pods     func() ([]chatbox.PodInfo, error)
@@ -150,6 +154,36 @@ func (f *fakeConversations) Erase(_ context.Context, a chatbox.Actor, id string)
 		return nil
 	}
 	return f.erase(a, id)
+}
+
+func noPages(func([]chatbox.Event, error) bool) {}
+
+func (f *fakeConversations) Export(_ context.Context, _ chatbox.Actor, id string) (chatbox.Session, conversation.Pages, error) {
+	if f.export == nil {
+		return chatbox.Session{}, noPages, nil
+	}
+	return f.export(id)
+}
+
+func (f *fakeConversations) Share(_ context.Context, a chatbox.Actor, id string, life time.Duration) (string, chatbox.Share, error) {
+	if f.share == nil {
+		return "", chatbox.Share{}, nil
+	}
+	return f.share(a, id, life)
+}
+
+func (f *fakeConversations) Unshare(_ context.Context, a chatbox.Actor, id string) error {
+	if f.unshare == nil {
+		return nil
+	}
+	return f.unshare(a, id)
+}
+
+func (f *fakeConversations) Shared(_ context.Context, token string) (chatbox.Share, conversation.Pages, error) {
+	if f.shared == nil {
+		return chatbox.Share{}, noPages, nil
+	}
+	return f.shared(token)
 }
 
 func (f *fakeConversations) Rename(_ context.Context, a chatbox.Actor, id, name string) (chatbox.Session, error) {

@@ -113,3 +113,44 @@ func TestPostMessage_RefusalsKeepTheirStatus(t *testing.T) {
 		assert.Equal(t, tc.status != http.StatusTooManyRequests && tc.status != http.StatusServiceUnavailable, h.Get("Retry-After") == "")
 	}
 }
+
+// Every route of users asks for a credential, answers pages of other origins,
+// and says nothing of what it was asked for.
+func TestUserRoutes_AskForACredential(t *testing.T) {
+	p := newPod(t, func(st *setup) { st.cfg.CORS = Origins{List: []string{"https://shop.example.com"}} })
+	for _, r := range [][2]string{
+		{http.MethodGet, "/sessions"}, {http.MethodGet, "/sessions/s"}, {http.MethodPatch, "/sessions/s"}, {http.MethodDelete, "/sessions/s"},
+		{http.MethodGet, "/sessions/s/export"}, {http.MethodPost, "/sessions/s/messages"}, {http.MethodPost, "/sessions/s/end"},
+		{http.MethodPost, "/sessions/s/share"}, {http.MethodDelete, "/sessions/s/share"},
+	} {
+		status, h, body := p.call(r[0], r[1], http.Header{"Origin": {"https://shop.example.com"}}, strings.NewReader(`{"content":"x"}`))
+		assert.Equal(t, http.StatusUnauthorized, status, r)
+		assert.Contains(t, string(body), "INVALID_TOKEN", r)
+		assert.NotEmpty(t, h.Get("X-Request-Id"), r)
+		assert.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), r)
+		assert.Equal(t, "https://shop.example.com", h.Get("Access-Control-Allow-Origin"), r)
+		preflight := http.Header{"Origin": {"https://shop.example.com"}, "Access-Control-Request-Method": {r[0]}}
+		status, h, _ = p.call(http.MethodOptions, r[1], preflight, nil)
+		assert.Equal(t, http.StatusNoContent, status, r)
+		assert.Contains(t, h.Get("Access-Control-Allow-Methods"), r[0])
+		assert.Contains(t, h.Get("Access-Control-Allow-Headers"), "Idempotency-Key")
+	}
+}
+
+func TestErase_AnswersAndHides(t *testing.T) {
+	p := newPod(t, nil)
+	p.conv.erase = func(a chatbox.Actor, id string) error {
+		if id == "s-1" && a.UserID == "ann" {
+			return nil
+		}
+		return chatbox.Errorf(chatbox.NotFound, "session_id: no such session", nil)
+	}
+	status, _, body := p.call(http.MethodDelete, "/sessions/s-1", bearerHeader(token(t, nil)), nil)
+	assert.Equal(t, http.StatusOK, status)
+	assert.JSONEq(t, `{"status":"erased"}`, string(body))
+	for _, id := range []string{"s-2", "a%20b", "%2e%2e"} {
+		status, f := p.fails(http.MethodDelete, "/sessions/"+id, bearerHeader(token(t, nil)), nil)
+		assert.Equal(t, http.StatusNotFound, status, id)
+		assert.Equal(t, "NOT_FOUND", f.Code)
+	}
+}

@@ -174,6 +174,12 @@ func TestRoutes_UnknownAreKnownBeforeAuthentication(t *testing.T) {
 		{http.MethodDelete, "/sessions", http.StatusMethodNotAllowed},
 		{http.MethodPost, "/ws", http.StatusMethodNotAllowed},
 		{http.MethodGet, "/sessions/a/end", http.StatusMethodNotAllowed},
+		{http.MethodGet, "/sessions/a/messages", http.StatusMethodNotAllowed},
+		{http.MethodPost, "/sessions/a/export", http.StatusMethodNotAllowed},
+		{http.MethodGet, "/sessions/a/share", http.StatusMethodNotAllowed},
+		{http.MethodPut, "/sessions/a", http.StatusMethodNotAllowed},
+		{http.MethodPost, "/shared/a", http.StatusMethodNotAllowed},
+		{http.MethodGet, "/shared", http.StatusNotFound},
 	} {
 		status, f := p.fails(tc.method, tc.path, nil, nil)
 		assert.Equal(t, tc.status, status, tc.path)
@@ -191,7 +197,7 @@ func TestResponses_CarrySecurityHeaders(t *testing.T) {
 		assert.NotEmpty(t, h.Get("Content-Security-Policy"), what)
 		assert.NotEmpty(t, h.Get("Referrer-Policy"), what)
 	}
-	for _, path := range []string{"/healthz", "/nothing", "/sessions", "/ws", "/metrics/prometheus"} {
+	for _, path := range []string{"/healthz", "/nothing", "/sessions", "/ws", "/metrics/prometheus", "/sessions/s/export", "/shared/x"} {
 		_, h, _ := p.call(http.MethodGet, path, nil, nil)
 		check(h, path)
 	}

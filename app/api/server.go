@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/labstack/echo/v4"
@@ -74,12 +75,26 @@ type Keeping interface {
 	PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
 }
 
+// Sharing is how sessions leave the cluster.
+type Sharing interface {
+	// Export returns the session and its events, read while they are written.
+	Export(ctx context.Context, a chatbox.Actor, id string) (chatbox.Session, conversation.Pages, error)
+	// Share makes one more link to the session as it is now; Unshare revokes
+	// all of them.
+	Share(ctx context.Context, a chatbox.Actor, id string, life time.Duration) (token string, sh chatbox.Share, err error)
+	Unshare(ctx context.Context, a chatbox.Actor, id string) error
+	// Shared is what the token's holder may read; whatever is wrong with it is
+	// the same chatbox.NotFound.
+	Shared(ctx context.Context, token string) (chatbox.Share, conversation.Pages, error)
+}
+
 // Conversations is all that the edge asks of the use cases.
 type Conversations interface {
 	Sockets
 	Controls
 	Library
 	Keeping
+	Sharing
 }
 
 // Readiness knows whether the pod can serve: each check by its name, and
@@ -142,6 +157,10 @@ func (s *Server) routes() {
 	s.echo.DELETE(p+"/sessions/:id", s.eraseSession, s.user)
 	s.echo.POST(p+"/sessions/:id/end", s.endSession, s.user)
 	s.echo.POST(p+"/sessions/:id/messages", s.postMessage, s.user)
+	s.echo.GET(p+"/sessions/:id/export", s.exportSession, s.user)
+	s.echo.POST(p+"/sessions/:id/share", s.shareSession, s.user)
+	s.echo.DELETE(p+"/sessions/:id/share", s.unshareSession, s.user)
+	s.echo.GET(p+"/shared/:token", s.shared)
 	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.admin)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 }

@@ -193,6 +193,9 @@ func TestErase_NothingIsLeftAndTheIDIsBurnt(t *testing.T) {
 	for _, p := range []person{ada, c.as("", "bob")} {
 		for _, r := range [][3]string{
 			{http.MethodGet, "/sessions/s-1", ""},
+			{http.MethodGet, "/sessions/s-1/export", ""},
+			{http.MethodPost, "/sessions/s-1/share", ""},
+			{http.MethodDelete, "/sessions/s-1/share", ""},
 			{http.MethodPatch, "/sessions/s-1", `{"name":"x"}`},
 			{http.MethodDelete, "/sessions/s-1", ""},
 			{http.MethodPost, "/sessions/s-1/end", ""},

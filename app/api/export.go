@@ -1,0 +1,185 @@
+package api
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+	"chatbox/app/conversation"
+)
+
+// stalled is how long a client may take for one page of a long response.
+const stalled = 30 * time.Second
+
+// transcript writes a whole session: what is before its events, the events of
+// one page after the other, and what is behind them.
+type transcript interface {
+	begin(w io.Writer) error
+	events(w io.Writer, events []chatbox.Event) error
+	end(w io.Writer) error
+}
+
+// exportSession serves GET /sessions/{id}/export.
+func (s *Server) exportSession(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	format := c.QueryParam("format")
+	if format != "" && format != "json" && format != "markdown" {
+		return chatbox.Invalid("format", "must be json or markdown")
+	}
+	sess, pages, err := s.deps.Conversations.Export(c.Request().Context(), actorOf(c), id)
+	if err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	if format == "markdown" {
+		h.Set("Content-Disposition", attachment(sess.Name, ".md"))
+		return s.stream(c, "text/markdown; charset=UTF-8", &markdown{session: sess}, pages)
+	}
+	h.Set("Content-Disposition", attachment(sess.Name, ".json"))
+	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: viewMessage, head: exportHead{
+		SessionID: sess.Key.ID, Name: sess.Name, ModelID: sess.State.ModelID, Status: statusOf(sess), HeadSeq: sess.State.Head,
+	}}, pages)
+}
+
+// stream writes a transcript while it is read. What fails before the first page
+// is answered like any error; what fails later breaks the connection off, so
+// that a part is not taken for the whole. A client that takes nothing for a
+// while is left.
+func (s *Server) stream(c echo.Context, kind string, t transcript, pages conversation.Pages) error {
+	w, slow := c.Response(), http.NewResponseController(c.Response())
+	begun := false
+	step := func(write func(io.Writer) error) {
+		_ = slow.SetWriteDeadline(time.Now().Add(stalled)) // a writer without deadlines waits longer
+		if !begun {
+			begun = true
+			w.Header().Set(echo.HeaderContentType, kind)
+			w.WriteHeader(http.StatusOK)
+			if t.begin(w) != nil {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		if write(w) != nil { // the client is gone, or may be
+			panic(http.ErrAbortHandler)
+		}
+	}
+	for events, err := range pages {
+		if err != nil && begun {
+			report(c.Request().Context(), s.log, err, c.Path())
+			panic(http.ErrAbortHandler)
+		}
+		if err != nil {
+			w.Header().Del("Content-Disposition")
+			return err
+		}
+		step(func(w io.Writer) error { return t.events(w, events) })
+	}
+	step(t.end)
+	_ = slow.SetWriteDeadline(time.Time{}) // the connection's next response has a time of its own
+	return nil
+}
+
+// exportHead is what an export says of the session beside its messages.
+type exportHead struct {
+	SessionID string `json:"session_id"`
+	Name      string `json:"name"`
+	ModelID   string `json:"model_id"`
+	Status    string `json:"status"`
+	HeadSeq   int64  `json:"head_seq"`
+}
+
+// jsonTranscript is head, an object, with messages as its last member.
+type jsonTranscript struct {
+	head any
+	view func(chatbox.Event) messageView
+	some bool
+}
+
+func (t *jsonTranscript) begin(w io.Writer) error {
+	var b strings.Builder
+	if err := plainJSON(&b, t.head); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, strings.TrimSuffix(strings.TrimSpace(b.String()), "}")+`,"messages":[`)
+	return err
+}
+
+func (t *jsonTranscript) events(w io.Writer, events []chatbox.Event) error {
+	for _, e := range events {
+		if t.some {
+			if _, err := io.WriteString(w, ","); err != nil {
+				return err
+			}
+		}
+		t.some = true
+		if err := plainJSON(w, t.view(e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *jsonTranscript) end(w io.Writer) error {
+	_, err := io.WriteString(w, "]}\n")
+	return err
+}
+
+// plainJSON keeps text as it was written.
+func plainJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// maxFileName is how long a downloaded file's name may be before its ending, in
+// characters.
+const maxFileName = 80
+
+// attachment names a download after a session (RFC 6266): for old clients in
+// ASCII, for others in full. What file systems or readers of the name could
+// take for something else is left out.
+func attachment(name, ending string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
+			return -1
+		case strings.ContainsRune(`/\:*?"<>|`, r):
+			return '-'
+		}
+		return r
+	}, name)
+	name = strings.Join(strings.Fields(name), " ")
+	if r := []rune(name); len(r) > maxFileName {
+		name = string(r[:maxFileName])
+	}
+	if name = strings.Trim(name, ". "); name == "" {
+		name = "chat"
+	}
+	name += ending
+	ascii := strings.Map(func(r rune) rune {
+		if r > unicode.MaxASCII || r == '%' {
+			return '_'
+		}
+		return r
+	}, name)
+	var full strings.Builder
+	for _, b := range []byte(name) {
+		if b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte("!#$&+-.^_`|~", b) >= 0 {
+			full.WriteByte(b)
+		} else {
+			const digits = "0123456789ABCDEF"
+			full.Write([]byte{'%', digits[b>>4], digits[b&15]})
+		}
+	}
+	return `attachment; filename="` + ascii + `"; filename*=UTF-8''` + full.String()
+}

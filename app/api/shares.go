@@ -1,0 +1,97 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+// How long a share lives unless its maker says otherwise, and at the most.
+const (
+	shareLife = 7 * 24 * time.Hour
+	shareMost = 365 * 24 * time.Hour
+)
+
+const fieldExpiresIn = "expires_in"
+
+type shareView struct {
+	Token     string `json:"share_token"`
+	ExpiresAt string `json:"expires_at"`
+}
+
+// shareSession serves POST /sessions/{id}/share: one more link, for a while.
+func (s *Server) shareSession(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	life := shareLife
+	err = fields{fieldExpiresIn: func(raw json.RawMessage) error {
+		seconds, err := integer(fieldExpiresIn, raw)
+		if err != nil || *seconds < 1 || *seconds > int64(shareMost/time.Second) {
+			return chatbox.Invalid(fieldExpiresIn, "must be a whole number of seconds from 1 to 31536000")
+		}
+		life = time.Duration(*seconds) * time.Second
+		return nil
+	}}.read(c)
+	if err != nil {
+		return err
+	}
+	token, sh, err := s.deps.Conversations.Share(c.Request().Context(), actorOf(c), id, life)
+	if err != nil {
+		return err
+	}
+	return reply(c, shareView{Token: token, ExpiresAt: stamp(sh.ExpiresAt)})
+}
+
+// unshareSession serves DELETE /sessions/{id}/share, which is idempotent.
+func (s *Server) unshareSession(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	if err := s.deps.Conversations.Unshare(c.Request().Context(), actorOf(c), id); err != nil {
+		return err
+	}
+	return reply(c, map[string]string{"status": "revoked"})
+}
+
+type sharedHead struct {
+	SessionID string `json:"session_id"`
+	Name      string `json:"name"`
+}
+
+// shared serves GET /shared/{token} to anyone: the session as it was when the
+// share was made. It needs no credential but the token, which is said nowhere.
+func (s *Server) shared(c echo.Context) error {
+	c.Response().Header().Set("X-Robots-Tag", "noindex")
+	sh, pages, err := s.deps.Conversations.Shared(c.Request().Context(), c.Param("token"))
+	if err != nil {
+		return err
+	}
+	head := sharedHead{SessionID: sh.Session.ID, Name: sh.Name}
+	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: viewShared, head: head}, pages)
+}
+
+// viewShared is what strangers see of an event: no address of a file, and of
+// the metadata only what the server itself says of how the talk went.
+func viewShared(e chatbox.Event) messageView {
+	v := viewMessage(e)
+	v.FileURL = ""
+	if e.Type == chatbox.TypeAnswer {
+		return v
+	}
+	v.Metadata = nil
+	for _, name := range []string{chatbox.MetaAdminName, chatbox.MetaReason} {
+		if said := e.Metadata[name]; said != "" && e.Sender != chatbox.SenderUser {
+			if v.Metadata == nil {
+				v.Metadata = map[string]string{}
+			}
+			v.Metadata[name] = said
+		}
+	}
+	return v
+}
