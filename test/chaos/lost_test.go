@@ -12,11 +12,13 @@ import (
 )
 
 // quiet leaves only what a test is about: no look at the history for pending
-// turns, no comparing of positions, and commands that wait for the test.
+// turns and no comparing of positions.
 func quiet(cfg *devstack.Config) {
 	cfg.Conversation.PendingEvery, cfg.Conversation.CheckEvery = time.Hour, time.Hour
-	cfg.Redis.CommandTimeout = patience
 }
+
+// mortal bounds how long a killed pod repeats its last act, in vain.
+func mortal(cfg *devstack.Config) { cfg.Conversation.AckWait = 2 * time.Second }
 
 func (s *stage) met(f *fault) {
 	s.t.Helper()
@@ -24,6 +26,17 @@ func (s *stage) met(f *fault) {
 	case <-f.met:
 	case <-time.After(patience):
 		s.t.Fatalf("%v was not met", f)
+	}
+}
+
+// applied waits until an operation of the history that is held has taken
+// effect: what is still on its way dies with its pod.
+func (s *stage) applied(f *fault) {
+	s.t.Helper()
+	select {
+	case <-f.applied:
+	case <-time.After(patience):
+		s.t.Fatalf("%v was not applied", f)
 	}
 }
 
@@ -77,7 +90,7 @@ func TestLostReply_OfAnInsertIsARepeat(t *testing.T) {
 // A pod that dies with the reply to its insert leaves a durable message
 // without an ack: the client's repeat gets it elsewhere.
 func TestLostReply_AndThePodWithIt(t *testing.T) {
-	s := start(t, newPlan())
+	s := start(t, newPlan(), mortal)
 	b := s.device("ada", "s-1", s.podURL(1))
 	s.attached(b, "s-1")
 	s.answered(b, "s-1", s.say(b, "s-1", "hello [[words=2]]"))
@@ -85,7 +98,7 @@ func TestLostReply_AndThePodWithIt(t *testing.T) {
 	s.attached(a, "s-1")
 	held := s.plan.next("append", 1, hold)
 	id := s.say(a, "s-1", "again [[words=2]]")
-	s.met(held)
+	s.applied(held)
 	done := s.killServing(a)
 	s.acked(a, "s-1", id)
 	close(held.gate)
@@ -157,9 +170,7 @@ func TestLostReply_OfAPublishIsNoSecondEvent(t *testing.T) {
 func TestCrash_BetweenInsertAndPublishIsHealedByTheSweep(t *testing.T) {
 	for _, name := range []string{"FirstMessage", "LaterMessage"} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, newPlan(), quiet, func(cfg *devstack.Config) {
-				cfg.Conversation.AckWait = 2 * time.Second // for so long the dead pod's last act is repeated, in vain
-			})
+			s := start(t, newPlan(), quiet, mortal)
 			a, b := s.device("ada", "s-1", s.podURL(0)), s.device("ada", "s-1", s.podURL(1))
 			s.attached(a, "s-1")
 			s.attached(b, "s-1")
@@ -168,7 +179,7 @@ func TestCrash_BetweenInsertAndPublishIsHealedByTheSweep(t *testing.T) {
 			}
 			held := s.plan.next("append", 1, hold)
 			id := s.say(a, "s-1", "left behind [[words=2]]")
-			s.met(held)
+			s.applied(held)
 			began := time.Now()
 			done := s.killServing(a)
 			s.sees(b, "s-1", id)
@@ -185,7 +196,7 @@ func TestCrash_BetweenInsertAndPublishIsHealedByTheSweep(t *testing.T) {
 // What happens between a socket's subscription and the end of its read is
 // heard, whatever the read has: nothing later reveals it here.
 func TestJoin_HearsWhatHappensWhileItReads(t *testing.T) {
-	s := start(t, newPlan(), quiet)
+	s := start(t, newPlan(), quiet, func(cfg *devstack.Config) { cfg.Redis.CommandTimeout = patience }) // or the read would be repeated
 	a := s.device("ada", "s-1", s.podURL(0))
 	s.attached(a, "s-1")
 	s.answered(a, "s-1", s.say(a, "s-1", "hello [[words=2]]"))

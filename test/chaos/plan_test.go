@@ -41,6 +41,8 @@ type fault struct {
 	pod  int           // which one is killed or drained
 	gate chan struct{} // of hold and late: closed to let it go
 	met  chan struct{} // closed when the operation met the fault
+	// applied is closed when a held operation of the history has taken effect.
+	applied chan struct{}
 }
 
 func (f *fault) String() string {
@@ -79,7 +81,7 @@ func newPlan() *plan {
 func (p *plan) next(op string, n int, a act) *fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := &fault{op: op, n: p.counts[op] + n, act: a, gate: make(chan struct{}), met: make(chan struct{})}
+	f := &fault{op: op, n: p.counts[op] + n, act: a, gate: make(chan struct{}), met: make(chan struct{}), applied: make(chan struct{})}
 	p.faults[place{op, f.n}] = f
 	return f
 }

@@ -30,6 +30,7 @@ func (h history) around(ctx context.Context, op string, do func() error) error {
 		return lost
 	case hold:
 		err := do()
+		close(f.applied)
 		wait(ctx, time.Minute, f.gate)
 		return err
 	case late:
