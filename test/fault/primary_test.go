@@ -35,7 +35,7 @@ func troubled(t *testing.T, as persona) {
 		every, want := 7, pick(8, 60)
 		if what == clashing { // groups form where inserts take their time
 			every, want = 2, pick(4, 30)
-			c.wire.slow(100 * time.Millisecond)
+			c.wire.slow(400 * time.Millisecond)
 		}
 		c.wire.spoil(what, every)
 		until(c.ctx, t, fmt.Sprintf("inserts are %v", what), 2*patience, func(context.Context) bool { return c.wire.counted(what) >= want })
