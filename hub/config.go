@@ -10,6 +10,7 @@ type Config struct {
 	MaxFrame      int64         // of a client's frame, in bytes; beyond it the socket is closed with 1009
 	CollapseBytes int           // queued bytes beyond which pieces collapse into a snapshot
 	MaxBytes      int           // queued bytes beyond which the socket is closed with 4002
+	SocketBytes   int           // that the kernel keeps for the client, beside what is queued
 	InboxFrames   int           // frames read and not yet processed, beyond which the reader waits
 	InboxBytes    int           // the same in bytes
 	PingEvery     time.Duration // how often a client is asked for a sign of life
@@ -30,6 +31,7 @@ func (c Config) withDefaults() Config {
 	}
 	number(&c.CollapseBytes, 128<<10)
 	number(&c.MaxBytes, 3<<19)
+	number(&c.SocketBytes, 128<<10)
 	number(&c.InboxFrames, 16)
 	number(&c.InboxBytes, 256<<10)
 	span(&c.PingEvery, 25*time.Second)

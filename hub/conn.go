@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +77,11 @@ func NewConn(ws *websocket.Conn, id chatbox.ConnID, actor chatbox.Actor, cfg Con
 	c.actor.Store(&actor)
 	c.changed.L = &c.mu
 	ws.SetReadLimit(c.cfg.MaxFrame)
+	// Left to itself the kernel keeps megabytes for a client that does not read:
+	// memory that nobody counts, and a write that waits only when they are full.
+	if tcp, ok := ws.NetConn().(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(c.cfg.SocketBytes) // it serves without
+	}
 	return c
 }
 
