@@ -141,9 +141,8 @@ func (c *cluster) startPods(bin string, change map[string]string) {
 		env := map[string]string{
 			"CHATBOX_ENV": "development", "POD_ID": name, "LISTEN_ADDR": addr, "JWT_SECRET": c.secret, "ENCRYPTION_KEY": key,
 			"REDIS_URL": c.redis.url(), "MONGO_URI": history, "MONGO_DATABASE": c.mongo.database,
-			"RATE_LIMIT": "1000000", "DRAIN_FINISH": "1s", "DRAIN_WINDOW": "2s", "SHUTDOWN_TIMEOUT": "20s",
-			"REDIS_URL": c.redis.url(), "MONGO_URI": c.mongo.uri, "MONGO_DATABASE": c.mongo.database,
-			"RATE_LIMIT": "1000000", "REST_RATE_LIMIT": "1000000", "ADMIN_RATE_LIMIT": "1000000", "DRAIN_FINISH": "1s", "DRAIN_WINDOW": "2s", "SHUTDOWN_TIMEOUT": "20s",
+			"RATE_LIMIT": "1000000", "REST_RATE_LIMIT": "1000000", "ADMIN_RATE_LIMIT": "1000000",
+			"DRAIN_FINISH": "1s", "DRAIN_WINDOW": "2s", "SHUTDOWN_TIMEOUT": "20s",
 			"LOG_LEVEL": "debug", "GORACE": "halt_on_error=1",
 		}
 		for i, id := range []string{modelAnew, modelContinue, modelVaried} {
