@@ -122,6 +122,8 @@ type Server struct {
 	echo     *echo.Echo
 	upgrader websocket.Upgrader
 	frames   map[string]frameHandler
+
+	strangers strangers
 }
 
 // New makes the edge; it opens nothing and starts nothing.
@@ -160,7 +162,7 @@ func (s *Server) routes() {
 	s.echo.GET(p+"/sessions/:id/export", s.exportSession, s.user)
 	s.echo.POST(p+"/sessions/:id/share", s.shareSession, s.user)
 	s.echo.DELETE(p+"/sessions/:id/share", s.unshareSession, s.user)
-	s.echo.GET(p+"/shared/:token", s.shared)
+	s.echo.GET(p+"/shared/:token", s.shared, s.stranger)
 	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.admin)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 }
