@@ -169,4 +169,11 @@ type Turn struct {
 	State  TurnState `json:"state"`
 	Run    int       `json:"run"`    // ≥ 1; retry makes it one more
 	Claims int       `json:"claims"` // how often this run was claimed
+	// From is the head when the run was asked for, where that was not the
+	// message itself: what a person did before it does not make it void.
+	From int64 `json:"from,omitempty"`
 }
+
+// At is the place from which the turn of the message at seq counts: it is void
+// where State.AnswerableFrom is greater.
+func (t Turn) At(seq int64) int64 { return max(seq, t.From) }

@@ -3,6 +3,8 @@ package chatbox
 // Join is what a socket is given when it takes its place in a session, read
 // after its pod had subscribed.
 type Join struct {
+	Owner    string  // the session's; empty where there is none
+	As       Right   // by which the socket hears it
 	From     int64   // the last event the socket has
 	Events   []Event // from From+1 up to State.Head, or none
 	State    State
@@ -13,11 +15,23 @@ type Join struct {
 	Recovered bool
 }
 
+// Right is why a socket hears a session.
+type Right int
+
+// The rights.
+const (
+	ByOwnership Right = iota // it is its user's own
+	ByHolding                // its admin holds it; ends with the holding
+	ByWatching               // its admin watches it
+)
+
 // Position is how far a pod has delivered a session.
 type Position struct {
 	Session SessionKey
 	Seq     int64
-	UserID  string // of one of the sockets
+	UserID  string // of one of those whose own it is, or would be
+	// Watchers are the admins whose sockets watch it here.
+	Watchers []string
 	// Answering is the answer whose end the sockets wait for; zero: none.
 	Answering Gen
 }

@@ -16,11 +16,18 @@ type SessionPage struct {
 	Next     string
 }
 
+// Holding is a session that an admin holds.
+type Holding struct {
+	Session SessionKey
+	Holder  string
+}
+
 // PendingTurn is a message that wants an answer.
 type PendingTurn struct {
 	Session SessionKey
 	Gen     Gen
 	Since   time.Time // the message's
+	At      int64     // Turn.At
 }
 
 // HistoryQuery asks for one page of a session's events, oldest first. Without

@@ -28,6 +28,7 @@ type State struct {
 	EndedAt        time.Time `json:"ended_at,omitzero"`
 	AnswerableFrom int64     `json:"answerable_from,omitempty"` // pending turns of messages below are void
 	LastUserSeq    int64     `json:"last_user_seq,omitempty"`   // the newest user message: what retry is about
+	LastReplySeq   int64     `json:"last_reply_seq,omitempty"`  // the newest word of a person, or whole or cancelled answer to it
 	ModelID        string    `json:"model,omitempty"`
 	LastActivity   time.Time `json:"last_activity,omitzero"`
 	Tokens         int64     `json:"tokens,omitempty"`
@@ -41,7 +42,8 @@ type State struct {
 }
 
 // MetaAutomatic marks an admin_leave nobody asked for: the holder's sockets
-// were gone for the grace time. It voids no turn.
+// were gone for the grace time. It leaves the last user message answerable,
+// unless somebody has replied to it.
 const MetaAutomatic = "automatic"
 
 // Names of metadata that events of an admin carry (PROTOCOL 1.3).
@@ -62,8 +64,11 @@ func (s State) Apply(e Event) State {
 	}
 	switch e.Type {
 	case TypeUserMessage:
-		if e.Sender == SenderUser {
+		switch e.Sender {
+		case SenderUser:
 			s.LastUserSeq = e.Seq
+		case SenderAdmin:
+			s.LastReplySeq = e.Seq
 		}
 	case TypeModelSelect:
 		s.ModelID = e.ModelID
@@ -78,8 +83,9 @@ func (s State) Apply(e Event) State {
 		s.AnswerableFrom = e.Seq
 	case TypeAdminLeave:
 		s.HolderID, s.HolderName = "", ""
-		if e.Metadata[MetaAutomatic] != "true" {
-			s.AnswerableFrom = e.Seq
+		s.AnswerableFrom = e.Seq
+		if e.Metadata[MetaAutomatic] == "true" && s.Unreplied() {
+			s.AnswerableFrom = s.LastUserSeq
 		}
 	case TypeSessionEnded:
 		s.Ended, s.EndedAt, s.Erased = true, e.Time, s.Erased || e.Erases()
@@ -96,6 +102,9 @@ func (s State) applyAnswer(e Event) State {
 		return s
 	}
 	s.Tokens += int64(a.TokensPrompt + a.TokensCompletion)
+	if a.Gen.Seq == s.LastUserSeq && (e.Status == StatusComplete || e.Status == StatusCancelled) {
+		s.LastReplySeq = e.Seq
+	}
 	if e.Status == StatusComplete {
 		s.Answers++
 		s.ResponseTotal += a.ResponseMillis
@@ -103,6 +112,9 @@ func (s State) applyAnswer(e Event) State {
 	}
 	return s
 }
+
+// Unreplied reports whether the last user message waits for a reply.
+func (s State) Unreplied() bool { return s.LastUserSeq > s.LastReplySeq }
 
 // AvgResponse is the mean time to a complete answer in milliseconds.
 func (s State) AvgResponse() int64 {

@@ -72,7 +72,7 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 	gate := access.DefaultConfig()
 	gate.UserRate, gate.AdminRate, gate.MarkLife = cfg.Limits.RESTPerMinute, cfg.Limits.AdminPerMinute, cfg.JWT.MaxLife
 	talk := conversation.DefaultConfig()
-	talk.SystemPrompt, talk.AnswerMax = cfg.Prompt.System, cfg.Prompt.AnswerMax
+	talk.SystemPrompt, talk.AnswerMax, talk.AdminGrace = cfg.Prompt.System, cfg.Prompt.AnswerMax, cfg.Admin.Grace
 	sockets := hub.DefaultConfig()
 	sockets.MaxFrame, sockets.MaxConns = cfg.Limits.Frame, cfg.Limits.Connections
 	return Options{

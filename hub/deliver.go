@@ -64,8 +64,13 @@ func (fs *Feeds) Positions() []chatbox.Position {
 		if f.last >= 0 && !f.erased {
 			p := chatbox.Position{Session: f.key, Seq: f.last, Answering: f.answeringLocked()}
 			for _, a := range f.atts {
-				p.UserID = a.user
-				break
+				switch a.right {
+				case chatbox.ByOwnership:
+					p.UserID = a.user
+				case chatbox.ByWatching:
+					p.Watchers = append(p.Watchers, a.user)
+				case chatbox.ByHolding:
+				}
 			}
 			out = append(out, p)
 		}

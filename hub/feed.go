@@ -22,6 +22,7 @@ type feed struct {
 	mu       sync.Mutex // guards following
 	atts     map[chatbox.ConnID]*attachment
 	owner    string           // the session's, once it is known
+	holder   string           // the admin who holds it after last
 	last     int64            // all events up to here were delivered; -1: nobody has joined yet
 	silent   bool             // a person holds the session, or it has ended: no word of the model
 	erased   bool             // the session's end was told, and nothing follows
@@ -76,7 +77,7 @@ func (f *feed) deliverLocked(u chatbox.Update) bool {
 		return true
 	}
 	if u.Typing != nil {
-		f.typingLocked(u.Owner, *u.Typing, time.Now())
+		f.typingLocked(*u.Typing, time.Now())
 		return true
 	}
 	if f.last < 0 {
@@ -128,12 +129,7 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 		}
 		f.recent = append(f.recent, e)
 	}
-	var frames eventFrames
-	for _, a := range f.atts {
-		if a.live {
-			a.event(e, &frames)
-		}
-	}
+	f.tellLocked(e)
 	f.noteLocked(e)
 	parked := f.parked
 	f.parked = nil
@@ -141,6 +137,42 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 		f.deliverLocked(u) // a failure: told now, or parked again
 	}
 	return true
+}
+
+// tellLocked sends the event to whom it concerns: what begins or ends a holding
+// also to whoever holds after or held before it.
+func (f *feed) tellLocked(e chatbox.Event) {
+	before := f.holder
+	switch e.Type {
+	case chatbox.TypeAdminJoin:
+		f.holder = e.Metadata[chatbox.MetaAdminID]
+	case chatbox.TypeAdminLeave, chatbox.TypeSessionEnded:
+		f.holder = ""
+	default: // nothing else changes who holds it
+	}
+	var frames eventFrames
+	for _, a := range f.atts {
+		if !a.live {
+			continue
+		}
+		held := a.right == chatbox.ByHolding && !a.over && a.user == before
+		a.event(e, held || f.hearsLocked(a), &frames)
+		a.over = a.over || held && f.holder != before
+	}
+}
+
+// hearsLocked reports whether the session is the socket's to hear.
+func (f *feed) hearsLocked(a *attachment) bool {
+	switch {
+	case a.over:
+		return false
+	case a.right == chatbox.ByWatching:
+		return true
+	case a.right == chatbox.ByHolding:
+		return a.user == f.holder
+	default:
+		return a.user == f.owner
+	}
 }
 
 // noteLocked keeps what the event means for transients to come.
@@ -189,7 +221,7 @@ func (f *feed) failLocked(u chatbox.Update) {
 	}
 	var frame shared
 	for _, a := range f.atts {
-		if a.live && a.user == u.Owner {
+		if a.live && f.hearsLocked(a) {
 			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Failure: u.Failure}), nil)
 		}
 	}
@@ -259,7 +291,7 @@ func (f *feed) showLocked(p chatbox.Piece) {
 // running answer. One that joined ahead of the feed is not: it may have been
 // sent what ended the answer.
 func (f *feed) seesLocked(a *attachment) bool {
-	return a.live && a.user == f.owner && a.sent <= f.last
+	return a.live && f.hearsLocked(a) && a.sent <= f.last
 }
 
 // answeringLocked is the latest answer that clients were told of and have not

@@ -46,6 +46,10 @@ type joining struct {
 	read bool
 }
 
+// watcher is an admin who watches the session and must see what its owner's
+// sockets see.
+const watcher = "watcher"
+
 func newArena(ctx context.Context, seed uint64) *arena {
 	a := &arena{
 		ctx:   ctx,
@@ -53,11 +57,7 @@ func newArena(ctx context.Context, seed uint64) *arena {
 	}
 	a.h = New(Config{}, encodeTold, nil)
 	a.fs = NewFeeds(a.h)
-	for i := range 4 {
-		user := a.owner
-		if i == 3 {
-			user = "stranger"
-		}
+	for i, user := range []string{a.owner, a.owner, a.owner, "stranger", watcher} {
 		c := newListener(a.truth, fmt.Sprint("c", i), user, 600+a.r.IntN(3000))
 		a.clients = append(a.clients, c)
 		a.h.Add(c.conn)
@@ -88,10 +88,12 @@ func (a *arena) read(c *listener) {
 	if after < 0 {
 		after = a.state.Head
 	}
-	j := Join{From: after, Announce: true, Recovered: true, Continue: w.j.Continue}
+	j := Join{Owner: a.owner, From: after, Announce: true, Recovered: true, Continue: w.j.Continue}
 	j.Events, j.State, j.Open = a.truth.read(after)
-	if c.user != a.owner {
-		j.Events, j.State, j.Open = nil, chatbox.State{}, nil
+	if c.user == watcher {
+		j.As = chatbox.ByWatching
+	} else if c.user != a.owner {
+		j.Owner, j.Events, j.State, j.Open = "", nil, chatbox.State{}, nil
 	}
 	w.j, w.read = j, true
 	a.say("%s has read from %d to %d", c.id, after, a.state.Head)
@@ -187,11 +189,11 @@ func (a *arena) post(c *listener) {
 }
 
 func (a *arena) step() {
-	c := a.clients[a.r.IntN(3)]
+	c := a.clients[[]int{0, 1, 2, 4}[a.r.IntN(4)]]
 	switch n := a.r.IntN(100); {
 	case n < 4 && !a.state.Ended:
 		a.message("")
-	case n < 8 && !a.state.Ended && c.joined:
+	case n < 8 && !a.state.Ended && c.joined && c.user == a.owner:
 		a.post(c)
 	case n < 14:
 		a.start()
@@ -245,8 +247,8 @@ func (a *arena) fails() {
 	if id == "" {
 		return
 	}
-	for _, c := range a.clients[:3] {
-		if c.entered {
+	for _, c := range a.clients {
+		if c.entered && c.user != "stranger" {
 			a.missed[c] = append(a.missed[c], id)
 		}
 	}
@@ -271,7 +273,7 @@ func (a *arena) end() (faults []string) {
 	}
 	for _, c := range a.clients {
 		c.settle()
-		if c.joined && c.user == a.owner {
+		if c.joined && c.user != "stranger" {
 			a.compare(c)
 		}
 		for id, n := range c.failures {

@@ -7,6 +7,8 @@ type attachment struct {
 	conn    *Conn
 	user    string
 	f       *feed
+	right   chatbox.Right
+	over    bool // the right has ended: nothing more is told
 	live    bool
 	sent    int64           // the last event this socket was sent, or may not see
 	expects map[string]bool // keys of its own frames under way → whether it gets an ack
@@ -37,12 +39,12 @@ func (a *attachment) push(d chatbox.Delivery) { a.conn.push(a.f.encode(d), nil) 
 
 // event sends one event in its place: as the ack of the frame that caused it,
 // or as itself, or not at all where it is not this socket's to see.
-func (a *attachment) event(e chatbox.Event, frames *eventFrames) {
+func (a *attachment) event(e chatbox.Event, hears bool, frames *eventFrames) {
 	if e.Seq <= a.sent {
 		return
 	}
 	a.advance(e.Seq)
-	if e.Owner != a.user {
+	if !hears {
 		return
 	}
 	if acks, mine := a.expects[e.Key]; mine {
@@ -62,7 +64,17 @@ func (a *attachment) event(e chatbox.Event, frames *eventFrames) {
 }
 
 func (a *attachment) ack(e chatbox.Event, again bool) {
-	a.push(chatbox.Delivery{Session: e.Session, Ack: &chatbox.Ack{ID: e.ID, Seq: e.Seq, Time: e.Time, Duplicate: again}})
+	a.push(chatbox.Delivery{Session: e.Session, Ack: ackOf(e, again)})
+}
+
+func ackOf(e chatbox.Event, again bool) *chatbox.Ack {
+	return &chatbox.Ack{ID: e.ID, Seq: e.Seq, Time: e.Time, Duplicate: again}
+}
+
+func (a *attachment) ownedRight() bool {
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	return a.right == chatbox.ByOwnership
 }
 
 // final makes sure that what the socket was shown is the whole answer before
@@ -143,7 +155,7 @@ func (a *attachment) replay(e chatbox.Event) bool {
 		return false
 	}
 	a.advance(e.Seq)
-	if e.Owner != a.user {
+	if a.right == chatbox.ByOwnership && e.Owner != a.user {
 		return true
 	}
 	if acks, mine := a.expects[e.Key]; mine {

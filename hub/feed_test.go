@@ -42,7 +42,7 @@ func (s *stage) join(c *listener, from int64) {
 	events, state, open := s.tr.read(from)
 	c.mark(from)
 	require.NoError(s.t, s.fs.Join(s.t.Context(), c.id, s.tr.key, Join{
-		From: from, Events: events, State: state, Open: open, Announce: true, Recovered: true,
+		Owner: s.tr.owner, From: from, Events: events, State: state, Open: open, Announce: true, Recovered: true,
 	}))
 }
 

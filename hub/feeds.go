@@ -57,6 +57,7 @@ func (fs *Feeds) Enter(id chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err
 	if a := st.find(s); a != nil {
 		a.f.mu.Lock()
 		defer a.f.mu.Unlock()
+		a.over = false
 		if a.live {
 			a.f.enterLocked(a)
 		}
@@ -105,6 +106,22 @@ func (fs *Feeds) Join(ctx context.Context, id chatbox.ConnID, s chatbox.SessionK
 func (fs *Feeds) Leave(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	return fs.leaveLocked(id, s)
+}
+
+// Dismiss is Leave for a socket that hears the session by holding or watching
+// it.
+func (fs *Feeds) Dismiss(id chatbox.ConnID, s chatbox.SessionKey) bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	a := fs.standings[id].find(s)
+	if a == nil || a.ownedRight() {
+		return false
+	}
+	return fs.leaveLocked(id, s)
+}
+
+func (fs *Feeds) leaveLocked(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	st := fs.standings[id]
 	a := st.find(s)
 	if a == nil {
@@ -121,6 +138,29 @@ func (fs *Feeds) Leave(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	}
 	fs.removeLocked(id, a)
 	return true
+}
+
+// Reap takes the sockets out whose right to hear the session has ended, and
+// returns how many.
+func (fs *Feeds) Reap(s chatbox.SessionKey) int {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	f := fs.feeds[s]
+	if f == nil {
+		return 0
+	}
+	f.mu.Lock()
+	var over []chatbox.ConnID
+	for id, a := range f.atts {
+		if a.over {
+			over = append(over, id)
+		}
+	}
+	f.mu.Unlock()
+	for _, id := range over { // nobody enters meanwhile: that takes Feeds.mu
+		fs.leaveLocked(id, s)
+	}
+	return len(over)
 }
 
 // LeaveAll takes the socket out of everything and returns what it was in.
@@ -179,7 +219,37 @@ func (fs *Feeds) Attached(id chatbox.ConnID, s chatbox.SessionKey) (sent int64, 
 	}
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
-	return a.sent, true
+	return a.sent, !a.over
+}
+
+// Watching reports whether the socket hears the session by watching it.
+func (fs *Feeds) Watching(id chatbox.ConnID, s chatbox.SessionKey) bool {
+	a := fs.attachment(id, s)
+	if a == nil {
+		return false
+	}
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	return a.right == chatbox.ByWatching
+}
+
+// Speaks says as whom the socket may speak in the session: its owner, also of a
+// session that is still to come, or the admin who holds it.
+func (fs *Feeds) Speaks(id chatbox.ConnID, s chatbox.SessionKey) (chatbox.Sender, bool) {
+	a := fs.attachment(id, s)
+	if a == nil {
+		return "", false
+	}
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	switch {
+	case a.right == chatbox.ByOwnership:
+		return chatbox.SenderUser, a.f.owner == "" || a.f.owner == a.user
+	case !a.over && a.f.holder == a.user:
+		return chatbox.SenderAdmin, true
+	default:
+		return "", false
+	}
 }
 
 // Current is the session that the socket attached to or created last.
@@ -249,6 +319,14 @@ func (fs *Feeds) AckAgain(id chatbox.ConnID, e chatbox.Event) bool {
 	delete(a.expects, e.Key)
 	a.ack(e, true)
 	return true
+}
+
+// AckDetached acks the repeat of an event to a socket that has no place in its
+// session.
+func (fs *Feeds) AckDetached(id chatbox.ConnID, e chatbox.Event) {
+	if c := fs.hub.Get(id); c != nil {
+		c.Send(fs.hub.encode(chatbox.Delivery{Session: e.Session, Ack: ackOf(e, true)}))
+	}
 }
 
 // Await returns when the socket was sent everything up to seq, has left, or

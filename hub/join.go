@@ -16,6 +16,7 @@ type Join = chatbox.Join
 // than is at hand: read again from Sent and join again.
 func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	f.mu.Lock()
+	a.right = j.As
 	if !j.Continue {
 		a.sent = j.From
 		a.gen, a.attempt, a.index, a.collapsed = chatbox.Gen{}, 0, -1, false
@@ -57,11 +58,11 @@ func clash() error { return chatbox.Errorf(chatbox.Clash, "", nil) }
 // meetLocked brings the socket and the feed to the same place, or leaves the
 // socket ahead where the feed has missed something.
 func (f *feed) meetLocked(a *attachment, j Join) error {
-	if f.owner == "" && j.State.Head > 0 {
-		f.owner = a.user // or it could not have read it
+	if f.owner == "" {
+		f.owner = j.Owner
 	}
 	if f.last < 0 {
-		f.last = j.State.Head
+		f.last, f.holder = j.State.Head, j.State.HolderID
 		f.silent = j.State.HolderID != "" || j.State.Ended
 		if !f.earlyWholeLocked() {
 			return clash()
@@ -117,7 +118,7 @@ func (f *feed) showOpenLocked(a *attachment, j Join) {
 		p = j.Open.Snapshot()
 	default:
 		f.adoptLocked(j.Open)
-		if f.open == nil || a.user != f.owner {
+		if f.open == nil || !f.hearsLocked(a) {
 			return
 		}
 		p = f.open.snapshot()
@@ -134,7 +135,7 @@ func (f *feed) showOpenLocked(a *attachment, j Join) {
 func (f *feed) goLiveLocked(a *attachment) {
 	a.live = true
 	for _, u := range f.failed[min(a.heard, len(f.failed)):] {
-		if u.Owner == a.user {
+		if f.hearsLocked(a) {
 			a.push(chatbox.Delivery{Session: f.key, Failure: u.Failure})
 		}
 	}

@@ -16,13 +16,12 @@ const (
 
 // typingLease is somebody who is writing, as far as this pod knows.
 type typingLease struct {
-	owner string
 	who   chatbox.Typing
 	until time.Time
 }
 
 // typingLocked tells the others and remembers who has to end some time.
-func (f *feed) typingLocked(owner string, t chatbox.Typing, now time.Time) {
+func (f *feed) typingLocked(t chatbox.Typing, now time.Time) {
 	_, known := f.typing[t.Conn]
 	if !t.On && !known {
 		return
@@ -31,13 +30,13 @@ func (f *feed) typingLocked(owner string, t chatbox.Typing, now time.Time) {
 		if f.typing == nil {
 			f.typing = map[chatbox.ConnID]typingLease{}
 		}
-		f.typing[t.Conn] = typingLease{owner: owner, who: t, until: now.Add(typingLife)}
+		f.typing[t.Conn] = typingLease{who: t, until: now.Add(typingLife)}
 	} else {
 		delete(f.typing, t.Conn)
 	}
 	var frame shared
 	for id, a := range f.atts {
-		if a.live && a.user == owner && id != t.Conn {
+		if a.live && f.hearsLocked(a) && id != t.Conn {
 			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Typing: &t}), nil)
 		}
 	}
@@ -48,7 +47,7 @@ func (f *feed) endTypingLocked(over func(typingLease) bool) {
 	for _, l := range f.typing {
 		if over(l) {
 			l.who.On = false
-			f.typingLocked(l.owner, l.who, l.until)
+			f.typingLocked(l.who, l.until)
 		}
 	}
 }

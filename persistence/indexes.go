@@ -27,6 +27,7 @@ const (
 	indexSweep   = "sweep_at"
 	indexExpires = "expires"
 	indexUser    = "tenant_user"
+	indexHeld    = "held"
 )
 
 // messageIndexes begin with the shard key {tenant, session} where they are
@@ -64,6 +65,11 @@ func sessionIndexes() []mongo.IndexModel {
 				{Key: "session", Value: 1},
 			},
 			Options: options.Index().SetName(indexOwner),
+		},
+		{
+			Keys: bson.D{{Key: "state.holder", Value: 1}},
+			Options: options.Index().SetName(indexHeld).
+				SetPartialFilterExpression(bson.D{{Key: "state.holder", Value: bson.D{{Key: "$gt", Value: ""}}}}),
 		},
 		{
 			Keys: bson.D{{Key: "sweep_at", Value: 1}},

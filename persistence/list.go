@@ -47,6 +47,29 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 	return page, nil
 }
 
+// Held lists the sessions that people hold, as far as folds were stored.
+func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
+	var docs []sessionDoc
+	err := m.s.do(ctx, "list held sessions", func(ctx context.Context) error {
+		found, err := m.s.sessions.Find(ctx,
+			bson.D{{Key: "state.holder", Value: bson.D{{Key: "$gt", Value: ""}}}},
+			options.Find().SetProjection(bson.D{
+				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "state.holder", Value: 1},
+			}))
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	held := make([]chatbox.Holding, 0, len(docs))
+	for _, d := range docs {
+		held = append(held, chatbox.Holding{
+			Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Holder: d.State.Holder,
+		})
+	}
+	return held, err
+}
+
 // listOrder is the order of the index.
 func listOrder() bson.D {
 	return bson.D{{Key: "last_activity", Value: -1}, {Key: "session", Value: 1}}

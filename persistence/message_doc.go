@@ -38,6 +38,7 @@ type turnDoc struct {
 	State  string `bson:"state"`
 	Run    int    `bson:"run"`
 	Claims int    `bson:"claims"`
+	From   int64  `bson:"from,omitempty"`
 }
 
 type answerDoc struct {
@@ -73,7 +74,7 @@ func (s *Store) encodeEvent(e chatbox.Event) (bson.Raw, error) {
 		Model: e.ModelID, Status: string(e.Status), Time: primitive.DateTime(record.Millis(e.Time)), Box: box,
 	}
 	if t := e.Turn; t != nil {
-		d.Turn = &turnDoc{State: string(t.State), Run: t.Run, Claims: t.Claims}
+		d.Turn = &turnDoc{State: string(t.State), Run: t.Run, Claims: t.Claims, From: t.From}
 	}
 	d.Alert = newAlertDoc(e.Alert)
 	if a := e.Answer; a != nil {
@@ -98,7 +99,7 @@ func (s *Store) decodeEvent(d messageDoc) (chatbox.Event, error) {
 		ModelID: d.Model, Status: chatbox.Status(d.Status), Time: record.Time(int64(d.Time)),
 	}
 	if t := d.Turn; t != nil {
-		e.Turn = &chatbox.Turn{State: chatbox.TurnState(t.State), Run: t.Run, Claims: t.Claims}
+		e.Turn = &chatbox.Turn{State: chatbox.TurnState(t.State), Run: t.Run, Claims: t.Claims, From: t.From}
 	}
 	if a := d.Answer; a != nil {
 		e.Answer = &chatbox.Answer{

@@ -36,6 +36,7 @@ type stateDoc struct {
 	EndedAt        primitive.DateTime `bson:"ended_at"`
 	AnswerableFrom int64              `bson:"answerable_from,omitempty"`
 	LastUserSeq    int64              `bson:"last_user_seq,omitempty"`
+	LastReplySeq   int64              `bson:"last_reply_seq,omitempty"`
 	Model          string             `bson:"model,omitempty"`
 	LastActivity   primitive.DateTime `bson:"last_activity"`
 	Tokens         int64              `bson:"tokens,omitempty"`
@@ -87,7 +88,7 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, e
 	return stateDoc{
 		Head: st.Head, Holder: st.HolderID, HolderName: holder, Ended: st.Ended,
 		EndedAt: primitive.DateTime(record.Millis(st.EndedAt)), AnswerableFrom: st.AnswerableFrom,
-		LastUserSeq: st.LastUserSeq, Model: st.ModelID,
+		LastUserSeq: st.LastUserSeq, LastReplySeq: st.LastReplySeq, Model: st.ModelID,
 		LastActivity: primitive.DateTime(record.Millis(st.LastActivity)),
 		Tokens:       st.Tokens, Answers: st.Answers, ResponseTotal: st.ResponseTotal, ResponseMax: st.ResponseMax,
 		HelpRequested: st.HelpRequested, HelpPending: st.HelpPending, AdminAssisted: st.AdminAssisted, Erased: st.Erased,
@@ -102,7 +103,7 @@ func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, er
 	return chatbox.State{
 		Head: d.Head, HolderID: d.Holder, HolderName: holder, Ended: d.Ended,
 		EndedAt: record.Time(int64(d.EndedAt)), AnswerableFrom: d.AnswerableFrom,
-		LastUserSeq: d.LastUserSeq, ModelID: d.Model, LastActivity: record.Time(int64(d.LastActivity)),
+		LastUserSeq: d.LastUserSeq, LastReplySeq: d.LastReplySeq, ModelID: d.Model, LastActivity: record.Time(int64(d.LastActivity)),
 		Tokens: d.Tokens, Answers: d.Answers, ResponseTotal: d.ResponseTotal, ResponseMax: d.ResponseMax,
 		HelpRequested: d.HelpRequested, HelpPending: d.HelpPending, AdminAssisted: d.AdminAssisted, Erased: d.Erased,
 	}, nil

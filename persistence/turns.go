@@ -55,7 +55,7 @@ func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.
 // RetryTurn makes the turn of a generation that has ended pending again, as the
 // next run that nobody has claimed; false where the message's turn is in
 // another run by now. One compare-and-set: of two that retry, one is told true.
-func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatbox.Gen) (bool, error) {
+func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatbox.Gen, from int64) (bool, error) {
 	filter := append(placeOf(k), bson.E{Key: "seq", Value: ended.Seq}, bson.E{Key: "turn.run", Value: ended.Run})
 	var won bool
 	err := t.s.do(ctx, "retry a turn", func(ctx context.Context) error {
@@ -63,6 +63,7 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 			{Key: "turn.state", Value: string(chatbox.TurnPending)},
 			{Key: "turn.run", Value: ended.Run + 1},
 			{Key: "turn.claims", Value: 0},
+			{Key: "turn.from", Value: from},
 		}}})
 		won = err == nil && done.MatchedCount == 1
 		return err
@@ -98,6 +99,7 @@ func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit 
 			Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session},
 			Gen:     chatbox.Gen{Seq: d.Seq, Run: d.Turn.Run},
 			Since:   d.Time.Time().UTC(),
+			At:      max(d.Seq, d.Turn.From),
 		})
 	}
 	return turns, nil

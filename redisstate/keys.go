@@ -22,6 +22,7 @@ import (
 //	cb:{p}:z:<s>      string  lease token                                LeaseTTL
 //	cb:{p}:x:<s>      string  claims are forbidden                       forbidTTL
 //	cb:{p}:r:<s>      string  user for whom a free id is reserved        reserveTTL
+//	cb:{p}:w:<s>.<u>  string  the admin u watches the session            watchTTL
 //	cb:{p}:due        zset    sessions by when their turns are due       swept
 //	cb:{p}:int        zset    begun appends by when they are overdue     swept
 //	cb:{p}:ch:<s>     channel updates of the session
@@ -87,6 +88,10 @@ func keysOf(s chatbox.SessionKey) sessionKeys {
 
 func channelOf(s chatbox.SessionKey) string {
 	return part(partitionOf(s)) + ":ch:" + member(s)
+}
+
+func watchKey(s chatbox.SessionKey, adminID string) string {
+	return part(partitionOf(s)) + ":w:" + member(s) + "." + b64(adminID)
 }
 
 // sessionOfChannel is the reverse of channelOf.

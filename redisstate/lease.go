@@ -71,14 +71,13 @@ func (c *Client) Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) 
 }
 
 // Revoke takes the lease from whoever has it, forbids claims a while, and
-// returns the open answer.
-func (c *Client) Revoke(ctx context.Context, s chatbox.SessionKey) (*chatbox.OpenAnswer, error) {
-	_, open, err := c.revoke(ctx, s, true)
-	return open, err
+// returns the open answer. running is its generation also where it has not
+// been announced yet.
+func (c *Client) Revoke(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error) {
+	return c.revoke(ctx, s, true)
 }
 
 // Interrupt is Revoke where an answer is running, and nothing where none is.
-// running is its generation also where it has not been announced yet.
 func (c *Client) Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error) {
 	return c.revoke(ctx, s, false)
 }

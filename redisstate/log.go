@@ -167,9 +167,9 @@ func (c *Client) publishArgs(p chatbox.Publication, channel string) ([]any, erro
 	if err != nil {
 		return nil, err
 	}
-	turn, token := "", ""
+	turn, token, at := "", "", e.Seq
 	if e.Turn != nil && e.Turn.State == chatbox.TurnPending {
-		turn = genString(chatbox.Gen{Seq: e.Seq, Run: e.Turn.Run})
+		turn, at = genString(chatbox.Gen{Seq: e.Seq, Run: e.Turn.Run}), e.Turn.At(e.Seq)
 	}
 	if p.Lease != nil {
 		token = p.Lease.Token
@@ -178,7 +178,7 @@ func (c *Client) publishArgs(p chatbox.Publication, channel string) ([]any, erro
 		channel, e.Seq, e.Key, event, e.Owner, fold,
 		flag(p.State.HolderID != ""), flag(p.State.Ended), p.State.AnswerableFrom, flag(p.Fresh),
 		turn, closes, attempt, index, snapshot, token, p.Intent, member(e.Session),
-		ms(logTTL), ms(stateTTL), c.cfg.LogEntries, c.cfg.LogBytes, ms(claimGrace),
+		ms(logTTL), ms(stateTTL), c.cfg.LogEntries, c.cfg.LogBytes, ms(claimGrace), at,
 	}, nil
 }
 

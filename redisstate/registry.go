@@ -59,7 +59,7 @@ func (c *Client) forgetDead(ctx context.Context, u chatbox.UserKey) error {
 	alive := make([]*redis.IntCmd, len(socks))
 	err = c.flush(ctx, func(p batch) {
 		for i, s := range socks {
-			alive[i] = p.Exists(ctx, aliveKey(s[strings.LastIndexByte(s, '@')+1:]))
+			alive[i] = p.Exists(ctx, aliveKey(bootOf(s)))
 		}
 	})
 	if err != nil {

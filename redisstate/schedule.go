@@ -55,10 +55,11 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 	return turns, heal, nil
 }
 
-// Enqueue enters a pending turn that Redis forgot.
-func (c *Client) Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen) error {
+// Enqueue enters a pending turn that Redis forgot; it is void where the session
+// is answerable only from beyond at.
+func (c *Client) Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, at int64) error {
 	k := keysOf(s)
-	n, err := c.run(ctx, "enqueue.lua", []string{k.state, k.queue, k.due}, genString(g), member(s), ms(stateTTL)).Int()
+	n, err := c.run(ctx, "enqueue.lua", []string{k.state, k.queue, k.due}, genString(g), member(s), ms(stateTTL), at).Int()
 	if err != nil {
 		return wrap("enqueue", err)
 	}

@@ -23,15 +23,15 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		typeRetry:                       s.retry,
 		typeTyping:                      s.typing,
 		typeAuth:                        s.renew,
+		string(chatbox.TypeAdminJoin):   s.joinSession,
+		string(chatbox.TypeAdminLeave):  s.leaveSession,
+		typeWatch:                       s.watch,
+		typeUnwatch:                     s.unwatch,
 
 		// Part of the protocol that this version does not serve.
 		string(chatbox.TypeFileUpload):   unsupported,
 		string(chatbox.TypeVoiceMessage): unsupported,
-		string(chatbox.TypeAdminJoin):    unsupported,
-		string(chatbox.TypeAdminLeave):   unsupported,
 		"read":                           unsupported,
-		"watch":                          unsupported,
-		"unwatch":                        unsupported,
 	}
 }
 

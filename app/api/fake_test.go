@@ -38,6 +38,8 @@ const (
 // fakeConversations are the use cases as the edge sees them; a nil function
 // does nothing and succeeds.
 type fakeConversations struct {
+	Staffing // tested on whole pods
+
 	connect  func(a chatbox.Actor) error
 	attach   func(ctx context.Context, c conversation.Socket, id string, after *int64) error
 	resume   func(c conversation.Socket, id string, seq int64) error

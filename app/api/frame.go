@@ -23,6 +23,8 @@ const (
 	typeRetry   = "retry"
 	typeTyping  = "typing_indicator"
 	typeAuth    = "auth"
+	typeWatch   = "watch"
+	typeUnwatch = "unwatch"
 	typePong    = "pong"
 	typeError   = "error"
 	typeNotice  = "notification"

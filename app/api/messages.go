@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
@@ -20,6 +21,11 @@ type accepted struct {
 // clients without a socket. It answers when the message is durable; the answer
 // to it is in the history.
 func (s *Server) postMessage(c echo.Context) error {
+	return s.postWith(c, s.deps.Conversations.PostMessage)
+}
+
+// postWith reads a message's body and has it posted.
+func (s *Server) postWith(c echo.Context, post func(context.Context, chatbox.Actor, chatbox.Command) (chatbox.Event, error)) error {
 	cmd := chatbox.Command{Type: chatbox.TypeUserMessage}
 	var err error
 	if cmd.SessionID, err = sessionParam(c); err != nil {
@@ -47,7 +53,7 @@ func (s *Server) postMessage(c echo.Context) error {
 	if err := cmd.Validate(); err != nil {
 		return err
 	}
-	e, err := s.deps.Conversations.PostMessage(c.Request().Context(), actorOf(c), cmd)
+	e, err := post(c.Request().Context(), actorOf(c), cmd)
 	if err != nil {
 		return err
 	}

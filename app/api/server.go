@@ -95,6 +95,7 @@ type Conversations interface {
 	Library
 	Keeping
 	Sharing
+	Staffing
 }
 
 // Readiness knows whether the pod can serve: each check by its name, and
@@ -165,6 +166,11 @@ func (s *Server) routes() {
 	s.echo.GET(p+"/shared/:token", s.shared, s.stranger)
 	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.admin)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
+	s.echo.POST(p+"/admin/takeover/:id", s.takeOver, s.user, s.admin)
+	s.echo.DELETE(p+"/admin/takeover/:id", s.handBack, s.user, s.admin)
+	s.echo.POST(p+"/admin/takeover/:id/transfer", s.transfer, s.user, s.admin)
+	s.echo.POST(p+"/admin/sessions/:id/messages", s.postAsHolder, s.user, s.admin)
+	s.echo.POST(p+"/admin/sessions/:id/end", s.endAsStaff, s.user, s.admin)
 }
 
 // failure is the body of every refused request (PROTOCOL 2).

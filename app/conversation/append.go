@@ -117,7 +117,7 @@ func (s *Service) finishAppend(ctx context.Context, pub chatbox.Publication) (sh
 		s.Observer.PublishFailed()
 		s.Logger.WarnContext(ctx, "published by a sweeper", "session", pub.Event.Session.ID, "seq", pub.Event.Seq, "error", err)
 	}
-	if t := pub.Event.Turn; t != nil && t.State == chatbox.TurnPending {
+	if t := pub.Event.Turn; t != nil && t.State == chatbox.TurnPending && pub.State.HolderID == "" {
 		s.due.add(pub.Event.Session)
 	}
 	touch, cancel := context.WithTimeout(ctx, 2*time.Second)

@@ -13,6 +13,11 @@ type visit struct {
 	announce bool   // end with resumed, also where nothing exists yet
 	reserve  bool   // a free id is kept for the caller
 	made     bool   // the id was made a moment ago: nobody has it
+	watch    bool   // an admin wants to see it
+	speaks   bool   // to say something in it: what keeps an admin from it is his not holding it
+	// An admin_join: expect is the socket's own event, which the replay brings
+	// as an ack; ack is one that it repeats.
+	expect, ack *chatbox.Event
 }
 
 // Attach takes the socket to the session named when it connected; with after
@@ -46,12 +51,15 @@ func (s *Service) Leave(c Socket) {
 // heard or read, and told once.
 func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit) error {
 	if !chatbox.ValidSessionID(sessionID) {
-		return chatbox.Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
+		return invalidSession()
 	}
 	k := c.Actor().Session(sessionID)
 	fresh, err := s.Seats.Enter(c.ID(), k)
 	if err != nil {
 		return err
+	}
+	if v.expect != nil {
+		s.Acks.Expect(c.ID(), k, v.expect.Key, v.expect.Named)
 	}
 	if err := s.subscribe(ctx, k, fresh); err != nil {
 		s.Seats.Leave(c.ID(), k)
@@ -65,6 +73,10 @@ func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit)
 	if fresh {
 		s.Currents.SetCurrent(c.ID(), sessionID)
 	}
+	if v.ack != nil && v.ack.Named {
+		s.Acks.AckDetached(c.ID(), *v.ack)
+	}
+	s.reap(k)
 	return nil
 }
 
@@ -107,10 +119,11 @@ func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j 
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	var tail chatbox.Tail
-	err := patiently(ctx, func() (err error) { tail, err = s.readFor(ctx, c, k, from, v); return err })
+	err := patiently(ctx, func() (err error) { tail, j.As, err = s.readFor(ctx, c, k, from, v); return err })
 	if err != nil {
 		return j, err
 	}
+	j.Owner = tail.Owner
 	if tail.Owner != "" && v.after == nil {
 		j.Announce = true // attaching to what exists always ends in resumed
 	}
@@ -165,30 +178,66 @@ func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64
 
 // readFor reads a session for a socket, where the socket may see it. An id
 // that is free is nobody's: an empty tail.
-func (s *Service) readFor(ctx context.Context, c Socket, k chatbox.SessionKey, from int64, v visit) (chatbox.Tail, error) {
+func (s *Service) readFor(
+	ctx context.Context, c Socket, k chatbox.SessionKey, from int64, v visit,
+) (chatbox.Tail, chatbox.Right, error) {
 	if v.made {
-		return chatbox.Tail{}, nil
+		return chatbox.Tail{}, chatbox.ByOwnership, nil
 	}
 	tail, err := s.tail(ctx, k, from)
 	if err != nil {
-		return tail, err
+		return tail, 0, err
 	}
 	me := c.Actor().UserID
 	switch {
 	case tail.Owner == me:
-		return tail, nil
+		return tail, chatbox.ByOwnership, nil
 	case tail.Owner != "":
-		return tail, foreign()
+		right, err := s.staffRight(ctx, c, k, tail.State, v)
+		return tail, right, err
+	case v.watch:
+		return tail, 0, unknownSession()
 	case tail.ReservedBy != "" && tail.ReservedBy != me:
-		return tail, foreign()
+		return tail, 0, foreign()
 	case !v.reserve:
-		return tail, nil
+		return tail, chatbox.ByOwnership, nil
 	}
 	holder, err := s.Registry.Reserve(ctx, k, me)
 	if err == nil && holder != me {
 		err = foreign()
 	}
-	return tail, err
+	return tail, chatbox.ByOwnership, err
+}
+
+// staffRight is by what right an admin hears somebody else's session. Watching
+// goes before holding: it does not end with it.
+func (s *Service) staffRight(
+	ctx context.Context, c Socket, k chatbox.SessionKey, st chatbox.State, v visit,
+) (chatbox.Right, error) {
+	a := c.Actor()
+	if !a.Staff() {
+		return 0, foreign()
+	}
+	if v.watch {
+		return chatbox.ByWatching, s.Registry.Watch(ctx, k, a.UserID)
+	}
+	watches, err := s.Seats.Watching(c.ID(), k), error(nil)
+	if !watches {
+		watches, err = s.Registry.Watches(ctx, k, a.UserID)
+	}
+	holds := st.HolderID == a.UserID && a.Admin()
+	switch {
+	case err != nil:
+		return 0, err
+	case v.speaks && !holds:
+		return 0, notHeld()
+	case watches:
+		return chatbox.ByWatching, nil
+	case holds:
+		return chatbox.ByHolding, nil
+	default:
+		return 0, foreign()
+	}
 }
 
 // tail reads what is hot beyond a place; what Redis does not know is seeded

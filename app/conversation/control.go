@@ -15,14 +15,39 @@ func (s *Service) End(ctx context.Context, a chatbox.Actor, sessionID string) er
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	sess, err := s.owned(ctx, a, sessionID)
-	if err != nil || sess.State.Ended {
+	if err != nil {
 		return err
 	}
-	if err := s.stopAnswer(ctx, sess.Key); err != nil {
+	return s.end(ctx, a, sess)
+}
+
+// EndAsStaff is End for an admin, whoever owns or holds the session.
+func (s *Service) EndAsStaff(ctx context.Context, a chatbox.Actor, sessionID string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	k, err := s.staffed(a, sessionID)
+	if err != nil {
+		return err
+	}
+	sess, err := s.truth(ctx, k)
+	if err == nil && sess.Erased {
+		err = unknownSession()
+	}
+	if err != nil {
+		return err
+	}
+	return s.end(ctx, a, sess)
+}
+
+func (s *Service) end(ctx context.Context, a chatbox.Actor, sess chatbox.Session) error {
+	if sess.State.Ended {
+		return nil
+	}
+	if err := s.stopAnswer(ctx, sess.Key, chatbox.FinishCancelled); err != nil {
 		return err
 	}
 	id := newID()
-	_, err = s.append(ctx, draft{
+	_, err := s.append(ctx, draft{
 		session: sess.Key, key: chatbox.ServerKey("ended"), // one key: a session ends once
 		decide: func(p place) (chatbox.Event, error) {
 			if p.state.Ended {
@@ -42,14 +67,32 @@ func (s *Service) End(ctx context.Context, a chatbox.Actor, sessionID string) er
 
 // stopAnswer closes the answer that the session is being given, if there is one,
 // and keeps others from being begun for a few seconds.
-func (s *Service) stopAnswer(ctx context.Context, k chatbox.SessionKey) error {
+func (s *Service) stopAnswer(ctx context.Context, k chatbox.SessionKey, why chatbox.Finish) error {
 	return patiently(ctx, func() error {
-		open, err := s.Leases.Revoke(ctx, k)
-		if err != nil || open == nil {
+		running, open, err := s.Leases.Revoke(ctx, k)
+		if err != nil {
 			return err
 		}
-		return s.closeAnswer(ctx, k, *open, chatbox.FinishCancelled)
+		return s.closeRunning(ctx, k, running, open, why)
 	})
+}
+
+// closeRunning closes the answer that was running when its lease was revoked,
+// also one that had been claimed and not announced.
+func (s *Service) closeRunning(
+	ctx context.Context, k chatbox.SessionKey, running chatbox.Gen, open *chatbox.OpenAnswer, why chatbox.Finish,
+) error {
+	if running == (chatbox.Gen{}) {
+		return nil
+	}
+	if open == nil || open.Gen != running {
+		m, err := s.message(ctx, k, running.Seq)
+		if err != nil {
+			return err
+		}
+		open = &chatbox.OpenAnswer{AnswerID: chatbox.AnswerID(k, running.Seq, running.Run), Gen: running, ReplyTo: m.ID, Index: -1}
+	}
+	return s.closeAnswer(ctx, k, *open, why)
 }
 
 // closeAnswer makes what was accepted of a revoked answer its final, from any
@@ -57,7 +100,10 @@ func (s *Service) stopAnswer(ctx context.Context, k chatbox.SessionKey) error {
 func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open chatbox.OpenAnswer, why chatbox.Finish) error {
 	_, err := s.append(ctx, draft{
 		session: k, key: chatbox.AnswerKey(open.Gen.Seq, open.Gen.Run),
-		decide: func(place) (chatbox.Event, error) {
+		decide: func(p place) (chatbox.Event, error) {
+			if p.state.HolderID != "" || p.state.Ended { // somebody else was faster; what stands behind it is void
+				return chatbox.Event{}, errLost
+			}
 			return chatbox.Event{
 				ID: open.AnswerID, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI, Content: open.Text,
 				ModelID: open.ModelID, Time: now(), Status: why.Status(),
@@ -65,7 +111,10 @@ func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open ch
 			}, nil
 		},
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, chatbox.NotOwner):
+		return nil
+	case err != nil:
 		return err
 	}
 	s.Observer.Generation(string(why))
@@ -86,16 +135,7 @@ func (s *Service) Cancel(ctx context.Context, c Socket, sessionID string) error 
 		if err != nil || running == (chatbox.Gen{}) {
 			return err
 		}
-		if open == nil || open.Gen != running { // claimed, and not announced yet
-			m, err := s.message(ctx, k, running.Seq)
-			if err != nil {
-				return err
-			}
-			open = &chatbox.OpenAnswer{
-				AnswerID: chatbox.AnswerID(k, running.Seq, running.Run), Gen: running, ReplyTo: m.ID, Index: -1,
-			}
-		}
-		if err := s.closeAnswer(ctx, k, *open, chatbox.FinishCancelled); err != nil {
+		if err := s.closeRunning(ctx, k, running, open, chatbox.FinishCancelled); err != nil {
 			return err
 		}
 		if err := s.Interrupts.Allow(ctx, k); err != nil {
@@ -120,7 +160,7 @@ func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
 		return chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
 	}
 	none := chatbox.Errorf(chatbox.NotFound, "there is no failed answer to try again", nil)
-	if st.LastUserSeq == 0 || st.HolderID != "" || st.LastUserSeq < st.AnswerableFrom {
+	if st.LastUserSeq == 0 || st.HolderID != "" {
 		return none
 	}
 	return patiently(ctx, func() error {
@@ -132,14 +172,14 @@ func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
 			return cmp.Or(err, error(none))
 		}
 		ended := chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}
-		won, err := s.Turns.RetryTurn(ctx, k, ended)
+		won, err := s.Turns.RetryTurn(ctx, k, ended, st.Head)
 		if err != nil {
 			return err
 		}
 		if !won {
 			return none
 		}
-		if err := s.Schedule.Enqueue(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run + 1}); err != nil {
+		if err := s.Schedule.Enqueue(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run + 1}, st.Head); err != nil {
 			return err
 		}
 		s.due.add(k)
@@ -153,18 +193,24 @@ func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on boo
 		sessionID = s.Currents.Current(c.ID())
 	}
 	k := c.Actor().Session(sessionID)
-	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
+	as, speaks := s.Seats.Speaks(c.ID(), k)
+	if !speaks {
+		var st chatbox.State
 		var err error
-		if k, _, err = s.mine(ctx, c, sessionID); err != nil {
+		if k, st, err = s.mine(ctx, c, sessionID); err != nil {
 			return err
+		}
+		as = chatbox.SenderUser
+		if st.HolderID == c.Actor().UserID {
+			as = chatbox.SenderAdmin
 		}
 	}
 	if wait := s.TypingLeases.MayType(c.ID(), time.Now()); wait > 0 && on {
 		return &chatbox.Error{Code: chatbox.RateLimited, Message: "typing is told at most twice a second", RetryAfter: wait}
 	}
 	me := c.Actor().UserID
-	return s.Whispers.Whisper(ctx, chatbox.Update{Session: k, Owner: me, Typing: &chatbox.Typing{
-		Conn: c.ID(), UserID: me, Sender: chatbox.SenderUser, On: on,
+	return s.Whispers.Whisper(ctx, chatbox.Update{Session: k, Typing: &chatbox.Typing{
+		Conn: c.ID(), UserID: me, Sender: as, On: on,
 	}})
 }
 
@@ -195,8 +241,8 @@ func (s *Service) message(ctx context.Context, k chatbox.SessionKey, seq int64) 
 	return events[0], nil
 }
 
-// mine finds the session that a socket's frame means and its state, where it
-// is the caller's.
+// mine finds the session that a socket's frame means and its state, where the
+// caller owns or holds it.
 func (s *Service) mine(ctx context.Context, c Socket, sessionID string) (chatbox.SessionKey, chatbox.State, error) {
 	if sessionID == "" {
 		sessionID = s.Currents.Current(c.ID())
@@ -205,7 +251,7 @@ func (s *Service) mine(ctx context.Context, c Socket, sessionID string) (chatbox
 		return chatbox.SessionKey{}, chatbox.State{}, chatbox.Missing("session_id")
 	}
 	if !chatbox.ValidSessionID(sessionID) {
-		return chatbox.SessionKey{}, chatbox.State{}, chatbox.Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
+		return chatbox.SessionKey{}, chatbox.State{}, invalidSession()
 	}
 	k := c.Actor().Session(sessionID)
 	var tail chatbox.Tail
@@ -213,8 +259,11 @@ func (s *Service) mine(ctx context.Context, c Socket, sessionID string) (chatbox
 	switch {
 	case err != nil:
 	case tail.Owner == "":
-		err = &chatbox.Error{Code: chatbox.NotFound, Field: "session_id", Message: "session_id: no such session"}
-	case tail.Owner != c.Actor().UserID:
+		err = unknownSession()
+	case tail.Owner == c.Actor().UserID, tail.State.HolderID == c.Actor().UserID && c.Actor().Admin():
+	case c.Actor().Admin():
+		err = notHeld()
+	default:
 		err = foreign()
 	}
 	return k, tail.State, err

@@ -84,7 +84,7 @@ func (s *Service) appendErasure(ctx context.Context, sess chatbox.Session) error
 	if err != nil {
 		return err
 	}
-	if err := s.stopAnswer(ctx, k); err != nil {
+	if err := s.stopAnswer(ctx, k, chatbox.FinishCancelled); err != nil {
 		return err
 	}
 	_, err = s.append(ctx, draft{

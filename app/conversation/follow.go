@@ -56,6 +56,7 @@ func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after in
 	}
 	s.Observer.CaughtUp(len(events))
 	s.Feed.CatchUp(k, events, tail.Open)
+	s.reap(k)
 	return s.tellFailure(ctx, k, tail)
 }
 
@@ -110,10 +111,15 @@ func (s *Service) checkPositions(ctx context.Context) {
 }
 
 func (s *Service) checkPosition(ctx context.Context, p chatbox.Position, head int64) {
+	for _, admin := range p.Watchers {
+		if err := s.Registry.Watch(ctx, p.Session, admin); err != nil {
+			s.Logger.DebugContext(ctx, "watch not renewed", "error", err)
+		}
+	}
 	switch {
 	case head > p.Seq, head == p.Seq && p.Answering != (chatbox.Gen{}):
 		s.behind.add(p.Session) // also where the answer's last piece, or its failure, was lost
-	case p.Seq == 0 && head < 0:
+	case p.Seq == 0 && head < 0 && p.UserID != "":
 		// A free id that a socket here has named stays its user's meanwhile.
 		if _, err := s.Registry.Reserve(ctx, p.Session, p.UserID); err != nil {
 			s.Logger.DebugContext(ctx, "reservation not renewed", "error", err)

@@ -125,7 +125,7 @@ func (g *generation) reclaim(ctx context.Context, underway string) error {
 		if over, err := g.over(ctx); over || err != nil {
 			return err
 		}
-		if err := s.Schedule.Enqueue(ctx, k, g.lease.Gen); err != nil {
+		if err := s.Schedule.Enqueue(ctx, k, g.lease.Gen, g.place()); err != nil {
 			return err
 		}
 		if c, err = s.Leases.Claim(ctx, k); err != nil {
@@ -156,6 +156,9 @@ func (g *generation) reclaim(ctx context.Context, underway string) error {
 	return nil
 }
 
+// place is from where the turn counts.
+func (g *generation) place() int64 { return g.message.Turn.At(g.message.Seq) }
+
 // over looks into the history for what would make the turn somebody else's
 // or nobody's: a final, an end, a person.
 func (g *generation) over(ctx context.Context) (bool, error) {
@@ -163,7 +166,7 @@ func (g *generation) over(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if sess.State.Ended || sess.State.HolderID != "" || sess.State.AnswerableFrom > g.lease.Gen.Seq {
+	if sess.State.Ended || sess.State.HolderID != "" || sess.State.AnswerableFrom > g.place() {
 		return true, errLost
 	}
 	_, err = g.s.Messages.ByKey(ctx, g.lease.Session, chatbox.AnswerKey(g.lease.Gen.Seq, g.lease.Gen.Run))

@@ -44,6 +44,9 @@ type SessionStore interface {
 	Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error
 	// SetName names the session; with onlyIfEmpty a name it has stays.
 	SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error
+	// Held lists the sessions that people hold, as far as their folds were
+	// stored.
+	Held(ctx context.Context) ([]chatbox.Holding, error)
 	// List pages through a user's sessions, newest activity first.
 	List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 }
@@ -85,8 +88,9 @@ type TurnStore interface {
 	// that run.
 	SettleTurn(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, to chatbox.TurnState) error
 	// RetryTurn makes the turn of a generation that has ended pending again, as
-	// the next run; false where the message's turn is in another run by now.
-	RetryTurn(ctx context.Context, s chatbox.SessionKey, ended chatbox.Gen) (bool, error)
+	// the next run, asked for at the head from; false where the message's turn
+	// is in another run by now.
+	RetryTurn(ctx context.Context, s chatbox.SessionKey, ended chatbox.Gen, from int64) (bool, error)
 	// PendingTurns finds turns of messages with from ≤ time < before, oldest
 	// first, over all sessions: what a lost Redis forgot.
 	PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error)
@@ -133,14 +137,15 @@ type Leases interface {
 	// if there is one, in one atomic act.
 	Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) error
 	// Revoke takes the lease away from whoever has it, keeps others from
-	// claiming for a few seconds, and returns the answer that was being given.
-	Revoke(ctx context.Context, s chatbox.SessionKey) (*chatbox.OpenAnswer, error)
+	// claiming for a few seconds, and returns the answer that was being given;
+	// running is its generation also before it was announced.
+	Revoke(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error)
 }
 
 // Interrupts stop a running answer and nothing else.
 type Interrupts interface {
 	// Interrupt is Leases.Revoke where an answer is running and has no effect
-	// where none is; running is its generation also before it was announced.
+	// where none is.
 	Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error)
 	// Allow lets turns be claimed again before Interrupt's ban ends by itself.
 	Allow(ctx context.Context, s chatbox.SessionKey) error
@@ -165,9 +170,9 @@ type Schedule interface {
 	// was begun and not published in time. What is taken comes again later
 	// unless it is dealt with.
 	Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err error)
-	// Enqueue enters a pending turn: chatbox.NotFound where the session is not
-	// seeded.
-	Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen) error
+	// Enqueue enters a pending turn that counts from the place at (Turn.At):
+	// chatbox.NotFound where the session is not seeded.
+	Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, at int64) error
 }
 
 // Bus brings the updates of subscribed sessions to this pod.
@@ -185,6 +190,14 @@ type Registry interface {
 	Connect(ctx context.Context, u chatbox.UserKey, c chatbox.ConnID) error
 	// Disconnect forgets the socket; nothing depends on its being called.
 	Disconnect(ctx context.Context, u chatbox.UserKey, c chatbox.ConnID) error
+	// Present reports, for each user in order, whether a live pod has a socket
+	// of theirs.
+	Present(ctx context.Context, users []chatbox.UserKey) ([]bool, error)
+	// Watch notes that the admin watches the session, for a few minutes unless
+	// it is called again; Unwatch takes that back, Watches reports it.
+	Watch(ctx context.Context, s chatbox.SessionKey, adminID string) error
+	Unwatch(ctx context.Context, s chatbox.SessionKey, adminID string) error
+	Watches(ctx context.Context, s chatbox.SessionKey, adminID string) (bool, error)
 	// Reserve keeps a free session id for the user a while; it returns whose
 	// it is.
 	Reserve(ctx context.Context, s chatbox.SessionKey, userID string) (holder string, err error)
@@ -217,6 +230,17 @@ type Seats interface {
 	// Leave and LeaveAll take the socket out again.
 	Leave(c chatbox.ConnID, s chatbox.SessionKey) bool
 	LeaveAll(c chatbox.ConnID) []chatbox.SessionKey
+	// Reap takes out the sockets whose right to hear the session has ended,
+	// and returns how many.
+	Reap(s chatbox.SessionKey) int
+	// Dismiss is Leave for a socket that is there for its admin's sake; its
+	// user's own place stays.
+	Dismiss(c chatbox.ConnID, s chatbox.SessionKey) bool
+	// Speaks says as whom the socket may speak in the session, as far as its
+	// place shows it.
+	Speaks(c chatbox.ConnID, s chatbox.SessionKey) (as chatbox.Sender, ok bool)
+	// Watching reports whether the socket hears the session by watching it.
+	Watching(c chatbox.ConnID, s chatbox.SessionKey) bool
 	// Attached reports whether the socket has a place, and what it was sent.
 	Attached(c chatbox.ConnID, s chatbox.SessionKey) (sent int64, ok bool)
 }
@@ -238,6 +262,8 @@ type Acks interface {
 	// AckAgain acks a repeat at once where its event was sent to the socket
 	// already; false: the ack will come in its place.
 	AckAgain(c chatbox.ConnID, e chatbox.Event) bool
+	// AckDetached acks a repeat to a socket that has no place in the session.
+	AckDetached(c chatbox.ConnID, e chatbox.Event)
 	// Await waits until the socket was sent everything up to seq.
 	Await(ctx context.Context, c chatbox.ConnID, s chatbox.SessionKey, seq int64) bool
 }

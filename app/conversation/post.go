@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"chatbox"
@@ -37,15 +38,15 @@ func (s *Service) post(ctx context.Context, c Socket, cmd chatbox.Command) (appe
 	}
 	k := c.Actor().Session(cmd.SessionID)
 	if _, ok := s.Seats.Attached(c.ID(), k); !ok {
-		if err := s.seat(ctx, c, cmd.SessionID, visit{made: made}); err != nil {
-			return appended{}, err
+		if err := s.seat(ctx, c, cmd.SessionID, visit{made: made, speaks: true}); err != nil {
+			return appended{}, s.unlessRepeated(ctx, c, k, cmd, err)
 		}
 	}
 	e := s.eventOf(c.Actor(), cmd)
 	if e.Named || untold(e.Type) {
 		s.Acks.Expect(c.ID(), k, e.Key, e.Named)
 	}
-	res, err := s.accept(ctx, c.Actor(), k, e)
+	res, err := s.accept(ctx, s.postDraft(c.Actor(), k, e), e)
 	if err != nil {
 		if !passing(err) {
 			s.Acks.Forget(c.ID(), k, e.Key)
@@ -66,6 +67,18 @@ func untold(t chatbox.Type) bool {
 	return t == chatbox.TypeUserMessage || t == chatbox.TypeFileUpload || t == chatbox.TypeVoiceMessage
 }
 
+// unlessRepeated answers why an admin's socket cannot be attached, unless its
+// frame repeats one that he sent while he held the session.
+func (s *Service) unlessRepeated(ctx context.Context, c Socket, k chatbox.SessionKey, cmd chatbox.Command, why error) error {
+	if !c.Actor().Admin() || !errors.Is(why, chatbox.PermissionDenied) {
+		return why
+	}
+	if done, err := s.repeated(ctx, c, k, s.eventOf(c.Actor(), cmd)); done || err != nil {
+		return err
+	}
+	return why
+}
+
 // PostMessage accepts a user's message without a socket: what Post does, up to
 // its being durable. The event is the message, or the first one where it is a
 // repeat by its id; the session's sockets hear of it as of any other.
@@ -77,7 +90,8 @@ func (s *Service) PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.
 	if err := s.check(cmd); err != nil {
 		return chatbox.Event{}, err
 	}
-	res, err := s.accept(ctx, a, a.Session(cmd.SessionID), s.eventOf(a, cmd))
+	k, e := a.Session(cmd.SessionID), s.eventOf(a, cmd)
+	res, err := s.accept(ctx, s.postDraft(a, k, e), e)
 	if err != nil {
 		return chatbox.Event{}, err
 	}
@@ -85,10 +99,35 @@ func (s *Service) PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.
 	return res.event, nil
 }
 
+// PostAsHolder is PostMessage for the admin who holds the session.
+func (s *Service) PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	cmd = cmd.Clean()
+	if err := s.check(cmd); err != nil {
+		return chatbox.Event{}, err
+	}
+	k, err := s.staffed(a, cmd.SessionID)
+	if err != nil {
+		return chatbox.Event{}, err
+	}
+	e := s.eventOf(a, cmd)
+	d := s.postDraft(a, k, e)
+	d.create = nil
+	decide := d.decide
+	d.decide = func(p place) (chatbox.Event, error) {
+		if p.owner == a.UserID { // his own session is not one he serves in
+			return e, notHeld()
+		}
+		return decide(p)
+	}
+	res, err := s.accept(ctx, d, e)
+	return res.event, err
+}
+
 // accept makes a user's event durable, or finds what it repeats. A repeat that
 // asks for something else is refused, and the first effect stands.
-func (s *Service) accept(ctx context.Context, a chatbox.Actor, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
-	d := s.postDraft(a, k, e)
+func (s *Service) accept(ctx context.Context, d draft, e chatbox.Event) (appended, error) {
 	if e.Type == chatbox.TypeHelpRequest {
 		d = s.helpDraft(ctx, d)
 	}
@@ -102,7 +141,7 @@ func (s *Service) accept(ctx context.Context, a chatbox.Actor, k chatbox.Session
 			s.Alerts.Raise(res.event)
 		}
 	case !res.event.SameRequest(e):
-		return appended{}, chatbox.Invalid("id", "names another message of this session")
+		return appended{}, otherMessage()
 	}
 	return res, nil
 }
@@ -155,20 +194,35 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 			return chatbox.Session{Key: k, Owner: a.UserID, Name: name, CreatedAt: t}
 		},
 		decide: func(p place) (chatbox.Event, error) {
+			e := e
 			switch {
-			case p.owner != a.UserID:
+			case p.owner == a.UserID:
+				e.Metadata = withoutStaff(e.Metadata)
+			case !a.Admin():
 				return e, foreign()
-			case p.state.Ended:
+			case p.state.Ended: // it is nobody's to hold any more
+			case p.state.HolderID != a.UserID, !maySayAsAdmin(e.Type):
+				return e, notHeld()
+			default:
+				e.Sender, e.Metadata = chatbox.SenderAdmin, adminMetadata(e.Metadata, a)
+			}
+			if p.state.Ended {
 				return e, chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
 			}
-			e := e
 			e.Time = now()
-			if e.Type == chatbox.TypeUserMessage && p.state.HolderID == "" {
+			if e.Type == chatbox.TypeUserMessage && e.Sender == chatbox.SenderUser {
+				// Also while a person holds the session: should the person
+				// vanish, the last one is answered (State.AnswerableFrom).
 				e.Turn = &chatbox.Turn{State: chatbox.TurnPending, Run: 1}
 			}
 			return e, nil
 		},
 	}
+}
+
+// maySayAsAdmin reports whether the type is something a holder contributes.
+func maySayAsAdmin(t chatbox.Type) bool {
+	return t == chatbox.TypeUserMessage || t == chatbox.TypeFileUpload || t == chatbox.TypeVoiceMessage
 }
 
 // nameLater names a session that was created by something else than what its

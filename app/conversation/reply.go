@@ -132,7 +132,7 @@ func (g *generation) settled(ctx context.Context, c chatbox.Claim) (bool, error)
 		return true, g.drop(ctx, nil)
 	case t.State == chatbox.TurnFailed:
 		return true, g.drop(ctx, failureOf(g.id, gen, g.message.ID, chatbox.ModelFailed))
-	case g.message.Seq < c.State.AnswerableFrom || c.State.Ended:
+	case t.At(gen.Seq) < c.State.AnswerableFrom || c.State.Ended:
 		if err := s.Turns.SettleTurn(ctx, g.lease.Session, gen, chatbox.TurnDone); err != nil {
 			return false, err
 		}

@@ -27,6 +27,7 @@ type Config struct {
 	LoseAfter    time.Duration // without Redis an answer is given up
 	EraseFor     time.Duration // traces of an erased session are looked for
 	EraseEvery   time.Duration // and how often
+	AdminGrace   time.Duration // a holder without sockets keeps a session
 }
 
 // DefaultConfig has the values of the contract.
@@ -35,7 +36,7 @@ func DefaultConfig() Config {
 		PromptTokens: 24_000, AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000,
 		Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
 		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, CheckEvery: 10 * time.Second,
-		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: 30 * time.Second,
+		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: 30 * time.Second, AdminGrace: 2 * time.Minute,
 	}
 }
 
@@ -140,6 +141,9 @@ func (s *Service) Generations() int {
 func (s *Service) Update(u chatbox.Update) {
 	if !s.Feed.Deliver(u) {
 		s.behind.add(u.Session)
+	}
+	if u.Event != nil && (u.Event.Type == chatbox.TypeAdminLeave || u.Event.Type == chatbox.TypeAdminJoin) {
+		s.reap(u.Session)
 	}
 }
 

@@ -26,6 +26,7 @@ func (s *Service) sweep(ctx context.Context) {
 		})
 	})
 	wg.Go(func() { s.sweepForgotten(ctx) })
+	wg.Go(func() { s.sweepHeld(ctx) })
 	wg.Go(func() { every(ctx, time.Second, func(context.Context) { s.TypingLeases.ExpireTyping(time.Now()) }) })
 	wg.Go(func() { every(ctx, s.cfg.CheckEvery, func(context.Context) { s.behind.add(everything) }) })
 	wg.Wait()
@@ -120,7 +121,7 @@ func (s *Service) revive(ctx context.Context, p chatbox.PendingTurn) error {
 		}
 		return err
 	}
-	if !tail.Seeded || tail.State.Ended || p.Gen.Seq < tail.State.AnswerableFrom {
+	if !tail.Seeded || tail.State.Ended || p.At < tail.State.AnswerableFrom {
 		return s.Turns.SettleTurn(ctx, p.Session, p.Gen, chatbox.TurnDone)
 	}
 	if tail.State.HolderID != "" {
@@ -129,7 +130,7 @@ func (s *Service) revive(ctx context.Context, p chatbox.PendingTurn) error {
 	if tail.State.Head < p.Gen.Seq {
 		return s.heal(ctx, p.Session) // publishing enters the turn
 	}
-	if err := s.Schedule.Enqueue(ctx, p.Session, p.Gen); err != nil {
+	if err := s.Schedule.Enqueue(ctx, p.Session, p.Gen, p.At); err != nil {
 		return err
 	}
 	s.due.add(p.Session)

@@ -24,7 +24,7 @@ func Pragma(t *testing.T, s *Store, name string) map[string]string {
 func Plan(t *testing.T, s *Store, name string) []string {
 	t.Helper()
 	text := map[string]string{
-		"range": sqlRange, "by key": sqlByKey, "pending": sqlPending, "load": sqlLoad, "list": sqlList, "claim": sqlClaim,
+		"range": sqlRange, "by key": sqlByKey, "pending": sqlPending, "load": sqlLoad, "list": sqlList, "claim": sqlClaim, "held": sqlHeld,
 	}[name]
 	args := make([]any, strings.Count(text, "?"))
 	if name == "list" {

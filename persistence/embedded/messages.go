@@ -108,7 +108,7 @@ func (s *Store) eventArgs(e chatbox.Event) (args []any, size int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	var answer, state, run, claims any
+	var answer, state, run, claims, from any
 	if e.Answer != nil {
 		text, err := json.Marshal(e.Answer)
 		if err != nil {
@@ -117,11 +117,11 @@ func (s *Store) eventArgs(e chatbox.Event) (args []any, size int, err error) {
 		answer = string(text)
 	}
 	if t := e.Turn; t != nil {
-		state, run, claims = string(t.State), t.Run, t.Claims
+		state, run, claims, from = string(t.State), t.Run, t.Claims, t.From
 	}
 	return []any{
 		e.Session.Tenant, e.Session.ID, e.Seq, e.Key, e.ID, e.Named, string(e.Type), string(e.Sender),
-		e.UserID, e.Owner, e.ModelID, string(e.Status), record.Millis(e.Time), box, answer, state, run, claims,
+		e.UserID, e.Owner, e.ModelID, string(e.Status), record.Millis(e.Time), box, answer, state, run, claims, from,
 	}, len(box) + 512, nil
 }
 
@@ -134,9 +134,10 @@ func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbo
 		answer      sql.NullString
 		state       sql.NullString
 		run, claims sql.NullInt64
+		from        sql.NullInt64
 	)
 	err := scan(&e.Seq, &e.Key, &e.ID, &e.Named, &e.Type, &e.Sender, &e.UserID, &e.Owner, &e.ModelID, &e.Status,
-		&ms, &box, &answer, &state, &run, &claims)
+		&ms, &box, &answer, &state, &run, &claims, &from)
 	if err != nil {
 		return chatbox.Event{}, err
 	}
@@ -147,7 +148,9 @@ func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbo
 		}
 	}
 	if state.Valid {
-		e.Turn = &chatbox.Turn{State: chatbox.TurnState(state.String), Run: int(run.Int64), Claims: int(claims.Int64)}
+		e.Turn = &chatbox.Turn{
+			State: chatbox.TurnState(state.String), Run: int(run.Int64), Claims: int(claims.Int64), From: from.Int64,
+		}
 	}
 	if err := record.OpenEvent(s.keys, box, &e); err != nil {
 		return chatbox.Event{}, err

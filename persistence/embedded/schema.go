@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS sessions (
 	state TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS sessions_id ON sessions (tenant, session);
+CREATE INDEX IF NOT EXISTS sessions_held ON sessions (tenant, session) WHERE holder <> '';
 CREATE TABLE IF NOT EXISTS withdrawals (
 	tenant TEXT NOT NULL, user TEXT NOT NULL, before INTEGER NOT NULL, until INTEGER NOT NULL,
 	PRIMARY KEY (tenant, user)
@@ -48,9 +49,31 @@ CREATE INDEX IF NOT EXISTS shares_session ON shares (tenant, session);
 CREATE INDEX IF NOT EXISTS shares_expires ON shares (expires);
 `
 
+// laterColumns are those that files made by an earlier version lack.
+func laterColumns() [][3]string {
+	return [][3]string{
+		{"messages", "turn_from", "INTEGER"},
+	}
+}
+
+// addColumns makes the later columns where they are not there.
+func addColumns(ctx context.Context, db *sql.DB) error {
+	for _, c := range laterColumns() {
+		var n int
+		err := db.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_info(?) WHERE name = ?", c[0], c[1]).Scan(&n)
+		if err == nil && n == 0 {
+			_, err = db.ExecContext(ctx, "ALTER TABLE "+c[0]+" ADD COLUMN "+c[1]+" "+c[2]) // names of ours
+		}
+		if err != nil {
+			return fmt.Errorf("column %s: %w", c[1], err)
+		}
+	}
+	return nil
+}
+
 const (
 	eventColumns = `seq, key, id, named, type, sender, user, owner, model, status, time, box, answer,
-	turn_state, turn_run, turn_claims`
+	turn_state, turn_run, turn_claims, turn_from`
 	sessionColumns = `session, owner, name, created, erased, last_activity, holder_name, state`
 )
 
@@ -69,7 +92,7 @@ type statements struct {
 	withdraw, forgetWithdrawn      *sql.Stmt
 
 	byKey, byRange, pending *sql.Stmt
-	load, list              *sql.Stmt
+	load, list, held        *sql.Stmt
 	unswept, byToken        *sql.Stmt
 	withdrawn               *sql.Stmt
 
@@ -78,17 +101,17 @@ type statements struct {
 
 const (
 	sqlAppend = `INSERT INTO messages (tenant, session, ` + eventColumns + `)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	sqlClaim = `UPDATE messages SET turn_claims = turn_claims + 1
 	WHERE tenant = ? AND session = ? AND seq = ? AND turn_state = 'pending'`
 	sqlSettle = `UPDATE messages SET turn_state = ?
 	WHERE tenant = ? AND session = ? AND seq = ? AND turn_state = 'pending' AND turn_run = ?`
-	sqlRetry = `UPDATE messages SET turn_state = 'pending', turn_run = turn_run + 1, turn_claims = 0
+	sqlRetry = `UPDATE messages SET turn_state = 'pending', turn_run = turn_run + 1, turn_claims = 0, turn_from = ?
 	WHERE tenant = ? AND session = ? AND seq = ? AND turn_run = ?`
 	sqlRange = `SELECT ` + eventColumns + ` FROM messages
 	WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ? ORDER BY seq`
 	sqlByKey   = `SELECT ` + eventColumns + ` FROM messages WHERE tenant = ? AND session = ? AND key = ?`
-	sqlPending = `SELECT tenant, session, seq, turn_run, time FROM messages
+	sqlPending = `SELECT tenant, session, seq, turn_run, time, max(seq, coalesce(turn_from, 0)) FROM messages
 	WHERE turn_state = 'pending' AND time >= ? AND time < ? ORDER BY time LIMIT ?`
 
 	sqlCreate = `INSERT INTO sessions (tenant, head, ended, holder, ` + sessionColumns + `)
@@ -97,6 +120,7 @@ const (
 	last_activity = coalesce(?, last_activity) WHERE tenant = ? AND session = ? AND head < ?`
 	sqlName        = `UPDATE sessions SET name = ? WHERE tenant = ? AND session = ? AND erased = 0`
 	sqlNameIfEmpty = sqlName + ` AND name IS NULL`
+	sqlHeld        = `SELECT tenant, session, holder FROM sessions WHERE holder <> ''`
 	sqlLoad        = `SELECT ` + sessionColumns + ` FROM sessions WHERE tenant = ? AND session = ?`
 	sqlWithdraw    = `INSERT INTO withdrawals (tenant, user, before, until) VALUES (?, ?, ?, ?)
 	ON CONFLICT DO UPDATE SET before = max(before, excluded.before), until = max(until, excluded.until)`
@@ -158,6 +182,7 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 		{&s.list, reader, sqlList},
 		{&s.unswept, reader, sqlUnswept},
 		{&s.byToken, reader, sqlByToken},
+		{&s.held, reader, sqlHeld},
 	} {
 		stmt, err := p.on.PrepareContext(ctx, p.sql)
 		if err != nil {

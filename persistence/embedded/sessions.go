@@ -104,6 +104,27 @@ func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name strin
 	})
 }
 
+// Held lists the sessions that people hold, as far as folds were stored.
+func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
+	rows, err := m.s.stmts.held.QueryContext(ctx)
+	if err != nil {
+		return nil, record.Failed("list held sessions", err)
+	}
+	defer rows.Close()
+	var held []chatbox.Holding
+	for rows.Next() {
+		var h chatbox.Holding
+		if err := rows.Scan(&h.Session.Tenant, &h.Session.ID, &h.Holder); err != nil {
+			return nil, record.Failed("list held sessions", err)
+		}
+		held = append(held, h)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, record.Failed("list held sessions", err)
+	}
+	return held, nil
+}
+
 // List pages through a user's sessions, newest activity first, then by id;
 // erased ones are not listed.
 func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error) {

@@ -112,6 +112,9 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit); err != nil {
 		return fmt.Errorf("make the tables: %w", err)
 	}
+	if err := addColumns(ctx, s.writer); err != nil {
+		return fmt.Errorf("make the tables: %w", err)
+	}
 	if s.reader, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)")); err != nil {
 		return err
 	}

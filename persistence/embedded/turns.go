@@ -50,10 +50,10 @@ func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.
 
 // RetryTurn makes the turn of an ended generation pending again as the next
 // run; false where the turn is in another run by now.
-func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatbox.Gen) (bool, error) {
+func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatbox.Gen, from int64) (bool, error) {
 	var n int64
 	err := t.s.do(ctx, "retry a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
-		res, err := tx.StmtContext(ctx, t.s.stmts.retry).ExecContext(ctx, k.Tenant, k.ID, ended.Seq, ended.Run)
+		res, err := tx.StmtContext(ctx, t.s.stmts.retry).ExecContext(ctx, from, k.Tenant, k.ID, ended.Seq, ended.Run)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit 
 	for rows.Next() {
 		var p chatbox.PendingTurn
 		var at int64
-		if err := rows.Scan(&p.Session.Tenant, &p.Session.ID, &p.Gen.Seq, &p.Gen.Run, &at); err != nil {
+		if err := rows.Scan(&p.Session.Tenant, &p.Session.ID, &p.Gen.Seq, &p.Gen.Run, &at, &p.At); err != nil {
 			return nil, record.Failed("find pending turns", err)
 		}
 		p.Since = time.UnixMilli(at).UTC()

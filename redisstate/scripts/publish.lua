@@ -8,6 +8,7 @@
 --      13 its attempt   14 its index     15 sealed snapshot that shows it as that attempt, or ""
 --      16 lease token to give back or "" 17 intent or "" 18 session member
 --      19 log TTL ms    20 state TTL ms  21 most entries 22 most bytes  23 grace ms before others claim
+--      24 the place from which the entered turn counts
 -- RETURNS {"done", seq} | {"already", head} | {"gap", head} | {"unseeded"}
 --         | {"diverged", head, visible attempt or -1}
 local seq = tonumber(ARGV[2])
@@ -62,7 +63,7 @@ redis.call('PEXPIRE', KEYS[2], ARGV[19])
 redis.call('PEXPIRE', KEYS[3], ARGV[19])
 
 if ARGV[11] ~= '' then
-  redis.call('ZADD', KEYS[5], string.match(ARGV[11], '^%d+'), ARGV[11])
+  redis.call('ZADD', KEYS[5], ARGV[24], ARGV[11])
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[9])
 if ARGV[7] == '1' or ARGV[8] == '1' then

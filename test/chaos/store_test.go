@@ -109,7 +109,7 @@ func (u turns) SettleTurn(ctx context.Context, s chatbox.SessionKey, g chatbox.G
 	return u.h.around(ctx, "settle turn", func() error { return u.TurnStore.SettleTurn(ctx, s, g, to) })
 }
 
-func (u turns) RetryTurn(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen) (won bool, err error) {
-	err = u.h.around(ctx, "retry turn", func() (err error) { won, err = u.TurnStore.RetryTurn(ctx, s, g); return err })
+func (u turns) RetryTurn(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, from int64) (won bool, err error) {
+	err = u.h.around(ctx, "retry turn", func() (err error) { won, err = u.TurnStore.RetryTurn(ctx, s, g, from); return err })
 	return won, err
 }

@@ -52,7 +52,7 @@ func redisBegin(t *testing.T, s RedisServer) {
 		b := chatbox.Beginning{Session: k.key, Key: chatbox.AnswerKey(1, 1), Lease: &l}
 		_, err := k.c.Begin(t.Context(), b)
 		require.NoError(t, err)
-		_, err = k.c.Revoke(t.Context(), k.key)
+		_, _, err = k.c.Revoke(t.Context(), k.key)
 		require.NoError(t, err)
 		_, err = k.c.Begin(t.Context(), b)
 		hasCode(t, err, chatbox.NotOwner)

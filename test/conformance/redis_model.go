@@ -212,7 +212,7 @@ func (m *fences) give(rt *rapid.T, w int, drop bool) {
 }
 
 func (m *fences) revoke(rt *rapid.T) {
-	open, err := m.k.c.Revoke(m.k.t.Context(), m.k.key)
+	_, open, err := m.k.c.Revoke(m.k.t.Context(), m.k.key)
 	if err != nil {
 		rt.Fatalf("revoke: %v", err)
 	}

@@ -55,7 +55,7 @@ func redisUnreadable(t *testing.T, s RedisServer) {
 		tail := k.read(0)
 		assert.True(t, tail.Seeded)
 		assert.Nil(t, tail.Open)
-		open, err := k.c.Revoke(t.Context(), k.key)
+		_, open, err := k.c.Revoke(t.Context(), k.key)
 		require.NoError(t, err, "a person can take over all the same")
 		assert.Nil(t, open)
 	})

@@ -94,7 +94,7 @@ func turnRetry(t *testing.T, f StoreFixture) {
 	won := make([]bool, racers)
 	for i := range racers {
 		wg.Go(func() {
-			again, err := f.Turns.RetryTurn(t.Context(), k, chatbox.Gen{Seq: 1, Run: 1})
+			again, err := f.Turns.RetryTurn(t.Context(), k, chatbox.Gen{Seq: 1, Run: 1}, 7)
 			if err != nil {
 				t.Error(err)
 			}
@@ -107,10 +107,10 @@ func turnRetry(t *testing.T, f StoreFixture) {
 	assert.NotContains(t, won[winner+1:], true, "of those that retry one is told so")
 	e, err := f.Messages.ByKey(t.Context(), k, said(k, 1, "").Key)
 	require.NoError(t, err)
-	assert.Equal(t, &chatbox.Turn{State: chatbox.TurnPending, Run: 2}, e.Turn, "pending, and not claimed yet")
+	assert.Equal(t, &chatbox.Turn{State: chatbox.TurnPending, Run: 2, From: 7}, e.Turn, "pending, and not claimed yet")
 
 	for _, g := range []chatbox.Gen{{Seq: 1, Run: 3}, {Seq: 2, Run: 1}, {Seq: 3, Run: 1}} {
-		again, err := f.Turns.RetryTurn(t.Context(), k, g)
+		again, err := f.Turns.RetryTurn(t.Context(), k, g, 7)
 		require.NoError(t, err)
 		assert.False(t, again, "%+v", g)
 	}
@@ -142,9 +142,9 @@ func turnSweep(t *testing.T, f StoreFixture) {
 		return ours
 	}
 	want := []chatbox.PendingTurn{
-		{Session: b, Gen: chatbox.Gen{Seq: 1, Run: 1}, Since: old.Add(time.Millisecond).UTC()},
-		{Session: a, Gen: chatbox.Gen{Seq: 3, Run: 4}, Since: old.Add(2 * time.Millisecond).UTC()},
-		{Session: a, Gen: chatbox.Gen{Seq: 1, Run: 1}, Since: old.Add(3 * time.Millisecond).UTC()},
+		{Session: b, Gen: chatbox.Gen{Seq: 1, Run: 1}, Since: old.Add(time.Millisecond).UTC(), At: 1},
+		{Session: a, Gen: chatbox.Gen{Seq: 3, Run: 4}, Since: old.Add(2 * time.Millisecond).UTC(), At: 3},
+		{Session: a, Gen: chatbox.Gen{Seq: 1, Run: 1}, Since: old.Add(3 * time.Millisecond).UTC(), At: 1},
 	}
 	assert.Equal(t, want, pending(0, 10*time.Millisecond, 100), "oldest first, before excludes")
 	assert.Equal(t, want[1:2], pending(2*time.Millisecond, 3*time.Millisecond, 100), "from includes")

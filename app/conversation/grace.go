@@ -1,0 +1,145 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"chatbox"
+)
+
+// holdings remembers since when the holders of sessions have had no socket. It
+// is one pod's own memory: a pod that starts, or that cannot ask Redis, begins
+// to count anew, so that nobody loses a session to an outage.
+type holdings map[chatbox.Holding]time.Time
+
+// Bounds of how often held sessions are looked at.
+const (
+	graceEvery    = 15 * time.Second
+	graceEveryMin = 250 * time.Millisecond
+)
+
+// sweepHeld hands sessions back whose holder has had no socket anywhere for
+// the grace time, until ctx ends.
+func (s *Service) sweepHeld(ctx context.Context) {
+	gone := holdings{}
+	every(ctx, min(graceEvery, max(graceEveryMin, s.cfg.AdminGrace/8)), func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+		defer cancel()
+		overdue, err := s.absent(ctx, gone)
+		if err != nil {
+			clear(gone)
+			s.Logger.DebugContext(ctx, "holders not looked for", "error", err)
+			return
+		}
+		for _, h := range overdue {
+			if err := s.leaveFor(ctx, h); err != nil {
+				s.Logger.WarnContext(ctx, "session of an absent admin not handed back", "session", h.Session.ID, "error", err)
+			}
+		}
+	})
+}
+
+// absent updates who is gone and returns whose grace time is over.
+func (s *Service) absent(ctx context.Context, gone holdings) ([]chatbox.Holding, error) {
+	held, err := s.Catalog.Held(ctx)
+	if err != nil {
+		return nil, err
+	}
+	users := make([]chatbox.UserKey, len(held))
+	for i, h := range held {
+		users[i] = chatbox.UserKey{Tenant: h.Session.Tenant, ID: h.Holder}
+	}
+	here, err := s.Registry.Present(ctx, users)
+	if err != nil {
+		return nil, err
+	}
+	var overdue []chatbox.Holding
+	present, at := make(map[chatbox.Holding]bool, len(held)), time.Now()
+	for i, h := range held {
+		if present[h] = here[i]; here[i] {
+			continue
+		}
+		since, known := gone[h]
+		if !known {
+			gone[h] = at
+		} else if at.Sub(since) >= s.cfg.AdminGrace {
+			overdue = append(overdue, h)
+		}
+	}
+	for h := range gone {
+		if here, still := present[h]; here || !still {
+			delete(gone, h)
+		}
+	}
+	return overdue, nil
+}
+
+// leaveFor hands the session back for an admin who is gone, and has the last
+// user message answered if nobody has replied to it.
+func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
+	sess, err := s.truth(ctx, h.Session)
+	if err != nil {
+		return err
+	}
+	st := sess.State
+	if st.HolderID != h.Holder {
+		return s.Catalog.Touch(ctx, h.Session, st) // the stored fold was behind
+	}
+	if st.Unreplied() {
+		// Before the leave: what crashes in between is found pending.
+		if err := s.reopen(ctx, h.Session, st); err != nil {
+			return err
+		}
+	}
+	e := s.staffEvent(chatbox.Actor{UserID: st.HolderID, Name: st.HolderName}, "", chatbox.TypeAdminLeave)
+	e.Key, e.UserID = automaticKey(st.AnswerableFrom), ""
+	e.Metadata[chatbox.MetaAutomatic] = "true"
+	stale := errors.New("held by somebody else meanwhile")
+	_, err = s.append(ctx, draft{session: h.Session, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+		if p.state.HolderID != h.Holder || p.state.AnswerableFrom != st.AnswerableFrom {
+			return e, stale
+		}
+		e.Time = now()
+		return e, nil
+	}})
+	if err != nil {
+		if errors.Is(err, stale) {
+			return nil
+		}
+		return err
+	}
+	s.Logger.InfoContext(ctx, "session handed back: its admin is gone", "session", h.Session.ID)
+	if st.Unreplied() {
+		return s.enqueue(ctx, h.Session, st.LastUserSeq)
+	}
+	return nil
+}
+
+// reopen makes the turn of the last user message pending again where its answer
+// came to a bad end.
+func (s *Service) reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+	m, err := s.message(ctx, k, st.LastUserSeq)
+	if err != nil {
+		return err
+	}
+	again, err := s.retriable(ctx, m)
+	if err != nil || !again || m.Turn.State == chatbox.TurnPending {
+		return err
+	}
+	_, err = s.Turns.RetryTurn(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, st.Head)
+	return err
+}
+
+// enqueue has the message at seq answered if its turn is pending.
+func (s *Service) enqueue(ctx context.Context, k chatbox.SessionKey, seq int64) error {
+	m, err := s.message(ctx, k, seq)
+	if err != nil || m.Turn == nil || m.Turn.State != chatbox.TurnPending {
+		return err
+	}
+	if err := s.Schedule.Enqueue(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, m.Turn.At(m.Seq)); err != nil {
+		return err
+	}
+	s.due.add(k)
+	return nil
+}

@@ -1,0 +1,311 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"chatbox"
+)
+
+// errAlready means that the session is the caller's already.
+var errAlready = errors.New("held by the caller already")
+
+// TakeOver makes the admin the session's holder. Before his admin_join the
+// answer that is being given is closed; after it no word of the model reaches
+// anyone until he leaves. A session that he holds already is no error; one that
+// somebody else holds is chatbox.TakenOver and says who.
+func (s *Service) TakeOver(ctx context.Context, a chatbox.Actor, sessionID string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	k, err := s.staffed(a, sessionID)
+	if err != nil {
+		return err
+	}
+	_, err = s.takeOver(ctx, k, s.staffEvent(a, "", chatbox.TypeAdminJoin))
+	if errors.Is(err, errAlready) {
+		return nil
+	}
+	return err
+}
+
+// JoinSession is TakeOver from a socket, which is attached to the session by it and
+// told by an ack, or by the event itself where the frame had no id. One that
+// names a session of which the admin is the holder already is attached.
+func (s *Service) JoinSession(ctx context.Context, c Socket, id, sessionID string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	if sessionID == "" {
+		sessionID = s.Currents.Current(c.ID())
+	}
+	k, err := s.staffed(c.Actor(), sessionID)
+	if err != nil {
+		return err
+	}
+	e := s.staffEvent(c.Actor(), id, chatbox.TypeAdminJoin)
+	if done, err := s.repeated(ctx, c, k, e); done || err != nil {
+		return err
+	}
+	_, attached := s.Seats.Attached(c.ID(), k)
+	if attached {
+		s.Acks.Expect(c.ID(), k, e.Key, e.Named)
+	}
+	res, err := s.takeOver(ctx, k, e)
+	switch {
+	case errors.Is(err, errAlready):
+		return s.seat(ctx, c, k.ID, visit{announce: true, ack: &res.event})
+	case err != nil:
+		if attached && !passing(err) {
+			s.Acks.Forget(c.ID(), k, e.Key)
+		}
+		return err
+	case attached:
+		s.awaitOwn(ctx, c, res.event)
+		return nil
+	}
+	before := res.event.Seq - 1
+	return s.seat(ctx, c, k.ID, visit{after: &before, announce: true, expect: &res.event})
+}
+
+// takeOver appends the admin_join. With errAlready the event is the one by
+// which the session became the admin's.
+func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
+	admin := e.Metadata[chatbox.MetaAdminID]
+	free := func(st chatbox.State) error {
+		switch {
+		case st.Ended:
+			return chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
+		case st.HolderID == admin:
+			return errAlready
+		case st.HolderID != "":
+			return takenOver(st)
+		}
+		return nil
+	}
+	var tail chatbox.Tail
+	err := patiently(ctx, func() error {
+		var err error
+		if tail, err = s.tail(ctx, k, atHead); err != nil {
+			return err
+		}
+		if tail.Owner == "" {
+			return unknownSession()
+		}
+		if err := free(tail.State); err != nil {
+			return err
+		}
+		running, open, err := s.Leases.Revoke(ctx, k)
+		if err != nil {
+			return err
+		}
+		return s.closeRunning(ctx, k, running, open, chatbox.FinishTakenOver)
+	})
+	var res appended
+	if err == nil {
+		res, err = s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+			tail.State = p.state
+			e.Time = now()
+			return e, free(p.state)
+		}})
+	}
+	if errors.Is(err, errAlready) {
+		e.Seq = tail.State.AnswerableFrom // nothing changes it while a person holds the session
+		return appended{event: e}, err
+	}
+	return res, err
+}
+
+// HandBack hands the session back to the model, which answers from the next user
+// message on; chatbox.PermissionDenied where the admin does not hold it.
+func (s *Service) HandBack(ctx context.Context, a chatbox.Actor, sessionID string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	k, err := s.staffed(a, sessionID)
+	if err != nil {
+		return err
+	}
+	_, err = s.handBack(ctx, k, s.staffEvent(a, "", chatbox.TypeAdminLeave))
+	return err
+}
+
+// LeaveSession is HandBack from a socket, whose attachment ends with it.
+func (s *Service) LeaveSession(ctx context.Context, c Socket, id, sessionID string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	if sessionID == "" {
+		sessionID = s.Currents.Current(c.ID())
+	}
+	k, err := s.staffed(c.Actor(), sessionID)
+	if err != nil {
+		return err
+	}
+	e := s.staffEvent(c.Actor(), id, chatbox.TypeAdminLeave)
+	if done, err := s.repeated(ctx, c, k, e); done || err != nil {
+		return err
+	}
+	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
+		if err := s.seat(ctx, c, k.ID, visit{speaks: true}); err != nil {
+			return err
+		}
+	}
+	s.Acks.Expect(c.ID(), k, e.Key, e.Named)
+	res, err := s.handBack(ctx, k, e)
+	if err != nil {
+		if !passing(err) {
+			s.Acks.Forget(c.ID(), k, e.Key)
+		}
+		return err
+	}
+	s.awaitOwn(ctx, c, res.event)
+	return s.Unwatch(ctx, c, k.ID)
+}
+
+func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
+	return s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+		if p.state.HolderID != e.Metadata[chatbox.MetaAdminID] {
+			return e, notHeld()
+		}
+		e.Time = now()
+		return e, nil
+	}})
+}
+
+// Transfer gives the session that the admin holds to a colleague, who must be
+// connected: from then on it is the colleague's, or the grace time's.
+func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	k, err := s.staffed(a, sessionID)
+	switch {
+	case err != nil:
+		return err
+	case to == a.UserID || !chatbox.ValidUserID(to):
+		return chatbox.Invalid("admin_id", "must name a colleague")
+	}
+	here, err := s.Registry.Present(ctx, []chatbox.UserKey{{Tenant: k.Tenant, ID: to}})
+	if err != nil {
+		return err
+	}
+	if !here[0] {
+		return &chatbox.Error{Code: chatbox.NotFound, Field: "admin_id", Message: "admin_id: nobody of that name is connected"}
+	}
+	e := s.staffEvent(chatbox.Actor{Tenant: a.Tenant, UserID: to, Name: name}, "", chatbox.TypeAdminJoin)
+	e.UserID = a.UserID
+	_, err = s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+		if p.state.HolderID != a.UserID {
+			return e, notHeld()
+		}
+		e.Time = now()
+		return e, nil
+	}})
+	return err
+}
+
+// staffed is the session that an admin's request names.
+func (s *Service) staffed(a chatbox.Actor, sessionID string) (chatbox.SessionKey, error) {
+	switch {
+	case !a.Admin():
+		return chatbox.SessionKey{}, chatbox.Errorf(chatbox.PermissionDenied, "only staff may do this", nil)
+	case sessionID == "":
+		return chatbox.SessionKey{}, chatbox.Missing("session_id")
+	case !chatbox.ValidSessionID(sessionID):
+		return chatbox.SessionKey{}, invalidSession()
+	}
+	return a.Session(sessionID), nil
+}
+
+// staffEvent is an admin's coming or going.
+func (s *Service) staffEvent(a chatbox.Actor, id string, kind chatbox.Type) chatbox.Event {
+	e := s.eventOf(a, chatbox.Command{Type: kind, ID: id})
+	who := a.Name
+	if who == "" {
+		who = "Support"
+	}
+	e.Content = who + " has joined."
+	if kind == chatbox.TypeAdminLeave {
+		e.Content = who + " has left."
+	}
+	e.Sender, e.Metadata = chatbox.SenderSystem, adminMetadata(nil, a)
+	return e
+}
+
+// repeated answers a frame whose event is there already: repeats are answered
+// before anything else is judged.
+func (s *Service) repeated(ctx context.Context, c Socket, k chatbox.SessionKey, e chatbox.Event) (bool, error) {
+	if !e.Named {
+		return false, nil
+	}
+	var first chatbox.Event
+	err := patiently(ctx, func() (err error) { first, err = s.Messages.ByKey(ctx, k, e.Key); return err })
+	switch {
+	case errors.Is(err, chatbox.NotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case first.Type != e.Type:
+		return true, otherMessage()
+	}
+	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
+		s.Acks.AckDetached(c.ID(), first)
+		return true, nil
+	}
+	s.Acks.Expect(c.ID(), k, e.Key, true)
+	if !s.Acks.AckAgain(c.ID(), first) {
+		s.awaitOwn(ctx, c, first)
+	}
+	return true, nil
+}
+
+// adminMetadata says who speaks for the staff, whatever a client claimed.
+func adminMetadata(given map[string]string, a chatbox.Actor) map[string]string {
+	out := withoutStaff(given)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out[chatbox.MetaAdminID] = a.UserID
+	if a.Name != "" {
+		out[chatbox.MetaAdminName] = a.Name
+	}
+	return out
+}
+
+// withoutStaff takes out what only the server may say.
+func withoutStaff(given map[string]string) map[string]string {
+	if given[chatbox.MetaAdminID] == "" && given[chatbox.MetaAdminName] == "" {
+		return given
+	}
+	out := make(map[string]string, len(given))
+	for k, v := range given {
+		if k != chatbox.MetaAdminID && k != chatbox.MetaAdminName {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func takenOver(st chatbox.State) error {
+	return &chatbox.Error{
+		Code: chatbox.TakenOver, Message: "another member of staff holds this session",
+		Metadata: map[string]string{chatbox.MetaAdminID: st.HolderID, chatbox.MetaAdminName: st.HolderName},
+	}
+}
+
+func notHeld() error {
+	return &chatbox.Error{Code: chatbox.PermissionDenied, Field: "session_id", Message: "session_id: you do not hold this session"}
+}
+
+func unknownSession() error {
+	return &chatbox.Error{Code: chatbox.NotFound, Field: "session_id", Message: "session_id: no such session"}
+}
+
+func invalidSession() error {
+	return chatbox.Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
+}
+
+func otherMessage() error { return chatbox.Invalid("id", "names another message of this session") }
+
+// automaticKey lets one automatic leave follow an admin_join, whichever pods
+// find that the admin is gone.
+func automaticKey(joined int64) string {
+	return chatbox.ServerKey("automatic:" + strconv.FormatInt(joined, 10))
+}

@@ -1,0 +1,48 @@
+package conversation
+
+import (
+	"context"
+
+	"chatbox"
+)
+
+// Watch attaches an admin's socket to a session that is not his: he hears
+// everything and can do nothing. With after it also resumes.
+func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *int64) error {
+	a := c.Actor()
+	switch {
+	case !a.Staff():
+		return chatbox.Errorf(chatbox.PermissionDenied, "only staff may do this", nil)
+	case sessionID == "":
+		return chatbox.Missing("session_id")
+	case after != nil && *after < 0:
+		return chatbox.Invalid("seq", "must not be negative")
+	}
+	return s.seat(ctx, c, sessionID, visit{after: after, announce: true, watch: true})
+}
+
+// Unwatch ends what Watch began; where the socket does not watch it has no
+// effect. The user's own attachment is not touched.
+func (s *Service) Unwatch(ctx context.Context, c Socket, sessionID string) error {
+	if sessionID == "" {
+		sessionID = s.Currents.Current(c.ID())
+	}
+	if sessionID == "" {
+		return chatbox.Missing("session_id")
+	}
+	k := c.Actor().Session(sessionID)
+	if s.Seats.Dismiss(c.ID(), k) {
+		s.Bus.Unsubscribe(k)
+	}
+	if err := s.Registry.Unwatch(ctx, k, c.Actor().UserID); err != nil {
+		s.Logger.DebugContext(ctx, "watch left to age", "error", err)
+	}
+	return nil
+}
+
+// reap takes sockets out whose admin holds the session no more.
+func (s *Service) reap(k chatbox.SessionKey) {
+	for range s.Seats.Reap(k) {
+		s.Bus.Unsubscribe(k)
+	}
+}

@@ -1,0 +1,73 @@
+package redisstate
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"chatbox"
+)
+
+// watchTTL is how long an admin without a socket may take to come back to what
+// he watched.
+const watchTTL = 3 * time.Minute
+
+// Watch notes that the admin watches the session; it lasts three minutes
+// unless it is called again.
+func (c *Client) Watch(ctx context.Context, s chatbox.SessionKey, adminID string) error {
+	return wrap("watch", c.rdb.Set(ctx, watchKey(s, adminID), "1", watchTTL).Err())
+}
+
+// Unwatch takes Watch back.
+func (c *Client) Unwatch(ctx context.Context, s chatbox.SessionKey, adminID string) error {
+	return wrap("unwatch", c.rdb.Del(ctx, watchKey(s, adminID)).Err())
+}
+
+// Watches reports whether the admin watches the session.
+func (c *Client) Watches(ctx context.Context, s chatbox.SessionKey, adminID string) (bool, error) {
+	n, err := c.rdb.Exists(ctx, watchKey(s, adminID)).Result()
+	return n == 1, wrap("watches", err)
+}
+
+// Present reports, for each user in order, whether a process that gives signs
+// of life has a socket of theirs. Two round trips, however many users.
+func (c *Client) Present(ctx context.Context, users []chatbox.UserKey) ([]bool, error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
+	socks := make([]*redis.StringSliceCmd, len(users))
+	err := c.flush(ctx, func(p batch) {
+		for i, u := range users {
+			socks[i] = p.ZRange(ctx, connKey(u), 0, -1)
+		}
+	})
+	if err != nil {
+		return nil, wrap("present", err)
+	}
+	var boots map[string]*redis.IntCmd
+	err = c.flush(ctx, func(p batch) {
+		boots = map[string]*redis.IntCmd{}
+		for _, cmd := range socks {
+			for _, s := range cmd.Val() {
+				if b := bootOf(s); boots[b] == nil {
+					boots[b] = p.Exists(ctx, aliveKey(b))
+				}
+			}
+		}
+	})
+	if err != nil {
+		return nil, wrap("present", err)
+	}
+	here := make([]bool, len(users))
+	for i, cmd := range socks {
+		for _, s := range cmd.Val() {
+			here[i] = here[i] || boots[bootOf(s)].Val() == 1
+		}
+	}
+	return here, nil
+}
+
+// bootOf is the process that registered a socket.
+func bootOf(socket string) string { return socket[strings.LastIndexByte(socket, '@')+1:] }
