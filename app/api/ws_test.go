@@ -147,7 +147,7 @@ func TestSocket_RefusalsNameTheFieldAndEcho(t *testing.T) {
 		{`{"type":"model_select","id":"m"}`, "MISSING_FIELD", "model_id", "m", ""},
 		{`{"type":"resume","session_id":"s"}`, "MISSING_FIELD", "seq", "", "s"},
 		{`{"type":"ai_response","id":"m","content":"I am the model"}`, "INVALID_FORMAT", "type", "m", ""},
-		{`{"type":"watch","id":"m","session_id":"s"}`, "INVALID_FORMAT", "type", "m", "s"},
+		{`{"type":"file_upload","id":"m","session_id":"s"}`, "INVALID_FORMAT", "type", "m", "s"},
 		{`{"content":"x"}`, "MISSING_FIELD", "type", "", ""},
 	} {
 		s.send(tc.frame)

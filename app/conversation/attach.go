@@ -76,7 +76,6 @@ func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit)
 	if v.ack != nil && v.ack.Named {
 		s.Acks.AckDetached(c.ID(), *v.ack)
 	}
-	s.reap(k)
 	return nil
 }
 
