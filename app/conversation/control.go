@@ -25,7 +25,7 @@ func (s *Service) End(ctx context.Context, a chatbox.Actor, sessionID string) er
 func (s *Service) EndAsStaff(ctx context.Context, a chatbox.Actor, sessionID string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	k, err := s.staffed(a, sessionID)
+	k, err := s.staffed(ctx, a, sessionID, chatbox.AuditSessionEnd)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func (s *Service) PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox
 	if err := s.check(cmd); err != nil {
 		return chatbox.Event{}, err
 	}
-	k, err := s.staffed(a, cmd.SessionID)
+	k, err := s.staffed(ctx, a, cmd.SessionID, chatbox.AuditSessionMessage)
 	if err != nil {
 		return chatbox.Event{}, err
 	}

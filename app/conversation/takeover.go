@@ -18,7 +18,7 @@ var errAlready = errors.New("held by the caller already")
 func (s *Service) TakeOver(ctx context.Context, a chatbox.Actor, sessionID string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	k, err := s.staffed(a, sessionID)
+	k, err := s.staffed(ctx, a, sessionID, chatbox.AuditSessionTakeover)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (s *Service) JoinSession(ctx context.Context, c Socket, id, sessionID strin
 	if sessionID == "" {
 		sessionID = s.Currents.Current(c.ID())
 	}
-	k, err := s.staffed(c.Actor(), sessionID)
+	k, err := s.staffed(ctx, c.Actor(), sessionID, chatbox.AuditSessionTakeover)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.
 func (s *Service) HandBack(ctx context.Context, a chatbox.Actor, sessionID string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	k, err := s.staffed(a, sessionID)
+	k, err := s.staffed(ctx, a, sessionID, chatbox.AuditSessionLeave)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (s *Service) LeaveSession(ctx context.Context, c Socket, id, sessionID stri
 	if sessionID == "" {
 		sessionID = s.Currents.Current(c.ID())
 	}
-	k, err := s.staffed(c.Actor(), sessionID)
+	k, err := s.staffed(ctx, c.Actor(), sessionID, chatbox.AuditSessionLeave)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (s *Service) LeaveSession(ctx context.Context, c Socket, id, sessionID stri
 		return err
 	}
 	s.awaitOwn(ctx, c, res.event)
-	return s.Unwatch(ctx, c, k.ID)
+	return s.dismiss(ctx, c, k)
 }
 
 func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
@@ -175,12 +175,12 @@ func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.
 func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	k, err := s.staffed(a, sessionID)
-	switch {
-	case err != nil:
-		return err
-	case to == a.UserID || !chatbox.ValidUserID(to):
+	if to == a.UserID || !chatbox.ValidUserID(to) {
 		return chatbox.Invalid("admin_id", "must name a colleague")
+	}
+	k, err := s.staffed(ctx, a, sessionID, chatbox.AuditSessionTransfer)
+	if err != nil {
+		return err
 	}
 	here, err := s.Registry.Present(ctx, []chatbox.UserKey{{Tenant: k.Tenant, ID: to}})
 	if err != nil {
@@ -201,8 +201,11 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 	return err
 }
 
-// staffed is the session that an admin's request names.
-func (s *Service) staffed(a chatbox.Actor, sessionID string) (chatbox.SessionKey, error) {
+// staffed is the session that an admin's request names; what the admin is about
+// to do is on record when it returns.
+func (s *Service) staffed(
+	ctx context.Context, a chatbox.Actor, sessionID string, action chatbox.AuditAction,
+) (chatbox.SessionKey, error) {
 	switch {
 	case !a.Admin():
 		return chatbox.SessionKey{}, chatbox.Errorf(chatbox.PermissionDenied, "only staff may do this", nil)
@@ -211,7 +214,7 @@ func (s *Service) staffed(a chatbox.Actor, sessionID string) (chatbox.SessionKey
 	case !chatbox.ValidSessionID(sessionID):
 		return chatbox.SessionKey{}, invalidSession()
 	}
-	return a.Session(sessionID), nil
+	return a.Session(sessionID), s.Audit.Record(ctx, a, action, chatbox.AuditSubject{SessionID: sessionID})
 }
 
 // staffEvent is an admin's coming or going.

@@ -18,6 +18,9 @@ func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *
 	case after != nil && *after < 0:
 		return chatbox.Invalid("seq", "must not be negative")
 	}
+	if err := s.Audit.Record(ctx, a, chatbox.AuditSessionWatch, chatbox.AuditSubject{SessionID: sessionID}); err != nil {
+		return err
+	}
 	return s.seat(ctx, c, sessionID, visit{after: after, announce: true, watch: true})
 }
 
@@ -30,9 +33,17 @@ func (s *Service) Unwatch(ctx context.Context, c Socket, sessionID string) error
 	if sessionID == "" {
 		return chatbox.Missing("session_id")
 	}
-	k := c.Actor().Session(sessionID)
+	return s.dismiss(ctx, c, c.Actor().Session(sessionID))
+}
+
+// dismiss ends an attachment that is not its user's own.
+func (s *Service) dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) error {
 	if s.Seats.Dismiss(c.ID(), k) {
 		s.Bus.Unsubscribe(k)
+		err := s.Audit.Record(ctx, c.Actor(), chatbox.AuditSessionUnwatch, chatbox.AuditSubject{SessionID: k.ID})
+		if err != nil {
+			s.Logger.WarnContext(ctx, "end of watching not on record", "session", k.ID, "error", err)
+		}
 	}
 	if err := s.Registry.Unwatch(ctx, k, c.Actor().UserID); err != nil {
 		s.Logger.DebugContext(ctx, "watch left to age", "error", err)

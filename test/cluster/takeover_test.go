@@ -44,8 +44,8 @@ func (c *cluster) staffToken(id string, roles ...string) string {
 	return token
 }
 
-// call makes one request of the admin API through the balancer.
-func (c *cluster) call(token, method, path string, body any) (int, map[string]any) {
+// request makes one request of the admin API through the balancer.
+func (c *cluster) request(token, method, path string, body any) (int, map[string]any) {
 	c.t.Helper()
 	var in io.Reader
 	if body != nil {
@@ -173,7 +173,7 @@ func TestTakeover_IsAWallAndAChannel(t *testing.T) {
 	refused := c.sees(eve, "s-1", "the refusal", errorOf(c.frame(eve, "admin_join", "s-1")))
 	assert.Equal(t, "TAKEN_OVER", refused.Error.Code)
 	assert.Equal(t, "bob", refused.Metadata["admin_id"])
-	status, body := c.call(c.staffToken("eve"), http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
+	status, body := c.request(c.staffToken("eve"), http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
 	assert.Equal(t, http.StatusConflict, status)
 	assert.Equal(t, "TAKEN_OVER", body["code"])
 	_, err = eve.Send(client.Frame{Type: client.TypeUserMessage, ID: "e-1", SessionID: "s-1", Content: "hello?"})
@@ -219,43 +219,43 @@ func TestTakeover_ByREST(t *testing.T) {
 		{bob, http.MethodPost, "takeover/unknown/transfer", http.StatusBadRequest},
 		{bob, http.MethodPost, "sessions/unknown/end", http.StatusNotFound},
 	} {
-		status, body := c.call(no.token, no.method, "/chatbox/admin/"+no.path, nil)
+		status, body := c.request(no.token, no.method, "/chatbox/admin/"+no.path, nil)
 		assert.Equal(t, no.status, status, "%s %s: %v", no.method, no.path, body)
 	}
 	for range 2 { // the same admin again is success
-		status, body := c.call(bob, http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
+		status, body := c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
 		require.Equal(t, http.StatusOK, status, body)
 		assert.Equal(t, "s-1", body["session_id"])
 		assert.Equal(t, "bob", body["admin_id"])
 	}
-	status, body := c.call(bob, http.MethodPost, "/chatbox/admin/sessions/s-1/messages", map[string]string{"id": "m-1", "content": "Good day."})
+	status, body := c.request(bob, http.MethodPost, "/chatbox/admin/sessions/s-1/messages", map[string]string{"id": "m-1", "content": "Good day."})
 	require.Equal(t, http.StatusAccepted, status, body)
 	f := c.sees(a, "s-1", "the admin's message", func(f client.Frame) bool { return f.ID == "m-1" })
 	assert.Equal(t, "admin", f.Sender)
-	status, _ = c.call(c.staffToken("eve"), http.MethodPost, "/chatbox/admin/sessions/s-1/messages", map[string]string{"content": "Me too."})
+	status, _ = c.request(c.staffToken("eve"), http.MethodPost, "/chatbox/admin/sessions/s-1/messages", map[string]string{"content": "Me too."})
 	assert.Equal(t, http.StatusForbidden, status)
 
 	// A colleague must be there to be given a session.
-	status, body = c.call(bob, http.MethodPost, "/chatbox/admin/takeover/s-1/transfer", map[string]string{"admin_id": "eve"})
+	status, body = c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1/transfer", map[string]string{"admin_id": "eve"})
 	assert.Equal(t, http.StatusNotFound, status, body)
 	eve := c.admin("eve", c.podURL(1))
-	status, body = c.call(bob, http.MethodPost, "/chatbox/admin/takeover/s-1/transfer", map[string]string{"admin_id": "eve", "admin_name": "Eve"})
+	status, body = c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1/transfer", map[string]string{"admin_id": "eve", "admin_name": "Eve"})
 	require.Equal(t, http.StatusOK, status, body)
 	c.sees(a, "s-1", "the colleague", func(f client.Frame) bool { return f.Type == "admin_join" && f.Metadata["admin_id"] == "eve" })
 	greeting, err := eve.Send(client.Frame{Type: client.TypeUserMessage, SessionID: "s-1", Content: "It is me now."})
 	require.NoError(t, err)
 	c.sees(eve, "s-1", "her ack", ackOf(greeting))
-	status, _ = c.call(bob, http.MethodDelete, "/chatbox/admin/takeover/s-1", nil)
+	status, _ = c.request(bob, http.MethodDelete, "/chatbox/admin/takeover/s-1", nil)
 	assert.Equal(t, http.StatusForbidden, status, "it is not his any more")
-	status, _ = c.call(c.staffToken("eve"), http.MethodDelete, "/chatbox/admin/takeover/s-1", nil)
+	status, _ = c.request(c.staffToken("eve"), http.MethodDelete, "/chatbox/admin/takeover/s-1", nil)
 	assert.Equal(t, http.StatusOK, status)
 	for range 2 {
-		status, body = c.call(bob, http.MethodPost, "/chatbox/admin/sessions/s-1/end", nil)
+		status, body = c.request(bob, http.MethodPost, "/chatbox/admin/sessions/s-1/end", nil)
 		require.Equal(t, http.StatusOK, status, body)
 		assert.Equal(t, "ended", body["status"])
 	}
 	c.sees(a, "s-1", "the end", ofType("session_ended"))
-	status, body = c.call(bob, http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
+	status, body = c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
 	assert.Equal(t, http.StatusConflict, status)
 	assert.Equal(t, "SESSION_ENDED", body["code"])
 	c.judge("ada", "s-1", nil, a)
@@ -332,7 +332,7 @@ func TestGrace_AlsoWhereNobodyCame(t *testing.T) {
 	question := "tell me [[words=120 delay=5ms]]"
 	id := c.say(a, "s-1", question)
 	c.streaming(a, "s-1", id, 20)
-	status, body := c.call(c.staffToken("bob"), http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
+	status, body := c.request(c.staffToken("bob"), http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
 	require.Equal(t, http.StatusOK, status, body)
 	c.sees(a, "s-1", "admin_leave", ofType("admin_leave"))
 	c.wait(a, "the second answer", func(tr *client.Tracker) bool {
@@ -350,11 +350,11 @@ func TestRetry_AfterATakeover(t *testing.T) {
 	id := c.say(a, "s-1", question)
 	c.streaming(a, "s-1", id, 20)
 	bob := c.staffToken("bob")
-	status, _ := c.call(bob, http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
+	status, _ := c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
 	require.Equal(t, http.StatusOK, status)
 	c.control(a, "retry", "s-1")
 	c.wait(a, "the refusal while it is held", func(tr *client.Tracker) bool { return tr.Errors["NOT_FOUND"] == 1 })
-	status, _ = c.call(bob, http.MethodDelete, "/chatbox/admin/takeover/s-1", nil)
+	status, _ = c.request(bob, http.MethodDelete, "/chatbox/admin/takeover/s-1", nil)
 	require.Equal(t, http.StatusOK, status)
 	c.control(a, "retry", "s-1")
 	c.wait(a, "the answer anew", func(tr *client.Tracker) bool {
@@ -381,7 +381,7 @@ func TestRedisEmptied_TheSessionStaysWithItsHolder(t *testing.T) {
 	reply, err := bob.Send(client.Frame{Type: client.TypeUserMessage, SessionID: "s-1", Content: "Yes."})
 	require.NoError(t, err)
 	c.sees(a, "s-1", "the reply", func(f client.Frame) bool { return f.ID == reply })
-	status, _ := c.call(c.staffToken("eve"), http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
+	status, _ := c.request(c.staffToken("eve"), http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
 	assert.Equal(t, http.StatusConflict, status)
 	c.judge("ada", "s-1", nil, a)
 	c.silent(a, "s-1")
@@ -407,7 +407,7 @@ func TestTakeover_RacesHaveOneWinner(t *testing.T) {
 		statuses, bodies := make([]int, n), make([]map[string]any, n)
 		var wg sync.WaitGroup
 		for i := range n {
-			wg.Go(func() { statuses[i], bodies[i] = c.call(tokens[i], http.MethodPost, "/chatbox/admin/takeover/"+session, nil) })
+			wg.Go(func() { statuses[i], bodies[i] = c.request(tokens[i], http.MethodPost, "/chatbox/admin/takeover/"+session, nil) })
 		}
 		wg.Wait()
 		winner := -1
