@@ -20,6 +20,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"chatbox/cmd/chatload/client"
+	"chatbox/test/servers"
 )
 
 // The models that every cluster offers.
@@ -35,6 +36,7 @@ type cluster struct {
 	ctx      context.Context
 	dir      string // logs
 	redis    *redisServer
+	set      *servers.Set // instead of it, where the setup says so
 	mongo    *mongoServer
 	wire     *wire // before it, where the setup has one
 	model    *model
@@ -73,9 +75,10 @@ func (w *words) add(kind, word string) {
 
 // setup changes a cluster.
 type setup struct {
-	race bool              // pods built with the race detector
-	env  map[string]string // of the pods
-	wire persona           // what stands before the history's server; none
+	race  bool              // pods built with the race detector
+	env   map[string]string // of the pods
+	wire  persona           // what stands before the history's server; none
+	redis string            // servers.Sentinel or servers.Cluster; one server
 }
 
 // start brings up three pods behind a balancer; all are ready when it returns.
@@ -104,7 +107,11 @@ func start(t *testing.T, o setup) *cluster {
 	if o.wire != "" {
 		c.wire = startWire(ctx, t, c.mongo, o.wire)
 	}
-	c.redis = startRedis(ctx, t, c.dir)
+	if o.redis != "" {
+		c.set = servers.Start(t, o.redis)
+	} else {
+		c.redis = startRedis(ctx, t, c.dir)
+	}
 	c.model = startModel(t)
 	c.startPods(bin, o.env)
 	c.balancer = startBalancer(ctx, t, c.pods)
@@ -140,7 +147,7 @@ func (c *cluster) startPods(bin string, change map[string]string) {
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		env := map[string]string{
 			"CHATBOX_ENV": "development", "POD_ID": name, "LISTEN_ADDR": addr, "JWT_SECRET": c.secret, "ENCRYPTION_KEY": key,
-			"REDIS_URL": c.redis.url(), "MONGO_URI": history, "MONGO_DATABASE": c.mongo.database,
+			"REDIS_URL": c.redisURL(), "MONGO_URI": history, "MONGO_DATABASE": c.mongo.database,
 			"RATE_LIMIT": "1000000", "REST_RATE_LIMIT": "1000000", "ADMIN_RATE_LIMIT": "1000000",
 			"DRAIN_FINISH": "1s", "DRAIN_WINDOW": "2s", "SHUTDOWN_TIMEOUT": "20s",
 			"LOG_LEVEL": "debug", "GORACE": "halt_on_error=1",
@@ -163,6 +170,13 @@ func (c *cluster) startPods(bin string, change map[string]string) {
 			c.t.Fatal(err)
 		}
 	}
+}
+
+func (c *cluster) redisURL() string {
+	if c.set != nil {
+		return c.set.URL
+	}
+	return c.redis.url()
 }
 
 // endPods ends what still runs and reads what the pods have said.

@@ -117,3 +117,9 @@ func (s *Set) script(tb testing.TB, args ...string) string {
 	}
 	return string(said)
 }
+
+// Await waits until all members of the kind serve and know each other.
+func (s *Set) Await(tb testing.TB, kind string) {
+	tb.Helper()
+	s.script(tb, "start", kind)
+}
