@@ -118,7 +118,20 @@ func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j 
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	var tail chatbox.Tail
-	err := patiently(ctx, func() (err error) { tail, j.As, err = s.readFor(ctx, c, k, from, v); return err })
+	err := patiently(ctx, func() (err error) {
+		tail, j.As, err = s.readFor(ctx, c, k, from, v)
+		if err != nil || tail.Owner == "" || from == atHead {
+			return err
+		}
+		// Somebody was sent more than Redis has: perhaps it failed over and lost
+		// the end, which the history has.
+		if head := tail.State.Head; from > head || j.Continue && from == head {
+			if err = s.heal(ctx, k); err == nil {
+				tail, j.As, err = s.readFor(ctx, c, k, from, v)
+			}
+		}
+		return err
+	})
 	if err != nil {
 		return j, err
 	}
