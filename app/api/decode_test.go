@@ -27,6 +27,10 @@ func clientFrames() map[string]command {
 		"ping":             {Type: "ping", ID: "p-1"},
 		"auth":             {Type: "auth", ID: "a-1", Token: "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoiYW5uIn0.c2lnbmF0dXJl"},
 		"cancel":           {Type: "cancel", SessionID: "s-1"},
+		"admin_join":       {Type: "admin_join", ID: "j-1", SessionID: "s-1"},
+		"admin_leave":      {Type: "admin_leave", ID: "l-1", SessionID: "s-1"},
+		"watch":            {Type: "watch", SessionID: "s-1", Seq: &seq},
+		"unwatch":          {Type: "unwatch", SessionID: "s-1"},
 		"retry":            {Type: "retry", SessionID: "s-1"},
 		"typing_indicator": {Type: "typing_indicator", SessionID: "s-1", Metadata: map[string]string{"state": "start"}},
 	}

@@ -73,6 +73,12 @@ func serverFrames() map[string][]byte {
 			e.ID, e.Type, e.Sender, e.UserID, e.Content = "srv-1", chatbox.TypeAdminJoin, chatbox.SenderSystem, "bob", "Bob has joined."
 			e.Metadata = map[string]string{chatbox.MetaAdminID: "bob", chatbox.MetaAdminName: "Bob"}
 		}),
+		"admin_leave": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Sender, e.UserID, e.Content = "srv-3", chatbox.TypeAdminLeave, chatbox.SenderSystem, "", "Bob has left."
+			e.Metadata = map[string]string{
+				chatbox.MetaAdminID: "bob", chatbox.MetaAdminName: "Bob", chatbox.MetaAutomatic: "true",
+			}
+		}),
 		"help_request": event(func(e *chatbox.Event) {
 			e.ID, e.Type, e.Content, e.Metadata, e.Seq = "h-1", chatbox.TypeHelpRequest, "", nil, 5
 		}),
@@ -110,6 +116,10 @@ func serverFrames() map[string][]byte {
 		"pong":        pongFrame("p-1", at()),
 		"reconnect":   reconnectFrame(740*time.Millisecond, at()),
 		"error-field": errorFrame("m-1", "s-1", chatbox.Invalid("model_id", "is not offered"), at()),
+		"error-taken_over": errorFrame("j-1", "s-1", &chatbox.Error{
+			Code: chatbox.TakenOver, Message: "another member of staff holds this session",
+			Metadata: map[string]string{chatbox.MetaAdminID: "bob", chatbox.MetaAdminName: "Bob"},
+		}, at()),
 		"error-rate": errorFrame("m-1", "s-1", &chatbox.Error{
 			Code: chatbox.RateLimited, Message: "too many messages", RetryAfter: 1500 * time.Millisecond,
 		}, at()),

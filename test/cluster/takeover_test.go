@@ -1,15 +1,9 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,118 +18,6 @@ import (
 )
 
 const speech = "tell me [[words=4000 delay=5ms]]"
-
-// admin connects a member of staff, attached to nothing.
-func (c *cluster) admin(id, url string, roles ...string) *client.Client {
-	c.t.Helper()
-	token := c.staffToken(id, roles...)
-	return c.device(id, "", url, func(cfg *client.Config) {
-		cfg.Token = func(context.Context) (string, error) { return token, nil }
-	})
-}
-
-func (c *cluster) staffToken(id string, roles ...string) string {
-	c.t.Helper()
-	if len(roles) == 0 {
-		roles = []string{"chat_admin"}
-	}
-	token, err := c.stack.Token(id, "Name of "+id, roles...)
-	require.NoError(c.t, err)
-	return token
-}
-
-// request makes one request of the admin API through the balancer.
-func (c *cluster) request(token, method, path string, body any) (int, map[string]any) {
-	c.t.Helper()
-	var in io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		require.NoError(c.t, err)
-		in = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(c.ctx, method, c.stack.URL()+path, in)
-	require.NoError(c.t, err)
-	req.Header.Set("Authorization", "Bearer "+token)
-	res, err := http.DefaultClient.Do(req) //nolint:forbidigo // a test's client
-	require.NoError(c.t, err)
-	defer res.Body.Close()
-	out := map[string]any{}
-	_ = json.NewDecoder(res.Body).Decode(&out) // an empty body is an empty answer
-	return res.StatusCode, out
-}
-
-// frame sends a staff frame with an id and returns the id.
-func (c *cluster) frame(d *client.Client, kind, session string) string {
-	c.t.Helper()
-	id := client.NewID()
-	require.NoError(c.t, d.SendBare(client.Frame{Type: kind, ID: id, SessionID: session}))
-	return id
-}
-
-// received is what the device was sent of the session, in order.
-func received(d *client.Client, session string) []client.Frame {
-	var frames []client.Frame
-	for _, e := range d.Transcript() {
-		if e.Act == client.ActReceived && e.Frame.SessionID == session {
-			frames = append(frames, e.Frame)
-		}
-	}
-	return frames
-}
-
-// sees waits until the device was sent a frame of which ok holds.
-func (c *cluster) sees(d *client.Client, session, what string, ok func(client.Frame) bool) client.Frame {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, patience)
-	defer cancel()
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for {
-		frames := received(d, session)
-		if i := slices.IndexFunc(frames, ok); i >= 0 {
-			return frames[i]
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			for _, e := range d.Transcript() {
-				c.t.Logf("%+v", e)
-			}
-			c.t.Fatalf("waiting for %s", what)
-		}
-	}
-}
-
-func ofType(kind string) func(client.Frame) bool {
-	return func(f client.Frame) bool { return f.Type == kind }
-}
-
-func ackOf(id string) func(client.Frame) bool {
-	return func(f client.Frame) bool { return f.Type == client.TypeAck && f.ID == id }
-}
-
-func errorOf(id string) func(client.Frame) bool {
-	return func(f client.Frame) bool { return f.Type == client.TypeError && f.ID == id }
-}
-
-// silent fails if the model is heard between an admin_join and the admin_leave
-// after it.
-func (c *cluster) silent(d *client.Client, session string) {
-	c.t.Helper()
-	held := false
-	for _, f := range received(d, session) {
-		switch f.Type {
-		case "admin_join":
-			held = true
-		case "admin_leave":
-			held = false
-		case client.TypeAIResponse, client.TypeLoading:
-			if held && f.Metadata["streaming"] == "true" || held && f.Type == client.TypeLoading {
-				c.t.Errorf("the model was heard while a person held the session: %+v", f)
-			}
-		}
-	}
-}
 
 func TestTakeover_IsAWallAndAChannel(t *testing.T) {
 	c := start(t, 3)
@@ -385,54 +267,4 @@ func TestRedisEmptied_TheSessionStaysWithItsHolder(t *testing.T) {
 	assert.Equal(t, http.StatusConflict, status)
 	c.judge("ada", "s-1", nil, a)
 	c.silent(a, "s-1")
-}
-
-// Two to five admins want the same session at the same moment, on three pods:
-// one has it, and the others are told who.
-func TestTakeover_RacesHaveOneWinner(t *testing.T) {
-	rounds := 40
-	c := start(t, 3)
-	var a *client.Client
-	tokens := make([]string, 5)
-	for i := range tokens {
-		tokens[i] = c.staffToken(fmt.Sprint("admin-", i))
-	}
-	for round := range rounds {
-		session := fmt.Sprint("s-", round)
-		if round%20 == 0 { // the most sessions of one socket
-			a = c.device("ada", session, c.podURL(round/20%3))
-		}
-		c.acked(a, session, c.say(a, session, "hello [[words=40 delay=2ms]]"))
-		n := 2 + round%4
-		statuses, bodies := make([]int, n), make([]map[string]any, n)
-		var wg sync.WaitGroup
-		for i := range n {
-			wg.Go(func() { statuses[i], bodies[i] = c.request(tokens[i], http.MethodPost, "/chatbox/admin/takeover/"+session, nil) })
-		}
-		wg.Wait()
-		winner := -1
-		for i, s := range statuses {
-			if s == http.StatusOK {
-				require.Equal(t, -1, winner, "two winners of %s", session)
-				winner = i
-			}
-		}
-		require.NotEqual(t, -1, winner, "nobody has %s: %v", session, bodies)
-		for i, s := range statuses {
-			if i == winner {
-				continue
-			}
-			require.Equal(t, http.StatusConflict, s, bodies[i])
-			meta, _ := bodies[i]["metadata"].(map[string]any)
-			require.Equal(t, fmt.Sprint("admin-", winner), meta["admin_id"])
-		}
-		joins := 0
-		for _, m := range c.history("ada", session) {
-			if m.Type == "admin_join" {
-				joins++
-			}
-		}
-		require.Equal(t, 1, joins)
-		c.silent(a, session)
-	}
 }
