@@ -51,6 +51,26 @@ type AlertTask struct {
 	Alert Alert
 }
 
+// Ways by which staff is told, the label in metrics.
+const (
+	ViaStaff   = "staff" // open sockets of admins
+	ViaEmail   = "email"
+	ViaSMS     = "sms"
+	ViaWebhook = "webhook"
+	ViaNotify  = "notify" // chat services
+)
+
+// AlertMessage is what is said outside the cluster. It holds no word of any
+// conversation.
+type AlertMessage struct {
+	ID        string // the same for every repeat
+	Event     string // NoticeHelp
+	Tenant    string
+	SessionID string
+	UserID    string // whose session
+	Time      time.Time
+}
+
 // What notices are about, by their names on the wire.
 const (
 	NoticeHelp        = "help_requested"

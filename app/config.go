@@ -14,6 +14,7 @@ import (
 	"chatbox/app/api"
 	"chatbox/persistence"
 	"chatbox/providers/llm"
+	"chatbox/providers/notify"
 )
 
 // Environments a pod may run in.
@@ -37,7 +38,10 @@ type Config struct {
 	Limits LimitConfig
 	Drain  Drain
 	Admin  AdminConfig
+	Notify notify.Config
 	Log    LogConfig
+
+	notifySecrets notifySecrets
 }
 
 // HTTPConfig is where and to whom the pod speaks.
@@ -109,6 +113,7 @@ func Load(environ []string, file string) (Config, error) {
 	faults = append(faults, c.loadKeys(given)...)
 	faults = append(faults, c.loadProviders(given)...)
 	faults = append(faults, c.check(given)...)
+	faults = append(faults, c.checkNotify(given)...)
 	return c, errors.Join(faults...)
 }
 

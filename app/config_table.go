@@ -41,6 +41,7 @@ func variables(c *Config) []variable {
 	all = append(all, tokenVariables(c)...)
 	all = append(all, storeVariables(c)...)
 	all = append(all, modelVariables(c)...)
+	all = append(all, notifyVariables(c)...)
 	return append(all, boundVariables(c)...)
 }
 

@@ -44,7 +44,7 @@ func newObserver(reg prometheus.Registerer) *observer {
 	o.alerts = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "chat_alerts_total", Help: "Attempts to tell staff of a request for help, by channel and outcome.",
 	}, []string{"channel", "outcome"})
-	for _, kind := range []string{alert.KindStaff, alert.KindEmail, alert.KindSMS, alert.KindWebhook, alert.KindNotify} {
+	for _, kind := range []string{chatbox.ViaStaff, chatbox.ViaEmail, chatbox.ViaSMS, chatbox.ViaWebhook, chatbox.ViaNotify} {
 		for _, outcome := range []string{alert.OutcomeSent, alert.OutcomeRetried, alert.OutcomeFailed} {
 			o.alerts.WithLabelValues(kind, outcome)
 		}

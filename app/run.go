@@ -32,11 +32,17 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer models.Close()
+	channels, ways, err := notifyChannels(cfg.Notify, log)
+	if err != nil {
+		return err
+	}
+	defer ways.Close()
 	stores, closeStores, err := OpenMongo(ctx, cfg.Mongo.URI.Reveal(), cfg.Mongo.Database, keys, log)
 	if err != nil {
 		return err
 	}
 	opts := optionsOf(cfg, log)
+	opts.Channels = channels
 	opts.Sealer, opts.Stores, opts.LLM, opts.DecryptFailures = keys, stores, models, keys.Failures
 	a, err := New(opts)
 	if err == nil {

@@ -41,18 +41,7 @@ type Channel interface {
 	Name() string
 	// Kind is the channel's label in metrics, of a closed set.
 	Kind() string
-	Send(ctx context.Context, m Message) error
-}
-
-// Message is what a channel is given to say. It holds no word of any
-// conversation.
-type Message struct {
-	ID        string // the same for every repeat
-	Event     string // chatbox.NoticeHelp
-	Tenant    string
-	SessionID string
-	UserID    string
-	Time      time.Time
+	Send(ctx context.Context, m chatbox.AlertMessage) error
 }
 
 // Staff is told on its open sockets.
@@ -66,15 +55,6 @@ type Observer interface {
 	// "retried" (it failed and will be tried again) or "failed" (given up).
 	AlertTried(kind, outcome string)
 }
-
-// Kinds of channels.
-const (
-	KindStaff   = "staff" // open sockets of admins
-	KindEmail   = "email"
-	KindSMS     = "sms"
-	KindWebhook = "webhook"
-	KindNotify  = "notify"
-)
 
 // Outcomes of an attempt.
 const (
@@ -147,10 +127,10 @@ func (s *Service) Cut() {
 // onSockets is the channel to admins who are connected.
 type onSockets struct{ staff Staff }
 
-func (onSockets) Name() string { return KindStaff }
-func (onSockets) Kind() string { return KindStaff }
+func (onSockets) Name() string { return chatbox.ViaStaff }
+func (onSockets) Kind() string { return chatbox.ViaStaff }
 
-func (o onSockets) Send(ctx context.Context, m Message) error {
+func (o onSockets) Send(ctx context.Context, m chatbox.AlertMessage) error {
 	return o.staff.TellStaff(ctx, chatbox.Notice{
 		Tenant: m.Tenant, Event: m.Event, SessionID: m.SessionID, UserID: m.UserID, Time: m.Time,
 	})

@@ -14,7 +14,7 @@ import (
 func TestTell_ThreePodsTellEachAlertOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(200)
-		mail, hook := &sink{name: "email-1", kind: KindEmail}, &sink{name: "webhook", kind: KindWebhook}
+		mail, hook := &sink{name: "email-1", kind: chatbox.ViaEmail}, &sink{name: "webhook", kind: chatbox.ViaWebhook}
 		for _, pod := range []string{"a", "b", "c"} {
 			s, _, _ := tm.run(t, pod, mail, hook)
 			for i := range 200 {
@@ -39,8 +39,8 @@ func TestTell_OnlyWhatFailedIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
 		var ids []string
-		mail := &sink{name: "email-1", kind: KindEmail}
-		hook := &sink{name: "webhook", kind: KindWebhook, refuse: func(_ context.Context, nth int) error {
+		mail := &sink{name: "email-1", kind: chatbox.ViaEmail}
+		hook := &sink{name: "webhook", kind: chatbox.ViaWebhook, refuse: func(_ context.Context, nth int) error {
 			if nth < 4 {
 				return errAway
 			}
@@ -61,7 +61,7 @@ func TestTell_OnlyWhatFailedIsTriedAgain(t *testing.T) {
 func TestTell_APodThatDiesWhileItSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
-		mail := &sink{name: "email-1", kind: KindEmail, refuse: func(ctx context.Context, nth int) error {
+		mail := &sink{name: "email-1", kind: chatbox.ViaEmail, refuse: func(ctx context.Context, nth int) error {
 			if nth == 1 {
 				<-ctx.Done() // the connection hangs until its pod is gone
 			}
@@ -84,8 +84,8 @@ func TestTell_GivenUpIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
 		never := func(context.Context, int) error { return errAway }
-		one, two := &sink{name: "sms-1", kind: KindSMS, refuse: never}, &sink{name: "sms-2", kind: KindSMS, refuse: never}
-		mail := &sink{name: "email-1", kind: KindEmail}
+		one, two := &sink{name: "sms-1", kind: chatbox.ViaSMS, refuse: never}, &sink{name: "sms-2", kind: chatbox.ViaSMS, refuse: never}
+		mail := &sink{name: "email-1", kind: chatbox.ViaEmail}
 		tm.run(t, "a", one, two, mail)
 		pass(30 * time.Minute)
 		assert.Equal(t, map[chatbox.AlertState]int{chatbox.AlertPending: 1}, tm.store.states(), "not yet")
@@ -96,7 +96,7 @@ func TestTell_GivenUpIsSaid(t *testing.T) {
 		if assert.Len(t, tm.staff.told(), 2, "asked for help; and once that a kind of channel failed") {
 			n := tm.staff.told()[1]
 			assert.Equal(t, chatbox.NoticeAlertFailed, n.Event)
-			assert.Equal(t, KindSMS, n.Channel)
+			assert.Equal(t, chatbox.ViaSMS, n.Channel)
 			assert.Equal(t, "s-0", n.SessionID)
 		}
 		assert.Equal(t, 2, tm.seen.of("sms failed"))
@@ -106,7 +106,7 @@ func TestTell_GivenUpIsSaid(t *testing.T) {
 func TestTell_AHistoryThatIsAwayAfterwardsRepeatsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
-		mail := &sink{name: "email-1", kind: KindEmail}
+		mail := &sink{name: "email-1", kind: chatbox.ViaEmail}
 		mail.refuse = func(context.Context, int) error { tm.store.set(true); return nil }
 		tm.run(t, "a", mail)
 		pass(15 * time.Second)
@@ -121,7 +121,7 @@ func TestTell_AHistoryThatIsAwayAfterwardsRepeatsNothing(t *testing.T) {
 func TestRun_LetsWhatIsBeingSentComeToItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
-		mail := &sink{name: "email-1", kind: KindEmail, refuse: func(ctx context.Context, _ int) error {
+		mail := &sink{name: "email-1", kind: chatbox.ViaEmail, refuse: func(ctx context.Context, _ int) error {
 			wait(ctx, 5*time.Second)
 			return ctx.Err()
 		}}
@@ -131,7 +131,7 @@ func TestRun_LetsWhatIsBeingSentComeToItsEnd(t *testing.T) {
 		assert.Len(t, mail.took(), 1)
 		assert.Equal(t, map[chatbox.AlertState]int{chatbox.AlertDone: 1}, tm.store.states())
 
-		hang := &sink{name: "email-1", kind: KindEmail, refuse: func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }}
+		hang := &sink{name: "email-1", kind: chatbox.ViaEmail, refuse: func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }}
 		tm = newTeam(1)
 		_, stop, _ = tm.run(t, "a", hang)
 		pass(4 * time.Second)

@@ -130,7 +130,7 @@ type sink struct {
 func (s *sink) Name() string { return s.name }
 func (s *sink) Kind() string { return s.kind }
 
-func (s *sink) Send(ctx context.Context, m Message) error {
+func (s *sink) Send(ctx context.Context, m chatbox.AlertMessage) error {
 	s.mu.Lock()
 	s.asked++
 	nth := s.asked

@@ -95,7 +95,7 @@ func (s *Service) tell(life context.Context, k chatbox.AlertKey) {
 // sendAll gives the message to all channels at once, each with its own bound,
 // and returns those that did not take it.
 func (s *Service) sendAll(life, ctx context.Context, t chatbox.AlertTask) []Channel {
-	m := Message{
+	m := chatbox.AlertMessage{
 		ID: t.Key.ID(), Event: chatbox.NoticeHelp, Tenant: t.Key.Session.Tenant, SessionID: t.Key.Session.ID, UserID: t.Owner, Time: t.Since,
 	}
 	var mu sync.Mutex // guards failed
@@ -150,7 +150,7 @@ func (s *Service) report(ctx context.Context, t chatbox.AlertTask, failed []Chan
 	var told []string
 	for _, c := range failed {
 		s.Observer.AlertTried(c.Kind(), outcome)
-		if state != chatbox.AlertFailed || c.Kind() == KindStaff || slices.Contains(told, c.Kind()) {
+		if state != chatbox.AlertFailed || c.Kind() == chatbox.ViaStaff || slices.Contains(told, c.Kind()) {
 			continue
 		}
 		told = append(told, c.Kind())

@@ -1,0 +1,159 @@
+package notify
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/wneessen/go-mail"
+
+	"chatbox"
+)
+
+const (
+	portImplicit = 465
+	sendBound    = 10 * time.Second // where the context says none
+)
+
+// email sends mails to one address, each over a connection of its own: they
+// are rare.
+type email struct {
+	cfg EmailConfig
+	to  string
+}
+
+func (e *email) send(ctx context.Context, m chatbox.AlertMessage) error {
+	msg, err := e.compose(m)
+	if err != nil {
+		return err
+	}
+	client, err := e.dialer(ctx)
+	if err != nil {
+		return err
+	}
+	err = client.DialAndSendWithContext(ctx, msg)
+	if err == nil || msg.IsDelivered() {
+		return nil // what fails after the server took it changes nothing
+	}
+	return mailFailure(err)
+}
+
+// compose writes the mail. Addresses were checked with the configuration, and
+// the library encodes headers, so nothing in it can begin another one.
+func (e *email) compose(m chatbox.AlertMessage) (*mail.Msg, error) {
+	msg := mail.NewMsg()
+	if err := msg.From(e.cfg.From); err != nil {
+		return nil, errors.New("EMAIL_FROM is no address")
+	}
+	if err := msg.To(e.to); err != nil {
+		return nil, errors.New("the receiver is no address")
+	}
+	html, err := htmlText(m)
+	if err != nil {
+		return nil, err
+	}
+	msg.Subject(subject(m))
+	msg.SetMessageIDWithValue(messageID(m, e.cfg.From))
+	msg.SetDateWithValue(sentAt(m))
+	msg.SetGenHeader(mail.Header("Auto-Submitted"), "auto-generated")
+	msg.SetBodyString(mail.TypeTextPlain, plainText(m))
+	msg.AddAlternativeString(mail.TypeTextHTML, html)
+	return msg, nil
+}
+
+// dialer makes a client for one mail, whose connection ends with ctx.
+func (e *email) dialer(ctx context.Context) (*mail.Client, error) {
+	bound := sendBound
+	if by, ok := ctx.Deadline(); ok {
+		bound = max(time.Until(by), time.Millisecond)
+	}
+	opts := []mail.Option{
+		mail.WithPort(e.cfg.Port), mail.WithTimeout(bound), mail.WithoutNoop(),
+		mail.WithTLSConfig(&tls.Config{ServerName: e.cfg.Host, MinVersion: tls.VersionTLS12, RootCAs: e.cfg.Roots}),
+	}
+	policy, implicit := e.security()
+	if implicit {
+		opts = append(opts, mail.WithSSL())
+	} else {
+		opts = append(opts, mail.WithTLSPolicy(policy), mail.WithDialContextFunc(ending(ctx)))
+	}
+	if e.cfg.User != "" && e.cfg.Password != nil {
+		opts = append(opts, mail.WithUsername(e.cfg.User), mail.WithPassword(e.cfg.Password.Reveal()), mail.WithSMTPAuth(e.auth(policy)))
+	}
+	client, err := mail.NewClient(e.cfg.Host, opts...)
+	if err != nil {
+		return nil, errors.New("the mail server's settings cannot be used")
+	}
+	return client, nil
+}
+
+// security says how the server is spoken to.
+func (e *email) security() (policy mail.TLSPolicy, implicit bool) {
+	switch {
+	case e.cfg.TLS == TLSImplicit, e.cfg.TLS != TLSStart && e.cfg.TLS != TLSOff && e.cfg.Port == portImplicit:
+		return mail.TLSMandatory, true
+	case e.cfg.TLS == TLSOff:
+		return mail.NoTLS, false
+	case e.cfg.TLS == TLSStart, e.cfg.User != "" && !Loopback(e.cfg.Host):
+		return mail.TLSMandatory, false
+	default:
+		return mail.TLSOpportunistic, false
+	}
+}
+
+// auth lets the library choose what the server offers; a password goes in the
+// clear only to this machine.
+func (e *email) auth(policy mail.TLSPolicy) mail.SMTPAuthType {
+	if policy != mail.TLSMandatory && Loopback(e.cfg.Host) {
+		return mail.SMTPAuthPlainNoEnc
+	}
+	return mail.SMTPAuthAutoDiscover
+}
+
+// Loopback reports whether a host is this machine.
+func Loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+// ending dials connections that are closed when ctx ends.
+func ending(ctx context.Context) mail.DialContextFunc {
+	return func(dial context.Context, network, addr string) (net.Conn, error) {
+		d := net.Dialer{Timeout: dialTimeout}
+		conn, err := d.DialContext(dial, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		c := &endingConn{Conn: conn}
+		c.stop = context.AfterFunc(ctx, func() { _ = conn.Close() }) //nolint:contextcheck // the attempt's, not the dial's
+		return c, nil
+	}
+}
+
+type endingConn struct {
+	net.Conn
+
+	stop func() bool
+}
+
+func (c *endingConn) Close() error {
+	c.stop()
+	return c.Conn.Close()
+}
+
+// mailFailure says what the server did, without what it said: that may quote
+// addresses.
+func mailFailure(err error) error {
+	if s, ok := errors.AsType[*mail.SendError](err); ok {
+		if code := s.ErrorCode(); code > 0 {
+			return errors.New("the mail server answered " + strconv.Itoa(code) + " (" + s.Reason.String() + ")")
+		}
+		return fmt.Errorf("the mail server took no mail (%s)", s.Reason.String())
+	}
+	return bare(err)
+}

@@ -1,0 +1,63 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	maxHeader   = 32 << 10
+	maxReply    = 64 << 10 // of a receiver's answer, which nobody reads
+)
+
+// newTransport is the channels' own; what an attempt may take in all is its
+// context's affair.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    dialTimeout,
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: maxHeader,
+	}
+}
+
+// do sends the request; whatever is not 2xx was not taken.
+func do(client *http.Client, req *http.Request) error {
+	resp, err := client.Do(req)
+	if err != nil {
+		return bare(err)
+	}
+	defer func() { _ = resp.Body.Close() }()                        // nothing more is wanted of it
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply)) // so that the connection can be used again
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return fmt.Errorf("the receiver answered %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// bare takes the address out of an error: it may carry a token.
+func bare(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("the receiver did not answer in time")
+	case errors.Is(err, context.Canceled):
+		return errors.New("broken off")
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	if o, ok := errors.AsType[*net.OpError](err); ok {
+		return fmt.Errorf("%s: %w", o.Op, o.Err)
+	}
+	return fmt.Errorf("cannot be reached (%T)", err)
+}

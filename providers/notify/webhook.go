@@ -1,0 +1,97 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatbox"
+)
+
+const (
+	secretPrefix = "whsec_"
+	minKey       = 24 // bytes, as Standard Webhooks asks for
+)
+
+// webhook posts signed requests, as standardwebhooks.com describes them. A
+// repeat has the same id and body, and a timestamp and signature of its own.
+type webhook struct {
+	url    Secret
+	key    []byte
+	client *http.Client
+}
+
+// webhookBody is what a receiver reads.
+type webhookBody struct {
+	Type      string      `json:"type"`
+	Timestamp string      `json:"timestamp"`
+	Data      webhookData `json:"data"`
+}
+
+type webhookData struct {
+	Tenant    string `json:"tenant,omitempty"`
+	SessionID string `json:"session_id"`
+	UserID    string `json:"user_id"`
+}
+
+// webhookKey is the key that a secret stands for.
+func webhookKey(s Secret) ([]byte, error) {
+	text := ""
+	if s != nil {
+		text = s.Reveal()
+	}
+	key := []byte(text)
+	if rest, ok := strings.CutPrefix(text, secretPrefix); ok {
+		var err error
+		if key, err = base64.StdEncoding.DecodeString(rest); err != nil {
+			return nil, errors.New("what follows whsec_ is not base64")
+		}
+	}
+	if len(key) < minKey {
+		return nil, errors.New("is shorter than 24 bytes")
+	}
+	return key, nil
+}
+
+// CheckWebhookSecret says what is wrong with a secret.
+func CheckWebhookSecret(s Secret) error {
+	_, err := webhookKey(s)
+	return err
+}
+
+func (w *webhook) send(ctx context.Context, m chatbox.AlertMessage) error {
+	body, err := json.Marshal(webhookBody{
+		Type: m.Event, Timestamp: m.Time.UTC().Format(time.RFC3339Nano),
+		Data: webhookData{Tenant: m.Tenant, SessionID: m.SessionID, UserID: m.UserID},
+	})
+	if err != nil {
+		return errors.New("cannot be written as JSON")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url.Reveal(), bytes.NewReader(body))
+	if err != nil {
+		return errors.New("the address cannot be used")
+	}
+	at := strconv.FormatInt(time.Now().Unix(), 10)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "chatbox")
+	req.Header.Set("Webhook-Id", m.ID)
+	req.Header.Set("Webhook-Timestamp", at)
+	req.Header.Set("Webhook-Signature", sign(w.key, m.ID, at, body))
+	return do(w.client, req)
+}
+
+// sign is the signature of id, time and body.
+func sign(key []byte, id, at string, body []byte) string {
+	mac := hmac.New(sha256.New, key)
+	_, _ = mac.Write([]byte(id + "." + at + ".")) // a hash does not fail
+	_, _ = mac.Write(body)
+	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
