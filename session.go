@@ -24,7 +24,9 @@ type State struct {
 	Head           int64     `json:"head"`
 	HolderID       string    `json:"holder,omitempty"`      // the admin who holds the session
 	HolderName     string    `json:"holder_name,omitempty"` // may be empty
+	AssistantID    string    `json:"assistant,omitempty"`   // the admin who holds it, or held it when it ended
 	Ended          bool      `json:"ended,omitempty"`
+	StartedAt      time.Time `json:"started_at,omitzero"` // the first event's
 	EndedAt        time.Time `json:"ended_at,omitzero"`
 	AnswerableFrom int64     `json:"answerable_from,omitempty"` // pending turns of messages below are void
 	LastUserSeq    int64     `json:"last_user_seq,omitempty"`   // the newest user message: what retry is about
@@ -58,6 +60,9 @@ func (s State) Apply(e Event) State {
 	if e.Seq != s.Head+1 {
 		return s
 	}
+	if s.Head == 0 {
+		s.StartedAt = e.Time
+	}
 	s.Head = e.Seq
 	if e.Time.After(s.LastActivity) {
 		s.LastActivity = e.Time
@@ -79,10 +84,11 @@ func (s State) Apply(e Event) State {
 		s.HelpPending = s.HolderID == "" // a person who is there already need not be called
 	case TypeAdminJoin:
 		s.HolderID, s.HolderName = e.Metadata[MetaAdminID], e.Metadata[MetaAdminName]
+		s.AssistantID = s.HolderID
 		s.AdminAssisted, s.HelpPending = true, false
 		s.AnswerableFrom = e.Seq
 	case TypeAdminLeave:
-		s.HolderID, s.HolderName = "", ""
+		s.HolderID, s.HolderName, s.AssistantID = "", "", ""
 		s.AnswerableFrom = e.Seq
 		if e.Metadata[MetaAutomatic] == "true" && s.Unreplied() {
 			s.AnswerableFrom = s.LastUserSeq
@@ -115,6 +121,19 @@ func (s State) applyAnswer(e Event) State {
 
 // Unreplied reports whether the last user message waits for a reply.
 func (s State) Unreplied() bool { return s.LastUserSeq > s.LastReplySeq }
+
+// Duration is how long the session has lasted up to its last event, or to its
+// end.
+func (s State) Duration() time.Duration {
+	end := s.LastActivity
+	if s.Ended {
+		end = s.EndedAt
+	}
+	if s.StartedAt.IsZero() {
+		return 0
+	}
+	return max(0, end.Sub(s.StartedAt))
+}
 
 // AvgResponse is the mean time to a complete answer in milliseconds.
 func (s State) AvgResponse() int64 {

@@ -37,6 +37,8 @@ type Stores struct {
 	Tombs       conversation.Tombstones
 	Shares      conversation.ShareStore
 	Audit       conversation.AuditLog
+	Ledger      conversation.Ledger
+	Crowds      conversation.Crowds
 	Ping        func(ctx context.Context) error
 	Withdrawals access.Archive
 }

@@ -3,6 +3,8 @@ package persistence
 import (
 	"context"
 
+	"chatbox"
+
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
@@ -12,6 +14,8 @@ import (
 const (
 	indexAudit   = "tenant_n"
 	indexPersons = "tenant_pseudonym"
+	indexMinute  = "tenant_minute"
+	indexMinutes = "minute"
 )
 
 // auditIndexes has the one index that every read of the log goes by: places are
@@ -30,10 +34,44 @@ func peopleIndexes() []mongo.IndexModel {
 	}}
 }
 
+// staffIndexes serve staff's list of a tenant's sessions, each order one, in
+// both directions. Two more have only the sessions with a flag, of which there
+// are few.
+func staffIndexes() []mongo.IndexModel {
+	var all []mongo.IndexModel
+	for _, by := range chatbox.SessionSorts() {
+		all = append(all, mongo.IndexModel{
+			Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: sortField(by), Value: 1}, {Key: "session", Value: 1}},
+			Options: options.Index().SetName("tenant_" + string(by)),
+		})
+	}
+	for _, flag := range []string{"help_requested", "admin_assisted"} {
+		all = append(all, mongo.IndexModel{
+			Keys: bson.D{{Key: "tenant", Value: 1}, {Key: "last_activity", Value: 1}, {Key: "session", Value: 1}, {Key: "state." + flag, Value: 1}},
+			Options: options.Index().SetName("tenant_" + flag).
+				SetPartialFilterExpression(bson.D{{Key: "state." + flag, Value: true}}),
+		})
+	}
+	return all
+}
+
+func crowdIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{
+		{Keys: bson.D{{Key: "tenant", Value: 1}, {Key: "minute", Value: 1}}, Options: options.Index().SetName(indexMinute)},
+		{Keys: bson.D{{Key: "minute", Value: 1}}, Options: options.Index().SetName(indexMinutes)},
+	}
+}
+
 func (s *Store) makeStaffIndexes(ctx context.Context) error {
 	if _, err := s.audit.Indexes().CreateMany(ctx, auditIndexes()); err != nil {
 		return err
 	}
-	_, err := s.people.Indexes().CreateMany(ctx, peopleIndexes())
+	if _, err := s.people.Indexes().CreateMany(ctx, peopleIndexes()); err != nil {
+		return err
+	}
+	if _, err := s.crowds.Indexes().CreateMany(ctx, crowdIndexes()); err != nil {
+		return err
+	}
+	_, err := s.sessions.Indexes().CreateMany(ctx, staffIndexes())
 	return err
 }

@@ -1,6 +1,8 @@
 package persistence
 
 import (
+	"time"
+
 	"chatbox"
 	"chatbox/persistence/internal/record"
 
@@ -32,14 +34,17 @@ type stateDoc struct {
 	Head           int64              `bson:"head"`
 	Holder         string             `bson:"holder,omitempty"`
 	HolderName     []byte             `bson:"holder_name,omitempty"`
+	Assistant      string             `bson:"assistant,omitempty"`
 	Ended          bool               `bson:"ended"`
+	StartedAt      primitive.DateTime `bson:"started_at"`
+	Duration       int64              `bson:"duration"` // milliseconds; derived, to sort by
 	EndedAt        primitive.DateTime `bson:"ended_at"`
 	AnswerableFrom int64              `bson:"answerable_from,omitempty"`
 	LastUserSeq    int64              `bson:"last_user_seq,omitempty"`
 	LastReplySeq   int64              `bson:"last_reply_seq,omitempty"`
 	Model          string             `bson:"model,omitempty"`
 	LastActivity   primitive.DateTime `bson:"last_activity"`
-	Tokens         int64              `bson:"tokens,omitempty"`
+	Tokens         int64              `bson:"tokens"`
 	Answers        int64              `bson:"answers,omitempty"`
 	ResponseTotal  int64              `bson:"response_total,omitempty"`
 	ResponseMax    int64              `bson:"response_max,omitempty"`
@@ -86,7 +91,8 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, e
 		return stateDoc{}, err
 	}
 	return stateDoc{
-		Head: st.Head, Holder: st.HolderID, HolderName: holder, Ended: st.Ended,
+		Head: st.Head, Holder: st.HolderID, HolderName: holder, Assistant: st.AssistantID, Ended: st.Ended,
+		StartedAt: primitive.DateTime(record.Millis(st.StartedAt)), Duration: st.Duration().Milliseconds(),
 		EndedAt: primitive.DateTime(record.Millis(st.EndedAt)), AnswerableFrom: st.AnswerableFrom,
 		LastUserSeq: st.LastUserSeq, LastReplySeq: st.LastReplySeq, Model: st.ModelID,
 		LastActivity: primitive.DateTime(record.Millis(st.LastActivity)),
@@ -95,14 +101,23 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, e
 	}, nil
 }
 
+// startOf is the zero time where a version that did not know it wrote the fold.
+func startOf(d stateDoc) time.Time {
+	if d.StartedAt == 0 {
+		return time.Time{}
+	}
+	return record.Time(int64(d.StartedAt))
+}
+
 func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, error) {
 	holder, err := record.OpenText(s.keys, k, record.PartHolder, d.HolderName)
 	if err != nil {
 		return chatbox.State{}, err
 	}
 	return chatbox.State{
-		Head: d.Head, HolderID: d.Holder, HolderName: holder, Ended: d.Ended,
-		EndedAt: record.Time(int64(d.EndedAt)), AnswerableFrom: d.AnswerableFrom,
+		Head: d.Head, HolderID: d.Holder, HolderName: holder, AssistantID: d.Assistant, Ended: d.Ended,
+		StartedAt: startOf(d),
+		EndedAt:   record.Time(int64(d.EndedAt)), AnswerableFrom: d.AnswerableFrom,
 		LastUserSeq: d.LastUserSeq, LastReplySeq: d.LastReplySeq, ModelID: d.Model, LastActivity: record.Time(int64(d.LastActivity)),
 		Tokens: d.Tokens, Answers: d.Answers, ResponseTotal: d.ResponseTotal, ResponseMax: d.ResponseMax,
 		HelpRequested: d.HelpRequested, HelpPending: d.HelpPending, AdminAssisted: d.AdminAssisted, Erased: d.Erased,

@@ -40,6 +40,7 @@ type Store struct {
 	audit       *mongo.Collection
 	people      *mongo.Collection
 	heads       *mongo.Collection
+	crowds      *mongo.Collection
 	ends        ends
 	indexed     atomic.Bool // the unique indexes are known to exist
 	withdrawals *mongo.Collection
@@ -81,6 +82,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 		withdrawals: db.Collection("withdrawals"),
 	}
 	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
+	s.crowds = db.Collection("crowds")
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
 	s.appends = group.New(ctx, bounds, s.insert)
 	s.touches = group.New(ctx, bounds, s.update)

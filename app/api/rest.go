@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -57,7 +58,7 @@ func viewSession(s chatbox.Session) sessionView {
 		ID: s.Key.ID, SessionID: s.Key.ID, UserID: s.Owner, Name: s.Name, Status: statusOf(s), IsActive: !st.Ended,
 		StartTime: stamp(s.CreatedAt), LastActivity: stamp(last), MessageCount: st.Head, TotalTokens: st.Tokens,
 		MaxResponse: st.ResponseMax, AvgResponse: st.AvgResponse(), AdminAssisted: st.AdminAssisted,
-		AdminID: st.HolderID, AdminName: st.HolderName, HelpRequested: st.HelpRequested, ModelID: st.ModelID,
+		AdminID: cmp.Or(st.HolderID, st.AssistantID), AdminName: st.HolderName, HelpRequested: st.HelpRequested, ModelID: st.ModelID,
 	}
 	end := last
 	if st.Ended {

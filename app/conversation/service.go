@@ -48,6 +48,8 @@ type Deps struct {
 	Tombstones   Tombstones
 	Shares       ShareStore
 	Audit        AuditLog
+	Ledger       Ledger
+	Crowds       Crowds
 	Log          Log
 	Leases       Leases
 	Pieces       Pieces

@@ -28,6 +28,8 @@ type Stores struct {
 	Tombs    conversation.Tombstones
 	Shares   conversation.ShareStore
 	Audit    conversation.AuditLog
+	Ledger   conversation.Ledger
+	Crowds   conversation.Crowds
 
 	Withdrawals access.Archive
 }
@@ -84,6 +86,11 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Alerts/SettledByTheClaim", alertSettle},
 		{"Alerts/DueOnes", alertDue},
 		{"Alerts/NoneWithoutItsEvent", alertClash},
+		{"Ledger/EveryOrderPages", ledgerOrders},
+		{"Ledger/Filters", ledgerFilters},
+		{"Ledger/Refuses", ledgerRefuses},
+		{"Ledger/Summary", ledgerSummary},
+		{"Crowds/PodsAddUp", crowdsAddUp},
 		{"Audit/ReadsBackWhatWasRecorded", auditReadsBack},
 		{"Audit/PodsMakeOneChain", auditRace},
 		{"Audit/TamperingIsFound", auditTampering},

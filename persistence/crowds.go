@@ -1,0 +1,100 @@
+package persistence
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// Crowds is how many sessions were open on each pod in each minute.
+type Crowds struct{ s *Store }
+
+// Crowds is how many sessions were open on each pod in each minute.
+func (s *Store) Crowds() *Crowds { return &Crowds{s} }
+
+// crowdDoc is one tenant's minute on one run of a pod, in the collection
+// crowds. Nobody else writes it, so writing it again does no harm.
+type crowdDoc struct {
+	ID      string             `bson:"_id"`
+	Tenant  string             `bson:"tenant"`
+	Minute  primitive.DateTime `bson:"minute"`
+	Pod     string             `bson:"pod"`
+	Seconds float64            `bson:"seconds"`
+	Peak    int64              `bson:"peak"`
+}
+
+// Tally writes what the pod has counted so far of a minute, for its tenants.
+func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
+	if len(crowds) == 0 {
+		return nil
+	}
+	if err := c.s.ready(); err != nil {
+		return err
+	}
+	models := make([]mongo.WriteModel, len(crowds))
+	for i, w := range crowds {
+		d := crowdDoc{
+			ID:     record.CrowdID(w),
+			Tenant: w.Tenant, Minute: primitive.DateTime(record.Millis(w.Minute)), Pod: string(w.Pod), Seconds: w.Seconds, Peak: w.Peak,
+		}
+		models[i] = mongo.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}}).SetReplacement(d).SetUpsert(true)
+	}
+	return c.s.do(ctx, "tally", func(ctx context.Context) error {
+		_, err := c.s.crowds.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+		return err
+	})
+}
+
+// Concurrency adds up the pods of each minute of from ≤ minute < to, and then
+// the minutes.
+func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (chatbox.Concurrency, error) {
+	sum := func(of string) bson.D { return bson.D{{Key: "$sum", Value: of}} }
+	pipeline := mongo.Pipeline{
+		{{Key: "$match", Value: bson.D{{Key: "tenant", Value: tenant}, {Key: "minute", Value: bson.D{
+			{Key: "$gte", Value: primitive.DateTime(record.Millis(from))}, {Key: "$lt", Value: primitive.DateTime(record.Millis(to))},
+		}}}}},
+		// A pod that began anew within the minute was there twice, not with twice as many.
+		{{Key: "$group", Value: bson.D{
+			{Key: "_id", Value: bson.D{{Key: "m", Value: "$minute"}, {Key: "p", Value: "$pod"}}},
+			{Key: "seconds", Value: sum("$seconds")}, {Key: "peak", Value: bson.D{{Key: "$max", Value: "$peak"}}},
+		}}},
+		{{Key: "$group", Value: bson.D{
+			{Key: "_id", Value: "$_id.m"}, {Key: "seconds", Value: sum("$seconds")}, {Key: "peak", Value: sum("$peak")},
+		}}},
+		{{Key: "$group", Value: bson.D{
+			{Key: "_id", Value: nil}, {Key: "since", Value: bson.D{{Key: "$min", Value: "$_id"}}},
+			{Key: "seconds", Value: sum("$seconds")}, {Key: "peak", Value: bson.D{{Key: "$max", Value: "$peak"}}},
+		}}},
+	}
+	var rows []struct {
+		Since   primitive.DateTime
+		Seconds float64
+		Peak    int64
+	}
+	err := c.s.do(ctx, "sum up crowds", func(ctx context.Context) error {
+		found, err := c.s.crowds.Aggregate(ctx, pipeline)
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &rows)
+	})
+	if err != nil || len(rows) == 0 {
+		return chatbox.Concurrency{}, err
+	}
+	return chatbox.Concurrency{Since: record.Time(int64(rows[0].Since)), Seconds: rows[0].Seconds, Peak: rows[0].Peak}, nil
+}
+
+// Forget deletes minutes before the time, of all tenants.
+func (c *Crowds) Forget(ctx context.Context, before time.Time) error {
+	return c.s.do(ctx, "forget crowds", func(ctx context.Context) error {
+		_, err := c.s.crowds.DeleteMany(ctx, bson.D{{Key: "minute", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(before))}}}})
+		return err
+	})
+}

@@ -1,0 +1,65 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// Crowds is how many sessions were open on each pod in each minute.
+type Crowds struct{ s *Store }
+
+// Crowds is how many sessions were open on each pod in each minute.
+func (s *Store) Crowds() *Crowds { return &Crowds{s} }
+
+const (
+	sqlTally = `INSERT INTO crowds (id, tenant, minute, pod, seconds, peak) VALUES (?, ?, ?, ?, ?, ?)
+	ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds, peak = excluded.peak`
+	// A pod that began anew within the minute was there twice, not with twice as many.
+	sqlConcurrency = `SELECT coalesce(min(minute), 0), coalesce(sum(seconds), 0), coalesce(max(peak), 0) FROM (
+		SELECT minute, sum(seconds) AS seconds, sum(peak) AS peak FROM (
+			SELECT minute, pod, sum(seconds) AS seconds, max(peak) AS peak FROM crowds
+			WHERE tenant = ? AND minute >= ? AND minute < ? GROUP BY minute, pod
+		) GROUP BY minute)`
+	sqlForgetCrowds = `DELETE FROM crowds WHERE minute < ?`
+)
+
+// Tally writes what the pod has counted so far of a minute, for its tenants.
+func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
+	return c.s.do(ctx, "tally", len(crowds)*smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		for _, w := range crowds {
+			_, err := tx.ExecContext(ctx, sqlTally, record.CrowdID(w), w.Tenant, record.Millis(w.Minute), string(w.Pod), w.Seconds, w.Peak)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Concurrency adds up the pods of each minute of from ≤ minute < to, and then
+// the minutes.
+func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (chatbox.Concurrency, error) {
+	var out chatbox.Concurrency
+	var since int64
+	err := c.s.reader.QueryRowContext(ctx, sqlConcurrency, tenant, record.Millis(from), record.Millis(to)).
+		Scan(&since, &out.Seconds, &out.Peak)
+	if err != nil {
+		return out, record.Failed("sum up crowds", err)
+	}
+	if since != 0 {
+		out.Since = record.Time(since)
+	}
+	return out, nil
+}
+
+// Forget deletes minutes before the time, of all tenants.
+func (c *Crowds) Forget(ctx context.Context, before time.Time) error {
+	return c.s.do(ctx, "forget crowds", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, sqlForgetCrowds, record.Millis(before))
+		return err
+	})
+}

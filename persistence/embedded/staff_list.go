@@ -1,0 +1,180 @@
+package embedded
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// What staff's list is ordered by is partly in the fold; the expressions here
+// are those of the indexes, letter by letter, or the indexes are not used.
+const (
+	endedAt  = `coalesce(cast(round((julianday(json_extract(state, '$.ended_at')) - 2440587.5) * 86400000) AS INTEGER), -62135596800000)`
+	started  = `cast(round((julianday(json_extract(state, '$.started_at')) - 2440587.5) * 86400000) AS INTEGER)`
+	duration = `coalesce(max(0, iif(ended, ` + endedAt + `, last_activity) - ` + started + `), 0)`
+	tokens   = `coalesce(json_extract(state, '$.tokens'), 0)`
+	answers  = `coalesce(json_extract(state, '$.answers'), 0)`
+	total    = `coalesce(json_extract(state, '$.response_total'), 0)`
+	longest  = `coalesce(json_extract(state, '$.response_max'), 0)`
+	assisted = `coalesce(json_extract(state, '$.admin_assisted'), 0)`
+	helped   = `coalesce(json_extract(state, '$.help_requested'), 0)`
+)
+
+const schemaStaff = `
+CREATE INDEX IF NOT EXISTS staff_start_time ON sessions (tenant, created, session);
+CREATE INDEX IF NOT EXISTS staff_end_time ON sessions (tenant, ` + endedAt + `, session);
+CREATE INDEX IF NOT EXISTS staff_last_activity ON sessions (tenant, last_activity, session);
+CREATE INDEX IF NOT EXISTS staff_duration ON sessions (tenant, ` + duration + `, session);
+CREATE INDEX IF NOT EXISTS staff_message_count ON sessions (tenant, head, session);
+CREATE INDEX IF NOT EXISTS staff_total_tokens ON sessions (tenant, ` + tokens + `, session);
+CREATE INDEX IF NOT EXISTS staff_user_id ON sessions (tenant, owner, session);
+CREATE TABLE IF NOT EXISTS crowds (
+	id TEXT PRIMARY KEY, tenant TEXT NOT NULL, minute INTEGER NOT NULL, pod TEXT NOT NULL, seconds REAL NOT NULL, peak INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS crowds_minute ON crowds (tenant, minute);
+CREATE INDEX IF NOT EXISTS crowds_old ON crowds (minute);
+`
+
+func sortColumn(by chatbox.SessionSort) string {
+	switch by {
+	case chatbox.SortStart:
+		return "created"
+	case chatbox.SortEnd:
+		return endedAt
+	case chatbox.SortDuration:
+		return duration
+	case chatbox.SortMessages:
+		return "head"
+	case chatbox.SortTokens:
+		return tokens
+	case chatbox.SortUser:
+		return "owner"
+	default:
+		return "last_activity"
+	}
+}
+
+// conditions collects parts of a WHERE and their values.
+type conditions struct {
+	parts []string
+	args  []any
+}
+
+func (c *conditions) add(part string, args ...any) {
+	c.parts, c.args = append(c.parts, part), append(c.args, args...)
+}
+
+func (c *conditions) String() string { return strings.Join(c.parts, " AND ") }
+
+func staffConditions(q chatbox.StaffQuery) *conditions {
+	c := &conditions{}
+	c.add("tenant = ? AND erased = 0", q.Tenant)
+	if q.UserID != "" {
+		c.add("owner = ?", q.UserID)
+	}
+	if q.Status != "" {
+		c.add("ended = ?", q.Status == "ended")
+	}
+	if q.Assisted != nil {
+		c.add(assisted+" = ?", *q.Assisted)
+	}
+	if q.Help != nil {
+		c.add(helped+" = ?", *q.Help)
+	}
+	if !q.From.IsZero() {
+		c.add("created >= ?", record.Millis(q.From))
+	}
+	if !q.To.IsZero() {
+		c.add("created < ?", record.Millis(q.To))
+	}
+	return c
+}
+
+// staffSQL is the query's statement, a row more than its page.
+func staffSQL(q chatbox.StaffQuery, after *record.StaffCursor) (string, []any) {
+	c := staffConditions(q)
+	column, strict, wide, direction := sortColumn(q.Sort), " > ?", " >= ?", " ASC"
+	if q.Desc {
+		strict, wide, direction = " < ?", " <= ?", " DESC"
+	}
+	if after != nil {
+		var at any = after.Value
+		if q.Sort == chatbox.SortUser {
+			at = after.Text
+		}
+		// The first narrows the index's bounds, the second is exact.
+		c.add(column+wide, at)
+		c.add("("+column+strict+" OR session"+strict+")", at, after.ID)
+	}
+	text := "SELECT " + sessionColumns + " FROM sessions WHERE " + c.String() +
+		" ORDER BY " + column + direction + ", session" + direction + " LIMIT ? OFFSET ?"
+	return text, append(c.args, q.Limit+1, q.Offset)
+}
+
+// All pages through a tenant's sessions in any order; erased ones are not
+// listed.
+func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
+	const act = "list a tenant's sessions"
+	var page chatbox.StaffPage
+	if err := record.CheckStaffQuery(q); err != nil {
+		return page, err
+	}
+	var after *record.StaffCursor
+	if q.Cursor != "" {
+		c, err := record.ParseStaffCursor(q)
+		if err != nil {
+			return page, err
+		}
+		after, page.Total, page.More = &c, c.Total, c.More
+	} else {
+		c := staffConditions(q)
+		counting := "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE " + c.String() + " LIMIT ?)"
+		if err := m.s.reader.QueryRowContext(ctx, counting, append(c.args, chatbox.MaxCounted+1)...).Scan(&page.Total); err != nil {
+			return page, record.Failed(act, err)
+		}
+		page.More = page.Total > chatbox.MaxCounted
+		page.Total = min(page.Total, chatbox.MaxCounted)
+	}
+	text, args := staffSQL(q, after)
+	rows, err := m.s.reader.QueryContext(ctx, text, args...)
+	if err != nil {
+		return page, record.Failed(act, err)
+	}
+	defer rows.Close()
+	var last record.StaffCursor
+	for rows.Next() {
+		s, activity, err := m.s.scanSession(q.Tenant, rows.Scan)
+		if err != nil {
+			return page, record.Failed(act, err)
+		}
+		if len(page.Sessions) == q.Limit {
+			page.Next = last.String()
+			break
+		}
+		page.Sessions = append(page.Sessions, s)
+		last = record.StaffCursor{Sort: q.Sort, Desc: q.Desc, ID: s.Key.ID, Total: page.Total, More: page.More}
+		last.Value, last.Text = record.SortValue(q.Sort, s, activity)
+	}
+	if err := rows.Err(); err != nil {
+		return page, record.Failed(act, err)
+	}
+	return page, nil
+}
+
+// Summary adds up the sessions that began within from ≤ start < to, in one
+// statement, so that its numbers agree with each other.
+func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error) {
+	c := staffConditions(chatbox.StaffQuery{Tenant: tenant, From: from, To: to})
+	var s chatbox.SessionSummary
+	err := m.s.reader.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(1 - ended), 0), coalesce(sum(`+tokens+`), 0), coalesce(sum(`+answers+`), 0),
+	coalesce(sum(`+total+`), 0), coalesce(max(`+longest+`), 0), coalesce(sum(`+assisted+`), 0), coalesce(sum(`+helped+`), 0)
+	FROM sessions WHERE `+c.String(), c.args...).
+		Scan(&s.Total, &s.Active, &s.Tokens, &s.Answers, &s.ResponseTotal, &s.ResponseMax, &s.Assisted, &s.Asked)
+	if err != nil {
+		return s, record.Failed("sum up sessions", err)
+	}
+	return s, nil
+}

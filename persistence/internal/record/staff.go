@@ -1,0 +1,99 @@
+package record
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"chatbox"
+)
+
+// StaffCursor is a place in staff's list of sessions, in one order. It carries
+// the total, so that only the first page counts.
+type StaffCursor struct {
+	Sort  chatbox.SessionSort
+	Desc  bool
+	Value int64  // of the sort's field
+	Text  string // of SortUser
+	ID    string
+	Total int64
+	More  bool
+}
+
+type staffCursor struct {
+	V     int    `json:"v"`
+	Sort  string `json:"s"`
+	Desc  bool   `json:"d,omitempty"`
+	Value int64  `json:"n,omitempty"`
+	Text  string `json:"t,omitempty"`
+	ID    string `json:"i"`
+	Total int64  `json:"c,omitempty"`
+	More  bool   `json:"m,omitempty"`
+}
+
+// String encodes the cursor for a client to give back.
+func (c StaffCursor) String() string {
+	text, _ := json.Marshal(staffCursor{1, string(c.Sort), c.Desc, c.Value, c.Text, c.ID, c.Total, c.More}) // plain values
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+// ParseStaffCursor reads the query's cursor; one of another order is refused,
+// and so is what String did not make. It carries no right: a list is always the
+// asking tenant's.
+func ParseStaffCursor(q chatbox.StaffQuery) (StaffCursor, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(q.Cursor)
+	var in staffCursor
+	if err != nil || json.Unmarshal(raw, &in) != nil || in.V != 1 || !chatbox.ValidSessionID(in.ID) {
+		return StaffCursor{}, chatbox.Invalid("cursor", "is not one of ours")
+	}
+	c := StaffCursor{chatbox.SessionSort(in.Sort), in.Desc, in.Value, in.Text, in.ID, in.Total, in.More}
+	switch {
+	case c.String() != q.Cursor:
+		return StaffCursor{}, chatbox.Invalid("cursor", "is not one of ours")
+	case c.Sort != q.Sort || c.Desc != q.Desc:
+		return StaffCursor{}, chatbox.Invalid("cursor", "belongs to another order")
+	}
+	return c, nil
+}
+
+// CheckStaffQuery refuses what no list can be made of.
+func CheckStaffQuery(q chatbox.StaffQuery) error {
+	switch {
+	case !slices.Contains(chatbox.SessionSorts(), q.Sort):
+		return chatbox.Invalid("sort_by", "is not known")
+	case q.Status != "" && q.Status != "active" && q.Status != "ended":
+		return chatbox.Invalid("status", "must be active or ended")
+	case q.Cursor != "" && q.Offset != 0:
+		return chatbox.Invalid("offset", "cannot be combined with cursor")
+	}
+	return nil
+}
+
+// SortValue is where the session stands in the order; activity is by what it
+// is listed.
+func SortValue(by chatbox.SessionSort, s chatbox.Session, activity int64) (number int64, text string) {
+	switch by {
+	case chatbox.SortStart:
+		return Millis(s.CreatedAt), ""
+	case chatbox.SortEnd:
+		return Millis(s.State.EndedAt), ""
+	case chatbox.SortDuration:
+		return s.State.Duration().Milliseconds(), ""
+	case chatbox.SortMessages:
+		return s.State.Head, ""
+	case chatbox.SortTokens:
+		return s.State.Tokens, ""
+	case chatbox.SortUser:
+		return 0, s.Owner
+	default:
+		return activity, ""
+	}
+}
+
+// CrowdID names what one run of a pod counts of one tenant in one minute.
+func CrowdID(c chatbox.Crowd) string {
+	return url.QueryEscape(c.Tenant) + "/" + url.QueryEscape(string(c.Pod)) + "/" + url.QueryEscape(c.Run) + "/" +
+		strconv.FormatInt(Millis(c.Minute), 10)
+}

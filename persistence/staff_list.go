@@ -1,0 +1,298 @@
+package persistence
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// The first window of a list by time, and by how much each is wider than the
+// one before.
+const (
+	firstWindow = time.Hour
+	widening    = 4
+	lastWindow  = 100 * 365 * 24 * time.Hour
+)
+
+// sortField is the document's field for the order; tenant, it and the session
+// are the fields of an index.
+func sortField(by chatbox.SessionSort) string {
+	switch by {
+	case chatbox.SortStart:
+		return "created"
+	case chatbox.SortEnd:
+		return "state.ended_at"
+	case chatbox.SortDuration:
+		return "state.duration"
+	case chatbox.SortMessages:
+		return "state.head"
+	case chatbox.SortTokens:
+		return "state.tokens"
+	case chatbox.SortUser:
+		return "owner"
+	default:
+		return "last_activity"
+	}
+}
+
+// All pages through a tenant's sessions in any order; erased ones are not
+// listed. The order is the index's, so a page costs the same wherever it is;
+// an offset costs what it passes over. chatbox.InvalidArgument names what is
+// wrong with the query.
+func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
+	if err := record.CheckStaffQuery(q); err != nil {
+		return chatbox.StaffPage{}, err
+	}
+	var after *record.StaffCursor
+	if q.Cursor != "" {
+		c, err := record.ParseStaffCursor(q)
+		if err != nil {
+			return chatbox.StaffPage{}, err
+		}
+		after = &c
+	}
+	var page chatbox.StaffPage
+	var err error
+	if after != nil {
+		page.Total, page.More = after.Total, after.More
+	} else if page.Total, err = m.count(ctx, q); err != nil {
+		return page, err
+	} else if page.Total > chatbox.MaxCounted {
+		page.Total, page.More = chatbox.MaxCounted, true
+	}
+	docs, err := m.staffDocs(ctx, q, after)
+	if err != nil {
+		return page, err
+	}
+	more := len(docs) > q.Limit
+	docs = docs[:min(len(docs), q.Limit)]
+	for _, d := range docs {
+		s, err := m.s.decodeSession(d)
+		if err != nil {
+			return page, record.Failed("list a tenant's sessions", err)
+		}
+		page.Sessions = append(page.Sessions, s)
+	}
+	if more {
+		last := len(docs) - 1
+		c := record.StaffCursor{Sort: q.Sort, Desc: q.Desc, ID: docs[last].Session, Total: page.Total, More: page.More}
+		c.Value, c.Text = record.SortValue(q.Sort, page.Sessions[last], int64(docs[last].LastActivity))
+		page.Next = c.String()
+	}
+	return page, nil
+}
+
+func (m *Sessions) count(ctx context.Context, q chatbox.StaffQuery) (n int64, err error) {
+	err = m.s.do(ctx, "count a tenant's sessions", func(ctx context.Context) error {
+		n, err = m.s.sessions.CountDocuments(ctx, staffFilter(q, nil), options.Count().SetLimit(chatbox.MaxCounted+1))
+		return err
+	})
+	return n, err
+}
+
+// staffDocs reads the page and one document more.
+//
+// A list by time goes in windows, each of them a closed range of the index and
+// wider than the one before: servers that sort all that matches, as the
+// DocumentDB stack does, then sort little, and servers that read in the index's
+// order lose nothing.
+func (m *Sessions) staffDocs(ctx context.Context, q chatbox.StaffQuery, after *record.StaffCursor) ([]sessionDoc, error) {
+	at, ok := windowsFrom(q, after)
+	if !ok {
+		return m.findStaff(ctx, q, staffFilter(q, after), q.Limit+1)
+	}
+	var docs []sessionDoc
+	width := firstWindow
+	for newest := after == nil && q.To.IsZero(); ; newest = false {
+		lo, hi := at.Add(-width), at
+		if !q.Desc {
+			lo, hi = at, at.Add(width)
+		} else if newest {
+			hi = at.Add(lastWindow) // clocks may differ
+		}
+		last := width >= lastWindow
+		filter := append(staffFilter(q, after), within(sortField(q.Sort), lo, hi, q.Desc, last))
+		some, err := m.findStaff(ctx, q, filter, q.Limit+1-len(docs))
+		if err != nil {
+			return nil, err
+		}
+		if docs = append(docs, some...); len(docs) > q.Limit || last {
+			return docs, nil
+		}
+		if at = lo; !q.Desc {
+			at = hi
+		}
+		width = min(width*widening, lastWindow)
+	}
+}
+
+// windowsFrom is where the first window of a list by time begins; false: the
+// list does not go in windows.
+func windowsFrom(q chatbox.StaffQuery, after *record.StaffCursor) (time.Time, bool) {
+	switch {
+	case q.Offset != 0 || q.Sort != chatbox.SortStart && q.Sort != chatbox.SortActivity || q.UserID != "":
+		return time.Time{}, false
+	case after != nil:
+		return record.Time(after.Value), true
+	case !q.Desc && q.Sort == chatbox.SortStart && !q.From.IsZero():
+		return q.From, true
+	case q.Desc && q.Sort == chatbox.SortStart && !q.To.IsZero():
+		return q.To, true
+	case q.Desc:
+		return time.Now(), true
+	default:
+		return time.Time{}, false
+	}
+}
+
+// within is the window's range: it touches the next one without overlapping
+// it. Times of the end that the list comes from are in it, and so is
+// everything beyond the last one's.
+func within(field string, lo, hi time.Time, desc, last bool) bson.E {
+	from, to := primitive.DateTime(record.Millis(lo)), primitive.DateTime(record.Millis(hi))
+	switch {
+	case desc && last:
+		return bson.E{Key: field, Value: bson.D{{Key: "$lte", Value: to}}}
+	case desc:
+		return bson.E{Key: field, Value: bson.D{{Key: "$gt", Value: from}, {Key: "$lte", Value: to}}}
+	case last:
+		return bson.E{Key: field, Value: bson.D{{Key: "$gte", Value: from}}}
+	default:
+		return bson.E{Key: field, Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lt", Value: to}}}
+	}
+}
+
+func (m *Sessions) findStaff(ctx context.Context, q chatbox.StaffQuery, filter bson.D, limit int) (docs []sessionDoc, err error) {
+	direction := 1
+	if q.Desc {
+		direction = -1
+	}
+	opts := options.Find().SetLimit(int64(limit)).SetSkip(int64(q.Offset)).
+		SetSort(bson.D{{Key: sortField(q.Sort), Value: direction}, {Key: "session", Value: direction}})
+	err = m.s.do(ctx, "list a tenant's sessions", func(ctx context.Context) error {
+		found, err := m.s.sessions.Find(ctx, filter, opts)
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	return docs, err
+}
+
+// staffFilter is what the query and its cursor let pass.
+func staffFilter(q chatbox.StaffQuery, after *record.StaffCursor) bson.D {
+	filter := bson.D{{Key: "tenant", Value: q.Tenant}, {Key: "erased", Value: false}}
+	var all bson.A // conditions on fields that others may name too
+	if q.UserID != "" {
+		filter = append(filter, bson.E{Key: "owner", Value: q.UserID})
+	}
+	if q.Status != "" {
+		filter = append(filter, bson.E{Key: "state.ended", Value: q.Status == "ended"})
+	}
+	filter = flag(filter, "state.admin_assisted", q.Assisted)
+	filter = flag(filter, "state.help_requested", q.Help)
+	if !q.From.IsZero() {
+		all = append(all, bson.D{{Key: "created", Value: bson.D{{Key: "$gte", Value: primitive.DateTime(record.Millis(q.From))}}}})
+	}
+	if !q.To.IsZero() {
+		all = append(all, bson.D{{Key: "created", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(q.To))}}}})
+	}
+	if after != nil {
+		all = append(all, beyond(q, *after)...)
+	}
+	if len(all) > 0 {
+		filter = append(filter, bson.E{Key: "$and", Value: all})
+	}
+	return filter
+}
+
+// flag filters by a flag that is only stored where it is set.
+func flag(filter bson.D, field string, want *bool) bson.D {
+	switch {
+	case want == nil:
+		return filter
+	case *want:
+		return append(filter, bson.E{Key: field, Value: true})
+	default:
+		return append(filter, bson.E{Key: field, Value: bson.D{{Key: "$ne", Value: true}}})
+	}
+}
+
+// beyond is everything after the cursor in the order: the first condition
+// narrows the index's bounds, the second is exact.
+func beyond(q chatbox.StaffQuery, c record.StaffCursor) bson.A {
+	field, strict, wide := sortField(q.Sort), "$gt", "$gte"
+	if q.Desc {
+		strict, wide = "$lt", "$lte"
+	}
+	var at any = c.Value
+	switch q.Sort {
+	case chatbox.SortUser:
+		at = c.Text
+	case chatbox.SortStart, chatbox.SortEnd, chatbox.SortActivity:
+		at = primitive.DateTime(c.Value)
+	default:
+	}
+	return bson.A{
+		bson.D{{Key: field, Value: bson.D{{Key: wide, Value: at}}}},
+		bson.D{{Key: "$or", Value: bson.A{
+			bson.D{{Key: field, Value: bson.D{{Key: strict, Value: at}}}},
+			bson.D{{Key: "session", Value: bson.D{{Key: strict, Value: c.ID}}}},
+		}}},
+	}
+}
+
+// Summary adds up the sessions that began within from ≤ start < to: one
+// aggregation, so its numbers agree with each other.
+func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error) {
+	sum := func(of any) bson.D { return bson.D{{Key: "$sum", Value: of}} }
+	countIf := func(field string, want bool) bson.D {
+		yes, no := 1, 0
+		if !want {
+			yes, no = 0, 1
+		}
+		return sum(bson.D{{Key: "$cond", Value: bson.A{bson.D{{Key: "$eq", Value: bson.A{field, true}}}, yes, no}}})
+	}
+	pipeline := mongo.Pipeline{
+		{{Key: "$match", Value: staffFilter(chatbox.StaffQuery{Tenant: tenant, From: from, To: to}, nil)}},
+		{{Key: "$group", Value: bson.D{
+			{Key: "_id", Value: nil},
+			{Key: "total", Value: sum(1)},
+			{Key: "active", Value: countIf("$state.ended", false)},
+			{Key: "tokens", Value: sum("$state.tokens")},
+			{Key: "answers", Value: sum("$state.answers")},
+			{Key: "response_total", Value: sum("$state.response_total")},
+			{Key: "response_max", Value: bson.D{{Key: "$max", Value: "$state.response_max"}}},
+			{Key: "assisted", Value: countIf("$state.admin_assisted", true)},
+			{Key: "asked", Value: countIf("$state.help_requested", true)},
+		}}},
+	}
+	var rows []struct {
+		Total, Active, Tokens, Answers, Assisted, Asked int64
+
+		ResponseTotal int64 `bson:"response_total"`
+		ResponseMax   int64 `bson:"response_max"`
+	}
+	err := m.s.do(ctx, "sum up sessions", func(ctx context.Context) error {
+		found, err := m.s.sessions.Aggregate(ctx, pipeline)
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &rows)
+	})
+	if err != nil || len(rows) == 0 {
+		return chatbox.SessionSummary{}, err
+	}
+	r := rows[0]
+	return chatbox.SessionSummary{
+		Total: r.Total, Active: r.Active, Tokens: r.Tokens, Answers: r.Answers, ResponseTotal: r.ResponseTotal,
+		ResponseMax: r.ResponseMax, Assisted: r.Assisted, Asked: r.Asked,
+	}, nil
+}
