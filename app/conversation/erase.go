@@ -120,15 +120,19 @@ func (s *Service) removeTraces(ctx context.Context, sess chatbox.Session) error 
 // came back, until the inserts that were under way are long over. It needs
 // nothing of Redis but to be there.
 func (s *Service) sweepErased(ctx context.Context) {
-	found, err := s.Tombstones.Unswept(ctx, now(), eraseMost)
-	if err != nil {
-		s.Logger.DebugContext(ctx, "tombstones not read", "error", err)
-		return
-	}
-	for _, t := range found {
-		if err := s.sweepTombstone(ctx, t); err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "traces of an erased session not removed yet", "session", t.Session.ID, "error", err)
+	for more := true; more; {
+		found, err := s.Tombstones.Unswept(ctx, now(), eraseMost)
+		if err != nil {
+			s.Logger.DebugContext(ctx, "tombstones not read", "error", err)
+			return
 		}
+		more = len(found) == eraseMost
+		for _, t := range found {
+			if err := s.sweepTombstone(ctx, t); err != nil {
+				s.putOff(ctx, t, err)
+			}
+		}
+		more = more && ctx.Err() == nil
 	}
 	if rand.N(20) == 0 { //nolint:gosec // about every five minutes, by no pod in particular
 		if err := s.Shares.Expire(ctx, now().Add(-s.cfg.EraseFor)); err != nil {
@@ -137,11 +141,24 @@ func (s *Service) sweepErased(ctx context.Context) {
 	}
 }
 
+// putOff has a tombstone that could not be swept not stand in the way of others.
+func (s *Service) putOff(ctx context.Context, t chatbox.Tombstone, why error) {
+	if ctx.Err() != nil {
+		return
+	}
+	s.Logger.WarnContext(ctx, "traces of an erased session not removed yet", "session", t.Session.ID, "error", why)
+	if err := s.Tombstones.Sweep(ctx, t.Session, now().Add(s.cfg.EraseEvery/4)); err != nil {
+		s.Logger.DebugContext(ctx, "tombstone not put off", "error", err)
+	}
+}
+
 func (s *Service) sweepTombstone(ctx context.Context, t chatbox.Tombstone) error {
 	ctx, cancel := context.WithTimeout(ctx, eraseWait)
 	defer cancel()
+	tell, stop := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer stop()
 	last := now().Sub(t.At) >= s.cfg.EraseFor
-	sess, err := s.sayErased(ctx, t.Session)
+	sess, err := s.sayErased(tell, t.Session)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func DefaultConfig() Config {
 		PromptTokens: 24_000, AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000,
 		Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
 		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, CheckEvery: 10 * time.Second,
-		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: 30 * time.Second, AdminGrace: 2 * time.Minute,
+		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: time.Minute, AdminGrace: 2 * time.Minute,
 	}
 }
 

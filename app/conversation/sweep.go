@@ -20,11 +20,9 @@ func (s *Service) sweep(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { every(ctx, s.cfg.SweepEvery, s.sweepDue) })
 	wg.Go(func() {
-		every(ctx, s.cfg.PendingEvery, func(ctx context.Context) {
-			s.sweepPending(ctx, 10*time.Second)
-			s.sweepErased(ctx)
-		})
+		every(ctx, s.cfg.PendingEvery, func(ctx context.Context) { s.sweepPending(ctx, 10*time.Second) })
 	})
+	wg.Go(func() { every(ctx, s.cfg.PendingEvery, s.sweepErased) })
 	wg.Go(func() { s.sweepForgotten(ctx) })
 	wg.Go(func() { s.sweepHeld(ctx) })
 	wg.Go(func() { every(ctx, time.Second, func(context.Context) { s.TypingLeases.ExpireTyping(time.Now()) }) })
