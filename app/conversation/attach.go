@@ -14,6 +14,7 @@ type visit struct {
 	reserve  bool   // a free id is kept for the caller
 	made     bool   // the id was made a moment ago: nobody has it
 	watch    bool   // an admin wants to see it
+	known    bool   // there must be such a session
 	speaks   bool   // to say something in it: what keeps an admin from it is his not holding it
 	// An admin_join: expect is the socket's own event, which the replay brings
 	// as an ack; ack is one that it repeats.
@@ -207,7 +208,7 @@ func (s *Service) readFor(
 	case tail.Owner != "":
 		right, err := s.staffRight(ctx, c, k, tail.State, v)
 		return tail, right, err
-	case v.watch:
+	case v.known:
 		return tail, 0, unknownSession()
 	case tail.ReservedBy != "" && tail.ReservedBy != me:
 		return tail, 0, foreign()

@@ -119,11 +119,11 @@ func (s *Service) revive(ctx context.Context, p chatbox.PendingTurn) error {
 		}
 		return err
 	}
+	if tail.State.HolderID != "" {
+		return nil // what becomes of it is decided by how the person leaves
+	}
 	if !tail.Seeded || tail.State.Ended || p.At < tail.State.AnswerableFrom {
 		return s.Turns.SettleTurn(ctx, p.Session, p.Gen, chatbox.TurnDone)
-	}
-	if tail.State.HolderID != "" {
-		return nil
 	}
 	if tail.State.Head < p.Gen.Seq {
 		return s.heal(ctx, p.Session) // publishing enters the turn

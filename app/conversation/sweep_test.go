@@ -19,6 +19,7 @@ type turnTable struct {
 
 	pending []chatbox.PendingTurn // by time
 	pages   int
+	settled int
 }
 
 func (t *turnTable) PendingTurns(_ context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
@@ -32,7 +33,8 @@ func (t *turnTable) PendingTurns(_ context.Context, from, before time.Time, limi
 	return page, nil
 }
 
-func (*turnTable) SettleTurn(context.Context, chatbox.SessionKey, chatbox.Gen, chatbox.TurnState) error {
+func (t *turnTable) SettleTurn(context.Context, chatbox.SessionKey, chatbox.Gen, chatbox.TurnState) error {
+	t.settled++
 	return nil
 }
 
@@ -66,12 +68,13 @@ func TestSweepPending_ComesToTheLast(t *testing.T) {
 					Session: chatbox.SessionKey{ID: fmt.Sprint(i)}, Gen: chatbox.Gen{Seq: 1, Run: 1}, Since: moment(i),
 				})
 			}
-			log := &hotLog{tail: chatbox.Tail{Seeded: true, Owner: "u", State: chatbox.State{Head: 1, HolderID: "agent"}}}
+			log := &hotLog{tail: chatbox.Tail{Seeded: true, Owner: "u", State: chatbox.State{Head: 9, HolderID: "agent", AnswerableFrom: 9}}}
 			s := New(DefaultConfig(), Deps{Turns: turns, Log: log, Logger: slog.New(slog.DiscardHandler)})
 			s.sweepPending(t.Context(), time.Second)
 			slices.Sort(log.read)
 			assert.Len(t, slices.Compact(log.read), len(turns.pending))
 			assert.Less(t, turns.pages, 12, "in pages, not one by one")
+			assert.Zero(t, turns.settled, "an automatic leave may have the last one answered")
 		})
 	}
 }

@@ -144,7 +144,7 @@ func (s *Service) LeaveSession(ctx context.Context, c Socket, id, sessionID stri
 		return err
 	}
 	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
-		if err := s.seat(ctx, c, k.ID, visit{speaks: true}); err != nil {
+		if err := s.seat(ctx, c, k.ID, visit{known: true, speaks: true}); err != nil {
 			return err
 		}
 	}

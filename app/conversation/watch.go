@@ -21,7 +21,7 @@ func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *
 	if err := s.Audit.Record(ctx, a, chatbox.AuditSessionWatch, chatbox.AuditSubject{SessionID: sessionID}); err != nil {
 		return err
 	}
-	return s.seat(ctx, c, sessionID, visit{after: after, announce: true, watch: true})
+	return s.seat(ctx, c, sessionID, visit{after: after, announce: true, known: true, watch: true})
 }
 
 // Unwatch ends what Watch began; where the socket does not watch it has no

@@ -63,6 +63,9 @@ func TestTakeover_IsAWallAndAChannel(t *testing.T) {
 	assert.Equal(t, "INSUFFICIENT_PERMISSIONS", c.sees(eve, "s-1", "the refusal", errorOf("e-1")).Error.Code)
 	assert.Equal(t, "INSUFFICIENT_PERMISSIONS", c.sees(eve, "s-1", "the refusal", errorOf(c.frame(eve, "admin_leave", "s-1"))).Error.Code)
 
+	assert.Equal(t, "NOT_FOUND", c.sees(eve, "s-2", "the refusal", errorOf(c.frame(eve, "admin_leave", "s-2"))).Error.Code)
+	assert.Equal(t, "NOT_FOUND", c.sees(eve, "s-2", "the refusal", errorOf(c.frame(eve, "admin_join", "s-2"))).Error.Code)
+
 	leave := c.frame(bob, "admin_leave", "s-1")
 	c.sees(bob, "s-1", "ack of leaving", ackOf(leave))
 	c.sees(a, "s-1", "admin_leave", ofType("admin_leave"))
