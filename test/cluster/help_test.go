@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"chatbox/app"
+	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 )
 
@@ -117,6 +119,37 @@ func TestHelp_AdminsOnEveryPodHearOfItOnce(t *testing.T) {
 		}
 	})
 	assert.Equal(t, []string{"help_request", "help_request"}, types)
+}
+
+func TestHelp_WhoIsThereAlreadyIsNotCalled(t *testing.T) {
+	var w world
+	w.open(t, "", "")
+	var stores app.Stores
+	c := start(t, 3, w.tell, func(cfg *devstack.Config) {
+		cfg.Watch = func(s app.Stores) app.Stores { stores = s; return s }
+	})
+	agent, other := c.listen("acme", "agent", "", c.podURL(1), "admin"), c.listen("acme", "other", "", c.podURL(2), "admin")
+	ada := c.listen("acme", "ada", "s-1", c.podURL(0))
+	c.help(ada, "s-1")
+	for _, e := range []*ear{agent, other} {
+		e.until(t, "notification", "help_requested", "s-1", 1)
+	}
+	holds := func(held bool) {
+		t.Helper()
+		c.wait(ada.Client, "the holder", func(tr *client.Tracker) bool { s := tr.Session("s-1"); return s != nil && s.Held == held })
+	}
+	require.NoError(t, agent.SendBare(client.Frame{Type: client.TypeAdminJoin, SessionID: "s-1"}))
+	holds(true)
+	c.help(ada, "s-1") // somebody is there: an event, and nobody is called
+	require.NoError(t, agent.SendBare(client.Frame{Type: client.TypeAdminLeave, SessionID: "s-1"}))
+	holds(false)
+	quiet(t, stores.Alerts)
+	assert.Equal(t, [4]int{1, 1, 1, 1}, w.took())
+	c.help(ada, "s-1") // gone again
+	other.until(t, "notification", "help_requested", "s-1", 2)
+	quiet(t, stores.Alerts)
+	assert.Equal(t, [4]int{2, 2, 2, 2}, w.took())
+	assert.Equal(t, 2, other.told("notification", "help_requested", "s-1"))
 }
 
 func TestHelp_FiveAMinuteAndRepeatsAreFree(t *testing.T) {
