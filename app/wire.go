@@ -20,6 +20,7 @@ import (
 // The proofs that leaves satisfy what the use cases and the edge need.
 var (
 	_ conversation.Log      = (*redisstate.Client)(nil)
+	_ conversation.Traces   = (*redisstate.Client)(nil)
 	_ conversation.Leases   = (*redisstate.Client)(nil)
 	_ conversation.Pieces   = (*redisstate.Client)(nil)
 	_ conversation.Schedule = (*redisstate.Client)(nil)
@@ -66,7 +67,7 @@ func New(o Options) (*App, error) {
 	})
 	deps := conversation.Deps{
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
-		Tombstones: o.Stores.Tombs, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
+		Tombstones: o.Stores.Tombs, Traces: redis, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
 		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds,
 		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, TypingLeases: feeds, Schedule: redis, Registry: redis,
 		LLM: o.LLM, Seats: feeds, Currents: feeds, Acks: feeds, Feed: feeds,

@@ -107,7 +107,7 @@ func (s *Service) removeTraces(ctx context.Context, sess chatbox.Session) error 
 	}
 	hot, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	left := patiently(hot, func() error { return s.Log.Erase(hot, k, sess.Owner, sess.State) })
+	left := patiently(hot, func() error { return s.Traces.Erase(hot, k, sess.Owner, sess.State) })
 	for from := int64(1); from < end; from += erasePage {
 		if err := s.Messages.EraseRange(ctx, k, from, min(end, from+erasePage)-1); err != nil {
 			return err

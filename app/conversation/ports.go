@@ -114,11 +114,15 @@ type Log interface {
 	// Seed sets head and fold of a session whose copy is absent or behind, and
 	// tells all pods the head.
 	Seed(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error
+	// Heads returns the heads of many sessions, -1 where absent, in order.
+	Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error)
+}
+
+// Traces are what Redis has of an erased session.
+type Traces interface {
 	// Erase leaves nothing of the session but that it was erased, by the fold
 	// with its last event, for as long as its traces are looked for.
 	Erase(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error
-	// Heads returns the heads of many sessions, -1 where absent, in order.
-	Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error)
 }
 
 // Leases decides which pod answers. A lease lives a few seconds unless renewed.

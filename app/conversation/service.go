@@ -46,6 +46,7 @@ type Deps struct {
 	Catalog      SessionStore
 	Turns        TurnStore
 	Tombstones   Tombstones
+	Traces       Traces
 	Shares       ShareStore
 	Audit        AuditLog
 	Ledger       Ledger
