@@ -62,4 +62,5 @@ type Tail struct {
 	State      State   // State.Head is the head
 	Events     []Event // contiguous up to the head; may begin later than asked
 	Open       *OpenAnswer
+	Reads      []Read // how far people have read, as far as Redis knows
 }

@@ -17,6 +17,7 @@ type Delivery struct {
 	Failure *Failure
 	Resumed *Resumed
 	Typing  *Typing
+	Read    *Read
 }
 
 // Ack tells a socket that the frame it named is durable at Seq.

@@ -9,6 +9,7 @@ type Join struct {
 	Events   []Event // from From+1 up to State.Head, or none
 	State    State
 	Open     *OpenAnswer
+	Reads    []Read
 	Continue bool // the socket was told part of it already: go on from there
 	Announce bool // end with resumed
 	// Recovered is what resumed says; where it is false From is the head.

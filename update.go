@@ -14,6 +14,7 @@ type Update struct {
 	Loading *Loading `json:"loading,omitempty"`
 	Failure *Failure `json:"failure,omitempty"`
 	Typing  *Typing  `json:"typing,omitempty"`
+	Read    *Read    `json:"read,omitempty"`
 	Notice  bool     `json:"notice,omitempty"` // only Head matters: re-read what is missing
 }
 
@@ -24,6 +25,14 @@ type Typing struct {
 	UserID string `json:"user"`
 	Sender Sender `json:"sender"`
 	On     bool   `json:"on,omitempty"`
+}
+
+// Read says how far somebody has read; of one user only the farthest counts.
+type Read struct {
+	Conn   ConnID `json:"conn"` // the socket it came from, which is not told
+	UserID string `json:"user"`
+	Sender Sender `json:"sender"`
+	Seq    int64  `json:"seq"`
 }
 
 // Piece is a stretch of a running answer's text, numbered inside its attempt.

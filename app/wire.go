@@ -69,7 +69,7 @@ func New(o Options) (*App, error) {
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
 		Tombstones: o.Stores.Tombs, Traces: redis, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
 		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds,
-		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, TypingLeases: feeds, Schedule: redis, Registry: redis,
+		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, TypingLeases: feeds, Schedule: redis, Registry: redis,
 		LLM: o.LLM, Seats: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
 	}

@@ -38,9 +38,10 @@ type feed struct {
 	dropped  bool             // something arrived that early had no room for
 	parked   []chatbox.Update // failures that arrived ahead of events that are missing
 	typing   map[chatbox.ConnID]typingLease
-	catching bool // a re-read is under way
-	again    bool // and one more is wanted after it
-	movesAt  int  // moves when the re-read began
+	reads    map[string]chatbox.Read // by user, how far
+	catching bool                    // a re-read is under way
+	again    bool                    // and one more is wanted after it
+	movesAt  int                     // moves when the re-read began
 }
 
 const (
@@ -78,6 +79,10 @@ func (f *feed) deliverLocked(u chatbox.Update) bool {
 	}
 	if u.Typing != nil {
 		f.typingLocked(*u.Typing, time.Now())
+		return true
+	}
+	if u.Read != nil {
+		f.readLocked(*u.Read)
 		return true
 	}
 	if f.last < 0 {

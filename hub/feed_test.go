@@ -81,6 +81,8 @@ func (s *stage) got(c *listener) []string {
 			out = append(out, "loading")
 		case d.Failure != nil:
 			out = append(out, "failure")
+		case d.Read != nil:
+			out = append(out, fmt.Sprint("read ", d.Read.UserID, " ", d.Read.Seq))
 		case d.Resumed != nil:
 			out = append(out, fmt.Sprint("resumed ", d.Resumed.Seq))
 		}

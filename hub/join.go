@@ -44,6 +44,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	f.showOpenLocked(a, j)
 	if j.Announce {
 		a.push(chatbox.Delivery{Session: f.key, Resumed: &chatbox.Resumed{Seq: a.sent, Recovered: j.Recovered}})
+		f.showReadsLocked(a, j.Reads)
 	}
 	if !a.live {
 		f.goLiveLocked(a)

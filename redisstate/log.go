@@ -200,6 +200,7 @@ func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (c
 	}
 	out.Seeded = true
 	out.Events = c.decodeEntries(s, head, strs(v[8]))
+	out.Reads = decodeReads(str(10))
 	// Pieces that cannot be opened are as good as aged out: nobody knows what
 	// clients were shown.
 	out.Open, _ = c.decodeOpen(s, str(4), str(5), str(6), str(7), strs(v[9]))

@@ -26,6 +26,7 @@ func clientFrames() map[string]command {
 		"resume":           {Type: "resume", SessionID: "s-1", Seq: &seq},
 		"ping":             {Type: "ping", ID: "p-1"},
 		"auth":             {Type: "auth", ID: "a-1", Token: "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjoiYW5uIn0.c2lnbmF0dXJl"},
+		"read":             {Type: "read", SessionID: "s-1", Seq: &seq},
 		"cancel":           {Type: "cancel", SessionID: "s-1"},
 		"admin_join":       {Type: "admin_join", ID: "j-1", SessionID: "s-1"},
 		"admin_leave":      {Type: "admin_leave", ID: "l-1", SessionID: "s-1"},

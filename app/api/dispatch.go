@@ -27,11 +27,11 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		string(chatbox.TypeAdminLeave):  s.leaveSession,
 		typeWatch:                       s.watch,
 		typeUnwatch:                     s.unwatch,
+		typeRead:                        s.read,
 
 		// Part of the protocol that this version does not serve.
 		string(chatbox.TypeFileUpload):   unsupported,
 		string(chatbox.TypeVoiceMessage): unsupported,
-		"read":                           unsupported,
 	}
 }
 
@@ -105,6 +105,13 @@ func (s *Server) typing(ctx context.Context, conn *hub.Conn, cmd command) error 
 		return chatbox.Invalid("metadata.state", "must be start or stop")
 	}
 	return s.deps.Conversations.Typing(ctx, conn, cmd.SessionID, state == stateStart)
+}
+
+func (s *Server) read(ctx context.Context, conn *hub.Conn, cmd command) error {
+	if cmd.Seq == nil {
+		return chatbox.Missing(fieldSeq)
+	}
+	return s.deps.Conversations.Read(ctx, conn, cmd.SessionID, *cmd.Seq)
 }
 
 func (s *Server) pong(_ context.Context, conn *hub.Conn, cmd command) error {

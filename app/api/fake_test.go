@@ -43,6 +43,7 @@ type fakeConversations struct {
 	connect  func(a chatbox.Actor) error
 	attach   func(ctx context.Context, c conversation.Socket, id string, after *int64) error
 	resume   func(c conversation.Socket, id string, seq int64) error
+	read     func(c conversation.Socket, id string, seq int64) error
 	post     func(ctx context.Context, c conversation.Socket, cmd chatbox.Command) error
 	sessions func(a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 	history  func(a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
@@ -108,6 +109,13 @@ func (f *fakeConversations) Help(ctx context.Context, c conversation.Socket, cmd
 
 func (f *fakeConversations) Typing(context.Context, conversation.Socket, string, bool) error {
 	return nil
+}
+
+func (f *fakeConversations) Read(_ context.Context, c conversation.Socket, id string, seq int64) error {
+	if f.read == nil {
+		return nil
+	}
+	return f.read(c, id, seq)
 }
 
 func (f *fakeConversations) Resume(_ context.Context, c conversation.Socket, id string, seq int64) error {

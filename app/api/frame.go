@@ -25,6 +25,7 @@ const (
 	typeAuth    = "auth"
 	typeWatch   = "watch"
 	typeUnwatch = "unwatch"
+	typeRead    = "read"
 	typePong    = "pong"
 	typeError   = "error"
 	typeNotice  = "notification"
@@ -124,6 +125,8 @@ func encode(d chatbox.Delivery, now time.Time) []byte {
 		if d.Typing.On {
 			f.Metadata[metaState] = stateStart
 		}
+	case d.Read != nil:
+		f.Type, f.Seq, f.Sender, f.UserID = typeRead, &d.Read.Seq, d.Read.Sender, d.Read.UserID
 	case d.Resumed != nil:
 		f.Type, f.Seq = typeResumed, &d.Resumed.Seq
 		f.Metadata = map[string]string{metaRecovered: strconv.FormatBool(d.Resumed.Recovered)}

@@ -99,6 +99,7 @@ func serverFrames() map[string][]byte {
 			AnswerID: "ans_k3n2", ReplyTo: "m-1", Code: chatbox.ModelTimeout, Message: "the model did not answer in time",
 		}},
 		"typing_indicator": {Session: s, Typing: &chatbox.Typing{UserID: "ann", Sender: chatbox.SenderUser, On: true}},
+		"read":             {Session: s, Read: &chatbox.Read{UserID: "ann", Sender: chatbox.SenderUser, Seq: 4}},
 		"resumed":          {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
 	}
 	frames := map[string][]byte{

@@ -54,6 +54,8 @@ type Controls interface {
 	Help(ctx context.Context, c conversation.Socket, cmd chatbox.Command) (sessionID string, err error)
 	// Typing tells the session's other sockets.
 	Typing(ctx context.Context, c conversation.Socket, sessionID string, on bool) error
+	// Read tells them how far the caller has read.
+	Read(ctx context.Context, c conversation.Socket, sessionID string, seq int64) error
 }
 
 // Library is what clients may read over REST.

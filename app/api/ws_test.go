@@ -127,6 +127,21 @@ func TestSocket_DispatchesFrames(t *testing.T) {
 	assert.Equal(t, chatbox.Command{Type: "model_select", ModelID: "small"}, <-posted)
 	s.send(`{"type":"resume","seq":0}`)
 	assert.EqualValues(t, 0, <-resumed)
+	reads := make(chan int64, 1)
+	p.conv.read = func(_ conversation.Socket, id string, seq int64) error {
+		assert.Equal(t, "s", id)
+		reads <- seq
+		return chatbox.Invalid("seq", "there is no such event yet")
+	}
+	s.send(`{"type":"read","session_id":"s","seq":7}`)
+	assert.EqualValues(t, 7, <-reads)
+	code, message, _ := s.readError()
+	assert.Equal(t, "INVALID_FORMAT", code)
+	assert.Contains(t, message, "seq")
+	s.send(`{"type":"read","session_id":"s"}`)
+	code, message, _ = s.readError()
+	assert.Equal(t, "MISSING_FIELD", code)
+	assert.Contains(t, message, "seq")
 	s.alive()
 }
 

@@ -147,7 +147,7 @@ func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j 
 // is too much or more than there is.
 func (s *Service) plan(ctx context.Context, k chatbox.SessionKey, j chatbox.Join, tail chatbox.Tail, from int64) (chatbox.Join, error) {
 	head := tail.State.Head
-	j.State, j.Open, j.Events = tail.State, tail.Open, nil
+	j.State, j.Open, j.Reads, j.Events = tail.State, tail.Open, tail.Reads, nil
 	if !j.Continue {
 		j.From, j.Recovered = head, true
 		switch {

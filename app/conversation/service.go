@@ -64,6 +64,7 @@ type Deps struct {
 	Feed         Feed
 	Currents     Currents
 	Whispers     Whispers
+	Reads        Reads
 	TypingLeases TypingLeases
 	Alerts       Alerts
 	HelpLimits   HelpLimits

@@ -147,3 +147,48 @@ func TestLimits_RESTIsCountedOverAllPods(t *testing.T) {
 		}
 	}
 }
+
+// heard reads until one of the type has come.
+func (c *cluster) heard(ws *websocket.Conn, typ string) map[string]any {
+	c.t.Helper()
+	require.NoError(c.t, ws.SetReadDeadline(time.Now().Add(patience)))
+	for {
+		var f map[string]any
+		require.NoError(c.t, ws.ReadJSON(&f))
+		if f["type"] == typ {
+			return f
+		}
+	}
+}
+
+func TestRead_IsToldOnOtherPodsAndAfterAResume(t *testing.T) {
+	c := start(t, 3)
+	q := url.Values{"token": {c.signed("ann", nil)}}
+	one, _ := c.dial(0, q)
+	send := func(ws *websocket.Conn, frame string) {
+		t.Helper()
+		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(frame)))
+	}
+	send(one, `{"type":"model_select","id":"m1","session_id":"s","model_id":"fast"}`)
+	c.heard(one, "ack")
+	q.Set("session_id", "s")
+	two, _ := c.dial(1, q)
+	c.heard(two, "resumed")
+	send(one, `{"type":"read","session_id":"s","seq":2}`)
+	e, _ := c.heard(one, "error")["error"].(map[string]any)
+	assert.Equal(t, "INVALID_FORMAT", e["code"])
+	assert.Contains(t, e["message"], "seq")
+	send(one, `{"type":"read","seq":1}`)
+	f := c.heard(two, "read")
+	assert.Equal(t, "s", f["session_id"])
+	assert.InDelta(t, 1, f["seq"], 0)
+	assert.Equal(t, "user", f["sender"])
+	assert.Equal(t, "ann", f["user_id"])
+	three, _ := c.dial(2, q)
+	c.heard(three, "resumed")
+	assert.InDelta(t, 1, c.heard(three, "read")["seq"], 0)
+	stranger, _ := c.dial(2, url.Values{"token": {c.signed("bob", nil)}})
+	send(stranger, `{"type":"read","session_id":"s","seq":1}`)
+	e, _ = c.heard(stranger, "error")["error"].(map[string]any)
+	assert.Equal(t, "UNAUTHORIZED", e["code"])
+}

@@ -20,6 +20,7 @@ func redisAccess(t *testing.T, s RedisServer) {
 	t.Run("Withdrawals", func(t *testing.T) { redisWithdrawals(t, s) })
 	t.Run("Requests", func(t *testing.T) { redisRequests(t, s) })
 	t.Run("Help", func(t *testing.T) { redisHelp(t, s) })
+	t.Run("Reads", func(t *testing.T) { redisReads(t, s) })
 }
 
 func redisTickets(t *testing.T, s RedisServer) {
@@ -177,4 +178,37 @@ func redisHelp(t *testing.T, s RedisServer) {
 	assert.Zero(t, ask("4"))
 	s.Advance(t, time.Minute+time.Second)
 	assert.Zero(t, ask("5"))
+}
+
+func redisReads(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	note := func(user string, seq int64) error {
+		return k.c.NoteRead(t.Context(), k.key, chatbox.Read{Conn: "c", UserID: user, Sender: chatbox.SenderUser, Seq: seq})
+	}
+	hasCode(t, note(redisOwner, 1), chatbox.NotFound)
+	for range 3 {
+		k.say(k.note("x"))
+	}
+	assert.Empty(t, k.read(0).Reads)
+	k.watch(func(h *redisHandler) {
+		require.NoError(t, note(redisOwner, 2))
+		require.NoError(t, note(redisOwner, 1), "never back")
+		require.NoError(t, note(redisOwner, 2))
+		hasCode(t, note(redisOwner, 4), chatbox.InvalidArgument)
+		require.NoError(t, note("bob|é\"", 3))
+		got := h.take(t, 2)
+		assert.Equal(t, chatbox.Update{Session: k.key, Read: &chatbox.Read{
+			Conn: "c", UserID: redisOwner, Sender: chatbox.SenderUser, Seq: 2,
+		}}, got[0])
+		assert.EqualValues(t, 3, got[1].Read.Seq)
+	})
+	assert.Equal(t, []chatbox.Read{
+		{UserID: "bob|é\"", Sender: chatbox.SenderUser, Seq: 3}, {UserID: redisOwner, Sender: chatbox.SenderUser, Seq: 2},
+	}, k.read(3).Reads)
+	k.say(k.note("x"))
+	assert.Len(t, k.read(4).Reads, 2, "an event leaves them")
+	trips := &RoundTrips{}
+	k.rdb.AddHook(trips)
+	assert.EqualValues(t, 1, trips.Of(func() { require.NoError(t, note(redisOwner, 4)) }))
 }

@@ -1,0 +1,52 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+
+	"chatbox"
+)
+
+// Reads are how far people have read, for as long as a session is hot.
+type Reads interface {
+	// NoteRead notes a place, never back, and tells every pod with sockets of
+	// the session. chatbox.InvalidArgument: beyond the head; chatbox.NotFound:
+	// the session is not seeded.
+	NoteRead(ctx context.Context, s chatbox.SessionKey, r chatbox.Read) error
+}
+
+// Read tells the session's other sockets how far the caller has read.
+func (s *Service) Read(ctx context.Context, c Socket, sessionID string, seq int64) error {
+	if seq < 1 {
+		return chatbox.Invalid("seq", "must be at least 1")
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	if sessionID == "" {
+		sessionID = s.Currents.Current(c.ID())
+	}
+	k := c.Actor().Session(sessionID)
+	as, speaks := s.Seats.Speaks(c.ID(), k)
+	if !speaks {
+		var st chatbox.State
+		var err error
+		if k, st, err = s.mine(ctx, c, sessionID); err != nil {
+			return err
+		}
+		as = chatbox.SenderUser
+		if st.HolderID == c.Actor().UserID {
+			as = chatbox.SenderAdmin
+		}
+	}
+	r := chatbox.Read{Conn: c.ID(), UserID: c.Actor().UserID, Sender: as, Seq: seq}
+	return patiently(ctx, func() error {
+		err := s.Reads.NoteRead(ctx, k, r)
+		if !errors.Is(err, chatbox.NotFound) {
+			return err
+		}
+		if _, _, err := s.mine(ctx, c, k.ID); err != nil { // seeds it where it exists
+			return err
+		}
+		return s.Reads.NoteRead(ctx, k, r)
+	})
+}

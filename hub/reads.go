@@ -1,0 +1,48 @@
+package hub
+
+import (
+	"maps"
+	"slices"
+
+	"chatbox"
+)
+
+// readLocked tells the others how far somebody has read, never back.
+func (f *feed) readLocked(r chatbox.Read) {
+	if !f.noteReadLocked(r) {
+		return
+	}
+	var frame shared
+	for id, a := range f.atts {
+		if a.live && f.hearsLocked(a) && id != r.Conn {
+			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Read: &r}), nil)
+		}
+	}
+}
+
+// noteReadLocked reports whether it is news.
+func (f *feed) noteReadLocked(r chatbox.Read) bool {
+	if r.Seq <= f.reads[r.UserID].Seq {
+		return false
+	}
+	if f.reads == nil {
+		f.reads = map[string]chatbox.Read{}
+	}
+	f.reads[r.UserID] = r
+	return true
+}
+
+// showReadsLocked tells a socket that has resumed how far everybody has read:
+// what was read with the session, and what was heard since.
+func (f *feed) showReadsLocked(a *attachment, read []chatbox.Read) {
+	for _, r := range read {
+		f.noteReadLocked(r)
+	}
+	if !f.hearsLocked(a) {
+		return
+	}
+	for _, user := range slices.Sorted(maps.Keys(f.reads)) {
+		r := f.reads[user]
+		a.push(chatbox.Delivery{Session: f.key, Read: &r})
+	}
+}

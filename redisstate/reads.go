@@ -1,0 +1,56 @@
+package redisstate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chatbox"
+)
+
+// NoteRead notes how far somebody has read the session and tells all pods;
+// being there already is no error. chatbox.InvalidArgument: beyond the head;
+// chatbox.NotFound: the session is not seeded.
+func (c *Client) NoteRead(ctx context.Context, s chatbox.SessionKey, r chatbox.Read) error {
+	box, err := c.sealUpdate(chatbox.Update{Session: s, Read: &r})
+	if err != nil {
+		return err
+	}
+	k := keysOf(s)
+	out, err := c.run(ctx, "read.lua", []string{k.state}, k.channel, b64(r.UserID), r.Seq, string(r.Sender), box).Text()
+	if err != nil {
+		return wrap("note read", err)
+	}
+	switch out {
+	case "ok", "old":
+		return nil
+	case "beyond":
+		return chatbox.Invalid("seq", "there is no such event yet")
+	case "empty":
+		return chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+	default:
+		return wrap("note read", errors.New("script answered something unknown"))
+	}
+}
+
+// decodeReads reads the notes of how far people have read, by user. They are
+// told at most once and kept nowhere else: what cannot be read is left out.
+func decodeReads(notes string) []chatbox.Read {
+	var all map[string]string
+	if notes == "" || json.Unmarshal([]byte(notes), &all) != nil {
+		return nil
+	}
+	reads := make([]chatbox.Read, 0, len(all))
+	for who, note := range all {
+		user, ok := unb64(who)
+		at, sender, _ := strings.Cut(note, ":")
+		if seq, err := strconv.ParseInt(at, 10, 64); err == nil && ok {
+			reads = append(reads, chatbox.Read{UserID: user, Sender: chatbox.Sender(sender), Seq: seq})
+		}
+	}
+	slices.SortFunc(reads, func(a, b chatbox.Read) int { return strings.Compare(a.UserID, b.UserID) })
+	return reads
+}
