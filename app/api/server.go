@@ -153,6 +153,7 @@ func (s *Server) routes() {
 	probes := []string{http.MethodGet, http.MethodHead}
 	s.echo.Match(probes, p+"/healthz", s.healthy)
 	s.echo.Match(probes, p+"/readyz", s.ready)
+	s.documentRoutes()
 	s.echo.GET(p+"/metrics/prometheus", s.metrics, s.fromMetricsNetworks)
 	s.echo.GET(p+"/ws", s.socket)
 	s.echo.POST(p+"/ticket", s.makeTicket, s.user)
