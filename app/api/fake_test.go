@@ -26,6 +26,7 @@ import (
 	"chatbox"
 	"chatbox/app/conversation"
 	"chatbox/hub"
+	"chatbox/test/specs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -147,7 +148,7 @@ func (f *fakeConversations) Sessions(_ context.Context, a chatbox.Actor, q chatb
 
 func (f *fakeConversations) History(_ context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error) {
 	if f.history == nil {
-		return chatbox.History{}, nil
+		return chatbox.History{Session: chatbox.Session{Key: a.Session(id)}}, nil
 	}
 	return f.history(a, id, q)
 }
@@ -191,7 +192,7 @@ func (f *fakeConversations) Unshare(_ context.Context, a chatbox.Actor, id strin
 
 func (f *fakeConversations) Shared(_ context.Context, token string) (chatbox.Share, conversation.Pages, error) {
 	if f.shared == nil {
-		return chatbox.Share{}, noPages, nil
+		return chatbox.Share{Session: chatbox.SessionKey{ID: "s-1"}}, noPages, nil
 	}
 	return f.shared(token)
 }
@@ -329,6 +330,7 @@ type pod struct {
 	hub   *hub.Hub
 	ready *fakeReadiness
 	logs  *logs
+	seen  *specs.Recorder
 	url   string // http://…/chatbox
 }
 
@@ -351,7 +353,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 		change(&st)
 	}
 	p := &pod{
-		t: tb, conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
+		t: tb, seen: specs.Record(tb), conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
 		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}, withdrawn: map[chatbox.UserKey]chatbox.Withdrawal{}},
 	}
 	reg := prometheus.NewRegistry()
@@ -406,8 +408,9 @@ func bearerHeader(token string) http.Header {
 
 // socket is a client's end.
 type socket struct {
-	t  testing.TB
-	ws *websocket.Conn
+	t    testing.TB
+	ws   *websocket.Conn
+	seen *specs.Recorder
 }
 
 // dial connects; query begins with "?".
@@ -435,7 +438,7 @@ func (p *pod) openRaw(query string, h http.Header) *socket {
 	require.NoError(p.t, err)
 	require.NoError(p.t, resp.Body.Close())
 	p.t.Cleanup(func() { _ = ws.Close() })
-	return &socket{p.t, ws}
+	return &socket{p.t, ws, p.seen}
 }
 
 // refused connects in vain and returns status, headers and body.
@@ -448,13 +451,17 @@ func (p *pod) refused(query string, h http.Header) (int, http.Header, failure) {
 	}
 	require.NotNil(p.t, resp, "%v", err)
 	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(p.t, err)
+	p.seen.Response(http.MethodGet, "/chatbox/ws", resp.StatusCode, resp.Header, b)
 	var f failure
-	require.NoError(p.t, json.NewDecoder(resp.Body).Decode(&f))
+	require.NoError(p.t, json.Unmarshal(b, &f))
 	return resp.StatusCode, resp.Header, f
 }
 
 func (s *socket) send(frame string) {
 	s.t.Helper()
+	s.seen.Sent([]byte(frame))
 	require.NoError(s.t, s.ws.WriteMessage(websocket.TextMessage, []byte(frame)))
 }
 
@@ -463,6 +470,7 @@ func (s *socket) read() map[string]any {
 	require.NoError(s.t, s.ws.SetReadDeadline(time.Now().Add(soon)))
 	_, b, err := s.ws.ReadMessage()
 	require.NoError(s.t, err)
+	s.seen.Received(b)
 	var f map[string]any
 	require.NoError(s.t, json.Unmarshal(b, &f))
 	return f
@@ -514,6 +522,7 @@ func (p *pod) call(method, path string, h http.Header, body io.Reader) (int, htt
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(p.t, err)
+	p.seen.Response(method, req.URL.EscapedPath(), resp.StatusCode, resp.Header, b)
 	return resp.StatusCode, resp.Header, b
 }
 

@@ -68,9 +68,9 @@ func TestHistory_ShowsOneMessagePerEvent(t *testing.T) {
 func TestHistory_PassesItsBounds(t *testing.T) {
 	p := newPod(t, nil)
 	got := make(chan chatbox.HistoryQuery, 1)
-	p.conv.history = func(_ chatbox.Actor, _ string, q chatbox.HistoryQuery) (chatbox.History, error) {
+	p.conv.history = func(a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error) {
 		got <- q
-		return chatbox.History{}, nil
+		return chatbox.History{Session: chatbox.Session{Key: a.Session(id)}}, nil
 	}
 	for query, want := range map[string]chatbox.HistoryQuery{
 		"?limit=1&before_seq=9": {Limit: 1, BeforeSeq: 9, AfterSeq: -1},
