@@ -6,6 +6,7 @@
 // and what the history says decides; every scenario prints what it measured.
 //
 // FAULT=long plays more rounds and longer faults than the default, short.
+// FAULT_SEED plays the schedule of an earlier run of TestConductor again.
 package fault
 
 import (

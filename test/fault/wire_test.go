@@ -40,7 +40,7 @@ type persona string
 
 const (
 	standalone persona = "standalone"
-	replicaSet persona = "replica set" // of one member: drivers retry writes on it
+	replicaSet persona = "replica-set" // of one member: drivers retry writes on it
 )
 
 const setName = "wire"
