@@ -16,7 +16,7 @@ import (
 
 // What an audience is made of, and how it talks.
 const (
-	healthyEvery = 8 * time.Second       // a healthy user's next message
+	healthyEvery = 10 * time.Second      // a healthy user's next message
 	loudEvery    = time.Second           // a loud session's next message
 	loudBytes    = 30 << 10              // of a loud session's message
 	queueMost    = 3 << 19               // what a pod keeps for one socket
@@ -25,6 +25,7 @@ const (
 	slowdown     = 1.5                   // promised, of the healthy users' p99
 	loudAnswer   = 40                    // words
 	loudDelay    = 10 * time.Millisecond // between two of them
+	perLoud      = 8                     // stalled devices: a user may have ten sockets
 )
 
 // audience is one pod's users: healthy ones with a session each, and a few loud
@@ -52,34 +53,23 @@ type reader struct {
 func TestStalled_ReadersHurtOnlyThemselves(t *testing.T) {
 	healthy, stalled, runs := pick(100, 200), pick(20, 50), pick(1, 3)
 	c := start(t, setup{})
-	w := c.seat(c.pods[0], healthy, stalled/5)
-	var without, with, memory, queue []float64
+	w := c.seat(c.pods[0], healthy)
+	loud := (stalled + perLoud - 1) / perLoud
+	var without, with, queue []float64
 	var snapshots, thrown int
 	before := w.pod.resident(false)
 	for range runs {
-		without = append(without, w.p99(func() { hold(c.ctx, t, forGood) }))
-		with = append(with, w.p99(func() {
+		without = append(without, w.p99(loud, func() { hold(c.ctx, t, forGood) }))
+		with = append(with, w.p99(loud, func() {
 			most := c.watchMost(func(ctx context.Context) float64 { return c.metric(ctx, w.pod, "chat_queue_bytes") })
 			snaps, out := w.stall(stalled)
 			snapshots, thrown = snapshots+snaps, thrown+out
 			queue = append(queue, most())
 		}))
-		memory = append(memory, w.pod.resident(false))
 	}
 	w.hush()
 	w.work.Wait()
-	for _, k := range slices.Concat(w.loud, w.healthy) {
-		c.wait(k.devices[0], "all answers", func(t *client.Tracker) bool {
-			s := t.Session(k.session)
-			for id := range s.Sent {
-				if a := s.AnswerTo(id); a == nil || !a.Over() {
-					return false
-				}
-			}
-			return true
-		})
-		c.judge(sitting{user: k.user, session: k.session}, k.devices...)
-	}
+	w.settled(w.healthy)
 	c.untouched()
 	ratio := median(with) / median(without)
 	figure(t, "stalled", "%d readers that stop beside %d healthy users on one pod, %d runs of %v: the healthy users' ack p99 %.0f ms with, %.0f ms without "+
@@ -106,8 +96,8 @@ func median(of []float64) float64 {
 	return of[len(of)/2]
 }
 
-// seat brings in the users, who talk until they are hushed.
-func (c *cluster) seat(p *pod, healthy, loud int) *audience {
+// seat brings in the healthy users, who talk until they are hushed.
+func (c *cluster) seat(p *pod, healthy int) *audience {
 	c.t.Helper()
 	w := &audience{c: c, pod: p}
 	w.soft, w.hush = context.WithCancel(c.ctx)
@@ -116,27 +106,61 @@ func (c *cluster) seat(p *pod, healthy, loud int) *audience {
 		k := &talker{user: fmt.Sprintf("healthy-%d", n), session: "s-" + client.NewID()}
 		k.devices = []*client.Client{c.device(k.user, k.session, p.url())}
 		w.healthy = append(w.healthy, k)
-		w.work.Go(func() {
-			w.talk(k, time.Duration(n)*healthyEvery/time.Duration(healthy), healthyEvery, c.ask(3, 10*time.Millisecond))
-		})
-	}
-	for n := range loud {
-		k := &talker{user: fmt.Sprintf("loud-%d", n), session: "s-" + client.NewID()}
-		k.devices = []*client.Client{c.device(k.user, k.session, p.url())}
-		w.loud = append(w.loud, k)
-		text := c.ask(loudAnswer, loudDelay) + " " + strings.Repeat("x", loudBytes)
-		w.work.Go(func() { w.talk(k, time.Duration(n)*loudEvery/time.Duration(loud), loudEvery, text) })
+		phase := time.Duration(n) * healthyEvery / time.Duration(healthy)
+		w.work.Go(func() { w.talk(w.soft, k, phase, healthyEvery, c.ask(3, 10*time.Millisecond)) })
 	}
 	return w
 }
 
+// loudly has new loud sessions talk while during runs. New ones, for an answer
+// costs what was said before it.
+func (w *audience) loudly(loud int, during func()) {
+	c := w.c
+	c.t.Helper()
+	soft, hush := context.WithCancel(w.soft)
+	defer hush()
+	w.loud = nil
+	var work sync.WaitGroup
+	for n := range loud {
+		k := &talker{user: "loud-" + client.NewID()[:8], session: "s-" + client.NewID()}
+		k.devices = []*client.Client{c.device(k.user, k.session, w.pod.url())}
+		w.loud = append(w.loud, k)
+		text := c.ask(loudAnswer, loudDelay) + " " + strings.Repeat("x", loudBytes)
+		work.Go(func() { w.talk(soft, k, time.Duration(n)*loudEvery/time.Duration(loud), loudEvery, text) })
+	}
+	during()
+	hush()
+	work.Wait()
+	w.settled(w.loud)
+}
+
+// settled waits until these talkers have been answered and judges what their
+// devices saw.
+func (w *audience) settled(talkers []*talker) {
+	c := w.c
+	c.t.Helper()
+	for _, k := range talkers {
+		c.wait(k.devices[0], "all answers", func(t *client.Tracker) bool {
+			s := t.Session(k.session)
+			for id := range s.Sent {
+				if a := s.AnswerTo(id); a == nil || !a.Over() {
+					return false
+				}
+			}
+			return true
+		})
+		c.judge(sitting{user: k.user, session: k.session}, k.devices...)
+		c.leave(k.devices...)
+	}
+}
+
 // talk says something at every tick.
-func (w *audience) talk(k *talker, phase, every time.Duration, content string) {
+func (w *audience) talk(soft context.Context, k *talker, phase, every time.Duration, content string) {
 	first := time.NewTimer(phase)
 	defer first.Stop()
 	select {
 	case <-first.C:
-	case <-w.soft.Done():
+	case <-soft.Done():
 		return
 	}
 	tick := time.NewTicker(every)
@@ -148,19 +172,22 @@ func (w *audience) talk(k *talker, phase, every time.Duration, content string) {
 		}
 		select {
 		case <-tick.C:
-		case <-w.soft.Done():
+		case <-soft.Done():
 			return
 		}
 	}
 }
 
 // p99 is the healthy users' time to an ack, in milliseconds, of what they said
-// while during ran.
-func (w *audience) p99(during func()) float64 {
+// while during ran beside loud sessions.
+func (w *audience) p99(loud int, during func()) float64 {
 	w.c.t.Helper()
-	began := time.Now()
-	during()
-	ended := time.Now()
+	var began, ended time.Time
+	w.loudly(loud, func() {
+		began = time.Now()
+		during()
+		ended = time.Now()
+	})
 	var took []float64
 	for _, k := range w.healthy {
 		k.devices[0].View(func(t *client.Tracker) {
