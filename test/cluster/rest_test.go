@@ -178,7 +178,11 @@ func TestRename_ShowsEverywhereAndStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	renamed := ada.want(http.StatusOK, http.MethodPatch, "/sessions/s-1", string(body))
-	list := ada.want(http.StatusOK, http.MethodGet, "/sessions?status=active&limit=1", "")
+	var list answer
+	c.until("the list to have the answer", func() bool { // a session's record follows its log
+		list = ada.want(http.StatusOK, http.MethodGet, "/sessions?status=active&limit=1", "")
+		return strings.Contains(list.Body, `"message_count":2`)
+	})
 	page := ada.want(http.StatusOK, http.MethodGet, "/sessions/s-1", "")
 	rows, _ := list.field(t, "sessions").([]any)
 	if len(rows) != 1 {
