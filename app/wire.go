@@ -81,6 +81,7 @@ func New(o Options) (*App, error) {
 	handler := &late{hub: a.hub, gate: a.gate}
 	a.bus = redisstate.NewBus(redis, o.ID, handler, a.log)
 	deps.Bus = a.bus
+	plant(&deps)
 	a.service = conversation.New(o.Conversation, deps)
 	handler.Service = a.service
 	return a, nil

@@ -154,7 +154,7 @@ func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
 		if c.sharded {
 			text = strings.ReplaceAll(text, "'PUBLISH'", "'SPUBLISH'")
 		}
-		c.scripts[f.Name()] = redis.NewScript(text)
+		c.scripts[f.Name()] = redis.NewScript(plant(rdb, f.Name(), text))
 	}
 	return c, nil
 }

@@ -26,7 +26,7 @@ import (
 const (
 	shortRuns = 12
 	longRuns  = 150
-	atOnce    = 6 // most of the time a schedule waits
+	atOnce    = 4 // most of the time a schedule waits
 )
 
 // TestChaos plays seeds 1 to 12. CHAOS_SEED plays one, CHAOS_RUNS so many

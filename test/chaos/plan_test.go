@@ -183,7 +183,7 @@ func planOf(r *rand.Rand) *plan {
 		f := fault{}
 		f.op, f.n = draw(r, wireOps)
 		if f.act = pick(r, refuse, loseReply, loseReply, delay); f.act == delay {
-			f.span = span(50, 1500) // beyond the time a command may take, at times
+			f.span = span(50, 3000) // beyond the time a command may take, at times
 		}
 		add(f)
 	}

@@ -71,6 +71,7 @@ func start(t *testing.T, p *plan, change ...func(*devstack.Config)) *stage {
 	cfg.Pods, cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = pods, "127.0.0.1:0", t.TempDir(), model, logger
 	cfg.RedisURL = s.wire.url()
 	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr, cfg.Redis.LeaseTTL = 100_000, 1000, 2*time.Second
+	cfg.Redis.CommandTimeout = 2 * time.Second // an emulator, on a busy machine
 	cfg.Drain = app.Drain{Finish: 300 * time.Millisecond, Window: 200 * time.Millisecond, Shutdown: 10 * time.Second}
 	// What runs by the clock runs faster, so that a schedule with many faults
 	// is over in seconds; its order is what the defaults have.

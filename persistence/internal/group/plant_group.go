@@ -1,0 +1,5 @@
+//go:build defect_group
+
+package group
+
+const apart = false
