@@ -8,7 +8,7 @@ SERVER_PACKAGES := $(patsubst %,./%/...,$(wildcard test/integration test/cluster
 FAULT    ?= short
 FUZZTIME ?= 30s
 
-.PHONY: help run build test lint fmt test-integration test-servers test-fault test-browser fuzz bench servers-up servers-down up down ci
+.PHONY: help run build test lint fmt test-integration test-servers test-fault test-chaos test-defects test-browser fuzz bench servers-up servers-down up down ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -36,6 +36,12 @@ test-servers: ## the same against servers that are installed, started and ended 
 
 test-fault: ## tag fault: servers and pods are killed and paused; FAULT=short|long
 	scripts/test-fault.sh $(FAULT)
+
+test-chaos: ## seeded schedules of faults in one process; CHAOS_SEED=n repeats one, FAULT=long plays 150
+	FAULT=$(FAULT) go test -race -count=1 -timeout 60m -run TestChaos ./test/chaos
+
+test-defects: ## builds with a planted defect each: the tests that must notice
+	scripts/test-defects.sh
 
 test-browser: chromium ## a real Chromium against three pods
 	scripts/test.sh browser -timeout 15m ./test/browser/...

@@ -28,7 +28,7 @@ for row in "${defects[@]}"; do
 		unnoticed=1
 	else
 		echo "$tag: noticed by $run ($package)"
-		grep -E '_test\.go:[0-9]+: [^ ]|Error:|Messages:|expected:|actual *:|redis_[a-z]+\.go:[0-9]+:' "$log" | grep -vE 'Error Trace|NAME' | sed -E 's/^[[:space:]]+/    /' | cut -c1-200 | head -4
+		grep -E '_test\.go:[0-9]+: [^ ]|Error:|Messages:|expected:|actual *:|redis_[a-z]+\.go:[0-9]+:' "$log" | grep -vE 'Error Trace|NAME|device-[0-9] of |\.go:[0-9]+: *$' | sed -E 's/^[[:space:]]+/    /' | cut -c1-200 | head -4
 	fi
 done
 exit $unnoticed
