@@ -92,11 +92,11 @@ func notifyChannels(cfg notify.Config, log *slog.Logger) ([]alert.Channel, *noti
 
 func addresses(into *[]string) func(string) error {
 	return func(s string) error {
-		for _, part := range list(s) {
-			a, err := mail.ParseAddress(part)
-			if err != nil {
-				return fmt.Errorf("%q is no address", part)
-			}
+		found, err := mail.ParseAddressList(s)
+		if err != nil {
+			return errors.New("holds what is no address such as team@example.com")
+		}
+		for _, a := range found {
 			*into = append(*into, a.Address)
 		}
 		return nil

@@ -14,7 +14,7 @@ import (
 // everyWay is a configuration with all ways of telling staff.
 func everyWay(change ...string) []string {
 	return settings(append([]string{
-		"ADMIN_EMAILS=a@example.com, Bob <b@example.com>", "SMTP_HOST=mail.example.com", "SMTP_USER=u", "SMTP_PASS=hunter2hunter2",
+		`ADMIN_EMAILS=a@example.com, "Builder, Bob" <b@example.com>`, "SMTP_HOST=mail.example.com", "SMTP_USER=u", "SMTP_PASS=hunter2hunter2",
 		"EMAIL_FROM=Chat <chat@example.com>", "ADMIN_PHONES=+491701234567,+491701234568", "SMS_ACCOUNT=AC1", "SMS_TOKEN=hunter2hunter2", "SMS_FROM=+4930123",
 		"WEBHOOK_URL=https://example.com/hunter2hunter2", "WEBHOOK_SECRET=whsec_" + base64.StdEncoding.EncodeToString([]byte(random(32))),
 		"NOTIFY_URLS=mattermost://chat.example.com/hunter2hunter2 discord://hunter2hunter2@123456",

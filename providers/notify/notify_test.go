@@ -180,8 +180,17 @@ func TestEmail_Encryption(t *testing.T) {
 		srv := receivers.MailServer{Cert: cert}
 		cfg := mailConfig(t, srv.Start(t, ""))
 		cfg.TLS = TLSStart
-		require.Error(t, send(t, only(t, Config{Email: cfg}), message()))
+		err := send(t, only(t, Config{Email: cfg}), message())
+		require.ErrorContains(t, err, "not trusted")
 		assert.Empty(t, srv.Mails())
+	})
+	t.Run("a wrong password", func(t *testing.T) {
+		srv := receivers.MailServer{User: "u", Password: "p"}
+		cfg := mailConfig(t, srv.Start(t, ""))
+		cfg.User, cfg.Password = "u", secret("wrong-secret")
+		err := send(t, only(t, Config{Email: cfg}), message())
+		require.ErrorContains(t, err, "535")
+		assert.NotContains(t, err.Error(), "wrong-secret")
 	})
 	t.Run("implicit", func(t *testing.T) {
 		srv := receivers.MailServer{Cert: cert, Implicit: true, User: "u", Password: "p"}

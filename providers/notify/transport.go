@@ -2,11 +2,13 @@ package notify
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"time"
 )
@@ -52,6 +54,12 @@ func bare(err error) error {
 		return errors.New("the receiver did not answer in time")
 	case errors.Is(err, context.Canceled):
 		return errors.New("broken off")
+	}
+	if t, ok := errors.AsType[*textproto.Error](err); ok {
+		return fmt.Errorf("the mail server answered %d", t.Code)
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return errors.New("the receiver's certificate is not trusted")
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err

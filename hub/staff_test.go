@@ -1,0 +1,51 @@
+package hub
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"chatbox"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNotify_OnlyAdminsOfTheTenantWhoAreStillAdmins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, nil)
+		admins := []string{chatbox.RoleChatAdmin}
+		enter := func(id chatbox.ConnID, tenant string, roles []string) (*Conn, *websocket.Conn) {
+			server, ws := pipe(t)
+			c := NewConn(server, id, chatbox.Actor{Tenant: tenant, UserID: string(id), Roles: roles}, h.Config(), h.Metrics())
+			h.Add(c)
+			t.Cleanup(func() { _ = server.Close(); _ = ws.Close() })
+			return c, ws
+		}
+		become := func(c *Conn, roles []string) {
+			a := c.Actor()
+			a.Roles = roles
+			require.NoError(t, c.Renew(a))
+			h.Regard(c)
+		}
+		agent, heard := enter("agent", "a", admins)
+		user, _ := enter("user", "a", nil)
+		other, _ := enter("other", "b", admins)
+		assert.Equal(t, 1, h.Notify("a", []byte("x")))
+		_, text, err := heard.ReadMessage()
+		require.NoError(t, err)
+		assert.Equal(t, "x", string(text))
+		assert.Zero(t, h.Notify("", []byte("x")))
+
+		become(user, admins)
+		become(agent, nil)
+		become(agent, nil)
+		assert.Equal(t, 1, h.Notify("a", []byte("y")), "a newer credential counts")
+		h.Remove(user)
+		h.Regard(user) // a credential that comes while the socket goes
+		assert.Zero(t, h.Notify("a", []byte("z")))
+		h.Remove(agent)
+		h.Remove(other)
+		assert.Empty(t, h.staff, "nothing is left behind")
+	})
+}
