@@ -59,8 +59,8 @@ func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit)
 	if err != nil {
 		return err
 	}
-	if v.expect != nil {
-		s.Acks.Expect(c.ID(), k, v.expect.Key, v.expect.Named)
+	if v.expect != nil && v.expect.Named {
+		s.Acks.Expect(c.ID(), k, v.expect.Key, true)
 	}
 	if err := s.subscribe(ctx, k, fresh); err != nil {
 		s.Seats.Leave(c.ID(), k)

@@ -47,8 +47,8 @@ func (s *Service) JoinSession(ctx context.Context, c Socket, id, sessionID strin
 		return err
 	}
 	_, attached := s.Seats.Attached(c.ID(), k)
-	if attached {
-		s.Acks.Expect(c.ID(), k, e.Key, e.Named)
+	if attached && e.Named {
+		s.Acks.Expect(c.ID(), k, e.Key, true)
 	}
 	res, err := s.takeOver(ctx, k, e)
 	switch {
@@ -148,7 +148,9 @@ func (s *Service) LeaveSession(ctx context.Context, c Socket, id, sessionID stri
 			return err
 		}
 	}
-	s.Acks.Expect(c.ID(), k, e.Key, e.Named)
+	if e.Named {
+		s.Acks.Expect(c.ID(), k, e.Key, true)
+	}
 	res, err := s.handBack(ctx, k, e)
 	if err != nil {
 		if !passing(err) {

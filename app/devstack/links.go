@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/url"
 
+	"chatbox"
 	"chatbox/providers/llm"
 )
 
@@ -19,6 +20,15 @@ func (s *Stack) Link(userID string) (string, error) {
 		return "", err
 	}
 	return s.URL() + prefix + "/console/#token=" + url.QueryEscape(token) + "&admin=" + url.QueryEscape(admin), nil
+}
+
+// StaffLink is the staff page's address, signed in as the admin.
+func (s *Stack) StaffLink(adminID, name string) (string, error) {
+	token, err := s.Token(adminID, name, chatbox.RoleChatAdmin)
+	if err != nil {
+		return "", err
+	}
+	return s.URL() + prefix + "/console/staff.html#admin=" + url.QueryEscape(token), nil
 }
 
 // ModelFromEnv is the model whose key is in the environment (OPENAI_API_KEY

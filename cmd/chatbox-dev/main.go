@@ -87,14 +87,20 @@ func greet(stack *devstack.Stack, cfg devstack.Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	staff, err := stack.StaffLink("sam", "Sam")
+	if err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(out, `Chatbox is up: %d pods behind %s, without affinity.
 
   Chat as user "ada":  %s
 
   Chat as user "ben":  %s
 
+  Help as staff "sam": %s
+
 Open a link in two tabs, ask for something long, and kill the pod that serves
 you: the buttons are at the top of the page. History is in %s. Ctrl-C stops.
-`, cfg.Pods, stack.URL(), ada, ben, cfg.Data)
+`, cfg.Pods, stack.URL(), ada, ben, staff, cfg.Data)
 	return err
 }

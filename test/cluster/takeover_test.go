@@ -88,6 +88,28 @@ func TestTakeover_IsAWallAndAChannel(t *testing.T) {
 	c.silent(b, "s-1")
 }
 
+// Frames without an id come back as their event, on a socket that watches and
+// on one that was attached to nothing.
+func TestTakeover_WithoutIDs(t *testing.T) {
+	c := start(t, 2)
+	a := c.device("ada", "s-1", c.podURL(0))
+	c.acked(a, "s-1", c.say(a, "s-1", "hello [[words=2]]"))
+	bob, eve := c.admin("bob", c.podURL(1)), c.admin("eve", c.podURL(0))
+	c.frame(bob, "watch", "s-1")
+	c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	for _, d := range []*client.Client{bob, eve} {
+		c.control(d, "admin_join", "s-1")
+		c.sees(d, "s-1", "his coming", ofType("admin_join"))
+		c.control(d, "admin_leave", "s-1")
+		c.sees(d, "s-1", "his going", ofType("admin_leave"))
+	}
+	seen := len(received(eve, "s-1"))
+	c.answered(a, "s-1", c.say(a, "s-1", "anybody? [[words=2]]"))
+	if n := len(received(eve, "s-1")); n != seen {
+		t.Errorf("told %d more", n-seen)
+	}
+}
+
 func TestTakeover_ByREST(t *testing.T) {
 	c := start(t, 2)
 	a := c.device("ada", "s-1", c.podURL(0))
