@@ -96,3 +96,9 @@ type Metrics struct {
 	AvgConcurrent float64
 	MaxConcurrent int64
 }
+
+// Erasing is a person whose sessions that began before a time are being erased.
+type Erasing struct {
+	User UserKey
+	At   time.Time
+}

@@ -39,6 +39,7 @@ type Stores struct {
 	Audit       conversation.AuditLog
 	Ledger      conversation.Ledger
 	Crowds      conversation.Crowds
+	Erasures    conversation.Erasures
 	Ping        func(ctx context.Context) error
 	Withdrawals access.Archive
 }
@@ -85,6 +86,7 @@ type App struct {
 	stores   Stores
 	service  *conversation.Service
 	gate     *access.Gate
+	tally    *tally // the heartbeat's
 	alerts   *alert.Service
 	server   *http.Server
 	listener net.Listener

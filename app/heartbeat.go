@@ -33,6 +33,7 @@ func (a *App) heartbeat(ctx context.Context) {
 			return
 		case <-pod.C:
 			a.beatPod(ctx)
+			a.beatTally(ctx)
 		case <-socks.C:
 			a.beatSockets(ctx)
 		}
@@ -51,6 +52,14 @@ func (a *App) beatPod(ctx context.Context) {
 	}
 	if err := a.redis.BeatPod(ctx, card); err != nil {
 		a.log.DebugContext(ctx, "heartbeat failed", "error", err)
+	}
+}
+
+func (a *App) beatTally(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, podBeat)
+	defer cancel()
+	if err := a.tally.beat(ctx, time.Now()); err != nil {
+		a.log.DebugContext(ctx, "open sessions not tallied", "error", err)
 	}
 }
 

@@ -68,11 +68,12 @@ func New(o Options) (*App, error) {
 	deps := conversation.Deps{
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
 		Tombstones: o.Stores.Tombs, Traces: redis, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
-		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds,
+		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures,
 		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, TypingLeases: feeds, Schedule: redis, Registry: redis,
 		LLM: o.LLM, Seats: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
 	}
+	a.tally = newTally(o.ID, o.Stores.Crowds, feeds.Crowd)
 	a.gate = access.New(o.Access, access.Deps{
 		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Sockets: a.hub, Logger: a.log,
 	})

@@ -163,6 +163,17 @@ func (fs *Feeds) Reap(s chatbox.SessionKey) int {
 	return len(over)
 }
 
+// Crowd is how many sessions have sockets here, by tenant.
+func (fs *Feeds) Crowd() map[string]int {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	out := map[string]int{}
+	for k := range fs.feeds {
+		out[k.Tenant]++
+	}
+	return out
+}
+
 // LeaveAll takes the socket out of everything and returns what it was in.
 func (fs *Feeds) LeaveAll(id chatbox.ConnID) []chatbox.SessionKey {
 	fs.mu.Lock()

@@ -41,6 +41,7 @@ type Store struct {
 	people      *mongo.Collection
 	heads       *mongo.Collection
 	crowds      *mongo.Collection
+	erasures    *mongo.Collection
 	ends        ends
 	indexed     atomic.Bool // the unique indexes are known to exist
 	withdrawals *mongo.Collection
@@ -82,7 +83,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 		withdrawals: db.Collection("withdrawals"),
 	}
 	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
-	s.crowds = db.Collection("crowds")
+	s.crowds, s.erasures = db.Collection("crowds"), db.Collection("erasures")
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
 	s.appends = group.New(ctx, bounds, s.insert)
 	s.touches = group.New(ctx, bounds, s.update)

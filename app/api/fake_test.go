@@ -40,6 +40,7 @@ const (
 // does nothing and succeeds.
 type fakeConversations struct {
 	Staffing // tested on whole pods
+	fakeDesk
 
 	connect  func(a chatbox.Actor) error
 	attach   func(ctx context.Context, c conversation.Socket, id string, after *int64) error

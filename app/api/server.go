@@ -98,6 +98,7 @@ type Conversations interface {
 	Keeping
 	Sharing
 	Staffing
+	Desk
 }
 
 // Readiness knows whether the pod can serve: each check by its name, and
@@ -167,7 +168,8 @@ func (s *Server) routes() {
 	s.echo.POST(p+"/sessions/:id/share", s.shareSession, s.user)
 	s.echo.DELETE(p+"/sessions/:id/share", s.unshareSession, s.user)
 	s.echo.GET(p+"/shared/:token", s.shared, s.stranger)
-	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.admin)
+	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.staff)
+	s.adminRoutes(p)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 	s.echo.POST(p+"/admin/takeover/:id", s.takeOver, s.user, s.admin)
 	s.echo.DELETE(p+"/admin/takeover/:id", s.handBack, s.user, s.admin)

@@ -72,11 +72,15 @@ func (s *Server) showSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return reply(c, sessionHistory{
+	return reply(c, viewHistory(h))
+}
+
+func viewHistory(h chatbox.History) sessionHistory {
+	return sessionHistory{
 		SessionID: h.Session.Key.ID, Name: h.Session.Name, ModelID: h.Session.State.ModelID,
 		Status: statusOf(h.Session), HeadSeq: h.Session.State.Head,
 		Messages: views(h.Events, viewMessage), Truncated: h.Truncated,
-	})
+	}
 }
 
 func historyQuery(c echo.Context) (chatbox.HistoryQuery, error) {

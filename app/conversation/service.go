@@ -51,6 +51,7 @@ type Deps struct {
 	Audit        AuditLog
 	Ledger       Ledger
 	Crowds       Crowds
+	Erasures     Erasures
 	Log          Log
 	Leases       Leases
 	Pieces       Pieces

@@ -1,0 +1,259 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+// Desk is what staff reads of a tenant, and what becomes of its people.
+type Desk interface {
+	AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error)
+	UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
+	AnyHistory(ctx context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
+	Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (chatbox.Metrics, error)
+	AuditEntries(ctx context.Context, a chatbox.Actor, q chatbox.AuditQuery) (chatbox.AuditPage, error)
+	VerifyAudit(ctx context.Context, a chatbox.Actor) (chatbox.AuditVerdict, error)
+	// ErasePerson marks the person for erasing and erases as much as it can at
+	// once; the rest follows by itself. done: nothing is left to be read.
+	ErasePerson(ctx context.Context, a chatbox.Actor, userID string) (done bool, err error)
+}
+
+// Sizes of pages and lengths of periods (PROTOCOL 2).
+const (
+	defaultStaffSessions = 50
+	maxStaffSessions     = 1000
+	maxOffset            = 100_000
+	defaultAudit         = 100
+	maxAudit             = 500
+	defaultPeriod        = 24 * time.Hour
+	maxPeriod            = 366 * 24 * time.Hour
+)
+
+// adminRoutes are what staff reads, and erasing a person.
+func (s *Server) adminRoutes(p string) {
+	s.echo.GET(p+"/admin/sessions", s.allSessions, s.user, s.staff)
+	s.echo.GET(p+"/admin/sessions/:id", s.anySession, s.user, s.staff)
+	s.echo.GET(p+"/admin/users/:id/sessions", s.userSessions, s.user, s.staff)
+	s.echo.DELETE(p+"/admin/users/:id", s.erasePerson, s.user, s.admin)
+	s.echo.GET(p+"/admin/metrics", s.periodMetrics, s.user, s.staff)
+	s.echo.GET(p+"/admin/audit", s.auditLog, s.user, s.admin)
+	s.echo.GET(p+"/admin/audit/verify", s.verifyAudit, s.user, s.admin)
+}
+
+// staff lets admins pass, and those who may only read what admins read.
+func (s *Server) staff(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !actorOf(c).Staff() {
+			return chatbox.Errorf(chatbox.PermissionDenied, "this is for staff", nil)
+		}
+		return next(c)
+	}
+}
+
+type staffList struct {
+	Sessions   []sessionView `json:"sessions"`
+	Count      int           `json:"count"`
+	Total      int64         `json:"total"`
+	TotalExact bool          `json:"total_exact"` // false: there are more than were counted
+	Limit      int           `json:"limit"`
+	Offset     int           `json:"offset"`
+	NextCursor string        `json:"next_cursor"`
+}
+
+// allSessions serves GET /admin/sessions.
+func (s *Server) allSessions(c echo.Context) error {
+	q, err := staffQuery(c)
+	if err != nil {
+		return err
+	}
+	page, err := s.deps.Conversations.AllSessions(c.Request().Context(), actorOf(c), q)
+	if err != nil {
+		return err
+	}
+	return reply(c, staffList{
+		Sessions: views(page.Sessions, viewSession), Count: len(page.Sessions), Total: page.Total, TotalExact: !page.More,
+		Limit: q.Limit, Offset: q.Offset, NextCursor: page.Next,
+	})
+}
+
+func staffQuery(c echo.Context) (q chatbox.StaffQuery, err error) {
+	q = chatbox.StaffQuery{
+		UserID: c.QueryParam("user_id"), Status: c.QueryParam("status"), Cursor: c.QueryParam("cursor"),
+		Sort: chatbox.SortActivity, Desc: true,
+	}
+	if q.UserID != "" && !chatbox.ValidUserID(q.UserID) {
+		return q, chatbox.Invalid("user_id", "cannot be a user's")
+	}
+	if q.Status != "" && q.Status != statusActive && q.Status != statusEnded {
+		return q, chatbox.Invalid("status", "must be active or ended")
+	}
+	if q.Assisted, err = flagParam(c, "admin_assisted"); err != nil {
+		return q, err
+	}
+	if q.Help, err = flagParam(c, "help_requested"); err != nil {
+		return q, err
+	}
+	if q.From, q.To, err = periodParams(c, [2]string{"start_time_from", "start_time"}, [2]string{"start_time_to", "end_time"}); err != nil {
+		return q, err
+	}
+	if by := chatbox.SessionSort(c.QueryParam("sort_by")); by != "" {
+		if !slices.Contains(chatbox.SessionSorts(), by) {
+			return q, chatbox.Invalid("sort_by", "must be start_time, end_time, last_activity, duration, message_count, total_tokens or user_id")
+		}
+		q.Sort = by
+	}
+	switch c.QueryParam("sort_order") {
+	case "", "desc":
+	case "asc":
+		q.Desc = false
+	default:
+		return q, chatbox.Invalid("sort_order", "must be asc or desc")
+	}
+	limit, err := intParam(c, "limit", 1, maxStaffSessions, defaultStaffSessions)
+	if err != nil {
+		return q, err
+	}
+	offset, err := intParam(c, "offset", 0, maxOffset, 0)
+	if err != nil {
+		return q, err
+	}
+	q.Limit, q.Offset = int(limit), int(offset)
+	if q.Cursor != "" && c.QueryParam("offset") != "" && offset != 0 {
+		return q, chatbox.Invalid("offset", "cannot be combined with cursor")
+	}
+	return q, nil
+}
+
+// flagParam reads a query parameter that is true or false, nil where it is
+// absent.
+func flagParam(c echo.Context, name string) (*bool, error) {
+	raw := c.QueryParam(name)
+	if raw == "" {
+		return nil, nil //nolint:nilnil // not asked for
+	}
+	v, err := strconv.ParseBool(raw)
+	if err != nil {
+		return nil, chatbox.Invalid(name, "must be true or false")
+	}
+	return &v, nil
+}
+
+// periodParams reads a period, each end by the first of its names that is
+// given: a time, or a date, which as an end means all of that day. What comes
+// back is from ≤ time < to; zero where nothing is given.
+func periodParams(c echo.Context, froms, tos [2]string) (from, to time.Time, err error) {
+	if from, _, err = timeParam(c, froms, false); err != nil {
+		return from, to, err
+	}
+	var name string
+	if to, name, err = timeParam(c, tos, true); err != nil {
+		return from, to, err
+	}
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return from, to, chatbox.Invalid(name, "is before the period's start")
+	}
+	return from, to, nil
+}
+
+func timeParam(c echo.Context, names [2]string, end bool) (time.Time, string, error) {
+	for _, name := range names {
+		raw := c.QueryParam(name)
+		if raw == "" {
+			continue
+		}
+		if t, err := time.Parse(time.RFC3339, raw); err == nil && sensible(t) {
+			if end {
+				t = t.Add(time.Millisecond) // the moment itself is in it
+			}
+			return t.UTC(), name, nil
+		}
+		t, err := time.Parse(time.DateOnly, raw)
+		if err != nil || !sensible(t) {
+			return time.Time{}, name, chatbox.Invalid(name, "must be a time as of RFC 3339 or a date")
+		}
+		if end {
+			t = t.AddDate(0, 0, 1)
+		}
+		return t, name, nil
+	}
+	return time.Time{}, names[0], nil
+}
+
+// sensible keeps out times that no store can count in milliseconds.
+func sensible(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9998 }
+
+// anySession serves GET /admin/sessions/{id}, as its owner sees it.
+func (s *Server) anySession(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	q, err := historyQuery(c)
+	if err != nil {
+		return err
+	}
+	h, err := s.deps.Conversations.AnyHistory(c.Request().Context(), actorOf(c), id, q)
+	if err != nil {
+		return err
+	}
+	return reply(c, viewHistory(h))
+}
+
+// userSessions serves GET /admin/users/{id}/sessions.
+func (s *Server) userSessions(c echo.Context) error {
+	id, err := userParam(c)
+	if err != nil {
+		return err
+	}
+	limit, err := intParam(c, "limit", 1, maxSessions, defaultSessions)
+	if err != nil {
+		return err
+	}
+	status := c.QueryParam("status")
+	if status != "" && status != statusActive && status != statusEnded {
+		return chatbox.Invalid("status", "must be active or ended")
+	}
+	page, err := s.deps.Conversations.UserSessions(c.Request().Context(), actorOf(c), chatbox.SessionQuery{
+		User: chatbox.UserKey{ID: id}, Status: status, Limit: int(limit), Cursor: c.QueryParam("cursor"),
+	})
+	if err != nil {
+		return err
+	}
+	return reply(c, sessionList{
+		Sessions: views(page.Sessions, viewSession), UserID: id, Count: len(page.Sessions),
+		Limit: int(limit), Truncated: page.Next != "", NextCursor: page.Next,
+	})
+}
+
+type erasedView struct {
+	Status string `json:"status"`
+	UserID string `json:"user_id"`
+}
+
+// erasePerson serves DELETE /admin/users/{id}, which is idempotent. 200 when
+// nothing of the person can be read any more, 202 while it goes on by itself.
+func (s *Server) erasePerson(c echo.Context) error {
+	id, err := userParam(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	if _, err := s.deps.Access.Disconnect(ctx, actorOf(c), id); err != nil {
+		return err
+	}
+	done, err := s.deps.Conversations.ErasePerson(ctx, actorOf(c), id)
+	if err != nil {
+		return err
+	}
+	if !done {
+		return replyAs(c, http.StatusAccepted, erasedView{Status: "erasing", UserID: id})
+	}
+	return reply(c, erasedView{Status: "erased", UserID: id})
+}

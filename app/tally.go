@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+	crand "crypto/rand"
+	mrand "math/rand/v2"
+	"time"
+
+	"chatbox"
+	"chatbox/app/conversation"
+)
+
+const (
+	tallyEvery = 10 * time.Second    // what was counted is written; at once where it has grown
+	crowdsKept = 90 * 24 * time.Hour // minutes older than this are deleted
+	minuteOf   = time.Minute
+)
+
+// tally counts the sessions that have sockets on this pod, per tenant and
+// minute, and writes the counts. Its methods are called by the heartbeat alone.
+type tally struct {
+	pod    chatbox.PodID
+	run    string // of this process: another's counts of the same minute are not overwritten
+	crowds conversation.Crowds
+	count  func() map[string]int // sessions with sockets, by tenant
+
+	at      time.Time // of the last count
+	written time.Time
+	minutes map[minute]*crowd
+}
+
+type minute struct {
+	tenant string
+	start  time.Time
+}
+
+type crowd struct {
+	seconds float64
+	peak    int64
+	fresh   bool // not written since it changed
+}
+
+func newTally(pod chatbox.PodID, crowds conversation.Crowds, count func() map[string]int) *tally {
+	return &tally{pod: pod, run: crand.Text()[:8], crowds: crowds, count: count, minutes: map[minute]*crowd{}}
+}
+
+// beat counts once: what is open now is taken to have been so since the last
+// beat. It writes every tallyEvery, and at once where a peak has grown, so that
+// staff does not look at an empty minute.
+func (t *tally) beat(ctx context.Context, now time.Time) error {
+	span := now.Sub(t.at).Seconds()
+	if t.at.IsZero() || span < 0 || span > tallyEvery.Seconds() {
+		span = podBeat.Seconds() // the first one, or a clock that was set
+	}
+	t.at = now
+	grown := false
+	for tenant, n := range t.count() {
+		k := minute{tenant, now.UTC().Truncate(minuteOf)}
+		c := t.minutes[k]
+		if c == nil {
+			c = &crowd{}
+			t.minutes[k] = c
+		}
+		c.seconds += span * float64(n)
+		c.fresh = true
+		if int64(n) > c.peak {
+			c.peak, grown = int64(n), true
+		}
+	}
+	if !grown && now.Sub(t.written) < tallyEvery {
+		return nil
+	}
+	t.written = now
+	return t.write(ctx, now)
+}
+
+// write writes what has changed; a minute that is over is forgotten when it is
+// written, or a while later where it never could be.
+func (t *tally) write(ctx context.Context, now time.Time) error {
+	var fresh []chatbox.Crowd
+	for k, c := range t.minutes {
+		if c.fresh {
+			fresh = append(fresh, chatbox.Crowd{
+				Tenant: k.tenant, Pod: t.pod, Run: t.run, Minute: k.start, Seconds: c.seconds, Peak: c.peak,
+			})
+		}
+	}
+	err := t.crowds.Tally(ctx, fresh)
+	for k, c := range t.minutes {
+		if err == nil {
+			c.fresh = false
+		}
+		over := now.Sub(k.start)
+		if over > minuteOf && !c.fresh || over > 10*minuteOf {
+			delete(t.minutes, k)
+		}
+	}
+	if err == nil && mrand.N(2000) == 0 { //nolint:gosec // every few hours, by no pod in particular
+		err = t.crowds.Forget(ctx, now.Add(-crowdsKept))
+	}
+	return err
+}

@@ -1,0 +1,81 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+const schemaErasures = `
+CREATE TABLE IF NOT EXISTS erasures (
+	tenant TEXT NOT NULL, user TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, user)
+) STRICT, WITHOUT ROWID;
+`
+
+const (
+	sqlBeginErasure = `INSERT INTO erasures (tenant, user, at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)`
+	sqlErasing      = `SELECT tenant, user, at FROM erasures LIMIT ?`
+	sqlDisown       = `UPDATE sessions SET owner = '' WHERE tenant = ?1 AND owner = ?2 AND erased = 1
+	AND NOT EXISTS (SELECT 1 FROM tombstones t WHERE t.tenant = ?1 AND t.session = sessions.session)`
+	sqlOwned      = `SELECT count(*) FROM sessions WHERE tenant = ? AND owner = ? AND erased = 1`
+	sqlEndErasure = `DELETE FROM erasures WHERE tenant = ? AND user = ? AND at = ?`
+)
+
+// BeginErasure marks the person, durably when it returns; one who is marked
+// already keeps the later time.
+func (m *Sessions) BeginErasure(ctx context.Context, u chatbox.UserKey, at time.Time) error {
+	return m.s.do(ctx, "begin to erase a person", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, sqlBeginErasure, u.Tenant, u.ID, record.Millis(at))
+		return err
+	})
+}
+
+// Erasing lists some of those who are marked.
+func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, error) {
+	rows, err := m.s.reader.QueryContext(ctx, sqlErasing, limit)
+	if err != nil {
+		return nil, record.Failed("find people to erase", err)
+	}
+	defer rows.Close()
+	var out []chatbox.Erasing
+	for rows.Next() {
+		var e chatbox.Erasing
+		var at int64
+		if err := rows.Scan(&e.User.Tenant, &e.User.ID, &at); err != nil {
+			return nil, record.Failed("find people to erase", err)
+		}
+		e.At = record.Time(at)
+		out = append(out, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, record.Failed("find people to erase", err)
+	}
+	return out, nil
+}
+
+// Disown takes the person's name off tombstones that nothing is looked for any
+// more, and returns how many of the person's tombstones are left.
+func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (int64, error) {
+	var left int64 // the write's own until it has returned
+	err := m.s.do(ctx, "disown tombstones", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, sqlDisown, u.Tenant, u.ID); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, sqlOwned, u.Tenant, u.ID).Scan(&left)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return left, nil
+}
+
+// EndErasure takes the mark away unless a later time was marked.
+func (m *Sessions) EndErasure(ctx context.Context, e chatbox.Erasing) error {
+	return m.s.do(ctx, "end erasing a person", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, sqlEndErasure, e.User.Tenant, e.User.ID, record.Millis(e.At))
+		return err
+	})
+}
