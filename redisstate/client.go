@@ -100,7 +100,7 @@ func Open(cfg Config, seal Sealer) (*Client, error) {
 }
 
 // Dial makes the library's client as Open does. It connects when it is used.
-func Dial(cfg Config) (redis.UniversalClient, error) {
+func Dial(cfg Config) (redis.UniversalClient, error) { //nolint:ireturn // which client it is depends on the configuration
 	o := redis.UniversalOptions{
 		Addrs: cfg.Addrs, MasterName: cfg.Master, Username: cfg.Username, Password: cfg.Password, DB: cfg.DB,
 		IsClusterMode: len(cfg.Addrs) > 0 && cfg.Master == "",

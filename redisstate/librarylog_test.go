@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestLogTo_OneFormForAllLines(t *testing.T) {
@@ -22,7 +23,7 @@ func TestLogTo_OneFormForAllLines(t *testing.T) {
 		MasterName: "m", SentinelAddrs: []string{"127.0.0.1:1"}, DialTimeout: time.Second, DialerRetries: 1, MaxRetries: -1,
 	})
 	defer func() { _ = rdb.Close() }()
-	assert.Error(t, rdb.Ping(t.Context()).Err())
+	require.Error(t, rdb.Ping(t.Context()).Err())
 	for line := range bytes.Lines(said.bytes()) {
 		assert.Contains(t, string(line), `"level":"DEBUG","msg":"redis library"`)
 	}

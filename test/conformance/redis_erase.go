@@ -54,7 +54,7 @@ func redisErase(t *testing.T, s RedisServer) {
 		k := newTalk(t, s, nil)
 		k.say(k.note("a")) // what a failover brought back
 		st := ended(k, 3)
-		heard := k.rdb.Subscribe(t.Context(), k.channel())
+		heard := listen(t, k.rdb, k.channel())
 		t.Cleanup(func() { _ = heard.Close() })
 		_, err := heard.Receive(t.Context())
 		require.NoError(t, err)

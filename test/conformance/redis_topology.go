@@ -66,6 +66,15 @@ func tell(ctx context.Context, rdb redis.UniversalClient, channel, payload strin
 	return rdb.Publish(ctx, channel, payload).Err()
 }
 
+// listen subscribes beside the client; the test closes it.
+func listen(t *testing.T, rdb redis.UniversalClient, channel string) *redis.PubSub {
+	t.Helper()
+	if sharded(rdb) {
+		return rdb.SSubscribe(t.Context(), channel)
+	}
+	return rdb.Subscribe(t.Context(), channel)
+}
+
 // listeners counts a channel's subscribers.
 func listeners(ctx context.Context, rdb redis.UniversalClient, channel string) (int64, error) {
 	c, is := rdb.(*redis.ClusterClient)

@@ -57,7 +57,7 @@ func TestRedis_ConformanceOnACluster(t *testing.T) {
 		Advance: func(t *testing.T, d time.Duration) {
 			t.Helper()
 			require.NoError(t, admin.ForEachMaster(t.Context(), func(_ context.Context, m *redis.Client) error {
-				age(t, m, d)
+				age(t, m, d) //nolint:contextcheck // it has the test's
 				return nil
 			}))
 		},
