@@ -69,6 +69,7 @@ func TestChaos(t *testing.T) {
 
 // play is one schedule with its clients: two sessions of two devices each.
 func play(t *testing.T, seed uint64) {
+	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 2))
 	p := planOf(r)
 	t.Cleanup(func() {

@@ -115,12 +115,6 @@ func (p *plan) heal() {
 	p.over = true
 }
 
-func (p *plan) count(op string) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.counts[op]
-}
-
 // report lists what was planned and what was met, in its order.
 func (p *plan) report() string {
 	p.mu.Lock()
@@ -143,13 +137,30 @@ type reach struct {
 }
 
 var wireOps = []reach{
-	{"begin", 24, 4}, {"publish", 24, 6}, {"claim", 14, 3}, {"start", 9, 2}, {"piece", 60, 4},
-	{"tail", 14, 2}, {"renew", 3, 1}, {"sweep", 400, 1}, {"subscribe", 9, 1}, {"revoke", 2, 1}, {"seed", 3, 1}, {"drop", 3, 1},
+	{"begin", 24, 4},
+	{"publish", 24, 6},
+	{"claim", 14, 3},
+	{"start", 9, 2},
+	{"piece", 60, 4},
+	{"tail", 14, 2},
+	{"renew", 3, 1},
+	{"sweep", 400, 1},
+	{"subscribe", 9, 1},
+	{"revoke", 2, 1},
+	{"seed", 3, 1},
+	{"drop", 3, 1},
 }
 
 var storeOps = []reach{
-	{"append", 24, 6}, {"by key", 6, 1}, {"range", 12, 1}, {"create", 2, 1}, {"load", 4, 1},
-	{"touch", 20, 1}, {"claim turn", 10, 2}, {"settle turn", 10, 2}, {"retry turn", 1, 1},
+	{"append", 24, 6},
+	{"by key", 6, 1},
+	{"range", 12, 1},
+	{"create", 2, 1},
+	{"load", 4, 1},
+	{"touch", 20, 1},
+	{"claim turn", 10, 2},
+	{"settle turn", 10, 2},
+	{"retry turn", 1, 1},
 }
 
 func draw(r *rand.Rand, from []reach) (op string, n int) {

@@ -64,7 +64,8 @@ func startWire(t *testing.T, p *plan, target string) *wire {
 	if w.l, err = lc.Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	w.work.Go(w.accept)
+	ctx := context.WithoutCancel(t.Context())
+	w.work.Go(func() { w.accept(ctx) })
 	t.Cleanup(func() {
 		close(w.done)
 		_ = w.l.Close()
@@ -78,13 +79,13 @@ func firstLine(s string) string { line, _, _ := strings.Cut(s, "\n"); return lin
 
 func (w *wire) url() string { return "redis://" + w.l.Addr().String() }
 
-func (w *wire) accept() {
+func (w *wire) accept(ctx context.Context) {
 	for {
 		down, err := w.l.Accept()
 		if err != nil {
 			return
 		}
-		w.work.Go(func() { w.serve(down) })
+		w.work.Go(func() { w.serve(ctx, down) })
 	}
 }
 
@@ -104,9 +105,9 @@ func (w *wire) back() {
 	w.away = false
 }
 
-func (w *wire) serve(down net.Conn) {
+func (w *wire) serve(ctx context.Context, down net.Conn) {
 	defer func() { _ = down.Close() }()
-	up, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", w.target)
+	up, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", w.target)
 	if err != nil {
 		return
 	}
@@ -188,8 +189,8 @@ func (w *wire) replies(l *link) {
 		l.mu.Lock()
 		f := l.lost[n]
 		if l.sub && f == nil {
-			for _, any := range l.lost { // the confirmation of a subscription
-				f = any
+			for _, other := range l.lost { // the confirmation of a subscription
+				f = other
 			}
 		}
 		if raw[0] != '>' {
