@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -18,6 +19,9 @@ const (
 	headLen    = 16
 	bigMessage = 48 << 20
 )
+
+// opQuery is how a driver's first word still comes.
+const opQuery wiremessage.OpCode = 2004
 
 // message is one of MongoDB's protocol as it stood on the wire.
 type message struct {
@@ -48,16 +52,14 @@ func readMessage(r io.Reader) (message, error) {
 	switch rest := m.raw[headLen:]; opcode {
 	case wiremessage.OpMsg:
 		m.sections(rest)
-	case wiremessage.OpQuery: // a driver's first word
-		_, rest, _ = wiremessage.ReadQueryFlags(rest)
-		_, rest, _ = wiremessage.ReadQueryFullCollectionName(rest)
-		_, rest, _ = wiremessage.ReadQueryNumberToSkip(rest)
-		_, rest, _ = wiremessage.ReadQueryNumberToReturn(rest)
-		doc, _, _ := wiremessage.ReadQueryQuery(rest)
-		m.body = bson.Raw(doc)
+	case opQuery: // flags, a name, two numbers, the command
+		if end := bytes.IndexByte(rest[4:], 0); end >= 0 && len(rest) > 4+end+1+8 {
+			m.body = bson.Raw(rest[4+end+1+8:])
+		}
 	case wiremessage.OpReply:
 		doc, _, _ := wiremessage.ReadReplyDocument(rest[20:])
 		m.body = bson.Raw(doc)
+	default: // carried as it is
 	}
 	if first, err := m.body.IndexErr(0); err == nil {
 		m.name = first.Key()

@@ -235,7 +235,7 @@ func ask(out net.Conn, cmd message) (message, error) {
 // what it takes for one: a repeat is not known by its number then, so that the
 // pods meet what they wrote before.
 func (w *wire) plain(cmd message) (message, error) {
-	if cmd.body.Lookup("txnNumber").Validate() != nil {
+	if cmd.body.Lookup("txnNumber").IsZero() {
 		return cmd, nil
 	}
 	var body bson.D
