@@ -1,0 +1,95 @@
+package cluster
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What staff is told of two people who talk on two pods is what they did, on
+// whatever pod it is asked, and what staff did is on record.
+func TestDesk_ShowsWhatHappened(t *testing.T) {
+	c := start(t, 3)
+	for i := range 2 {
+		user, session := fmt.Sprint("user", i), fmt.Sprint("s-", i)
+		d := c.device(user, session, c.podURL(i))
+		c.answered(d, session, c.say(d, session, "hello [[words=3]]"))
+	}
+	admin, viewer := c.staffToken("eve", "admin"), c.staffToken("vic", "chat_viewer")
+	require.Eventually(t, func() bool {
+		status, list := c.request(viewer, "GET", "/chatbox/admin/sessions?sort_by=user_id&sort_order=asc", nil)
+		require.Equal(t, 200, status)
+		sessions, _ := list["sessions"].([]any)
+		if len(sessions) != 2 {
+			return false
+		}
+		s, _ := sessions[0].(map[string]any)
+		return list["total"] == 2.0 && s["user_id"] == "user0" && s["message_count"] == 2.0 && s["total_tokens"].(float64) > 0
+	}, 10*time.Second, 50*time.Millisecond, "the list has the folds")
+	require.Eventually(t, func() bool {
+		status, m := c.request(viewer, "GET", "/chatbox/admin/metrics", nil)
+		require.Equal(t, 200, status)
+		return m["total_sessions"] == 2.0 && m["active_sessions"] == 2.0 && m["total_tokens"].(float64) > 0 &&
+			m["max_concurrent"] == 2.0 && m["avg_concurrent"].(float64) > 0
+	}, 20*time.Second, 100*time.Millisecond, "the pods' counts come together")
+
+	status, h := c.request(viewer, "GET", "/chatbox/admin/sessions/s-1", nil)
+	require.Equal(t, 200, status)
+	assert.Len(t, h["messages"], 2)
+	status, _ = c.request(viewer, "GET", "/chatbox/admin/sessions/unknown", nil)
+	assert.Equal(t, 404, status)
+	status, _ = c.request(admin, "GET", "/chatbox/admin/users/user1/sessions", nil)
+	assert.Equal(t, 200, status)
+	status, log := c.request(admin, "GET", "/chatbox/admin/audit", nil)
+	require.Equal(t, 200, status)
+	var got []string
+	for _, e := range log["entries"].([]any) {
+		m, _ := e.(map[string]any)
+		got = append(got, fmt.Sprint(m["action"], " by ", m["actor_id"], " of ", m["user_id"]))
+	}
+	assert.Equal(t, []string{
+		"audit.read by eve of <nil>", "user.sessions by eve of user1", "session.read by vic of user1",
+	}, got)
+}
+
+// An erased person's sessions are gone for everybody, the tokens held so far
+// are void, and the audit log is whole and does not say who it was.
+func TestErasePerson_NothingIsLeftToRead(t *testing.T) {
+	c := start(t, 2)
+	for i := range 3 {
+		session := fmt.Sprint("s-", i)
+		d := c.device("gone", session, c.podURL(i%2))
+		c.answered(d, session, c.say(d, session, "hello [[words=2]]"))
+	}
+	other := c.device("stays", "kept", c.podURL(0))
+	c.answered(other, "kept", c.say(other, "kept", "hello [[words=2]]"))
+	old := c.as("", "gone")
+	admin := c.staffToken("eve", "admin")
+	status, _ := c.request(admin, "GET", "/chatbox/admin/sessions/s-1", nil)
+	require.Equal(t, 200, status)
+
+	require.Eventually(t, func() bool {
+		status, _ := c.request(admin, "DELETE", "/chatbox/admin/users/gone", nil)
+		require.Contains(t, []int{200, 202}, status)
+		return status == 200
+	}, time.Minute, time.Second, "idempotent, and comes to its end")
+	old.want(401, "GET", "/sessions", "")
+	for i := range 3 {
+		status, _ := c.request(admin, "GET", fmt.Sprint("/chatbox/admin/sessions/s-", i), nil)
+		assert.Equal(t, 404, status)
+	}
+	_, list := c.request(admin, "GET", "/chatbox/admin/sessions", nil)
+	assert.Equal(t, 1.0, list["total"], "another's stays")
+	_, log := c.request(admin, "GET", "/chatbox/admin/audit?action=session.read", nil)
+	entries, _ := log["entries"].([]any)
+	require.Len(t, entries, 1)
+	e, _ := entries[0].(map[string]any)
+	assert.NotEmpty(t, e["user"])
+	assert.Nil(t, e["user_id"], "nobody can tell any more")
+	assert.Equal(t, "eve", e["actor_id"])
+	_, verdict := c.request(admin, "GET", "/chatbox/admin/audit/verify", nil)
+	assert.Equal(t, true, verdict["whole"])
+}
