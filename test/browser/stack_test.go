@@ -14,7 +14,10 @@ import (
 // TestOnTheStack runs the page against a real cluster of three pods, whose
 // serving pod is killed by the page's own button in mid-answer.
 func TestOnTheStack(t *testing.T) {
-	link := stackLink(t)
+	link, err := startStack(t).Link("reader")
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("CHATBOX_TEST_CONSOLE_URL", link)
 	for name, test := range map[string]func(*testing.T){
 		"TypeAndStream": TestConsole_TypeAndStream, "ReloadResumes": TestConsole_ReloadResumes,
@@ -25,9 +28,8 @@ func TestOnTheStack(t *testing.T) {
 	}
 }
 
-// stackLink starts the stack that `make run` starts and returns its console's
-// link.
-func stackLink(t *testing.T) string {
+// startStack starts the stack that `make run` starts.
+func startStack(t *testing.T) *devstack.Stack {
 	t.Helper()
 	cfg := devstack.DefaultConfig()
 	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
@@ -56,9 +58,5 @@ func stackLink(t *testing.T) string {
 		}
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	})
-	link, err := stack.Link("reader")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return link
+	return stack
 }
