@@ -75,7 +75,7 @@ func New(o Options) (*App, error) {
 	}
 	a.tally = newTally(o.ID, o.Stores.Crowds, feeds.Crowd)
 	a.gate = access.New(o.Access, access.Deps{
-		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Sockets: a.hub, Logger: a.log,
+		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
 	})
 	// The bus and the service need each other: the service is the bus's
 	// handler, the bus the service's port.

@@ -83,7 +83,13 @@ type Deps struct {
 	Archive Archive
 	Counts  Counts
 	Sockets Sockets
+	Audit   Audit
 	Logger  *slog.Logger
+}
+
+// Audit is the record of what staff did.
+type Audit interface {
+	Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error
 }
 
 // Gate decides who may come in. It is safe for concurrent use.

@@ -19,6 +19,9 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 	if !chatbox.ValidUserID(userID) {
 		return chatbox.Withdrawal{}, chatbox.Invalid("id", "cannot be a user's")
 	}
+	// Unlike other acts of staff it is done also where it cannot be recorded,
+	// as far as it can be: somebody is to be kept out. Repeated, it is on record.
+	recorded := g.Audit.Record(ctx, admin, chatbox.AuditUserDisconnect, chatbox.AuditSubject{UserID: userID})
 	before := time.Now().Truncate(time.Second).Add(time.Second)
 	w := chatbox.Withdrawal{
 		User: chatbox.UserKey{Tenant: admin.Tenant, ID: userID}, Before: before.UTC(), Until: before.Add(g.cfg.MarkLife).UTC(),
@@ -31,7 +34,7 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 		g.learn(w) // a pod that Redis does not reach learns of it by itself
 		g.Sockets.Expel(w.User, w.Before)
 	}
-	if err := errors.Join(told, kept); err != nil {
+	if err := errors.Join(told, kept, recorded); err != nil {
 		return w, err
 	}
 	g.Logger.InfoContext(ctx, "user disconnected", "tenant", w.User.Tenant, "user", userID, "admin", admin.UserID)

@@ -18,15 +18,16 @@ import (
 // world is Redis and the history as several gates share them; told hears
 // what every pod hears.
 type world struct {
-	mu      sync.Mutex // guards following
-	marks   map[chatbox.UserKey]time.Time
-	kept    map[chatbox.UserKey]chatbox.Withdrawal
-	counted map[chatbox.UserKey]int
-	asked   int // round trips to Redis
-	redis   error
-	history error
-	deaf    bool // what is told reaches nobody
-	pods    []*Gate
+	mu       sync.Mutex // guards following
+	marks    map[chatbox.UserKey]time.Time
+	kept     map[chatbox.UserKey]chatbox.Withdrawal
+	counted  map[chatbox.UserKey]int
+	asked    int // round trips to Redis
+	redis    error
+	history  error
+	recorded []string
+	deaf     bool // what is told reaches nobody
+	pods     []*Gate
 }
 
 func newWorld() *world {
@@ -101,6 +102,15 @@ func (w *world) CountRequest(_ context.Context, u chatbox.UserKey, limit int) (t
 	return 0, w.marks[u], nil
 }
 
+func (w *world) Record(_ context.Context, _ chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.history == nil {
+		w.recorded = append(w.recorded, string(action)+" "+about.UserID)
+	}
+	return w.history
+}
+
 func (w *world) set(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -138,7 +148,7 @@ func (w *world) pod() (*Gate, *sockets) {
 	s := &sockets{open: map[chatbox.UserKey][]time.Time{}}
 	g, _ := newGate(func(c *Config, d *Deps) {
 		c.UserRate, c.AdminRate = 3, 5
-		d.Marks, d.Archive, d.Counts, d.Sockets = w, w, w, s
+		d.Marks, d.Archive, d.Counts, d.Sockets, d.Audit = w, w, w, s, w
 	})
 	w.set(func() { w.pods = append(w.pods, g) })
 	return g, s
@@ -209,6 +219,7 @@ func TestDisconnect_SaysWhatFailedAndMayBeRepeated(t *testing.T) {
 	w.set(func() { w.redis, w.history = nil, nil })
 	_, err := g.Disconnect(t.Context(), root(), "ann")
 	require.NoError(t, err)
+	assert.Equal(t, "user.disconnect ann", w.recorded[len(w.recorded)-1])
 	_, err = g.Disconnect(t.Context(), root(), "a\x00b")
 	require.ErrorIs(t, err, chatbox.InvalidArgument)
 }
