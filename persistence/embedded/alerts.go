@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,10 +130,8 @@ func (a *Alerts) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel stri
 			}
 			return err
 		}
-		for _, name := range t.Alert.Sent {
-			if name == channel {
-				return nil
-			}
+		if slices.Contains(t.Alert.Sent, channel) {
+			return nil
 		}
 		_, err = tx.ExecContext(ctx, sqlAlertSent, strings.Join(append(t.Alert.Sent, channel), "\n"),
 			k.Session.Tenant, k.Session.ID, k.Seq)

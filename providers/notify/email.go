@@ -130,7 +130,7 @@ func ending(ctx context.Context) mail.DialContextFunc {
 			return nil, err
 		}
 		c := &endingConn{Conn: conn}
-		c.stop = context.AfterFunc(ctx, func() { _ = conn.Close() }) //nolint:contextcheck // the attempt's, not the dial's
+		c.stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
 		return c, nil
 	}
 }
