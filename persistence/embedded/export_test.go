@@ -4,6 +4,10 @@ import (
 	"database/sql"
 	"strings"
 	"testing"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
 
 	"github.com/stretchr/testify/require"
 )
@@ -30,6 +34,11 @@ func Plan(t *testing.T, s *Store, name string) []string {
 	if name == "list" {
 		args = make([]any, 6) // numbered, used more than once
 	}
+	return plan(t, s, text, args)
+}
+
+func plan(t *testing.T, s *Store, text string, args []any) []string {
+	t.Helper()
 	rows, err := s.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
 	require.NoError(t, err)
 	defer rows.Close()
@@ -42,4 +51,24 @@ func Plan(t *testing.T, s *Store, name string) []string {
 	}
 	require.NoError(t, rows.Err())
 	return steps
+}
+
+// StaffPlan is how the server would run staff's list.
+func StaffPlan(t *testing.T, s *Store, q chatbox.StaffQuery, after *record.StaffCursor) []string {
+	t.Helper()
+	text, args := staffSQL(q, after)
+	return plan(t, s, text, args)
+}
+
+// SummaryPlan is how the server would find what a period comes to.
+func SummaryPlan(t *testing.T, s *Store, from, to time.Time) []string {
+	t.Helper()
+	c := staffConditions(chatbox.StaffQuery{Tenant: "t", From: from, To: to})
+	return plan(t, s, "SELECT count(*) FROM sessions WHERE "+c.String(), c.args)
+}
+
+// AuditPlan is how the server would run a page of the audit log.
+func AuditPlan(t *testing.T, s *Store) []string {
+	t.Helper()
+	return plan(t, s, sqlAuditPage, make([]any, 7))
 }

@@ -7,6 +7,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chatbox"
+	"chatbox/app/devstack"
 )
 
 // What staff is told of two people who talk on two pods is what they did, on
@@ -92,4 +95,29 @@ func TestErasePerson_NothingIsLeftToRead(t *testing.T) {
 	assert.Equal(t, "eve", e["actor_id"])
 	_, verdict := c.request(admin, "GET", "/chatbox/admin/audit/verify", nil)
 	assert.Equal(t, true, verdict["whole"])
+}
+
+// A pod that dies between the mark and the work leaves the rest to any other:
+// here there is nothing but the mark.
+func TestErasePerson_GoesOnFromTheMarkAlone(t *testing.T) {
+	seen := &behind{}
+	c := start(t, 2, seen.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Conversation.EraseFor = time.Second })
+	d := c.device("gone", "s-1", c.podURL(0))
+	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
+	gone := chatbox.UserKey{ID: "gone"}
+	require.NoError(t, seen.Erasures.BeginErasure(t.Context(), gone, time.Now().Add(time.Second)))
+	admin := c.staffToken("eve", "admin")
+	require.Eventually(t, func() bool {
+		status, _ := c.request(admin, "GET", "/chatbox/admin/sessions/s-1", nil)
+		return status == 404
+	}, 40*time.Second, 200*time.Millisecond)
+	require.Eventually(t, func() bool {
+		marked, err := seen.Erasures.Erasing(t.Context(), 9)
+		require.NoError(t, err)
+		return len(marked) == 0
+	}, 40*time.Second, 50*time.Millisecond, "the mark goes when the last tombstone is nobody's")
+	burnt, err := seen.Sessions.Load(t.Context(), chatbox.SessionKey{ID: "s-1"})
+	require.NoError(t, err)
+	assert.True(t, burnt.Erased)
+	assert.Empty(t, burnt.Owner)
 }

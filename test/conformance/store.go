@@ -30,6 +30,7 @@ type Stores struct {
 	Audit    conversation.AuditLog
 	Ledger   conversation.Ledger
 	Crowds   conversation.Crowds
+	Erasures conversation.Erasures
 
 	Withdrawals access.Archive
 }
@@ -91,6 +92,7 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Ledger/Refuses", ledgerRefuses},
 		{"Ledger/Summary", ledgerSummary},
 		{"Crowds/PodsAddUp", crowdsAddUp},
+		{"Erasures/AMarkStaysUntilTheLastTombstoneIsNobodys", erasures},
 		{"Audit/ReadsBackWhatWasRecorded", auditReadsBack},
 		{"Audit/PodsMakeOneChain", auditRace},
 		{"Audit/TamperingIsFound", auditTampering},

@@ -57,7 +57,7 @@ func TestStaff_Scale(t *testing.T) {
 	}
 	for _, by := range chatbox.SessionSorts() {
 		q := chatbox.StaffQuery{Tenant: scaleTenant, Sort: by, Desc: true, Limit: 50}
-		measure(t, "first page by "+string(by), 12, first(q))
+		measure(t, "first page by "+string(by), 40, first(q))
 		plan := planOf(t, db, seen.lastFind())
 		assert.Contains(t, plan, `"tenant_`, by)
 		for _, scan := range []string{"COLLSCAN", "Seq Scan"} {
@@ -69,7 +69,7 @@ func TestStaff_Scale(t *testing.T) {
 		for _, depth := range []int{1, 20, 45} {
 			deep := q
 			deep.Cursor = cursorAt(t, s.Sessions().All, q, depth)
-			measure(t, fmt.Sprintf("page at %d of it", depth*1000), 12, func() {
+			measure(t, fmt.Sprintf("page at %d of it", depth*1000), 40, func() {
 				page, err := s.Sessions().All(t.Context(), deep)
 				require.NoError(t, err)
 				require.Len(t, page.Sessions, q.Limit)
@@ -77,12 +77,12 @@ func TestStaff_Scale(t *testing.T) {
 		}
 	}
 	yes := true
-	measure(t, "first page of those who asked for help", 12, func() {
+	measure(t, "first page of those who asked for help", 40, func() {
 		_, err := s.Sessions().All(t.Context(), chatbox.StaffQuery{Tenant: scaleTenant, Sort: chatbox.SortActivity, Desc: true, Limit: 50, Help: &yes})
 		require.NoError(t, err)
 	})
 	for name, period := range map[string]time.Duration{"a day": 24 * time.Hour, "a month": 31 * 24 * time.Hour} {
-		measure(t, "metrics of "+name, 12, func() {
+		measure(t, "metrics of "+name, 40, func() {
 			sum, err := s.Sessions().Summary(t.Context(), scaleTenant, now.Add(-period), now.Add(time.Hour))
 			require.NoError(t, err)
 			require.NotZero(t, sum.Total)

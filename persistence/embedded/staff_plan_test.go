@@ -1,0 +1,34 @@
+package embedded_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/embedded"
+	"chatbox/persistence/internal/record"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// Every order of staff's list is an index's, both ways, on the first page and
+// on one by cursor: nothing is sorted and nothing is scanned.
+func TestStore_StaffReadsByIndex(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "chat.db"), keyring(t))
+	for _, by := range chatbox.SessionSorts() {
+		for _, desc := range []bool{false, true} {
+			for _, after := range []*record.StaffCursor{nil, {Sort: by, Desc: desc, ID: "s"}} {
+				q := chatbox.StaffQuery{Tenant: "t", Sort: by, Desc: desc, Limit: 50}
+				plan := strings.Join(embedded.StaffPlan(t, s, q, after), "; ")
+				assert.True(t, strings.HasPrefix(plan, "SEARCH sessions USING INDEX staff_"+string(by)+" (tenant=?"), "%s: %s", by, plan)
+				assert.NotContains(t, plan, "TEMP B-TREE", by)
+				assert.NotContains(t, plan, "SCAN", by)
+			}
+		}
+	}
+	assert.Equal(t, []string{"SEARCH sessions USING INDEX staff_start_time (tenant=? AND created>? AND created<?)"},
+		embedded.SummaryPlan(t, s, time.UnixMilli(1), time.UnixMilli(2)))
+	assert.Equal(t, []string{"SEARCH audit USING PRIMARY KEY (tenant=? AND n>? AND n<?)"}, embedded.AuditPlan(t, s))
+}
