@@ -1,0 +1,211 @@
+package specs
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox/app/devstack"
+)
+
+const coverageFile = "../../docs/protocol/coverage.md"
+
+// elsewhere says of what TestCoverage does not provoke where it is, or that it
+// is nowhere.
+var elsewhere = map[string]string{
+	"GET /ws 403":      "the stack lets every origin in: `TestOrigin` in `app/api/ws_test.go`",
+	"server reconnect": "at the end of a pod",
+}
+
+// bodies are what a request needs to come as far as the session it names.
+var bodies = map[string]string{
+	"renameSession": `{"name":"x"}`,
+}
+
+// TestCoverage goes through everything that the documents name, and keeps a
+// table of what it met.
+func TestCoverage(t *testing.T) {
+	rec := Record(t)
+	w := start(t, rec)
+	s := newScene(w, "", "Wort")
+	s.play()
+	w.doors()
+	w.generic(s)
+	w.limits(t, rec)
+	w.drain(s)
+	compare(t, rec)
+}
+
+// body is a request's body that suits the path.
+func body(method, path string) string {
+	switch {
+	case method == http.MethodPatch:
+		return `{"name":"x"}`
+	case strings.HasSuffix(path, "/messages"):
+		return `{"content":"x"}`
+	case strings.HasSuffix(path, "/transfer"):
+		return `{"admin_id":"zoe"}`
+	}
+	return ""
+}
+
+// filled puts names that nobody has into a path.
+func filled(path string) string {
+	return parameter.ReplaceAllString(path, "unheard-of")
+}
+
+// doors are what anyone may ask for, and what nobody may.
+func (w *world) doors() {
+	anyone := person{w: w, id: "anyone"}
+	for path, status := range map[string]int{
+		"/healthz": 200, "/readyz": 200, "/metrics/prometheus": 200, "/docs": 200, "/docs/openapi.yaml": 200, "/docs/openapi.json": 200,
+		"/docs/asyncapi.yaml": 200, "/docs/asyncapi.json": 200, "/docs/other": 404, "/nothing": 404, "/ws": 401,
+	} {
+		anyone.want(status, http.MethodGet, path, "")
+	}
+	anyone.want(http.StatusForbidden, http.MethodGet, "/metrics/prometheus", "", "X-Forwarded-For", "203.0.113.9")
+	anyone.want(http.StatusMethodNotAllowed, http.MethodPut, "/sessions", "")
+	w.person("", "ann").want(http.StatusBadRequest, http.MethodGet, "/ws", "")
+}
+
+// generic provokes the refusals that are the same everywhere.
+func (w *world) generic(s *scene) {
+	anyone, large := person{w: w, id: "anyone"}, strings.Repeat(" ", 257<<10)
+	for _, op := range w.rec.docs.Operations {
+		path, who := filled(op.Path), w.person("", "cid")
+		staff := strings.HasPrefix(op.Path, "/admin")
+		for _, status := range op.statuses() {
+			switch status {
+			case http.StatusUnauthorized:
+				anyone.want(status, op.Method, path, "")
+			case http.StatusForbidden:
+				if staff {
+					who.want(status, op.Method, path, body(op.Method, path))
+				}
+			}
+		}
+		if staff {
+			who = s.rob
+		}
+		if op.kinds[http.StatusRequestEntityTooLarge] != nil {
+			who.want(http.StatusRequestEntityTooLarge, op.Method, path, large)
+		}
+		if op.kinds[http.StatusNotFound] != nil && op.Method+op.Path != "POST/sessions/{id}/messages" {
+			who.want(http.StatusNotFound, op.Method, path, body(op.Method, path))
+		}
+	}
+	w.person("", "cid").want(http.StatusNotFound, http.MethodPost, "/sessions/s-1/messages", `{"content":"x"}`)
+	for path, text := range map[string]string{
+		"PATCH /sessions/s-1": `{"name":7}`, "POST /sessions/s-1/messages": `[]`, "POST /sessions/s-1/share": `{"expires_in":0}`,
+		"GET /sessions/s-1?limit=0": "", "GET /sessions/s-1/export?format=pdf": "", "POST /admin/takeover/s-1/transfer": `{}`,
+		"POST /admin/sessions/s-1/messages": `{}`, "POST /admin/users/%00/disconnect": "",
+	} {
+		method, at, _ := strings.Cut(path, " ")
+		who := s.ann
+		if strings.HasPrefix(at, "/admin") {
+			who = s.bob
+		}
+		who.want(http.StatusBadRequest, method, at, text)
+	}
+}
+
+// limits provokes 429 and the pod's cap, on a stack whose limits are small.
+func (w *world) limits(t *testing.T, rec *Recorder) {
+	small := start(t, rec, func(cfg *devstack.Config) {
+		cfg.Access.UserRate, cfg.Access.AdminRate = 1, 1
+		cfg.Redis.MaxSocketsPerUsr, cfg.Hub.MaxConns = 1, 1
+	})
+	for _, op := range rec.docs.Operations {
+		if op.kinds[http.StatusTooManyRequests] == nil || op.Path == "/ws" || op.Path == "/shared/{token}" {
+			continue
+		}
+		who := small.person("", "gil", "admin")
+		for range 3 { // the first of all counts; where it arrives is no matter
+			who.at(0, op.Method, filled(op.Path), body(op.Method, op.Path))
+		}
+	}
+	anyone := person{w: small, id: "anyone"}
+	for range 301 {
+		if anyone.at(0, http.MethodGet, "/shared/none", "").status == http.StatusTooManyRequests {
+			break
+		}
+	}
+	first := small.person("", "hal").socket(0, "")
+	_, refused := small.person("", "hal").dial(1, "", nil)
+	assert.Equal(t, http.StatusTooManyRequests, refused.status)
+	_, refused = small.person("", "ida").dial(0, "", nil)
+	assert.Equal(t, http.StatusServiceUnavailable, refused.status)
+	_ = first.ws.Close()
+}
+
+// drain is the end of a pod, as its sockets see it.
+func (w *world) drain(s *scene) {
+	last := s.ann.socket(1, "")
+	require.NoError(w.t, w.stack.DrainPod(w.ctx, w.stack.Pods()[1].ID))
+	last.sees("the way out", isType("reconnect"))
+	last.closed(4003)
+}
+
+// compare holds the table to what was seen. It fails where something was
+// neither seen nor explained, and where an explanation is out of date.
+func compare(t *testing.T, rec *Recorder) {
+	t.Helper()
+	var b bytes.Buffer
+	var missing []string
+	used := map[string]bool{}
+	cell := func(what string) string {
+		if rec.Seen(what) {
+			return "seen"
+		}
+		why, known := elsewhere[what]
+		used[what] = true
+		if !known {
+			missing = append(missing, what)
+		}
+		return "not here: " + why
+	}
+	fmt.Fprintf(&b, "# What the tests see of the documents\n\nWritten by `TestCoverage` (`UPDATE_DOCS=1 go test ./test/specs -run TestCoverage`), which fails when this page is out of date, when a\n"+
+		"pod answers what the documents do not describe, and when something that they describe is neither seen nor explained here.\n")
+	b.WriteString("\n## Requests\n\n| operation | status | |\n|---|---|---|\n")
+	for _, op := range rec.docs.Operations {
+		for _, status := range op.statuses() {
+			fmt.Fprintf(&b, "| `%s %s` | %d | %s |\n", op.Method, op.Path, status, cell(fmt.Sprintf("%s %s %d", op.Method, op.Path, status)))
+		}
+	}
+	b.WriteString("\n## Frames\n\n| from | type | kind | |\n|---|---|---|---|\n")
+	for side, kinds := range map[string][]*message{"client": rec.docs.Client} {
+		for _, m := range kinds {
+			fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", side, m.Type, m.Name, cell(side+" "+m.Name))
+		}
+	}
+	for _, m := range rec.docs.Server {
+		fmt.Fprintf(&b, "| server | `%s` | %s | %s |\n", m.Type, m.Name, cell("server "+m.Name))
+	}
+	b.WriteString("\n## Error codes\n\n| in | code | |\n|---|---|---|\n")
+	for _, in := range []struct {
+		name  string
+		codes []string
+	}{{"rest", rec.docs.RESTCodes}, {"frame", rec.docs.FrameCodes}, {"answer", rec.docs.AnswerCodes}} {
+		for _, c := range in.codes {
+			fmt.Fprintf(&b, "| %s | `%s` | %s |\n", in.name, c, cell("code "+in.name+" "+c))
+		}
+	}
+	for what := range elsewhere {
+		assert.True(t, used[what], "%s is seen here, or is not documented: no excuse is needed", what)
+	}
+	for _, what := range missing {
+		t.Errorf("%s was not seen, and nothing says where it is", what)
+	}
+	if os.Getenv("UPDATE_DOCS") != "" {
+		require.NoError(t, os.WriteFile(coverageFile, b.Bytes(), 0o600))
+	}
+	kept, err := os.ReadFile(coverageFile)
+	require.NoError(t, err)
+	assert.Equal(t, b.String(), string(kept), "run it with UPDATE_DOCS=1")
+}
