@@ -178,6 +178,12 @@ func (s *scene) staff() {
 	s.ask(s.ann, http.StatusConflict, http.MethodPost, "/sessions/s-3/messages", `{"content":"too late"}`)
 	s.ask(s.bob, http.StatusConflict, http.MethodPost, "/admin/sessions/s-3/messages", `{"content":"too late"}`)
 	s.ask(s.bob, http.StatusOK, http.MethodGet, "/admin/cluster", "")
+	for _, path := range []string{
+		"/admin/sessions?sort_by=duration&sort_order=asc&limit=1", "/admin/sessions?help_requested=true", "/admin/sessions/s-3?limit=2",
+		"/admin/users/ann/sessions?limit=1", "/admin/metrics", "/admin/audit", "/admin/audit/verify",
+	} {
+		s.ask(s.bob, http.StatusOK, http.MethodGet, path, "")
+	}
 }
 
 // keep is what users do with their sessions over REST.
@@ -207,6 +213,7 @@ func (s *scene) leave() {
 	s.ask(s.bob, http.StatusOK, http.MethodPost, "/admin/users/eve/disconnect", "")
 	by.closed(4503)
 	s.ask(s.eve, http.StatusUnauthorized, http.MethodGet, "/sessions", "")
+	s.eventually("person erased", func() bool { return s.bob.at(0, http.MethodDelete, "/admin/users/eve", "").status == http.StatusOK })
 }
 
 // brought is everything that the tenant was sent.

@@ -1,0 +1,137 @@
+package specs
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+	"chatbox/app/alert"
+	"chatbox/app/devstack"
+	"chatbox/providers/llm"
+)
+
+// deaf is a way to tell staff that never works.
+type deaf struct{}
+
+func (deaf) Name() string { return "deaf" }
+func (deaf) Kind() string { return "webhook" }
+func (deaf) Send(context.Context, chatbox.AlertMessage) error {
+	return errors.New("nobody is there")
+}
+
+// away provokes what is said while a model is silent, then while the history
+// cannot be read, then while Redis refuses everything.
+func away(t *testing.T, rec *Recorder) {
+	t.Helper()
+	redis := miniredis.RunT(t)
+	data := t.TempDir()
+	w := start(t, rec, func(cfg *devstack.Config) {
+		cfg.RedisURL, cfg.Data = "redis://"+redis.Addr(), data
+		cfg.Conversation.AckWait = 300 * time.Millisecond
+		cfg.Channels, cfg.Alerts.Tries, cfg.Alerts.Backoff = []alert.Channel{deaf{}}, 1, time.Millisecond
+		var err error
+		cfg.LLM, err = llm.New(llm.Config{
+			Providers:     []llm.Provider{{ID: "small", Name: "Small", Type: "scripted", Endpoint: "scripted://?delay=1ms"}},
+			StreamTimeout: patience, IdleTimeout: 200 * time.Millisecond,
+		}, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+	})
+	ann, bob := w.person("", "ann"), w.person("", "bob", "admin")
+	a, boss := ann.socket(0, "?session_id=s-1"), bob.socket(1, "")
+	a.send(`{"type":"user_message","id":"m-1","session_id":"s-1","content":"[[stall=0]]"}`)
+	a.sees("failure", isType("error"), code("LLM_TIMEOUT"))
+	a.send(`{"type":"help_request","id":"h-1","session_id":"s-1"}`)
+	boss.sees("the notice that the channel failed", isType("notification"), meta("event", "notify_failed"))
+	var token string
+	w.eventually("a link", func() bool {
+		shared := ann.at(0, http.MethodPost, "/sessions/s-1/share", "")
+		if shared.status == http.StatusOK {
+			token = shared.member(t, "share_token")
+		}
+		return token != ""
+	})
+
+	back := hide(t, filepath.Join(data, "history.db"))
+	w.everything(ann, bob, token)
+	a.send(`{"type":"user_message","id":"m-2","session_id":"s-1","content":"x"}`)
+	a.sees("refusal", code("DATABASE_ERROR"), hasID("m-2"))
+	back()
+
+	redis.SetError("LOADING Redis is loading the dataset in memory")
+	w.everything(ann, bob, token)
+	w.eventually("an unready pod", func() bool { return ann.at(0, http.MethodGet, "/readyz", "").status == http.StatusServiceUnavailable })
+	a.send(`{"type":"user_message","id":"m-3","session_id":"s-1","content":"x"}`)
+	a.sees("refusal", code("SERVICE_ERROR"), hasID("m-3"))
+	redis.SetError("")
+}
+
+// everything asks for all that may be answered with 503.
+func (w *world) everything(user, admin person, token string) {
+	for _, op := range w.rec.docs.Operations {
+		if op.kinds[http.StatusServiceUnavailable] == nil || op.Path == "/ws" {
+			continue
+		}
+		who, path := user, strings.Replace(op.Path, "{token}", token, 1)
+		if strings.HasPrefix(path, "/admin") {
+			who = admin
+		}
+		path = strings.Replace(path, "/users/{id}", "/users/nobody", 1)
+		who.at(0, op.Method, strings.Replace(path, "{id}", "s-1", 1), body(op.Method, op.Path))
+	}
+}
+
+// eventually asks until ok is true.
+func (w *world) eventually(what string, ok func() bool) {
+	w.t.Helper()
+	late, again := time.NewTimer(patience), time.NewTicker(5*time.Millisecond)
+	defer late.Stop()
+	defer again.Stop()
+	for !ok() {
+		select {
+		case <-again.C:
+		case <-late.C:
+			w.t.Fatalf("no %s", what)
+		}
+	}
+}
+
+// hide gives the history's tables other names until back is called.
+func hide(t *testing.T, file string) (back func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(20000)")
+	require.NoError(t, err)
+	var tables []string
+	rows, err := db.QueryContext(t.Context(), `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+	require.NoError(t, err)
+	for rows.Next() {
+		var name string
+		require.NoError(t, rows.Scan(&name))
+		tables = append(tables, name)
+	}
+	require.NoError(t, rows.Err())
+	require.NoError(t, rows.Close())
+	require.NotEmpty(t, tables)
+	rename := func(from, to string) {
+		_, err := db.ExecContext(t.Context(), `ALTER TABLE "`+from+`" RENAME TO "`+to+`"`)
+		require.NoError(t, err)
+	}
+	for _, name := range tables {
+		rename(name, name+"_hidden")
+	}
+	return func() {
+		for _, name := range tables {
+			rename(name+"_hidden", name)
+		}
+		require.NoError(t, db.Close())
+	}
+}
