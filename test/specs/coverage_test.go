@@ -22,7 +22,7 @@ const coverageFile = "../../docs/protocol/coverage.md"
 // is nowhere.
 var elsewhere = map[string]string{
 	"DELETE /admin/users/{id} 202": "needs more than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
-	"GET /ws 403":                  "the stack lets every origin in: `TestOrigin` in `app/api/ws_test.go`",
+	"GET /ws 403":                  "the stack lets every origin in; `TestAbuse_ForeignOrigin` in `app/api/abuse_test.go`",
 	"code answer SERVICE_ERROR":    "after a fault of the pod's own, which nothing here provokes",
 }
 
