@@ -100,8 +100,10 @@ func withdrawalIndexes() []mongo.IndexModel {
 	}}
 }
 
-// EnsureIndexes makes the indexes that are missing and then lets the store be
-// written. While the server is away it tries again, until ctx ends; an answer
+// EnsureIndexes makes the indexes that are missing. The store may be written as
+// soon as those are there on which promises rest; it does not wait for those
+// that only make staff's reads cheap, which take a while on a history that is
+// large already. While the server is away it tries again, until ctx ends; an answer
 // that another try would not change (no right to do so, an index of that name
 // with other fields, duplicates) is returned at once. Many pods may call it
 // together, and it may be called again.
@@ -111,6 +113,9 @@ func (s *Store) EnsureIndexes(ctx context.Context) error {
 		err := s.makeIndexes(ctx)
 		if err == nil {
 			s.indexed.Store(true)
+			err = s.makeStaffIndexes(ctx)
+		}
+		if err == nil {
 			return nil
 		}
 		if !passing(err) {
@@ -134,10 +139,8 @@ func (s *Store) makeIndexes(ctx context.Context) error {
 		if _, err := s.shares.Indexes().CreateMany(ctx, shareIndexes()); err != nil {
 			return err
 		}
-		if _, err := s.withdrawals.Indexes().CreateMany(ctx, withdrawalIndexes()); err != nil {
-			return err
-		}
-		return s.makeStaffIndexes(ctx)
+		_, err := s.withdrawals.Indexes().CreateMany(ctx, withdrawalIndexes())
+		return err
 	})
 }
 

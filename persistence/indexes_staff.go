@@ -62,16 +62,20 @@ func crowdIndexes() []mongo.IndexModel {
 	}
 }
 
+// makeStaffIndexes makes those that no promise rests on: an audit entry's place
+// is its _id too, and so is a person's.
 func (s *Store) makeStaffIndexes(ctx context.Context) error {
-	if _, err := s.audit.Indexes().CreateMany(ctx, auditIndexes()); err != nil {
-		return err
+	for _, of := range []struct {
+		in   *mongo.Collection
+		made []mongo.IndexModel
+	}{{s.audit, auditIndexes()}, {s.people, peopleIndexes()}, {s.crowds, crowdIndexes()}, {s.sessions, staffIndexes()}} {
+		err := s.do(ctx, "indexes", func(ctx context.Context) error {
+			_, err := of.in.Indexes().CreateMany(ctx, of.made)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
-	if _, err := s.people.Indexes().CreateMany(ctx, peopleIndexes()); err != nil {
-		return err
-	}
-	if _, err := s.crowds.Indexes().CreateMany(ctx, crowdIndexes()); err != nil {
-		return err
-	}
-	_, err := s.sessions.Indexes().CreateMany(ctx, staffIndexes())
-	return err
+	return nil
 }
