@@ -74,6 +74,7 @@ func (s State) Apply(e Event) State {
 			s.LastUserSeq = e.Seq
 		case SenderAdmin:
 			s.LastReplySeq = e.Seq
+		default: // neither asks nor replies
 		}
 	case TypeModelSelect:
 		s.ModelID = e.ModelID

@@ -54,7 +54,7 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 func (g *Gate) Disconnected(w chatbox.Withdrawal) {
 	g.learn(w)
 	if n := g.Sockets.Expel(w.User, time.Time{}); n > 0 {
-		g.Logger.Info("sockets of a disconnected user closed", "sockets", n) //nolint:sloglint // the bus has no context to give
+		g.Logger.Info("sockets of a disconnected user closed", "sockets", n)
 	}
 }
 

@@ -104,7 +104,9 @@ func TestLimits_RESTBeyondTheLimitSaysWhenToComeAgain(t *testing.T) {
 		return &chatbox.Error{Code: chatbox.RateLimited, Message: "too many requests", RetryAfter: 1200 * time.Millisecond}
 	}
 	for _, r := range []struct{ method, path string }{
-		{http.MethodGet, "/sessions"}, {http.MethodPost, "/ticket"}, {http.MethodGet, "/admin/cluster"},
+		{http.MethodGet, "/sessions"},
+		{http.MethodPost, "/ticket"},
+		{http.MethodGet, "/admin/cluster"},
 		{http.MethodPost, "/admin/users/ann/disconnect"},
 	} {
 		_, h, b := p.call(r.method, r.path, staff(t), nil)

@@ -40,6 +40,7 @@ const (
 // does nothing and succeeds.
 type fakeConversations struct {
 	Staffing // tested on whole pods
+	Serving
 	fakeDesk
 
 	connect  func(a chatbox.Actor) error
@@ -235,11 +236,11 @@ type fakeAccess struct {
 	hidden    bool // Allow does not know yet what Withdrawn knows
 }
 
-func (f *fakeAccess) Admit(_ context.Context, a chatbox.Actor) error {
+func (f *fakeAccess) Admit(ctx context.Context, a chatbox.Actor) error {
 	if f.admit != nil {
 		return f.admit(a)
 	}
-	return f.Allow(context.Background(), a)
+	return f.Allow(ctx, a)
 }
 
 func (f *fakeAccess) Allow(_ context.Context, a chatbox.Actor) error {

@@ -120,9 +120,15 @@ func TestPostMessage_RefusalsKeepTheirStatus(t *testing.T) {
 func TestUserRoutes_AskForACredential(t *testing.T) {
 	p := newPod(t, func(st *setup) { st.cfg.CORS = Origins{List: []string{"https://shop.example.com"}} })
 	for _, r := range [][2]string{
-		{http.MethodGet, "/sessions"}, {http.MethodGet, "/sessions/s"}, {http.MethodPatch, "/sessions/s"}, {http.MethodDelete, "/sessions/s"},
-		{http.MethodGet, "/sessions/s/export"}, {http.MethodPost, "/sessions/s/messages"}, {http.MethodPost, "/sessions/s/end"},
-		{http.MethodPost, "/sessions/s/share"}, {http.MethodDelete, "/sessions/s/share"},
+		{http.MethodGet, "/sessions"},
+		{http.MethodGet, "/sessions/s"},
+		{http.MethodPatch, "/sessions/s"},
+		{http.MethodDelete, "/sessions/s"},
+		{http.MethodGet, "/sessions/s/export"},
+		{http.MethodPost, "/sessions/s/messages"},
+		{http.MethodPost, "/sessions/s/end"},
+		{http.MethodPost, "/sessions/s/share"},
+		{http.MethodDelete, "/sessions/s/share"},
 	} {
 		status, h, body := p.call(r[0], r[1], http.Header{"Origin": {"https://shop.example.com"}}, strings.NewReader(`{"content":"x"}`))
 		assert.Equal(t, http.StatusUnauthorized, status, r)

@@ -97,7 +97,13 @@ type Conversations interface {
 	Library
 	Keeping
 	Sharing
+	Staff
+}
+
+// Staff is all that staff may ask.
+type Staff interface {
 	Staffing
+	Serving
 	Desk
 }
 

@@ -19,11 +19,15 @@ type Staffing interface {
 	HandBack(ctx context.Context, a chatbox.Actor, id string) error
 	JoinSession(ctx context.Context, c conversation.Socket, frameID, id string) error
 	LeaveSession(ctx context.Context, c conversation.Socket, frameID, id string) error
-	// Transfer makes a connected colleague the holder instead of the caller.
-	Transfer(ctx context.Context, a chatbox.Actor, id, to, name string) error
 	// Watch attaches an admin's socket read-only; after is as Attach has it.
 	Watch(ctx context.Context, c conversation.Socket, id string, after *int64) error
 	Unwatch(ctx context.Context, c conversation.Socket, id string) error
+}
+
+// Serving is what staff does in sessions over REST.
+type Serving interface {
+	// Transfer makes a connected colleague the holder instead of the caller.
+	Transfer(ctx context.Context, a chatbox.Actor, id, to, name string) error
 	// PostAsHolder is PostMessage into a session that the caller holds.
 	PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
 	EndAsStaff(ctx context.Context, a chatbox.Actor, id string) error

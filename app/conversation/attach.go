@@ -232,11 +232,11 @@ func (s *Service) staffRight(
 		return 0, foreign()
 	}
 	if v.watch {
-		return chatbox.ByWatching, s.Registry.Watch(ctx, k, a.UserID)
+		return chatbox.ByWatching, s.Watchers.Watch(ctx, k, a.UserID)
 	}
-	watches, err := s.Seats.Watching(c.ID(), k), error(nil)
+	watches, err := s.Rights.Watching(c.ID(), k), error(nil)
 	if !watches {
-		watches, err = s.Registry.Watches(ctx, k, a.UserID)
+		watches, err = s.Watchers.Watches(ctx, k, a.UserID)
 	}
 	holds := st.HolderID == a.UserID && a.Admin()
 	switch {

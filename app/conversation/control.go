@@ -193,7 +193,7 @@ func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on boo
 		sessionID = s.Currents.Current(c.ID())
 	}
 	k := c.Actor().Session(sessionID)
-	as, speaks := s.Seats.Speaks(c.ID(), k)
+	as, speaks := s.Rights.Speaks(c.ID(), k)
 	if !speaks {
 		var st chatbox.State
 		var err error

@@ -112,7 +112,7 @@ func (s *Service) checkPositions(ctx context.Context) {
 
 func (s *Service) checkPosition(ctx context.Context, p chatbox.Position, head int64) {
 	for _, admin := range p.Watchers {
-		if err := s.Registry.Watch(ctx, p.Session, admin); err != nil {
+		if err := s.Watchers.Watch(ctx, p.Session, admin); err != nil {
 			s.Logger.DebugContext(ctx, "watch not renewed", "error", err)
 		}
 	}

@@ -50,7 +50,7 @@ func (s *Service) absent(ctx context.Context, gone holdings) ([]chatbox.Holding,
 	for i, h := range held {
 		users[i] = chatbox.UserKey{Tenant: h.Session.Tenant, ID: h.Holder}
 	}
-	here, err := s.Registry.Present(ctx, users)
+	here, err := s.Presence.Present(ctx, users)
 	if err != nil {
 		return nil, err
 	}

@@ -194,19 +194,27 @@ type Registry interface {
 	Connect(ctx context.Context, u chatbox.UserKey, c chatbox.ConnID) error
 	// Disconnect forgets the socket; nothing depends on its being called.
 	Disconnect(ctx context.Context, u chatbox.UserKey, c chatbox.ConnID) error
-	// Present reports, for each user in order, whether a live pod has a socket
-	// of theirs.
-	Present(ctx context.Context, users []chatbox.UserKey) ([]bool, error)
-	// Watch notes that the admin watches the session, for a few minutes unless
-	// it is called again; Unwatch takes that back, Watches reports it.
-	Watch(ctx context.Context, s chatbox.SessionKey, adminID string) error
-	Unwatch(ctx context.Context, s chatbox.SessionKey, adminID string) error
-	Watches(ctx context.Context, s chatbox.SessionKey, adminID string) (bool, error)
 	// Reserve keeps a free session id for the user a while; it returns whose
 	// it is.
 	Reserve(ctx context.Context, s chatbox.SessionKey, userID string) (holder string, err error)
 	// Pods lists the pods that gave a sign of life lately.
 	Pods(ctx context.Context) ([]chatbox.PodInfo, error)
+}
+
+// Presence knows who is connected, on whatever pod.
+type Presence interface {
+	// Present reports, for each user in order, whether a live pod has a socket
+	// of theirs.
+	Present(ctx context.Context, users []chatbox.UserKey) ([]bool, error)
+}
+
+// Watchers are admins and the sessions they watch, over their reconnects.
+type Watchers interface {
+	// Watch notes that the admin watches the session, for a few minutes unless
+	// it is called again; Unwatch takes that back, Watches reports it.
+	Watch(ctx context.Context, s chatbox.SessionKey, adminID string) error
+	Unwatch(ctx context.Context, s chatbox.SessionKey, adminID string) error
+	Watches(ctx context.Context, s chatbox.SessionKey, adminID string) (bool, error)
 }
 
 // LLM answers prompts.
@@ -234,6 +242,13 @@ type Seats interface {
 	// Leave and LeaveAll take the socket out again.
 	Leave(c chatbox.ConnID, s chatbox.SessionKey) bool
 	LeaveAll(c chatbox.ConnID) []chatbox.SessionKey
+	// Attached reports whether the socket has a place, and what it was sent.
+	Attached(c chatbox.ConnID, s chatbox.SessionKey) (sent int64, ok bool)
+}
+
+// Rights are why sockets hear sessions that are not their user's own, and what
+// they may do there.
+type Rights interface {
 	// Reap takes out the sockets whose right to hear the session has ended,
 	// and returns how many.
 	Reap(s chatbox.SessionKey) int
@@ -245,8 +260,6 @@ type Seats interface {
 	Speaks(c chatbox.ConnID, s chatbox.SessionKey) (as chatbox.Sender, ok bool)
 	// Watching reports whether the socket hears the session by watching it.
 	Watching(c chatbox.ConnID, s chatbox.SessionKey) bool
-	// Attached reports whether the socket has a place, and what it was sent.
-	Attached(c chatbox.ConnID, s chatbox.SessionKey) (sent int64, ok bool)
 }
 
 // Currents are the sessions that sockets' frames without one mean: what each

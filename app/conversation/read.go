@@ -26,7 +26,7 @@ func (s *Service) Read(ctx context.Context, c Socket, sessionID string, seq int6
 		sessionID = s.Currents.Current(c.ID())
 	}
 	k := c.Actor().Session(sessionID)
-	as, speaks := s.Seats.Speaks(c.ID(), k)
+	as, speaks := s.Rights.Speaks(c.ID(), k)
 	if !speaks {
 		var st chatbox.State
 		var err error

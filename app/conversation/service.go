@@ -59,8 +59,11 @@ type Deps struct {
 	Schedule     Schedule
 	Bus          Bus
 	Registry     Registry
+	Presence     Presence
+	Watchers     Watchers
 	LLM          LLM
 	Seats        Seats
+	Rights       Rights
 	Acks         Acks
 	Feed         Feed
 	Currents     Currents

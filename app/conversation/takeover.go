@@ -184,7 +184,7 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 	if err != nil {
 		return err
 	}
-	here, err := s.Registry.Present(ctx, []chatbox.UserKey{{Tenant: k.Tenant, ID: to}})
+	here, err := s.Presence.Present(ctx, []chatbox.UserKey{{Tenant: k.Tenant, ID: to}})
 	if err != nil {
 		return err
 	}

@@ -38,14 +38,14 @@ func (s *Service) Unwatch(ctx context.Context, c Socket, sessionID string) error
 
 // dismiss ends an attachment that is not its user's own.
 func (s *Service) dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) error {
-	if s.Seats.Dismiss(c.ID(), k) {
+	if s.Rights.Dismiss(c.ID(), k) {
 		s.Bus.Unsubscribe(k)
 		err := s.Audit.Record(ctx, c.Actor(), chatbox.AuditSessionUnwatch, chatbox.AuditSubject{SessionID: k.ID})
 		if err != nil {
 			s.Logger.WarnContext(ctx, "end of watching not on record", "session", k.ID, "error", err)
 		}
 	}
-	if err := s.Registry.Unwatch(ctx, k, c.Actor().UserID); err != nil {
+	if err := s.Watchers.Unwatch(ctx, k, c.Actor().UserID); err != nil {
 		s.Logger.DebugContext(ctx, "watch left to age", "error", err)
 	}
 	return nil
@@ -53,7 +53,7 @@ func (s *Service) dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) e
 
 // reap takes sockets out whose admin holds the session no more.
 func (s *Service) reap(k chatbox.SessionKey) {
-	for range s.Seats.Reap(k) {
+	for range s.Rights.Reap(k) {
 		s.Bus.Unsubscribe(k)
 	}
 }

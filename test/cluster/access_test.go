@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,9 +22,7 @@ import (
 func (c *cluster) signed(user string, claims jwt.MapClaims) string {
 	c.t.Helper()
 	all := jwt.MapClaims{"user_id": user, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
-	for k, v := range claims {
-		all[k] = v
-	}
+	maps.Copy(all, claims)
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, all).SignedString(c.stack.Secret())
 	require.NoError(c.t, err)
 	return token

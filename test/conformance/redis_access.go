@@ -26,14 +26,13 @@ func redisAccess(t *testing.T, s RedisServer) {
 func redisTickets(t *testing.T, s RedisServer) {
 	t.Helper()
 	k, other := newTalk(t, s, nil), newTalk(t, s, nil)
-	ctx := t.Context()
 	who := chatbox.Actor{
 		Tenant: "t", UserID: "ann @ example", Name: "Ann", Roles: []string{"user", "admin"},
 		IssuedAt: epoch, ExpiresAt: epoch.Add(time.Hour),
 	}
 	t.Run("OnceOverAllPods", func(t *testing.T) {
 		ticket := rand.Text()
-		require.NoError(t, k.c.PutTicket(ctx, ticket, who, 30*time.Second))
+		require.NoError(t, k.c.PutTicket(t.Context(), ticket, who, 30*time.Second))
 		var taken atomic.Int64
 		var wg sync.WaitGroup
 		for i := range 16 {
@@ -42,7 +41,7 @@ func redisTickets(t *testing.T, s RedisServer) {
 				c = other.c
 			}
 			wg.Go(func() {
-				a, err := c.TakeTicket(ctx, ticket)
+				a, err := c.TakeTicket(t.Context(), ticket)
 				if err == nil && assert.Equal(t, who, a) {
 					taken.Add(1)
 					return
@@ -55,22 +54,22 @@ func redisTickets(t *testing.T, s RedisServer) {
 	})
 	t.Run("EndsByItself", func(t *testing.T) {
 		ticket := rand.Text()
-		require.NoError(t, k.c.PutTicket(ctx, ticket, who, 30*time.Second))
+		require.NoError(t, k.c.PutTicket(t.Context(), ticket, who, 30*time.Second))
 		s.Advance(t, 31*time.Second)
-		_, err := k.c.TakeTicket(ctx, ticket)
+		_, err := k.c.TakeTicket(t.Context(), ticket)
 		hasCode(t, err, chatbox.NotFound)
-		_, err = k.c.TakeTicket(ctx, "")
+		_, err = k.c.TakeTicket(t.Context(), "")
 		hasCode(t, err, chatbox.NotFound)
 	})
 	t.Run("AMovedBoxIsNobodys", func(t *testing.T) {
 		mine, theirs := rand.Text(), rand.Text()
-		require.NoError(t, k.c.PutTicket(ctx, mine, who, time.Minute))
+		require.NoError(t, k.c.PutTicket(t.Context(), mine, who, time.Minute))
 		keys := keysLike(t, k.rdb, "cb:ticket:*")
 		require.Len(t, keys, 1)
 		assert.NotContains(t, keys[0], mine)
 		admin := who
 		admin.UserID = "root"
-		require.NoError(t, k.c.PutTicket(ctx, theirs, admin, time.Minute))
+		require.NoError(t, k.c.PutTicket(t.Context(), theirs, admin, time.Minute))
 		all := keysLike(t, k.rdb, "cb:ticket:*")
 		require.Len(t, all, 2)
 		for _, key := range all {
@@ -78,7 +77,7 @@ func redisTickets(t *testing.T, s RedisServer) {
 				overwrite(t, k.rdb, key, keys[0])
 			}
 		}
-		_, err := k.c.TakeTicket(ctx, mine)
+		_, err := k.c.TakeTicket(t.Context(), mine)
 		require.Error(t, err)
 		require.NotErrorIs(t, err, chatbox.NotFound)
 	})
@@ -87,12 +86,11 @@ func redisTickets(t *testing.T, s RedisServer) {
 func redisWithdrawals(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, nil)
-	ctx := t.Context()
 	before := time.Now().Truncate(time.Second).UTC()
 	w := chatbox.Withdrawal{User: chatbox.UserKey{Tenant: "t|", ID: k.key.ID + " |é"}, Before: before, Until: before.Add(time.Hour)}
 	mark := func(u chatbox.UserKey) time.Time {
 		t.Helper()
-		at, err := k.c.MarkOf(ctx, u)
+		at, err := k.c.MarkOf(t.Context(), u)
 		require.NoError(t, err)
 		return at
 	}
@@ -103,7 +101,7 @@ func redisWithdrawals(t *testing.T, s RedisServer) {
 	for _, h := range []*redisHandler{one, two} {
 		h.until(t, "the connection", func() bool { return h.resyncs > 0 })
 	}
-	require.NoError(t, k.c.Mark(ctx, w))
+	require.NoError(t, k.c.Mark(t.Context(), w))
 	for _, h := range []*redisHandler{one, two} {
 		h.until(t, "the news", func() bool { return len(h.out) == 1 })
 		assert.Equal(t, w, h.out[0], "every pod is told")
@@ -111,13 +109,13 @@ func redisWithdrawals(t *testing.T, s RedisServer) {
 	assert.Equal(t, before, mark(w.User))
 	earlier := w
 	earlier.Before = before.Add(-time.Minute)
-	require.NoError(t, k.c.Remark(ctx, []chatbox.Withdrawal{earlier}))
-	require.NoError(t, k.c.Mark(ctx, earlier))
+	require.NoError(t, k.c.Remark(t.Context(), []chatbox.Withdrawal{earlier}))
+	require.NoError(t, k.c.Mark(t.Context(), earlier))
 	assert.Equal(t, before, mark(w.User), "the later stands")
 	other := w
 	other.User.Tenant = "another"
 	assert.Zero(t, mark(other.User))
-	require.NoError(t, k.c.Remark(ctx, []chatbox.Withdrawal{other, {User: w.User, Before: before.Add(time.Hour), Until: before.Add(-time.Hour)}}))
+	require.NoError(t, k.c.Remark(t.Context(), []chatbox.Withdrawal{other, {User: w.User, Before: before.Add(time.Hour), Until: before.Add(-time.Hour)}}))
 	assert.Equal(t, before, mark(other.User))
 	assert.Equal(t, before, mark(w.User), "what no longer matters is not kept")
 	one.until(t, "the second news", func() bool { return len(one.out) == 2 })
@@ -128,10 +126,10 @@ func redisWithdrawals(t *testing.T, s RedisServer) {
 func redisRequests(t *testing.T, s RedisServer) {
 	t.Helper()
 	k, pod := newTalk(t, s, nil), newTalk(t, s, nil)
-	ctx, u := t.Context(), k.user()
+	t.Context(), u := t.Context(), k.user()
 	count := func(k *talk, u chatbox.UserKey, limit int) time.Duration {
 		t.Helper()
-		wait, before, err := k.c.CountRequest(ctx, u, limit)
+		wait, before, err := k.c.CountRequest(t.Context(), u, limit)
 		require.NoError(t, err)
 		assert.Zero(t, before)
 		return wait
@@ -155,8 +153,8 @@ func redisRequests(t *testing.T, s RedisServer) {
 	assert.Zero(t, count(k, u, 1), "the window slides, whoever died meanwhile")
 
 	before := time.Now().Truncate(time.Second).UTC()
-	require.NoError(t, k.c.Mark(ctx, chatbox.Withdrawal{User: other, Before: before, Until: before.Add(24 * time.Hour)}))
-	_, got, err := k.c.CountRequest(ctx, other, 10)
+	require.NoError(t, k.c.Mark(t.Context(), chatbox.Withdrawal{User: other, Before: before, Until: before.Add(24 * time.Hour)}))
+	_, got, err := k.c.CountRequest(t.Context(), other, 10)
 	require.NoError(t, err)
 	assert.Equal(t, before, got)
 }

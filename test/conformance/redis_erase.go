@@ -12,7 +12,7 @@ import (
 // redisErase has a session of which only its end is left.
 func redisErase(t *testing.T, s RedisServer) {
 	t.Helper()
-	ended := func(k *talk, seq int64) chatbox.State {
+	ended := func(seq int64) chatbox.State {
 		return chatbox.State{Head: seq, Ended: true, EndedAt: epoch, Erased: true}
 	}
 	t.Run("LeavesOneKeyThatSaysSo", func(t *testing.T) {
@@ -20,7 +20,7 @@ func redisErase(t *testing.T, s RedisServer) {
 		first := k.say(k.message("q"))
 		lease := k.taken()
 		o := k.stream(lease, 0, "a", "b")
-		st := ended(k, 5)
+		st := ended(5)
 		for range 2 {
 			require.NoError(t, k.c.Erase(t.Context(), k.key, redisOwner, st))
 		}
@@ -43,7 +43,7 @@ func redisErase(t *testing.T, s RedisServer) {
 	t.Run("RefusesWhatIsStale", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		k.say(k.note("a"))
-		st := ended(k, 5)
+		st := ended(5)
 		require.NoError(t, k.c.Erase(t.Context(), k.key, redisOwner, st))
 		require.NoError(t, k.c.Seed(t.Context(), k.key, redisOwner, k.state), "by a pod that read before")
 		assert.Equal(t, st, k.read(0).State)
@@ -53,7 +53,7 @@ func redisErase(t *testing.T, s RedisServer) {
 	t.Run("MendsWhatCameBack", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		k.say(k.note("a")) // what a failover brought back
-		st := ended(k, 3)
+		st := ended(3)
 		heard := listen(t, k.rdb, k.channel())
 		t.Cleanup(func() { _ = heard.Close() })
 		_, err := heard.Receive(t.Context())

@@ -40,34 +40,7 @@ func redisPieces(t *testing.T, s RedisServer) {
 			assert.Equal(t, -1, got[4].Piece.Index)
 		})
 	})
-	t.Run("RepeatsThatArriveLateTakeNothingBack", func(t *testing.T) {
-		k := newTalk(t, s, nil)
-		k.say(k.message("q"))
-		l := k.taken()
-		opening := k.opening(l, 1)
-		require.NoError(t, k.c.Start(t.Context(), l, opening))
-		p, o := add(opening, "a")
-		require.NoError(t, k.c.Append(t.Context(), l, p))
-		k.watch(func(h *redisHandler) {
-			require.NoError(t, k.c.Start(t.Context(), l, opening))
-			assert.Equal(t, &o, k.read(0).Open, "the start")
-			snap, _ := add(o, "")
-			snap.Snapshot, snap.Content = true, "ab"
-			require.NoError(t, k.c.Append(t.Context(), l, snap))
-			o.Index, o.Text = snap.Index, "ab"
-			p, o = add(o, "c")
-			require.NoError(t, k.c.Append(t.Context(), l, p))
-			require.NoError(t, k.c.Append(t.Context(), l, snap))
-			assert.Equal(t, &o, k.read(0).Open, "the snapshot")
-			got := h.take(t, 2)
-			assert.Equal(t, "ab", got[0].Piece.Content)
-			assert.Equal(t, "c", got[1].Piece.Content)
-			require.NoError(t, k.rdb.Del(t.Context(), k.find("o")).Err())
-			snap = o.Snapshot()
-			require.NoError(t, k.c.Append(t.Context(), l, snap))
-			assert.Equal(t, &o, k.read(0).Open, "text that aged out is put back")
-		})
-	})
+	t.Run("RepeatsThatArriveLateTakeNothingBack", func(t *testing.T) { redisLatePieces(t, s) })
 	t.Run("AnotherTurnClosesWhatWasLeftOpen", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		k.say(k.message("q"))
@@ -258,4 +231,34 @@ func (k *talk) due() (turn, heal bool) {
 	turns, heals, err := k.c.Due(k.t.Context())
 	require.NoError(k.t, err)
 	return slices.Contains(turns, k.key), slices.Contains(heals, k.key)
+}
+
+func redisLatePieces(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	k.say(k.message("q"))
+	l := k.taken()
+	opening := k.opening(l, 1)
+	require.NoError(t, k.c.Start(t.Context(), l, opening))
+	p, o := add(opening, "a")
+	require.NoError(t, k.c.Append(t.Context(), l, p))
+	k.watch(func(h *redisHandler) {
+		require.NoError(t, k.c.Start(t.Context(), l, opening))
+		assert.Equal(t, &o, k.read(0).Open, "the start")
+		snap, _ := add(o, "")
+		snap.Snapshot, snap.Content = true, "ab"
+		require.NoError(t, k.c.Append(t.Context(), l, snap))
+		o.Index, o.Text = snap.Index, "ab"
+		p, o = add(o, "c")
+		require.NoError(t, k.c.Append(t.Context(), l, p))
+		require.NoError(t, k.c.Append(t.Context(), l, snap))
+		assert.Equal(t, &o, k.read(0).Open, "the snapshot")
+		got := h.take(t, 2)
+		assert.Equal(t, "ab", got[0].Piece.Content)
+		assert.Equal(t, "c", got[1].Piece.Content)
+		require.NoError(t, k.rdb.Del(t.Context(), k.find("o")).Err())
+		snap = o.Snapshot()
+		require.NoError(t, k.c.Append(t.Context(), l, snap))
+		assert.Equal(t, &o, k.read(0).Open, "text that aged out is put back")
+	})
 }

@@ -129,9 +129,9 @@ func turnSweep(t *testing.T, f StoreFixture) {
 	appendAll(t, f.Stores,
 		at(asked(a, 1, 1), 3*time.Millisecond), at(said(a, 2, "x"), time.Millisecond), at(asked(a, 3, 4), 2*time.Millisecond),
 		at(asked(b, 1, 1), time.Millisecond), at(asked(b, 2, 1), 10*time.Millisecond))
-	pending := func(from, before time.Duration, limit int) []chatbox.PendingTurn {
+	pending := func(from, before time.Duration) []chatbox.PendingTurn {
 		t.Helper()
-		found, err := f.Turns.PendingTurns(t.Context(), old.Add(from), old.Add(before), limit)
+		found, err := f.Turns.PendingTurns(t.Context(), old.Add(from), old.Add(before), 100)
 		require.NoError(t, err)
 		var ours []chatbox.PendingTurn
 		for _, p := range found {
@@ -146,13 +146,13 @@ func turnSweep(t *testing.T, f StoreFixture) {
 		{Session: a, Gen: chatbox.Gen{Seq: 3, Run: 4}, Since: old.Add(2 * time.Millisecond).UTC(), At: 3},
 		{Session: a, Gen: chatbox.Gen{Seq: 1, Run: 1}, Since: old.Add(3 * time.Millisecond).UTC(), At: 1},
 	}
-	assert.Equal(t, want, pending(0, 10*time.Millisecond, 100), "oldest first, before excludes")
-	assert.Equal(t, want[1:2], pending(2*time.Millisecond, 3*time.Millisecond, 100), "from includes")
+	assert.Equal(t, want, pending(0, 10*time.Millisecond), "oldest first, before excludes")
+	assert.Equal(t, want[1:2], pending(2*time.Millisecond, 3*time.Millisecond), "from includes")
 	found, err := f.Turns.PendingTurns(t.Context(), time.Time{}, time.Now(), 2)
 	require.NoError(t, err)
 	assert.Len(t, found, 2, "limited")
-	for _, p := range pending(0, time.Hour, 100) {
+	for _, p := range pending(0, time.Hour) {
 		require.NoError(t, f.Turns.SettleTurn(t.Context(), p.Session, p.Gen, chatbox.TurnDone))
 	}
-	assert.Empty(t, pending(0, time.Hour, 100))
+	assert.Empty(t, pending(0, time.Hour))
 }
