@@ -126,7 +126,7 @@ func redisWithdrawals(t *testing.T, s RedisServer) {
 func redisRequests(t *testing.T, s RedisServer) {
 	t.Helper()
 	k, pod := newTalk(t, s, nil), newTalk(t, s, nil)
-	t.Context(), u := t.Context(), k.user()
+	u := k.user()
 	count := func(k *talk, u chatbox.UserKey, limit int) time.Duration {
 		t.Helper()
 		wait, before, err := k.c.CountRequest(t.Context(), u, limit)
