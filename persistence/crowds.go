@@ -63,14 +63,16 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 		// A pod that began anew within the minute was there twice, not with twice as many.
 		{{Key: "$group", Value: bson.D{
 			{Key: "_id", Value: bson.D{{Key: "m", Value: "$minute"}, {Key: "p", Value: "$pod"}}},
-			{Key: "seconds", Value: sum("$seconds")}, {Key: "peak", Value: bson.D{{Key: "$max", Value: "$peak"}}},
+			{Key: "seconds", Value: sum("$seconds")},
+			{Key: "peak", Value: bson.D{{Key: "$max", Value: "$peak"}}},
 		}}},
 		{{Key: "$group", Value: bson.D{
 			{Key: "_id", Value: "$_id.m"}, {Key: "seconds", Value: sum("$seconds")}, {Key: "peak", Value: sum("$peak")},
 		}}},
 		{{Key: "$group", Value: bson.D{
 			{Key: "_id", Value: nil}, {Key: "since", Value: bson.D{{Key: "$min", Value: "$_id"}}},
-			{Key: "seconds", Value: sum("$seconds")}, {Key: "peak", Value: bson.D{{Key: "$max", Value: "$peak"}}},
+			{Key: "seconds", Value: sum("$seconds")},
+			{Key: "peak", Value: bson.D{{Key: "$max", Value: "$peak"}}},
 		}}},
 	}
 	var rows []struct {

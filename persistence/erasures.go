@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"chatbox"
@@ -61,7 +62,7 @@ func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, e
 func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (left int64, err error) {
 	theirs := bson.D{{Key: "tenant", Value: u.Tenant}, {Key: "owner", Value: u.ID}, {Key: "erased", Value: true}}
 	err = m.s.do(ctx, "disown tombstones", func(ctx context.Context) error {
-		_, err := m.s.sessions.UpdateMany(ctx, append(theirs[:len(theirs):len(theirs)], bson.E{Key: "sweeping", Value: bson.D{{Key: "$ne", Value: true}}}),
+		_, err := m.s.sessions.UpdateMany(ctx, append(slices.Clip(theirs), bson.E{Key: "sweeping", Value: bson.D{{Key: "$ne", Value: true}}}),
 			bson.D{{Key: "$set", Value: bson.D{{Key: "owner", Value: ""}}}})
 		if err != nil {
 			return err

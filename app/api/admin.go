@@ -12,7 +12,7 @@ import (
 	"chatbox"
 )
 
-// Desk is what staff reads of a tenant, and what becomes of its people.
+// Desk is what staff reads of a tenant.
 type Desk interface {
 	AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error)
 	UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
@@ -20,6 +20,10 @@ type Desk interface {
 	Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (chatbox.Metrics, error)
 	AuditEntries(ctx context.Context, a chatbox.Actor, q chatbox.AuditQuery) (chatbox.AuditPage, error)
 	VerifyAudit(ctx context.Context, a chatbox.Actor) (chatbox.AuditVerdict, error)
+}
+
+// Oblivion is the end of what is kept of a person.
+type Oblivion interface {
 	// ErasePerson marks the person for erasing and erases as much as it can at
 	// once; the rest follows by itself. done: nothing is left to be read.
 	ErasePerson(ctx context.Context, a chatbox.Actor, userID string) (done bool, err error)

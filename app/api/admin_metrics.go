@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -113,12 +114,7 @@ func (s *Server) auditLog(c echo.Context) error {
 }
 
 func knownAction(a chatbox.AuditAction) bool {
-	for _, known := range chatbox.AuditActions() {
-		if a == known {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(chatbox.AuditActions(), a)
 }
 
 func viewAudit(e chatbox.AuditEntry) auditView {

@@ -105,6 +105,7 @@ type Staff interface {
 	Staffing
 	Serving
 	Desk
+	Oblivion
 }
 
 // Readiness knows whether the pod can serve: each check by its name, and

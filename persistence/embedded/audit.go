@@ -206,13 +206,13 @@ func (a *Audit) before(ctx context.Context, tenant string, lo, hi int64, t time.
 		for _, n := range ns {
 			var at int64
 			err := a.s.reader.QueryRowContext(ctx, sqlAuditBefore, tenant, n).Scan(&at)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			switch {
+			case errors.Is(err, sql.ErrNoRows):
+			case err != nil:
 				return 0, record.Failed("read the audit log", err)
+			case at < record.Millis(t):
+				best = n
 			}
-			if err != nil || at >= record.Millis(t) {
-				break
-			}
-			best = n
 		}
 		return best, nil
 	})

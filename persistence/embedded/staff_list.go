@@ -15,7 +15,7 @@ const (
 	endedAt  = `coalesce(cast(round((julianday(json_extract(state, '$.ended_at')) - 2440587.5) * 86400000) AS INTEGER), -62135596800000)`
 	started  = `cast(round((julianday(json_extract(state, '$.started_at')) - 2440587.5) * 86400000) AS INTEGER)`
 	duration = `coalesce(max(0, iif(ended, ` + endedAt + `, last_activity) - ` + started + `), 0)`
-	tokens   = `coalesce(json_extract(state, '$.tokens'), 0)`
+	spent    = `coalesce(json_extract(state, '$.tokens'), 0)`
 	answers  = `coalesce(json_extract(state, '$.answers'), 0)`
 	total    = `coalesce(json_extract(state, '$.response_total'), 0)`
 	longest  = `coalesce(json_extract(state, '$.response_max'), 0)`
@@ -29,7 +29,7 @@ CREATE INDEX IF NOT EXISTS staff_end_time ON sessions (tenant, ` + endedAt + `, 
 CREATE INDEX IF NOT EXISTS staff_last_activity ON sessions (tenant, last_activity, session);
 CREATE INDEX IF NOT EXISTS staff_duration ON sessions (tenant, ` + duration + `, session);
 CREATE INDEX IF NOT EXISTS staff_message_count ON sessions (tenant, head, session);
-CREATE INDEX IF NOT EXISTS staff_total_tokens ON sessions (tenant, ` + tokens + `, session);
+CREATE INDEX IF NOT EXISTS staff_total_tokens ON sessions (tenant, ` + spent + `, session);
 CREATE INDEX IF NOT EXISTS staff_user_id ON sessions (tenant, owner, session);
 CREATE TABLE IF NOT EXISTS crowds (
 	id TEXT PRIMARY KEY, tenant TEXT NOT NULL, minute INTEGER NOT NULL, pod TEXT NOT NULL, seconds REAL NOT NULL, peak INTEGER NOT NULL
@@ -49,7 +49,7 @@ func sortColumn(by chatbox.SessionSort) string {
 	case chatbox.SortMessages:
 		return "head"
 	case chatbox.SortTokens:
-		return tokens
+		return spent
 	case chatbox.SortUser:
 		return "owner"
 	default:
@@ -169,7 +169,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error) {
 	c := staffConditions(chatbox.StaffQuery{Tenant: tenant, From: from, To: to})
 	var s chatbox.SessionSummary
-	err := m.s.reader.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(1 - ended), 0), coalesce(sum(`+tokens+`), 0), coalesce(sum(`+answers+`), 0),
+	err := m.s.reader.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(1 - ended), 0), coalesce(sum(`+spent+`), 0), coalesce(sum(`+answers+`), 0),
 	coalesce(sum(`+total+`), 0), coalesce(max(`+longest+`), 0), coalesce(sum(`+assisted+`), 0), coalesce(sum(`+helped+`), 0)
 	FROM sessions WHERE `+c.String(), c.args...).
 		Scan(&s.Total, &s.Active, &s.Tokens, &s.Answers, &s.ResponseTotal, &s.ResponseMax, &s.Assisted, &s.Asked)

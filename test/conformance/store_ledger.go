@@ -19,7 +19,7 @@ import (
 func ledgerOf(t *testing.T, f StoreFixture, n int, spread time.Duration) (tenant string, all []chatbox.Session) {
 	t.Helper()
 	tenant = unique("t-")
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same every time
+	r := rand.New(rand.NewPCG(1, 2)) // the same every time
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	for i := range n {
 		start := now.Add(-time.Duration(r.IntN(20)) * spread / 20)
