@@ -46,6 +46,8 @@ func TestDesk_ShowsWhatHappened(t *testing.T) {
 	assert.Equal(t, 404, status)
 	status, _ = c.request(admin, "GET", "/chatbox/admin/users/user1/sessions", nil)
 	assert.Equal(t, 200, status)
+	status, _ = c.request(admin, "POST", "/chatbox/admin/users/user1/disconnect", nil)
+	assert.Equal(t, 200, status)
 	status, log := c.request(admin, "GET", "/chatbox/admin/audit", nil)
 	require.Equal(t, 200, status)
 	var got []string
@@ -54,7 +56,7 @@ func TestDesk_ShowsWhatHappened(t *testing.T) {
 		got = append(got, fmt.Sprint(m["action"], " by ", m["actor_id"], " of ", m["user_id"]))
 	}
 	assert.Equal(t, []string{
-		"audit.read by eve of <nil>", "user.sessions by eve of user1", "session.read by vic of user1",
+		"audit.read by eve of <nil>", "user.disconnect by eve of user1", "user.sessions by eve of user1", "session.read by vic of user1",
 	}, got)
 }
 
