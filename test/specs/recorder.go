@@ -107,6 +107,15 @@ func (r *Recorder) Received(text []byte) {
 	}
 }
 
+// Raw judges a frame of either side.
+func (r *Recorder) Raw(sent bool, text []byte) {
+	if sent {
+		r.Sent(text)
+		return
+	}
+	r.Received(text)
+}
+
 // Sent notes a frame of a client's, if it is as the documents want it: tests
 // send others on purpose.
 func (r *Recorder) Sent(text []byte) {

@@ -42,6 +42,8 @@ type Config struct {
 	Record, KeepPieces bool
 	// Hook, if set, is called by the client's own goroutines after each entry was applied, without locks.
 	Hook func(Entry)
+	// Raw, if set, is called with each text frame as it stands on the wire, before it was written or decoded.
+	Raw func(sent bool, text []byte)
 	// NetDial, if set, opens the connections, for one that is to behave badly.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Header is added to every upgrade request, for instance an Origin.

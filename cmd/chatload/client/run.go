@@ -182,6 +182,9 @@ func (c *Client) read(ws *websocket.Conn) error {
 			c.note(Entry{Act: ActGarbled, Note: "binary frame"})
 			continue
 		}
+		if c.cfg.Raw != nil {
+			c.cfg.Raw(false, text)
+		}
 		f, err := decode(text)
 		if err != nil {
 			c.note(Entry{Act: ActGarbled, Note: err.Error()})
@@ -224,6 +227,9 @@ func (c *Client) writeOne(ws *websocket.Conn, f Frame) error {
 	text, err := encode(f)
 	if err != nil {
 		return err
+	}
+	if c.cfg.Raw != nil {
+		c.cfg.Raw(true, text)
 	}
 	c.note(Entry{Act: ActSent, Frame: f}) // before the write: an ack may be faster than its return
 	_ = ws.SetWriteDeadline(time.Now().Add(writeWait))
