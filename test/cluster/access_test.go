@@ -34,7 +34,7 @@ func (c *cluster) call(n int, method, path, token string) (status int, header ht
 	req, err := http.NewRequestWithContext(c.ctx, method, c.podURL(n)+"/chatbox"+path, nil)
 	require.NoError(c.t, err)
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := c.http.Do(req)
 	require.NoError(c.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)

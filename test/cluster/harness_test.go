@@ -24,6 +24,7 @@ import (
 	"chatbox/cmd/chatload/client"
 	"chatbox/cmd/chatload/ledger"
 	"chatbox/providers/llm"
+	"chatbox/test/specs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,6 +37,8 @@ type cluster struct {
 	t     *testing.T
 	ctx   context.Context
 	stack *devstack.Stack
+	seen  *specs.Recorder // holds responses and frames to the documents
+	http  *http.Client
 }
 
 // start brings up a stack of n pods; change may alter its configuration.
@@ -78,7 +81,8 @@ func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 		}
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	})
-	return &cluster{t: t, ctx: ctx, stack: stack}
+	seen := specs.Record(t)
+	return &cluster{t: t, ctx: ctx, stack: stack, seen: seen, http: &http.Client{Transport: seen.Transport(http.DefaultTransport)}}
 }
 
 // emptyRedis is a database of the real Redis that only these tests use, one
@@ -125,7 +129,7 @@ func (c *cluster) device(user, session, url string, change ...func(*client.Confi
 	c.t.Helper()
 	token := c.token(user)
 	cfg := client.Config{
-		URLs: []string{url}, SessionID: session, Record: true, KeepPieces: true,
+		URLs: []string{url}, SessionID: session, Record: true, KeepPieces: true, Raw: c.seen.Raw,
 		Token: func(context.Context) (string, error) { return token, nil },
 	}
 	for _, f := range change {
@@ -215,7 +219,7 @@ func (c *cluster) streaming(d *client.Client, session, id string, least int) {
 func (c *cluster) rest(user string) *client.REST {
 	token := c.token(user)
 	return &client.REST{
-		URLs: []string{c.stack.URL()}, HTTP: http.DefaultClient, //nolint:forbidigo // a test's client
+		URLs: []string{c.stack.URL()}, HTTP: c.http,
 		Token: func(context.Context) (string, error) { return token, nil },
 	}
 }

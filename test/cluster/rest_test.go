@@ -66,7 +66,7 @@ func (p person) call(method, path, body string, header ...string) answer {
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req) //nolint:forbidigo // a test's client
+	resp, err := p.c.http.Do(req)
 	if err != nil {
 		p.c.t.Fatal(err)
 	}

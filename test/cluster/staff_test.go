@@ -45,7 +45,7 @@ func (c *cluster) request(token, method, path string, body any) (int, map[string
 	req, err := http.NewRequestWithContext(c.ctx, method, c.stack.URL()+path, in)
 	require.NoError(c.t, err)
 	req.Header.Set("Authorization", "Bearer "+token)
-	res, err := http.DefaultClient.Do(req) //nolint:forbidigo // a test's client
+	res, err := c.http.Do(req)
 	require.NoError(c.t, err)
 	defer res.Body.Close()
 	out := map[string]any{}
