@@ -24,7 +24,16 @@ const (
 	exitUsage  = 2
 )
 
+// gcPercent is how much the heap may grow before it is collected. A pod's heap
+// is mostly sockets that say nothing: at Go's 100 an idle attached one costs
+// 24.7 KiB resident, at 60 it costs 21.9 (chatload --idle 8000). GOGC overrides
+// it.
+const gcPercent = 60
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	// A second signal ends the process at once, as it would without a handler.
 	context.AfterFunc(ctx, stop)
