@@ -163,23 +163,24 @@ func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
 	if st.LastUserSeq == 0 || st.HolderID != "" {
 		return none
 	}
+	var next chatbox.Gen // asked for in an earlier try, whose reply may have been lost
 	return patiently(ctx, func() error {
 		m, err := s.message(ctx, k, st.LastUserSeq)
 		if err != nil {
 			return err
 		}
-		if again, err := s.retriable(ctx, m); err != nil || !again {
-			return cmp.Or(err, error(none))
+		if m.Turn == nil || m.Turn.Run != next.Run {
+			again, err := s.retriable(ctx, m)
+			if err != nil || !again {
+				return cmp.Or(err, error(none))
+			}
+			next = chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run + 1}
+			won, err := s.Turns.RetryTurn(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, st.Head)
+			if err != nil || !won {
+				return cmp.Or(err, error(none))
+			}
 		}
-		ended := chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}
-		won, err := s.Turns.RetryTurn(ctx, k, ended, st.Head)
-		if err != nil {
-			return err
-		}
-		if !won {
-			return none
-		}
-		if err := s.Schedule.Enqueue(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run + 1}, st.Head); err != nil {
+		if err := s.Schedule.Enqueue(ctx, k, next, st.Head); err != nil {
 			return err
 		}
 		s.due.add(k)
