@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -37,7 +38,7 @@ func away(t *testing.T, rec *Recorder) {
 	data := t.TempDir()
 	w := start(t, rec, func(cfg *devstack.Config) {
 		cfg.RedisURL, cfg.Data = "redis://"+redis.Addr(), data
-		cfg.Conversation.AckWait = 300 * time.Millisecond
+		cfg.Conversation.AckWait = 500 * time.Millisecond
 		cfg.Channels, cfg.Alerts.Tries, cfg.Alerts.Backoff = []alert.Channel{deaf{}}, 1, time.Millisecond
 		var err error
 		cfg.LLM, err = llm.New(llm.Config{
@@ -63,16 +64,27 @@ func away(t *testing.T, rec *Recorder) {
 
 	back := hide(t, filepath.Join(data, "history.db"))
 	w.everything(ann, bob, token)
-	a.send(`{"type":"user_message","id":"m-2","session_id":"s-1","content":"x"}`)
-	a.sees("refusal", code("DATABASE_ERROR"), hasID("m-2"))
+	a.refusedWith("DATABASE_ERROR")
 	back()
 
 	redis.SetError("LOADING Redis is loading the dataset in memory")
 	w.everything(ann, bob, token)
 	w.eventually("an unready pod", func() bool { return ann.at(0, http.MethodGet, "/readyz", "").status == http.StatusServiceUnavailable })
-	a.send(`{"type":"user_message","id":"m-3","session_id":"s-1","content":"x"}`)
-	a.sees("refusal", code("SERVICE_ERROR"), hasID("m-3"))
+	a.refusedWith("SERVICE_ERROR")
 	redis.SetError("")
+}
+
+// refusedWith sends messages until one is refused with the code: one that took
+// too long is refused with another.
+func (s *socket) refusedWith(want string) {
+	s.w.t.Helper()
+	n := 0
+	s.w.eventually(want, func() bool {
+		n++
+		id := fmt.Sprintf("%s-%d", want, n)
+		s.send(`{"type":"user_message","id":"%s","session_id":"s-1","content":"x"}`, id)
+		return code(want)(s.sees("refusal", isType("error"), hasID(id)))
+	})
 }
 
 // everything asks for all that may be answered with 503.

@@ -63,11 +63,12 @@ func filled(path string) string {
 func (w *world) doors() {
 	anyone := person{w: w, id: "anyone"}
 	for path, status := range map[string]int{
-		"/healthz": 200, "/readyz": 200, "/metrics/prometheus": 200, "/docs": 200, "/docs/openapi.yaml": 200, "/docs/openapi.json": 200,
+		"/healthz": 200, "/metrics/prometheus": 200, "/docs": 200, "/docs/openapi.yaml": 200, "/docs/openapi.json": 200,
 		"/docs/asyncapi.yaml": 200, "/docs/asyncapi.json": 200, "/docs/other": 404, "/nothing": 404, "/ws": 401,
 	} {
 		anyone.want(status, http.MethodGet, path, "")
 	}
+	w.eventually("ready pod", func() bool { return anyone.at(0, http.MethodGet, "/readyz", "").status == http.StatusOK })
 	anyone.want(http.StatusForbidden, http.MethodGet, "/metrics/prometheus", "", "X-Forwarded-For", "203.0.113.9")
 	anyone.want(http.StatusMethodNotAllowed, http.MethodPut, "/sessions", "")
 	w.person("", "ann").want(http.StatusBadRequest, http.MethodGet, "/ws", "")
@@ -119,6 +120,7 @@ func (w *world) generic(s *scene) {
 
 // limits provokes 429 and the pod's cap, on a stack whose limits are small.
 func (w *world) limits(t *testing.T, rec *Recorder) {
+	t.Helper()
 	small := start(t, rec, func(cfg *devstack.Config) {
 		cfg.Access.UserRate, cfg.Access.AdminRate = 1, 1
 		cfg.Redis.MaxSocketsPerUsr, cfg.Hub.MaxConns = 1, 1

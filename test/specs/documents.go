@@ -177,7 +177,8 @@ func (t *tree) texts(pointer string) []string {
 
 func escape(part string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(part) }
 
-var methods = []string{"get", "post", "patch", "delete"}
+// methods are those that pods serve.
+func methods() []string { return []string{"get", "post", "patch", "delete"} }
 
 func (d *Documents) loadOpenAPI() error {
 	t, err := newTree("openapi.json", protocol.OpenAPI)
@@ -189,7 +190,7 @@ func (d *Documents) loadOpenAPI() error {
 	}
 	paths, _ := t.object("#/paths")
 	for path := range paths {
-		for _, method := range methods {
+		for _, method := range methods() {
 			at := "#/paths/" + escape(path) + "/" + method
 			if _, there := t.at(at); !there {
 				continue

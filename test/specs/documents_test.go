@@ -47,7 +47,7 @@ func TestDocuments_Golden(t *testing.T) {
 	}
 }
 
-// TestDocuments_NamesAreUnique: operations and tags are what OpenAPI wants of them.
+// TestDocuments_AreWellFormed: operations and tags are what OpenAPI wants of them.
 func TestDocuments_AreWellFormed(t *testing.T) {
 	t.Parallel()
 	d, err := protocol.OpenAPI("/elsewhere")
@@ -68,7 +68,7 @@ func TestDocuments_AreWellFormed(t *testing.T) {
 			if method == "parameters" {
 				continue
 			}
-			assert.Contains(t, methods, method, path)
+			assert.Contains(t, methods(), method, path)
 			var op struct {
 				OperationID, Summary string
 				Tags                 []string
@@ -103,7 +103,7 @@ func TestRecorder_Refuses(t *testing.T) {
 		assert.Len(t, r.Faults(), 1, frame)
 	}
 	h := map[string][]string{"Content-Type": {"application/json"}, "Retry-After": {"1"}}
-	for _, name := range secured {
+	for _, name := range secured() {
 		h[name] = []string{"x"}
 	}
 	healthy, failed := `{"status":"healthy"}`, `{"error":"e","code":"NOT_FOUND","message":"e","request_id":"r"}`
@@ -113,9 +113,15 @@ func TestRecorder_Refuses(t *testing.T) {
 		body         string
 		fine         bool
 	}{
-		{"GET", "/healthz", 200, healthy, true}, {"GET", "/healthz", 201, healthy, false}, {"GET", "/healthz", 200, `{"status":"healthy","x":1}`, false},
-		{"POST", "/healthz", 405, failed, true}, {"POST", "/healthz", 200, healthy, false}, {"GET", "/new", 404, failed, true},
-		{"GET", "/new", 200, `{}`, false}, {"GET", "/sessions/s-1", 404, failed, true}, {"GET", "/sessions/s-1", 401, failed, false},
+		{"GET", "/healthz", 200, healthy, true},
+		{"GET", "/healthz", 201, healthy, false},
+		{"GET", "/healthz", 200, `{"status":"healthy","x":1}`, false},
+		{"POST", "/healthz", 405, failed, true},
+		{"POST", "/healthz", 200, healthy, false},
+		{"GET", "/new", 404, failed, true},
+		{"GET", "/new", 200, `{}`, false},
+		{"GET", "/sessions/s-1", 404, failed, true},
+		{"GET", "/sessions/s-1", 401, failed, false},
 		{"GET", "/sessions/s-1", 404, `{}`, false},
 	} {
 		r, err := NewRecorder()
@@ -126,5 +132,5 @@ func TestRecorder_Refuses(t *testing.T) {
 	r, err := NewRecorder()
 	require.NoError(t, err)
 	r.Response("GET", prefix+"/healthz", 200, map[string][]string{"Content-Type": {"application/json"}}, []byte(healthy))
-	assert.Len(t, r.Faults(), len(secured))
+	assert.Len(t, r.Faults(), len(secured()))
 }

@@ -173,7 +173,12 @@ func TestOldClient_Probes(t *testing.T) {
 	var status struct{ Status string }
 	require.NoError(t, json.Unmarshal([]byte(anyone.want(http.StatusOK, http.MethodGet, "/healthz", "").body), &status))
 	assert.Equal(t, "healthy", status.Status)
-	require.NoError(t, json.Unmarshal([]byte(anyone.want(http.StatusOK, http.MethodGet, "/readyz", "").body), &status))
+	var ready answer
+	w.eventually("ready pod", func() bool {
+		ready = anyone.at(0, http.MethodGet, "/readyz", "")
+		return ready.status == http.StatusOK
+	})
+	require.NoError(t, json.Unmarshal([]byte(ready.body), &status))
 	assert.Equal(t, "ready", status.Status)
 	metrics := anyone.want(http.StatusOK, http.MethodGet, "/metrics/prometheus", "")
 	assert.True(t, strings.HasPrefix(metrics.header.Get("Content-Type"), "text/plain"))

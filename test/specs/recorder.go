@@ -129,7 +129,8 @@ func (r *Recorder) Sent(text []byte) {
 
 // match finds which kind of frame this is, or why it is none.
 func match(kinds []*message, f map[string]any) (*message, string) {
-	why := fmt.Sprintf("no frame is of type %q", f["type"])
+	var why strings.Builder
+	fmt.Fprintf(&why, "no frame is of type %q", f["type"])
 	for _, m := range kinds {
 		if m.Type != f["type"] {
 			continue
@@ -138,15 +139,17 @@ func match(kinds []*message, f map[string]any) (*message, string) {
 		if err == nil {
 			return m, ""
 		}
-		why += fmt.Sprintf("\n  as %s: %v", m.Name, err)
+		fmt.Fprintf(&why, "\n  as %s: %v", m.Name, err)
 	}
-	return nil, why
+	return nil, why.String()
 }
 
 // secured are the headers of every response.
-var secured = []string{
-	"X-Request-Id", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy",
-	"Cross-Origin-Opener-Policy", "Cache-Control",
+func secured() []string {
+	return []string{
+		"X-Request-Id", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy",
+		"Cross-Origin-Opener-Policy", "Cache-Control",
+	}
 }
 
 // Response judges the answer to a request by its escaped path, prefix included.
@@ -156,7 +159,7 @@ func (r *Recorder) Response(method, path string, status int, h http.Header, body
 		return // another handler's
 	}
 	what := fmt.Sprintf("%s %s: %d %.300s", method, path, status, body)
-	for _, name := range secured {
+	for _, name := range secured() {
 		if h.Get(name) == "" {
 			r.fault("%s: has no %s", what, name)
 		}
@@ -277,7 +280,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	_ = resp.Body.Close()
 	if err != nil { // broken off: the test is to see it, too
 		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), broken{err}))
-		return resp, nil
+		return resp, nil //nolint:nilerr // it comes after the body
 	}
 	t.r.Response(req.Method, req.URL.EscapedPath(), resp.StatusCode, resp.Header, body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))

@@ -56,8 +56,11 @@ func TestTenants_AreWalls(t *testing.T) {
 	other.sees("the notice", isType("notification"), of(onlyIn))
 	south.ask(south.bob, http.StatusOK, http.MethodPost, "/admin/takeover/"+onlyIn, "")
 	for _, try := range []struct{ method, path, body string }{
-		{http.MethodGet, "/sessions/", ""}, {http.MethodPatch, "/sessions/", `{"name":"x"}`}, {http.MethodDelete, "/sessions/", ""},
-		{http.MethodGet, "/admin/sessions/", ""}, {http.MethodPost, "/admin/takeover/", ""},
+		{http.MethodGet, "/sessions/", ""},
+		{http.MethodPatch, "/sessions/", `{"name":"x"}`},
+		{http.MethodDelete, "/sessions/", ""},
+		{http.MethodGet, "/admin/sessions/", ""},
+		{http.MethodPost, "/admin/takeover/", ""},
 	} {
 		north.ask(north.bob, http.StatusNotFound, try.method, try.path+onlyIn, try.body)
 	}
