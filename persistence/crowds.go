@@ -70,7 +70,8 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 			{Key: "_id", Value: "$_id.m"}, {Key: "seconds", Value: sum("$seconds")}, {Key: "peak", Value: sum("$peak")},
 		}}},
 		{{Key: "$group", Value: bson.D{
-			{Key: "_id", Value: nil}, {Key: "since", Value: bson.D{{Key: "$min", Value: "$_id"}}},
+			{Key: "_id", Value: nil},
+			{Key: "since", Value: bson.D{{Key: "$min", Value: "$_id"}}},
 			{Key: "seconds", Value: sum("$seconds")},
 			{Key: "peak", Value: bson.D{{Key: "$max", Value: "$peak"}}},
 		}}},

@@ -142,7 +142,7 @@ const (
 	sqlAddShare    = `INSERT INTO shares (digest, tenant, session, name, head, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)`
 	sqlCountShares = `SELECT count(*) FROM shares WHERE tenant = ? AND session = ? AND expires >= ?`
 	//nolint:gosec // the token is a digest, and no secret
-	sqlByToken     = `SELECT digest, tenant, session, name, head, created, expires FROM shares
+	sqlByToken = `SELECT digest, tenant, session, name, head, created, expires FROM shares
 	WHERE digest IN (SELECT value FROM json_each(?))`
 	sqlRevoke = `DELETE FROM shares WHERE tenant = ? AND session = ?`
 	sqlExpire = `DELETE FROM shares WHERE expires < ?`

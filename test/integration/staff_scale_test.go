@@ -152,18 +152,24 @@ func fillCollection(t *testing.T, c *mongo.Collection, n int, doc func(i int) bs
 }
 
 func scaleSession(i int, now time.Time) bson.D {
-	r := rand.New(rand.NewPCG(uint64(i), 7)) //nolint:gosec // the same every time
+	r := rand.New(rand.NewPCG(uint64(i), 7))
 	start := now.Add(-time.Duration(r.IntN(30*86_400)) * time.Second)
 	last := start.Add(time.Duration(r.IntN(7200)) * time.Second)
-	at := func(t time.Time) primitive.DateTime { return primitive.NewDateTimeFromTime(t) }
+	at := primitive.NewDateTimeFromTime
 	ended := primitive.NewDateTimeFromTime(time.Time{})
 	if i%3 > 0 {
 		ended = at(last)
 	}
 	state := bson.D{
-		{Key: "head", Value: int64(r.IntN(200) + 1)}, {Key: "ended", Value: i%3 > 0}, {Key: "ended_at", Value: ended},
-		{Key: "started_at", Value: at(start)}, {Key: "duration", Value: last.Sub(start).Milliseconds()}, {Key: "last_activity", Value: at(last)},
-		{Key: "tokens", Value: int64(r.IntN(100_000))}, {Key: "answers", Value: int64(5)}, {Key: "response_total", Value: int64(5000)},
+		{Key: "head", Value: int64(r.IntN(200) + 1)},
+		{Key: "ended", Value: i%3 > 0},
+		{Key: "ended_at", Value: ended},
+		{Key: "started_at", Value: at(start)},
+		{Key: "duration", Value: last.Sub(start).Milliseconds()},
+		{Key: "last_activity", Value: at(last)},
+		{Key: "tokens", Value: int64(r.IntN(100_000))},
+		{Key: "answers", Value: int64(5)},
+		{Key: "response_total", Value: int64(5000)},
 		{Key: "response_max", Value: int64(r.IntN(9000))},
 	}
 	if i%50 == 0 {
@@ -171,25 +177,38 @@ func scaleSession(i int, now time.Time) bson.D {
 	}
 	id := fmt.Sprint("s", i)
 	return bson.D{
-		{Key: "_id", Value: scaleTenant + "/" + id}, {Key: "tenant", Value: scaleTenant}, {Key: "session", Value: id},
-		{Key: "owner", Value: fmt.Sprint("u", i%5000)}, {Key: "created", Value: at(start)}, {Key: "erased", Value: false},
-		{Key: "last_activity", Value: at(last)}, {Key: "state", Value: state},
+		{Key: "_id", Value: scaleTenant + "/" + id},
+		{Key: "tenant", Value: scaleTenant},
+		{Key: "session", Value: id},
+		{Key: "owner", Value: fmt.Sprint("u", i%5000)},
+		{Key: "created", Value: at(start)},
+		{Key: "erased", Value: false},
+		{Key: "last_activity", Value: at(last)},
+		{Key: "state", Value: state},
 	}
 }
 
 func scaleMessage(i, sessions int, now time.Time) bson.D {
 	id, seq := fmt.Sprint("s", i%sessions), int64(i/sessions+1)
 	return bson.D{
-		{Key: "_id", Value: fmt.Sprint(scaleTenant, "/", id, ":", seq)}, {Key: "tenant", Value: scaleTenant}, {Key: "session", Value: id},
-		{Key: "seq", Value: seq}, {Key: "key", Value: fmt.Sprint("s:", seq)}, {Key: "type", Value: "user_message"},
-		{Key: "time", Value: primitive.NewDateTimeFromTime(now)}, {Key: "box", Value: make([]byte, 120)},
+		{Key: "_id", Value: fmt.Sprint(scaleTenant, "/", id, ":", seq)},
+		{Key: "tenant", Value: scaleTenant},
+		{Key: "session", Value: id},
+		{Key: "seq", Value: seq},
+		{Key: "key", Value: fmt.Sprint("s:", seq)},
+		{Key: "type", Value: "user_message"},
+		{Key: "time", Value: primitive.NewDateTimeFromTime(now)},
+		{Key: "box", Value: make([]byte, 120)},
 	}
 }
 
 func scaleCrowd(i int, now time.Time) bson.D {
 	return bson.D{
-		{Key: "_id", Value: fmt.Sprint("c", i)}, {Key: "tenant", Value: scaleTenant}, {Key: "pod", Value: fmt.Sprint("p", i%3)},
+		{Key: "_id", Value: fmt.Sprint("c", i)},
+		{Key: "tenant", Value: scaleTenant},
+		{Key: "pod", Value: fmt.Sprint("p", i%3)},
 		{Key: "minute", Value: primitive.NewDateTimeFromTime(now.Add(-time.Duration(i/3) * time.Minute))},
-		{Key: "seconds", Value: 600.0}, {Key: "peak", Value: int64(12)},
+		{Key: "seconds", Value: 600.0},
+		{Key: "peak", Value: int64(12)},
 	}
 }
