@@ -150,8 +150,13 @@ func (s *Service) Update(u chatbox.Update) {
 	if !s.Feed.Deliver(u) {
 		s.behind.add(u.Session)
 	}
-	if u.Event != nil && (u.Event.Type == chatbox.TypeAdminLeave || u.Event.Type == chatbox.TypeAdminJoin) {
-		s.reap(u.Session)
+	if u.Event == nil {
+		return
+	}
+	switch u.Event.Type {
+	case chatbox.TypeAdminJoin, chatbox.TypeAdminLeave, chatbox.TypeSessionEnded:
+		s.reap(u.Session) // whoever heard the session by holding it
+	default: // nobody's right ends
 	}
 }
 
