@@ -2,7 +2,7 @@
 # scripts/test-defects.sh [NAME…] builds with one planted defect after another and runs the tests that must notice: a defect that passes is a failure
 # of this script. It prints which test failed and with which words; docs/operations/defects.md says what is planted.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 mkdir -p out/defects
 
 # tag | packages | the row that must fail
