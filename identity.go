@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // SessionKey names one session. Everything lives inside a tenant: the same ID
@@ -94,7 +95,7 @@ func ValidMessageID(id string) bool {
 // ValidUserID reports whether a credential's subject can be used: it becomes
 // part of keys and of documents.
 func ValidUserID(id string) bool {
-	return len(id) >= 1 && len(id) <= maxUserID && !strings.ContainsRune(id, 0)
+	return len(id) >= 1 && len(id) <= maxUserID && utf8.ValidString(id) && !strings.ContainsRune(id, 0)
 }
 
 func only(s, extra string) bool {

@@ -50,12 +50,14 @@ func (s *Service) append(ctx context.Context, d draft) (appended, error) {
 		return appended{}, err
 	}
 	defer leave()
+	defer s.serial.kept(d.session, nil)
 	b := chatbox.Beginning{Session: d.session, Key: d.key, User: d.user, Nonce: newID(), Lease: d.lease}
 	for try := range appendTries {
 		var done *appended
 		err := patiently(ctx, func() error {
 			var err error
 			done, err = s.tryAppend(ctx, d, b)
+			s.serial.kept(d.session, err)
 			return err
 		})
 		if err != nil {

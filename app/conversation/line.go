@@ -97,9 +97,11 @@ type serial struct {
 type turnstile struct {
 	free chan struct{} // holds one token while nobody is inside; never closed
 	want int
+	why  error // what keeps whoever is inside
 }
 
-// enter waits for the session; the returned func leaves it.
+// enter waits for the session; the returned func leaves it. Who waits in vain
+// is told what keeps the one inside, where that is known.
 func (s *serial) enter(ctx context.Context, k chatbox.SessionKey) (leave func(), err error) {
 	s.mu.Lock()
 	if s.held == nil {
@@ -124,7 +126,22 @@ func (s *serial) enter(ctx context.Context, k chatbox.SessionKey) (leave func(),
 	case <-t.free:
 		return func() { t.free <- struct{}{}; done() }, nil
 	case <-ctx.Done():
+		s.mu.Lock()
+		why := t.why
+		s.mu.Unlock()
 		done()
+		if why != nil {
+			return nil, why
+		}
 		return nil, chatbox.Errorf(chatbox.Unavailable, "the session is busy", context.Cause(ctx))
+	}
+}
+
+// kept notes what keeps the one who is inside; nil: nothing any more.
+func (s *serial) kept(k chatbox.SessionKey, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.held[k]; t != nil {
+		t.why = why
 	}
 }
