@@ -64,7 +64,7 @@ func TestRun_HelpAndVersionNeedNoConfiguration(t *testing.T) {
 		code, out, errs := call(t, nil, nil, flag)
 		assert.Zero(t, code)
 		assert.Empty(t, errs)
-		assert.Contains(t, out, "JWT_SECRET * (required)")
+		assert.Contains(t, out, "REDIS_URL * (required)")
 		assert.Contains(t, out, "LISTEN_ADDR (default :8080)")
 	}
 	code, out, _ := call(t, nil, nil, "--version")
