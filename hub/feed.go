@@ -144,42 +144,6 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 	return true
 }
 
-// tellLocked sends the event to whom it concerns: what begins or ends a holding
-// also to whoever holds after or held before it.
-func (f *feed) tellLocked(e chatbox.Event) {
-	before := f.holder
-	switch e.Type {
-	case chatbox.TypeAdminJoin:
-		f.holder = e.Metadata[chatbox.MetaAdminID]
-	case chatbox.TypeAdminLeave, chatbox.TypeSessionEnded:
-		f.holder = ""
-	default: // nothing else changes who holds it
-	}
-	var frames eventFrames
-	for _, a := range f.atts {
-		if !a.live {
-			continue
-		}
-		held := a.right == chatbox.ByHolding && !a.over && a.user == before
-		a.event(e, held || f.hearsLocked(a), &frames)
-		a.over = a.over || held && f.holder != before
-	}
-}
-
-// hearsLocked reports whether the session is the socket's to hear.
-func (f *feed) hearsLocked(a *attachment) bool {
-	switch {
-	case a.over:
-		return false
-	case a.right == chatbox.ByWatching:
-		return true
-	case a.right == chatbox.ByHolding:
-		return a.user == f.holder
-	default:
-		return a.user == f.owner
-	}
-}
-
 // noteLocked keeps what the event means for transients to come.
 func (f *feed) noteLocked(e chatbox.Event) {
 	f.endTypingLocked(func(l typingLease) bool { return e.Type == chatbox.TypeUserMessage && l.who.UserID == e.UserID })

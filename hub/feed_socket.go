@@ -71,12 +71,6 @@ func ackOf(e chatbox.Event, again bool) *chatbox.Ack {
 	return &chatbox.Ack{ID: e.ID, Seq: e.Seq, Time: e.Time, Duplicate: again}
 }
 
-func (a *attachment) ownedRight() bool {
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	return a.right == chatbox.ByOwnership
-}
-
 // final makes sure that what the socket was shown is the whole answer before
 // its final says so.
 func (a *attachment) final(e chatbox.Event) {

@@ -109,18 +109,6 @@ func (fs *Feeds) Leave(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	return fs.leaveLocked(id, s)
 }
 
-// Dismiss is Leave for a socket that hears the session by holding or watching
-// it.
-func (fs *Feeds) Dismiss(id chatbox.ConnID, s chatbox.SessionKey) bool {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	a := fs.standings[id].find(s)
-	if a == nil || a.ownedRight() {
-		return false
-	}
-	return fs.leaveLocked(id, s)
-}
-
 func (fs *Feeds) leaveLocked(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	st := fs.standings[id]
 	a := st.find(s)
@@ -138,29 +126,6 @@ func (fs *Feeds) leaveLocked(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	}
 	fs.removeLocked(id, a)
 	return true
-}
-
-// Reap takes the sockets out whose right to hear the session has ended, and
-// returns how many.
-func (fs *Feeds) Reap(s chatbox.SessionKey) int {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	f := fs.feeds[s]
-	if f == nil {
-		return 0
-	}
-	f.mu.Lock()
-	var over []chatbox.ConnID
-	for id, a := range f.atts {
-		if a.over {
-			over = append(over, id)
-		}
-	}
-	f.mu.Unlock()
-	for _, id := range over { // nobody enters meanwhile: that takes Feeds.mu
-		fs.leaveLocked(id, s)
-	}
-	return len(over)
 }
 
 // Crowd is how many sessions have sockets here, by tenant.
@@ -231,36 +196,6 @@ func (fs *Feeds) Attached(id chatbox.ConnID, s chatbox.SessionKey) (sent int64, 
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
 	return a.sent, !a.over
-}
-
-// Watching reports whether the socket hears the session by watching it.
-func (fs *Feeds) Watching(id chatbox.ConnID, s chatbox.SessionKey) bool {
-	a := fs.attachment(id, s)
-	if a == nil {
-		return false
-	}
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	return a.right == chatbox.ByWatching
-}
-
-// Speaks says as whom the socket may speak in the session: its owner, also of a
-// session that is still to come, or the admin who holds it.
-func (fs *Feeds) Speaks(id chatbox.ConnID, s chatbox.SessionKey) (chatbox.Sender, bool) {
-	a := fs.attachment(id, s)
-	if a == nil {
-		return "", false
-	}
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	switch {
-	case a.right == chatbox.ByOwnership:
-		return chatbox.SenderUser, a.f.owner == "" || a.f.owner == a.user
-	case !a.over && a.f.holder == a.user:
-		return chatbox.SenderAdmin, true
-	default:
-		return "", false
-	}
 }
 
 // Current is the session that the socket attached to or created last.

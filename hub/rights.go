@@ -1,0 +1,110 @@
+package hub
+
+import "chatbox"
+
+// tellLocked sends the event to whom it concerns: what begins or ends a holding
+// also to whoever holds after or held before it.
+func (f *feed) tellLocked(e chatbox.Event) {
+	before := f.holder
+	switch e.Type {
+	case chatbox.TypeAdminJoin:
+		f.holder = e.Metadata[chatbox.MetaAdminID]
+	case chatbox.TypeAdminLeave, chatbox.TypeSessionEnded:
+		f.holder = ""
+	default: // nothing else changes who holds it
+	}
+	var frames eventFrames
+	for _, a := range f.atts {
+		if !a.live {
+			continue
+		}
+		held := a.right == chatbox.ByHolding && !a.over && a.user == before
+		a.event(e, held || f.hearsLocked(a), &frames)
+		a.over = a.over || held && f.holder != before
+	}
+}
+
+// hearsLocked reports whether the session is the socket's to hear.
+func (f *feed) hearsLocked(a *attachment) bool {
+	switch {
+	case a.over:
+		return false
+	case a.right == chatbox.ByWatching:
+		return true
+	case a.right == chatbox.ByHolding:
+		return a.user == f.holder
+	default:
+		return a.user == f.owner
+	}
+}
+
+// Reap takes the sockets out whose right to hear the session has ended, and
+// returns how many.
+func (fs *Feeds) Reap(s chatbox.SessionKey) int {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	f := fs.feeds[s]
+	if f == nil {
+		return 0
+	}
+	f.mu.Lock()
+	var over []chatbox.ConnID
+	for id, a := range f.atts {
+		if a.over {
+			over = append(over, id)
+		}
+	}
+	f.mu.Unlock()
+	for _, id := range over { // nobody enters meanwhile: that takes Feeds.mu
+		fs.leaveLocked(id, s)
+	}
+	return len(over)
+}
+
+// Dismiss is Leave for a socket that hears the session by holding or watching
+// it.
+func (fs *Feeds) Dismiss(id chatbox.ConnID, s chatbox.SessionKey) bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	a := fs.standings[id].find(s)
+	if a == nil || a.ownedRight() {
+		return false
+	}
+	return fs.leaveLocked(id, s)
+}
+
+// Watching reports whether the socket hears the session by watching it.
+func (fs *Feeds) Watching(id chatbox.ConnID, s chatbox.SessionKey) bool {
+	a := fs.attachment(id, s)
+	if a == nil {
+		return false
+	}
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	return a.right == chatbox.ByWatching
+}
+
+// Speaks says as whom the socket may speak in the session: its owner, also of a
+// session that is still to come, or the admin who holds it.
+func (fs *Feeds) Speaks(id chatbox.ConnID, s chatbox.SessionKey) (chatbox.Sender, bool) {
+	a := fs.attachment(id, s)
+	if a == nil {
+		return "", false
+	}
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	switch {
+	case a.right == chatbox.ByOwnership:
+		return chatbox.SenderUser, a.f.owner == "" || a.f.owner == a.user
+	case !a.over && a.f.holder == a.user:
+		return chatbox.SenderAdmin, true
+	default:
+		return "", false
+	}
+}
+
+func (a *attachment) ownedRight() bool {
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	return a.right == chatbox.ByOwnership
+}
