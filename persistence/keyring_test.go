@@ -197,7 +197,7 @@ func TestKey_NeverPrintsItself(t *testing.T) {
 	require.NoError(t, json.NewEncoder(&out).Encode(map[string]any{"k": k, "l": []Key{k}}))
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("key", "key", k, "keys", []Key{k})
 	slog.New(slog.NewTextHandler(&out, nil)).Info("key", "key", k, "keys", []Key{k})
-	for _, leak := range []string{"SSSS", "83", "5353", "0x53"} {
+	for _, leak := range []string{"SSSS", "83 83", "5353", "0x53"} {
 		assert.NotContains(t, strings.ReplaceAll(out.String(), "k1", ""), leak)
 	}
 	assert.Contains(t, out.String(), "[redacted]")
