@@ -203,14 +203,15 @@ func TestStore_ReadsByIndex(t *testing.T) {
 			_, err := s.Sessions().Load(t.Context(), chatbox.SessionKey{Tenant: "t", ID: "s7"})
 			return err
 		}},
-		"list": {"tenant_owner_activity", func() error {
+		// Both begin with the user. A server that never sorts by an index, as the DocumentDB stack, may take either.
+		"list": {"tenant_owner_activity|tenant_user_id", func() error {
 			_, err := s.Sessions().List(t.Context(), chatbox.SessionQuery{User: chatbox.UserKey{Tenant: "t", ID: "u1"}, Limit: 50})
 			return err
 		}},
 		"pending": {"pending_time", func() error { _, err := s.Turns().PendingTurns(t.Context(), time.Time{}, time.Now(), 100); return err }},
 	} {
 		plan := planOf(t, db, find(c.act))
-		assert.Contains(t, plan, `"`+c.index+`"`, name)
+		assert.Regexp(t, `"(`+c.index+`)"`, plan, name)
 		for _, scan := range []string{"COLLSCAN", "Seq Scan"} {
 			assert.NotContains(t, plan, scan, name)
 		}
