@@ -49,7 +49,9 @@ type reader struct {
 }
 
 // TestStalled_ReadersHurtOnlyThemselves has devices beside healthy users stop
-// reading their sockets: some read on in time, the others are thrown out.
+// reading their sockets: some read on in time, the others are thrown out. What
+// the healthy users feel is compared with as many devices of the same sessions
+// that read: they are written the same, on the same two cores.
 func TestStalled_ReadersHurtOnlyThemselves(t *testing.T) {
 	healthy, stalled, runs := pick(100, 200), pick(20, 50), pick(1, 3)
 	c := start(t, setup{})
@@ -59,12 +61,27 @@ func TestStalled_ReadersHurtOnlyThemselves(t *testing.T) {
 	var snapshots, thrown int
 	before := w.pod.resident(false)
 	for range runs {
-		without = append(without, w.p99(loud, func() { hold(c.ctx, t, forGood) }))
-		with = append(with, w.p99(loud, func() {
+		without = append(without, w.p99(loud, func() func() {
+			readers := w.attend(stalled)
+			hold(c.ctx, t, forGood)
+			return func() { w.dismiss(readers) }
+		}))
+		with = append(with, w.p99(loud, func() func() {
 			most := c.watchMost(func(ctx context.Context) float64 { return c.metric(ctx, w.pod, "chat_queue_bytes") })
-			snaps, out := w.stall(stalled)
-			snapshots, thrown = snapshots+snaps, thrown+out
-			queue = append(queue, most())
+			closed := c.metric(c.ctx, w.pod, `chat_closes_total{code="4002"}`)
+			readers := w.attend(stalled)
+			shut := w.stall(readers)
+			return func() {
+				for _, r := range readers {
+					r.gate.open()
+				}
+				w.dismiss(readers)
+				for _, r := range readers[:stalled/2] {
+					snapshots += r.snapshots(shut)
+				}
+				thrown += int(c.metric(c.ctx, w.pod, `chat_closes_total{code="4002"}`) - closed)
+				queue = append(queue, most())
+			}
 		}))
 	}
 	w.hush()
@@ -72,7 +89,7 @@ func TestStalled_ReadersHurtOnlyThemselves(t *testing.T) {
 	w.settled(w.healthy)
 	c.untouched()
 	ratio := median(with) / median(without)
-	figure(t, "stalled", "%d readers that stop beside %d healthy users on one pod, %d runs of %v: the healthy users' ack p99 %.0f ms with, %.0f ms without "+
+	figure(t, "stalled", "%d readers that stop beside %d healthy users on one pod, %d runs of %v: the healthy users' ack p99 %.0f ms, %.0f ms beside as many that read "+
 		"(medians, ratio %.2f, promised 1.5); %d of them read on after %v and were shown %d snapshots, %d did not and %d were closed with 4002, "+
 		"their sessions' other devices complete; most bytes waiting on the pod %.1f MiB; its memory %.0f MiB before, %.0f MiB at most",
 		stalled, healthy, runs, forGood, median(with), median(without), ratio, stalled/2*runs, briefly, snapshots, (stalled-stalled/2)*runs, thrown,
@@ -179,14 +196,15 @@ func (w *audience) talk(soft context.Context, k *talker, phase, every time.Durat
 }
 
 // p99 is the healthy users' time to an ack, in milliseconds, of what they said
-// while during ran beside loud sessions.
-func (w *audience) p99(loud int, during func()) float64 {
+// while during ran beside loud sessions; what it returns comes after that.
+func (w *audience) p99(loud int, during func() (after func())) float64 {
 	w.c.t.Helper()
 	var began, ended time.Time
 	w.loudly(loud, func() {
 		began = time.Now()
-		during()
+		after := during()
 		ended = time.Now()
+		after()
 	})
 	var took []float64
 	for _, k := range w.healthy {
@@ -207,13 +225,10 @@ func (w *audience) p99(loud int, during func()) float64 {
 	return took[len(took)*99/100]
 }
 
-// stall has so many devices join the loud sessions and stop reading: half of
-// them read on after a while, the others wait until the pod has had enough. In
-// the end all of them have seen everything.
-func (w *audience) stall(n int) (snapshots, thrown int) {
+// attend has so many devices join the loud sessions.
+func (w *audience) attend(n int) []*reader {
 	c := w.c
 	c.t.Helper()
-	before := c.metric(c.ctx, w.pod, `chat_closes_total{code="4002"}`)
 	readers := make([]*reader, n)
 	for i := range readers {
 		k := w.loud[i%len(w.loud)]
@@ -224,26 +239,32 @@ func (w *audience) stall(n int) (snapshots, thrown int) {
 		c.t.Cleanup(r.gate.open)
 		readers[i] = r
 	}
+	return readers
+}
+
+// stall has the readers stop reading: half of them read on after a while, the
+// others not before the pod has had enough.
+func (w *audience) stall(readers []*reader) (shut time.Time) {
+	w.c.t.Helper()
 	for _, r := range readers {
 		r.gate.shut()
 	}
-	shut := time.Now()
-	hold(c.ctx, c.t, briefly)
-	for _, r := range readers[:n/2] {
+	shut = time.Now()
+	hold(w.c.ctx, w.c.t, briefly)
+	for _, r := range readers[:len(readers)/2] {
 		r.gate.open()
 	}
-	hold(c.ctx, c.t, forGood-time.Since(shut))
-	for _, r := range readers[n/2:] {
-		r.gate.open()
+	hold(w.c.ctx, w.c.t, forGood-time.Since(shut))
+	return shut
+}
+
+// dismiss sends the readers away when they have seen everything.
+func (w *audience) dismiss(readers []*reader) {
+	w.c.t.Helper()
+	for _, r := range readers {
+		w.c.caughtUp(r)
+		w.c.leave(r.Client)
 	}
-	for i, r := range readers {
-		c.caughtUp(r)
-		if i < n/2 {
-			snapshots += r.snapshots(shut)
-		}
-		c.leave(r.Client)
-	}
-	return snapshots, int(c.metric(c.ctx, w.pod, `chat_closes_total{code="4002"}`) - before)
 }
 
 // caughtUp waits until the reader has been shown what its session's talker has.
