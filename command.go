@@ -34,7 +34,7 @@ func (c Command) Validate() error {
 	case c.ID != "" && !ValidMessageID(c.ID):
 		return Invalid("id", "must be 1-64 of A-Z a-z 0-9 . _ : - and not begin with ans_")
 	case c.SessionID != "" && !ValidSessionID(c.SessionID):
-		return Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
+		return BadSessionID()
 	case len(c.Content) > MaxContent:
 		return Invalid("content", "is longer than 32 KiB")
 	case !utf8.ValidString(c.Content):

@@ -86,6 +86,11 @@ func ValidSessionID(id string) bool {
 	return len(id) >= 1 && len(id) <= maxSessionID && only(id, "._-")
 }
 
+// BadSessionID is the refusal of what ValidSessionID does not accept.
+func BadSessionID() *Error {
+	return Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
+}
+
 // ValidMessageID reports whether a client may give id to a frame. Ids that
 // begin like an answer's are the server's.
 func ValidMessageID(id string) bool {

@@ -81,30 +81,9 @@ func (a *Audit) bounds(ctx context.Context, q chatbox.AuditQuery) (lo, hi int64,
 	if err != nil {
 		return 0, 0, err
 	}
-	lo, hi = 1, end
-	if q.Cursor != "" {
-		n, err := chain.ParseCursor(q.Cursor)
-		if err != nil {
-			return 0, 0, err
-		}
-		hi = min(hi, n-1)
-	}
-	before := func(t time.Time) (int64, error) {
+	return chain.Window(q, end, func(lo, hi int64, t time.Time) (int64, error) {
 		return chain.Bisect(lo, hi, func(ns []int64) (int64, error) { return a.s.lastOf(ctx, q.Tenant, ns, record.Millis(t)) })
-	}
-	if !q.To.IsZero() {
-		if hi, err = before(q.To); err != nil {
-			return 0, 0, err
-		}
-	}
-	if !q.From.IsZero() {
-		n, err := before(q.From)
-		if err != nil {
-			return 0, 0, err
-		}
-		lo = n + 1
-	}
-	return lo, hi, nil
+	})
 }
 
 // Verify walks along the tenant's whole chain.

@@ -56,18 +56,13 @@ func (c *Client) forgetDead(ctx context.Context, u chatbox.UserKey) error {
 	if err != nil {
 		return err
 	}
-	alive := make([]*redis.IntCmd, len(socks))
-	err = c.flush(ctx, func(p batch) {
-		for i, s := range socks {
-			alive[i] = p.Exists(ctx, aliveKey(bootOf(s)))
-		}
-	})
+	lives, err := c.living(ctx, socks)
 	if err != nil {
 		return err
 	}
 	return c.flush(ctx, func(p batch) {
-		for i, s := range socks {
-			if alive[i].Val() == 0 {
+		for _, s := range socks {
+			if !lives(s) {
 				p.ZRem(ctx, connKey(u), s)
 			}
 		}

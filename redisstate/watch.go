@@ -2,6 +2,7 @@ package redisstate
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,27 +47,34 @@ func (c *Client) Present(ctx context.Context, users []chatbox.UserKey) ([]bool, 
 	if err != nil {
 		return nil, wrap("present", err)
 	}
-	var boots map[string]*redis.IntCmd
-	err = c.flush(ctx, func(p batch) {
-		boots = map[string]*redis.IntCmd{}
-		for _, cmd := range socks {
-			for _, s := range cmd.Val() {
-				if b := bootOf(s); boots[b] == nil {
-					boots[b] = p.Exists(ctx, aliveKey(b))
-				}
-			}
-		}
-	})
+	var all []string
+	for _, cmd := range socks {
+		all = append(all, cmd.Val()...)
+	}
+	lives, err := c.living(ctx, all)
 	if err != nil {
 		return nil, wrap("present", err)
 	}
 	here := make([]bool, len(users))
 	for i, cmd := range socks {
-		for _, s := range cmd.Val() {
-			here[i] = here[i] || boots[bootOf(s)].Val() == 1
-		}
+		here[i] = slices.ContainsFunc(cmd.Val(), lives)
 	}
 	return here, nil
+}
+
+// living asks which of the sockets belong to processes that give signs of life,
+// each process once.
+func (c *Client) living(ctx context.Context, socks []string) (lives func(socket string) bool, err error) {
+	var boots map[string]*redis.IntCmd
+	err = c.flush(ctx, func(p batch) {
+		boots = map[string]*redis.IntCmd{}
+		for _, s := range socks {
+			if b := bootOf(s); boots[b] == nil {
+				boots[b] = p.Exists(ctx, aliveKey(b))
+			}
+		}
+	})
+	return func(s string) bool { return boots[bootOf(s)].Val() == 1 }, err
 }
 
 // bootOf is the process that registered a socket.

@@ -220,6 +220,6 @@ func (tm *team) run(t *testing.T, pod string, channels ...Channel) (s *Service, 
 
 // pass lets time go by in the bubble, and what is due happen.
 func pass(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // the bubble's clock
+	<-time.After(d)
 	synctest.Wait()
 }

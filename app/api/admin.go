@@ -195,19 +195,7 @@ func sensible(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9998 }
 
 // anySession serves GET /admin/sessions/{id}, as its owner sees it.
 func (s *Server) anySession(c echo.Context) error {
-	id, err := sessionParam(c)
-	if err != nil {
-		return err
-	}
-	q, err := historyQuery(c)
-	if err != nil {
-		return err
-	}
-	h, err := s.deps.Conversations.AnyHistory(c.Request().Context(), actorOf(c), id, q)
-	if err != nil {
-		return err
-	}
-	return reply(c, viewHistory(h))
+	return historyOf(c, s.deps.Conversations.AnyHistory)
 }
 
 // userSessions serves GET /admin/users/{id}/sessions.
@@ -216,24 +204,7 @@ func (s *Server) userSessions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	limit, err := intParam(c, "limit", 1, maxSessions, defaultSessions)
-	if err != nil {
-		return err
-	}
-	status := c.QueryParam("status")
-	if status != "" && status != statusActive && status != statusEnded {
-		return chatbox.Invalid("status", "must be active or ended")
-	}
-	page, err := s.deps.Conversations.UserSessions(c.Request().Context(), actorOf(c), chatbox.SessionQuery{
-		User: chatbox.UserKey{ID: id}, Status: status, Limit: int(limit), Cursor: c.QueryParam("cursor"),
-	})
-	if err != nil {
-		return err
-	}
-	return reply(c, sessionList{
-		Sessions: views(page.Sessions, viewSession), UserID: id, Count: len(page.Sessions),
-		Limit: int(limit), Truncated: page.Next != "", NextCursor: page.Next,
-	})
+	return sessionsOf(c, chatbox.UserKey{ID: id}, s.deps.Conversations.UserSessions)
 }
 
 type erasedView struct {

@@ -93,7 +93,7 @@ func (s *Server) auditLog(c echo.Context) error {
 		return chatbox.Invalid("action", "is not known")
 	}
 	if q.SessionID != "" && !chatbox.ValidSessionID(q.SessionID) {
-		return chatbox.Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
+		return chatbox.BadSessionID()
 	}
 	var err error
 	if q.From, q.To, err = periodParams(c, [2]string{"from", "start_time"}, [2]string{"to", "end_time"}); err != nil {

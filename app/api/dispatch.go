@@ -61,7 +61,7 @@ func (s *Server) dispatch(ctx context.Context, conn *hub.Conn, cmd command) erro
 	case cmd.ID != "" && !chatbox.ValidMessageID(cmd.ID):
 		return chatbox.Invalid(fieldID, "must be 1-64 of A-Z a-z 0-9 . _ : - and not begin with ans_")
 	case cmd.SessionID != "" && !chatbox.ValidSessionID(cmd.SessionID):
-		return chatbox.Invalid(fieldSession, "must be 1-128 of A-Z a-z 0-9 . _ -")
+		return chatbox.BadSessionID()
 	}
 	return handle(ctx, conn, cmd)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 
@@ -27,6 +28,14 @@ type sessionList struct {
 
 // listSessions serves GET /sessions: the caller's own, newest activity first.
 func (s *Server) listSessions(c echo.Context) error {
+	return sessionsOf(c, actorOf(c).User(), s.deps.Conversations.Sessions)
+}
+
+// sessionsOf answers with a page of a person's sessions.
+func sessionsOf(
+	c echo.Context, user chatbox.UserKey,
+	list func(context.Context, chatbox.Actor, chatbox.SessionQuery) (chatbox.SessionPage, error),
+) error {
 	limit, err := intParam(c, "limit", 1, maxSessions, defaultSessions)
 	if err != nil {
 		return err
@@ -35,15 +44,14 @@ func (s *Server) listSessions(c echo.Context) error {
 	if status != "" && status != statusActive && status != statusEnded {
 		return chatbox.Invalid("status", "must be active or ended")
 	}
-	actor := actorOf(c)
-	page, err := s.deps.Conversations.Sessions(c.Request().Context(), actor, chatbox.SessionQuery{
-		User: actor.User(), Status: status, Limit: int(limit), Cursor: c.QueryParam("cursor"),
+	page, err := list(c.Request().Context(), actorOf(c), chatbox.SessionQuery{
+		User: user, Status: status, Limit: int(limit), Cursor: c.QueryParam("cursor"),
 	})
 	if err != nil {
 		return err
 	}
 	return reply(c, sessionList{
-		Sessions: views(page.Sessions, viewSession), UserID: actor.UserID, Count: len(page.Sessions),
+		Sessions: views(page.Sessions, viewSession), UserID: user.ID, Count: len(page.Sessions),
 		Limit: int(limit), Truncated: page.Next != "", NextCursor: page.Next,
 	})
 }
@@ -60,6 +68,13 @@ type sessionHistory struct {
 
 // showSession serves GET /sessions/{id}: one page of its history, oldest first.
 func (s *Server) showSession(c echo.Context) error {
+	return historyOf(c, s.deps.Conversations.History)
+}
+
+// historyOf answers with a page of the session that the path names.
+func historyOf(
+	c echo.Context, read func(context.Context, chatbox.Actor, string, chatbox.HistoryQuery) (chatbox.History, error),
+) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -68,7 +83,7 @@ func (s *Server) showSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	h, err := s.deps.Conversations.History(c.Request().Context(), actorOf(c), id, q)
+	h, err := read(c.Request().Context(), actorOf(c), id, q)
 	if err != nil {
 		return err
 	}

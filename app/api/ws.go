@@ -154,7 +154,7 @@ func wanted(r *http.Request) wish {
 		return w
 	}
 	if !chatbox.ValidSessionID(w.sessionID) {
-		return wish{wrong: chatbox.Invalid(fieldSession, "must be 1-128 of A-Z a-z 0-9 . _ -")}
+		return wish{wrong: chatbox.BadSessionID()}
 	}
 	w.sessionID = strings.Clone(w.sessionID) // or it would keep the whole request
 	if raw := q.Get("last_seq"); raw != "" {

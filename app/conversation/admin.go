@@ -51,12 +51,7 @@ func (s *Service) AnyHistory(ctx context.Context, a chatbox.Actor, sessionID str
 	if err := s.Audit.Record(ctx, a, chatbox.AuditSessionRead, about); err != nil {
 		return chatbox.History{}, err
 	}
-	from, to, truncated := q.Bounds(sess.State.Head)
-	h := chatbox.History{Session: sess, Truncated: truncated}
-	if from <= to {
-		h.Events, err = s.Messages.Range(ctx, sess.Key, from, to)
-	}
-	return h, err
+	return s.historyPage(ctx, sess, q)
 }
 
 // Metrics are those of the caller's tenant and from ≤ time < to. What is said

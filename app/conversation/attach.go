@@ -52,7 +52,7 @@ func (s *Service) Leave(c Socket) {
 // heard or read, and told once.
 func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit) error {
 	if !chatbox.ValidSessionID(sessionID) {
-		return invalidSession()
+		return chatbox.BadSessionID()
 	}
 	k := c.Actor().Session(sessionID)
 	fresh, err := s.Seats.Enter(c.ID(), k)

@@ -190,21 +190,9 @@ func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
 
 // Typing tells the other sockets of the caller's session.
 func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on bool) error {
-	if sessionID == "" {
-		sessionID = s.Currents.Current(c.ID())
-	}
-	k := c.Actor().Session(sessionID)
-	as, speaks := s.Rights.Speaks(c.ID(), k)
-	if !speaks {
-		var st chatbox.State
-		var err error
-		if k, st, err = s.mine(ctx, c, sessionID); err != nil {
-			return err
-		}
-		as = chatbox.SenderUser
-		if st.HolderID == c.Actor().UserID {
-			as = chatbox.SenderAdmin
-		}
+	k, as, err := s.voice(ctx, c, sessionID)
+	if err != nil {
+		return err
 	}
 	if wait := s.TypingLeases.MayType(c.ID(), time.Now()); wait > 0 && on {
 		return &chatbox.Error{Code: chatbox.RateLimited, Message: "typing is told at most twice a second", RetryAfter: wait}
@@ -242,6 +230,23 @@ func (s *Service) message(ctx context.Context, k chatbox.SessionKey, seq int64) 
 	return events[0], nil
 }
 
+// voice is the session that a socket's frame means, and as whom the caller
+// speaks there; it is read only where the socket's place does not show it.
+func (s *Service) voice(ctx context.Context, c Socket, sessionID string) (chatbox.SessionKey, chatbox.Sender, error) {
+	if sessionID == "" {
+		sessionID = s.Currents.Current(c.ID())
+	}
+	k := c.Actor().Session(sessionID)
+	if as, speaks := s.Rights.Speaks(c.ID(), k); speaks {
+		return k, as, nil
+	}
+	k, st, err := s.mine(ctx, c, sessionID)
+	if err == nil && st.HolderID == c.Actor().UserID {
+		return k, chatbox.SenderAdmin, nil
+	}
+	return k, chatbox.SenderUser, err
+}
+
 // mine finds the session that a socket's frame means and its state, where the
 // caller owns or holds it.
 func (s *Service) mine(ctx context.Context, c Socket, sessionID string) (chatbox.SessionKey, chatbox.State, error) {
@@ -252,7 +257,7 @@ func (s *Service) mine(ctx context.Context, c Socket, sessionID string) (chatbox
 		return chatbox.SessionKey{}, chatbox.State{}, chatbox.Missing("session_id")
 	}
 	if !chatbox.ValidSessionID(sessionID) {
-		return chatbox.SessionKey{}, chatbox.State{}, invalidSession()
+		return chatbox.SessionKey{}, chatbox.State{}, chatbox.BadSessionID()
 	}
 	k := c.Actor().Session(sessionID)
 	var tail chatbox.Tail

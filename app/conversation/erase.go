@@ -11,7 +11,7 @@ import (
 
 // errErased is what an erased session is to everybody, by whatever way they
 // come. Its id is never free again.
-var errErased = &chatbox.Error{Code: chatbox.NotFound, Field: "session_id", Message: "session_id: no such session"}
+var errErased = unknownSession()
 
 // How much one step of an erasure removes, how long all steps may take, and
 // how many tombstones one sweep looks at.

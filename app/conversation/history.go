@@ -26,8 +26,12 @@ func (s *Service) History(ctx context.Context, a chatbox.Actor, sessionID string
 	if err != nil {
 		return chatbox.History{}, err
 	}
+	return s.historyPage(ctx, sess, q)
+}
+
+func (s *Service) historyPage(ctx context.Context, sess chatbox.Session, q chatbox.HistoryQuery) (h chatbox.History, err error) {
 	from, to, truncated := q.Bounds(sess.State.Head)
-	h := chatbox.History{Session: sess, Truncated: truncated}
+	h = chatbox.History{Session: sess, Truncated: truncated}
 	if from <= to {
 		h.Events, err = s.Messages.Range(ctx, sess.Key, from, to)
 	}

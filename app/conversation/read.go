@@ -22,21 +22,9 @@ func (s *Service) Read(ctx context.Context, c Socket, sessionID string, seq int6
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	if sessionID == "" {
-		sessionID = s.Currents.Current(c.ID())
-	}
-	k := c.Actor().Session(sessionID)
-	as, speaks := s.Rights.Speaks(c.ID(), k)
-	if !speaks {
-		var st chatbox.State
-		var err error
-		if k, st, err = s.mine(ctx, c, sessionID); err != nil {
-			return err
-		}
-		as = chatbox.SenderUser
-		if st.HolderID == c.Actor().UserID {
-			as = chatbox.SenderAdmin
-		}
+	k, as, err := s.voice(ctx, c, sessionID)
+	if err != nil {
+		return err
 	}
 	r := chatbox.Read{Conn: c.ID(), UserID: c.Actor().UserID, Sender: as, Seq: seq}
 	return patiently(ctx, func() error {

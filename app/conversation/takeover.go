@@ -91,15 +91,11 @@ func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.
 		if tail.Owner == "" {
 			return unknownSession()
 		}
-		if err := free(tail.State); err != nil {
-			return err
-		}
-		running, open, err := s.Leases.Revoke(ctx, k)
-		if err != nil {
-			return err
-		}
-		return s.closeRunning(ctx, k, running, open, chatbox.FinishTakenOver)
+		return free(tail.State)
 	})
+	if err == nil {
+		err = s.stopAnswer(ctx, k, chatbox.FinishTakenOver)
+	}
 	var res appended
 	if err == nil {
 		res, err = s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
@@ -210,11 +206,11 @@ func (s *Service) staffed(
 ) (chatbox.SessionKey, error) {
 	switch {
 	case !a.Admin():
-		return chatbox.SessionKey{}, chatbox.Errorf(chatbox.PermissionDenied, "only staff may do this", nil)
+		return chatbox.SessionKey{}, notStaff()
 	case sessionID == "":
 		return chatbox.SessionKey{}, chatbox.Missing("session_id")
 	case !chatbox.ValidSessionID(sessionID):
-		return chatbox.SessionKey{}, invalidSession()
+		return chatbox.SessionKey{}, chatbox.BadSessionID()
 	}
 	return a.Session(sessionID), s.Audit.Record(ctx, a, action, chatbox.AuditSubject{SessionID: sessionID})
 }
@@ -299,12 +295,8 @@ func notHeld() error {
 	return &chatbox.Error{Code: chatbox.PermissionDenied, Field: "session_id", Message: "session_id: you do not hold this session"}
 }
 
-func unknownSession() error {
+func unknownSession() *chatbox.Error {
 	return &chatbox.Error{Code: chatbox.NotFound, Field: "session_id", Message: "session_id: no such session"}
-}
-
-func invalidSession() error {
-	return chatbox.Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
 }
 
 func otherMessage() error { return chatbox.Invalid("id", "names another message of this session") }

@@ -12,7 +12,7 @@ func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *
 	a := c.Actor()
 	switch {
 	case !a.Staff():
-		return chatbox.Errorf(chatbox.PermissionDenied, "only staff may do this", nil)
+		return notStaff()
 	case sessionID == "":
 		return chatbox.Missing("session_id")
 	case after != nil && *after < 0:

@@ -176,27 +176,9 @@ func (a *Audit) bounds(ctx context.Context, q chatbox.AuditQuery) (lo, hi int64,
 	if err != nil || len(end) == 0 {
 		return 1, 0, err
 	}
-	lo, hi = 1, end[0].N
-	if q.Cursor != "" {
-		n, err := chain.ParseCursor(q.Cursor)
-		if err != nil {
-			return 0, 0, err
-		}
-		hi = min(hi, n-1)
-	}
-	if !q.To.IsZero() {
-		if hi, err = a.before(ctx, q.Tenant, lo, hi, q.To); err != nil {
-			return 0, 0, err
-		}
-	}
-	if !q.From.IsZero() {
-		n, err := a.before(ctx, q.Tenant, lo, hi, q.From)
-		if err != nil {
-			return 0, 0, err
-		}
-		lo = n + 1
-	}
-	return lo, hi, nil
+	return chain.Window(q, end[0].N, func(lo, hi int64, t time.Time) (int64, error) {
+		return a.before(ctx, q.Tenant, lo, hi, t)
+	})
 }
 
 // before is the last place of the range whose entry is older than t.

@@ -3,6 +3,7 @@ package chain
 import (
 	"encoding/base64"
 	"strconv"
+	"time"
 
 	"chatbox"
 )
@@ -98,4 +99,32 @@ func ParseCursor(s string) (int64, error) {
 		}
 	}
 	return 0, chatbox.Invalid("cursor", "is not one of ours")
+}
+
+// Window turns a query's cursor and times into a closed range of places up to
+// end; before is the last place of a range whose entry is older than t.
+func Window(
+	q chatbox.AuditQuery, end int64, before func(lo, hi int64, t time.Time) (int64, error),
+) (lo, hi int64, err error) {
+	lo, hi = 1, end
+	if q.Cursor != "" {
+		n, err := ParseCursor(q.Cursor)
+		if err != nil {
+			return 0, 0, err
+		}
+		hi = min(hi, n-1)
+	}
+	if !q.To.IsZero() {
+		if hi, err = before(lo, hi, q.To); err != nil {
+			return 0, 0, err
+		}
+	}
+	if !q.From.IsZero() {
+		n, err := before(lo, hi, q.From)
+		if err != nil {
+			return 0, 0, err
+		}
+		lo = n + 1
+	}
+	return lo, hi, nil
 }
