@@ -20,6 +20,7 @@ import (
 	"chatbox/app/alert"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
+	"chatbox/app/desk"
 	"chatbox/hub"
 	"chatbox/redisstate"
 )
@@ -88,6 +89,7 @@ type App struct {
 	gate     *access.Gate
 	tally    *tally // the heartbeat's
 	alerts   *alert.Service
+	desk     *desk.Service
 	server   *http.Server
 	listener net.Listener
 	draining atomic.Bool

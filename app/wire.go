@@ -12,6 +12,7 @@ import (
 	"chatbox/app/alert"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
+	"chatbox/app/desk"
 	"chatbox/app/web"
 	"chatbox/hub"
 	"chatbox/redisstate"
@@ -33,6 +34,7 @@ var (
 	_ conversation.Socket   = (*hub.Conn)(nil)
 	_ redisstate.Handler    = (*late)(nil)
 	_ api.Conversations     = (*conversation.Service)(nil)
+	_ api.Aids              = (*desk.Service)(nil)
 	_ api.Readiness         = (*App)(nil)
 	_ api.Access            = (*access.Gate)(nil)
 	_ access.Tickets        = (*redisstate.Client)(nil)
@@ -77,6 +79,7 @@ func New(o Options) (*App, error) {
 	a.gate = access.New(o.Access, access.Deps{
 		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
 	})
+	a.desk = desk.New(desk.Deps{Catalog: o.Stores.Sessions, Audit: o.Stores.Audit, Logger: a.log})
 	// The bus and the service need each other: the service is the bus's
 	// handler, the bus the service's port.
 	handler := &late{hub: a.hub, gate: a.gate}
@@ -112,7 +115,7 @@ func (l *late) Disconnected(w chatbox.Withdrawal) { l.gate.Disconnected(w) }
 // handler is the pod's edge; in development the console stands beside it.
 func (a *App) handler() http.Handler {
 	edge := http.Handler(api.New(a.opts.API, api.Deps{
-		Conversations: a.service, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Readiness: a, Metrics: a.registry, Logger: a.log,
+		Conversations: a.service, Aids: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Readiness: a, Metrics: a.registry, Logger: a.log,
 	}))
 	if !a.opts.Console {
 		return edge

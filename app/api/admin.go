@@ -12,8 +12,8 @@ import (
 	"chatbox"
 )
 
-// Desk is what staff reads of a tenant.
-type Desk interface {
+// Overview is what staff reads of a tenant.
+type Overview interface {
 	AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error)
 	UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 	AnyHistory(ctx context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)

@@ -104,9 +104,12 @@ type Conversations interface {
 type Staff interface {
 	Staffing
 	Serving
-	Desk
+	Overview
 	Oblivion
 }
+
+// Aids is what helps those who help.
+type Aids interface{}
 
 // Readiness knows whether the pod can serve: each check by its name, and
 // whether those that matter hold.
@@ -117,6 +120,7 @@ type Readiness interface {
 // Deps is what the edge works with; all of it is required.
 type Deps struct {
 	Conversations Conversations
+	Aids          Aids
 	Hub           *hub.Hub
 	Auth          *Auth
 	Access        Access

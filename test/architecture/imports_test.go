@@ -82,6 +82,11 @@ var edges = []edge{
 	{file: "app/alert/x.go", imports: "chatbox/redisstate"},
 	{file: "app/alert/x.go", imports: "chatbox/providers/notify"},
 
+	{file: "app/desk/x.go", imports: "chatbox", allowed: true},
+	{file: "app/desk/x.go", imports: "chatbox/hub"},
+	{file: "app/desk/x.go", imports: "chatbox/app/conversation"},
+	{file: "app/desk/x.go", imports: "chatbox/persistence"},
+
 	{file: "app/api/x.go", imports: "chatbox/hub", allowed: true},
 	{file: "app/api/x.go", imports: "chatbox/app/conversation", allowed: true},
 	{file: "app/api/x.go", imports: "github.com/labstack/echo/v4", allowed: true},

@@ -1,0 +1,62 @@
+// Package desk holds the use cases of the people who help: what they keep
+// beside sessions and what tells them, and users, where help stands. Nothing of
+// it is in a session's log, and no model ever sees it. It speaks to the world
+// through the ports in this file and beside each use case.
+package desk
+
+import (
+	"context"
+	"log/slog"
+
+	"chatbox"
+)
+
+// Catalog knows the sessions.
+type Catalog interface {
+	// Load returns the session, chatbox.NotFound where there is none.
+	Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error)
+}
+
+// Audit is the record of what staff did; a use case that is audited calls it
+// before it acts and does nothing where that fails.
+type Audit interface {
+	Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error
+}
+
+// Deps are the ports a Service works through; all are required.
+type Deps struct {
+	Catalog Catalog
+	Audit   Audit
+	Logger  *slog.Logger
+}
+
+// Service is the use cases of one pod. It is safe for concurrent use.
+type Service struct {
+	Deps
+}
+
+// New makes a service; it starts nothing.
+func New(d Deps) *Service { return &Service{Deps: d} }
+
+// session is the session of the staff member's tenant by its id; one that was
+// erased is as unknown as one that never was.
+func (s *Service) session(ctx context.Context, a chatbox.Actor, id string) (chatbox.Session, error) {
+	if !a.Staff() {
+		return chatbox.Session{}, notStaff()
+	}
+	if !chatbox.ValidSessionID(id) {
+		return chatbox.Session{}, unknownSession()
+	}
+	sess, err := s.Catalog.Load(ctx, a.Session(id))
+	if err != nil {
+		return chatbox.Session{}, err
+	}
+	if sess.Erased || sess.State.Erased {
+		return chatbox.Session{}, unknownSession()
+	}
+	return sess, nil
+}
+
+func unknownSession() error { return chatbox.Errorf(chatbox.NotFound, "no such session", nil) }
+
+func notStaff() error { return chatbox.Errorf(chatbox.PermissionDenied, "only staff may do this", nil) }
