@@ -3,10 +3,15 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chatbox/test/specs"
 )
 
 func TestDocuments_AreServedWithThePrefix(t *testing.T) {
@@ -30,4 +35,25 @@ func TestDocuments_AreServedWithThePrefix(t *testing.T) {
 	status, f = p.fails(http.MethodPost, "/docs", nil, nil)
 	assert.Equal(t, http.StatusMethodNotAllowed, status)
 	assert.Equal(t, "INVALID_FORMAT", f.Code)
+}
+
+// Every route is in the document, and every operation of it is a route: what
+// tests take from the document is all there is.
+func TestDocuments_NameExactlyTheRoutes(t *testing.T) {
+	docs, err := specs.Load()
+	require.NoError(t, err)
+	var named, routed []string
+	parameter := regexp.MustCompile(`[:{][a-z_]+}?|(open|async)api\.(yaml|json)`)
+	for _, op := range docs.Operations {
+		named = append(named, op.Method+" "+parameter.ReplaceAllString(op.Path, "*"))
+	}
+	for _, r := range New(Config{}, Deps{}).echo.Routes() {
+		if r.Method == http.MethodHead || r.Method == "echo_route_not_found" || strings.Contains(r.Path, "*") {
+			continue // of a probe, or what catches the rest
+		}
+		routed = append(routed, r.Method+" "+parameter.ReplaceAllString(r.Path, "*"))
+	}
+	slices.Sort(named)
+	slices.Sort(routed)
+	assert.Equal(t, named, slices.Compact(routed))
 }

@@ -173,10 +173,14 @@ func (a *Audit) Entries(ctx context.Context, q chatbox.AuditQuery) (chatbox.Audi
 
 func (a *Audit) bounds(ctx context.Context, q chatbox.AuditQuery) (lo, hi int64, err error) {
 	end, err := a.links(ctx, q.Tenant, sqlAuditEnd, q.Tenant)
-	if err != nil || len(end) == 0 {
-		return 1, 0, err
+	if err != nil {
+		return 0, 0, err
 	}
-	return chain.Window(q, end[0].N, func(lo, hi int64, t time.Time) (int64, error) {
+	last := int64(0)
+	if len(end) > 0 {
+		last = end[0].N
+	}
+	return chain.Window(q, last, func(lo, hi int64, t time.Time) (int64, error) {
 		return a.before(ctx, q.Tenant, lo, hi, t)
 	})
 }

@@ -21,6 +21,7 @@ const prefix = "/chatbox"
 // operation is a method of a path of OpenAPI.
 type operation struct {
 	Method, Path string
+	Query, Body  []string // the names of its parameters in the query, and of its body's members
 	match        *regexp.Regexp
 	literal      bool                                  // the path has no parameters
 	kinds        map[int]map[string]*jsonschema.Schema // by status and media type
@@ -178,7 +179,7 @@ func (t *tree) texts(pointer string) []string {
 func escape(part string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(part) }
 
 // methods are those that pods serve.
-func methods() []string { return []string{"get", "post", "patch", "delete"} }
+func methods() []string { return []string{"get", "post", "put", "patch", "delete"} }
 
 func (d *Documents) loadOpenAPI() error {
 	t, err := newTree("openapi.json", protocol.OpenAPI)
@@ -228,6 +229,7 @@ func (t *tree) operation(at, method, path string) (*operation, error) {
 		rest = after
 	}
 	op.match = regexp.MustCompile("^" + pattern.String() + regexp.QuoteMeta(rest) + "$")
+	op.Query, op.Body = t.queryNames(at), t.bodyNames(at)
 	responses, _ := t.object(at + "/responses")
 	for code := range responses {
 		status, err := strconv.Atoi(code)
@@ -247,6 +249,33 @@ func (t *tree) operation(at, method, path string) (*operation, error) {
 		}
 	}
 	return op, nil
+}
+
+// queryNames are an operation's parameters in the query.
+func (t *tree) queryNames(at string) []string {
+	var names []string
+	list, _ := t.at(at + "/parameters")
+	params, _ := list.([]any)
+	for i := range params {
+		p, _ := t.object(at + "/parameters/" + strconv.Itoa(i))
+		if name, ok := p["name"].(string); ok && p["in"] == "query" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// bodyNames are the members of the JSON object that an operation takes.
+func (t *tree) bodyNames(at string) []string {
+	var names []string
+	_, where := t.object(at + "/requestBody")
+	_, where = t.object(where + "/content/" + escape("application/json") + "/schema")
+	members, _ := t.object(where + "/properties")
+	for name := range members {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (d *Documents) loadAsyncAPI() error {
