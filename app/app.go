@@ -41,8 +41,15 @@ type Stores struct {
 	Ledger      conversation.Ledger
 	Crowds      conversation.Crowds
 	Erasures    conversation.Erasures
+	Cards       Cards
 	Ping        func(ctx context.Context) error
 	Withdrawals access.Archive
+}
+
+// Cards is the store of cards by all that is asked of it.
+type Cards interface {
+	desk.Cards
+	conversation.Cards
 }
 
 // Drain bounds the end of a pod (PROTOCOL 1.4).

@@ -126,6 +126,6 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 	return Stores{
 		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
 		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(),
-		Ledger: store.Sessions(), Crowds: store.Crowds(), Erasures: store.Sessions(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
+		Ledger: store.Sessions(), Crowds: store.Crowds(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
 	}, closer, nil
 }

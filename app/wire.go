@@ -70,7 +70,7 @@ func New(o Options) (*App, error) {
 	deps := conversation.Deps{
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
 		Tombstones: o.Stores.Tombs, Traces: redis, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
-		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures,
+		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures, Cards: o.Stores.Cards,
 		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Watchers: redis,
 		LLM: o.LLM, Seats: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
@@ -79,7 +79,7 @@ func New(o Options) (*App, error) {
 	a.gate = access.New(o.Access, access.Deps{
 		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
 	})
-	a.desk = desk.New(desk.Deps{Catalog: o.Stores.Sessions, Audit: o.Stores.Audit, Logger: a.log})
+	a.desk = desk.New(desk.Deps{Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log})
 	// The bus and the service need each other: the service is the bus's
 	// handler, the bus the service's port.
 	handler := &late{hub: a.hub, gate: a.gate}

@@ -42,6 +42,7 @@ type Store struct {
 	heads       *mongo.Collection
 	crowds      *mongo.Collection
 	erasures    *mongo.Collection
+	cards       *mongo.Collection
 	ends        ends
 	indexed     atomic.Bool // the unique indexes are known to exist
 	withdrawals *mongo.Collection
@@ -84,6 +85,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	}
 	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
 	s.crowds, s.erasures = db.Collection("crowds"), db.Collection("erasures")
+	s.cards = db.Collection("cards")
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
 	s.appends = group.New(ctx, bounds, s.insert)
 	s.touches = group.New(ctx, bounds, s.update)

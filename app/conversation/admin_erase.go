@@ -22,6 +22,14 @@ type Erasures interface {
 	EndErasure(ctx context.Context, e chatbox.Erasing) error
 }
 
+// Cards is what staff keeps beside the log, as far as erasing goes.
+type Cards interface {
+	// Forget removes all cards of the kinds about the subject.
+	Forget(ctx context.Context, tenant, subject string, kinds ...chatbox.CardKind) error
+	// Disown takes the person's name off all cards that the person wrote.
+	Disown(ctx context.Context, u chatbox.UserKey) error
+}
+
 // How long the caller of ErasePerson waits at most, and how many marks one
 // sweep looks at.
 const (
@@ -55,7 +63,8 @@ func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID strin
 }
 
 // eraseSessions erases the person's sessions that began before the mark, then
-// the key of the person's pseudonym.
+// takes the person's name off what the person wrote beside other sessions, and
+// erases the key of the person's pseudonym.
 func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
 	owner := chatbox.Actor{Tenant: e.User.Tenant, UserID: e.User.ID}
 	q := chatbox.SessionQuery{User: e.User, Limit: 100}
@@ -77,9 +86,13 @@ func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
 			}
 		}
 		if q.Cursor = page.Next; q.Cursor == "" {
-			return s.Audit.Forget(ctx, e.User)
+			break
 		}
 	}
+	if err := s.Cards.Disown(ctx, e.User); err != nil {
+		return err
+	}
+	return s.Audit.Forget(ctx, e.User)
 }
 
 // sweepPeople goes on with erasing people. A mark is taken away when the last

@@ -105,6 +105,9 @@ func (s *Service) removeTraces(ctx context.Context, sess chatbox.Session) error 
 	if err := s.Shares.Revoke(ctx, k); err != nil {
 		return err
 	}
+	if err := s.Cards.Forget(ctx, k.Tenant, k.ID, chatbox.SessionCards()...); err != nil {
+		return err
+	}
 	hot, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	left := patiently(hot, func() error { return s.Traces.Erase(hot, k, sess.Owner, sess.State) })

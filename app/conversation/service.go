@@ -52,6 +52,7 @@ type Deps struct {
 	Ledger       Ledger
 	Crowds       Crowds
 	Erasures     Erasures
+	Cards        Cards
 	Log          Log
 	Leases       Leases
 	Pieces       Pieces

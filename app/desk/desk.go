@@ -26,6 +26,7 @@ type Audit interface {
 // Deps are the ports a Service works through; all are required.
 type Deps struct {
 	Catalog Catalog
+	Cards   Cards
 	Audit   Audit
 	Logger  *slog.Logger
 }

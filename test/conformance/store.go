@@ -12,6 +12,7 @@ import (
 	"chatbox/app/access"
 	"chatbox/app/alert"
 	"chatbox/app/conversation"
+	"chatbox/app/desk"
 	"chatbox/persistence"
 
 	"github.com/oklog/ulid/v2"
@@ -31,8 +32,15 @@ type Stores struct {
 	Ledger   conversation.Ledger
 	Crowds   conversation.Crowds
 	Erasures conversation.Erasures
+	Cards    Cards
 
 	Withdrawals access.Archive
+}
+
+// Cards is the store of cards by its ports.
+type Cards interface {
+	desk.Cards
+	conversation.Cards
 }
 
 // StoreFixture is a store under test and what only its keeper can do to it.
@@ -93,6 +101,15 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Ledger/Summary", ledgerSummary},
 		{"Crowds/PodsAddUp", crowdsAddUp},
 		{"Erasures/AMarkStaysUntilTheLastTombstoneIsNobodys", erasures},
+		{"Cards/ReadBackAsTheyWereWritten", cardsReadBack},
+		{"Cards/ReplacedByRevision", cardsReplace},
+		{"Cards/PilesAndTenantsAreWalls", cardsWalls},
+		{"Cards/PagesOldestFirst", cardsPage},
+		{"Cards/NoRacePassesTheBound", cardsBound},
+		{"Cards/OneOfARaceForAnID", cardsRace},
+		{"Cards/ForgottenAndDisowned", cardsForget},
+		{"Cards/NothingReadableAtRest", cardsSecrecy},
+		{"Cards/KeysRotate", cardsKeys},
 		{"Audit/ReadsBackWhatWasRecorded", auditReadsBack},
 		{"Audit/PodsMakeOneChain", auditRace},
 		{"Audit/TamperingIsFound", auditTampering},

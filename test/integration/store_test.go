@@ -75,7 +75,7 @@ func openStore(tb testing.TB, cfg persistence.Config, keys ...persistence.Key) *
 func storePorts(s *persistence.Store) conformance.Stores {
 	return conformance.Stores{
 		Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(),
-		Alerts: s.Alerts(), Audit: s.Audit(), Ledger: s.Sessions(), Crowds: s.Crowds(), Erasures: s.Sessions(), Withdrawals: s.Withdrawals(),
+		Alerts: s.Alerts(), Audit: s.Audit(), Ledger: s.Sessions(), Crowds: s.Crowds(), Erasures: s.Sessions(), Cards: s.Cards(), Withdrawals: s.Withdrawals(),
 	}
 }
 
@@ -147,7 +147,7 @@ func TestStore_Conformance(t *testing.T) {
 func allDocuments(t *testing.T, db *mongo.Database) []byte {
 	t.Helper()
 	var all bytes.Buffer
-	for _, name := range []string{"messages", "sessions", "shares", "audit", "people"} {
+	for _, name := range []string{"messages", "sessions", "shares", "audit", "people", "cards"} {
 		found, err := db.Collection(name).Find(t.Context(), bson.D{})
 		require.NoError(t, err)
 		for found.Next(t.Context()) {

@@ -1,0 +1,283 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// Cards is what staff keeps beside the log.
+type Cards struct{ s *Store }
+
+// Cards is what staff keeps beside the log.
+func (s *Store) Cards() *Cards { return &Cards{s} }
+
+// cardDoc is one card in the collection cards. Slot is unique in its pile: a
+// number of 1 to the pile's bound, so that no race takes the pile beyond it, or
+// the id where the pile has no bound.
+type cardDoc struct {
+	Tenant     string             `bson:"tenant"`
+	Kind       string             `bson:"kind"`
+	Subject    string             `bson:"subject"`
+	ID         string             `bson:"id"`
+	Slot       any                `bson:"slot"`
+	Box        []byte             `bson:"box"`
+	Author     string             `bson:"author"`
+	AuthorName []byte             `bson:"author_name,omitempty"`
+	Created    primitive.DateTime `bson:"created"`
+	Updated    primitive.DateTime `bson:"updated"`
+	Revision   int64              `bson:"revision"`
+}
+
+// Names of the indexes of cards.
+const (
+	indexCard   = "tenant_kind_subject_id"
+	indexSlot   = "tenant_kind_subject_slot"
+	indexPile   = "tenant_kind_subject_created"
+	indexAuthor = "tenant_author"
+)
+
+func cardIndexes() []mongo.IndexModel {
+	pile := func(then ...string) bson.D {
+		keys := bson.D{{Key: "tenant", Value: 1}, {Key: "kind", Value: 1}, {Key: "subject", Value: 1}}
+		for _, name := range then {
+			keys = append(keys, bson.E{Key: name, Value: 1})
+		}
+		return keys
+	}
+	return []mongo.IndexModel{
+		{Keys: pile("id"), Options: options.Index().SetName(indexCard).SetUnique(true)},
+		{Keys: pile("slot"), Options: options.Index().SetName(indexSlot).SetUnique(true)},
+		{Keys: pile("created", "id"), Options: options.Index().SetName(indexPile)},
+		{Keys: bson.D{{Key: "tenant", Value: 1}, {Key: "author", Value: 1}}, Options: options.Index().SetName(indexAuthor)},
+	}
+}
+
+func pileOf(p chatbox.CardPile) bson.D {
+	return bson.D{{Key: "tenant", Value: p.Tenant}, {Key: "kind", Value: string(p.Kind)}, {Key: "subject", Value: p.Subject}}
+}
+
+func cardOf(p chatbox.CardPile, id string) bson.D {
+	return append(pileOf(p), bson.E{Key: "id", Value: id})
+}
+
+// Add stores a new card; see desk.Cards. Whoever loses a race for a slot looks
+// for another one: every such loss is somebody's gain, so they end.
+func (m *Cards) Add(ctx context.Context, c chatbox.Card, most int) error {
+	const act = "add a card"
+	if err := m.s.ready(); err != nil {
+		return err
+	}
+	body, author, err := record.SealCard(m.s.keys, c)
+	if err != nil {
+		return record.Failed(act, err)
+	}
+	d := cardDoc{
+		Tenant: c.Pile.Tenant, Kind: string(c.Pile.Kind), Subject: c.Pile.Subject, ID: c.ID, Slot: c.ID,
+		Box: body, Author: c.AuthorID, AuthorName: author, Revision: 1,
+		Created: primitive.DateTime(record.Millis(c.CreatedAt)), Updated: primitive.DateTime(record.Millis(c.CreatedAt)),
+	}
+	for {
+		if most > 0 {
+			if d.Slot, err = m.freeSlot(ctx, c, most); err != nil {
+				return err
+			}
+		}
+		taken := false
+		err := m.s.do(ctx, act, func(ctx context.Context) error {
+			_, err := m.s.cards.InsertOne(ctx, d)
+			if taken = mongo.IsDuplicateKeyError(err); taken {
+				return nil
+			}
+			return err
+		})
+		if err != nil || !taken {
+			return err
+		}
+		if most == 0 {
+			return record.CardClash(c.Pile)
+		}
+	}
+}
+
+// freeSlot is any of the pile's free slots; many who look at once seldom find
+// the same one.
+func (m *Cards) freeSlot(ctx context.Context, c chatbox.Card, most int) (int, error) {
+	var docs []struct {
+		ID   string
+		Slot int
+	}
+	err := m.s.do(ctx, "look for a card's slot", func(ctx context.Context) error {
+		found, err := m.s.cards.Find(ctx, pileOf(c.Pile),
+			options.Find().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "id", Value: 1}, {Key: "slot", Value: 1}}))
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	if err != nil {
+		return 0, err
+	}
+	used := make(map[int]bool, len(docs))
+	for _, d := range docs {
+		if d.ID == c.ID {
+			return 0, record.CardClash(c.Pile)
+		}
+		used[d.Slot] = true
+	}
+	var free []int
+	for slot := 1; slot <= most; slot++ {
+		if !used[slot] {
+			free = append(free, slot)
+		}
+	}
+	if len(free) == 0 {
+		return 0, record.TooManyCards(c.Pile, most)
+	}
+	return free[rand.N(len(free))], nil //nolint:gosec // no secret
+}
+
+// Replace stores the card's next revision; see desk.Cards.
+func (m *Cards) Replace(ctx context.Context, c chatbox.Card) (int64, error) {
+	const act = "replace a card"
+	body, author, err := record.SealCard(m.s.keys, c)
+	if err != nil {
+		return 0, record.Failed(act, err)
+	}
+	next := bson.D{{Key: "$set", Value: bson.D{
+		{Key: "box", Value: body},
+		{Key: "author", Value: c.AuthorID},
+		{Key: "author_name", Value: author},
+		{Key: "updated", Value: primitive.DateTime(record.Millis(c.UpdatedAt))},
+		{Key: "revision", Value: c.Revision + 1},
+	}}}
+	var replaced, there int64
+	err = m.s.do(ctx, act, func(ctx context.Context) error {
+		done, err := m.s.cards.UpdateOne(ctx, append(cardOf(c.Pile, c.ID), bson.E{Key: "revision", Value: c.Revision}), next)
+		if err != nil {
+			return err
+		}
+		if replaced = done.MatchedCount; replaced > 0 {
+			return nil
+		}
+		there, err = m.s.cards.CountDocuments(ctx, cardOf(c.Pile, c.ID), options.Count().SetLimit(1))
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case replaced > 0:
+		return c.Revision + 1, nil
+	case there > 0:
+		return 0, record.CardClash(c.Pile)
+	default:
+		return 0, record.NoCard(c.Pile)
+	}
+}
+
+// Get returns the card; chatbox.NotFound.
+func (m *Cards) Get(ctx context.Context, p chatbox.CardPile, id string) (chatbox.Card, error) {
+	var d cardDoc
+	err := m.s.do(ctx, "read a card", func(ctx context.Context) error {
+		return m.s.cards.FindOne(ctx, cardOf(p, id)).Decode(&d)
+	})
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return chatbox.Card{}, record.NoCard(p)
+	}
+	if err != nil {
+		return chatbox.Card{}, err
+	}
+	return m.open(d)
+}
+
+// List returns one page of the pile, oldest first.
+func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage, error) {
+	after, err := record.ParseCardCursor(q.Cursor)
+	if err != nil {
+		return chatbox.CardPage{}, err
+	}
+	filter, created := pileOf(q.Pile), primitive.DateTime(after.Created)
+	if q.Cursor != "" {
+		filter = append(filter, bson.E{Key: "created", Value: bson.D{{Key: "$gte", Value: created}}},
+			bson.E{Key: "$or", Value: bson.A{
+				bson.D{{Key: "created", Value: bson.D{{Key: "$gt", Value: created}}}},
+				bson.D{{Key: "id", Value: bson.D{{Key: "$gt", Value: after.ID}}}},
+			}})
+	}
+	var docs []cardDoc
+	err = m.s.do(ctx, "list cards", func(ctx context.Context) error {
+		found, err := m.s.cards.Find(ctx, filter, options.Find().SetLimit(int64(q.Limit)+1).
+			SetSort(bson.D{{Key: "created", Value: 1}, {Key: "id", Value: 1}}))
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	if err != nil {
+		return chatbox.CardPage{}, err
+	}
+	cards := make([]chatbox.Card, len(docs))
+	for i, d := range docs {
+		if cards[i], err = m.open(d); err != nil {
+			return chatbox.CardPage{}, err
+		}
+	}
+	return record.CardPage(cards, q.Limit), nil
+}
+
+// Count counts the pile's cards and stops at most.
+func (m *Cards) Count(ctx context.Context, p chatbox.CardPile, most int) (int, error) {
+	var n int64
+	err := m.s.do(ctx, "count cards", func(ctx context.Context) (err error) {
+		n, err = m.s.cards.CountDocuments(ctx, pileOf(p), options.Count().SetLimit(int64(most)))
+		return err
+	})
+	return int(n), err
+}
+
+// Delete removes the card; one that is not there is no error.
+func (m *Cards) Delete(ctx context.Context, p chatbox.CardPile, id string) error {
+	return m.s.do(ctx, "delete a card", func(ctx context.Context) error {
+		_, err := m.s.cards.DeleteOne(ctx, cardOf(p, id))
+		return err
+	})
+}
+
+// Forget removes all cards of the kinds about the subject.
+func (m *Cards) Forget(ctx context.Context, tenant, subject string, kinds ...chatbox.CardKind) error {
+	return m.s.do(ctx, "forget cards", func(ctx context.Context) error {
+		_, err := m.s.cards.DeleteMany(ctx, bson.D{
+			{Key: "tenant", Value: tenant}, {Key: "kind", Value: bson.D{{Key: "$in", Value: kinds}}}, {Key: "subject", Value: subject},
+		})
+		return err
+	})
+}
+
+// Disown takes the person's name off all cards that the person wrote.
+func (m *Cards) Disown(ctx context.Context, u chatbox.UserKey) error {
+	return m.s.do(ctx, "disown cards", func(ctx context.Context) error {
+		_, err := m.s.cards.UpdateMany(ctx, bson.D{{Key: "tenant", Value: u.Tenant}, {Key: "author", Value: u.ID}}, bson.D{
+			{Key: "$set", Value: bson.D{{Key: "author", Value: ""}}}, {Key: "$unset", Value: bson.D{{Key: "author_name", Value: ""}}},
+		})
+		return err
+	})
+}
+
+func (m *Cards) open(d cardDoc) (chatbox.Card, error) {
+	c := chatbox.Card{
+		Pile: chatbox.CardPile{Tenant: d.Tenant, Kind: chatbox.CardKind(d.Kind), Subject: d.Subject}, ID: d.ID, AuthorID: d.Author,
+		CreatedAt: record.Time(int64(d.Created)), UpdatedAt: record.Time(int64(d.Updated)), Revision: d.Revision,
+	}
+	if err := record.OpenCard(m.s.keys, &c, d.Box, d.AuthorName); err != nil {
+		return chatbox.Card{}, record.Failed("open a card", err)
+	}
+	return c, nil
+}
