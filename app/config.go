@@ -41,6 +41,8 @@ type Config struct {
 	Notify notify.Config
 	Log    LogConfig
 
+	Support chatbox.SupportSettings // of tenants without their own
+
 	notifySecrets notifySecrets
 }
 

@@ -42,6 +42,7 @@ func variables(c *Config) []variable {
 	all = append(all, storeVariables(c)...)
 	all = append(all, modelVariables(c)...)
 	all = append(all, notifyVariables(c)...)
+	all = append(all, supportVariables(c)...)
 	return append(all, boundVariables(c)...)
 }
 

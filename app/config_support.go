@@ -1,0 +1,29 @@
+package app
+
+import "chatbox"
+
+// supportVariables are the settings of tenants that have none of their own.
+func supportVariables(c *Config) []variable {
+	s := &c.Support
+	return []variable{
+		{
+			name: "SUPPORT_HOURS", set: checked(&s.Hours, func(text string) error { _, err := chatbox.ParseWeek(text); return err }),
+			doc: "When the team is there, such as Mon-Fri 09:00-12:30, 13:00-17:00; Sat 22:00-02:00, by the clock of SUPPORT_TIME_ZONE. Without it: always. " +
+				"A tenant's admins may set their own, and the three below with it.",
+		},
+		{
+			name: "SUPPORT_TIME_ZONE", def: "UTC", doc: "Name of the team's time zone, such as Europe/Berlin.",
+			set: checked(&s.TimeZone, func(name string) error { _, err := chatbox.ParseZone(name); return err }),
+		},
+		{name: "SUPPORT_AWAY_MESSAGE", doc: "What users are told where nobody of the team is there.", set: checked(&s.AwayMessage, chatbox.CheckAwayMessage)},
+		{
+			name: "SUPPORT_CLOSED_DAYS", doc: "Dates on which the team is not there, such as 2026-12-25, separated by commas.",
+			set: func(raw string) (err error) { s.ClosedDays, err = chatbox.ParseClosedDays(list(raw)); return err },
+		},
+	}
+}
+
+// checked reads a text that the check accepts.
+func checked(into *string, check func(string) error) func(string) error {
+	return func(s string) error { *into = s; return check(s) }
+}
