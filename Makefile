@@ -8,7 +8,7 @@ SERVER_PACKAGES := $(patsubst %,./%/...,$(wildcard test/integration test/cluster
 FAULT    ?= short
 FUZZTIME ?= 30s
 
-.PHONY: help run build test lint fmt test-integration test-servers test-fault test-chaos test-defects test-browser fuzz bench servers-up servers-down up down ci
+.PHONY: help run build test lint fmt test-integration test-servers test-containers test-fault test-chaos test-defects test-browser fuzz bench servers-up servers-down up down ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ test-integration: ## tag integration, against CHATBOX_TEST_REDIS_URL and CHATBOX
 
 test-servers: ## the same against servers that are installed, started and ended here
 	scripts/with-servers.sh $(MAKE) --no-print-directory test-integration
+
+test-containers: ## the integration suite, and the cluster of docker-compose.yml under load, in containers
+	scripts/test-containers.sh
 
 test-fault: ## tag fault: servers and pods are killed and paused; FAULT=short|long
 	scripts/test-fault.sh $(FAULT)

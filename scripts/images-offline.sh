@@ -24,7 +24,7 @@ redis_image() {
 	ldd "$root"/usr/bin/* | grep -oE '/[^ ]+\.so[^ ]*' | sort -u | while read -r library; do
 		mkdir -p "$root${library%/*}" && cp -L "$library" "$root$library"
 	done
-	tar -C "$root" -c . | docker import -c 'ENV PATH=/usr/bin' -c 'WORKDIR /data' -c 'CMD ["redis-server"]' - "$(tag redis)"
+	tar -C "$root" -c . | docker import -c 'ENV PATH=/usr/bin' -c 'WORKDIR /data' -c 'CMD ["redis-server", "--protected-mode", "no"]' - "$(tag redis)"
 }
 
 # Sid's: bookworm's nginx does not know `resolve` in an upstream.

@@ -20,5 +20,6 @@ if [ ! -s "$data/PG_VERSION" ]; then
 fi
 as_postgres /usr/lib/postgresql/18/bin/postgres -D "$data" &
 until psql -q -h 127.0.0.1 -U postgres -c 'CREATE EXTENSION IF NOT EXISTS documentdb CASCADE'; do sleep 0.3; done
+echo 'Waiting for connections' # what those who start the image wait for
 exec ferretdb --postgresql-url=postgres://postgres@127.0.0.1:5432/postgres --listen-addr=:27017 \
 	--no-auth --telemetry=disable --debug-addr=- --state-dir=/data/state --log-level=warn

@@ -4,12 +4,9 @@
 package integration
 
 import (
-	"context"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,41 +15,24 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"github.com/testcontainers/testcontainers-go"
-	tcredis "github.com/testcontainers/testcontainers-go/modules/redis"
 )
 
 // redisDB is the database that these tests empty and use.
 const redisDB = 9
 
-// redisOptions are of CHATBOX_TEST_REDIS_URL, or of a container.
-var redisOptions = sync.OnceValues(func() (*redis.Options, error) {
-	url := os.Getenv("CHATBOX_TEST_REDIS_URL")
-	if url == "" {
-		ctx := context.Background() //nolint:forbidigo // one container for all tests; its reaper ends it
-		c, err := tcredis.Run(ctx, "redis:8-alpine")
-		if err != nil {
-			return nil, err
-		}
-		if url, err = c.ConnectionString(ctx); err != nil {
-			return nil, err
-		}
-	}
-	opts, err := redis.ParseURL(url)
-	if err == nil {
-		opts.DB, opts.DisableIdentity, opts.ContextTimeoutEnabled, opts.MaxRetries = redisDB, true, true, 1
-	}
-	return opts, err
-})
+// redisOptions are how the tests dial the server.
+func redisOptions(tb testing.TB) *redis.Options {
+	tb.Helper()
+	opts, err := redis.ParseURL(redisServer.address(tb))
+	require.NoError(tb, err)
+	opts.DB, opts.DisableIdentity, opts.ContextTimeoutEnabled, opts.MaxRetries = redisDB, true, true, 1
+	return opts
+}
 
 // realRedis is the server with an empty database.
 func realRedis(t *testing.T) conformance.RedisServer {
 	t.Helper()
-	if os.Getenv("CHATBOX_TEST_REDIS_URL") == "" {
-		testcontainers.SkipIfProviderIsNotHealthy(t)
-	}
-	opts, err := redisOptions()
-	require.NoError(t, err)
+	opts := redisOptions(t)
 	dial := func() *redis.Client { o := *opts; return redis.NewClient(&o) }
 	admin := dial()
 	t.Cleanup(func() { _ = admin.Close() })

@@ -142,10 +142,7 @@ func TestRedis_CanaryTellsOfAPausedServer(t *testing.T) {
 
 // BenchmarkRedis_Publish is one event made visible: one round trip.
 func BenchmarkRedis_Publish(b *testing.B) {
-	opts, err := redisOptions()
-	require.NoError(b, err)
-	o := *opts
-	c, err := redisstate.New(redisstate.DefaultConfig(), redis.NewClient(&o), conformance.RedisSealer(b))
+	c, err := redisstate.New(redisstate.DefaultConfig(), redis.NewClient(redisOptions(b)), conformance.RedisSealer(b))
 	require.NoError(b, err)
 	defer func() { _ = c.Close() }()
 	s, st := chatbox.SessionKey{ID: rand.Text()}, chatbox.State{}

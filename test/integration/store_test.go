@@ -5,7 +5,6 @@ package integration
 import (
 	"bytes"
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,14 +21,10 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// mongoURI is the server under test, or the test says that it did not run.
+// mongoURI is the server under test.
 func mongoURI(tb testing.TB) string {
 	tb.Helper()
-	uri := os.Getenv("CHATBOX_TEST_MONGO_URI")
-	if uri == "" {
-		tb.Skip("NOT RUN: CHATBOX_TEST_MONGO_URI names no server")
-	}
-	return uri
+	return mongoServer.address(tb)
 }
 
 // mongoDatabase is a database of the test's own, dropped at its end.
