@@ -23,10 +23,11 @@ import (
 // The budget is in tokens as tokensOf counts them. It cuts whole turns, the
 // oldest first; a turn that does not fit is dropped with all before it, since
 // a talk with a hole in it misleads more than a short one. The system prompt
-// and m are always there, whatever they cost.
-func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) []chatbox.Line {
+// and m are always there, whatever they cost. full: the budget left a turn of
+// the log out, so what was said before the log begins would be left out too.
+func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []chatbox.Line, full bool) {
 	question, _ := lineOf(m)
-	prompt := make([]chatbox.Line, 0, len(log)+2)
+	prompt = make([]chatbox.Line, 0, len(log)+2)
 	if system != "" {
 		prompt = append(prompt, chatbox.Line{Role: chatbox.RoleSystem, Content: system})
 	}
@@ -43,7 +44,7 @@ func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int
 	for _, turn := range turns[from:] {
 		prompt = append(prompt, turn...)
 	}
-	return append(prompt, question)
+	return append(prompt, question), from > 0
 }
 
 // turnsBefore groups what was said before the place seq. An answer whose

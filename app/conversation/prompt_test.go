@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,7 +99,7 @@ func TestBuildPrompt_PairsQuestionsWithAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := slices.Clone(tt.log)
 			m := tt.log[slices.IndexFunc(tt.log, func(e chatbox.Event) bool { return e.Seq == tt.m })]
-			got := script(buildPrompt("sys", tt.log, m, plenty))
+			got := script(built("sys", tt.log, m, plenty))
 			assert.Equal(t, tt.want, got)
 			assert.NotContains(t, got, "canary")
 			assert.Equal(t, before, tt.log, "the log is the caller's")
@@ -122,9 +123,14 @@ func TestBuildPrompt_Budget(t *testing.T) {
 		15 + 109: "s:sys | u:q2 | a:" + long + " | u:q3 | u:q4",
 		15 + 119: "s:sys | u:q1 | a:a1 | u:q2 | a:" + long + " | u:q3 | u:q4",
 	} {
-		assert.Equal(t, want, script(buildPrompt("sys", log, log[5], budget)), "budget %d", budget)
+		assert.Equal(t, want, script(built("sys", log, log[5], budget)), "budget %d", budget)
 	}
-	assert.Equal(t, "u:q4", script(buildPrompt("", log, log[5], -1)), "no system prompt, no line")
+	assert.Equal(t, "u:q4", script(built("", log, log[5], -1)), "no system prompt, no line")
+}
+
+func built(system string, log []chatbox.Event, m chatbox.Event, budget int) []chatbox.Line {
+	prompt, _ := buildPrompt(system, log, m, budget)
+	return prompt
 }
 
 // drawLog makes a log of turns in which answers may come late, early or never.
@@ -164,19 +170,87 @@ func TestBuildPrompt_Properties(t *testing.T) {
 		})
 		m := rapid.SampledFrom(questions).Draw(t, "m")
 		budget := rapid.IntRange(-10, 800).Draw(t, "budget")
-		got := buildPrompt("sys", log, m, budget)
+		got := built("sys", log, m, budget)
 
 		require.Equal(t, chatbox.Line{Role: chatbox.RoleSystem, Content: "sys"}, got[0], "the system prompt leads")
 		require.Equal(t, chatbox.Line{Role: chatbox.RoleUser, Content: m.Content}, got[len(got)-1], "the message is last")
 		if history := got[1 : len(got)-1]; len(history) > 0 {
 			require.LessOrEqual(t, tokensOf(got...), budget)
 		}
-		whole := buildPrompt("sys", log, m, plenty)
+		whole := built("sys", log, m, plenty)
 		require.Equal(t, got[1:], whole[len(whole)-len(got)+1:], "a smaller budget cuts from the front only")
 		shuffled := rapid.Permutation(log).Draw(t, "shuffled")
-		require.Equal(t, got, buildPrompt("sys", shuffled, m, budget), "the order of arrival does not matter")
+		require.Equal(t, got, built("sys", shuffled, m, budget), "the order of arrival does not matter")
 
 		requireSaidBefore(t, log, m, got[1:len(got)-1])
+	})
+}
+
+// pages is a history that counts what it gives.
+type pages struct {
+	MessageStore
+
+	log   []chatbox.Event
+	reads int
+	given int
+}
+
+func (p *pages) Range(_ context.Context, _ chatbox.SessionKey, from, to int64) ([]chatbox.Event, error) {
+	p.reads++
+	var out []chatbox.Event
+	for _, e := range p.log {
+		if from <= e.Seq && e.Seq <= to {
+			out = append(out, e)
+		}
+	}
+	p.given += len(out)
+	return out, nil
+}
+
+// However long the log and its lines are, what is asked is the same as if all
+// of it had been read, and not much more is read than is asked.
+func TestPromptFor_ReadsAsFarBackAsTheBudget(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		events         int64
+		length, budget int
+		reads, given   int
+	}{
+		{"a short log", 20, 10, 8000, 1, 20},
+		{"long lines", 2000, 1000, 8000, 1, promptPage + 1},
+		{"short lines", 2000, 100, 4000, 3, 4*promptPage + 1},
+		{"no farther than the window", 2000, 100, 80_000, 4, historyWindow + 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := &pages{}
+			for seq := int64(1); seq <= c.events; seq++ {
+				h.log = append(h.log, asked(seq, fmt.Sprint(seq)+strings.Repeat("x", c.length)))
+			}
+			cfg := DefaultConfig()
+			cfg.PromptTokens = c.budget
+			s := New(cfg, Deps{Messages: h})
+			m := h.log[len(h.log)-1]
+			got, err := s.promptFor(t.Context(), chatbox.State{Head: m.Seq}, m)
+			require.NoError(t, err)
+			assert.Equal(t, c.reads, h.reads)
+			assert.Equal(t, c.given, h.given)
+			lately := h.log[max(0, len(h.log)-1-historyWindow):]
+			assert.Equal(t, built(cfg.SystemPrompt, lately, m, cfg.PromptTokens), got)
+		})
+	}
+}
+
+func TestPromptBack_IsAsIfAllHadBeenRead(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		log := drawLog(t)
+		m := asked(int64(len(log))+1, "last")
+		h := &pages{log: append(log, m)}
+		cfg := DefaultConfig()
+		cfg.PromptTokens = rapid.IntRange(-10, 800).Draw(t, "budget")
+		s := New(cfg, Deps{Messages: h})
+		got, err := s.promptBack(t.Context(), h.log[m.Seq-1:], m.Seq, m, rapid.Int64Range(1, 7).Draw(t, "page"))
+		require.NoError(t, err)
+		require.Equal(t, built("", h.log, m, cfg.PromptTokens), got)
 	})
 }
 
@@ -229,6 +303,6 @@ func BenchmarkBuildPrompt(b *testing.B) {
 	m := asked(401, "and now?")
 	b.ReportAllocs()
 	for b.Loop() {
-		buildPrompt("sys", log, m, 16_000)
+		built("sys", log, m, 16_000)
 	}
 }

@@ -216,27 +216,6 @@ func (g *generation) goOn(ctx context.Context, o *chatbox.OpenAnswer, torn bool)
 	}, "")
 }
 
-// historyPage and historyWindow bound what a prompt reads: events in one
-// range, and events before the message that are looked at.
-const (
-	historyPage   = 500
-	historyWindow = 400
-)
-
-// promptFor reads what the prompt is built from: the stretch before the
-// message, and behind it the answers to earlier questions.
-func (s *Service) promptFor(ctx context.Context, st chatbox.State, m chatbox.Event) ([]chatbox.Line, error) {
-	var log []chatbox.Event
-	for from := max(1, m.Seq-historyWindow); from <= st.Head; from += historyPage {
-		part, err := s.Messages.Range(ctx, m.Session, from, min(st.Head, from+historyPage-1))
-		if err != nil {
-			return nil, err
-		}
-		log = append(log, part...)
-	}
-	return buildPrompt(s.cfg.SystemPrompt, log, m, s.cfg.PromptTokens), nil
-}
-
 // ReleaseAll gives every running answer to other pods, without waiting for
 // leases to expire.
 func (s *Service) ReleaseAll() {
