@@ -111,9 +111,9 @@ func report(ctx context.Context, log *slog.Logger, err error, doing string) {
 		if errors.Is(err, context.Canceled) {
 			return // the client or the pod went away
 		}
-		log.ErrorContext(ctx, "request failed", "doing", doing, "code", chatbox.CodeOf(err), "err", err)
+		log.ErrorContext(ctx, "request failed", "doing", doing, "code", chatbox.CodeOf(err), "error", err)
 	case chatbox.Unavailable, chatbox.StoreFailed:
-		log.WarnContext(ctx, "request failed", "doing", doing, "code", chatbox.CodeOf(err), "err", err)
+		log.WarnContext(ctx, "request failed", "doing", doing, "code", chatbox.CodeOf(err), "error", err)
 	default:
 	}
 }

@@ -213,7 +213,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		RequestID: requestID(c), Metadata: what.metadata,
 	}
 	if err := c.JSON(what.status, body); err != nil {
-		s.log.DebugContext(c.Request().Context(), "response not written", "err", err)
+		s.log.DebugContext(c.Request().Context(), "response not written", "error", err)
 	}
 }
 

@@ -128,7 +128,7 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 	defer s.deps.Hub.Remove(conn)
 	defer s.deps.Conversations.Leave(conn)
 	if err := conn.Run(ctx, s.onFrame(conn)); err != nil {
-		s.log.DebugContext(ctx, "socket ended", "conn", conn.ID(), "err", err)
+		s.log.DebugContext(ctx, "socket ended", "conn", conn.ID(), "error", err)
 	}
 }
 
