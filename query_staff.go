@@ -14,11 +14,12 @@ const (
 	SortMessages SessionSort = "message_count"
 	SortTokens   SessionSort = "total_tokens"
 	SortUser     SessionSort = "user_id"
+	SortWaiting  SessionSort = "waiting_since" // only those that wait
 )
 
 // SessionSorts lists all of them.
 func SessionSorts() []SessionSort {
-	return []SessionSort{SortStart, SortEnd, SortActivity, SortDuration, SortMessages, SortTokens, SortUser}
+	return []SessionSort{SortStart, SortEnd, SortActivity, SortDuration, SortMessages, SortTokens, SortUser, SortWaiting}
 }
 
 // MaxCounted is up to how many matching sessions are counted.
@@ -32,12 +33,22 @@ type StaffQuery struct {
 	Status   string // "active" or "ended"
 	Assisted *bool
 	Help     *bool
+	Waiting  *bool     // for a person; false is refused with SortWaiting
 	From, To time.Time // From ≤ start < To
 	Sort     SessionSort
 	Desc     bool
 	Limit    int // 1-1000
 	Offset   int // not with a cursor
 	Cursor   string
+}
+
+// WaitingOnly is Waiting with what the order says of it.
+func (q StaffQuery) WaitingOnly() *bool {
+	if q.Sort != SortWaiting {
+		return q.Waiting
+	}
+	yes := true
+	return &yes
 }
 
 // StaffPage is one page of a tenant's sessions.

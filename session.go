@@ -39,8 +39,17 @@ type State struct {
 	ResponseMax    int64     `json:"response_max,omitempty"`   // milliseconds
 	HelpRequested  bool      `json:"help_requested,omitempty"`
 	HelpPending    bool      `json:"help_pending,omitempty"`
-	AdminAssisted  bool      `json:"admin_assisted,omitempty"`
-	Erased         bool      `json:"erased,omitempty"` // nothing of the log is left, and nothing follows
+	// WaitingSince is when help became pending, zero where it is not. Unread is
+	// how many of the user's messages and files came after the last word of a
+	// person or whole answer to them. No decision rests on either: a pod of a
+	// version that does not know them folds on without them, and then a session
+	// that waits counts as waiting longer than those whose time is known, and
+	// Unread as what came since. The next wait, and the next word to the user, set
+	// them right.
+	WaitingSince  time.Time `json:"waiting_since,omitzero"`
+	Unread        int64     `json:"unread,omitempty"`
+	AdminAssisted bool      `json:"admin_assisted,omitempty"`
+	Erased        bool      `json:"erased,omitempty"` // nothing of the log is left, and nothing follows
 }
 
 // MetaAutomatic marks an admin_leave nobody asked for: the holder's sockets
@@ -68,7 +77,10 @@ func (s State) Apply(e Event) State {
 		s.LastActivity = e.Time
 	}
 	switch e.Type {
+	case TypeFileUpload, TypeVoiceMessage:
+		s = s.applyUnread(e)
 	case TypeUserMessage:
+		s = s.applyUnread(e)
 		switch e.Sender {
 		case SenderUser:
 			s.LastUserSeq = e.Seq
@@ -82,11 +94,13 @@ func (s State) Apply(e Event) State {
 		s = s.applyAnswer(e)
 	case TypeHelpRequest:
 		s.HelpRequested = true
-		s.HelpPending = s.HolderID == "" // a person who is there already need not be called
+		if s.HolderID == "" && !s.HelpPending { // a person who is there already need not be called
+			s.HelpPending, s.WaitingSince = true, e.Time
+		}
 	case TypeAdminJoin:
 		s.HolderID, s.HolderName = e.Metadata[MetaAdminID], e.Metadata[MetaAdminName]
 		s.AssistantID = s.HolderID
-		s.AdminAssisted, s.HelpPending = true, false
+		s.AdminAssisted, s.HelpPending, s.WaitingSince = true, false, time.Time{}
 		s.AnswerableFrom = e.Seq
 	case TypeAdminLeave:
 		s.HolderID, s.HolderName, s.AssistantID = "", "", ""
@@ -97,8 +111,8 @@ func (s State) Apply(e Event) State {
 	case TypeSessionEnded:
 		s.Ended, s.EndedAt, s.Erased = true, e.Time, s.Erased || e.Erases()
 		s.HolderID, s.HolderName = "", ""
-		s.HelpPending = false
-	default: // files and types of a later version change nothing but the order
+		s.HelpPending, s.WaitingSince = false, time.Time{}
+	default: // types of a later version change nothing but the order
 	}
 	return s
 }
@@ -113,11 +127,42 @@ func (s State) applyAnswer(e Event) State {
 		s.LastReplySeq = e.Seq
 	}
 	if e.Status == StatusComplete {
+		if s.Unread > 0 && a.Gen.Seq < s.LastUserSeq { // an answer each: the newest message still waits for its own
+			s.Unread = max(1, s.Unread-1)
+		} else {
+			s.Unread = 0
+		}
 		s.Answers++
 		s.ResponseTotal += a.ResponseMillis
 		s.ResponseMax = max(s.ResponseMax, a.ResponseMillis)
 	}
 	return s
+}
+
+// applyUnread counts what the user says; whatever a person says to the user is
+// a word to all of it.
+func (s State) applyUnread(e Event) State {
+	switch e.Sender {
+	case SenderUser:
+		s.Unread++
+	case SenderAdmin:
+		s.Unread = 0
+	default: // neither asks nor replies
+	}
+	return s
+}
+
+// Waiting reports whether the user waits for a person, and since when; where
+// that was not kept, it is the last activity, since which it is at least.
+func (s State) Waiting() (since time.Time, waits bool) {
+	switch {
+	case !s.HelpPending:
+		return time.Time{}, false
+	case s.WaitingSince.IsZero():
+		return s.LastActivity, true
+	default:
+		return s.WaitingSince, true
+	}
 }
 
 // Unreplied reports whether the last user message waits for a reply.

@@ -35,3 +35,86 @@ func TestApply_HelpWaitsUntilSomebodyComes(t *testing.T) {
 		}
 	}
 }
+
+func TestApply_WaitingSinceTheFirstRequestOfTheWait(t *testing.T) {
+	at := func(i int) time.Time { return time.UnixMilli(int64(i)) }
+	for name, tc := range map[string]struct {
+		types []Type
+		want  time.Time
+	}{
+		"asked":                  {[]Type{TypeUserMessage, TypeHelpRequest, TypeUserMessage}, at(1)},
+		"asked twice":            {[]Type{TypeUserMessage, TypeHelpRequest, TypeHelpRequest}, at(1)},
+		"somebody came":          {[]Type{TypeUserMessage, TypeHelpRequest, TypeAdminJoin}, time.Time{}},
+		"asked while held":       {[]Type{TypeAdminJoin, TypeHelpRequest}, time.Time{}},
+		"asked again afterwards": {[]Type{TypeHelpRequest, TypeAdminJoin, TypeAdminLeave, TypeHelpRequest}, at(3)},
+		"ended":                  {[]Type{TypeUserMessage, TypeHelpRequest, TypeSessionEnded}, time.Time{}},
+	} {
+		s := fold(tc.types...)
+		if !s.WaitingSince.Equal(tc.want) {
+			t.Errorf("%s: since %v", name, s.WaitingSince)
+		}
+		if _, waits := s.Waiting(); waits == tc.want.IsZero() {
+			t.Errorf("%s: waits %t", name, waits)
+		}
+	}
+}
+
+// answered is an answer to the message at seq.
+func answered(seq int64, status Status) Event {
+	return Event{Type: TypeAnswer, Sender: SenderAI, Status: status, Answer: &Answer{Gen: Gen{Seq: seq, Run: 1}}}
+}
+
+func TestApply_Unread(t *testing.T) {
+	asks := Event{Type: TypeUserMessage, Sender: SenderUser}
+	file := Event{Type: TypeFileUpload, Sender: SenderUser}
+	voice := Event{Type: TypeVoiceMessage, Sender: SenderUser}
+	says := Event{Type: TypeUserMessage, Sender: SenderAdmin}
+	sends := Event{Type: TypeFileUpload, Sender: SenderAdmin}
+	other := func(of Type) Event { return Event{Type: of, Sender: SenderUser} }
+	for name, tc := range map[string]struct {
+		events []Event
+		want   int64
+	}{
+		"a message":                      {[]Event{asks}, 1},
+		"messages and files":             {[]Event{asks, file, voice, asks}, 4},
+		"what says nothing":              {[]Event{other(TypeHelpRequest), other(TypeModelSelect), other("later")}, 0},
+		"answered":                       {[]Event{asks, answered(1, StatusComplete)}, 0},
+		"a file goes with its question":  {[]Event{file, asks, answered(2, StatusComplete)}, 0},
+		"no whole answer":                {[]Event{asks, answered(1, StatusFailed)}, 1},
+		"stopped":                        {[]Event{asks, answered(1, StatusCancelled)}, 1},
+		"taken over":                     {[]Event{asks, answered(1, StatusTakenOver), other(TypeAdminJoin)}, 1},
+		"a person's word":                {[]Event{asks, asks, says}, 0},
+		"a person's file":                {[]Event{asks, asks, sends}, 0},
+		"a person who came said nothing": {[]Event{asks, other(TypeAdminJoin), asks, other(TypeAdminLeave)}, 2},
+		"after a word":                   {[]Event{asks, says, asks}, 1},
+		"an answer each":                 {[]Event{asks, asks, asks, answered(1, StatusComplete)}, 2},
+		"all answered":                   {[]Event{asks, asks, answered(1, StatusComplete), answered(2, StatusComplete)}, 0},
+		"the newest is never lost":       {[]Event{asks, says, asks, asks, answered(3, StatusComplete), answered(3, StatusComplete)}, 1},
+		"the end changes nothing":        {[]Event{asks, other(TypeSessionEnded)}, 1},
+	} {
+		var s State
+		for i, e := range tc.events {
+			e.Seq = int64(i + 1)
+			s = s.Apply(e)
+		}
+		if s.Unread != tc.want {
+			t.Errorf("%s: %d", name, s.Unread)
+		}
+	}
+}
+
+// What a version that does not know the new parts of the fold leaves of it.
+func TestApply_GoesOnFromAnOlderFold(t *testing.T) {
+	s := State{Head: 4, HelpRequested: true, HelpPending: true, LastUserSeq: 4, LastActivity: time.UnixMilli(7)}
+	if since, waits := s.Waiting(); !waits || !since.Equal(time.UnixMilli(7)) {
+		t.Errorf("waits %t since %v", waits, since)
+	}
+	s = s.Apply(Event{Seq: 5, Type: TypeHelpRequest, Sender: SenderUser, Time: time.UnixMilli(9)})
+	if !s.WaitingSince.IsZero() {
+		t.Error("the wait did not begin with its second request")
+	}
+	s = s.Apply(Event{Seq: 6, Type: TypeAnswer, Sender: SenderAI, Status: StatusComplete, Answer: &Answer{Gen: Gen{Seq: 4, Run: 1}}})
+	if s.Unread != 0 {
+		t.Errorf("%d unread of none", s.Unread)
+	}
+}

@@ -42,6 +42,7 @@ type Stores struct {
 	Crowds      conversation.Crowds
 	Erasures    conversation.Erasures
 	Cards       Cards
+	Queue       desk.Queue
 	Ping        func(ctx context.Context) error
 	Withdrawals access.Archive
 }

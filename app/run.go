@@ -127,5 +127,6 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
 		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(),
 		Ledger: store.Sessions(), Crowds: store.Crowds(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
+		Queue: store.Sessions(),
 	}, closer, nil
 }

@@ -79,7 +79,10 @@ func New(o Options) (*App, error) {
 	a.gate = access.New(o.Access, access.Deps{
 		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
 	})
-	a.desk = desk.New(desk.Deps{Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log})
+	a.desk = desk.New(desk.Deps{
+		Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log,
+		Queue: o.Stores.Queue,
+	})
 	// The bus and the service need each other: the service is the bus's
 	// handler, the bus the service's port.
 	handler := &late{hub: a.hub, gate: a.gate}

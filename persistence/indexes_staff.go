@@ -40,6 +40,10 @@ func peopleIndexes() []mongo.IndexModel {
 func staffIndexes() []mongo.IndexModel {
 	var all []mongo.IndexModel
 	for _, by := range chatbox.SessionSorts() {
+		if by == chatbox.SortWaiting {
+			all = append(all, waitingIndex())
+			continue
+		}
 		all = append(all, mongo.IndexModel{
 			Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: sortField(by), Value: 1}, {Key: "session", Value: 1}},
 			Options: options.Index().SetName("tenant_" + string(by)),

@@ -50,8 +50,12 @@ type stateDoc struct {
 	ResponseMax    int64              `bson:"response_max,omitempty"`
 	HelpRequested  bool               `bson:"help_requested,omitempty"`
 	HelpPending    bool               `bson:"help_pending,omitempty"`
-	AdminAssisted  bool               `bson:"admin_assisted,omitempty"`
-	Erased         bool               `bson:"erased,omitempty"`
+	// WaitingSince is absent where nobody waits, and where it was not kept: an
+	// ascending order has those first.
+	WaitingSince  primitive.DateTime `bson:"waiting_since,omitempty"`
+	Unread        int64              `bson:"unread,omitempty"`
+	AdminAssisted bool               `bson:"admin_assisted,omitempty"`
+	Erased        bool               `bson:"erased,omitempty"`
 }
 
 func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
@@ -98,15 +102,25 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, e
 		LastActivity: primitive.DateTime(record.Millis(st.LastActivity)),
 		Tokens:       st.Tokens, Answers: st.Answers, ResponseTotal: st.ResponseTotal, ResponseMax: st.ResponseMax,
 		HelpRequested: st.HelpRequested, HelpPending: st.HelpPending, AdminAssisted: st.AdminAssisted, Erased: st.Erased,
+		WaitingSince: knownTime(st.WaitingSince), Unread: st.Unread,
 	}, nil
 }
 
-// startOf is the zero time where a version that did not know it wrote the fold.
-func startOf(d stateDoc) time.Time {
-	if d.StartedAt == 0 {
+// timeIfKnown is the zero time where a version that did not know it wrote the
+// fold.
+func timeIfKnown(at primitive.DateTime) time.Time {
+	if at == 0 {
 		return time.Time{}
 	}
-	return record.Time(int64(d.StartedAt))
+	return record.Time(int64(at))
+}
+
+// knownTime undoes timeIfKnown.
+func knownTime(t time.Time) primitive.DateTime {
+	if t.IsZero() {
+		return 0
+	}
+	return primitive.DateTime(record.Millis(t))
 }
 
 func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, error) {
@@ -116,10 +130,11 @@ func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, er
 	}
 	return chatbox.State{
 		Head: d.Head, HolderID: d.Holder, HolderName: holder, AssistantID: d.Assistant, Ended: d.Ended,
-		StartedAt: startOf(d),
+		StartedAt: timeIfKnown(d.StartedAt),
 		EndedAt:   record.Time(int64(d.EndedAt)), AnswerableFrom: d.AnswerableFrom,
 		LastUserSeq: d.LastUserSeq, LastReplySeq: d.LastReplySeq, ModelID: d.Model, LastActivity: record.Time(int64(d.LastActivity)),
 		Tokens: d.Tokens, Answers: d.Answers, ResponseTotal: d.ResponseTotal, ResponseMax: d.ResponseMax,
 		HelpRequested: d.HelpRequested, HelpPending: d.HelpPending, AdminAssisted: d.AdminAssisted, Erased: d.Erased,
+		WaitingSince: timeIfKnown(d.WaitingSince), Unread: d.Unread,
 	}, nil
 }

@@ -37,6 +37,8 @@ func sortField(by chatbox.SessionSort) string {
 		return "state.tokens"
 	case chatbox.SortUser:
 		return "owner"
+	case chatbox.SortWaiting:
+		return fieldWaiting
 	default:
 		return "last_activity"
 	}
@@ -198,6 +200,7 @@ func staffFilter(q chatbox.StaffQuery, after *record.StaffCursor) bson.D {
 	}
 	filter = flag(filter, "state.admin_assisted", q.Assisted)
 	filter = flag(filter, "state.help_requested", q.Help)
+	filter = flag(filter, "state.help_pending", q.WaitingOnly())
 	if !q.From.IsZero() {
 		all = append(all, bson.D{{Key: "created", Value: bson.D{{Key: "$gte", Value: primitive.DateTime(record.Millis(q.From))}}}})
 	}
@@ -234,6 +237,8 @@ func beyond(q chatbox.StaffQuery, c record.StaffCursor) bson.A {
 	}
 	var at any = c.Value
 	switch q.Sort {
+	case chatbox.SortWaiting:
+		return beyondWaiting(strict, wide, record.Time(c.Value), c.ID, q.Desc)
 	case chatbox.SortUser:
 		at = c.Text
 	case chatbox.SortStart, chatbox.SortEnd, chatbox.SortActivity:

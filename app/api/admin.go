@@ -109,7 +109,7 @@ func staffQuery(c echo.Context) (q chatbox.StaffQuery, err error) {
 	}
 	if by := chatbox.SessionSort(c.QueryParam("sort_by")); by != "" {
 		if !slices.Contains(chatbox.SessionSorts(), by) {
-			return q, chatbox.Invalid("sort_by", "must be start_time, end_time, last_activity, duration, message_count, total_tokens or user_id")
+			return q, chatbox.Invalid("sort_by", "must be start_time, end_time, last_activity, duration, message_count, total_tokens, user_id or waiting_since")
 		}
 		q.Sort = by
 	}

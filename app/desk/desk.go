@@ -28,6 +28,7 @@ type Deps struct {
 	Catalog Catalog
 	Cards   Cards
 	Audit   Audit
+	Queue   Queue
 	Logger  *slog.Logger
 }
 

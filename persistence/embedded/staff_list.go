@@ -21,7 +21,12 @@ const (
 	longest  = `coalesce(json_extract(state, '$.response_max'), 0)`
 	assisted = `coalesce(json_extract(state, '$.admin_assisted'), 0)`
 	helped   = `coalesce(json_extract(state, '$.help_requested'), 0)`
+	waits    = `coalesce(json_extract(state, '$.help_pending'), 0)`
+	waitedAt = `coalesce(cast(round((julianday(json_extract(state, '$.waiting_since')) - 2440587.5) * 86400000) AS INTEGER), -62135596800000)`
 )
+
+// waiting is the condition of the queue's index, and has no parameter for it.
+const waiting = waits + " = 1"
 
 const schemaStaff = `
 CREATE INDEX IF NOT EXISTS staff_start_time ON sessions (tenant, created, session);
@@ -31,6 +36,7 @@ CREATE INDEX IF NOT EXISTS staff_duration ON sessions (tenant, ` + duration + `,
 CREATE INDEX IF NOT EXISTS staff_message_count ON sessions (tenant, head, session);
 CREATE INDEX IF NOT EXISTS staff_total_tokens ON sessions (tenant, ` + spent + `, session);
 CREATE INDEX IF NOT EXISTS staff_user_id ON sessions (tenant, owner, session);
+CREATE INDEX IF NOT EXISTS staff_waiting_since ON sessions (tenant, ` + waitedAt + `, session) WHERE ` + waiting + `;
 CREATE TABLE IF NOT EXISTS crowds (
 	id TEXT PRIMARY KEY, tenant TEXT NOT NULL, minute INTEGER NOT NULL, pod TEXT NOT NULL, seconds REAL NOT NULL, peak INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -52,6 +58,8 @@ func sortColumn(by chatbox.SessionSort) string {
 		return spent
 	case chatbox.SortUser:
 		return "owner"
+	case chatbox.SortWaiting:
+		return waitedAt
 	default:
 		return "last_activity"
 	}
@@ -83,6 +91,13 @@ func staffConditions(q chatbox.StaffQuery) *conditions {
 	}
 	if q.Help != nil {
 		c.add(helped+" = ?", *q.Help)
+	}
+	switch w := q.WaitingOnly(); {
+	case w == nil:
+	case *w:
+		c.add(waiting)
+	default:
+		c.add(waits + " = 0")
 	}
 	if !q.From.IsZero() {
 		c.add("created >= ?", record.Millis(q.From))

@@ -28,6 +28,11 @@ func TestStore_StaffReadsByIndex(t *testing.T) {
 			}
 		}
 	}
+	for _, text := range []string{"queue", "waiting", "ahead"} {
+		plan := strings.Join(embedded.Plan(t, s, text), "; ")
+		assert.Contains(t, plan, "SEARCH sessions USING INDEX staff_waiting_since (tenant=?", text)
+		assert.NotContains(t, plan, "TEMP B-TREE", text)
+	}
 	assert.Equal(t, []string{"SEARCH sessions USING INDEX staff_start_time (tenant=? AND created>? AND created<?)"},
 		embedded.SummaryPlan(t, s, time.UnixMilli(1), time.UnixMilli(2)))
 	assert.Equal(t, []string{"SEARCH audit USING PRIMARY KEY (tenant=? AND n>? AND n<?)"}, embedded.AuditPlan(t, s))

@@ -35,6 +35,7 @@ type Stores struct {
 	Cards    Cards
 
 	Withdrawals access.Archive
+	Queue       desk.Queue
 }
 
 // Cards is the store of cards by its ports.
@@ -99,6 +100,9 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Ledger/Filters", ledgerFilters},
 		{"Ledger/Refuses", ledgerRefuses},
 		{"Ledger/Summary", ledgerSummary},
+		{"Queue/WhoWaitsLongestIsFirst", queueOrder},
+		{"Queue/FollowsTheFold", queueFollows},
+		{"Queue/IsAnOrderOfTheLedger", queueLists},
 		{"Crowds/PodsAddUp", crowdsAddUp},
 		{"Erasures/AMarkStaysUntilTheLastTombstoneIsNobodys", erasures},
 		{"Cards/ReadBackAsTheyWereWritten", cardsReadBack},

@@ -65,6 +65,8 @@ func CheckStaffQuery(q chatbox.StaffQuery) error {
 		return chatbox.Invalid("sort_by", "is not known")
 	case q.Status != "" && q.Status != "active" && q.Status != "ended":
 		return chatbox.Invalid("status", "must be active or ended")
+	case q.Sort == chatbox.SortWaiting && q.Waiting != nil && !*q.Waiting:
+		return chatbox.Invalid("sort_by", "waiting_since lists those that wait")
 	case q.Cursor != "" && q.Offset != 0:
 		return chatbox.Invalid("offset", "cannot be combined with cursor")
 	}
@@ -87,6 +89,8 @@ func SortValue(by chatbox.SessionSort, s chatbox.Session, activity int64) (numbe
 		return s.State.Tokens, ""
 	case chatbox.SortUser:
 		return 0, s.Owner
+	case chatbox.SortWaiting:
+		return Millis(s.State.WaitingSince), ""
 	default:
 		return activity, ""
 	}

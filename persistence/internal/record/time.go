@@ -32,6 +32,6 @@ func Activity(st chatbox.State, created time.Time) int64 {
 // Normal is the fold with its times as they are stored.
 func Normal(st chatbox.State) chatbox.State {
 	st.LastActivity, st.EndedAt = Time(Millis(st.LastActivity)), Time(Millis(st.EndedAt))
-	st.StartedAt = Time(Millis(st.StartedAt))
+	st.StartedAt, st.WaitingSince = Time(Millis(st.StartedAt)), Time(Millis(st.WaitingSince))
 	return st
 }

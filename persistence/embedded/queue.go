@@ -1,0 +1,57 @@
+package embedded
+
+import (
+	"context"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+const (
+	sqlQueue = `SELECT session, owner, ` + waitedAt + ` FROM sessions WHERE tenant = ? AND erased = 0 AND ` + waiting + `
+	ORDER BY ` + waitedAt + `, session LIMIT ?`
+	sqlWaiting = `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ? AND erased = 0 AND ` + waiting + ` LIMIT ?)`
+	sqlAhead   = `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ?1 AND erased = 0 AND ` + waiting + `
+	AND ` + waitedAt + ` <= ?2 AND (` + waitedAt + ` < ?2 OR session < ?3) LIMIT ?4)`
+)
+
+// Queue is the first limit of the tenant's sessions that wait for a person, in
+// the order of chatbox.Waiting, and how many there are in all, counted up to
+// chatbox.MaxCounted. It is as of the folds that were stored.
+func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error) {
+	const act = "read the queue"
+	rows, err := m.s.reader.QueryContext(ctx, sqlQueue, tenant, limit)
+	if err != nil {
+		return nil, 0, record.Failed(act, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		w := chatbox.Waiting{Session: chatbox.SessionKey{Tenant: tenant}}
+		var since int64
+		if err := rows.Scan(&w.Session.ID, &w.Owner, &since); err != nil {
+			return nil, 0, record.Failed(act, err)
+		}
+		w.Since = record.Time(since)
+		first = append(first, w)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, record.Failed(act, err)
+	}
+	if len(first) < limit {
+		return first, int64(len(first)), nil
+	}
+	if err := m.s.reader.QueryRowContext(ctx, sqlWaiting, tenant, chatbox.MaxCounted).Scan(&total); err != nil {
+		return nil, 0, record.Failed(act, err)
+	}
+	return first, max(total, int64(len(first))), nil
+}
+
+// Ahead counts those of the tenant's queue that come before w, up to
+// chatbox.MaxCounted; w need not be in it.
+func (m *Sessions) Ahead(ctx context.Context, w chatbox.Waiting) (n int64, err error) {
+	err = m.s.reader.QueryRowContext(ctx, sqlAhead, w.Session.Tenant, record.Millis(w.Since), w.Session.ID, chatbox.MaxCounted).Scan(&n)
+	if err != nil {
+		return 0, record.Failed("count the queue", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,106 @@
+package persistence
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+const (
+	fieldWaiting = "state.waiting_since"
+	indexWaiting = "tenant_waiting"
+)
+
+// waitingIndex has only the sessions that wait. It is by this order that the
+// queue is read, and counted without a document being looked at.
+func waitingIndex() mongo.IndexModel {
+	return mongo.IndexModel{
+		Keys: bson.D{
+			{Key: "tenant", Value: 1},
+			{Key: "state.help_pending", Value: 1},
+			{Key: "erased", Value: 1},
+			{Key: fieldWaiting, Value: 1},
+			{Key: "session", Value: 1},
+		},
+		Options: options.Index().SetName(indexWaiting).
+			SetPartialFilterExpression(bson.D{{Key: "state.help_pending", Value: true}}),
+	}
+}
+
+func waitingFilter(tenant string) bson.D {
+	return bson.D{{Key: "tenant", Value: tenant}, {Key: "state.help_pending", Value: true}, {Key: "erased", Value: false}}
+}
+
+// Queue is the first limit of the tenant's sessions that wait for a person, in
+// the order of chatbox.Waiting, and how many there are in all, counted up to
+// chatbox.MaxCounted. It is as of the folds that were stored.
+func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error) {
+	var docs []sessionDoc
+	err = m.s.do(ctx, "read the queue", func(ctx context.Context) error {
+		found, err := m.s.sessions.Find(ctx, waitingFilter(tenant), options.Find().
+			SetSort(bson.D{{Key: fieldWaiting, Value: 1}, {Key: "session", Value: 1}}).
+			SetLimit(int64(limit)).
+			SetProjection(bson.D{{Key: "session", Value: 1}, {Key: "owner", Value: 1}, {Key: fieldWaiting, Value: 1}}))
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, d := range docs {
+		first = append(first, chatbox.Waiting{
+			Session: chatbox.SessionKey{Tenant: tenant, ID: d.Session}, Owner: d.Owner, Since: timeIfKnown(d.State.WaitingSince),
+		})
+	}
+	if len(docs) < limit {
+		return first, int64(len(docs)), nil
+	}
+	total, err = m.countWaiting(ctx, waitingFilter(tenant))
+	return first, max(total, int64(len(docs))), err
+}
+
+// Ahead counts those of the tenant's queue that come before w, up to
+// chatbox.MaxCounted; w need not be in it.
+func (m *Sessions) Ahead(ctx context.Context, w chatbox.Waiting) (int64, error) {
+	before := beyondWaiting("$lt", "$lte", w.Since, w.Session.ID, true)
+	return m.countWaiting(ctx, append(waitingFilter(w.Session.Tenant), bson.E{Key: "$and", Value: before}))
+}
+
+func (m *Sessions) countWaiting(ctx context.Context, filter bson.D) (n int64, err error) {
+	err = m.s.do(ctx, "count the queue", func(ctx context.Context) error {
+		n, err = m.s.sessions.CountDocuments(ctx, filter, options.Count().SetLimit(chatbox.MaxCounted))
+		return err
+	})
+	return n, err
+}
+
+// beyondWaiting is everything after a place in the queue, or before it where
+// desc is set. A time that was not kept is no time to the server: no comparison
+// with one finds it, and it comes first.
+func beyondWaiting(strict, wide string, since time.Time, id string, desc bool) bson.A {
+	unknown := bson.D{{Key: fieldWaiting, Value: nil}}
+	among := bson.D{{Key: "session", Value: bson.D{{Key: strict, Value: id}}}}
+	switch at := primitive.DateTime(record.Millis(since)); {
+	case since.IsZero() && desc:
+		return bson.A{unknown, among}
+	case since.IsZero():
+		known := bson.D{{Key: fieldWaiting, Value: bson.D{{Key: "$gt", Value: primitive.DateTime(0)}}}}
+		return bson.A{bson.D{{Key: "$or", Value: bson.A{known, bson.D{{Key: "$and", Value: bson.A{unknown, among}}}}}}}
+	default:
+		same := bson.D{{Key: "$and", Value: bson.A{bson.D{{Key: fieldWaiting, Value: at}}, among}}}
+		or := bson.A{bson.D{{Key: fieldWaiting, Value: bson.D{{Key: strict, Value: at}}}}, same}
+		if desc {
+			return bson.A{bson.D{{Key: "$or", Value: append(or, unknown)}}}
+		}
+		return bson.A{bson.D{{Key: fieldWaiting, Value: bson.D{{Key: wide, Value: at}}}}, bson.D{{Key: "$or", Value: or}}}
+	}
+}
