@@ -22,6 +22,7 @@ export class Chat extends EventTarget {
   #socket;
   #socketURL;
   #token;
+  #quiet;
   #peers = 'BroadcastChannel' in window ? new BroadcastChannel('chatbox.sessions') : null;
   #typingAt = 0;
   #typingStop = 0;
@@ -29,10 +30,12 @@ export class Chat extends EventTarget {
   #unread = new Set();
   #listTimer = 0;
 
-  constructor({ api, base, token }) {
+  /** quiet(frame): a view tells of this frame, and no notice is to. */
+  constructor({ api, base, token, quiet = () => false }) {
     super();
     this.#api = api;
     this.#token = token;
+    this.#quiet = quiet;
     this.#socketURL = new URL('ws', base);
     this.#socketURL.protocol = base.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#socket = new Socket({
@@ -250,7 +253,8 @@ export class Chat extends EventTarget {
       await this.#api.sessions();
       return 'ok';
     } catch (error) {
-      return error instanceof APIError && error.status === 401 ? 'refused' : 'away';
+      if (!(error instanceof APIError)) return 'away';
+      return { 401: 'refused', 403: 'blocked' }[error.status] ?? 'away';
     }
   }
 
@@ -278,8 +282,9 @@ export class Chat extends EventTarget {
       return;
     }
     const store = this.#stores.get(frame.session_id || this.current.id);
+    this.dispatchEvent(new CustomEvent('frame', { detail: frame }));
     if (frame.type === 'connection_status' || frame.type === 'notification') {
-      if (frame.content) this.dispatchEvent(new CustomEvent('notice', { detail: frame.content }));
+      if (frame.content && !this.#quiet(frame)) this.dispatchEvent(new CustomEvent('notice', { detail: frame.content }));
       return;
     }
     if (!store) return;
@@ -294,7 +299,10 @@ export class Chat extends EventTarget {
     if (out.finished && store === this.current) this.dispatchEvent(new CustomEvent('finished', { detail: out.finished }));
     if (out.resume !== null) this.#socket.send({ type: 'resume', session_id: store.id, seq: out.resume });
     if (out.history) this.#loadHistory(store);
-    if (frame.type === 'resumed') this.#repeat();
+    if (frame.type === 'resumed') {
+      this.#repeat();
+      if (frame.seq) this.dispatchEvent(new CustomEvent('resumed', { detail: store.id }));
+    }
     if (frame.type === 'user_message') this.#typing.delete(store.id);
     if (!out.changed) return;
     if (store !== this.current && frame.seq) this.#unread.add(store.id);

@@ -32,13 +32,18 @@ export function setSession(id) {
 /** base is the service's own prefix: the console lives one level below it. */
 export const base = () => new URL('../', location.href.split('#')[0]);
 
-/** userOf reads the name a token was made for, to show it; it proves nothing. */
-export function userOf(token) {
+/** claimsOf reads what a token was made for, to show it; it proves nothing. An unreadable one has no claims. */
+export function claimsOf(token) {
   try {
     const body = token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/');
-    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(body), (c) => c.charCodeAt(0))));
-    return String(claims.name ?? claims.user_id ?? claims.sub ?? '');
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(body), (c) => c.charCodeAt(0)))) ?? {};
   } catch {
-    return '';
+    return {};
   }
+}
+
+/** userOf is the name a token was made for. */
+export function userOf(token) {
+  const claims = claimsOf(token);
+  return String(claims.name ?? claims.user_id ?? claims.sub ?? '');
 }

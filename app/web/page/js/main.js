@@ -7,8 +7,10 @@ import { ClusterView } from './cluster-view.js';
 import { ComposerView } from './composer-view.js';
 import { byID, h, setText, show } from './dom.js';
 import { HeaderView } from './header-view.js';
+import { HelpView } from './help-view.js';
 import { isSessionID } from './ids.js';
 import { base, setSession, takeLink, userOf } from './link.js';
+import { RatingView } from './rating-view.js';
 import { SidebarView } from './sidebar-view.js';
 import { StatusView } from './status-view.js';
 import { TranscriptView } from './transcript-view.js';
@@ -35,12 +37,15 @@ function begin() {
 }
 
 function assemble(link) {
-  const made = new Chat({ api: new API(base(), link.token), base: base(), token: link.token });
+  const api = new API(base(), link.token);
+  const made = new Chat({ api, base: base(), token: link.token, quiet: HelpView.shows });
   const header = new HeaderView(made, { notice });
   const composer = new ComposerView(made, { onSend: () => transcript.toEnd() });
   const transcript = new TranscriptView(made, { onEdit: (text) => composer.edit(text) });
   const sidebar = new SidebarView(made);
   new StatusView(made);
+  new HelpView(made, api);
+  new RatingView(made, api, { notice });
   setText(byID('user'), userOf(link.token));
   show(byID('account'), byID('user').textContent !== '');
   if (link.admin) showCluster(made, link.admin);
@@ -85,8 +90,8 @@ function showCluster(made, token) {
   cluster.start();
 }
 
-function notice(text) {
+function notice(text, stays = 6000) {
   const line = h('div', { class: 'toast' }, text);
   byID('notices').append(line);
-  setTimeout(() => line.remove(), 6000);
+  setTimeout(() => line.remove(), stays);
 }

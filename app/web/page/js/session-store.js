@@ -183,6 +183,11 @@ export class SessionStore {
     return [...this.#answers.values()].find((answer) => !answer.done) ?? null;
   }
 
+  /** newest is the greatest seq that is shown. */
+  get newest() {
+    return Math.max(0, ...this.#bySeq.keys());
+  }
+
   get isEmpty() {
     return this.#bySeq.size === 0 && this.#pending.size === 0;
   }

@@ -5,6 +5,7 @@ const FIRST_WAIT = 150; // ms; a pod that went away usually has neighbours
 const LONGEST_WAIT = 15_000;
 const QUIET = 20_000; // ms without a frame, then a ping
 const DEAD = 8_000; // ms without an answer to the ping, then a new socket
+const CLOSED_BY_STAFF = 4503;
 const STABLE = 10_000; // ms open, then the next loss counts as the first
 
 /** delay of the n-th try in a row (0 first): exponential, half of it random, so that a crowd spreads out. */
@@ -30,7 +31,7 @@ export class Socket {
   #pod = '';
   #state = { name: 'idle' };
 
-  /** options: url() · protocols() · onFrame(frame) · onState(state) · probe(): resolves to 'ok', 'refused' or 'away' */
+  /** options: url() · protocols() · onFrame(frame) · onState(state) · probe(): resolves to 'ok', 'refused', 'blocked' or 'away' */
   constructor(options) {
     this.#options = options;
   }
@@ -138,6 +139,7 @@ export class Socket {
     this.#openedAt = 0;
     if (!mayReconnect(code)) {
       this.#set({ name: 'refused', code, reason: refusal(code, reason) });
+      if (code === CLOSED_BY_STAFF) await this.#explain();
       return;
     }
     const wait = this.#advised ? Math.max(0, this.#advised - Date.now()) : backoff(this.#attempt);
@@ -146,12 +148,16 @@ export class Socket {
     this.#set({ name: 'waiting', until: Date.now() + wait, attempt: this.#attempt, code });
     this.#timer = setTimeout(() => this.connect(), wait);
     if (greeted || this.#attempt < 2) return;
-    // A browser hides why an upgrade failed; REST with the same credential tells.
+    await this.#explain();
+  }
+
+  // A browser hides why an upgrade failed, and a close code may have several reasons; REST with the same credential tells.
+  async #explain() {
     const verdict = await this.#options.probe();
-    if (verdict === 'refused' && this.#state.name !== 'open') {
-      this.#drop();
-      this.#set({ name: 'refused', code: 4501, reason: refusal(4501) });
-    }
+    if (this.#state.name === 'open' || (verdict !== 'refused' && verdict !== 'blocked')) return;
+    this.#drop();
+    const code = verdict === 'blocked' ? CLOSED_BY_STAFF : 4501;
+    this.#set({ name: 'refused', code, reason: refusal(code, '', verdict), blocked: verdict === 'blocked' });
   }
 
   #listenForLife() {
@@ -178,7 +184,8 @@ export class Socket {
   }
 }
 
-function refusal(code, reason) {
+function refusal(code, reason, verdict) {
+  if (verdict === 'blocked') return 'Staff has blocked this account. Nothing can be read or sent until it is unblocked.';
   if (code === 4501) return 'The sign-in has expired or is not accepted. Open a fresh link.';
   if (code === 4503) return 'An administrator has closed this connection.';
   return reason || `The server has closed this connection for good (${code}).`;

@@ -30,7 +30,7 @@ export class StatusView {
     show(this.#banner, trouble);
     if (trouble) {
       setText(byID('banner-text'), state.name === 'refused' ? state.reason : `Connection lost. ${this.#countdown(state, left)} What you write is kept and sent then.`);
-      show(byID('connect-now'), state.name === 'waiting');
+      show(byID('connect-now'), state.name === 'waiting' || Boolean(state.blocked));
     }
     if (state.name === 'waiting') this.#timer = setTimeout(() => this.#draw(), 250);
   }

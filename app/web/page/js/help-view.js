@@ -1,0 +1,68 @@
+// The lines above the message box: the place in the queue, and that somebody reads along.
+
+import { byID, setText, show } from './dom.js';
+import { Help, words } from './help.js';
+
+const EVENTS = new Set(['queue_position', 'watched', 'unwatched']);
+
+export class HelpView {
+  #chat;
+  #api;
+  #helps = new Map(); // session id → Help
+  #heard = 0; // frames that told something: what REST said before one of them is old
+
+  constructor(chat, api) {
+    this.#chat = chat;
+    this.#api = api;
+    chat.addEventListener('frame', ({ detail: frame }) => this.#hear(frame));
+    chat.addEventListener('switched', () => {
+      this.#draw();
+      if (chat.current.lastSeq > 0) this.#learn(chat.current.id);
+    });
+    chat.addEventListener('resumed', ({ detail: id }) => {
+      this.#of(id).watched = false; // who reads along is told again to each new socket
+      if (id === chat.current.id) this.#learn(id);
+    });
+    setInterval(() => this.#draw(), 60_000); // "tomorrow" becomes "at 09:00"
+  }
+
+  /** shows: this frame is told by these lines, and needs no notice of its own. */
+  static shows(frame) {
+    return frame.type === 'notification' ? EVENTS.has(frame.metadata?.event) : frame.metadata?.position !== undefined;
+  }
+
+  #of(id) {
+    if (!this.#helps.has(id)) this.#helps.set(id, new Help());
+    return this.#helps.get(id);
+  }
+
+  #hear(frame) {
+    const id = frame.session_id || frame.metadata?.session_id || this.#chat.current.id;
+    if (!this.#of(id).hear(frame)) return;
+    this.#heard += 1;
+    this.#draw();
+    // The confirmation says the away message inside its text; REST has it by itself.
+    if (frame.type === 'connection_status' && frame.metadata.available === 'false') this.#learn(id);
+  }
+
+  // learn asks after each attachment: what changed while the socket was away was told to nobody.
+  async #learn(id) {
+    const heard = this.#heard;
+    try {
+      const answer = await this.#api.call('GET', `sessions/${id}/help`);
+      if (heard === this.#heard) this.#of(id).learn(answer);
+    } catch {
+      return; // a conversation that has not begun; the next frame tells more
+    }
+    this.#draw();
+  }
+
+  #draw() {
+    const { current } = this.#chat;
+    const help = this.#of(current.id);
+    const text = current.holder || current.ended ? '' : words(help.state);
+    show(byID('queue-place'), text !== '');
+    setText(byID('queue-place-text'), text);
+    show(byID('watched'), help.watched && !current.ended);
+  }
+}

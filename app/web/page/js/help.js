@@ -1,0 +1,81 @@
+// Asking for a person, as its user sees it: the place in the queue, or why nobody comes just now. No DOM, no socket.
+
+import { moment } from './time.js';
+
+const NOBODY = { waiting: false, position: 0, total: 0, available: true, reason: 'open', message: '', opensAt: '' };
+
+export class Help {
+  state = NOBODY;
+  watched = false;
+
+  /** learn takes what REST says of this session's request. */
+  learn(answer) {
+    this.state = answer.waiting ? stateOf(answer) : NOBODY;
+  }
+
+  /** hear takes one frame of this session, and returns whether it changed anything. */
+  hear(frame) {
+    const meta = frame.metadata ?? {};
+    switch (frame.type) {
+      case 'connection_status': // the confirmation of a request
+        if (meta.available === undefined && meta.position === undefined) return false;
+        this.state = stateOf(meta);
+        return true;
+      case 'notification':
+        return this.#told(meta);
+      case 'admin_join': case 'admin_leave': case 'session_ended': {
+        const waited = this.state.waiting;
+        this.state = NOBODY;
+        return waited;
+      }
+      default:
+        return false;
+    }
+  }
+
+  #told(meta) {
+    switch (meta.event) {
+      case 'queue_position':
+        this.state = { ...this.state, waiting: true, position: Number(meta.position) || 0, total: Number(meta.waiting) || 0 };
+        return true;
+      case 'watched': case 'unwatched':
+        this.watched = meta.event === 'watched';
+        return true;
+      default:
+        return false;
+    }
+  }
+}
+
+// stateOf reads both shapes: REST has numbers and booleans, a frame's metadata has text.
+function stateOf(said) {
+  return {
+    waiting: true,
+    position: Number(said.position) || 0,
+    // REST says `waiting` of the request itself; the number of those who wait comes with the frames.
+    total: typeof said.waiting === 'boolean' ? 0 : Number(said.waiting) || 0,
+    available: String(said.available ?? true) === 'true',
+    reason: said.reason ?? 'open',
+    message: said.message ?? '',
+    opensAt: said.opens_at ?? '',
+  };
+}
+
+/** words says a state to its user, in one or two sentences; '' when there is nothing to say. */
+export function words(state, now = Date.now(), locale = undefined, timeZone = undefined) {
+  if (!state.waiting) return '';
+  const parts = [];
+  if (!state.available) {
+    parts.push(state.message || (state.reason === 'closed' ? 'Support is closed just now.' : 'Nobody of our staff is here just now.'));
+    const opens = state.opensAt ? moment(state.opensAt, now, locale, timeZone) : '';
+    if (opens) parts.push(`It opens again ${opens}.`);
+  }
+  parts.push(place(state));
+  return parts.join(' ');
+}
+
+function place({ position, total, available }) {
+  if (position === 1) return available ? 'You are next in the queue.' : 'Your request is kept; you are first in the queue.';
+  if (position > 1) return total >= position ? `You are number ${position} of ${total} in the queue.` : `You are number ${position} in the queue.`;
+  return available ? 'You are in the queue.' : 'Your request is kept.';
+}

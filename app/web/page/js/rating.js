@@ -1,0 +1,51 @@
+// What a user thinks of a talk with a person: asked for once it is over, given, or put off. No DOM.
+
+export class Rating {
+  requested = false;
+  adminName = '';
+  given = null; // {score, comment}
+  #putOff = false;
+
+  /** asks: the question is to be shown now. */
+  get asks() {
+    return this.requested && !this.#putOff;
+  }
+
+  /** learn takes what REST says. */
+  learn(answer) {
+    this.requested = Boolean(answer.requested);
+    this.adminName = answer.admin_name ?? '';
+    this.given = answer.score ? { score: answer.score, comment: answer.comment ?? '' } : null;
+  }
+
+  /** hear takes one frame and returns whether the question changed. */
+  hear(frame) {
+    const meta = frame.metadata ?? {};
+    if (frame.type === 'notification' && meta.event === 'rating_requested') {
+      this.requested = true;
+      this.adminName = meta.admin_name ?? '';
+      this.given = null;
+      this.#putOff = false; // a new talk is a new question
+      return true;
+    }
+    if (frame.type === 'admin_join' && this.requested) { // they talk again: the question comes after
+      this.requested = false;
+      return true;
+    }
+    return false;
+  }
+
+  /** putOff hides the question until the page is loaded again. */
+  putOff() {
+    this.#putOff = true;
+  }
+
+  gave(answer) {
+    this.requested = false;
+    this.given = { score: answer.score, comment: answer.comment ?? '' };
+  }
+
+  get question() {
+    return this.adminName ? `How was the talk with ${this.adminName}?` : 'How was the talk?';
+  }
+}
