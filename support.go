@@ -128,12 +128,13 @@ const (
 	StaffAway      StaffStatus = "away"
 )
 
-// StaffMember is one of those who are connected and may help.
+// StaffMember is one of those who may help, as far as the cluster knows.
 type StaffMember struct {
-	ID     string
+	User   UserKey
 	Name   string
 	Status StaffStatus
-	Since  time.Time // they have been connected without a break
+	Said   time.Time // when they said so; zero: they never did
+	Since  time.Time // they have been connected, but for moments; zero: not known
 }
 
 // MaxPlaces is up to which place those who wait are told theirs.

@@ -72,6 +72,10 @@ const (
 	connTTL    = 60 * time.Second
 	podTTL     = 15 * time.Second
 	aliveTTL   = 8 * time.Second // renewed with every card, every 2 s
+	staffTTL   = 8 * time.Second // the same of admins with sockets there
+
+	staffMemory = 5 * time.Minute // what an admin without sockets said still counts
+	staffBlink  = time.Minute     // an absence that is none: a page was loaded anew
 )
 
 // Client is a connection to Redis with the scripts loaded. It is safe for

@@ -31,6 +31,9 @@ import (
 //	cb:u:{<u>}:help   zset    the user's requests for help in the window RateWindow
 //	cb:u:{<u>}:mark   string  the user's tokens issued before are void   Withdrawal.Until
 //	cb:u:{<u>}:conn   zset    the user's sockets by expiry               connTTL
+//	cb:t:{<t>.}:on    zset    the tenant's connected admins, by process, by expiry  staffTTL
+//	cb:t:{<t>.}:said  hash    what each said of themselves, and their name, sealed  staffMemory
+//	cb:t:{<t>.}:seen  zset    admins by when they were last there                   staffMemory
 //	cb:ticket:<h>     string  who a one-time ticket stands for, sealed   30 s
 //	cb:pods           zset    pods by last sign of life                  swept
 //	cb:pod:<id>       string  a pod's card                               podTTL
@@ -114,6 +117,13 @@ func helpKey(u chatbox.UserKey) string { return userTag(u) + ":help" }
 func markKey(u chatbox.UserKey) string { return userTag(u) + ":mark" }
 
 func connKey(u chatbox.UserKey) string { return userTag(u) + ":conn" }
+
+// staffKeys are what staff.lua and its like work on. The dot keeps the tag of
+// the tenant without a name from being empty, which would be none.
+func staffKeys(tenant string) []string {
+	tag := "cb:t:{" + b64(tenant) + ".}"
+	return []string{tag + ":on", tag + ":said", tag + ":seen"}
+}
 
 func ticketKey(name string) string { return "cb:ticket:" + name }
 

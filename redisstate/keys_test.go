@@ -61,6 +61,9 @@ func TestKeys_OfASessionShareOneSlot(t *testing.T) {
 		assert.Equal(t, s, back)
 		u := chatbox.UserKey(s)
 		assert.Equal(t, slot(rateKey(u)), slot(connKey(u)))
+		for _, key := range staffKeys(s.Tenant) {
+			assert.Equal(t, slot(staffKeys(s.Tenant)[0]), slot(key), key)
+		}
 	})
 }
 

@@ -63,6 +63,7 @@ func Redis(t *testing.T, s RedisServer) {
 	t.Run("Pieces", func(t *testing.T) { redisPieces(t, s) })
 	t.Run("Schedule", func(t *testing.T) { redisSchedule(t, s) })
 	t.Run("Registry", func(t *testing.T) { redisRegistry(t, s) })
+	t.Run("Staff", func(t *testing.T) { redisStaff(t, s) })
 	t.Run("Access", func(t *testing.T) { redisAccess(t, s) })
 	t.Run("Bus", func(t *testing.T) { redisBus(t, s) })
 	t.Run("Secrecy", func(t *testing.T) { redisSecrecy(t, s) })

@@ -77,6 +77,9 @@ func redisSecrecy(t *testing.T, s RedisServer) {
 
 	k.sayEverywhere(canary)
 	require.NoError(t, k.c.TellStaff(t.Context(), chatbox.Notice{Event: chatbox.NoticeHelp, SessionID: "s-1", UserID: canary}))
+	member := chatbox.StaffMember{User: chatbox.UserKey{Tenant: k.key.ID, ID: "ada"}, Name: canary, Status: chatbox.StaffAway}
+	k.beat(member)
+	require.Equal(t, canary, k.staffSays(member, chatbox.StaffAway).Name)
 	clean := func(where, what string) {
 		t.Helper()
 		assert.NotContains(t, what, canary, where)

@@ -1,0 +1,154 @@
+package redisstate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"chatbox"
+)
+
+const boxStaff = "staff"
+
+var errStaff = errors.New("what is kept of staff cannot be read")
+
+// BeatStaff gives the sign of life of admins with sockets at this process, and
+// brings what the cluster knows of each into it: what was said later counts,
+// wherever it was said. What is not renewed within 8 seconds is gone. One round
+// trip, however many tenants they are of.
+func (c *Client) BeatStaff(ctx context.Context, staff []chatbox.StaffMember) error {
+	groups, args := map[string][]*chatbox.StaffMember{}, map[string][]any{}
+	for i := range staff {
+		m := &staff[i]
+		t := m.User.Tenant
+		if groups[t] == nil {
+			args[t] = []any{c.boot, ms(staffTTL), ms(staffMemory), ms(staffBlink)}
+		}
+		box, err := c.sealName(m.User, m.Name)
+		if err != nil {
+			return err
+		}
+		groups[t] = append(groups[t], m)
+		args[t] = append(args[t], b64(m.User.ID), string(m.Status), millis(m.Said), millis(m.Since), box)
+	}
+	known := make(map[string]*redis.Cmd, len(groups))
+	err := c.flush(ctx, func(p batch) {
+		for t := range groups {
+			known[t] = c.queue(ctx, p, "staffbeat.lua", staffKeys(t), args[t]...)
+		}
+	})
+	if err != nil {
+		return wrap("beat staff", err)
+	}
+	for t, members := range groups {
+		fields, err := known[t].StringSlice()
+		if err != nil || len(fields) != 3*len(members) {
+			return wrap("beat staff", errors.Join(err, errStaff))
+		}
+		for i, m := range members {
+			if err := setStaff(m, fields[3*i:3*i+3]); err != nil {
+				return wrap("beat staff", err)
+			}
+		}
+	}
+	return nil
+}
+
+// LeaveStaff says that the admins have no sockets at this process any more.
+func (c *Client) LeaveStaff(ctx context.Context, users []chatbox.UserKey) error {
+	return wrap("leave staff", c.flush(ctx, func(p batch) {
+		for _, u := range users {
+			p.ZRem(ctx, staffKeys(u.Tenant)[0], b64(u.ID)+"@"+c.boot)
+		}
+	}))
+}
+
+// SayStaff keeps what an admin says of themselves: for as long as they have
+// sockets anywhere, and five minutes more. It fills in when that was, which is
+// later than whenever they said something before.
+func (c *Client) SayStaff(ctx context.Context, m *chatbox.StaffMember) error {
+	box, err := c.sealName(m.User, m.Name)
+	if err != nil {
+		return err
+	}
+	fields, err := c.run(ctx, "staffsay.lua", staffKeys(m.User.Tenant),
+		b64(m.User.ID), string(m.Status), box, ms(staffMemory), ms(staffBlink), millis(m.Said)).StringSlice()
+	if err == nil {
+		err = setStaff(m, append([]string{string(m.Status)}, fields...))
+	}
+	return wrap("say of staff", err)
+}
+
+// Staff lists the tenant's admins who are connected to a live process, by id.
+// One round trip.
+func (c *Client) Staff(ctx context.Context, tenant string) ([]chatbox.StaffMember, error) {
+	fields, err := c.run(ctx, "staff.lua", staffKeys(tenant)).StringSlice()
+	if err != nil {
+		return nil, wrap("list staff", err)
+	}
+	staff := make([]chatbox.StaffMember, 0, len(fields)/3)
+	for f := range slices.Chunk(fields, 3) {
+		id, ok := unb64(f[0])
+		m := chatbox.StaffMember{User: chatbox.UserKey{Tenant: tenant, ID: id}}
+		if !ok || setStaff(&m, strings.Split(f[1], "|")) != nil {
+			return nil, wrap("list staff", errStaff)
+		}
+		m.Name = c.openName(m.User, f[2])
+		staff = append(staff, m)
+	}
+	slices.SortFunc(staff, func(a, b chatbox.StaffMember) int { return strings.Compare(a.User.ID, b.User.ID) })
+	return staff, nil
+}
+
+// setStaff reads status, when it was said, and since when they are there.
+func setStaff(m *chatbox.StaffMember, fields []string) error {
+	if len(fields) != 3 {
+		return errStaff
+	}
+	said, err1 := strconv.ParseInt(fields[1], 10, 64)
+	since, err2 := strconv.ParseInt(fields[2], 10, 64)
+	if err1 != nil || err2 != nil {
+		return errStaff
+	}
+	m.Status, m.Said, m.Since = chatbox.StaffStatus(fields[0]), timeOf(said), timeOf(since)
+	return nil
+}
+
+// millis writes a time, the zero one as 0.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func timeOf(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(at).UTC()
+}
+
+func (c *Client) sealName(u chatbox.UserKey, name string) (string, error) {
+	box, err := c.seal.Seal([]byte(name), u.Tenant, u.ID, boxStaff)
+	if err != nil {
+		return "", fmt.Errorf("seal a name: %w", err)
+	}
+	return string(box), nil
+}
+
+// openName is empty where no key opens the box: the next sign of life brings
+// the name again.
+func (c *Client) openName(u chatbox.UserKey, box string) string {
+	name, err := c.seal.Open([]byte(box), u.Tenant, u.ID, boxStaff)
+	if err != nil {
+		return ""
+	}
+	return string(name)
+}
