@@ -74,6 +74,7 @@ type AlertMessage struct {
 // What notices are about, by their names on the wire.
 const (
 	NoticeHelp        = "help_requested"
+	NoticeRated       = "rated"         // a user has rated a talk with one of them
 	NoticeAlertFailed = "notify_failed" // a help request did not reach staff by one of the channels
 )
 
@@ -84,6 +85,7 @@ type Notice struct {
 	Event     string    `json:"event"`
 	SessionID string    `json:"s"`
 	UserID    string    `json:"user"`              // the session's owner
+	Score     int       `json:"score,omitempty"`   // of NoticeRated
 	Channel   string    `json:"channel,omitempty"` // of NoticeAlertFailed: email, sms, webhook or notify
 	Time      time.Time `json:"time"`              // of the event that it is about
 }

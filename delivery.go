@@ -18,6 +18,7 @@ type Delivery struct {
 	Resumed *Resumed
 	Typing  *Typing
 	Read    *Read
+	Aside   *Aside
 }
 
 // Ack tells a socket that the frame it named is durable at Seq.

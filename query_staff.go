@@ -1,6 +1,9 @@
 package chatbox
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // SessionSort is by what staff's list of sessions is ordered.
 type SessionSort string
@@ -70,6 +73,7 @@ type SessionSummary struct {
 	ResponseTotal   int64 // milliseconds
 	ResponseMax     int64 // milliseconds
 	Assisted, Asked int64 // by an admin; for help
+	Ratings, Scores int64 // how many were rated, and the sum of their scores
 }
 
 // AvgResponse is the mean time to a complete answer in milliseconds.
@@ -78,6 +82,15 @@ func (s SessionSummary) AvgResponse() int64 {
 		return 0
 	}
 	return s.ResponseTotal / s.Answers
+}
+
+// AvgRating is the mean score, rounded to hundredths; 0 where nothing was
+// rated.
+func (s SessionSummary) AvgRating() float64 {
+	if s.Ratings == 0 {
+		return 0
+	}
+	return math.Round(float64(s.Scores)/float64(s.Ratings)*100) / 100
 }
 
 // Crowd is how many of a tenant's sessions had sockets on one pod during one

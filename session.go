@@ -16,6 +16,7 @@ type Session struct {
 	CreatedAt time.Time
 	Erased    bool // the id is burnt for ever
 	State     State
+	Rating    *Rating // nil: none; it is not of the log
 }
 
 // State is the fold of a session's log up to Head. Two pods that folded the
@@ -49,6 +50,7 @@ type State struct {
 	WaitingSince  time.Time `json:"waiting_since,omitzero"`
 	Unread        int64     `json:"unread,omitempty"`
 	AdminAssisted bool      `json:"admin_assisted,omitempty"`
+	Talk          Talk      `json:"talk,omitzero"`    // with people
 	Erased        bool      `json:"erased,omitempty"` // nothing of the log is left, and nothing follows
 }
 
@@ -98,17 +100,20 @@ func (s State) Apply(e Event) State {
 			s.HelpPending, s.WaitingSince = true, e.Time
 		}
 	case TypeAdminJoin:
+		s.Talk = s.Talk.joined(s, e)
 		s.HolderID, s.HolderName = e.Metadata[MetaAdminID], e.Metadata[MetaAdminName]
 		s.AssistantID = s.HolderID
 		s.AdminAssisted, s.HelpPending, s.WaitingSince = true, false, time.Time{}
 		s.AnswerableFrom = e.Seq
 	case TypeAdminLeave:
+		s.Talk = s.Talk.ended(s, e)
 		s.HolderID, s.HolderName, s.AssistantID = "", "", ""
 		s.AnswerableFrom = e.Seq
 		if e.Metadata[MetaAutomatic] == "true" && s.Unreplied() {
 			s.AnswerableFrom = s.LastUserSeq
 		}
 	case TypeSessionEnded:
+		s.Talk = s.Talk.ended(s, e)
 		s.Ended, s.EndedAt, s.Erased = true, e.Time, s.Erased || e.Erases()
 		s.HolderID, s.HolderName = "", ""
 		s.HelpPending, s.WaitingSince = false, time.Time{}

@@ -15,6 +15,8 @@ type Update struct {
 	Failure *Failure `json:"failure,omitempty"`
 	Typing  *Typing  `json:"typing,omitempty"`
 	Read    *Read    `json:"read,omitempty"`
+	Aside   *Aside   `json:"aside,omitempty"`
+	Watched *Watched `json:"watched,omitempty"`
 	Notice  bool     `json:"notice,omitempty"` // only Head matters: re-read what is missing
 }
 
@@ -33,6 +35,36 @@ type Read struct {
 	UserID string `json:"user"`
 	Sender Sender `json:"sender"`
 	Seq    int64  `json:"seq"`
+}
+
+// Audience is which of a session's sockets something is for.
+type Audience string
+
+// The audiences. What is for one that a pod does not know is told to nobody.
+const (
+	ToOwner Audience = "owner"
+	ToStaff Audience = "staff" // who holds or watches it
+)
+
+// Aside is a notification about the session, told once and at most once.
+type Aside struct {
+	To       Audience          `json:"to"`
+	Event    string            `json:"event"`
+	Metadata map[string]string `json:"meta,omitempty"`
+	After    int64             `json:"after,omitempty"` // told behind the event at this place
+}
+
+// What asides are about, by their names on the wire.
+const (
+	AsideRating    = "rating_requested" // a talk with a person is over
+	AsideWatched   = "watched"          // staff reads along
+	AsideUnwatched = "unwatched"        // and no longer
+)
+
+// Watched says whether staff watches the session. Whoever has been told so is
+// not told again.
+type Watched struct {
+	On bool `json:"on,omitempty"`
 }
 
 // Piece is a stretch of a running answer's text, numbered inside its attempt.

@@ -43,6 +43,7 @@ type Stores struct {
 	Erasures    conversation.Erasures
 	Cards       Cards
 	Queue       desk.Queue
+	Ratings     conversation.Ratings
 	Ping        func(ctx context.Context) error
 	Withdrawals access.Archive
 }

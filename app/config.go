@@ -94,7 +94,9 @@ type LimitConfig struct {
 
 // AdminConfig is about staff.
 type AdminConfig struct {
-	Grace time.Duration // a holder whose sockets are gone keeps a session so long
+	Grace       time.Duration // a holder whose sockets are gone keeps a session so long
+	AskRating   bool          // users are asked how a talk with a person was
+	WatchNotice bool          // users are told that staff watches
 }
 
 // LogConfig is how the pod logs.

@@ -170,6 +170,8 @@ func boundVariables(c *Config) []variable {
 		{name: "SHUTDOWN_TIMEOUT", def: "30s", doc: "Within this time of SIGTERM the pod is gone.", set: duration(&c.Drain.Shutdown, 1)},
 		{name: "DRAIN_FINISH", def: "5s", doc: "How long running answers may still finish here before other pods take them over.", set: duration(&c.Drain.Finish, 0)},
 		{name: "DRAIN_WINDOW", def: "10s", doc: "Time over which clients are sent to other pods.", set: duration(&c.Drain.Window, 0)},
+		{name: "RATING_REQUEST", def: "on", doc: "on or off. On asks users how a talk with a person was when it is over.", set: onOff(&c.Admin.AskRating)},
+		{name: "WATCH_NOTICE", def: "off", doc: "on or off. On tells users when staff begins to watch their session, and when nobody does any more.", set: onOff(&c.Admin.WatchNotice)},
 		{name: "ADMIN_GRACE", def: "2m", doc: "How long an admin without sockets keeps a session.", set: duration(&c.Admin.Grace, 1)},
 		{name: "LOG_LEVEL", def: "info", doc: "debug, info, warn or error.", set: level(&c.Log.Level)},
 		{name: "LOG_FORMAT", def: "json", doc: "json or text.", set: oneOf(&c.Log.Format, "json", "text")},

@@ -78,6 +78,7 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 	gate := access.DefaultConfig()
 	gate.UserRate, gate.AdminRate, gate.MarkLife = cfg.Limits.RESTPerMinute, cfg.Limits.AdminPerMinute, cfg.JWT.MaxLife
 	talk := conversation.DefaultConfig()
+	talk.AskRating, talk.WatchNotice = cfg.Admin.AskRating, cfg.Admin.WatchNotice
 	talk.SystemPrompt, talk.AnswerMax, talk.AdminGrace = cfg.Prompt.System, cfg.Prompt.AnswerMax, cfg.Admin.Grace
 	sockets := hub.DefaultConfig()
 	sockets.MaxFrame, sockets.MaxConns = cfg.Limits.Frame, cfg.Limits.Connections
@@ -127,6 +128,7 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
 		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(),
 		Ledger: store.Sessions(), Crowds: store.Crowds(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
-		Queue: store.Sessions(),
+		Queue:   store.Sessions(),
+		Ratings: store.Sessions(),
 	}, closer, nil
 }

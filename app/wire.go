@@ -70,8 +70,8 @@ func New(o Options) (*App, error) {
 	deps := conversation.Deps{
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
 		Tombstones: o.Stores.Tombs, Traces: redis, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
-		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures, Cards: o.Stores.Cards,
-		Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Watchers: redis,
+		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures, Cards: o.Stores.Cards, Ratings: o.Stores.Ratings,
+		Staff: redis, Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Watchers: redis,
 		LLM: o.LLM, Seats: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
 	}

@@ -36,7 +36,7 @@ type feed struct {
 	failed   []chatbox.Update // failures told while sockets were joining
 	early    []chatbox.Update // arrived before anybody had joined
 	dropped  bool             // something arrived that early had no room for
-	parked   []chatbox.Update // failures that arrived ahead of events that are missing
+	parked   []chatbox.Update // failures and asides that arrived ahead of events that are missing
 	typing   map[chatbox.ConnID]typingLease
 	reads    map[string]chatbox.Read // by user, how far
 	catching bool                    // a re-read is under way
@@ -51,8 +51,8 @@ const (
 	// maxRecent bounds what waits for a socket whose replay is slow; beyond it
 	// the socket's join reads on from where it is.
 	maxRecent = 256
-	// maxParked bounds failures that wait for missing events. A session gives
-	// one answer at a time, so there is hardly ever a second one.
+	// maxParked bounds failures and asides that wait for missing events. A
+	// session gives one answer at a time, so there is hardly ever a second one.
 	maxParked = 16
 	// maxEnded is how many generations' ends are remembered one by one.
 	maxEnded = 16
@@ -85,6 +85,10 @@ func (f *feed) deliverLocked(u chatbox.Update) bool {
 		f.readLocked(*u.Read)
 		return true
 	}
+	if u.Watched != nil {
+		f.watchedLocked(u.Watched.On)
+		return true
+	}
 	if f.last < 0 {
 		if len(f.early) == maxEarly {
 			f.dropped = true
@@ -95,6 +99,9 @@ func (f *feed) deliverLocked(u chatbox.Update) bool {
 	}
 	if u.Event != nil {
 		return f.eventLocked(*u.Event)
+	}
+	if u.Aside != nil {
+		return f.asideLocked(u)
 	}
 	if u.Head > f.last {
 		if u.Failure != nil && len(f.parked) < maxParked {
@@ -139,7 +146,7 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 	parked := f.parked
 	f.parked = nil
 	for _, u := range parked {
-		f.deliverLocked(u) // a failure: told now, or parked again
+		f.deliverLocked(u) // told now, or parked again
 	}
 	return true
 }

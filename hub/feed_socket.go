@@ -9,6 +9,7 @@ type attachment struct {
 	f       *feed
 	right   chatbox.Right
 	over    bool // the right has ended: nothing more is told
+	watched bool // it was told that staff watches
 	live    bool
 	sent    int64           // the last event this socket was sent, or may not see
 	expects map[string]bool // keys of its own frames under way → whether it gets an ack

@@ -83,6 +83,8 @@ func (s *stage) got(c *listener) []string {
 			out = append(out, "failure")
 		case d.Read != nil:
 			out = append(out, fmt.Sprint("read ", d.Read.UserID, " ", d.Read.Seq))
+		case d.Aside != nil:
+			out = append(out, d.Aside.Event)
 		case d.Resumed != nil:
 			out = append(out, fmt.Sprint("resumed ", d.Resumed.Seq))
 		}

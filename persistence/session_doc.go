@@ -23,6 +23,7 @@ type sessionDoc struct {
 	// there is an event.
 	LastActivity primitive.DateTime `bson:"last_activity"`
 	State        stateDoc           `bson:"state"`
+	Rating       *ratingDoc         `bson:"rating,omitempty"`
 
 	// Of a tombstone whose traces are still looked for.
 	Sweeping bool               `bson:"sweeping,omitempty"`
@@ -55,6 +56,7 @@ type stateDoc struct {
 	WaitingSince  primitive.DateTime `bson:"waiting_since,omitempty"`
 	Unread        int64              `bson:"unread,omitempty"`
 	AdminAssisted bool               `bson:"admin_assisted,omitempty"`
+	Talk          talkDoc            `bson:"talk,omitempty"`
 	Erased        bool               `bson:"erased,omitempty"`
 }
 
@@ -86,6 +88,9 @@ func (s *Store) decodeSession(d sessionDoc) (chatbox.Session, error) {
 	if out.State, err = s.decodeState(out.Key, d.State); err != nil {
 		return chatbox.Session{}, err
 	}
+	if out.Rating, err = s.decodeRating(out.Key, d.Rating); err != nil {
+		return chatbox.Session{}, err
+	}
 	return out, nil
 }
 
@@ -103,6 +108,7 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, e
 		Tokens:       st.Tokens, Answers: st.Answers, ResponseTotal: st.ResponseTotal, ResponseMax: st.ResponseMax,
 		HelpRequested: st.HelpRequested, HelpPending: st.HelpPending, AdminAssisted: st.AdminAssisted, Erased: st.Erased,
 		WaitingSince: knownTime(st.WaitingSince), Unread: st.Unread,
+		Talk: talkDoc(st.Talk),
 	}, nil
 }
 
@@ -136,5 +142,6 @@ func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, er
 		Tokens: d.Tokens, Answers: d.Answers, ResponseTotal: d.ResponseTotal, ResponseMax: d.ResponseMax,
 		HelpRequested: d.HelpRequested, HelpPending: d.HelpPending, AdminAssisted: d.AdminAssisted, Erased: d.Erased,
 		WaitingSince: timeIfKnown(d.WaitingSince), Unread: d.Unread,
+		Talk: chatbox.Talk(d.Talk),
 	}, nil
 }

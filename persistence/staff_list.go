@@ -277,6 +277,8 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 			{Key: "response_max", Value: bson.D{{Key: "$max", Value: "$state.response_max"}}},
 			{Key: "assisted", Value: countIf("$state.admin_assisted", true)},
 			{Key: "asked", Value: countIf("$state.help_requested", true)},
+			{Key: "ratings", Value: sum(bson.D{{Key: "$cond", Value: bson.A{bson.D{{Key: "$gt", Value: bson.A{"$rating.score", 0}}}, 1, 0}}})},
+			{Key: "scores", Value: sum("$rating.score")},
 		}}},
 	}
 	var rows []struct {
@@ -284,6 +286,8 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 
 		ResponseTotal int64 `bson:"response_total"`
 		ResponseMax   int64 `bson:"response_max"`
+
+		Ratings, Scores int64
 	}
 	err := m.s.do(ctx, "sum up sessions", func(ctx context.Context) error {
 		found, err := m.s.sessions.Aggregate(ctx, pipeline)
@@ -298,6 +302,6 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 	r := rows[0]
 	return chatbox.SessionSummary{
 		Total: r.Total, Active: r.Active, Tokens: r.Tokens, Answers: r.Answers, ResponseTotal: r.ResponseTotal,
-		ResponseMax: r.ResponseMax, Assisted: r.Assisted, Asked: r.Asked,
+		ResponseMax: r.ResponseMax, Assisted: r.Assisted, Asked: r.Asked, Ratings: r.Ratings, Scores: r.Scores,
 	}, nil
 }

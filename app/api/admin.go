@@ -82,7 +82,7 @@ func (s *Server) allSessions(c echo.Context) error {
 		return err
 	}
 	return reply(c, staffList{
-		Sessions: views(page.Sessions, viewSession), Count: len(page.Sessions), Total: page.Total, TotalExact: !page.More,
+		Sessions: views(page.Sessions, viewForStaff), Count: len(page.Sessions), Total: page.Total, TotalExact: !page.More,
 		Limit: q.Limit, Offset: q.Offset, NextCursor: page.Next,
 	})
 }

@@ -24,6 +24,8 @@ type metricsView struct {
 	MaxResponse   int64     `json:"max_response_time"` // milliseconds
 	Assisted      int64     `json:"admin_assisted_count"`
 	Asked         int64     `json:"help_requested_count"`
+	Ratings       int64     `json:"ratings_count"`
+	AvgRating     float64   `json:"avg_rating"`
 	Range         timeRange `json:"time_range"`
 }
 
@@ -56,6 +58,7 @@ func (s *Server) periodMetrics(c echo.Context) error {
 	return reply(c, metricsView{
 		Active: sum.Active, Total: sum.Total, AvgConcurrent: m.AvgConcurrent, MaxConcurrent: m.MaxConcurrent, Tokens: sum.Tokens,
 		AvgResponse: sum.AvgResponse(), MaxResponse: sum.ResponseMax, Assisted: sum.Assisted, Asked: sum.Asked,
+		Ratings: sum.Ratings, AvgRating: sum.AvgRating(),
 		Range: timeRange{stamp(m.From), stamp(m.To)},
 	})
 }

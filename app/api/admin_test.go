@@ -62,7 +62,7 @@ func (f *fakeDesk) Metrics(_ context.Context, _ chatbox.Actor, from, to time.Tim
 	f.from, f.to = from, to
 	return chatbox.Metrics{
 		From: from, To: to, AvgConcurrent: 1.5, MaxConcurrent: 3,
-		Sessions: chatbox.SessionSummary{Total: 9, Active: 4, Tokens: 8, Answers: 2, ResponseTotal: 7, ResponseMax: 6, Assisted: 5, Asked: 1},
+		Sessions: chatbox.SessionSummary{Total: 9, Active: 4, Tokens: 8, Answers: 2, ResponseTotal: 7, ResponseMax: 6, Assisted: 5, Asked: 1, Ratings: 3, Scores: 11},
 	}, nil
 }
 
@@ -230,6 +230,7 @@ func TestAdmin_Answers(t *testing.T) {
 	assert.Equal(t, map[string]any{
 		"active_sessions": 4.0, "total_sessions": 9.0, "avg_concurrent": 1.5, "max_concurrent": 3.0, "total_tokens": 8.0,
 		"avg_response_time": 3.0, "max_response_time": 6.0, "admin_assisted_count": 5.0, "help_requested_count": 1.0,
+		"ratings_count": 3.0, "avg_rating": 3.67,
 	}, m)
 	get("/metrics")
 	assert.WithinDuration(t, time.Now().Add(-24*time.Hour), p.conv.from, time.Minute)

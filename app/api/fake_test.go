@@ -42,6 +42,7 @@ type fakeConversations struct {
 	Staffing // tested on whole pods
 	Serving
 	fakeDesk
+	fakeRating
 
 	connect  func(a chatbox.Actor) error
 	attach   func(ctx context.Context, c conversation.Socket, id string, after *int64) error

@@ -127,6 +127,8 @@ func encode(d chatbox.Delivery, now time.Time) []byte {
 		}
 	case d.Read != nil:
 		f.Type, f.Seq, f.Sender, f.UserID = typeRead, &d.Read.Seq, d.Read.Sender, d.Read.UserID
+	case d.Aside != nil:
+		fillAside(&f, d.Aside)
 	case d.Resumed != nil:
 		f.Type, f.Seq = typeResumed, &d.Resumed.Seq
 		f.Metadata = map[string]string{metaRecovered: strconv.FormatBool(d.Resumed.Recovered)}

@@ -100,7 +100,10 @@ func serverFrames() map[string][]byte {
 		}},
 		"typing_indicator": {Session: s, Typing: &chatbox.Typing{UserID: "ann", Sender: chatbox.SenderUser, On: true}},
 		"read":             {Session: s, Read: &chatbox.Read{UserID: "ann", Sender: chatbox.SenderUser, Seq: 4}},
-		"resumed":          {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
+		"notification-rating_requested": {Session: s, Aside: &chatbox.Aside{
+			To: chatbox.ToOwner, Event: chatbox.AsideRating, After: 7, Metadata: map[string]string{"admin_id": "bob", "admin_name": "Bob"},
+		}},
+		"resumed": {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
 	}
 	frames := map[string][]byte{
 		"connection_status": statusFrame("", ann, models, "c-9", "pod-1", at()),
@@ -113,6 +116,9 @@ func serverFrames() map[string][]byte {
 		}),
 		"notification-notify_failed": Notification(chatbox.Notice{
 			Tenant: "acme", Event: chatbox.NoticeAlertFailed, SessionID: "s-1", UserID: "ann", Channel: "email", Time: at(),
+		}),
+		"notification-rated": Notification(chatbox.Notice{
+			Tenant: "acme", Event: chatbox.NoticeRated, SessionID: "s-1", UserID: "ann", Score: 4, Time: at(),
 		}),
 		"pong":        pongFrame("p-1", at()),
 		"reconnect":   reconnectFrame(740*time.Millisecond, at()),

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"chatbox"
@@ -13,6 +14,7 @@ const (
 	helpSent    = "Help request sent. Somebody will be with you as soon as possible."
 	helpAsked   = "A user asks for help."
 	helpUntold  = "A user asks for help, and one of the ways to tell the team of it has failed."
+	talkRated   = "A user has rated a talk."
 	otherNotice = "Something in a session wants attention."
 )
 
@@ -49,10 +51,15 @@ func Notification(n chatbox.Notice) []byte {
 		content = helpAsked
 	case chatbox.NoticeAlertFailed:
 		content = helpUntold
+	case chatbox.NoticeRated:
+		content = talkRated
 	}
 	f := frame{
 		Type: typeNotice, SessionID: &n.SessionID, Sender: chatbox.SenderSystem, Content: &content, Timestamp: stamp(n.Time),
 		Metadata: map[string]string{metaEvent: n.Event, metaSession: n.SessionID, metaUser: n.UserID},
+	}
+	if n.Score != 0 {
+		f.Metadata[fieldScore] = strconv.Itoa(n.Score)
 	}
 	if n.Channel != "" {
 		f.Metadata[metaChannel] = n.Channel

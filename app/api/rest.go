@@ -33,6 +33,8 @@ type sessionView struct {
 	AdminName     string `json:"assisting_admin_name,omitempty"`
 	HelpRequested bool   `json:"help_requested"`
 	ModelID       string `json:"model_id,omitempty"`
+
+	Rating *ratingView `json:"rating,omitempty"` // for staff alone
 }
 
 // Statuses of a session.
@@ -65,6 +67,13 @@ func viewSession(s chatbox.Session) sessionView {
 		end, v.EndTime = st.EndedAt, stamp(st.EndedAt)
 	}
 	v.Duration = int64(max(0, end.Sub(s.CreatedAt)) / time.Second)
+	return v
+}
+
+// viewForStaff is a session with what only staff sees of it.
+func viewForStaff(s chatbox.Session) sessionView {
+	v := viewSession(s)
+	v.Rating = viewRating(s.Rating)
 	return v
 }
 

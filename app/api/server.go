@@ -68,6 +68,8 @@ type Library interface {
 
 // Keeping is what users do with their sessions over REST.
 type Keeping interface {
+	Rating
+
 	End(ctx context.Context, a chatbox.Actor, id string) error
 	Rename(ctx context.Context, a chatbox.Actor, id, name string) (chatbox.Session, error)
 	// Erase removes the session for good, burning its id.
@@ -181,6 +183,7 @@ func (s *Server) routes() {
 	s.echo.GET(p+"/shared/:token", s.shared, s.stranger)
 	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.staff)
 	s.adminRoutes(p)
+	s.ratingRoutes(p)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 	s.echo.POST(p+"/admin/takeover/:id", s.takeOver, s.user, s.admin)
 	s.echo.DELETE(p+"/admin/takeover/:id", s.handBack, s.user, s.admin)

@@ -127,6 +127,7 @@ func (s *Service) finishAppend(ctx context.Context, pub chatbox.Publication) (sh
 	if err := s.Catalog.Touch(touch, pub.Event.Session, pub.State); err != nil {
 		s.Logger.DebugContext(ctx, "fold not stored", "session", pub.Event.Session.ID, "error", err)
 	}
+	s.askRating(ctx, pub)
 	return shown
 }
 

@@ -28,6 +28,8 @@ type Config struct {
 	EraseFor     time.Duration // traces of an erased session are looked for
 	EraseEvery   time.Duration // and how often
 	AdminGrace   time.Duration // a holder without sockets keeps a session
+	AskRating    bool          // owners are asked after a talk with a person
+	WatchNotice  bool          // owners are told that staff watches
 }
 
 // DefaultConfig has the values of the contract.
@@ -36,7 +38,7 @@ func DefaultConfig() Config {
 		PromptTokens: 24_000, AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000,
 		Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
 		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, CheckEvery: 10 * time.Second,
-		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: time.Minute, AdminGrace: 2 * time.Minute,
+		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: time.Minute, AdminGrace: 2 * time.Minute, AskRating: true,
 	}
 }
 
@@ -53,6 +55,8 @@ type Deps struct {
 	Crowds       Crowds
 	Erasures     Erasures
 	Cards        Cards
+	Ratings      Ratings
+	Staff        StaffBus
 	Log          Log
 	Leases       Leases
 	Pieces       Pieces

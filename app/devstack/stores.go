@@ -38,7 +38,8 @@ func (s *Stack) openStores(ctx context.Context) error {
 	s.stores = app.Stores{
 		Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Tombs: st.Sessions(), Shares: st.Shares(),
 		Alerts: st.Alerts(), Audit: st.Audit(), Ledger: st.Sessions(), Crowds: st.Crowds(), Erasures: st.Sessions(), Cards: st.Cards(), Withdrawals: st.Withdrawals(), Ping: st.Ping,
-		Queue: st.Sessions(),
+		Queue:   st.Sessions(),
+		Ratings: st.Sessions(),
 	}
 	s.closers = append(s.closers, st.Close)
 	return nil

@@ -33,11 +33,11 @@ const (
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING`
 	sqlReplaceCard = `UPDATE cards SET box = ?, author = ?, author_name = ?, updated = ?, revision = revision + 1
 	WHERE` + sqlCard + ` AND revision = ?`
-	sqlCountCards = `SELECT count(*) FROM (SELECT 1 FROM cards WHERE` + sqlPile + ` LIMIT ?)`
-	sqlCountCard  = `SELECT count(*) FROM cards WHERE` + sqlCard
-	sqlGetCards   = `SELECT id, box, author, author_name, created, updated, revision FROM cards WHERE`
-	sqlListCards  = sqlGetCards + sqlPile + ` AND (created, id) > (?, ?) ORDER BY created, id LIMIT ?`
-	sqlDeleteCard = `DELETE FROM cards WHERE` + sqlCard
+	sqlCountCards  = `SELECT count(*) FROM (SELECT 1 FROM cards WHERE` + sqlPile + ` LIMIT ?)`
+	sqlCountCard   = `SELECT count(*) FROM cards WHERE` + sqlCard
+	sqlGetCards    = `SELECT id, box, author, author_name, created, updated, revision FROM cards WHERE`
+	sqlListCards   = sqlGetCards + sqlPile + ` AND (created, id) > (?, ?) ORDER BY created, id LIMIT ?`
+	sqlDeleteCard  = `DELETE FROM cards WHERE` + sqlCard
 	sqlForgetCards = `DELETE FROM cards WHERE tenant = ? AND subject = ? AND kind IN (SELECT value FROM json_each(?))`
 	sqlDisownCards = `UPDATE cards SET author = '', author_name = NULL WHERE tenant = ? AND author = ? AND author <> ''`
 )

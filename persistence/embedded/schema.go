@@ -53,6 +53,8 @@ CREATE INDEX IF NOT EXISTS shares_expires ON shares (expires);
 func laterColumns() [][3]string {
 	return [][3]string{
 		{"messages", "turn_from", "INTEGER"},
+		{"sessions", "rating", "TEXT"},
+		{"sessions", "rating_comment", "BLOB"},
 	}
 }
 
@@ -75,6 +77,7 @@ const (
 	eventColumns = `seq, key, id, named, type, sender, user, owner, model, status, time, box, answer,
 	turn_state, turn_run, turn_claims, turn_from`
 	sessionColumns = `session, owner, name, created, erased, last_activity, holder_name, state`
+	storedColumns  = sessionColumns + `, rating, rating_comment`
 )
 
 // statements are prepared once: the first block on the writer, the second on
@@ -121,18 +124,18 @@ const (
 	sqlName        = `UPDATE sessions SET name = ? WHERE tenant = ? AND session = ? AND erased = 0`
 	sqlNameIfEmpty = sqlName + ` AND name IS NULL`
 	sqlHeld        = `SELECT tenant, session, holder FROM sessions WHERE holder <> ''`
-	sqlLoad        = `SELECT ` + sessionColumns + ` FROM sessions WHERE tenant = ? AND session = ?`
+	sqlLoad        = `SELECT ` + storedColumns + ` FROM sessions WHERE tenant = ? AND session = ?`
 	sqlWithdraw    = `INSERT INTO withdrawals (tenant, user, before, until) VALUES (?, ?, ?, ?)
 	ON CONFLICT DO UPDATE SET before = max(before, excluded.before), until = max(until, excluded.until)`
 	sqlForgetWithdrawn = `DELETE FROM withdrawals WHERE until < ?`
 	sqlWithdrawn       = `SELECT tenant, user, before, until FROM withdrawals`
-	sqlList            = `SELECT ` + sessionColumns + ` FROM sessions
+	sqlList            = `SELECT ` + storedColumns + ` FROM sessions
 	WHERE tenant = ?1 AND owner = ?2 AND last_activity <= ?3
 	AND (last_activity < ?3 OR session > ?4) AND erased = 0 AND (?5 < 0 OR ended = ?5)
 	ORDER BY last_activity DESC, session LIMIT ?6`
 
 	sqlEraseRange = `DELETE FROM messages WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ?`
-	sqlBury       = `UPDATE sessions SET erased = 1, name = NULL, holder_name = NULL
+	sqlBury       = `UPDATE sessions SET erased = 1, name = NULL, holder_name = NULL, rating = NULL, rating_comment = NULL
 	WHERE tenant = ? AND session = ? AND erased = 0`
 	sqlEntomb  = `INSERT INTO tombstones (tenant, session, erased_at, sweep_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	sqlUnswept = `SELECT tenant, session, erased_at FROM tombstones WHERE sweep_at < ? ORDER BY sweep_at LIMIT ?`

@@ -194,15 +194,16 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateRow, e
 	return stateRow{State: st, holderName: box, json: string(text)}, nil
 }
 
-// scanSession reads one row of sessionColumns, and by what it is listed.
+// scanSession reads one row of storedColumns, and by what it is listed.
 func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox.Session, activity int64, err error) {
 	var (
-		name, holder []byte
-		created      int64
-		state        string
+		name, holder, comment []byte
+		created               int64
+		state                 string
+		rating                sql.NullString
 	)
 	out.Key.Tenant = tenant
-	if err := scan(&out.Key.ID, &out.Owner, &name, &created, &out.Erased, &activity, &holder, &state); err != nil {
+	if err := scan(&out.Key.ID, &out.Owner, &name, &created, &out.Erased, &activity, &holder, &state, &rating, &comment); err != nil {
 		return chatbox.Session{}, 0, err
 	}
 	out.CreatedAt = record.Time(created)
@@ -213,6 +214,9 @@ func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox
 		return chatbox.Session{}, 0, err
 	}
 	if out.State.HolderName, err = record.OpenText(s.keys, out.Key, record.PartHolder, holder); err != nil {
+		return chatbox.Session{}, 0, err
+	}
+	if out.Rating, err = s.decodeRating(out.Key, rating.String, comment); err != nil {
 		return chatbox.Session{}, 0, err
 	}
 	return out, activity, nil

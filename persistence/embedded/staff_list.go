@@ -20,6 +20,7 @@ const (
 	total    = `coalesce(json_extract(state, '$.response_total'), 0)`
 	longest  = `coalesce(json_extract(state, '$.response_max'), 0)`
 	assisted = `coalesce(json_extract(state, '$.admin_assisted'), 0)`
+	score    = `json_extract(rating, '$.score')`
 	helped   = `coalesce(json_extract(state, '$.help_requested'), 0)`
 	waits    = `coalesce(json_extract(state, '$.help_pending'), 0)`
 	waitedAt = `coalesce(cast(round((julianday(json_extract(state, '$.waiting_since')) - 2440587.5) * 86400000) AS INTEGER), -62135596800000)`
@@ -124,7 +125,7 @@ func staffSQL(q chatbox.StaffQuery, after *record.StaffCursor) (string, []any) {
 		c.add(column+wide, at)
 		c.add("("+column+strict+" OR session"+strict+")", at, after.ID)
 	}
-	text := "SELECT " + sessionColumns + " FROM sessions WHERE " + c.String() +
+	text := "SELECT " + storedColumns + " FROM sessions WHERE " + c.String() +
 		" ORDER BY " + column + direction + ", session" + direction + " LIMIT ? OFFSET ?"
 	return text, append(c.args, q.Limit+1, q.Offset)
 }
@@ -185,9 +186,9 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 	c := staffConditions(chatbox.StaffQuery{Tenant: tenant, From: from, To: to})
 	var s chatbox.SessionSummary
 	err := m.s.reader.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(1 - ended), 0), coalesce(sum(`+spent+`), 0), coalesce(sum(`+answers+`), 0),
-	coalesce(sum(`+total+`), 0), coalesce(max(`+longest+`), 0), coalesce(sum(`+assisted+`), 0), coalesce(sum(`+helped+`), 0)
+	coalesce(sum(`+total+`), 0), coalesce(max(`+longest+`), 0), coalesce(sum(`+assisted+`), 0), coalesce(sum(`+helped+`), 0), count(`+score+`), coalesce(sum(`+score+`), 0)
 	FROM sessions WHERE `+c.String(), c.args...).
-		Scan(&s.Total, &s.Active, &s.Tokens, &s.Answers, &s.ResponseTotal, &s.ResponseMax, &s.Assisted, &s.Asked)
+		Scan(&s.Total, &s.Active, &s.Tokens, &s.Answers, &s.ResponseTotal, &s.ResponseMax, &s.Assisted, &s.Asked, &s.Ratings, &s.Scores)
 	if err != nil {
 		return s, record.Failed("sum up sessions", err)
 	}

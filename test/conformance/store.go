@@ -33,6 +33,7 @@ type Stores struct {
 	Crowds   conversation.Crowds
 	Erasures conversation.Erasures
 	Cards    Cards
+	Ratings  conversation.Ratings
 
 	Withdrawals access.Archive
 	Queue       desk.Queue
@@ -125,6 +126,7 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Sessions/ListPages", sessionList},
 		{"Sessions/ListOrderAndFilter", sessionListOrder},
 		{"Sessions/ListRefuses", sessionListRefuses},
+		{"Ratings/TheNewestOfTheNewestTalkStands", ratings},
 		{"Erase/RangesAndNothingElse", eraseRanges},
 		{"Erase/TombstonesStay", eraseBuries},
 		{"Erase/SweepsUntilTheyAreOver", eraseSweeps},

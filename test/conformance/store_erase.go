@@ -53,9 +53,14 @@ func eraseBuries(t *testing.T, f StoreFixture) {
 	in := chatbox.Session{Key: k, Owner: "u", Name: "a name", CreatedAt: epoch, State: chatbox.State{Head: 1, HolderID: "a", HolderName: "Ada"}}
 	_, _, err := f.Sessions.Create(t.Context(), in)
 	require.NoError(t, err)
+	r := chatbox.Rating{Score: 5, Comment: "so kind", Time: epoch, Talk: 1, AdminID: "a"}
+	_, err = f.Ratings.Rate(t.Context(), k, r)
+	require.NoError(t, err)
 	for range 2 {
 		require.NoError(t, f.Tombs.Bury(t.Context(), k, epoch))
 	}
+	_, err = f.Ratings.Rate(t.Context(), k, r)
+	require.ErrorIs(t, err, chatbox.NotFound)
 	require.NoError(t, f.Sessions.SetName(t.Context(), k, "late", true))
 	require.ErrorIs(t, f.Sessions.SetName(t.Context(), k, "late", false), chatbox.NotFound)
 	last := chatbox.State{Head: 2, Ended: true, EndedAt: epoch, Erased: true, LastActivity: epoch}

@@ -190,7 +190,11 @@ func ledgerSummary(t *testing.T, f StoreFixture) {
 	tenant, all := ledgerOf(t, f, 50, 20*24*time.Hour)
 	for _, from := range []time.Time{{}, all[0].CreatedAt, time.Now().Add(time.Hour)} {
 		var want chatbox.SessionSummary
-		for _, s := range all {
+		for i, s := range all {
+			if i%3 == 0 {
+				_, err := f.Ratings.Rate(t.Context(), s.Key, chatbox.Rating{Score: 1 + i%5, Time: epoch, Talk: 1, AdminID: "a"})
+				require.NoError(t, err)
+			}
 			if s.CreatedAt.Before(from) {
 				continue
 			}
@@ -199,6 +203,9 @@ func ledgerSummary(t *testing.T, f StoreFixture) {
 			want.Answers += s.State.Answers
 			want.ResponseTotal += s.State.ResponseTotal
 			want.ResponseMax = max(want.ResponseMax, s.State.ResponseMax)
+			if i%3 == 0 {
+				want.Ratings, want.Scores = want.Ratings+1, want.Scores+1+int64(i%5)
+			}
 			for flag, n := range map[*int64]bool{&want.Active: !s.State.Ended, &want.Assisted: s.State.AdminAssisted, &want.Asked: s.State.HelpRequested} {
 				if n {
 					*flag++

@@ -24,6 +24,8 @@ func secrecyAtRest(t *testing.T, f StoreFixture) {
 	require.NoError(t, err)
 	st := chatbox.State{Head: 1, HolderID: "admin", HolderName: "holder " + canary}
 	require.NoError(t, f.Sessions.Touch(t.Context(), k, st))
+	_, err = f.Ratings.Rate(t.Context(), k, chatbox.Rating{Score: 1, Comment: "comment " + canary, Time: epoch, Talk: 1, AdminID: "admin"})
+	require.NoError(t, err)
 
 	stored := f.AtRest(t)
 	require.True(t, bytes.Contains(stored, []byte(k.ID)), "this is where the session is kept")
@@ -38,6 +40,7 @@ func secrecyAtRest(t *testing.T, f StoreFixture) {
 	require.NoError(t, err)
 	assert.Equal(t, "name "+canary, s.Name)
 	assert.Equal(t, "holder "+canary, s.State.HolderName)
+	assert.Equal(t, "comment "+canary, s.Rating.Comment)
 }
 
 func secrecyMoved(t *testing.T, f StoreFixture) {

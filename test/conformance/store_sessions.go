@@ -49,7 +49,7 @@ func fullState() chatbox.State {
 	return chatbox.State{
 		Head: 9, HolderID: "a", HolderName: "Ada", Ended: true, EndedAt: epoch.Add(time.Minute), AnswerableFrom: 3,
 		LastUserSeq: 8, ModelID: "m", LastActivity: epoch.Add(time.Hour), Tokens: 1 << 40, Answers: 2, ResponseTotal: 3000,
-		ResponseMax: 2000, HelpRequested: true, HelpPending: true, AdminAssisted: true,
+		ResponseMax: 2000, HelpRequested: true, HelpPending: true, AdminAssisted: true, Talk: chatbox.Talk{From: 7, Ended: 5, By: 4},
 	}
 }
 

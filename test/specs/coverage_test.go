@@ -46,6 +46,8 @@ func body(method, path string) string {
 	switch {
 	case method == http.MethodPatch:
 		return `{"name":"x"}`
+	case method == http.MethodPost && strings.HasSuffix(path, "/rating"):
+		return `{"score":1}`
 	case strings.HasSuffix(path, "/messages"):
 		return `{"content":"x"}`
 	case strings.HasSuffix(path, "/transfer"):
@@ -105,7 +107,7 @@ func (w *world) generic(s *scene) {
 	w.person("", "cid").want(http.StatusNotFound, http.MethodPost, "/sessions/s-1/messages", `{"content":"x"}`)
 	for path, text := range map[string]string{
 		"PATCH /sessions/s-1": `{"name":7}`, "POST /sessions/s-1/messages": `[]`, "POST /sessions/s-1/share": `{"expires_in":0}`,
-		"GET /sessions/s-1?limit=0": "", "GET /sessions/s-1/export?format=pdf": "", "POST /admin/takeover/s-1/transfer": `{}`,
+		"POST /sessions/s-1/rating": `{"score":6}`, "GET /sessions/s-1?limit=0": "", "GET /sessions/s-1/export?format=pdf": "", "POST /admin/takeover/s-1/transfer": `{}`,
 		"POST /admin/sessions/s-1/messages": `{}`, "GET /admin/sessions?limit=0": "", "GET /admin/sessions/s-1?limit=0": "",
 		"GET /admin/users/ann/sessions?limit=0": "", "GET /admin/metrics?start_time=x": "", "GET /admin/audit?limit=0": "", "DELETE /admin/users/%00": "", "POST /admin/users/%00/disconnect": "",
 	} {

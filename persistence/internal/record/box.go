@@ -76,6 +76,7 @@ func OpenText(c Cipher, k chatbox.SessionKey, part string, box []byte) (string, 
 const (
 	PartName   = "name"
 	PartHolder = "holder_name"
+	PartRating = "rating"
 	PartShare  = "share:" // and the share's digest
 )
 

@@ -1,0 +1,31 @@
+package api
+
+import (
+	"maps"
+
+	"chatbox"
+)
+
+// What people read of what is told beside a session's events.
+const (
+	askedRating = "How was your talk with us?"
+	isWatched   = "Our team reads along."
+	isUnwatched = "Our team no longer reads along."
+)
+
+// fillAside makes a notification about the session it is told in.
+func fillAside(f *frame, a *chatbox.Aside) {
+	content := otherNotice
+	switch a.Event {
+	case chatbox.AsideRating:
+		content = askedRating
+	case chatbox.AsideWatched:
+		content = isWatched
+	case chatbox.AsideUnwatched:
+		content = isUnwatched
+	}
+	f.Type, f.Sender, f.Content = typeNotice, chatbox.SenderSystem, &content
+	f.Metadata = make(map[string]string, len(a.Metadata)+2)
+	maps.Copy(f.Metadata, a.Metadata)
+	f.Metadata[metaEvent], f.Metadata[metaSession] = a.Event, *f.SessionID
+}

@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+// Rating is what owners say of their talks with people.
+type Rating interface {
+	// Rate keeps a rating of the newest talk that is over: chatbox.NotFound
+	// where there was none.
+	Rate(ctx context.Context, a chatbox.Actor, id string, score int, comment string) (chatbox.Rating, error)
+	RatingOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.RatingView, error)
+}
+
+const (
+	fieldScore   = "score"
+	fieldComment = "comment"
+)
+
+func (s *Server) ratingRoutes(p string) {
+	s.echo.GET(p+"/sessions/:id/rating", s.showRating, s.user)
+	s.echo.POST(p+"/sessions/:id/rating", s.rate, s.user)
+}
+
+// ratingView is a rating as staff sees it with its session.
+type ratingView struct {
+	Score   int    `json:"score"`
+	Comment string `json:"comment,omitempty"`
+	RatedAt string `json:"rated_at"`
+	AdminID string `json:"admin_id"`
+}
+
+func viewRating(r *chatbox.Rating) *ratingView {
+	if r == nil {
+		return nil
+	}
+	return &ratingView{Score: r.Score, Comment: r.Comment, RatedAt: stamp(r.Time), AdminID: r.AdminID}
+}
+
+// rated is what the owner is told of a rating: of one that is to come, who it
+// would be about.
+type rated struct {
+	SessionID string `json:"session_id"`
+	Requested *bool  `json:"requested,omitempty"` // only where it was asked for
+	Score     int    `json:"score,omitempty"`
+	Comment   string `json:"comment,omitempty"`
+	RatedAt   string `json:"rated_at,omitempty"`
+	AdminID   string `json:"admin_id,omitempty"`
+	AdminName string `json:"admin_name,omitempty"`
+}
+
+func (v rated) with(r *chatbox.Rating) rated {
+	if r != nil {
+		v.Score, v.Comment, v.RatedAt, v.AdminID = r.Score, r.Comment, stamp(r.Time), r.AdminID
+	}
+	return v
+}
+
+// showRating serves GET /sessions/{id}/rating.
+func (s *Server) showRating(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	v, err := s.deps.Conversations.RatingOf(c.Request().Context(), actorOf(c), id)
+	if err != nil {
+		return err
+	}
+	return reply(c, rated{SessionID: id, Requested: &v.Requested, AdminID: v.AdminID, AdminName: v.AdminName}.with(v.Rating))
+}
+
+// rate serves POST /sessions/{id}/rating {score, comment?}.
+func (s *Server) rate(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	var score *int64
+	var comment string
+	err = fields{
+		fieldScore: func(raw json.RawMessage) (err error) {
+			if score, err = integer(fieldScore, raw); err != nil || *score > chatbox.MaxScore {
+				err = chatbox.Invalid(fieldScore, "must be a whole number from 1 to 5")
+			}
+			return err
+		},
+		fieldComment: textField(fieldComment, &comment),
+	}.read(c)
+	if err == nil && score == nil {
+		err = chatbox.Missing(fieldScore)
+	}
+	if err != nil {
+		return err
+	}
+	r, err := s.deps.Conversations.Rate(c.Request().Context(), actorOf(c), id, int(*score), comment)
+	if err != nil {
+		return err
+	}
+	return reply(c, rated{SessionID: id}.with(&r))
+}

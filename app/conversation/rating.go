@@ -1,0 +1,110 @@
+package conversation
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+)
+
+// Ratings keeps what owners say of their talks with people, with the sessions.
+type Ratings interface {
+	// Rate keeps the rating unless one of a later talk is there, and returns
+	// the one that stands. chatbox.NotFound: no such session, or an erased one.
+	Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rating) (stands chatbox.Rating, err error)
+}
+
+// StaffBus tells a tenant's connected admins, at most once.
+type StaffBus interface {
+	TellStaff(ctx context.Context, n chatbox.Notice) error
+}
+
+// asideWait is the longest that what is told and kept nowhere may hold up what
+// caused it.
+const asideWait = 2 * time.Second
+
+// Rate keeps what the session's owner says of the newest talk with a person
+// that is over, and tells the admins. chatbox.NotFound: there was none.
+func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, score int, comment string) (chatbox.Rating, error) {
+	comment, err := chatbox.CheckRating(score, comment)
+	if err != nil {
+		return chatbox.Rating{}, err
+	}
+	sess, err := s.owned(ctx, a, sessionID)
+	if err != nil {
+		return chatbox.Rating{}, err
+	}
+	talk := sess.State.Talk
+	if talk.Ended == 0 {
+		return chatbox.Rating{}, chatbox.Errorf(chatbox.NotFound, "there has been no talk with a person to rate", nil)
+	}
+	who, err := s.talkedTo(ctx, sess.Key, talk)
+	if err != nil {
+		return chatbox.Rating{}, err
+	}
+	r := chatbox.Rating{Score: score, Comment: comment, Time: now(), Talk: talk.Ended, AdminID: who.UserID}
+	if r, err = s.Ratings.Rate(ctx, sess.Key, r); err != nil {
+		return chatbox.Rating{}, err
+	}
+	told, cancel := context.WithTimeout(ctx, asideWait)
+	defer cancel()
+	n := chatbox.Notice{
+		Tenant: sess.Key.Tenant, Event: chatbox.NoticeRated, SessionID: sessionID, UserID: sess.Owner, Score: r.Score, Time: r.Time,
+	}
+	if err := s.Staff.TellStaff(told, n); err != nil {
+		s.Logger.DebugContext(ctx, "admins not told of a rating", "session", sessionID, "error", err)
+	}
+	return r, nil
+}
+
+// RatingOf is where the rating of the caller's session stands: what was said of
+// the newest talk, or that it is to be asked for.
+func (s *Service) RatingOf(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.RatingView, error) {
+	sess, err := s.owned(ctx, a, sessionID)
+	st := sess.State
+	if err != nil || st.Talk.Ended == 0 {
+		return chatbox.RatingView{}, err
+	}
+	who, err := s.talkedTo(ctx, sess.Key, st.Talk)
+	if err != nil {
+		return chatbox.RatingView{}, err
+	}
+	v := chatbox.RatingView{AdminID: who.UserID, AdminName: who.Name}
+	if sess.Rating != nil && sess.Rating.Talk >= st.Talk.Ended {
+		v.Rating = sess.Rating
+	} else {
+		v.Requested = s.cfg.AskRating && st.HolderID == ""
+	}
+	return v, nil
+}
+
+// talkedTo is the admin whom the session's newest talk was with.
+func (s *Service) talkedTo(ctx context.Context, k chatbox.SessionKey, t chatbox.Talk) (chatbox.Actor, error) {
+	e, err := s.message(ctx, k, t.By)
+	return chatbox.Actor{Tenant: k.Tenant, UserID: e.Metadata[chatbox.MetaAdminID], Name: e.Metadata[chatbox.MetaAdminName]}, err
+}
+
+// askRating asks the owner's sockets for a rating where the event ended a talk.
+// It is done by the pod that made the event; who is not connected finds it
+// asked for later (RatingOf).
+func (s *Service) askRating(ctx context.Context, pub chatbox.Publication) {
+	e, talk := pub.Event, pub.State.Talk
+	if !s.cfg.AskRating || talk.Ended != e.Seq || e.Erases() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, asideWait)
+	defer cancel()
+	who, err := s.talkedTo(ctx, e.Session, talk)
+	if err == nil {
+		meta := map[string]string{chatbox.MetaAdminID: who.UserID}
+		if who.Name != "" {
+			meta[chatbox.MetaAdminName] = who.Name
+		}
+		err = s.Whispers.Whisper(ctx, chatbox.Update{Session: e.Session, Owner: e.Owner, Aside: &chatbox.Aside{
+			To: chatbox.ToOwner, Event: chatbox.AsideRating, After: e.Seq, Metadata: meta,
+		}})
+	}
+	if err != nil {
+		s.Logger.DebugContext(ctx, "owner not asked for a rating", "session", e.Session.ID, "error", err)
+	}
+}

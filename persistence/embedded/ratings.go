@@ -1,0 +1,66 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+const sqlRate = `UPDATE sessions SET rating = ?1, rating_comment = ?2 WHERE tenant = ?3 AND session = ?4 AND erased = 0
+	AND coalesce(json_extract(rating, '$.talk'), 0) <= ?5`
+
+// ratingRow is the column rating: facts that no person wrote.
+type ratingRow struct {
+	Score int    `json:"score"`
+	Time  int64  `json:"time"`
+	Talk  int64  `json:"talk"`
+	Admin string `json:"admin"`
+}
+
+// Rate keeps the rating unless one of a later talk is there, and returns the
+// one that stands. chatbox.NotFound: no such session, or an erased one.
+func (m *Sessions) Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rating) (chatbox.Rating, error) {
+	const act = "rate a talk"
+	comment, err := record.SealText(m.s.keys, k, record.PartRating, r.Comment)
+	if err != nil {
+		return chatbox.Rating{}, record.Failed(act, err)
+	}
+	row, err := json.Marshal(ratingRow{Score: r.Score, Time: record.Millis(r.Time), Talk: r.Talk, Admin: r.AdminID})
+	if err != nil {
+		return chatbox.Rating{}, record.Failed(act, err)
+	}
+	err = m.s.do(ctx, act, smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, sqlRate, string(row), nullable(comment), k.Tenant, k.ID, r.Talk)
+		return err
+	})
+	if err != nil {
+		return chatbox.Rating{}, err
+	}
+	s, err := m.Load(ctx, k)
+	if err == nil && s.Rating == nil {
+		err = record.NoSession(k) // erased
+	}
+	if err != nil {
+		return chatbox.Rating{}, err
+	}
+	return *s.Rating, nil
+}
+
+func (s *Store) decodeRating(k chatbox.SessionKey, row string, comment []byte) (*chatbox.Rating, error) {
+	if row == "" {
+		return nil, nil //nolint:nilnil // not rated
+	}
+	var r ratingRow
+	if err := json.Unmarshal([]byte(row), &r); err != nil {
+		return nil, fmt.Errorf("decode a rating: %w", err)
+	}
+	text, err := record.OpenText(s.keys, k, record.PartRating, comment)
+	if err != nil {
+		return nil, err
+	}
+	return &chatbox.Rating{Score: r.Score, Comment: text, Time: record.Time(r.Time), Talk: r.Talk, AdminID: r.Admin}, nil
+}
