@@ -37,6 +37,9 @@ type StaffQuery struct {
 	Assisted *bool
 	Help     *bool
 	Waiting  *bool     // for a person; false is refused with SortWaiting
+	Tags     []string  // all of them, whatever their case
+	Assigned string    // to this member of staff
+	HeldBy   string    // by this member of staff
 	From, To time.Time // From ≤ start < To
 	Sort     SessionSort
 	Desc     bool

@@ -17,6 +17,9 @@ type Session struct {
 	Erased    bool // the id is burnt for ever
 	State     State
 	Rating    *Rating // nil: none; it is not of the log
+	// Tags and Assignee are staff's affair; the owner is never shown them.
+	Tags     []string
+	Assignee Assignee
 }
 
 // State is the fold of a session's log up to Head. Two pods that folded the

@@ -44,6 +44,7 @@ type Stores struct {
 	Cards       Cards
 	Queue       desk.Queue
 	Ratings     conversation.Ratings
+	Labels      desk.Labels
 	Ping        func(ctx context.Context) error
 	Withdrawals access.Archive
 }

@@ -130,5 +130,6 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 		Ledger: store.Sessions(), Crowds: store.Crowds(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
 		Queue:   store.Sessions(),
 		Ratings: store.Sessions(),
+		Labels:  store.Sessions(),
 	}, closer, nil
 }

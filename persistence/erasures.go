@@ -58,7 +58,8 @@ func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, e
 }
 
 // Disown takes the person's name off tombstones that nothing is looked for any
-// more, and returns how many of the person's tombstones are left.
+// more, and off sessions that were assigned to the person; it returns how many
+// of the person's tombstones are left.
 func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (left int64, err error) {
 	theirs := bson.D{{Key: "tenant", Value: u.Tenant}, {Key: "owner", Value: u.ID}, {Key: "erased", Value: true}}
 	err = m.s.do(ctx, "disown tombstones", func(ctx context.Context) error {
@@ -70,7 +71,13 @@ func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (left int64, e
 		left, err = m.s.sessions.CountDocuments(ctx, theirs)
 		return err
 	})
-	return left, err
+	if err != nil {
+		return 0, err
+	}
+	return left, m.s.do(ctx, "unassign a person", func(ctx context.Context) error {
+		_, err := m.s.sessions.UpdateMany(ctx, bson.D{{Key: "tenant", Value: u.Tenant}, {Key: "assigned", Value: u.ID}}, unassigned())
+		return err
+	})
 }
 
 // EndErasure takes the mark away unless a later time was marked.

@@ -56,7 +56,7 @@ func staffIndexes() []mongo.IndexModel {
 				SetPartialFilterExpression(bson.D{{Key: "state." + flag, Value: true}}),
 		})
 	}
-	return all
+	return append(all, labelIndexes()...)
 }
 
 func crowdIndexes() []mongo.IndexModel {

@@ -25,6 +25,11 @@ type sessionDoc struct {
 	State        stateDoc           `bson:"state"`
 	Rating       *ratingDoc         `bson:"rating,omitempty"`
 
+	// What staff put on the session; absent where there is nothing.
+	Tags         []record.Tag `bson:"tags,omitempty"`
+	Assigned     string       `bson:"assigned,omitempty"`
+	AssignedName []byte       `bson:"assigned_name,omitempty"`
+
 	// Of a tombstone whose traces are still looked for.
 	Sweeping bool               `bson:"sweeping,omitempty"`
 	ErasedAt primitive.DateTime `bson:"erased_at,omitempty"`
@@ -89,6 +94,12 @@ func (s *Store) decodeSession(d sessionDoc) (chatbox.Session, error) {
 		return chatbox.Session{}, err
 	}
 	if out.Rating, err = s.decodeRating(out.Key, d.Rating); err != nil {
+		return chatbox.Session{}, err
+	}
+	if out.Tags, err = record.OpenTags(s.keys, out.Key, d.Tags); err != nil {
+		return chatbox.Session{}, err
+	}
+	if out.Assignee, err = record.OpenAssignee(s.keys, out.Key, d.Assigned, d.AssignedName); err != nil {
 		return chatbox.Session{}, err
 	}
 	return out, nil

@@ -52,6 +52,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 	if err := record.CheckStaffQuery(q); err != nil {
 		return chatbox.StaffPage{}, err
 	}
+	marked := record.Marked(m.s.keys, q)
 	var after *record.StaffCursor
 	if q.Cursor != "" {
 		c, err := record.ParseStaffCursor(q)
@@ -64,12 +65,12 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 	var err error
 	if after != nil {
 		page.Total, page.More = after.Total, after.More
-	} else if page.Total, err = m.count(ctx, q); err != nil {
+	} else if page.Total, err = m.count(ctx, marked); err != nil {
 		return page, err
 	} else if page.Total > chatbox.MaxCounted {
 		page.Total, page.More = chatbox.MaxCounted, true
 	}
-	docs, err := m.staffDocs(ctx, q, after)
+	docs, err := m.staffDocs(ctx, marked, after)
 	if err != nil {
 		return page, err
 	}
@@ -91,7 +92,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 	return page, nil
 }
 
-func (m *Sessions) count(ctx context.Context, q chatbox.StaffQuery) (n int64, err error) {
+func (m *Sessions) count(ctx context.Context, q record.StaffQuery) (n int64, err error) {
 	err = m.s.do(ctx, "count a tenant's sessions", func(ctx context.Context) error {
 		n, err = m.s.sessions.CountDocuments(ctx, staffFilter(q, nil), options.Count().SetLimit(chatbox.MaxCounted+1))
 		return err
@@ -105,8 +106,8 @@ func (m *Sessions) count(ctx context.Context, q chatbox.StaffQuery) (n int64, er
 // wider than the one before: servers that sort all that matches, as the
 // DocumentDB stack does, then sort little, and servers that read in the index's
 // order lose nothing.
-func (m *Sessions) staffDocs(ctx context.Context, q chatbox.StaffQuery, after *record.StaffCursor) ([]sessionDoc, error) {
-	at, ok := windowsFrom(q, after)
+func (m *Sessions) staffDocs(ctx context.Context, q record.StaffQuery, after *record.StaffCursor) ([]sessionDoc, error) {
+	at, ok := windowsFrom(q.StaffQuery, after)
 	if !ok {
 		return m.findStaff(ctx, q, staffFilter(q, after), q.Limit+1)
 	}
@@ -171,7 +172,7 @@ func within(field string, lo, hi time.Time, desc, last bool) bson.E {
 	}
 }
 
-func (m *Sessions) findStaff(ctx context.Context, q chatbox.StaffQuery, filter bson.D, limit int) (docs []sessionDoc, err error) {
+func (m *Sessions) findStaff(ctx context.Context, q record.StaffQuery, filter bson.D, limit int) (docs []sessionDoc, err error) {
 	direction := 1
 	if q.Desc {
 		direction = -1
@@ -189,9 +190,9 @@ func (m *Sessions) findStaff(ctx context.Context, q chatbox.StaffQuery, filter b
 }
 
 // staffFilter is what the query and its cursor let pass.
-func staffFilter(q chatbox.StaffQuery, after *record.StaffCursor) bson.D {
+func staffFilter(q record.StaffQuery, after *record.StaffCursor) bson.D {
 	filter := bson.D{{Key: "tenant", Value: q.Tenant}, {Key: "erased", Value: false}}
-	var all bson.A // conditions on fields that others may name too
+	all := markFilters(q) // and other conditions on fields that several may name
 	if q.UserID != "" {
 		filter = append(filter, bson.E{Key: "owner", Value: q.UserID})
 	}
@@ -200,7 +201,7 @@ func staffFilter(q chatbox.StaffQuery, after *record.StaffCursor) bson.D {
 	}
 	filter = flag(filter, "state.admin_assisted", q.Assisted)
 	filter = flag(filter, "state.help_requested", q.Help)
-	filter = flag(filter, "state.help_pending", q.WaitingOnly())
+	filter = labelFilter(flag(filter, "state.help_pending", q.WaitingOnly()), q)
 	if !q.From.IsZero() {
 		all = append(all, bson.D{{Key: "created", Value: bson.D{{Key: "$gte", Value: primitive.DateTime(record.Millis(q.From))}}}})
 	}
@@ -208,7 +209,7 @@ func staffFilter(q chatbox.StaffQuery, after *record.StaffCursor) bson.D {
 		all = append(all, bson.D{{Key: "created", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(q.To))}}}})
 	}
 	if after != nil {
-		all = append(all, beyond(q, *after)...)
+		all = append(all, beyond(q.StaffQuery, *after)...)
 	}
 	if len(all) > 0 {
 		filter = append(filter, bson.E{Key: "$and", Value: all})
@@ -266,7 +267,7 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 		return sum(bson.D{{Key: "$cond", Value: bson.A{bson.D{{Key: "$eq", Value: bson.A{field, true}}}, yes, no}}})
 	}
 	pipeline := mongo.Pipeline{
-		{{Key: "$match", Value: staffFilter(chatbox.StaffQuery{Tenant: tenant, From: from, To: to}, nil)}},
+		{{Key: "$match", Value: staffFilter(record.StaffQuery{StaffQuery: chatbox.StaffQuery{Tenant: tenant, From: from, To: to}}, nil)}},
 		{{Key: "$group", Value: bson.D{
 			{Key: "_id", Value: nil},
 			{Key: "total", Value: sum(1)},

@@ -26,7 +26,15 @@ func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time)
 				{Key: "erased_at", Value: when},
 				{Key: "sweep_at", Value: when},
 			}},
-			{Key: "$unset", Value: bson.D{{Key: "name", Value: ""}, {Key: "state.holder_name", Value: ""}, {Key: "rating", Value: ""}}},
+			{Key: "$unset", Value: bson.D{
+				{Key: "name", Value: ""},
+				{Key: "state.holder_name", Value: ""},
+				{Key: "rating", Value: ""},
+				{Key: "tags", Value: ""},
+				{Key: "tagged", Value: ""},
+				{Key: "assigned", Value: ""},
+				{Key: "assigned_name", Value: ""},
+			}},
 		})
 		buried = err == nil && done.MatchedCount == 1
 		return err

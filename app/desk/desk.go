@@ -29,6 +29,7 @@ type Deps struct {
 	Cards   Cards
 	Audit   Audit
 	Queue   Queue
+	Labels  Labels
 	Logger  *slog.Logger
 }
 

@@ -40,6 +40,7 @@ func (s *Stack) openStores(ctx context.Context) error {
 		Alerts: st.Alerts(), Audit: st.Audit(), Ledger: st.Sessions(), Crowds: st.Crowds(), Erasures: st.Sessions(), Cards: st.Cards(), Withdrawals: st.Withdrawals(), Ping: st.Ping,
 		Queue:   st.Sessions(),
 		Ratings: st.Sessions(),
+		Labels:  st.Sessions(),
 	}
 	s.closers = append(s.closers, st.Close)
 	return nil

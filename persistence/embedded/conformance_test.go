@@ -21,6 +21,7 @@ func ports(s *embedded.Store) conformance.Stores {
 		Alerts: s.Alerts(), Audit: s.Audit(), Ledger: s.Sessions(), Crowds: s.Crowds(), Erasures: s.Sessions(), Cards: s.Cards(), Withdrawals: s.Withdrawals(),
 		Queue:   s.Sessions(),
 		Ratings: s.Sessions(),
+		Labels:  s.Sessions(),
 	}
 }
 

@@ -57,11 +57,15 @@ func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, e
 }
 
 // Disown takes the person's name off tombstones that nothing is looked for any
-// more, and returns how many of the person's tombstones are left.
+// more, and off sessions that were assigned to the person; it returns how many
+// of the person's tombstones are left.
 func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (int64, error) {
 	var left int64 // the write's own until it has returned
 	err := m.s.do(ctx, "disown tombstones", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, sqlDisown, u.Tenant, u.ID); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, sqlUnassign, u.Tenant, u.ID); err != nil {
 			return err
 		}
 		return tx.QueryRowContext(ctx, sqlOwned, u.Tenant, u.ID).Scan(&left)

@@ -29,7 +29,7 @@ func Plan(t *testing.T, s *Store, name string) []string {
 	t.Helper()
 	text := map[string]string{
 		"range": sqlRange, "by key": sqlByKey, "pending": sqlPending, "load": sqlLoad, "list": sqlList, "claim": sqlClaim, "held": sqlHeld,
-		"queue": sqlQueue, "waiting": sqlWaiting, "ahead": sqlAhead,
+		"queue": sqlQueue, "waiting": sqlWaiting, "ahead": sqlAhead, "tags": sqlTagsInUse, "held by": sqlHolding, "assigned": sqlAssigned,
 	}[name]
 	args := make([]any, strings.Count(text, "?"))
 	if name == "ahead" {
@@ -60,14 +60,14 @@ func plan(t *testing.T, s *Store, text string, args []any) []string {
 // StaffPlan is how the server would run staff's list.
 func StaffPlan(t *testing.T, s *Store, q chatbox.StaffQuery, after *record.StaffCursor) []string {
 	t.Helper()
-	text, args := staffSQL(q, after)
+	text, args := staffSQL(record.Marked(s.keys, q), after)
 	return plan(t, s, text, args)
 }
 
 // SummaryPlan is how the server would find what a period comes to.
 func SummaryPlan(t *testing.T, s *Store, from, to time.Time) []string {
 	t.Helper()
-	c := staffConditions(chatbox.StaffQuery{Tenant: "t", From: from, To: to})
+	c := staffConditions(record.StaffQuery{StaffQuery: chatbox.StaffQuery{Tenant: "t", From: from, To: to}})
 	return plan(t, s, "SELECT count(*) FROM sessions WHERE "+c.String(), c.args)
 }
 

@@ -28,7 +28,6 @@ CREATE TABLE IF NOT EXISTS sessions (
 	state TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS sessions_id ON sessions (tenant, session);
-CREATE INDEX IF NOT EXISTS sessions_held ON sessions (tenant, session) WHERE holder <> '';
 CREATE TABLE IF NOT EXISTS withdrawals (
 	tenant TEXT NOT NULL, user TEXT NOT NULL, before INTEGER NOT NULL, until INTEGER NOT NULL,
 	PRIMARY KEY (tenant, user)
@@ -55,6 +54,9 @@ func laterColumns() [][3]string {
 		{"messages", "turn_from", "INTEGER"},
 		{"sessions", "rating", "TEXT"},
 		{"sessions", "rating_comment", "BLOB"},
+		{"sessions", "tags", "BLOB"},
+		{"sessions", "assigned", "TEXT"},
+		{"sessions", "assigned_name", "BLOB"},
 	}
 }
 
@@ -77,7 +79,7 @@ const (
 	eventColumns = `seq, key, id, named, type, sender, user, owner, model, status, time, box, answer,
 	turn_state, turn_run, turn_claims, turn_from`
 	sessionColumns = `session, owner, name, created, erased, last_activity, holder_name, state`
-	storedColumns  = sessionColumns + `, rating, rating_comment`
+	storedColumns  = sessionColumns + `, rating, rating_comment, tags, assigned, assigned_name`
 )
 
 // statements are prepared once: the first block on the writer, the second on
@@ -135,7 +137,8 @@ const (
 	ORDER BY last_activity DESC, session LIMIT ?6`
 
 	sqlEraseRange = `DELETE FROM messages WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ?`
-	sqlBury       = `UPDATE sessions SET erased = 1, name = NULL, holder_name = NULL, rating = NULL, rating_comment = NULL
+	sqlBury       = `UPDATE sessions SET erased = 1, name = NULL, holder_name = NULL, rating = NULL, rating_comment = NULL,
+	tags = NULL, assigned = NULL, assigned_name = NULL
 	WHERE tenant = ? AND session = ? AND erased = 0`
 	sqlEntomb  = `INSERT INTO tombstones (tenant, session, erased_at, sweep_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	sqlUnswept = `SELECT tenant, session, erased_at FROM tombstones WHERE sweep_at < ? ORDER BY sweep_at LIMIT ?`

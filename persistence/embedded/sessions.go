@@ -201,9 +201,11 @@ func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox
 		created               int64
 		state                 string
 		rating                sql.NullString
+		on                    labels
 	)
 	out.Key.Tenant = tenant
-	if err := scan(&out.Key.ID, &out.Owner, &name, &created, &out.Erased, &activity, &holder, &state, &rating, &comment); err != nil {
+	if err := scan(&out.Key.ID, &out.Owner, &name, &created, &out.Erased, &activity, &holder, &state, &rating, &comment,
+		&on.tags, &on.assigned, &on.assignedName); err != nil {
 		return chatbox.Session{}, 0, err
 	}
 	out.CreatedAt = record.Time(created)
@@ -217,6 +219,9 @@ func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox
 		return chatbox.Session{}, 0, err
 	}
 	if out.Rating, err = s.decodeRating(out.Key, rating.String, comment); err != nil {
+		return chatbox.Session{}, 0, err
+	}
+	if err := on.open(s, &out); err != nil {
 		return chatbox.Session{}, 0, err
 	}
 	return out, activity, nil

@@ -22,6 +22,7 @@ const (
 	assisted = `coalesce(json_extract(state, '$.admin_assisted'), 0)`
 	score    = `json_extract(rating, '$.score')`
 	helped   = `coalesce(json_extract(state, '$.help_requested'), 0)`
+	unread   = `coalesce(json_extract(state, '$.unread'), 0)`
 	waits    = `coalesce(json_extract(state, '$.help_pending'), 0)`
 	waitedAt = `coalesce(cast(round((julianday(json_extract(state, '$.waiting_since')) - 2440587.5) * 86400000) AS INTEGER), -62135596800000)`
 )
@@ -78,7 +79,7 @@ func (c *conditions) add(part string, args ...any) {
 
 func (c *conditions) String() string { return strings.Join(c.parts, " AND ") }
 
-func staffConditions(q chatbox.StaffQuery) *conditions {
+func staffConditions(q record.StaffQuery) *conditions {
 	c := &conditions{}
 	c.add("tenant = ? AND erased = 0", q.Tenant)
 	if q.UserID != "" {
@@ -100,6 +101,7 @@ func staffConditions(q chatbox.StaffQuery) *conditions {
 	default:
 		c.add(waits + " = 0")
 	}
+	labelConditions(c, q)
 	if !q.From.IsZero() {
 		c.add("created >= ?", record.Millis(q.From))
 	}
@@ -110,7 +112,7 @@ func staffConditions(q chatbox.StaffQuery) *conditions {
 }
 
 // staffSQL is the query's statement, a row more than its page.
-func staffSQL(q chatbox.StaffQuery, after *record.StaffCursor) (string, []any) {
+func staffSQL(q record.StaffQuery, after *record.StaffCursor) (string, []any) {
 	c := staffConditions(q)
 	column, strict, wide, direction := sortColumn(q.Sort), " > ?", " >= ?", " ASC"
 	if q.Desc {
@@ -138,6 +140,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 	if err := record.CheckStaffQuery(q); err != nil {
 		return page, err
 	}
+	marked := record.Marked(m.s.keys, q)
 	var after *record.StaffCursor
 	if q.Cursor != "" {
 		c, err := record.ParseStaffCursor(q)
@@ -146,7 +149,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 		}
 		after, page.Total, page.More = &c, c.Total, c.More
 	} else {
-		c := staffConditions(q)
+		c := staffConditions(marked)
 		counting := "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE " + c.String() + " LIMIT ?)"
 		if err := m.s.reader.QueryRowContext(ctx, counting, append(c.args, chatbox.MaxCounted+1)...).Scan(&page.Total); err != nil {
 			return page, record.Failed(act, err)
@@ -154,7 +157,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 		page.More = page.Total > chatbox.MaxCounted
 		page.Total = min(page.Total, chatbox.MaxCounted)
 	}
-	text, args := staffSQL(q, after)
+	text, args := staffSQL(marked, after)
 	rows, err := m.s.reader.QueryContext(ctx, text, args...)
 	if err != nil {
 		return page, record.Failed(act, err)
@@ -183,7 +186,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 // Summary adds up the sessions that began within from ≤ start < to, in one
 // statement, so that its numbers agree with each other.
 func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error) {
-	c := staffConditions(chatbox.StaffQuery{Tenant: tenant, From: from, To: to})
+	c := staffConditions(record.StaffQuery{StaffQuery: chatbox.StaffQuery{Tenant: tenant, From: from, To: to}})
 	var s chatbox.SessionSummary
 	err := m.s.reader.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(1 - ended), 0), coalesce(sum(`+spent+`), 0), coalesce(sum(`+answers+`), 0),
 	coalesce(sum(`+total+`), 0), coalesce(max(`+longest+`), 0), coalesce(sum(`+assisted+`), 0), coalesce(sum(`+helped+`), 0), count(`+score+`), coalesce(sum(`+score+`), 0)

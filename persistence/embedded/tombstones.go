@@ -21,6 +21,9 @@ func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time)
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
+		if _, err = tx.ExecContext(ctx, sqlUnmark, k.Tenant, k.ID); err != nil {
+			return err
+		}
 		_, err = tx.StmtContext(ctx, m.s.stmts.entomb).ExecContext(ctx, k.Tenant, k.ID, record.Millis(at), record.Millis(at))
 		return err
 	})

@@ -37,6 +37,7 @@ type Stores struct {
 
 	Withdrawals access.Archive
 	Queue       desk.Queue
+	Labels      desk.Labels
 }
 
 // Cards is the store of cards by its ports.
@@ -104,6 +105,12 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Queue/WhoWaitsLongestIsFirst", queueOrder},
 		{"Queue/FollowsTheFold", queueFollows},
 		{"Queue/IsAnOrderOfTheLedger", queueLists},
+		{"Labels/ReadBackWhatWasPutOn", labelsReadBack},
+		{"Labels/AreFilters", labelsFilter},
+		{"Labels/CountedByTag", labelsCount},
+		{"Labels/Workload", labelsWorkload},
+		{"Labels/GoWithTheSessionAndThePerson", labelsGo},
+		{"Labels/KeysRotateAndNothingIsReadable", labelsSecret},
 		{"Crowds/PodsAddUp", crowdsAddUp},
 		{"Erasures/AMarkStaysUntilTheLastTombstoneIsNobodys", erasures},
 		{"Cards/ReadBackAsTheyWereWritten", cardsReadBack},

@@ -73,6 +73,7 @@ func storePorts(s *persistence.Store) conformance.Stores {
 		Alerts: s.Alerts(), Audit: s.Audit(), Ledger: s.Sessions(), Crowds: s.Crowds(), Erasures: s.Sessions(), Cards: s.Cards(), Withdrawals: s.Withdrawals(),
 		Queue:   s.Sessions(),
 		Ratings: s.Sessions(),
+		Labels:  s.Sessions(),
 	}
 }
 

@@ -1,0 +1,204 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// schemaLabels needs the later columns. A session's row has its tags as they
+// are sealed; session_tags has their marks once more, to be found by.
+const schemaLabels = `
+CREATE TABLE IF NOT EXISTS session_tags (
+	tenant TEXT NOT NULL, session TEXT NOT NULL, mark BLOB NOT NULL, PRIMARY KEY (tenant, session, mark)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS session_tags_mark ON session_tags (tenant, mark);
+CREATE INDEX IF NOT EXISTS staff_assigned ON sessions (tenant, assigned, last_activity, session) WHERE assigned <> '';
+CREATE INDEX IF NOT EXISTS staff_assigned_open ON sessions (tenant, assigned, ended, erased, ` + waits + `) WHERE assigned <> '' AND ended = 0;
+CREATE INDEX IF NOT EXISTS staff_holder ON sessions (tenant, holder, last_activity, session) WHERE holder <> '';
+`
+
+const (
+	sqlSetTags   = `UPDATE sessions SET tags = ? WHERE tenant = ? AND session = ? AND erased = 0`
+	sqlMark      = `INSERT INTO session_tags (tenant, session, mark) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlUnmark    = `DELETE FROM session_tags WHERE tenant = ? AND session = ?`
+	sqlAssign    = `UPDATE sessions SET assigned = ?, assigned_name = ? WHERE tenant = ? AND session = ? AND erased = 0`
+	sqlUnassign  = `UPDATE sessions SET assigned = NULL, assigned_name = NULL WHERE tenant = ? AND assigned = ? AND assigned <> ''`
+	sqlTagsInUse = `SELECT t.mark, count(*) AS n, max(s.last_activity), s.session, s.tags FROM session_tags t
+	JOIN sessions s ON s.tenant = t.tenant AND s.session = t.session
+	WHERE t.tenant = ? AND s.erased = 0 GROUP BY t.mark ORDER BY n DESC, t.mark LIMIT ?`
+	sqlHolding  = `SELECT count(*), coalesce(sum(` + unread + ` > 0), 0) FROM sessions WHERE tenant = ? AND holder = ? AND holder <> '' AND erased = 0`
+	sqlAssigned = `SELECT count(*), coalesce(sum(` + waits + `), 0) FROM sessions
+	WHERE tenant = ? AND assigned = ? AND assigned <> '' AND ended = 0 AND erased = 0`
+)
+
+// labelConditions adds what the query says of labels and holders. What is in
+// the indexes' conditions has no parameter.
+func labelConditions(c *conditions, q record.StaffQuery) {
+	if q.Assigned != "" {
+		c.add("assigned = ? AND assigned <> ''", q.Assigned)
+	}
+	if q.HeldBy != "" {
+		c.add("holder = ? AND holder <> ''", q.HeldBy)
+	}
+	for _, marks := range q.Marks {
+		args := make([]any, len(marks))
+		for i, mark := range marks {
+			args[i] = mark
+		}
+		c.add("EXISTS (SELECT 1 FROM session_tags t WHERE t.tenant = sessions.tenant AND t.session = sessions.session AND t.mark IN (?"+
+			strings.Repeat(", ?", len(marks)-1)+"))", args...)
+	}
+}
+
+// SetTags puts the tags in the place of those that the session has.
+// chatbox.NotFound: no such session, or an erased one.
+func (m *Sessions) SetTags(ctx context.Context, k chatbox.SessionKey, tags []string) error {
+	const act = "tag a session"
+	sealed, err := record.SealTags(m.s.keys, m.s.keys, k, tags)
+	if err != nil {
+		return record.Failed(act, err)
+	}
+	var row any
+	if len(tags) > 0 {
+		if row, err = json.Marshal(sealed); err != nil {
+			return record.Failed(act, err)
+		}
+	}
+	return m.s.do(ctx, act, smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		return atomically(ctx, tx, true, func() error {
+			if err := labelled(tx.ExecContext(ctx, sqlSetTags, row, k.Tenant, k.ID))(k); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, sqlUnmark, k.Tenant, k.ID); err != nil {
+				return err
+			}
+			for _, t := range sealed {
+				if _, err := tx.ExecContext(ctx, sqlMark, k.Tenant, k.ID, t.Mark); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// Assign says who is to look after the session, an empty assignee that nobody
+// is. chatbox.NotFound: no such session, or an erased one.
+func (m *Sessions) Assign(ctx context.Context, k chatbox.SessionKey, to chatbox.Assignee) error {
+	const act = "assign a session"
+	name, err := record.SealAssignee(m.s.keys, k, to)
+	if err != nil {
+		return record.Failed(act, err)
+	}
+	var id any
+	if to.Has() {
+		id = to.ID
+	}
+	return m.s.do(ctx, act, smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		return labelled(tx.ExecContext(ctx, sqlAssign, id, nullable(name), k.Tenant, k.ID))(k)
+	})
+}
+
+// labelled is a label's outcome: no row was there to be labelled, or it failed.
+func labelled(done sql.Result, err error) func(k chatbox.SessionKey) error {
+	return func(k chatbox.SessionKey) error {
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
+		return &settled{record.NoSession(k)}
+	}
+}
+
+// Tags are the tenant's tags in use, the most used first, at most as many as
+// asked for.
+func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox.TagCount, error) {
+	const act = "count tags"
+	rows, err := m.s.reader.QueryContext(ctx, sqlTagsInUse, tenant, record.MaxMarks)
+	if err != nil {
+		return nil, record.Failed(act, err)
+	}
+	defer rows.Close()
+	var found []record.FoundTag
+	for rows.Next() {
+		var mark, row []byte
+		var activity int64
+		f := record.FoundTag{Session: chatbox.SessionKey{Tenant: tenant}}
+		if err := rows.Scan(&mark, &f.Sessions, &activity, &f.Session.ID, &row); err != nil {
+			return nil, record.Failed(act, err)
+		}
+		if f.Box, err = boxOf(row, mark); err != nil {
+			return nil, record.Failed(act, err)
+		}
+		found = append(found, f)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, record.Failed(act, err)
+	}
+	tags, err := record.CountTags(m.s.keys, found, most)
+	if err != nil {
+		return nil, record.Failed(act, err)
+	}
+	return tags, nil
+}
+
+// boxOf is the box of the tag with the mark among a row's tags.
+func boxOf(row, mark []byte) ([]byte, error) {
+	tags, err := decodeTags(row)
+	for _, t := range tags {
+		if string(t.Mark) == string(mark) {
+			return t.Box, nil
+		}
+	}
+	return nil, err
+}
+
+func decodeTags(row []byte) (tags []record.Tag, err error) {
+	if len(row) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(row, &tags); err != nil {
+		return nil, fmt.Errorf("decode tags: %w", err)
+	}
+	return tags, nil
+}
+
+// Workload counts the sessions that the member of staff holds, and those that
+// are assigned to the same and have not ended.
+func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w chatbox.Workload, err error) {
+	if err = m.s.reader.QueryRowContext(ctx, sqlHolding, who.Tenant, who.ID).Scan(&w.Held, &w.HeldUnread); err == nil {
+		err = m.s.reader.QueryRowContext(ctx, sqlAssigned, who.Tenant, who.ID).Scan(&w.Assigned, &w.AssignedWaiting)
+	}
+	if err != nil {
+		return w, record.Failed("count a workload", err)
+	}
+	return w, nil
+}
+
+// labels are what staff put on a session, as its row has it.
+type labels struct {
+	tags         []byte
+	assigned     sql.NullString
+	assignedName []byte
+}
+
+// open fills in the session's labels; it has its key already.
+func (l labels) open(s *Store, into *chatbox.Session) error {
+	tags, err := decodeTags(l.tags)
+	if err != nil {
+		return err
+	}
+	if into.Tags, err = record.OpenTags(s.keys, into.Key, tags); err != nil {
+		return err
+	}
+	into.Assignee, err = record.OpenAssignee(s.keys, into.Key, l.assigned.String, l.assignedName)
+	return err
+}
