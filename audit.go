@@ -18,11 +18,13 @@ const (
 	AuditSessionErase    AuditAction = "session.erase"
 	AuditSessionWatch    AuditAction = "session.watch"
 	AuditSessionUnwatch  AuditAction = "session.unwatch"
-	AuditSessionNote     AuditAction = "session.note"
+	AuditSessionNote     AuditAction = "session.note"  // written, changed or deleted
+	AuditSessionNotes    AuditAction = "session.notes" // all of them read
 	AuditUserSessions    AuditAction = "user.sessions" // the list of one person's
 	AuditUserDisconnect  AuditAction = "user.disconnect"
 	AuditUserBlock       AuditAction = "user.block"
 	AuditUserErase       AuditAction = "user.erase"
+	AuditReplyChange     AuditAction = "reply.change" // a canned one, or a new one, or none any more
 	AuditLogRead         AuditAction = "audit.read"
 )
 
@@ -30,8 +32,8 @@ const (
 func AuditActions() []AuditAction {
 	return []AuditAction{
 		AuditSessionRead, AuditSessionExport, AuditSessionTakeover, AuditSessionLeave, AuditSessionTransfer, AuditSessionMessage,
-		AuditSessionEnd, AuditSessionErase, AuditSessionWatch, AuditSessionUnwatch, AuditSessionNote,
-		AuditUserSessions, AuditUserDisconnect, AuditUserBlock, AuditUserErase, AuditLogRead,
+		AuditSessionEnd, AuditSessionErase, AuditSessionWatch, AuditSessionUnwatch, AuditSessionNote, AuditSessionNotes,
+		AuditUserSessions, AuditUserDisconnect, AuditUserBlock, AuditUserErase, AuditReplyChange, AuditLogRead,
 	}
 }
 

@@ -24,6 +24,8 @@ const (
 	TakenOver        Code = "taken_over"
 	RateLimited      Code = "rate_limited"
 	LimitExceeded    Code = "limit_exceeded"
+	Full             Code = "full"     // there is room for no more of these; something must go first
+	Conflict         Code = "conflict" // something else has what may be there once
 	TooLarge         Code = "too_large"
 	Unavailable      Code = "unavailable"    // Redis or the pod cannot serve now; a repeat is safe
 	StoreFailed      Code = "store_failed"   // the history cannot be read or written now; a repeat is safe

@@ -59,6 +59,7 @@ const (
 	AsideRating    = "rating_requested" // a talk with a person is over
 	AsideWatched   = "watched"          // staff reads along
 	AsideUnwatched = "unwatched"        // and no longer
+	AsideNote      = "note"             // staff's notes on it have changed
 )
 
 // Watched says whether staff watches the session. Whoever has been told so is

@@ -11,6 +11,7 @@ const (
 	askedRating = "How was your talk with us?"
 	isWatched   = "Our team reads along."
 	isUnwatched = "Our team no longer reads along."
+	noteChanged = "The notes on this session have changed."
 )
 
 // fillAside makes a notification about the session it is told in.
@@ -23,6 +24,8 @@ func fillAside(f *frame, a *chatbox.Aside) {
 		content = isWatched
 	case chatbox.AsideUnwatched:
 		content = isUnwatched
+	case chatbox.AsideNote:
+		content = noteChanged
 	}
 	f.Type, f.Sender, f.Content = typeNotice, chatbox.SenderSystem, &content
 	f.Metadata = make(map[string]string, len(a.Metadata)+2)

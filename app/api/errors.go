@@ -52,6 +52,10 @@ func render(code chatbox.Code) rendering {
 		return rendering{"TOO_MANY_REQUESTS", http.StatusTooManyRequests, 0, true, "too many requests"}
 	case chatbox.LimitExceeded:
 		return rendering{"CONNECTION_LIMIT_EXCEEDED", http.StatusTooManyRequests, 0, true, "a limit is reached"}
+	case chatbox.Full:
+		return rendering{"LIMIT_EXCEEDED", http.StatusConflict, 0, false, "there are as many as there may be"}
+	case chatbox.Conflict:
+		return rendering{"CONFLICT", http.StatusConflict, 0, false, "something else has that already"}
 	case chatbox.TooLarge:
 		return rendering{"INVALID_FORMAT", http.StatusRequestEntityTooLarge, 0, false, "the request is too large"}
 	case chatbox.StoreFailed:

@@ -341,6 +341,7 @@ type setup struct {
 	cfg  Config
 	auth AuthConfig
 	hub  hub.Config
+	aids Aids
 }
 
 func newPod(tb testing.TB, change func(*setup)) *pod {
@@ -368,7 +369,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	keys := make(chan struct{})
 	go func() { defer close(keys); p.auth.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
-		Conversations: p.conv, Hub: p.hub, Auth: p.auth, Access: p.gate, Readiness: p.ready, Metrics: reg,
+		Conversations: p.conv, Aids: st.aids, Hub: p.hub, Auth: p.auth, Access: p.gate, Readiness: p.ready, Metrics: reg,
 		Logger: slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}))
 	p.url = srv.URL + "/chatbox"

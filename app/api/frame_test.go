@@ -100,6 +100,9 @@ func serverFrames() map[string][]byte {
 		}},
 		"typing_indicator": {Session: s, Typing: &chatbox.Typing{UserID: "ann", Sender: chatbox.SenderUser, On: true}},
 		"read":             {Session: s, Read: &chatbox.Read{UserID: "ann", Sender: chatbox.SenderUser, Seq: 4}},
+		"notification-note": {Session: s, Aside: &chatbox.Aside{
+			To: chatbox.ToStaff, Event: chatbox.AsideNote, Metadata: map[string]string{"admin_id": "bob", "note_id": "n-1", "change": "added"},
+		}},
 		"notification-rating_requested": {Session: s, Aside: &chatbox.Aside{
 			To: chatbox.ToOwner, Event: chatbox.AsideRating, After: 7, Metadata: map[string]string{"admin_id": "bob", "admin_name": "Bob"},
 		}},

@@ -111,7 +111,10 @@ type Staff interface {
 }
 
 // Aids is what helps those who help.
-type Aids interface{}
+type Aids interface {
+	Notes
+	Replies
+}
 
 // Readiness knows whether the pod can serve: each check by its name, and
 // whether those that matter hold.
@@ -184,6 +187,8 @@ func (s *Server) routes() {
 	s.echo.GET(p+"/admin/cluster", s.cluster, s.user, s.staff)
 	s.adminRoutes(p)
 	s.ratingRoutes(p)
+	s.noteRoutes(p)
+	s.replyRoutes(p)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 	s.echo.POST(p+"/admin/takeover/:id", s.takeOver, s.user, s.admin)
 	s.echo.DELETE(p+"/admin/takeover/:id", s.handBack, s.user, s.admin)

@@ -11,7 +11,7 @@ import (
 type Cards interface {
 	// Add stores a new card, at its first revision; chatbox.Clash where its
 	// pile has one of that id. A pile that has most cards already takes no
-	// more, whoever races: chatbox.LimitExceeded. most 0: it is not bounded.
+	// more, whoever races: chatbox.Full. most 0: it is not bounded.
 	// A pile is always added to with the same bound.
 	Add(ctx context.Context, c chatbox.Card, most int) error
 	// Replace stores body, author and time of change of a card that still has

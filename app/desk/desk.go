@@ -6,7 +6,11 @@ package desk
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"log/slog"
+	"strings"
+	"time"
 
 	"chatbox"
 )
@@ -25,12 +29,13 @@ type Audit interface {
 
 // Deps are the ports a Service works through; all are required.
 type Deps struct {
-	Catalog Catalog
-	Cards   Cards
-	Audit   Audit
-	Queue   Queue
-	Labels  Labels
-	Logger  *slog.Logger
+	Catalog  Catalog
+	Cards    Cards
+	Audit    Audit
+	Queue    Queue
+	Labels   Labels
+	Whispers Whispers
+	Logger   *slog.Logger
 }
 
 // Service is the use cases of one pod. It is safe for concurrent use.
@@ -60,6 +65,45 @@ func (s *Service) session(ctx context.Context, a chatbox.Actor, id string) (chat
 	return sess, nil
 }
 
+// recorded is session, and that the act was asked for is on record.
+func (s *Service) recorded(
+	ctx context.Context, a chatbox.Actor, id string, action chatbox.AuditAction,
+) (chatbox.Session, error) {
+	sess, err := s.session(ctx, a, id)
+	if err != nil {
+		return sess, err
+	}
+	return sess, s.record(ctx, a, sess, action)
+}
+
+func (s *Service) record(ctx context.Context, a chatbox.Actor, sess chatbox.Session, action chatbox.AuditAction) error {
+	return s.Audit.Record(ctx, a, action, chatbox.AuditSubject{SessionID: sess.Key.ID, UserID: sess.Owner})
+}
+
+// tries is how often a change is made anew that met another: each time it does,
+// somebody else's was made.
+const tries = 20
+
+// again makes a change until it meets no other.
+func (s *Service) again(change func(try int) error) error {
+	for try := range tries {
+		if err := change(try); !errors.Is(err, chatbox.Clash) {
+			return err
+		}
+	}
+	return chatbox.Errorf(chatbox.Unavailable, "too many are changing this; try again", nil)
+}
+
+// newID is unguessable and unique.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// now is the time as it is stored.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
 func unknownSession() error { return chatbox.Errorf(chatbox.NotFound, "no such session", nil) }
+
+func notAdmin() error {
+	return chatbox.Errorf(chatbox.PermissionDenied, "only admins may do this", nil)
+}
 
 func notStaff() error { return chatbox.Errorf(chatbox.PermissionDenied, "only staff may do this", nil) }

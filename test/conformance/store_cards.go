@@ -207,7 +207,7 @@ func cardsBound(t *testing.T, f StoreFixture) {
 		for range racers {
 			if err := <-errs; err == nil {
 				taken++
-			} else if !errors.Is(err, chatbox.LimitExceeded) {
+			} else if !errors.Is(err, chatbox.Full) {
 				t.Error(err)
 			}
 		}

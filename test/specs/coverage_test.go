@@ -21,9 +21,11 @@ const coverageFile = "../../docs/protocol/coverage.md"
 // elsewhere says of what TestCoverage does not provoke where it is, or that it
 // is nowhere.
 var elsewhere = map[string]string{
-	"DELETE /admin/users/{id} 202": "needs more than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
-	"GET /ws 403":                  "the stack lets every origin in; `TestAbuse_ForeignOrigin` in `app/api/abuse_test.go`",
-	"code answer SERVICE_ERROR":    "after a fault of the pod's own, which nothing here provokes",
+	"DELETE /admin/users/{id} 202":        "needs more than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
+	"POST /admin/sessions/{id}/notes 409": "needs 200 notes; `TestAids_Full` in `app/api/aids_test.go`",
+	"code rest LIMIT_EXCEEDED":            "the same",
+	"GET /ws 403":                         "the stack lets every origin in; `TestAbuse_ForeignOrigin` in `app/api/abuse_test.go`",
+	"code answer SERVICE_ERROR":           "after a fault of the pod's own, which nothing here provokes",
 }
 
 // TestCoverage goes through everything that the documents name, and keeps a
@@ -44,6 +46,12 @@ func TestCoverage(t *testing.T) {
 // body is a request's body that suits the path.
 func body(method, path string) string {
 	switch {
+	case strings.Contains(path, "/notes"):
+		return `{"text":"x"}`
+	case strings.HasSuffix(path, "/render"):
+		return `{"session_id":"unheard-of"}`
+	case strings.Contains(path, "/replies"):
+		return `{"shortcut":"x","text":"x"}`
 	case method == http.MethodPatch:
 		return `{"name":"x"}`
 	case method == http.MethodPost && strings.HasSuffix(path, "/rating"):
@@ -109,6 +117,8 @@ func (w *world) generic(s *scene) {
 		"PATCH /sessions/s-1": `{"name":7}`, "POST /sessions/s-1/messages": `[]`, "POST /sessions/s-1/share": `{"expires_in":0}`,
 		"POST /sessions/s-1/rating": `{"score":6}`, "GET /sessions/s-1?limit=0": "", "GET /sessions/s-1/export?format=pdf": "", "POST /admin/takeover/s-1/transfer": `{}`,
 		"POST /admin/sessions/s-1/messages": `{}`, "GET /admin/sessions?limit=0": "", "GET /admin/sessions/s-1?limit=0": "",
+		"POST /admin/sessions/s-1/notes": `{}`, "PATCH /admin/sessions/s-1/notes/n": `{}`,
+		"POST /admin/replies": `{}`, "PUT /admin/replies/r": `{"text":"x"}`, "POST /admin/replies/r/render": `{}`,
 		"GET /admin/users/ann/sessions?limit=0": "", "GET /admin/metrics?start_time=x": "", "GET /admin/audit?limit=0": "", "DELETE /admin/users/%00": "", "POST /admin/users/%00/disconnect": "",
 	} {
 		method, at, _ := strings.Cut(path, " ")

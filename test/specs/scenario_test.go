@@ -57,6 +57,7 @@ func (s *scene) play() {
 	s.interrupt()
 	s.refuse()
 	s.staff()
+	s.aids()
 	s.keep()
 	s.leave()
 }

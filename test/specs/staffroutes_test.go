@@ -39,6 +39,8 @@ func staffRoutes() map[string]staffRoute {
 	for _, rows := range []map[string]staffRoute{
 		readingRoutes(),
 		actingRoutes(),
+		noteRoutes(),
+		replyRoutes(),
 	} {
 		maps.Copy(all, rows)
 	}

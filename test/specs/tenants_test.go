@@ -44,7 +44,10 @@ func TestTenants_AreWalls(t *testing.T) {
 	apart(t, south, north.mark)
 	assert.Equal(t, outline(t, north, "s-1"), outline(t, south, "s-1"))
 	assert.Equal(t, outline(t, north, "s-3"), outline(t, south, "s-3"))
-	for _, path := range []string{"/sessions?limit=200", "/admin/sessions?limit=1000", "/admin/users/ann/sessions", "/admin/metrics", "/admin/audit?limit=500"} {
+	for _, path := range []string{
+		"/sessions?limit=200", "/admin/sessions?limit=1000", "/admin/users/ann/sessions", "/admin/metrics", "/admin/audit?limit=500",
+		"/admin/replies", "/admin/sessions/s-3/notes",
+	} {
 		assert.Equal(t, counts(t, north, path), counts(t, south, path), path)
 	}
 
@@ -65,6 +68,8 @@ func TestTenants_AreWalls(t *testing.T) {
 		north.ask(north.bob, http.StatusNotFound, try.method, try.path+onlyIn, try.body)
 	}
 	north.ask(north.bob, http.StatusNotFound, http.MethodPost, "/admin/sessions/"+onlyIn+"/end", "")
+	north.ask(north.bob, http.StatusNotFound, http.MethodGet, "/admin/sessions/"+onlyIn+"/notes", "")
+	north.ask(north.bob, http.StatusNotFound, http.MethodPost, "/admin/sessions/"+onlyIn+"/notes", `{"text":"x"}`)
 	ear.send(`{"type":"watch","id":"w-9","session_id":"%s"}`, onlyIn)
 	ear.sees("refusal", isType("error"), of(onlyIn))
 	for _, path := range []string{"/admin/sessions?limit=1000", "/sessions?limit=200"} {

@@ -112,5 +112,5 @@ func CardClash(p chatbox.CardPile) error {
 
 // TooManyCards refuses one more card of a pile.
 func TooManyCards(p chatbox.CardPile, most int) error {
-	return chatbox.Errorf(chatbox.LimitExceeded, fmt.Sprintf("there are %d of kind %s already", most, p.Kind), nil)
+	return chatbox.Errorf(chatbox.Full, fmt.Sprintf("there are %d of kind %s already", most, p.Kind), nil)
 }

@@ -1,0 +1,35 @@
+package api
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"chatbox"
+)
+
+// fullAids refuse as a desk does that has no room.
+type fullAids struct{ Aids }
+
+func (fullAids) AddNote(context.Context, chatbox.Actor, string, string) (chatbox.Note, error) {
+	return chatbox.Note{}, chatbox.Errorf(chatbox.Full, "the session has 200 notes; delete some first", nil)
+}
+
+func (fullAids) AddReply(context.Context, chatbox.Actor, chatbox.CannedReply) (chatbox.CannedReply, error) {
+	return chatbox.CannedReply{}, chatbox.Errorf(chatbox.Full, "", nil)
+}
+
+func TestAids_Full(t *testing.T) {
+	p := newPod(t, func(st *setup) { st.aids = fullAids{} })
+	h := roleToken(t, theirTenant, chatbox.RoleAdmin)
+	for path, body := range map[string]string{
+		"/admin/sessions/known/notes": `{"text":"x"}`, "/admin/replies": `{"shortcut":"x","text":"x"}`,
+	} {
+		status, f := p.fails("POST", path, h, strings.NewReader(body))
+		assert.Equal(t, 409, status, path)
+		assert.Equal(t, "LIMIT_EXCEEDED", f.Code, path)
+		assert.NotEmpty(t, f.Message, path)
+	}
+}

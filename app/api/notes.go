@@ -1,0 +1,124 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+// Notes is what staff writes about sessions, for itself.
+type Notes interface {
+	Notes(ctx context.Context, a chatbox.Actor, id string) ([]chatbox.Note, error)
+	AddNote(ctx context.Context, a chatbox.Actor, id, text string) (chatbox.Note, error)
+	EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text string) (chatbox.Note, error)
+	DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID string) error
+}
+
+const fieldText = "text"
+
+func (s *Server) noteRoutes(p string) {
+	notes := p + "/admin/sessions/:id/notes"
+	s.echo.GET(notes, s.listNotes, s.user, s.staff)
+	s.echo.POST(notes, s.addNote, s.user, s.admin)
+	s.echo.PATCH(notes+"/:note_id", s.editNote, s.user, s.admin)
+	s.echo.DELETE(notes+"/:note_id", s.deleteNote, s.user, s.admin)
+}
+
+type noteView struct {
+	ID        string `json:"id"`
+	SessionID string `json:"session_id"`
+	AdminID   string `json:"admin_id"` // empty: erased
+	AdminName string `json:"admin_name"`
+	Text      string `json:"text"`
+	CreatedAt string `json:"created_at"`
+	UpdatedAt string `json:"updated_at,omitempty"`
+}
+
+func viewNote(n chatbox.Note) noteView {
+	return noteView{
+		ID: n.ID, SessionID: n.Session.ID, AdminID: n.AuthorID, AdminName: n.AuthorName, Text: n.Text,
+		CreatedAt: stamp(n.CreatedAt), UpdatedAt: stampOrNone(n.UpdatedAt),
+	}
+}
+
+func stampOrNone(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return stamp(t)
+}
+
+type noteList struct {
+	SessionID string     `json:"session_id"`
+	Notes     []noteView `json:"notes"`
+	Count     int        `json:"count"`
+}
+
+// listNotes serves GET /admin/sessions/{id}/notes, oldest first.
+func (s *Server) listNotes(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	notes, err := s.deps.Aids.Notes(c.Request().Context(), actorOf(c), id)
+	if err != nil {
+		return err
+	}
+	return reply(c, noteList{SessionID: id, Notes: views(notes, viewNote), Count: len(notes)})
+}
+
+// addNote serves POST /admin/sessions/{id}/notes {text}.
+func (s *Server) addNote(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	var words string
+	if err := (fields{fieldText: textField(fieldText, &words)}).read(c); err != nil {
+		return err
+	}
+	n, err := s.deps.Aids.AddNote(c.Request().Context(), actorOf(c), id, words)
+	if err != nil {
+		return err
+	}
+	return replyAs(c, http.StatusCreated, viewNote(n))
+}
+
+// editNote serves PATCH /admin/sessions/{id}/notes/{note_id} {text}.
+func (s *Server) editNote(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	var words string
+	if err := (fields{fieldText: textField(fieldText, &words)}).read(c); err != nil {
+		return err
+	}
+	n, err := s.deps.Aids.EditNote(c.Request().Context(), actorOf(c), id, c.Param("note_id"), words)
+	if err != nil {
+		return err
+	}
+	return reply(c, viewNote(n))
+}
+
+// deleteNote serves DELETE /admin/sessions/{id}/notes/{note_id}.
+func (s *Server) deleteNote(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	if err := s.deps.Aids.DeleteNote(c.Request().Context(), actorOf(c), id, c.Param("note_id")); err != nil {
+		return err
+	}
+	return reply(c, statusView{Status: statusDeleted})
+}
+
+const statusDeleted = "deleted"
+
+type statusView struct {
+	Status string `json:"status"`
+}

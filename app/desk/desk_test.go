@@ -1,0 +1,98 @@
+package desk_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"chatbox"
+	"chatbox/app/desk"
+	"chatbox/persistence"
+	"chatbox/persistence/embedded"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// office is a desk over a real store, and what it told and put on record.
+type office struct {
+	*desk.Service
+	t     *testing.T
+	store *embedded.Store
+
+	mu   sync.Mutex // guards following
+	told []chatbox.Update
+	acts []chatbox.AuditAction
+	shut bool // nothing can be put on record
+	deaf bool // nobody can be told
+}
+
+func (o *office) Whisper(_ context.Context, u chatbox.Update) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.deaf {
+		return errors.New("redis is away")
+	}
+	o.told = append(o.told, u)
+	return nil
+}
+
+func (o *office) Record(_ context.Context, _ chatbox.Actor, action chatbox.AuditAction, _ chatbox.AuditSubject) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.shut {
+		return chatbox.Errorf(chatbox.StoreFailed, "", nil)
+	}
+	o.acts = append(o.acts, action)
+	return nil
+}
+
+// recorded is what was put on record since it was asked last.
+func (o *office) recorded() []chatbox.AuditAction {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	acts := o.acts
+	o.acts = nil
+	return acts
+}
+
+func open(t *testing.T, change ...func(*desk.Deps)) *office {
+	t.Helper()
+	ring, err := persistence.NewKeyring([]persistence.Key{{ID: "k", Secret: [32]byte{1, 2, 3}}})
+	require.NoError(t, err)
+	st, err := embedded.Open(t.Context(), filepath.Join(t.TempDir(), "chat.db"), ring)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(t.Context()))) })
+	o := &office{t: t, store: st}
+	d := desk.Deps{Catalog: st.Sessions(), Cards: st.Cards(), Audit: o, Whispers: o, Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&d)
+	}
+	o.Service = desk.New(d)
+	return o
+}
+
+// session makes one of ann's in the tenant t.
+func (o *office) session(id string, change ...func(*chatbox.Session)) {
+	o.t.Helper()
+	s := chatbox.Session{
+		Key: chatbox.SessionKey{Tenant: "t", ID: id}, Owner: "ann", Name: "About " + id, CreatedAt: time.UnixMilli(1_750_000_000_000).UTC(),
+	}
+	for _, f := range change {
+		f(&s)
+	}
+	_, created, err := o.store.Sessions().Create(o.t.Context(), s)
+	require.NoError(o.t, err)
+	require.True(o.t, created)
+	require.NoError(o.t, o.store.Sessions().Touch(o.t.Context(), s.Key, s.State))
+}
+
+func staff(id string, roles ...string) chatbox.Actor {
+	return chatbox.Actor{Tenant: "t", UserID: id, Name: "Name of " + id, Roles: roles}
+}

@@ -1,0 +1,165 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"chatbox"
+)
+
+// Whispers reach the sockets of a session, on any pod.
+type Whispers interface {
+	// Whisper tells every pod with sockets of the session, at most once.
+	Whisper(ctx context.Context, u chatbox.Update) error
+}
+
+// What has happened to a note, and which, on the wire.
+const (
+	metaNote    = "note_id"
+	metaChange  = "change"
+	noteAdded   = "added"
+	noteEdited  = "edited"
+	noteDeleted = "deleted"
+)
+
+func notesOf(k chatbox.SessionKey) chatbox.CardPile {
+	return chatbox.CardPile{Tenant: k.Tenant, Kind: chatbox.CardNote, Subject: k.ID}
+}
+
+// Notes lists what staff wrote about the session, oldest first.
+func (s *Service) Notes(ctx context.Context, a chatbox.Actor, id string) ([]chatbox.Note, error) {
+	sess, err := s.recorded(ctx, a, id, chatbox.AuditSessionNotes)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.Cards.List(ctx, chatbox.CardQuery{Pile: notesOf(sess.Key), Limit: chatbox.MaxNotes})
+	if err != nil {
+		return nil, err
+	}
+	notes := make([]chatbox.Note, len(page.Cards))
+	for i, c := range page.Cards {
+		notes[i] = noteOf(c)
+	}
+	return notes, nil
+}
+
+// AddNote writes a note on the session, which may have ended.
+// chatbox.Full: it has chatbox.MaxNotes.
+func (s *Service) AddNote(ctx context.Context, a chatbox.Actor, id, text string) (chatbox.Note, error) {
+	if !a.Admin() {
+		return chatbox.Note{}, notAdmin()
+	}
+	if err := chatbox.CheckNote(text); err != nil {
+		return chatbox.Note{}, err
+	}
+	sess, err := s.recorded(ctx, a, id, chatbox.AuditSessionNote)
+	if err != nil {
+		return chatbox.Note{}, err
+	}
+	at := now()
+	c := chatbox.Card{
+		Pile: notesOf(sess.Key), ID: newID(), Body: []byte(text), AuthorID: a.UserID, AuthorName: a.Name,
+		CreatedAt: at, UpdatedAt: at, Revision: 1,
+	}
+	if err := s.Cards.Add(ctx, c, chatbox.MaxNotes); err != nil {
+		if errors.Is(err, chatbox.Full) {
+			err = chatbox.Errorf(chatbox.Full, "the session has 200 notes; delete some first", err)
+		}
+		return chatbox.Note{}, err
+	}
+	s.tellOfNote(ctx, sess, a, c.ID, noteAdded)
+	return noteOf(c), nil
+}
+
+// EditNote changes the text of a note, which only its author may.
+func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text string) (chatbox.Note, error) {
+	if !a.Admin() {
+		return chatbox.Note{}, notAdmin()
+	}
+	if err := chatbox.CheckNote(text); err != nil {
+		return chatbox.Note{}, err
+	}
+	sess, err := s.session(ctx, a, id)
+	if err != nil {
+		return chatbox.Note{}, err
+	}
+	var c chatbox.Card
+	err = s.again(func(try int) error {
+		if c, err = s.Cards.Get(ctx, notesOf(sess.Key), noteID); err != nil {
+			return err
+		}
+		if c.AuthorID != a.UserID {
+			return chatbox.Errorf(chatbox.PermissionDenied, "only its author may change a note", nil)
+		}
+		if try == 0 {
+			if err := s.record(ctx, a, sess, chatbox.AuditSessionNote); err != nil {
+				return err
+			}
+		}
+		c.Body, c.AuthorName, c.UpdatedAt = []byte(text), a.Name, now()
+		c.Revision, err = s.Cards.Replace(ctx, c)
+		return err
+	})
+	if err != nil {
+		return chatbox.Note{}, err
+	}
+	s.tellOfNote(ctx, sess, a, noteID, noteEdited)
+	return noteOf(c), nil
+}
+
+// DeleteNote removes a note, which its author may and whoever has the role
+// admin.
+func (s *Service) DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID string) error {
+	if !a.Admin() {
+		return notAdmin()
+	}
+	sess, err := s.session(ctx, a, id)
+	if err != nil {
+		return err
+	}
+	c, err := s.Cards.Get(ctx, notesOf(sess.Key), noteID)
+	if err != nil {
+		return err
+	}
+	if c.AuthorID != a.UserID && !slices.Contains(a.Roles, chatbox.RoleAdmin) {
+		return chatbox.Errorf(chatbox.PermissionDenied, "only its author and admins may delete a note", nil)
+	}
+	if err := s.record(ctx, a, sess, chatbox.AuditSessionNote); err != nil {
+		return err
+	}
+	if err := s.Cards.Delete(ctx, c.Pile, c.ID); err != nil {
+		return err
+	}
+	s.tellOfNote(ctx, sess, a, noteID, noteDeleted)
+	return nil
+}
+
+// whisperWait is how long the author of a note waits for others to be told.
+const whisperWait = 2 * time.Second
+
+// tellOfNote tells the colleagues who look at the session; whoever misses it
+// sees the note when the list is read next.
+func (s *Service) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbox.Actor, noteID, change string) {
+	ctx, cancel := context.WithTimeout(ctx, whisperWait)
+	defer cancel()
+	err := s.Whispers.Whisper(ctx, chatbox.Update{Session: sess.Key, Owner: sess.Owner, Aside: &chatbox.Aside{
+		To: chatbox.ToStaff, Event: chatbox.AsideNote,
+		Metadata: map[string]string{metaNote: noteID, metaChange: change, chatbox.MetaAdminID: a.UserID},
+	}})
+	if err != nil {
+		s.Logger.DebugContext(ctx, "staff not told of a note", "session", sess.Key.ID, "error", err)
+	}
+}
+
+func noteOf(c chatbox.Card) chatbox.Note {
+	n := chatbox.Note{
+		ID: c.ID, Session: chatbox.SessionKey{Tenant: c.Pile.Tenant, ID: c.Pile.Subject},
+		AuthorID: c.AuthorID, AuthorName: c.AuthorName, Text: string(c.Body), CreatedAt: c.CreatedAt,
+	}
+	if c.Revision > 1 {
+		n.UpdatedAt = c.UpdatedAt
+	}
+	return n
+}

@@ -1,0 +1,191 @@
+package desk
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"chatbox"
+)
+
+// cannedBody is what the card of a reply holds.
+type cannedBody struct {
+	Shortcut string `json:"shortcut"`
+	Title    string `json:"title,omitempty"`
+	Text     string `json:"text"`
+}
+
+func repliesOf(tenant string) chatbox.CardPile {
+	return chatbox.CardPile{Tenant: tenant, Kind: chatbox.CardReply}
+}
+
+// Replies lists the tenant's canned replies by shortcut.
+func (s *Service) Replies(ctx context.Context, a chatbox.Actor) ([]chatbox.CannedReply, error) {
+	if !a.Staff() {
+		return nil, notStaff()
+	}
+	page, err := s.Cards.List(ctx, chatbox.CardQuery{Pile: repliesOf(a.Tenant), Limit: chatbox.MaxReplies})
+	if err != nil {
+		return nil, err
+	}
+	replies := make([]chatbox.CannedReply, len(page.Cards))
+	for i, c := range page.Cards {
+		if replies[i], err = replyOf(c); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(replies, func(x, y chatbox.CannedReply) int {
+		return cmp.Or(cmp.Compare(x.Shortcut, y.Shortcut), cmp.Compare(x.ID, y.ID))
+	})
+	return replies, nil
+}
+
+// AddReply stores a new reply. chatbox.Conflict: its shortcut is another's;
+// chatbox.Full: the tenant has chatbox.MaxReplies.
+func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
+	if !a.Admin() {
+		return r, notAdmin()
+	}
+	r, err := r.Clean()
+	if err != nil {
+		return r, err
+	}
+	if err := s.recordReply(ctx, a); err != nil {
+		return r, err
+	}
+	at := now()
+	r.ID = newID()
+	c, err := cardOf(a, r, at)
+	if err != nil {
+		return r, err
+	}
+	c.CreatedAt = at
+	if err := s.claimShortcut(ctx, a.Tenant, r.Shortcut, r.ID); err != nil {
+		return r, err
+	}
+	if err := s.Cards.Add(ctx, c, chatbox.MaxReplies); err != nil {
+		s.releaseShortcuts(ctx, a.Tenant, r.ID, "")
+		if errors.Is(err, chatbox.Full) {
+			err = chatbox.Errorf(chatbox.Full, "there are 500 replies; delete some first", err)
+		}
+		return r, err
+	}
+	return replyOf(c)
+}
+
+// ReplaceReply changes a reply; of two who do so at once the later stands.
+// chatbox.Conflict: its shortcut is another's.
+func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
+	if !a.Admin() {
+		return r, notAdmin()
+	}
+	r, err := r.Clean()
+	if err != nil {
+		return r, err
+	}
+	if _, err := s.Cards.Get(ctx, repliesOf(a.Tenant), r.ID); err != nil {
+		return r, err
+	}
+	if err := s.recordReply(ctx, a); err != nil {
+		return r, err
+	}
+	if err := s.claimShortcut(ctx, a.Tenant, r.Shortcut, r.ID); err != nil {
+		return r, err
+	}
+	next, err := cardOf(a, r, now())
+	if err != nil {
+		return r, err
+	}
+	err = s.again(func(int) error {
+		was, err := s.Cards.Get(ctx, next.Pile, next.ID)
+		if err != nil {
+			return err
+		}
+		next.Revision = was.Revision
+		_, err = s.Cards.Replace(ctx, next)
+		return err
+	})
+	if err != nil {
+		if errors.Is(err, chatbox.NotFound) { // deleted meanwhile
+			s.releaseShortcuts(ctx, a.Tenant, r.ID, "")
+		}
+		return r, err
+	}
+	s.releaseShortcuts(ctx, a.Tenant, r.ID, r.Shortcut)
+	return replyOf(next)
+}
+
+// DeleteReply removes a reply; its shortcut is free again.
+func (s *Service) DeleteReply(ctx context.Context, a chatbox.Actor, id string) error {
+	if !a.Admin() {
+		return notAdmin()
+	}
+	if _, err := s.Cards.Get(ctx, repliesOf(a.Tenant), id); err != nil {
+		return err
+	}
+	if err := s.recordReply(ctx, a); err != nil {
+		return err
+	}
+	if err := s.Cards.Delete(ctx, repliesOf(a.Tenant), id); err != nil {
+		return err
+	}
+	s.releaseShortcuts(ctx, a.Tenant, id, "")
+	return nil
+}
+
+func (s *Service) recordReply(ctx context.Context, a chatbox.Actor) error {
+	return s.Audit.Record(ctx, a, chatbox.AuditReplyChange, chatbox.AuditSubject{})
+}
+
+// RenderReply fills a reply in for a session, as the caller would say it. It
+// sends nothing.
+func (s *Service) RenderReply(
+	ctx context.Context, a chatbox.Actor, id, sessionID string,
+) (content string, missing []string, err error) {
+	if !a.Staff() {
+		return "", nil, notStaff()
+	}
+	c, err := s.Cards.Get(ctx, repliesOf(a.Tenant), id)
+	if err != nil {
+		return "", nil, err
+	}
+	r, err := replyOf(c)
+	if err != nil {
+		return "", nil, err
+	}
+	sess, err := s.session(ctx, a, sessionID)
+	if err != nil {
+		return "", nil, err
+	}
+	at := now()
+	content, missing = r.Render(map[string]string{
+		chatbox.VarUserID: sess.Owner, chatbox.VarSessionName: sess.Name,
+		chatbox.VarAdminID: a.UserID, chatbox.VarAdminName: a.Name,
+		chatbox.VarDate: at.Format(time.DateOnly), chatbox.VarTime: at.Format("15:04"),
+	})
+	return content, missing, nil
+}
+
+func cardOf(a chatbox.Actor, r chatbox.CannedReply, at time.Time) (chatbox.Card, error) {
+	body, err := json.Marshal(cannedBody{Shortcut: r.Shortcut, Title: r.Title, Text: r.Text})
+	if err != nil {
+		return chatbox.Card{}, fmt.Errorf("encode a reply: %w", err)
+	}
+	return chatbox.Card{
+		Pile: repliesOf(a.Tenant), ID: r.ID, Body: body, AuthorID: a.UserID, AuthorName: a.Name, UpdatedAt: at, Revision: 1,
+	}, nil
+}
+
+func replyOf(c chatbox.Card) (chatbox.CannedReply, error) {
+	var b cannedBody
+	if err := json.Unmarshal(c.Body, &b); err != nil {
+		return chatbox.CannedReply{}, fmt.Errorf("decode a reply: %w", err)
+	}
+	return chatbox.CannedReply{
+		ID: c.ID, Shortcut: b.Shortcut, Title: b.Title, Text: b.Text, UpdatedAt: c.UpdatedAt, UpdatedBy: c.AuthorID,
+	}, nil
+}

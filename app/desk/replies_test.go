@@ -1,0 +1,246 @@
+package desk_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+	"chatbox/app/desk"
+)
+
+func canned(shortcut, text string) chatbox.CannedReply {
+	return chatbox.CannedReply{Shortcut: shortcut, Title: " Title ", Text: text}
+}
+
+func shortcutsOf(t *testing.T, o *office, a chatbox.Actor) []string {
+	t.Helper()
+	all, err := o.Replies(t.Context(), a)
+	require.NoError(t, err)
+	out := make([]string, len(all))
+	for i, r := range all {
+		out[i] = r.Shortcut
+	}
+	return out
+}
+
+func TestReplies_WrittenReadChangedDeleted(t *testing.T) {
+	o := open(t)
+	hello, err := o.AddReply(t.Context(), bob, canned("hello", "Hello {{user_id}}"))
+	require.NoError(t, err)
+	assert.Equal(t, "Title", hello.Title)
+	assert.Equal(t, "bob", hello.UpdatedBy)
+	bye, err := o.AddReply(t.Context(), rob, canned("bye", "Bye"))
+	require.NoError(t, err)
+	all, err := o.Replies(t.Context(), vic)
+	require.NoError(t, err)
+	assert.Equal(t, []chatbox.CannedReply{bye, hello}, all, "by shortcut")
+
+	_, err = o.AddReply(t.Context(), bob, canned("hello", "x"))
+	require.ErrorIs(t, err, chatbox.Conflict)
+	_, err = o.ReplaceReply(t.Context(), bob, chatbox.CannedReply{ID: bye.ID, Shortcut: "hello", Text: "x"})
+	require.ErrorIs(t, err, chatbox.Conflict)
+	same, err := o.ReplaceReply(t.Context(), rob, chatbox.CannedReply{ID: hello.ID, Shortcut: "hello", Text: "Hi"})
+	require.NoError(t, err, "its own shortcut is no other's")
+	assert.Equal(t, []string{hello.ID, "Hi", "", "rob"}, []string{same.ID, same.Text, same.Title, same.UpdatedBy})
+	_, err = o.ReplaceReply(t.Context(), rob, chatbox.CannedReply{ID: hello.ID, Shortcut: "welcome", Text: "Hi"})
+	require.NoError(t, err)
+	again, err := o.AddReply(t.Context(), bob, canned("hello", "the shortcut is free again"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"bye", "hello", "welcome"}, shortcutsOf(t, o, bob))
+
+	require.NoError(t, o.DeleteReply(t.Context(), bob, again.ID))
+	require.ErrorIs(t, o.DeleteReply(t.Context(), bob, again.ID), chatbox.NotFound)
+	_, err = o.ReplaceReply(t.Context(), bob, again)
+	require.ErrorIs(t, err, chatbox.NotFound)
+	_, err = o.AddReply(t.Context(), bob, canned("hello", "and again"))
+	require.NoError(t, err)
+}
+
+func TestReplies_WhoMayNot(t *testing.T) {
+	o := open(t)
+	r, err := o.AddReply(t.Context(), bob, canned("hello", "Hello"))
+	require.NoError(t, err)
+	o.recorded()
+	foreign := bob
+	foreign.Tenant = "other"
+	for _, who := range []chatbox.Actor{staff("ann"), vic} {
+		_, err := o.AddReply(t.Context(), who, canned("x", "x"))
+		require.ErrorIs(t, err, chatbox.PermissionDenied)
+		_, err = o.ReplaceReply(t.Context(), who, r)
+		require.ErrorIs(t, err, chatbox.PermissionDenied)
+		require.ErrorIs(t, o.DeleteReply(t.Context(), who, r.ID), chatbox.PermissionDenied)
+	}
+	_, err = o.Replies(t.Context(), staff("ann"))
+	require.ErrorIs(t, err, chatbox.PermissionDenied)
+	_, err = o.ReplaceReply(t.Context(), foreign, r)
+	require.ErrorIs(t, err, chatbox.NotFound)
+	require.ErrorIs(t, o.DeleteReply(t.Context(), foreign, r.ID), chatbox.NotFound)
+	assert.Empty(t, shortcutsOf(t, o, foreign))
+	assert.Empty(t, o.recorded())
+	_, err = o.AddReply(t.Context(), foreign, canned("hello", "another tenant's"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"hello"}, shortcutsOf(t, o, bob))
+
+	o.shut = true
+	_, err = o.AddReply(t.Context(), bob, canned("x", "x"))
+	require.ErrorIs(t, err, chatbox.StoreFailed)
+	_, err = o.ReplaceReply(t.Context(), bob, r)
+	require.ErrorIs(t, err, chatbox.StoreFailed)
+	require.ErrorIs(t, o.DeleteReply(t.Context(), bob, r.ID), chatbox.StoreFailed)
+	assert.Equal(t, []string{"hello"}, shortcutsOf(t, o, bob))
+}
+
+func TestReplies_Render(t *testing.T) {
+	o := open(t)
+	o.session("s")
+	o.session("nameless", func(s *chatbox.Session) { s.Name = "" })
+	r, err := o.AddReply(t.Context(), rob, canned("all",
+		"{{user_id}}/{{user_name}}/{{session_name}}/{{admin_id}}/{{admin_name|we}}/{{ date }}/{{time}}"))
+	require.NoError(t, err)
+	content, missing, err := o.RenderReply(t.Context(), vic, r.ID, "s")
+	require.NoError(t, err)
+	assert.Regexp(t, `^ann/\{\{user_name\}\}/About s/vic/Name of vic/\d{4}-\d\d-\d\d/\d\d:\d\d$`, content)
+	assert.Equal(t, []string{"user_name"}, missing)
+	unnamed := bob
+	unnamed.Name = ""
+	content, missing, err = o.RenderReply(t.Context(), unnamed, r.ID, "nameless")
+	require.NoError(t, err)
+	assert.Contains(t, content, "/{{session_name}}/bob/we/")
+	assert.Equal(t, []string{"user_name", "session_name"}, missing)
+
+	foreign := bob
+	foreign.Tenant = "other"
+	for _, wrong := range []struct {
+		a       chatbox.Actor
+		id, s   string
+		refusal chatbox.Code
+	}{
+		{staff("ann"), r.ID, "s", chatbox.PermissionDenied},
+		{foreign, r.ID, "s", chatbox.NotFound},
+		{bob, "x", "s", chatbox.NotFound},
+		{bob, r.ID, "unknown", chatbox.NotFound},
+		{bob, r.ID, "a b", chatbox.NotFound},
+	} {
+		_, _, err := o.RenderReply(t.Context(), wrong.a, wrong.id, wrong.s)
+		require.ErrorIs(t, err, wrong.refusal)
+	}
+}
+
+// However many pods write at once, a shortcut has one reply and every reply
+// that was acknowledged is there.
+func TestReplies_OneOfARaceForAShortcut(t *testing.T) {
+	o := open(t)
+	var wg sync.WaitGroup
+	won := make(chan string, 40)
+	for i := range 10 {
+		wg.Go(func() {
+			for j := range 4 {
+				r, err := o.AddReply(t.Context(), bob, canned(fmt.Sprint("s", j), fmt.Sprint(i)))
+				if err == nil {
+					won <- r.ID
+				} else if !errors.Is(err, chatbox.Conflict) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(won)
+	var ids []string
+	for id := range won {
+		ids = append(ids, id)
+	}
+	all, err := o.Replies(t.Context(), bob)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"s0", "s1", "s2", "s3"}, shortcutsOf(t, o, bob))
+	for _, r := range all {
+		assert.Contains(t, ids, r.ID)
+	}
+	assert.Len(t, ids, 4)
+}
+
+func TestReplies_Bounded(t *testing.T) {
+	o := open(t)
+	const room, racers = 3, 8
+	var wg sync.WaitGroup
+	for i := range chatbox.MaxReplies - room {
+		wg.Go(func() {
+			c := chatbox.Card{
+				Pile: chatbox.CardPile{Tenant: "t", Kind: chatbox.CardReply}, ID: fmt.Sprint(i),
+				Body: fmt.Appendf(nil, `{"shortcut":"old-%d","text":"x"}`, i), CreatedAt: time.UnixMilli(int64(i)),
+			}
+			assert.NoError(t, o.store.Cards().Add(t.Context(), c, chatbox.MaxReplies))
+		})
+	}
+	wg.Wait()
+	won := make(chan string, racers)
+	for i := range racers {
+		wg.Go(func() {
+			r, err := o.AddReply(t.Context(), bob, canned(fmt.Sprint("new-", i), "x"))
+			if err == nil {
+				won <- r.Shortcut
+			} else if !errors.Is(err, chatbox.Full) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, won, room)
+	all, err := o.Replies(t.Context(), bob)
+	require.NoError(t, err)
+	require.Len(t, all, chatbox.MaxReplies)
+	require.NoError(t, o.DeleteReply(t.Context(), bob, all[0].ID))
+	for i := range racers {
+		_, err = o.AddReply(t.Context(), bob, canned(fmt.Sprint("new-", i), "x"))
+		if err == nil {
+			return // the refusal had not kept the shortcut
+		}
+		require.ErrorIs(t, err, chatbox.Conflict)
+	}
+	t.Error("nothing found room")
+}
+
+// dying are cards whose pod dies before it writes a reply.
+type dying struct{ desk.Cards }
+
+func (dying) Add(_ context.Context, c chatbox.Card, _ int) error {
+	if c.Pile.Kind == chatbox.CardReply {
+		return chatbox.Errorf(chatbox.StoreFailed, "", nil)
+	}
+	return nil
+}
+
+// A claim on a shortcut that no reply came of stands while the write may be
+// under way, and not for ever.
+func TestReplies_AClaimNobodyMadeGoodIsDoubted(t *testing.T) {
+	o := open(t)
+	put := func(since time.Time) {
+		t.Helper()
+		body, err := json.Marshal(map[string]any{"hello": map[string]any{"reply": "dead", "since": since}})
+		require.NoError(t, err)
+		p := chatbox.CardPile{Tenant: "t", Kind: chatbox.CardShortcuts}
+		require.NoError(t, o.store.Cards().Delete(t.Context(), p, "all"))
+		require.NoError(t, o.store.Cards().Add(t.Context(), chatbox.Card{Pile: p, ID: "all", Body: body, CreatedAt: since}, 1))
+	}
+	put(time.Now())
+	_, err := o.AddReply(t.Context(), bob, canned("hello", "x"))
+	require.ErrorIs(t, err, chatbox.Conflict)
+	put(time.Now().Add(-2 * time.Minute))
+	_, err = o.AddReply(t.Context(), bob, canned("hello", "x"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"hello"}, shortcutsOf(t, o, bob))
+
+	away := open(t)
+	away.Cards = dying{away.store.Cards()}
+	_, err = away.AddReply(t.Context(), bob, canned("hello", "x"))
+	require.ErrorIs(t, err, chatbox.StoreFailed)
+	assert.Empty(t, shortcutsOf(t, away, bob))
+}
