@@ -18,9 +18,10 @@ const (
 	AuditSessionErase    AuditAction = "session.erase"
 	AuditSessionWatch    AuditAction = "session.watch"
 	AuditSessionUnwatch  AuditAction = "session.unwatch"
-	AuditSessionNote     AuditAction = "session.note"  // written, changed or deleted
-	AuditSessionNotes    AuditAction = "session.notes" // all of them read
-	AuditUserSessions    AuditAction = "user.sessions" // the list of one person's
+	AuditSessionSearch   AuditAction = "session.search" // what was looked for is not on record
+	AuditSessionNote     AuditAction = "session.note"   // written, changed or deleted
+	AuditSessionNotes    AuditAction = "session.notes"  // all of them read
+	AuditUserSessions    AuditAction = "user.sessions"  // the list of one person's
 	AuditUserDisconnect  AuditAction = "user.disconnect"
 	AuditUserBlock       AuditAction = "user.block"
 	AuditUserErase       AuditAction = "user.erase"
@@ -32,7 +33,7 @@ const (
 func AuditActions() []AuditAction {
 	return []AuditAction{
 		AuditSessionRead, AuditSessionExport, AuditSessionTakeover, AuditSessionLeave, AuditSessionTransfer, AuditSessionMessage,
-		AuditSessionEnd, AuditSessionErase, AuditSessionWatch, AuditSessionUnwatch, AuditSessionNote, AuditSessionNotes,
+		AuditSessionEnd, AuditSessionErase, AuditSessionWatch, AuditSessionUnwatch, AuditSessionSearch, AuditSessionNote, AuditSessionNotes,
 		AuditUserSessions, AuditUserDisconnect, AuditUserBlock, AuditUserErase, AuditReplyChange, AuditLogRead,
 	}
 }

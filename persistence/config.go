@@ -24,6 +24,10 @@ type Config struct {
 	// SelectTimeout is how long an operation looks for a primary.
 	SelectTimeout time.Duration
 
+	// NoWords leaves out the tokens by which words are found; what is there
+	// already is not looked at.
+	NoWords bool
+
 	Hooks   Hooks
 	Monitor *event.CommandMonitor // sees every command; nil: none
 }

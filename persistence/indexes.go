@@ -28,6 +28,8 @@ const (
 	indexExpires = "expires"
 	indexUser    = "tenant_user"
 	indexHeld    = "held"
+	indexWords   = "tenant_words_time"
+	indexNames   = "tenant_name_words"
 )
 
 // messageIndexes begin with the shard key {tenant, session} where they are

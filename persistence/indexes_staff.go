@@ -72,7 +72,10 @@ func (s *Store) makeStaffIndexes(ctx context.Context) error {
 	for _, of := range []struct {
 		in   *mongo.Collection
 		made []mongo.IndexModel
-	}{{s.audit, auditIndexes()}, {s.people, peopleIndexes()}, {s.crowds, crowdIndexes()}, {s.sessions, staffIndexes()}} {
+	}{{s.audit, auditIndexes()}, {s.people, peopleIndexes()}, {s.crowds, crowdIndexes()}, {s.sessions, staffIndexes()}, {s.messages, wordIndexes(s.cfg.NoWords)}, {s.sessions, nameIndexes(s.cfg.NoWords)}} {
+		if len(of.made) == 0 {
+			continue
+		}
 		err := s.do(ctx, "indexes", func(ctx context.Context) error {
 			_, err := of.in.Indexes().CreateMany(ctx, of.made)
 			return err

@@ -36,6 +36,7 @@ type entry struct {
 	id     string
 	xaes   *xaes
 	digest []byte // the key of digests, derived from the secret
+	words  []byte // that of tenants' keys of tokens, likewise
 }
 
 // NewKeyring makes a keyring; ids must be valid and different.
@@ -59,7 +60,11 @@ func NewKeyring(keys []Key) (*Keyring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("persistence: key %q: %w", key.ID, err)
 		}
-		e := &entry{id: key.ID, xaes: x, digest: digest}
+		words, err := hkdf.Key(sha256.New, key.Secret[:], nil, "chatbox words", sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("persistence: key %q: %w", key.ID, err)
+		}
+		e := &entry{id: key.ID, xaes: x, digest: digest, words: words}
 		k.keys[key.ID] = e
 		if k.first == nil {
 			k.first = e

@@ -32,6 +32,7 @@ type messageDoc struct {
 	Turn    *turnDoc           `bson:"turn,omitempty"`
 	Answer  *answerDoc         `bson:"answer,omitempty"`
 	Alert   *alertDoc          `bson:"alert,omitempty"`
+	Words   []int64            `bson:"words,omitempty"` // tokens; never read
 }
 
 type turnDoc struct {
@@ -77,6 +78,11 @@ func (s *Store) encodeEvent(e chatbox.Event) (bson.Raw, error) {
 		d.Turn = &turnDoc{State: string(t.State), Run: t.Run, Claims: t.Claims, From: t.From}
 	}
 	d.Alert = newAlertDoc(e.Alert)
+	if !s.cfg.NoWords {
+		if d.Words, err = record.MessageTokens(s.keys, e); err != nil {
+			return nil, err
+		}
+	}
 	if a := e.Answer; a != nil {
 		d.Answer = &answerDoc{
 			Seq: a.Gen.Seq, Run: a.Gen.Run, ReplyTo: a.ReplyTo, Attempt: a.Attempt, Index: a.Index,

@@ -59,7 +59,8 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 	}
 	var docs []messageDoc
 	err := m.s.do(ctx, "read a range", func(ctx context.Context) error {
-		found, err := m.s.messages.Find(ctx, rangeOf(k, from, to), options.Find().SetSort(bson.D{{Key: "seq", Value: 1}}))
+		found, err := m.s.messages.Find(ctx, rangeOf(k, from, to), options.Find().
+			SetSort(bson.D{{Key: "seq", Value: 1}}).SetProjection(withoutWords()))
 		if err != nil {
 			return err
 		}
@@ -92,7 +93,7 @@ func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, t
 func (s *Store) findEvent(ctx context.Context, act string, k chatbox.SessionKey, filter bson.D) (chatbox.Event, error) {
 	var d messageDoc
 	err := s.do(ctx, act, func(ctx context.Context) error {
-		return s.messages.FindOne(ctx, filter).Decode(&d)
+		return s.messages.FindOne(ctx, filter, options.FindOne().SetProjection(withoutWords())).Decode(&d)
 	})
 	return s.eventOf(act, k, d, err)
 }

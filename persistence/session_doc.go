@@ -24,6 +24,7 @@ type sessionDoc struct {
 	LastActivity primitive.DateTime `bson:"last_activity"`
 	State        stateDoc           `bson:"state"`
 	Rating       *ratingDoc         `bson:"rating,omitempty"`
+	NameWords    []int64            `bson:"name_words,omitempty"` // tokens
 
 	// What staff put on the session; absent where there is nothing.
 	Tags         []record.Tag `bson:"tags,omitempty"`
@@ -74,10 +75,14 @@ func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
 	if err != nil {
 		return sessionDoc{}, err
 	}
+	tokens, err := s.nameTokens(in.Key, in.Name)
+	if err != nil {
+		return sessionDoc{}, err
+	}
 	return sessionDoc{
 		ID: in.Key.String(), Tenant: in.Key.Tenant, Session: in.Key.ID, Owner: in.Owner, Name: name,
 		Created: primitive.DateTime(record.Millis(in.CreatedAt)), Erased: in.Erased,
-		LastActivity: primitive.DateTime(record.Activity(in.State, in.CreatedAt)), State: state,
+		LastActivity: primitive.DateTime(record.Activity(in.State, in.CreatedAt)), State: state, NameWords: tokens,
 	}, nil
 }
 

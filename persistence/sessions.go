@@ -122,10 +122,11 @@ func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name strin
 	if onlyIfEmpty {
 		filter = append(filter, bson.E{Key: "name", Value: bson.D{{Key: "$exists", Value: false}}})
 	}
-	update := bson.D{{Key: "$set", Value: bson.D{{Key: "name", Value: box}}}}
-	if box == nil {
-		update = bson.D{{Key: "$unset", Value: bson.D{{Key: "name", Value: ""}}}}
+	tokens, err := m.s.nameTokens(k, name)
+	if err != nil {
+		return record.Failed(act, err)
 	}
+	update := renaming(box, tokens)
 	err = m.s.do(ctx, act, func(ctx context.Context) error {
 		done, err := m.s.sessions.UpdateOne(ctx, filter, update)
 		if err != nil {
@@ -140,6 +141,30 @@ func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name strin
 		return record.NoSession(k)
 	}
 	return err
+}
+
+// renaming changes the name and what it is found by together.
+func renaming(box []byte, tokens []int64) bson.D {
+	var set, unset bson.D
+	for _, field := range []struct {
+		name  string
+		value any
+		there bool
+	}{{"name", box, box != nil}, {"name_words", tokens, tokens != nil}} {
+		if field.there {
+			set = append(set, bson.E{Key: field.name, Value: field.value})
+		} else {
+			unset = append(unset, bson.E{Key: field.name, Value: ""})
+		}
+	}
+	var update bson.D
+	if set != nil {
+		update = append(update, bson.E{Key: "$set", Value: set})
+	}
+	if unset != nil {
+		update = append(update, bson.E{Key: "$unset", Value: unset})
+	}
+	return update
 }
 
 // update writes one group of touches.

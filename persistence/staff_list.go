@@ -52,7 +52,10 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 	if err := record.CheckStaffQuery(q); err != nil {
 		return chatbox.StaffPage{}, err
 	}
-	marked := record.Marked(m.s.keys, q)
+	marked, err := record.Asked(m.s.keys, q, m.s.cfg.NoWords)
+	if err != nil {
+		return chatbox.StaffPage{}, err
+	}
 	var after *record.StaffCursor
 	if q.Cursor != "" {
 		c, err := record.ParseStaffCursor(q)
@@ -62,7 +65,6 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 		after = &c
 	}
 	var page chatbox.StaffPage
-	var err error
 	if after != nil {
 		page.Total, page.More = after.Total, after.More
 	} else if page.Total, err = m.count(ctx, marked); err != nil {
@@ -202,6 +204,7 @@ func staffFilter(q record.StaffQuery, after *record.StaffCursor) bson.D {
 	filter = flag(filter, "state.admin_assisted", q.Assisted)
 	filter = flag(filter, "state.help_requested", q.Help)
 	filter = labelFilter(flag(filter, "state.help_pending", q.WaitingOnly()), q)
+	filter = append(filter, anyOf("name_words", q.Names)...)
 	if !q.From.IsZero() {
 		all = append(all, bson.D{{Key: "created", Value: bson.D{{Key: "$gte", Value: primitive.DateTime(record.Millis(q.From))}}}})
 	}

@@ -106,6 +106,9 @@ func (s *Store) Turns() *Turns { return &Turns{s} }
 // Shares is the links by which anyone may read a session as it was.
 func (s *Store) Shares() *Shares { return &Shares{s} }
 
+// Search finds messages and sessions by words.
+func (s *Store) Search() *Search { return &Search{s} }
+
 // Withdrawals is whose credentials were withdrawn.
 func (s *Store) Withdrawals() *Withdrawals { return &Withdrawals{s} }
 

@@ -30,7 +30,7 @@ func (t *Turns) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) 
 	err := t.s.do(ctx, act, func(ctx context.Context) error {
 		return t.s.messages.FindOneAndUpdate(ctx, pending,
 			bson.D{{Key: "$inc", Value: bson.D{{Key: "turn.claims", Value: 1}}}},
-			options.FindOneAndUpdate().SetReturnDocument(options.After)).Decode(&d)
+			options.FindOneAndUpdate().SetReturnDocument(options.After).SetProjection(withoutWords())).Decode(&d)
 	})
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return t.s.findEvent(ctx, act, k, message)

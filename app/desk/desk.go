@@ -36,6 +36,7 @@ type Deps struct {
 	Labels   Labels
 	Whispers Whispers
 	Logger   *slog.Logger
+	Finder   Finder
 }
 
 // Service is the use cases of one pod. It is safe for concurrent use.

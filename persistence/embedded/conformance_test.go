@@ -2,6 +2,7 @@ package embedded_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ func ports(s *embedded.Store) conformance.Stores {
 		Queue:   s.Sessions(),
 		Ratings: s.Sessions(),
 		Labels:  s.Sessions(),
+		Finder:  s.Search(),
 	}
 }
 
@@ -34,6 +36,13 @@ func TestStore_Conformance(t *testing.T) {
 			Reopen: func(t *testing.T, keys ...persistence.Key) conformance.Stores {
 				t.Helper()
 				return ports(open(t, path, keyring(t, keys...)))
+			},
+			NoWords: func(t *testing.T) conformance.Stores {
+				t.Helper()
+				s, err := embedded.OpenConfig(t.Context(), embedded.Config{Path: path, NoWords: true}, keyring(t, conformance.StoreKey()))
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, s.Close(context.WithoutCancel(t.Context()))) })
+				return ports(s)
 			},
 			MoveBox: func(t *testing.T, k chatbox.SessionKey, from, to int64) {
 				t.Helper()

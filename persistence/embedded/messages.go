@@ -22,8 +22,13 @@ func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
 	if err != nil {
 		return record.Failed("encode an event", err)
 	}
+	tokens, err := m.s.messageTokens(e)
+	if err != nil {
+		return record.Failed("encode an event", err)
+	}
+	size += wordSize * len(tokens)
 	return m.s.do(ctx, "append", size, func(ctx context.Context, tx *sql.Tx) error {
-		return atomically(ctx, tx, e.Alert != nil, func() error {
+		return atomically(ctx, tx, e.Alert != nil || len(tokens) > 0, func() error {
 			done, err := tx.StmtContext(ctx, m.s.stmts.append).ExecContext(ctx, args...)
 			if err != nil {
 				return err
@@ -34,6 +39,9 @@ func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
 				return err
 			case n != 1:
 				return &settled{record.Clash(e)}
+			}
+			if err := m.s.indexWords(ctx, tx, e, tokens); err != nil {
+				return err
 			}
 			return addAlert(ctx, tx, e)
 		})
@@ -86,6 +94,9 @@ func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, t
 	const act = "erase a range"
 	var n int64
 	err := m.s.do(ctx, act, smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		if err := m.s.unindexWords(ctx, tx, k, from, to); err != nil {
+			return err
+		}
 		done, err := tx.StmtContext(ctx, m.s.stmts.eraseRange).ExecContext(ctx, k.Tenant, k.ID, from, to)
 		if err != nil {
 			return err

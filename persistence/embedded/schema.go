@@ -95,6 +95,9 @@ type statements struct {
 	addShare, countShares          *sql.Stmt
 	revoke, expire                 *sql.Stmt
 	withdraw, forgetWithdrawn      *sql.Stmt
+	index, indexWords              *sql.Stmt
+	unindex, unindexWords          *sql.Stmt
+	indexName, unindexName         *sql.Stmt
 
 	byKey, byRange, pending *sql.Stmt
 	load, list, held        *sql.Stmt
@@ -181,6 +184,12 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 		{&s.expire, writer, sqlExpire},
 		{&s.withdraw, writer, sqlWithdraw},
 		{&s.forgetWithdrawn, writer, sqlForgetWithdrawn},
+		{&s.index, writer, sqlIndex},
+		{&s.indexWords, writer, sqlIndexWords},
+		{&s.unindex, writer, sqlUnindex},
+		{&s.unindexWords, writer, sqlUnindexWords},
+		{&s.indexName, writer, sqlIndexName},
+		{&s.unindexName, writer, sqlUnindexName},
 		{&s.withdrawn, reader, sqlWithdrawn},
 		{&s.byKey, reader, sqlByKey},
 		{&s.byRange, reader, sqlRange},

@@ -25,6 +25,10 @@ func (m *Sessions) Create(ctx context.Context, s chatbox.Session) (chatbox.Sessi
 	if err != nil {
 		return chatbox.Session{}, false, record.Failed("encode a session", err)
 	}
+	tokens, err := m.s.nameTokens(s.Key, s.Name)
+	if err != nil {
+		return chatbox.Session{}, false, record.Failed("encode a session", err)
+	}
 	var stored chatbox.Session // the write's own until it has returned
 	var created bool
 	err = m.s.do(ctx, "create a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
@@ -39,7 +43,11 @@ func (m *Sessions) Create(ctx context.Context, s chatbox.Session) (chatbox.Sessi
 		if err != nil {
 			return err
 		}
-		created = n == 1
+		if created = n == 1; created {
+			if err := m.s.indexName(ctx, tx, s.Key, tokens); err != nil {
+				return err
+			}
+		}
 		found := tx.StmtContext(ctx, m.s.stmts.created).QueryRowContext(ctx, s.Key.Tenant, s.Key.ID)
 		stored, _, err = m.s.scanSession(s.Key.Tenant, found.Scan)
 		return err
@@ -88,6 +96,10 @@ func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name strin
 	if err != nil {
 		return record.Failed("encode a session", err)
 	}
+	tokens, err := m.s.nameTokens(k, name)
+	if err != nil {
+		return record.Failed("encode a session", err)
+	}
 	stmt := m.s.stmts.name
 	if onlyIfEmpty {
 		stmt = m.s.stmts.nameIfEmpty
@@ -97,8 +109,13 @@ func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name strin
 		if err != nil {
 			return err
 		}
-		if n, err := done.RowsAffected(); err != nil || n > 0 || onlyIfEmpty {
+		switch n, err := done.RowsAffected(); {
+		case err != nil:
 			return err
+		case n > 0:
+			return m.s.indexName(ctx, tx, k, tokens)
+		case onlyIfEmpty:
+			return nil
 		}
 		return &settled{record.NoSession(k)}
 	})

@@ -102,6 +102,7 @@ func staffConditions(q record.StaffQuery) *conditions {
 		c.add(waits + " = 0")
 	}
 	labelConditions(c, q)
+	nameConditions(c, q)
 	if !q.From.IsZero() {
 		c.add("created >= ?", record.Millis(q.From))
 	}
@@ -140,7 +141,10 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 	if err := record.CheckStaffQuery(q); err != nil {
 		return page, err
 	}
-	marked := record.Marked(m.s.keys, q)
+	marked, err := record.Asked(m.s.keys, q, m.s.noWords)
+	if err != nil {
+		return chatbox.StaffPage{}, err
+	}
 	var after *record.StaffCursor
 	if q.Cursor != "" {
 		c, err := record.ParseStaffCursor(q)

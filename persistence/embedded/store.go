@@ -34,6 +34,8 @@ const (
 // return; reads have connections of their own and see whatever was
 // acknowledged before they began. Safe for concurrent use.
 type Store struct {
+	noWords bool
+
 	keys   *persistence.Keyring
 	writer *sql.DB
 	reader *sql.DB
@@ -47,10 +49,22 @@ type write func(ctx context.Context, tx *sql.Tx) error
 // Open opens or makes the file and its folder; both are readable by their
 // owner alone. It starts one goroutine, which Close stops.
 func Open(ctx context.Context, path string, keys *persistence.Keyring) (*Store, error) {
+	return OpenConfig(ctx, Config{Path: path}, keys)
+}
+
+// Config says where the history is kept, and what of it.
+type Config struct {
+	Path    string
+	NoWords bool // as persistence.Config has it
+}
+
+// OpenConfig is Open with all that can be said.
+func OpenConfig(ctx context.Context, cfg Config, keys *persistence.Keyring) (*Store, error) {
+	path := cfg.Path
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
-	s := &Store{keys: keys}
+	s := &Store{keys: keys, noWords: cfg.NoWords}
 	if err := s.open(ctx, path); err != nil {
 		return nil, errors.Join(fmt.Errorf("embedded: open %s: %w", path, err), s.closeFiles())
 	}
@@ -71,6 +85,9 @@ func (s *Store) Turns() *Turns { return &Turns{s} }
 
 // Shares is the links by which anyone may read a session as it was.
 func (s *Store) Shares() *Shares { return &Shares{s} }
+
+// Search finds messages and sessions by words.
+func (s *Store) Search() *Search { return &Search{s} }
 
 // Withdrawals is whose credentials were withdrawn.
 func (s *Store) Withdrawals() *Withdrawals { return &Withdrawals{s} }
@@ -109,7 +126,7 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	s.writer.SetMaxOpenConns(1)
 	s.writer.SetConnMaxIdleTime(0)
-	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit+schemaStaff+schemaErasures+schemaCards); err != nil {
+	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaWords); err != nil {
 		return fmt.Errorf("make the tables: %w", err)
 	}
 	if err := addColumns(ctx, s.writer); err != nil {

@@ -24,6 +24,9 @@ func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time)
 		if _, err = tx.ExecContext(ctx, sqlUnmark, k.Tenant, k.ID); err != nil {
 			return err
 		}
+		if err := m.s.indexName(ctx, tx, k, nil); err != nil {
+			return err
+		}
 		_, err = tx.StmtContext(ctx, m.s.stmts.entomb).ExecContext(ctx, k.Tenant, k.ID, record.Millis(at), record.Millis(at))
 		return err
 	})

@@ -34,6 +34,7 @@ type Stores struct {
 	Erasures conversation.Erasures
 	Cards    Cards
 	Ratings  conversation.Ratings
+	Finder   desk.Finder
 
 	Withdrawals access.Archive
 	Queue       desk.Queue
@@ -51,6 +52,8 @@ type StoreFixture struct {
 	Stores
 	// Reopen opens the same data a second time, under other keys.
 	Reopen func(t *testing.T, keys ...persistence.Key) Stores
+	// NoWords opens the same data a second time, words not indexed.
+	NoWords func(t *testing.T) Stores
 	// MoveBox overwrites the sealed part of the event at to with that of the
 	// event at from.
 	MoveBox func(t *testing.T, k chatbox.SessionKey, from, to int64)
@@ -141,6 +144,16 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Shares/RevokedAndExpired", shareEnds},
 		{"Shares/ABoundedNumber", shareBound},
 		{"Shares/KeysRotate", shareKeys},
+		{"Search/FindsMessagesByTheirWords", searchWords},
+		{"Search/Pages", searchPages},
+		{"Search/Filters", searchFilters},
+		{"Search/Names", searchNames},
+		{"Search/TenantsAreWalls", searchTenants},
+		{"Search/NothingReadableAtRest", searchSecrecy},
+		{"Search/AsLongAsAKeyOpensIt", searchKeys},
+		{"Search/ErasedIsNotFound", searchErased},
+		{"Search/Off", searchOff},
+		{"Search/Refuses", searchRefuses},
 		{"Withdrawals/TheLaterStands", withdrawalsLater},
 		{"Withdrawals/RacesAreSettled", withdrawalsRace},
 	} {

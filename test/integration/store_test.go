@@ -74,6 +74,7 @@ func storePorts(s *persistence.Store) conformance.Stores {
 		Queue:   s.Sessions(),
 		Ratings: s.Sessions(),
 		Labels:  s.Sessions(),
+		Finder:  s.Search(),
 	}
 }
 
@@ -109,6 +110,12 @@ func TestStore_Conformance(t *testing.T) {
 			Reopen: func(t *testing.T, keys ...persistence.Key) conformance.Stores {
 				t.Helper()
 				return storePorts(openStore(t, mongoConfig(t, db), keys...))
+			},
+			NoWords: func(t *testing.T) conformance.Stores {
+				t.Helper()
+				cfg := mongoConfig(t, db)
+				cfg.NoWords = true
+				return storePorts(openStore(t, cfg))
 			},
 			MoveBox: func(t *testing.T, k chatbox.SessionKey, from, to int64) {
 				t.Helper()

@@ -84,11 +84,12 @@ func OpenAssignee(c Cipher, k chatbox.SessionKey, id string, box []byte) (chatbo
 }
 
 // StaffQuery is a query with the marks of its tags: a session must have one of
-// each list.
+// each list; and with the tokens of its name: all of one of the lists.
 type StaffQuery struct {
 	chatbox.StaffQuery
 
 	Marks [][][]byte
+	Names [][]int64
 }
 
 // Marked finds the marks of the query's tags.

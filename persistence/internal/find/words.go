@@ -1,0 +1,120 @@
+package find
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// search opens messages until the page is full, none is left, or enough were
+// opened for one page.
+func search(ctx context.Context, src Source, p parsed) (chatbox.SearchPage, error) {
+	var page chatbox.SearchPage
+	tokens, err := src.TokensOfAll(p.Tenant, record.PurposeMessage, p.words.Words())
+	if err != nil {
+		return page, err
+	}
+	c := Candidates{Tenant: p.Tenant, Tokens: tokens, Owner: p.UserID, From: p.From, To: p.To, After: p.after}
+	room := &room{src: src, p: p, known: map[string]*chatbox.Session{}}
+	if c.Sessions, err = room.narrow(ctx); err != nil || c.Sessions != nil && len(c.Sessions) == 0 {
+		return page, err
+	}
+	for opened := 0; opened < maxOpened; {
+		c.Limit = min(max(minBatch, p.Limit+1), maxOpened-opened)
+		events, err := src.Candidates(ctx, c)
+		if err != nil {
+			return page, err
+		}
+		if err := room.meet(ctx, events); err != nil {
+			return page, err
+		}
+		for i, e := range events {
+			opened++
+			c.After = &record.Place{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq}
+			if hit, ok := room.hit(e); ok {
+				page.Hits = append(page.Hits, hit)
+			}
+			if len(page.Hits) == p.Limit {
+				if i+1 < len(events) || len(events) == c.Limit {
+					page.Next = c.After.String()
+				}
+				return page, nil
+			}
+		}
+		if len(events) < c.Limit {
+			return page, nil
+		}
+	}
+	page.Next = c.After.String()
+	return page, nil
+}
+
+// room is who takes part in one search: the sessions of what was found.
+type room struct {
+	src   Source
+	p     parsed
+	known map[string]*chatbox.Session // nil: there is none that may be shown
+}
+
+// narrow finds out which sessions pass, where the query's filters let few pass;
+// nil: not few.
+func (r *room) narrow(ctx context.Context) ([]string, error) {
+	if r.p.UserID == "" && r.p.Name == "" {
+		return nil, nil
+	}
+	q := sessions(r.p.SearchQuery)
+	q.From, q.To = time.Time{}, time.Time{} // those are of messages
+	q.Cursor, q.Limit = "", maxNarrow
+	found, err := r.src.All(ctx, q)
+	if err != nil || found.Next != "" {
+		return nil, err
+	}
+	ids := []string{}
+	for _, s := range found.Sessions {
+		r.known[s.Key.ID] = &s
+		ids = append(ids, s.Key.ID)
+	}
+	return ids, nil
+}
+
+// meet loads the sessions of the events that are not known yet.
+func (r *room) meet(ctx context.Context, events []chatbox.Event) error {
+	var ids []string
+	for _, e := range events {
+		if _, met := r.known[e.Session.ID]; !met {
+			r.known[e.Session.ID] = nil
+			ids = append(ids, e.Session.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	found, err := r.src.Known(ctx, r.p.Tenant, ids)
+	for _, s := range found {
+		if r.passes(s) {
+			r.known[s.Key.ID] = &s
+		}
+	}
+	return err
+}
+
+// passes reports whether the query's filters let the session pass.
+func (r *room) passes(s chatbox.Session) bool {
+	q := sessions(r.p.SearchQuery)
+	return !s.Erased && !s.State.Erased &&
+		(q.UserID == "" || s.Owner == q.UserID) &&
+		(q.Status == "" || s.State.Ended == (q.Status == "ended")) &&
+		record.HasName(q, s)
+}
+
+// hit is the event if it has what is looked for and may be shown.
+func (r *room) hit(e chatbox.Event) (chatbox.SearchHit, bool) {
+	s := r.known[e.Session.ID]
+	if s == nil || e.Session.Tenant != r.p.Tenant {
+		return chatbox.SearchHit{}, false
+	}
+	excerpt, ok := r.p.words.Excerpt(e.Content)
+	return chatbox.SearchHit{Session: *s, Message: &e, Excerpt: excerpt}, ok
+}

@@ -1,0 +1,202 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/find"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// Search finds messages by the tokens of their words, which are part of their
+// documents: a message can be found from its insert until it is erased, as long
+// as one of the keys opens it.
+type Search struct{ s *Store }
+
+// Check refuses what Find would refuse; it asks no server.
+func (m *Search) Check(q chatbox.SearchQuery) error { return find.Check(q, m.s.cfg.NoWords) }
+
+// Find returns one page of hits, newest first; a message that is found has the
+// words. chatbox.InvalidArgument names what is wrong with the query.
+func (m *Search) Find(ctx context.Context, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
+	return find.Run(ctx, source{m.s.Sessions(), m.s.keys}, q, m.s.cfg.NoWords)
+}
+
+// The first window of a search, and by how much each is wider than the one
+// before.
+const (
+	firstFound  = time.Hour
+	foundFaster = 16
+)
+
+type source struct {
+	*Sessions
+	*Keyring
+}
+
+// Known are those of the sessions that are there and can be opened.
+func (src source) Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error) {
+	var docs []sessionDoc
+	err := src.s.do(ctx, "load sessions", func(ctx context.Context) error {
+		found, err := src.s.sessions.Find(ctx, placesOf(tenant, ids))
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	var out []chatbox.Session
+	for _, d := range docs {
+		if s, err := src.s.decodeSession(d); err == nil {
+			out = append(out, s)
+		}
+	}
+	return out, err
+}
+
+// Candidates are the messages that have the tokens, newest first.
+//
+// They are looked for in windows that reach further and further back from one
+// end until there are enough: a server that sorts all that matches, as the
+// DocumentDB stack does, then sorts little, whether the word is rare or not. One
+// that reads in the index's order stops in the first window that has enough.
+func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.Event, error) {
+	newest := time.Now()
+	switch {
+	case c.After != nil:
+		newest = record.Time(c.After.Time)
+	case !c.To.IsZero():
+		newest = c.To
+	}
+	var docs []messageDoc
+	for width := firstFound; ; width *= foundFaster {
+		oldest := newest.Add(-width)
+		last := width > lastWindow/foundFaster || c.Sessions != nil || oldest.Before(c.From)
+		if last {
+			oldest = c.From
+		}
+		docs = nil
+		err := src.s.do(ctx, "search messages", func(ctx context.Context) error {
+			found, err := src.s.messages.Find(ctx, foundFilter(c, oldest), options.Find().
+				SetSort(bson.D{{Key: "time", Value: -1}, {Key: "session", Value: -1}, {Key: "seq", Value: -1}}).
+				SetLimit(int64(c.Limit)).SetProjection(withoutWords()))
+			if err != nil {
+				return err
+			}
+			return found.All(ctx, &docs)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if last || len(docs) == c.Limit {
+			break
+		}
+	}
+	events := make([]chatbox.Event, len(docs))
+	for i, d := range docs {
+		var err error
+		if events[i], err = src.s.decodeEvent(d); errors.Is(err, ErrUndecipherable) {
+			events[i] = chatbox.Event{
+				Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Seq: d.Seq, Time: record.Time(int64(d.Time)),
+			}
+		} else if err != nil {
+			return nil, record.Failed("search messages", err)
+		}
+	}
+	return events, nil
+}
+
+// foundFilter is what the search lets pass of what is not older.
+func foundFilter(c find.Candidates, oldest time.Time) bson.D {
+	at := func(t time.Time) primitive.DateTime { return primitive.DateTime(record.Millis(t)) }
+	filter := append(bson.D{{Key: "tenant", Value: c.Tenant}}, anyOf("words", c.Tokens)...)
+	if c.Owner != "" {
+		filter = append(filter, bson.E{Key: "owner", Value: c.Owner})
+	}
+	if c.Sessions != nil {
+		filter = append(filter, bson.E{Key: "session", Value: bson.D{{Key: "$in", Value: c.Sessions}}})
+	}
+	var all bson.A
+	if !oldest.IsZero() {
+		all = append(all, bson.D{{Key: "time", Value: bson.D{{Key: "$gte", Value: at(oldest)}}}})
+	}
+	if !c.To.IsZero() {
+		all = append(all, bson.D{{Key: "time", Value: bson.D{{Key: "$lt", Value: at(c.To)}}}})
+	}
+	if p := c.After; p != nil {
+		when, less := primitive.DateTime(p.Time), func(v any) bson.D { return bson.D{{Key: "$lt", Value: v}} }
+		all = append(all,
+			// The first narrows the index's bounds, the second is exact.
+			bson.D{{Key: "time", Value: bson.D{{Key: "$lte", Value: when}}}},
+			bson.D{{Key: "$or", Value: bson.A{
+				bson.D{{Key: "time", Value: less(when)}},
+				bson.D{{Key: "session", Value: less(p.Session)}},
+				bson.D{{Key: "session", Value: p.Session}, {Key: "seq", Value: less(p.Seq)}},
+			}}})
+	}
+	if len(all) > 0 {
+		filter = append(filter, bson.E{Key: "$and", Value: all})
+	}
+	return filter
+}
+
+// anyOf are the documents whose field has all of one of the lists.
+func anyOf(field string, lists [][]int64) bson.D {
+	var ways bson.A
+	for _, tokens := range lists {
+		ways = append(ways, bson.D{{Key: field, Value: bson.D{{Key: "$all", Value: tokens}}}})
+	}
+	switch len(ways) {
+	case 0:
+		return nil
+	case 1:
+		way, _ := ways[0].(bson.D)
+		return way
+	default:
+		return bson.D{{Key: "$or", Value: ways}}
+	}
+}
+
+func (s *Store) nameTokens(k chatbox.SessionKey, name string) ([]int64, error) {
+	if s.cfg.NoWords {
+		return nil, nil
+	}
+	return record.NameTokens(s.keys, k, name)
+}
+
+func placesOf(tenant string, ids []string) bson.D {
+	return bson.D{{Key: "tenant", Value: tenant}, {Key: "session", Value: bson.D{{Key: "$in", Value: slices.Compact(slices.Sorted(slices.Values(ids)))}}}}
+}
+
+// withoutWords leaves tokens where they are: nobody reads them.
+func withoutWords() bson.D { return bson.D{{Key: "words", Value: 0}} }
+
+// wordIndexes serve the search. They begin with the tenant, though a token is
+// of one tenant only: otherwise a planner may join another index to them that
+// has all of the tenant. Where no word is indexed there are none.
+func wordIndexes(none bool) []mongo.IndexModel {
+	if none {
+		return nil
+	}
+	return []mongo.IndexModel{{
+		Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "words", Value: 1}, {Key: "time", Value: -1}},
+		Options: options.Index().SetName(indexWords),
+	}}
+}
+
+func nameIndexes(none bool) []mongo.IndexModel {
+	if none {
+		return nil
+	}
+	return []mongo.IndexModel{{
+		Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "name_words", Value: 1}},
+		Options: options.Index().SetName(indexNames),
+	}}
+}

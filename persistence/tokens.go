@@ -1,0 +1,54 @@
+package persistence
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+)
+
+// Tokens are what words can be found by without being kept: for each word, in
+// their order, 8 bytes of an HMAC under a key that the key that seals gives for
+// this tenant and purpose. The same word has another token wherever one of the
+// three differs. Nobody without the key can make one or tell what it is of.
+func (k *Keyring) Tokens(tenant, purpose string, words []string) ([]int64, error) {
+	return k.first.tokens(tenant, purpose, words)
+}
+
+// TokensOfAll are the words' tokens under each of the keys, the sealing one's
+// first.
+func (k *Keyring) TokensOfAll(tenant, purpose string, words []string) ([][]int64, error) {
+	first, err := k.first.tokens(tenant, purpose, words)
+	if err != nil {
+		return nil, err
+	}
+	out := [][]int64{first}
+	for _, e := range k.keys {
+		if e == k.first {
+			continue
+		}
+		tokens, err := e.tokens(tenant, purpose, words)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, tokens)
+	}
+	return out, nil
+}
+
+func (e *entry) tokens(tenant, purpose string, words []string) ([]int64, error) {
+	key, err := hkdf.Key(sha256.New, e.words, nil, string(associate(tenant, purpose)), sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("persistence: key %q: %w", e.id, err)
+	}
+	mac := hmac.New(sha256.New, key)
+	out := make([]int64, len(words))
+	var sum [sha256.Size]byte
+	for i, w := range words {
+		mac.Reset()
+		mac.Write([]byte(w))
+		out[i] = int64(binary.BigEndian.Uint64(mac.Sum(sum[:0]))) //nolint:gosec // only its bits matter
+	}
+	return out, nil
+}
