@@ -13,6 +13,7 @@ type SearchQuery struct {
 	Name     string    // words of the session's name, likewise
 	UserID   string    // the session's owner
 	Status   string    // "active" or "ended"
+	Tags     []string  // all of them, whatever their case
 	From, To time.Time // From ≤ time < To: the message's; without Words, the session's start
 	Limit    int       // 1-MaxFound
 	Cursor   string    // of the page before

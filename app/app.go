@@ -45,6 +45,7 @@ type Stores struct {
 	Queue       desk.Queue
 	Ratings     conversation.Ratings
 	Labels      desk.Labels
+	Finder      desk.Finder
 	Ping        func(ctx context.Context) error
 	Withdrawals access.Archive
 }

@@ -38,8 +38,10 @@ type Config struct {
 	Limits LimitConfig
 	Drain  Drain
 	Admin  AdminConfig
-	Notify notify.Config
-	Log    LogConfig
+	// SearchIndex: words of messages can be found by staff.
+	SearchIndex bool
+	Notify      notify.Config
+	Log         LogConfig
 
 	Support chatbox.SupportSettings // of tenants without their own
 

@@ -173,6 +173,10 @@ func boundVariables(c *Config) []variable {
 		{name: "RATING_REQUEST", def: "on", doc: "on or off. On asks users how a talk with a person was when it is over.", set: onOff(&c.Admin.AskRating)},
 		{name: "WATCH_NOTICE", def: "off", doc: "on or off. On tells users when staff begins to watch their session, and when nobody does any more.", set: onOff(&c.Admin.WatchNotice)},
 		{name: "ADMIN_GRACE", def: "2m", doc: "How long an admin without sockets keeps a session.", set: duration(&c.Admin.Grace, 1)},
+		{
+			name: "SEARCH_INDEX", def: "on", set: onOff(&c.SearchIndex),
+			doc: "on or off. Whether words of new messages can be found by staff; off writes nothing of them and refuses to search. See ADR 16.",
+		},
 		{name: "LOG_LEVEL", def: "info", doc: "debug, info, warn or error.", set: level(&c.Log.Level)},
 		{name: "LOG_FORMAT", def: "json", doc: "json or text.", set: oneOf(&c.Log.Format, "json", "text")},
 	}

@@ -37,7 +37,8 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer ways.Close()
-	stores, closeStores, err := OpenMongo(ctx, cfg.Mongo.URI.Reveal(), cfg.Mongo.Database, keys, log)
+	history := persistence.Config{URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database, NoWords: !cfg.SearchIndex}
+	stores, closeStores, err := OpenMongo(ctx, history, keys, log)
 	if err != nil {
 		return err
 	}
@@ -106,8 +107,8 @@ func issuerKeys(url string, log *slog.Logger) *api.KeySet {
 
 // OpenMongo opens the history on a MongoDB-compatible server. The server may
 // be away: what needs it fails until it is there.
-func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyring, log *slog.Logger) (Stores, func(context.Context) error, error) {
-	store, err := persistence.Open(ctx, persistence.Config{URI: uri, Database: database}, keys)
+func OpenMongo(ctx context.Context, cfg persistence.Config, keys *persistence.Keyring, log *slog.Logger) (Stores, func(context.Context) error, error) {
+	store, err := persistence.Open(ctx, cfg, keys)
 	if err != nil {
 		return Stores{}, nil, fmt.Errorf("history: %w", err)
 	}
@@ -131,5 +132,6 @@ func OpenMongo(ctx context.Context, uri, database string, keys *persistence.Keyr
 		Queue:   store.Sessions(),
 		Ratings: store.Sessions(),
 		Labels:  store.Sessions(),
+		Finder:  store.Search(),
 	}, closer, nil
 }

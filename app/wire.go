@@ -82,6 +82,7 @@ func New(o Options) (*App, error) {
 	a.desk = desk.New(desk.Deps{
 		Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log,
 		Queue: o.Stores.Queue, Labels: o.Stores.Labels, Whispers: redis,
+		Finder: o.Stores.Finder,
 	})
 	// The bus and the service need each other: the service is the bus's
 	// handler, the bus the service's port.

@@ -90,6 +90,7 @@ func (s *Server) allSessions(c echo.Context) error {
 func staffQuery(c echo.Context) (q chatbox.StaffQuery, err error) {
 	q = chatbox.StaffQuery{
 		UserID: c.QueryParam("user_id"), Status: c.QueryParam("status"), Cursor: c.QueryParam("cursor"),
+		Name: c.QueryParam("name"),
 		Sort: chatbox.SortActivity, Desc: true,
 	}
 	if q.UserID != "" && !chatbox.ValidUserID(q.UserID) {

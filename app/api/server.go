@@ -114,6 +114,7 @@ type Staff interface {
 type Aids interface {
 	Notes
 	Replies
+	Searching
 }
 
 // Readiness knows whether the pod can serve: each check by its name, and
@@ -189,6 +190,7 @@ func (s *Server) routes() {
 	s.ratingRoutes(p)
 	s.noteRoutes(p)
 	s.replyRoutes(p)
+	s.searchRoutes(p)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 	s.echo.POST(p+"/admin/takeover/:id", s.takeOver, s.user, s.admin)
 	s.echo.DELETE(p+"/admin/takeover/:id", s.handBack, s.user, s.admin)

@@ -37,6 +37,7 @@ type Config struct {
 	RedisURL     string // empty: in this process
 	MongoURI     string // empty: SQLite under Data
 	MongoName    string // default chat
+	NoWords      bool   // words of messages are not indexed: SEARCH_INDEX=off
 	LLM          conversation.LLM
 	Conversation conversation.Config
 	Alerts       alert.Config

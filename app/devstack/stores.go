@@ -7,6 +7,7 @@ import (
 	"chatbox/app"
 	"chatbox/app/alert"
 	"chatbox/app/conversation"
+	"chatbox/persistence"
 	"chatbox/persistence/embedded"
 )
 
@@ -23,7 +24,9 @@ var (
 // openStores opens the history: the server that was named, or one file.
 func (s *Stack) openStores(ctx context.Context) error {
 	if s.cfg.MongoURI != "" {
-		stores, closer, err := app.OpenMongo(ctx, s.cfg.MongoURI, s.cfg.MongoName, s.keys, s.cfg.Logger)
+		stores, closer, err := app.OpenMongo(ctx, persistence.Config{
+			URI: s.cfg.MongoURI, Database: s.cfg.MongoName, NoWords: s.cfg.NoWords,
+		}, s.keys, s.cfg.Logger)
 		if err != nil {
 			return err
 		}
@@ -31,7 +34,9 @@ func (s *Stack) openStores(ctx context.Context) error {
 		s.closers = append(s.closers, closer)
 		return nil
 	}
-	st, err := embedded.Open(ctx, filepath.Join(s.cfg.Data, "history.db"), s.keys)
+	st, err := embedded.OpenConfig(ctx, embedded.Config{
+		Path: filepath.Join(s.cfg.Data, "history.db"), NoWords: s.cfg.NoWords,
+	}, s.keys)
 	if err != nil {
 		return err
 	}
@@ -41,6 +46,7 @@ func (s *Stack) openStores(ctx context.Context) error {
 		Queue:   st.Sessions(),
 		Ratings: st.Sessions(),
 		Labels:  st.Sessions(),
+		Finder:  st.Search(),
 	}
 	s.closers = append(s.closers, st.Close)
 	return nil

@@ -31,6 +31,7 @@ func run(args []string, out, errs io.Writer) int {
 	fs.StringVar(&cfg.Data, "data", cfg.Data, "folder of the history and of the secrets made on the first run")
 	fs.StringVar(&cfg.RedisURL, "redis", "", "a real Redis (redis://host:port/db) instead of the one in this process")
 	fs.StringVar(&cfg.MongoURI, "mongo", "", "a real MongoDB (mongodb://host:port) instead of the file under --data")
+	fs.BoolVar(&cfg.NoWords, "no-words", false, "leave words out of the index that staff's search needs (SEARCH_INDEX=off)")
 	fs.TextVar(&level, "log", level, "least level of log lines: debug, info, warn or error")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -161,6 +161,7 @@ func searchFilters(t *testing.T, f StoreFixture) {
 	spoken(t, f.Stores, key("b"), "bob", "needle")
 	require.NoError(t, f.Sessions.Touch(t.Context(), key("b"), chatbox.State{Head: 1, Ended: true, EndedAt: epoch, LastActivity: epoch}))
 	require.NoError(t, f.Sessions.SetName(t.Context(), key("a"), "Lost things", false))
+	require.NoError(t, f.Labels.SetTags(t.Context(), key("b"), []string{"Billing", "vip"}))
 	minute := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Minute) }
 	for name, c := range map[string]struct {
 		q    chatbox.SearchQuery
@@ -174,6 +175,9 @@ func searchFilters(t *testing.T, f StoreFixture) {
 		"name":            {chatbox.SearchQuery{Words: "needle", Name: "LOST"}, []string{"a:2", "a:1"}},
 		"other name":      {chatbox.SearchQuery{Words: "needle", Name: "needle"}, []string{}},
 		"name and user":   {chatbox.SearchQuery{Words: "needle", Name: "lost", UserID: "bob"}, []string{}},
+		"tags":            {chatbox.SearchQuery{Words: "needle", Tags: []string{"billing", "VIP"}}, []string{"b:1"}},
+		"other tags":      {chatbox.SearchQuery{Words: "needle", Tags: []string{"billing", "x"}}, []string{}},
+		"tagged sessions": {chatbox.SearchQuery{Tags: []string{"vip"}}, []string{"b"}},
 		"from":            {chatbox.SearchQuery{Words: "needle", From: minute(2)}, []string{"a:2"}},
 		"to":              {chatbox.SearchQuery{Words: "needle", To: minute(2)}, []string{"b:1", "a:1"}},
 		"between":         {chatbox.SearchQuery{Words: "needle", From: minute(1), To: minute(2), UserID: "ann"}, []string{"a:1"}},

@@ -119,7 +119,7 @@ func (w *world) generic(s *scene) {
 		"POST /admin/sessions/s-1/messages": `{}`, "GET /admin/sessions?limit=0": "", "GET /admin/sessions/s-1?limit=0": "",
 		"POST /admin/sessions/s-1/notes": `{}`, "PATCH /admin/sessions/s-1/notes/n": `{}`,
 		"POST /admin/replies": `{}`, "PUT /admin/replies/r": `{"text":"x"}`, "POST /admin/replies/r/render": `{}`,
-		"GET /admin/users/ann/sessions?limit=0": "", "GET /admin/metrics?start_time=x": "", "GET /admin/audit?limit=0": "", "DELETE /admin/users/%00": "", "POST /admin/users/%00/disconnect": "",
+		"GET /admin/users/ann/sessions?limit=0": "", "GET /admin/metrics?start_time=x": "", "GET /admin/audit?limit=0": "", "GET /admin/search?limit=0": "", "DELETE /admin/users/%00": "", "POST /admin/users/%00/disconnect": "",
 	} {
 		method, at, _ := strings.Cut(path, " ")
 		who := s.ann

@@ -3,6 +3,7 @@ package specs
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -190,6 +191,18 @@ func (s *scene) staff() {
 	} {
 		s.ask(s.bob, http.StatusOK, http.MethodGet, path, "")
 	}
+	s.find()
+}
+
+// find is a search for what was said.
+func (s *scene) find() {
+	said := s.ask(s.bob, http.StatusOK, http.MethodGet, "/admin/search?user_id=ann&limit=2&q="+strings.ToUpper(s.mark), "").body
+	assert.Contains(s.t, said, `"excerpt":"`+s.mark)
+	assert.NotContains(s.t, said, `"next_cursor":""`, "it was said more than twice")
+	ended := s.ask(s.bob, http.StatusOK, http.MethodGet, "/admin/search?status=ended", "").body
+	assert.Contains(s.t, ended, `"s-3"`)
+	assert.NotContains(s.t, ended, "excerpt")
+	assert.Contains(s.t, s.ask(s.bob, http.StatusOK, http.MethodGet, "/admin/search?q=neverheard", "").body, `"results":[]`)
 }
 
 // keep is what users do with their sessions over REST.

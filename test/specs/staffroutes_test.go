@@ -57,7 +57,7 @@ func readingRoutes() map[string]staffRoute {
 			"start_time_from": each(times, "start_time_from"), "start_time": each(times, "start_time"), "end_time": each(times, "end_time"),
 			"start_time_to": append(each(times, "start_time_to"), "?start_time_from=2024-02-02&start_time_to=2024-02-01"),
 			"sort_by":       {"?sort_by=name"}, "sort_order": {"?sort_order=up"}, "limit": {"?limit=0", "?limit=1001", "?limit=x"},
-			"offset": {"?offset=-1", "?offset=100001", "?offset=1&cursor=abc"}, "cursor": {"?cursor=nobodys"},
+			"offset": {"?offset=-1", "?offset=100001", "?offset=1&cursor=abc"}, "cursor": {"?cursor=nobodys"}, "name": {"?name=%3F"},
 		}},
 		"GET /admin/sessions/{id}": {viewers: true, bad: map[string][]string{
 			"limit": {"?limit=0", "?limit=501"}, "before_seq": {"?before_seq=0"}, "after_seq": {"?after_seq=-1"},
@@ -75,6 +75,12 @@ func readingRoutes() map[string]staffRoute {
 			"limit": {"?limit=501"}, "cursor": {"?cursor=nobodys"},
 		}},
 		"GET /admin/audit/verify": {},
+		"GET /admin/search": {viewers: true, bad: map[string][]string{
+			"q": {"?q=%3F!", "?q=%22a", "?q=" + strings.Repeat("x", 65), "?q=%ff"}, "name": {"?name=%3F", "?q=a&name=%22b"}, "user_id": {"?user_id=%00"},
+			"status": {"?status=open", "?q=a&status=open"}, "tag": {"?tag=%09", "?tag=a&tag=", "?q=a&tag=" + strings.Repeat("x", 41)}, "from": each(times, "from"),
+			"to":    append(each(times, "to"), "?from=2024-02-02T00:00:00Z&to=2024-02-01"),
+			"limit": {"?limit=0", "?limit=101", "?q=a&limit=x"}, "cursor": {"?cursor=nobodys", "?q=a&cursor=nobodys"},
+		}},
 	}
 }
 

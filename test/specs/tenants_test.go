@@ -75,6 +75,8 @@ func TestTenants_AreWalls(t *testing.T) {
 	for _, path := range []string{"/admin/sessions?limit=1000", "/sessions?limit=200"} {
 		assert.NotContains(t, north.ask(north.bob, http.StatusOK, http.MethodGet, path, "").body, onlyIn, path)
 	}
+	found := north.ask(north.bob, http.StatusOK, http.MethodGet, "/admin/search?q="+south.mark, "").body
+	assert.Contains(t, found, `"results":[]`, "the other's words are not found")
 	assert.Equal(t, before, counts(t, north, "/admin/metrics"))
 	assert.NotContains(t, ear.all(), "notification")
 	// The same id is free in the other tenant, and stays two sessions.

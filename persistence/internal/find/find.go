@@ -96,7 +96,7 @@ func parse(q chatbox.SearchQuery, wordsOff bool) (parsed, error) {
 // sessions is the query without its words.
 func sessions(q chatbox.SearchQuery) chatbox.StaffQuery {
 	return chatbox.StaffQuery{
-		Tenant: q.Tenant, UserID: q.UserID, Status: q.Status, Name: q.Name, From: q.From, To: q.To,
+		Tenant: q.Tenant, UserID: q.UserID, Status: q.Status, Name: q.Name, Tags: q.Tags, From: q.From, To: q.To,
 		Sort: chatbox.SortActivity, Desc: true, Limit: q.Limit, Cursor: q.Cursor,
 	}
 }

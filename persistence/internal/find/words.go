@@ -2,6 +2,7 @@ package find
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"chatbox"
@@ -61,7 +62,7 @@ type room struct {
 // narrow finds out which sessions pass, where the query's filters let few pass;
 // nil: not few.
 func (r *room) narrow(ctx context.Context) ([]string, error) {
-	if r.p.UserID == "" && r.p.Name == "" {
+	if r.p.UserID == "" && r.p.Name == "" && len(r.p.Tags) == 0 {
 		return nil, nil
 	}
 	q := sessions(r.p.SearchQuery)
@@ -106,7 +107,17 @@ func (r *room) passes(s chatbox.Session) bool {
 	return !s.Erased && !s.State.Erased &&
 		(q.UserID == "" || s.Owner == q.UserID) &&
 		(q.Status == "" || s.State.Ended == (q.Status == "ended")) &&
-		record.HasName(q, s)
+		record.HasName(q, s) && hasTags(s, q.Tags)
+}
+
+func hasTags(s chatbox.Session, tags []string) bool {
+	for _, tag := range tags {
+		folded := chatbox.FoldTag(tag)
+		if !slices.ContainsFunc(s.Tags, func(t string) bool { return chatbox.FoldTag(t) == folded }) {
+			return false
+		}
+	}
+	return true
 }
 
 // hit is the event if it has what is looked for and may be shown.

@@ -1,0 +1,99 @@
+package api
+
+import (
+	"context"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+// Searching is how staff finds what was said.
+type Searching interface {
+	// Search finds messages by their words, or sessions where none are given.
+	Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQuery) (chatbox.SearchPage, error)
+}
+
+const defaultFound = 20 // hits of a page
+
+func (s *Server) searchRoutes(p string) {
+	s.echo.GET(p+"/admin/search", s.search, s.user, s.staff)
+}
+
+type foundMessage struct {
+	ID        string `json:"id"`
+	Seq       int64  `json:"seq"`
+	Sender    string `json:"sender"`
+	Timestamp string `json:"timestamp"`
+	Excerpt   string `json:"excerpt"`
+}
+
+type foundView struct {
+	Session sessionView   `json:"session"`
+	Message *foundMessage `json:"message,omitempty"`
+}
+
+type foundList struct {
+	Results    []foundView `json:"results"`
+	Count      int         `json:"count"`
+	NextCursor string      `json:"next_cursor"`
+	Words      string      `json:"words"`
+}
+
+// search serves GET /admin/search. A page may be short, or empty, and yet not
+// the last: next_cursor says.
+func (s *Server) search(c echo.Context) error {
+	q, err := searchQuery(c)
+	if err != nil {
+		return err
+	}
+	page, err := s.deps.Aids.Search(c.Request().Context(), actorOf(c), q)
+	if err != nil {
+		return err
+	}
+	indexed := "on"
+	if page.WordsOff {
+		indexed = "off"
+	}
+	return reply(c, foundList{
+		Results: views(page.Hits, viewFound), Count: len(page.Hits), NextCursor: page.Next, Words: indexed,
+	})
+}
+
+func searchQuery(c echo.Context) (q chatbox.SearchQuery, err error) {
+	q = chatbox.SearchQuery{
+		Words: c.QueryParam("q"), Name: c.QueryParam("name"), UserID: c.QueryParam("user_id"), Status: c.QueryParam("status"),
+		Cursor: c.QueryParam("cursor"),
+	}
+	if q.UserID != "" && !chatbox.ValidUserID(q.UserID) {
+		return q, chatbox.Invalid("user_id", "cannot be a user's")
+	}
+	if q.Status != "" && q.Status != statusActive && q.Status != statusEnded {
+		return q, chatbox.Invalid("status", "must be active or ended")
+	}
+	for _, tag := range c.QueryParams()["tag"] {
+		if tag, err = chatbox.CheckTag("tag", tag); err != nil {
+			return q, err
+		}
+		q.Tags = append(q.Tags, tag)
+	}
+	if len(q.Tags) > chatbox.MaxTags {
+		return q, chatbox.Invalid("tag", "is given more than 20 times")
+	}
+	if q.From, q.To, err = periodParams(c, [2]string{"from", "start_time"}, [2]string{"to", "end_time"}); err != nil {
+		return q, err
+	}
+	limit, err := intParam(c, "limit", 1, chatbox.MaxFound, defaultFound)
+	q.Limit = int(limit)
+	return q, err
+}
+
+func viewFound(h chatbox.SearchHit) foundView {
+	v := foundView{Session: viewSession(h.Session)}
+	if e := h.Message; e != nil {
+		v.Message = &foundMessage{
+			ID: e.ID, Seq: e.Seq, Sender: string(e.Sender), Timestamp: stamp(e.Time), Excerpt: h.Excerpt,
+		}
+	}
+	return v
+}
