@@ -12,6 +12,7 @@ import (
 type Session struct {
 	Key       SessionKey
 	Owner     string
+	OwnerName string // as the credential said that began the session; may be empty, and is empty once it is erased
 	Name      string
 	CreatedAt time.Time
 	Erased    bool // the id is burnt for ever

@@ -12,13 +12,15 @@ import (
 // sessionDoc is one session in the collection sessions. The names are sealed;
 // State is a copy of the log's fold.
 type sessionDoc struct {
-	ID      string             `bson:"_id"` // the key's text, for the reason of placeID
-	Tenant  string             `bson:"tenant"`
-	Session string             `bson:"session"`
-	Owner   string             `bson:"owner"`
-	Name    []byte             `bson:"name,omitempty"`
-	Created primitive.DateTime `bson:"created"`
-	Erased  bool               `bson:"erased"`
+	ID      string `bson:"_id"` // the key's text, for the reason of placeID
+	Tenant  string `bson:"tenant"`
+	Session string `bson:"session"`
+	Owner   string `bson:"owner"`
+	Name    []byte `bson:"name,omitempty"`
+	// OwnerName is as of the creation, and never changed.
+	OwnerName []byte             `bson:"owner_name,omitempty"`
+	Created   primitive.DateTime `bson:"created"`
+	Erased    bool               `bson:"erased"`
 	// LastActivity is by what sessions are listed: the creation's time until
 	// there is an event.
 	LastActivity primitive.DateTime `bson:"last_activity"`
@@ -71,6 +73,10 @@ func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
 	if err != nil {
 		return sessionDoc{}, err
 	}
+	ownerName, err := record.SealText(s.keys, in.Key, record.PartOwner, in.OwnerName)
+	if err != nil {
+		return sessionDoc{}, err
+	}
 	state, err := s.encodeState(in.Key, in.State)
 	if err != nil {
 		return sessionDoc{}, err
@@ -80,7 +86,7 @@ func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
 		return sessionDoc{}, err
 	}
 	return sessionDoc{
-		ID: in.Key.String(), Tenant: in.Key.Tenant, Session: in.Key.ID, Owner: in.Owner, Name: name,
+		ID: in.Key.String(), Tenant: in.Key.Tenant, Session: in.Key.ID, Owner: in.Owner, OwnerName: ownerName, Name: name,
 		Created: primitive.DateTime(record.Millis(in.CreatedAt)), Erased: in.Erased,
 		LastActivity: primitive.DateTime(record.Activity(in.State, in.CreatedAt)), State: state, NameWords: tokens,
 	}, nil
@@ -93,6 +99,9 @@ func (s *Store) decodeSession(d sessionDoc) (chatbox.Session, error) {
 	}
 	var err error
 	if out.Name, err = record.OpenText(s.keys, out.Key, record.PartName, d.Name); err != nil {
+		return chatbox.Session{}, err
+	}
+	if out.OwnerName, err = record.OpenText(s.keys, out.Key, record.PartOwner, d.OwnerName); err != nil {
 		return chatbox.Session{}, err
 	}
 	if out.State, err = s.decodeState(out.Key, d.State); err != nil {

@@ -29,6 +29,7 @@ func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time)
 			{Key: "$unset", Value: bson.D{
 				{Key: "name", Value: ""},
 				{Key: "name_words", Value: ""},
+				{Key: "owner_name", Value: ""},
 				{Key: "state.holder_name", Value: ""},
 				{Key: "rating", Value: ""},
 				{Key: "tags", Value: ""},

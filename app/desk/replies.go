@@ -163,7 +163,7 @@ func (s *Service) RenderReply(
 	}
 	at := now()
 	content, missing = r.Render(map[string]string{
-		chatbox.VarUserID: sess.Owner, chatbox.VarSessionName: sess.Name,
+		chatbox.VarUserID: sess.Owner, chatbox.VarUserName: sess.OwnerName, chatbox.VarSessionName: sess.Name,
 		chatbox.VarAdminID: a.UserID, chatbox.VarAdminName: a.Name,
 		chatbox.VarDate: at.Format(time.DateOnly), chatbox.VarTime: at.Format("15:04"),
 	})

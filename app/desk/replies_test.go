@@ -100,15 +100,15 @@ func TestReplies_WhoMayNot(t *testing.T) {
 
 func TestReplies_Render(t *testing.T) {
 	o := open(t)
-	o.session("s")
+	o.session("s", func(s *chatbox.Session) { s.OwnerName = "Ann A." })
 	o.session("nameless", func(s *chatbox.Session) { s.Name = "" })
 	r, err := o.AddReply(t.Context(), rob, canned("all",
 		"{{user_id}}/{{user_name}}/{{session_name}}/{{admin_id}}/{{admin_name|we}}/{{ date }}/{{time}}"))
 	require.NoError(t, err)
 	content, missing, err := o.RenderReply(t.Context(), vic, r.ID, "s")
 	require.NoError(t, err)
-	assert.Regexp(t, `^ann/\{\{user_name\}\}/About s/vic/Name of vic/\d{4}-\d\d-\d\d/\d\d:\d\d$`, content)
-	assert.Equal(t, []string{"user_name"}, missing)
+	assert.Regexp(t, `^ann/Ann A\./About s/vic/Name of vic/\d{4}-\d\d-\d\d/\d\d:\d\d$`, content)
+	assert.Empty(t, missing)
 	unnamed := bob
 	unnamed.Name = ""
 	content, missing, err = o.RenderReply(t.Context(), unnamed, r.ID, "nameless")

@@ -57,6 +57,7 @@ func laterColumns() [][3]string {
 		{"sessions", "tags", "BLOB"},
 		{"sessions", "assigned", "TEXT"},
 		{"sessions", "assigned_name", "BLOB"},
+		{"sessions", "owner_name", "BLOB"},
 	}
 }
 
@@ -79,7 +80,7 @@ const (
 	eventColumns = `seq, key, id, named, type, sender, user, owner, model, status, time, box, answer,
 	turn_state, turn_run, turn_claims, turn_from`
 	sessionColumns = `session, owner, name, created, erased, last_activity, holder_name, state`
-	storedColumns  = sessionColumns + `, rating, rating_comment, tags, assigned, assigned_name`
+	storedColumns  = sessionColumns + `, rating, rating_comment, tags, assigned, assigned_name, owner_name`
 )
 
 // statements are prepared once: the first block on the writer, the second on
@@ -122,8 +123,8 @@ const (
 	sqlPending = `SELECT tenant, session, seq, turn_run, time, max(seq, coalesce(turn_from, 0)) FROM messages
 	WHERE turn_state = 'pending' AND time >= ? AND time < ? ORDER BY time LIMIT ?`
 
-	sqlCreate = `INSERT INTO sessions (tenant, head, ended, holder, ` + sessionColumns + `)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlCreate = `INSERT INTO sessions (tenant, head, ended, holder, owner_name, ` + sessionColumns + `)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	sqlTouch = `UPDATE sessions SET head = ?, ended = ?, holder = ?, holder_name = ?, state = ?,
 	last_activity = coalesce(?, last_activity) WHERE tenant = ? AND session = ? AND head < ?`
 	sqlName        = `UPDATE sessions SET name = ? WHERE tenant = ? AND session = ? AND erased = 0`
@@ -140,7 +141,7 @@ const (
 	ORDER BY last_activity DESC, session LIMIT ?6`
 
 	sqlEraseRange = `DELETE FROM messages WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ?`
-	sqlBury       = `UPDATE sessions SET erased = 1, name = NULL, holder_name = NULL, rating = NULL, rating_comment = NULL,
+	sqlBury       = `UPDATE sessions SET erased = 1, name = NULL, owner_name = NULL, holder_name = NULL, rating = NULL, rating_comment = NULL,
 	tags = NULL, assigned = NULL, assigned_name = NULL
 	WHERE tenant = ? AND session = ? AND erased = 0`
 	sqlEntomb  = `INSERT INTO tombstones (tenant, session, erased_at, sweep_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`

@@ -29,11 +29,15 @@ func (m *Sessions) Create(ctx context.Context, s chatbox.Session) (chatbox.Sessi
 	if err != nil {
 		return chatbox.Session{}, false, record.Failed("encode a session", err)
 	}
+	ownerName, err := record.SealText(m.s.keys, s.Key, record.PartOwner, s.OwnerName)
+	if err != nil {
+		return chatbox.Session{}, false, record.Failed("encode a session", err)
+	}
 	var stored chatbox.Session // the write's own until it has returned
 	var created bool
 	err = m.s.do(ctx, "create a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		done, err := tx.StmtContext(ctx, m.s.stmts.create).ExecContext(ctx,
-			s.Key.Tenant, row.Head, row.Ended, row.HolderID,
+			s.Key.Tenant, row.Head, row.Ended, row.HolderID, nullable(ownerName),
 			s.Key.ID, s.Owner, nullable(name), record.Millis(s.CreatedAt), s.Erased, record.Activity(s.State, s.CreatedAt),
 			nullable(row.holderName), row.json)
 		if err != nil {
@@ -215,6 +219,7 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateRow, e
 func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox.Session, activity int64, err error) {
 	var (
 		name, holder, comment []byte
+		ownerName             []byte
 		created               int64
 		state                 string
 		rating                sql.NullString
@@ -222,7 +227,7 @@ func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox
 	)
 	out.Key.Tenant = tenant
 	if err := scan(&out.Key.ID, &out.Owner, &name, &created, &out.Erased, &activity, &holder, &state, &rating, &comment,
-		&on.tags, &on.assigned, &on.assignedName); err != nil {
+		&on.tags, &on.assigned, &on.assignedName, &ownerName); err != nil {
 		return chatbox.Session{}, 0, err
 	}
 	out.CreatedAt = record.Time(created)
@@ -230,6 +235,9 @@ func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox
 		return chatbox.Session{}, 0, fmt.Errorf("decode the fold: %w", err)
 	}
 	if out.Name, err = record.OpenText(s.keys, out.Key, record.PartName, name); err != nil {
+		return chatbox.Session{}, 0, err
+	}
+	if out.OwnerName, err = record.OpenText(s.keys, out.Key, record.PartOwner, ownerName); err != nil {
 		return chatbox.Session{}, 0, err
 	}
 	if out.State.HolderName, err = record.OpenText(s.keys, out.Key, record.PartHolder, holder); err != nil {

@@ -72,14 +72,17 @@ func StoreKey() persistence.Key {
 	return persistence.Key{ID: "first", Secret: [32]byte{7: 1, 19: 200, 31: 9}}
 }
 
+// storePart is one part of the contract.
+type storePart struct {
+	name string
+	run  func(t *testing.T, f StoreFixture)
+}
+
 // Store runs the contract. open is called once for each part; parts use
 // tenants of their own, so they may share one database.
 func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 	t.Helper()
-	for _, part := range []struct {
-		name string
-		run  func(t *testing.T, f StoreFixture)
-	}{
+	for _, part := range append(cardParts(), []storePart{
 		{"Append/ReadsBackWhatWasWritten", appendReadsBack},
 		{"Append/KeepsContentByteForByte", appendKeepsBytes},
 		{"Append/RefusesATakenPlaceOrKey", appendClashes},
@@ -116,15 +119,6 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Labels/KeysRotateAndNothingIsReadable", labelsSecret},
 		{"Crowds/PodsAddUp", crowdsAddUp},
 		{"Erasures/AMarkStaysUntilTheLastTombstoneIsNobodys", erasures},
-		{"Cards/ReadBackAsTheyWereWritten", cardsReadBack},
-		{"Cards/ReplacedByRevision", cardsReplace},
-		{"Cards/PilesAndTenantsAreWalls", cardsWalls},
-		{"Cards/PagesOldestFirst", cardsPage},
-		{"Cards/NoRacePassesTheBound", cardsBound},
-		{"Cards/OneOfARaceForAnID", cardsRace},
-		{"Cards/ForgottenAndDisowned", cardsForget},
-		{"Cards/NothingReadableAtRest", cardsSecrecy},
-		{"Cards/KeysRotate", cardsKeys},
 		{"Audit/ReadsBackWhatWasRecorded", auditReadsBack},
 		{"Audit/PodsMakeOneChain", auditRace},
 		{"Audit/TamperingIsFound", auditTampering},
@@ -156,7 +150,7 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Search/Refuses", searchRefuses},
 		{"Withdrawals/TheLaterStands", withdrawalsLater},
 		{"Withdrawals/RacesAreSettled", withdrawalsRace},
-	} {
+	}...) {
 		t.Run(part.name, func(t *testing.T) { part.run(t, open(t)) })
 	}
 }

@@ -16,6 +16,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func cardParts() []storePart {
+	return []storePart{
+		{"Cards/ReadBackAsTheyWereWritten", cardsReadBack},
+		{"Cards/ReplacedByRevision", cardsReplace},
+		{"Cards/PilesAndTenantsAreWalls", cardsWalls},
+		{"Cards/PagesOldestFirst", cardsPage},
+		{"Cards/NoRacePassesTheBound", cardsBound},
+		{"Cards/OneOfARaceForAnID", cardsRace},
+		{"Cards/ForgottenAndDisowned", cardsForget},
+		{"Cards/NothingReadableAtRest", cardsSecrecy},
+		{"Cards/KeysRotate", cardsKeys},
+	}
+}
+
 func newPile() chatbox.CardPile {
 	return chatbox.CardPile{Tenant: unique("t-"), Kind: chatbox.CardNote, Subject: unique("s-")}
 }

@@ -50,7 +50,7 @@ func eraseBuries(t *testing.T, f StoreFixture) {
 	t.Helper()
 	k := newKey()
 	require.ErrorIs(t, f.Tombs.Bury(t.Context(), k, epoch), chatbox.NotFound)
-	in := chatbox.Session{Key: k, Owner: "u", Name: "a name", CreatedAt: epoch, State: chatbox.State{Head: 1, HolderID: "a", HolderName: "Ada"}}
+	in := chatbox.Session{Key: k, Owner: "u", OwnerName: "Ann", Name: "a name", CreatedAt: epoch, State: chatbox.State{Head: 1, HolderID: "a", HolderName: "Ada"}}
 	_, _, err := f.Sessions.Create(t.Context(), in)
 	require.NoError(t, err)
 	r := chatbox.Rating{Score: 5, Comment: "so kind", Time: epoch, Talk: 1, AdminID: "a"}

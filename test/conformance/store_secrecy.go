@@ -20,7 +20,7 @@ func secrecyAtRest(t *testing.T, f StoreFixture) {
 	e.FileID, e.FileURL = "file-"+canary, "https://example.org/"+canary
 	e.Metadata = map[string]string{"k-" + canary: "v", "filename": canary}
 	appendAll(t, f.Stores, e)
-	_, _, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "u", Name: "name " + canary, CreatedAt: epoch})
+	_, _, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "u", OwnerName: "owner " + canary, Name: "name " + canary, CreatedAt: epoch})
 	require.NoError(t, err)
 	st := chatbox.State{Head: 1, HolderID: "admin", HolderName: "holder " + canary}
 	require.NoError(t, f.Sessions.Touch(t.Context(), k, st))

@@ -57,7 +57,7 @@ func sessionReadsBack(t *testing.T, f StoreFixture) {
 	t.Helper()
 	for name, in := range map[string]chatbox.Session{
 		"bare":   {Key: newKey(), Owner: "u", CreatedAt: epoch},
-		"full":   {Key: newKey(), Owner: "ü|$.x", Name: "  naïve 😀", CreatedAt: epoch, State: fullState()},
+		"full":   {Key: newKey(), Owner: "ü|$.x", OwnerName: "Ünal \x00 😀", Name: "  naïve 😀", CreatedAt: epoch, State: fullState()},
 		"erased": {Key: newKey(), Owner: "u", CreatedAt: epoch, Erased: true},
 	} {
 		got, created, err := f.Sessions.Create(t.Context(), in)
@@ -65,7 +65,7 @@ func sessionReadsBack(t *testing.T, f StoreFixture) {
 		assert.True(t, created, name)
 		assert.Equal(t, in, got, name)
 		again := in
-		again.Owner, again.Name = "somebody else", "x"
+		again.Owner, again.OwnerName, again.Name = "somebody else", "y", "x"
 		got, created, err = f.Sessions.Create(t.Context(), again)
 		require.NoError(t, err, name)
 		assert.False(t, created, name)

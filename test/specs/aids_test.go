@@ -29,15 +29,15 @@ func (s *scene) aids() {
 	assert.NotContains(s.t, a.all(), `"note`, "nothing of it is for the user")
 	assert.NotContains(s.t, s.ask(s.ann, http.StatusOK, http.MethodGet, "/sessions/s-3/export", "").body, s.mark+" again")
 
-	canned := `{"shortcut":"hello","title":"` + s.mark + `","text":"Hello {{user_name|` + s.mark + `}}, {{ user_id }} {{user_name}}"}`
+	canned := `{"shortcut":"hello","title":"` + s.mark + `","text":"Hello {{user_name|` + s.mark + `}}, {{ user_id }} {{session_name|x}}"}`
 	reply := s.ask(s.bob, http.StatusCreated, http.MethodPost, "/admin/replies", canned).member(s.t, "id")
 	s.ask(s.bob, http.StatusConflict, http.MethodPost, "/admin/replies", canned)
 	bye := s.ask(s.bob, http.StatusCreated, http.MethodPost, "/admin/replies", `{"shortcut":"bye","text":"Bye"}`).member(s.t, "id")
 	s.ask(s.rob, http.StatusConflict, http.MethodPut, "/admin/replies/"+bye, canned)
 	s.ask(s.rob, http.StatusOK, http.MethodPut, "/admin/replies/"+bye, `{"shortcut":"farewell","text":"Bye"}`)
 	filled := s.ask(s.bob, http.StatusOK, http.MethodPost, "/admin/replies/"+reply+"/render", `{"session_id":"s-3"}`)
-	assert.Equal(s.t, "Hello "+s.mark+", ann {{user_name}}", filled.member(s.t, "content"))
-	assert.Contains(s.t, filled.body, `["user_name"]`)
+	assert.Equal(s.t, "Hello Name of ann, ann "+s.mark+" [[words=3]]", filled.member(s.t, "content"))
+	assert.Contains(s.t, filled.body, `"missing":[]`)
 	order := s.ask(s.rob, http.StatusOK, http.MethodGet, "/admin/replies", "").body
 	assert.Less(s.t, strings.Index(order, "farewell"), strings.Index(order, "hello"))
 	s.ask(s.bob, http.StatusOK, http.MethodDelete, "/admin/replies/"+bye, "")

@@ -75,6 +75,7 @@ func OpenText(c Cipher, k chatbox.SessionKey, part string, box []byte) (string, 
 // Parts of a session that are sealed.
 const (
 	PartName   = "name"
+	PartOwner  = "owner_name"
 	PartHolder = "holder_name"
 	PartRating = "rating"
 	PartShare  = "share:" // and the share's digest
