@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +83,7 @@ type storePart struct {
 // tenants of their own, so they may share one database.
 func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 	t.Helper()
-	for _, part := range append(cardParts(), []storePart{
+	for _, part := range append(slices.Concat(cardParts(), searchParts()), []storePart{
 		{"Append/ReadsBackWhatWasWritten", appendReadsBack},
 		{"Append/KeepsContentByteForByte", appendKeepsBytes},
 		{"Append/RefusesATakenPlaceOrKey", appendClashes},
@@ -138,16 +139,6 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Shares/RevokedAndExpired", shareEnds},
 		{"Shares/ABoundedNumber", shareBound},
 		{"Shares/KeysRotate", shareKeys},
-		{"Search/FindsMessagesByTheirWords", searchWords},
-		{"Search/Pages", searchPages},
-		{"Search/Filters", searchFilters},
-		{"Search/Names", searchNames},
-		{"Search/TenantsAreWalls", searchTenants},
-		{"Search/NothingReadableAtRest", searchSecrecy},
-		{"Search/AsLongAsAKeyOpensIt", searchKeys},
-		{"Search/ErasedIsNotFound", searchErased},
-		{"Search/Off", searchOff},
-		{"Search/Refuses", searchRefuses},
 		{"Withdrawals/TheLaterStands", withdrawalsLater},
 		{"Withdrawals/RacesAreSettled", withdrawalsRace},
 	}...) {

@@ -15,6 +15,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func searchParts() []storePart {
+	return []storePart{
+		{"Search/FindsMessagesByTheirWords", searchWords},
+		{"Search/Pages", searchPages},
+		{"Search/Filters", searchFilters},
+		{"Search/Names", searchNames},
+		{"Search/TenantsAreWalls", searchTenants},
+		{"Search/NothingReadableAtRest", searchSecrecy},
+		{"Search/AsLongAsAKeyOpensIt", searchKeys},
+		{"Search/ErasedIsNotFound", searchErased},
+		{"Search/Off", searchOff},
+		{"Search/Refuses", searchRefuses},
+	}
+}
+
 // spoken makes a session whose messages say these, a minute apart.
 func spoken(t *testing.T, s Stores, k chatbox.SessionKey, owner string, said ...string) {
 	t.Helper()

@@ -51,11 +51,14 @@ func tokens(b Blind, tenant, purpose, text string) ([]int64, error) {
 	return slices.Compact(out), nil
 }
 
-// Asked is the query with the marks of its tags and the tokens of its name.
-func Asked(f interface {
+// Marker makes what a query is answered by.
+type Marker interface {
 	Finder
 	Blind
-}, q chatbox.StaffQuery, wordsOff bool) (StaffQuery, error) {
+}
+
+// Asked is the query with the marks of its tags and the tokens of its name.
+func Asked(f Marker, q chatbox.StaffQuery, wordsOff bool) (StaffQuery, error) {
 	out := Marked(f, q)
 	if q.Name == "" {
 		return out, nil

@@ -1,0 +1,67 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+)
+
+// searchWorld is what a search speaks to, and what it heard in which order.
+type searchWorld struct {
+	heard []string
+	about chatbox.AuditSubject
+	asked chatbox.SearchQuery
+	fail  error
+}
+
+func (w *searchWorld) Record(_ context.Context, _ chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error {
+	w.heard, w.about = append(w.heard, string(action)), about
+	return w.fail
+}
+
+func (w *searchWorld) Check(q chatbox.SearchQuery) error {
+	w.heard = append(w.heard, "check")
+	if q.Words == "?" {
+		return chatbox.Invalid("q", "has no word")
+	}
+	return nil
+}
+
+func (w *searchWorld) Find(_ context.Context, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
+	w.heard, w.asked = append(w.heard, "find"), q
+	return chatbox.SearchPage{Next: "more"}, nil
+}
+
+func TestSearch_IsOnRecordBeforeItLooks(t *testing.T) {
+	search := func(w *searchWorld, role string, q chatbox.SearchQuery) error {
+		t.Helper()
+		s := New(Deps{Audit: w, Finder: w, Logger: slog.New(slog.DiscardHandler)})
+		a := chatbox.Actor{Tenant: "acme", UserID: "ada", Roles: []string{role}}
+		page, err := s.Search(t.Context(), a, q)
+		assert.Equal(t, err == nil, page.Next == "more")
+		return err
+	}
+	w := &searchWorld{}
+	require.NoError(t, search(w, chatbox.RoleChatViewer, chatbox.SearchQuery{Tenant: "theirs", Words: "secret", UserID: "bob"}))
+	assert.Equal(t, []string{"check", "session.search", "find"}, w.heard)
+	assert.Equal(t, chatbox.AuditSubject{UserID: "bob"}, w.about, "whom, not what")
+	assert.Equal(t, "acme", w.asked.Tenant, "the caller's own")
+
+	w = &searchWorld{}
+	require.ErrorIs(t, search(w, "user", chatbox.SearchQuery{}), chatbox.PermissionDenied)
+	assert.Empty(t, w.heard)
+
+	w = &searchWorld{}
+	require.ErrorIs(t, search(w, chatbox.RoleAdmin, chatbox.SearchQuery{Words: "?"}), chatbox.InvalidArgument)
+	assert.Equal(t, []string{"check"}, w.heard, "what is refused is not on record")
+
+	w = &searchWorld{fail: errors.New("away")}
+	require.ErrorIs(t, search(w, chatbox.RoleAdmin, chatbox.SearchQuery{}), w.fail)
+	assert.NotContains(t, w.heard, "find", "nothing is done that is not on record")
+}
