@@ -64,14 +64,15 @@ func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.Canne
 		return r, err
 	}
 	c.CreatedAt = at
-	if err := s.claimShortcut(ctx, a.Tenant, r.Shortcut, r.ID); err != nil {
+	if _, err := s.claimShortcut(ctx, a.Tenant, r.Shortcut, r.ID); err != nil {
 		return r, err
 	}
-	if err := s.Cards.Add(ctx, c, chatbox.MaxReplies); err != nil {
-		s.releaseShortcuts(ctx, a.Tenant, r.ID, "")
-		if errors.Is(err, chatbox.Full) {
-			err = chatbox.Errorf(chatbox.Full, "there are 500 replies; delete some first", err)
-		}
+	err = s.Cards.Add(ctx, c, chatbox.MaxReplies)
+	if errors.Is(err, chatbox.Full) { // after any other failure it may be there all the same
+		s.giveBack(ctx, a.Tenant, func(_ string, c claim) bool { return c.Reply == r.ID })
+		err = chatbox.Errorf(chatbox.Full, "there are 500 replies; delete some first", err)
+	}
+	if err != nil {
 		return r, err
 	}
 	return replyOf(c)
@@ -93,29 +94,32 @@ func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.C
 	if err := s.recordReply(ctx, a); err != nil {
 		return r, err
 	}
-	if err := s.claimShortcut(ctx, a.Tenant, r.Shortcut, r.ID); err != nil {
-		return r, err
-	}
 	next, err := cardOf(a, r, now())
 	if err != nil {
 		return r, err
 	}
+	var others shortcuts
 	err = s.again(func(int) error {
 		was, err := s.Cards.Get(ctx, next.Pile, next.ID)
 		if err != nil {
+			return err
+		}
+		if others, err = s.claimShortcut(ctx, a.Tenant, r.Shortcut, r.ID); err != nil {
 			return err
 		}
 		next.Revision = was.Revision
 		_, err = s.Cards.Replace(ctx, next)
 		return err
 	})
+	if errors.Is(err, chatbox.NotFound) { // deleted meanwhile
+		s.giveBack(ctx, a.Tenant, func(_ string, c claim) bool { return c.Reply == r.ID })
+	}
 	if err != nil {
-		if errors.Is(err, chatbox.NotFound) { // deleted meanwhile
-			s.releaseShortcuts(ctx, a.Tenant, r.ID, "")
-		}
 		return r, err
 	}
-	s.releaseShortcuts(ctx, a.Tenant, r.ID, r.Shortcut)
+	if len(others) > 0 {
+		s.giveBack(ctx, a.Tenant, func(shortcut string, c claim) bool { return c.Token == others[shortcut].Token })
+	}
 	return replyOf(next)
 }
 
@@ -133,7 +137,7 @@ func (s *Service) DeleteReply(ctx context.Context, a chatbox.Actor, id string) e
 	if err := s.Cards.Delete(ctx, repliesOf(a.Tenant), id); err != nil {
 		return err
 	}
-	s.releaseShortcuts(ctx, a.Tenant, id, "")
+	s.giveBack(ctx, a.Tenant, func(_ string, c claim) bool { return c.Reply == id })
 	return nil
 }
 

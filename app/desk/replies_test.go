@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -165,6 +166,48 @@ func TestReplies_OneOfARaceForAShortcut(t *testing.T) {
 		assert.Contains(t, ids, r.ID)
 	}
 	assert.Len(t, ids, 4)
+}
+
+// However replies are renamed at once, also one of them by several, nobody's
+// shortcut is free and no other's is kept.
+func TestReplies_RenamedAtOnce(t *testing.T) {
+	o := open(t)
+	var ids []string
+	for i := range 2 {
+		r, err := o.AddReply(t.Context(), bob, canned(fmt.Sprint("s", i), "x"))
+		require.NoError(t, err)
+		ids = append(ids, r.ID)
+	}
+	const names = 5
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			for j := range 5 {
+				r := canned(fmt.Sprint("s", (i*3+j*2)%names), "x")
+				r.ID = ids[i%2]
+				_, err := o.ReplaceReply(t.Context(), bob, r)
+				for errors.Is(err, chatbox.Unavailable) { // too many at once
+					_, err = o.ReplaceReply(t.Context(), bob, r)
+				}
+				if err != nil && !errors.Is(err, chatbox.Conflict) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	used := shortcutsOf(t, o, bob)
+	require.Len(t, used, 2)
+	assert.NotEqual(t, used[0], used[1])
+	for i := range names {
+		name := fmt.Sprint("s", i)
+		_, err := o.AddReply(t.Context(), bob, canned(name, "x"))
+		if slices.Contains(used, name) {
+			require.ErrorIs(t, err, chatbox.Conflict, name)
+		} else {
+			assert.NoError(t, err, name)
+		}
+	}
 }
 
 func TestReplies_Bounded(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"chatbox"
@@ -21,6 +22,7 @@ type shortcuts map[string]claim
 // shortcut, and after a while the next one may.
 type claim struct {
 	Reply string    `json:"reply"`
+	Token string    `json:"token"` // new each time it is made, also by the same reply
 	Since time.Time `json:"since"`
 }
 
@@ -35,14 +37,13 @@ func shortcutsOf(tenant string) chatbox.CardPile {
 }
 
 // claimShortcut gives the shortcut to the reply; chatbox.Conflict where it is
-// another's.
-func (s *Service) claimShortcut(ctx context.Context, tenant, shortcut, reply string) error {
-	return s.changeShortcuts(ctx, tenant, func(all shortcuts) (bool, error) {
-		had, taken := all[shortcut]
-		if taken && had.Reply == reply {
-			return false, nil
-		}
-		if taken {
+// another's. others are what else the reply had claimed then: the caller gives
+// them back once the reply is written over the revision that was read before.
+// Whoever else is about to write over that one has to begin anew, and so to
+// claim anew, which is what makes giving back safe.
+func (s *Service) claimShortcut(ctx context.Context, tenant, shortcut, reply string) (others shortcuts, err error) {
+	err = s.changeShortcuts(ctx, tenant, func(all shortcuts) (bool, error) {
+		if had, taken := all[shortcut]; taken && had.Reply != reply {
 			held, err := s.holds(ctx, tenant, shortcut, had)
 			if err != nil {
 				return false, err
@@ -51,9 +52,16 @@ func (s *Service) claimShortcut(ctx context.Context, tenant, shortcut, reply str
 				return false, chatbox.Errorf(chatbox.Conflict, "shortcut: another reply has it", nil)
 			}
 		}
-		all[shortcut] = claim{Reply: reply, Since: now()}
+		all[shortcut] = claim{Reply: reply, Token: newID(), Since: now()}
+		others = shortcuts{}
+		for other, c := range all {
+			if c.Reply == reply && other != shortcut {
+				others[other] = c
+			}
+		}
 		return true, nil
 	})
+	return others, err
 }
 
 // holds reports whether a claim stands: it is new, or its reply has the
@@ -73,17 +81,13 @@ func (s *Service) holds(ctx context.Context, tenant, shortcut string, c claim) (
 	return r.Shortcut == shortcut, err
 }
 
-// releaseShortcuts gives back all of the reply's but one. What cannot be given
-// back now is doubted later.
-func (s *Service) releaseShortcuts(ctx context.Context, tenant, reply, but string) {
-	err := s.changeShortcuts(ctx, tenant, func(all shortcuts) (changed bool, _ error) {
-		for shortcut, c := range all {
-			if c.Reply == reply && shortcut != but {
-				delete(all, shortcut)
-				changed = true
-			}
-		}
-		return changed, nil
+// giveBack ends claims that over says are over. What cannot be given back now
+// is doubted later.
+func (s *Service) giveBack(ctx context.Context, tenant string, over func(shortcut string, c claim) bool) {
+	err := s.changeShortcuts(ctx, tenant, func(all shortcuts) (bool, error) {
+		before := len(all)
+		maps.DeleteFunc(all, over)
+		return len(all) < before, nil
 	})
 	if err != nil {
 		s.Logger.DebugContext(ctx, "shortcuts not given back", "error", err)
