@@ -24,6 +24,7 @@ const (
 	AuditUserSessions    AuditAction = "user.sessions"  // the list of one person's
 	AuditUserDisconnect  AuditAction = "user.disconnect"
 	AuditUserBlock       AuditAction = "user.block"
+	AuditUserUnblock     AuditAction = "user.unblock"
 	AuditUserErase       AuditAction = "user.erase"
 	AuditReplyChange     AuditAction = "reply.change" // a canned one, or a new one, or none any more
 	AuditLogRead         AuditAction = "audit.read"
@@ -34,7 +35,7 @@ func AuditActions() []AuditAction {
 	return []AuditAction{
 		AuditSessionRead, AuditSessionExport, AuditSessionTakeover, AuditSessionLeave, AuditSessionTransfer, AuditSessionMessage,
 		AuditSessionEnd, AuditSessionErase, AuditSessionWatch, AuditSessionUnwatch, AuditSessionSearch, AuditSessionNote, AuditSessionNotes,
-		AuditUserSessions, AuditUserDisconnect, AuditUserBlock, AuditUserErase, AuditReplyChange, AuditLogRead,
+		AuditUserSessions, AuditUserDisconnect, AuditUserBlock, AuditUserUnblock, AuditUserErase, AuditReplyChange, AuditLogRead,
 	}
 }
 

@@ -48,12 +48,19 @@ type Stores struct {
 	Finder      desk.Finder
 	Ping        func(ctx context.Context) error
 	Withdrawals access.Archive
+	Blocks      Blocks
 }
 
 // Cards is the store of cards by all that is asked of it.
 type Cards interface {
 	desk.Cards
 	conversation.Cards
+}
+
+// Blocks is who is kept out, and the erasing of it.
+type Blocks interface {
+	access.Blocks
+	conversation.Blocks
 }
 
 // Drain bounds the end of a pod (PROTOCOL 1.4).

@@ -133,5 +133,6 @@ func OpenMongo(ctx context.Context, cfg persistence.Config, keys *persistence.Ke
 		Ratings: store.Sessions(),
 		Labels:  store.Sessions(),
 		Finder:  store.Search(),
+		Blocks:  store.Blocks(),
 	}, closer, nil
 }

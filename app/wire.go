@@ -39,6 +39,8 @@ var (
 	_ api.Access            = (*access.Gate)(nil)
 	_ access.Tickets        = (*redisstate.Client)(nil)
 	_ access.Marks          = (*redisstate.Client)(nil)
+	_ api.Blocking          = (*access.Gate)(nil)
+	_ access.News           = (*redisstate.Client)(nil)
 	_ access.Counts         = (*redisstate.Client)(nil)
 	_ access.Sockets        = (*hub.Hub)(nil)
 	_ alert.Staff           = (*redisstate.Client)(nil)
@@ -70,14 +72,14 @@ func New(o Options) (*App, error) {
 	deps := conversation.Deps{
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
 		Tombstones: o.Stores.Tombs, Traces: redis, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
-		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures, Cards: o.Stores.Cards, Ratings: o.Stores.Ratings,
+		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures, Cards: o.Stores.Cards, Ratings: o.Stores.Ratings, Blocks: o.Stores.Blocks,
 		Staff: redis, Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Watchers: redis,
 		LLM: o.LLM, Seats: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
 	}
 	a.tally = newTally(o.ID, o.Stores.Crowds, feeds.Crowd)
 	a.gate = access.New(o.Access, access.Deps{
-		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
+		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Blocks: o.Stores.Blocks, News: redis, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
 	})
 	a.desk = desk.New(desk.Deps{
 		Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log,
@@ -116,10 +118,13 @@ func (l *late) Resubscribed() {
 // Disconnected is the gate's affair.
 func (l *late) Disconnected(w chatbox.Withdrawal) { l.gate.Disconnected(w) }
 
+// BlockChanged likewise.
+func (l *late) BlockChanged(u chatbox.UserKey) { l.gate.BlockChanged(u) }
+
 // handler is the pod's edge; in development the console stands beside it.
 func (a *App) handler() http.Handler {
 	edge := http.Handler(api.New(a.opts.API, api.Deps{
-		Conversations: a.service, Aids: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Readiness: a, Metrics: a.registry, Logger: a.log,
+		Conversations: a.service, Aids: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Logger: a.log,
 	}))
 	if !a.opts.Console {
 		return edge

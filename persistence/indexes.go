@@ -141,6 +141,9 @@ func (s *Store) makeIndexes(ctx context.Context) error {
 		if _, err := s.shares.Indexes().CreateMany(ctx, shareIndexes()); err != nil {
 			return err
 		}
+		if _, err := s.blocks.Indexes().CreateMany(ctx, blockIndexes()); err != nil {
+			return err
+		}
 		if _, err := s.cards.Indexes().CreateMany(ctx, cardIndexes()); err != nil {
 			return err
 		}

@@ -46,6 +46,7 @@ type Store struct {
 	ends        ends
 	indexed     atomic.Bool // the unique indexes are known to exist
 	withdrawals *mongo.Collection
+	blocks      *mongo.Collection
 
 	appends *group.Committer[bson.Raw]
 	touches *group.Committer[mongo.WriteModel]
@@ -82,6 +83,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 		cfg: cfg, keys: keys, client: client,
 		messages: db.Collection("messages"), sessions: db.Collection("sessions"), shares: db.Collection("shares"),
 		withdrawals: db.Collection("withdrawals"),
+		blocks:      db.Collection("blocks"),
 	}
 	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
 	s.crowds, s.erasures = db.Collection("crowds"), db.Collection("erasures")

@@ -77,6 +77,12 @@ func (c *Client) CountRequest(ctx context.Context, u chatbox.UserKey, limit int)
 	return time.Duration(wait) * time.Millisecond, before, wrap("count request", err)
 }
 
+// TellBlock says to all pods, once and at most once, that the user's block has
+// changed; what it is now the history says.
+func (c *Client) TellBlock(ctx context.Context, u chatbox.UserKey) error {
+	return wrap("tell of a block", c.publish(ctx, blockChannel, member(chatbox.SessionKey(u))))
+}
+
 // withdrawalString is how a withdrawal is told to pods: "user|before|until".
 func withdrawalString(w chatbox.Withdrawal) string {
 	return member(chatbox.SessionKey(w.User)) + "|" +

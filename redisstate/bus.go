@@ -23,6 +23,8 @@ type Handler interface {
 	Notice(n chatbox.Notice)
 	// Disconnected says that an admin has shut a user out.
 	Disconnected(w chatbox.Withdrawal)
+	// BlockChanged says that an admin has blocked or unblocked a user.
+	BlockChanged(u chatbox.UserKey)
 }
 
 const (
@@ -60,7 +62,7 @@ func NewBus(c *Client, pod chatbox.PodID, h Handler, log *slog.Logger) *Bus {
 		c: c, pod: pod, handler: h, log: log, voice: nonce(), born: time.Now(), shards: map[int]*link{},
 	}
 	b.trunk = newLink(b, wakeChannel, trunkCanary(pod), canaryEvery)
-	for _, ch := range []string{staffChannel, outChannel} {
+	for _, ch := range []string{staffChannel, outChannel, blockChannel} {
 		b.trunk.subs[ch] = &subscription{refs: 1, confirmed: make(chan struct{})} // for as long as the bus lives
 	}
 	b.trunk.heard = time.Time{} // a pod that has heard nothing yet is not ready
@@ -154,6 +156,11 @@ func (b *Bus) dispatch(ctx context.Context, channel, payload string) {
 	case wakeChannel:
 		if s, ok := parseMember(payload); ok {
 			b.handler.Wake(s)
+		}
+		return
+	case blockChannel:
+		if u, ok := parseMember(payload); ok {
+			b.handler.BlockChanged(chatbox.UserKey(u))
 		}
 		return
 	case outChannel:

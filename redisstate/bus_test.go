@@ -19,6 +19,8 @@ func (r *resyncs) Resubscribed()                 { *r++ }
 func (*resyncs) Wake(chatbox.SessionKey)         {}
 func (*resyncs) Disconnected(chatbox.Withdrawal) {}
 
+func (*resyncs) BlockChanged(chatbox.UserKey) {}
+
 func (*resyncs) Notice(chatbox.Notice) {}
 
 func isConfirmed(sub *subscription) bool {

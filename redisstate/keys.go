@@ -44,6 +44,7 @@ import (
 //	cb:{bus}:wake     channel sessions whose turn just became free, for all pods
 //	cb:{bus}:staff    channel sealed notices for connected admins, for all pods
 //	cb:{bus}:out      channel users whom an admin disconnected, for all pods
+//	cb:{bus}:block    channel users whom an admin blocked or unblocked, for all pods
 const partitions = 64
 
 func part(p int) string { return "cb:{" + strconv.Itoa(p) + "}" }
@@ -138,6 +139,8 @@ const wakeChannel = "cb:{bus}:wake"
 const staffChannel = "cb:{bus}:staff"
 
 const outChannel = "cb:{bus}:out"
+
+const blockChannel = "cb:{bus}:block"
 
 // aliveKey is a process's own: a pod that was killed and started again under
 // its old name has another.

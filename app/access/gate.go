@@ -65,7 +65,7 @@ type Config struct {
 	UserRate   int           // REST requests of one user per minute, over all pods
 	AdminRate  int           // of one admin
 	Patience   time.Duration // the longest that Redis is waited for
-	Reload     time.Duration // withdrawals are read from the archive
+	Reload     time.Duration // withdrawals and blocks are read from the archive
 }
 
 // DefaultConfig has the values of the contract.
@@ -81,6 +81,8 @@ type Deps struct {
 	Tickets Tickets
 	Marks   Marks
 	Archive Archive
+	Blocks  Blocks
+	News    News
 	Counts  Counts
 	Sockets Sockets
 	Audit   Audit
@@ -101,12 +103,20 @@ type Gate struct {
 	// it did not answer a moment ago.
 	away   atomic.Int64
 	resync chan struct{} // has one where Redis may have forgotten
+	// changed are users whose blocks are to be read, maxNews at most; what does
+	// not fit has all of them read. Never closed.
+	changed chan chatbox.UserKey
 
 	mu    sync.RWMutex // guards following
 	marks map[chatbox.UserKey]chatbox.Withdrawal
+	// blocks are who is kept out, and for a while who no longer is.
+	blocks map[chatbox.UserKey]blockade
 }
 
 // New makes a gate; Run keeps it informed.
 func New(cfg Config, d Deps) *Gate {
-	return &Gate{Deps: d, cfg: cfg, resync: make(chan struct{}, 1), marks: map[chatbox.UserKey]chatbox.Withdrawal{}}
+	return &Gate{
+		Deps: d, cfg: cfg, resync: make(chan struct{}, 1), changed: make(chan chatbox.UserKey, maxNews),
+		marks: map[chatbox.UserKey]chatbox.Withdrawal{}, blocks: map[chatbox.UserKey]blockade{},
+	}
 }

@@ -17,11 +17,15 @@ const (
 )
 
 // Admit counts one REST request: chatbox.RateLimited beyond the user's limit,
-// chatbox.Unauthenticated where the credential was withdrawn. While Redis is
+// chatbox.Unauthenticated where the credential was withdrawn,
+// chatbox.PermissionDenied where the user is blocked. While Redis is
 // away the limit is that of this pod alone, and so is what it knows of
 // withdrawals: requests are served rather than refused.
 func (g *Gate) Admit(ctx context.Context, a chatbox.Actor) error {
-	if g.Withdrawn(a) {
+	switch {
+	case g.Blocked(a.User()):
+		return blocked()
+	case g.Withdrawn(a):
 		return withdrawn()
 	}
 	limit := g.cfg.UserRate

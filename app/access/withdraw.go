@@ -59,9 +59,13 @@ func (g *Gate) Disconnected(w chatbox.Withdrawal) {
 }
 
 // Allow checks at the door of a socket that the actor's credential was not
-// withdrawn: chatbox.Unauthenticated where it was. While Redis is away what
-// this pod knows counts.
+// withdrawn: chatbox.Unauthenticated where it was; and that the user is not
+// blocked: chatbox.PermissionDenied. While Redis is away what this pod knows
+// counts.
 func (g *Gate) Allow(ctx context.Context, a chatbox.Actor) error {
+	if g.Blocked(a.User()) {
+		return blocked()
+	}
 	if g.Withdrawn(a) {
 		return withdrawn()
 	}
@@ -89,6 +93,10 @@ func (g *Gate) Withdrawn(a chatbox.Actor) bool {
 	return ok && w.Covers(a)
 }
 
+// ShutOut reports whether this pod knows that the actor may not be here: the
+// credential was withdrawn, or the user is blocked.
+func (g *Gate) ShutOut(a chatbox.Actor) bool { return g.Withdrawn(a) || g.Blocked(a.User()) }
+
 func withdrawn() error {
 	return chatbox.Errorf(chatbox.Unauthenticated, "the credential was withdrawn", nil)
 }
@@ -111,27 +119,40 @@ func (g *Gate) Resubscribed() {
 	}
 }
 
-// Run reads what was withdrawn from the archive, at the start, now and then,
-// and when Redis may have forgotten, until ctx ends.
+// Run reads what was withdrawn, and who is blocked, from the archive, at the
+// start, now and then, and when Redis may have forgotten, until ctx ends.
 func (g *Gate) Run(ctx context.Context) {
 	restore := true
-	for {
+	for ctx.Err() == nil {
 		next := g.cfg.Reload
 		if err := g.reload(ctx, restore); err != nil {
-			g.Logger.DebugContext(ctx, "withdrawn credentials not read", "error", err)
+			g.Logger.DebugContext(ctx, "who is shut out not read", "error", err)
 			next = min(next, reloadAgain)
 		} else {
 			restore = false
 		}
-		t := time.NewTimer(next)
+		restore = g.rest(ctx, next) || restore
+	}
+}
+
+// rest reads blocks that have changed until it is time to read everything
+// again, and reports whether Redis may have forgotten.
+func (g *Gate) rest(ctx context.Context, d time.Duration) (restore bool) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-			t.Stop()
-			return
+			return false
 		case <-g.resync:
-			t.Stop()
-			restore = true
+			return true
+		case u := <-g.changed:
+			if err := g.look(ctx, u); err != nil {
+				g.Logger.DebugContext(ctx, "block not read", "error", err)
+				return false
+			}
 		case <-t.C:
+			return false
 		}
 	}
 }
@@ -157,8 +178,8 @@ func (g *Gate) reload(ctx context.Context, restore bool) error {
 		}
 	}
 	g.mu.Unlock()
-	if !restore || len(kept) == 0 {
-		return nil
+	if err := g.reloadBlocks(ctx); err != nil || !restore || len(kept) == 0 {
+		return err
 	}
 	return g.Marks.Remark(ctx, kept)
 }

@@ -28,11 +28,15 @@ type world struct {
 	recorded []string
 	deaf     bool // what is told reaches nobody
 	pods     []*Gate
+
+	blocks    map[chatbox.UserKey]chatbox.Block
+	afterRead func() // runs before what was read is returned
 }
 
 func newWorld() *world {
 	return &world{
 		marks: map[chatbox.UserKey]time.Time{}, kept: map[chatbox.UserKey]chatbox.Withdrawal{}, counted: map[chatbox.UserKey]int{},
+		blocks: map[chatbox.UserKey]chatbox.Block{},
 	}
 }
 
@@ -148,7 +152,7 @@ func (w *world) pod() (*Gate, *sockets) {
 	s := &sockets{open: map[chatbox.UserKey][]time.Time{}}
 	g, _ := newGate(func(c *Config, d *Deps) {
 		c.UserRate, c.AdminRate = 3, 5
-		d.Marks, d.Archive, d.Counts, d.Sockets, d.Audit = w, w, w, s, w
+		d.Marks, d.Archive, d.Blocks, d.News, d.Counts, d.Sockets, d.Audit = w, w, w, w, w, s, w
 	})
 	w.set(func() { w.pods = append(w.pods, g) })
 	return g, s

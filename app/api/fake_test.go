@@ -234,7 +234,8 @@ type fakeAccess struct {
 	mu        sync.Mutex // guards following
 	tickets   map[string]chatbox.Actor
 	withdrawn map[chatbox.UserKey]chatbox.Withdrawal
-	hidden    bool // Allow does not know yet what Withdrawn knows
+	blocks    map[chatbox.UserKey]chatbox.Block
+	hidden    bool // Allow does not know yet what ShutOut knows
 }
 
 func (f *fakeAccess) Admit(ctx context.Context, a chatbox.Actor) error {
@@ -247,16 +248,23 @@ func (f *fakeAccess) Admit(ctx context.Context, a chatbox.Actor) error {
 func (f *fakeAccess) Allow(_ context.Context, a chatbox.Actor) error {
 	f.mu.Lock()
 	hidden := f.hidden
+	_, blocked := f.blocks[a.User()]
 	f.mu.Unlock()
-	if !hidden && f.Withdrawn(a) {
+	if !hidden && blocked {
+		return chatbox.Errorf(chatbox.PermissionDenied, "you are blocked", nil)
+	}
+	if !hidden && f.ShutOut(a) {
 		return chatbox.Errorf(chatbox.Unauthenticated, "the credential was withdrawn", nil)
 	}
 	return nil
 }
 
-func (f *fakeAccess) Withdrawn(a chatbox.Actor) bool {
+func (f *fakeAccess) ShutOut(a chatbox.Actor) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if _, blocked := f.blocks[a.User()]; blocked {
+		return true
+	}
 	return f.withdrawn[a.User()].Covers(a)
 }
 
@@ -358,7 +366,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	}
 	p := &pod{
 		t: tb, seen: specs.Record(tb), conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
-		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}, withdrawn: map[chatbox.UserKey]chatbox.Withdrawal{}},
+		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}, withdrawn: map[chatbox.UserKey]chatbox.Withdrawal{}, blocks: map[chatbox.UserKey]chatbox.Block{}},
 	}
 	reg := prometheus.NewRegistry()
 	p.hub = hub.New(st.hub, Encode, hub.NewMetrics(reg))
@@ -369,7 +377,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	keys := make(chan struct{})
 	go func() { defer close(keys); p.auth.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
-		Conversations: p.conv, Aids: st.aids, Hub: p.hub, Auth: p.auth, Access: p.gate, Readiness: p.ready, Metrics: reg,
+		Conversations: p.conv, Aids: st.aids, Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg,
 		Logger: slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}))
 	p.url = srv.URL + "/chatbox"

@@ -25,7 +25,7 @@ func (s *Server) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if err := conn.Renew(actor); err != nil {
 		return ofToken(err)
 	}
-	if s.deps.Access.Withdrawn(actor) { // while this was under way
+	if s.deps.Access.ShutOut(actor) { // while this was under way
 		conn.Close(hub.CloseDisconnected, "disconnected by admin")
 		return nil
 	}

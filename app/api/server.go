@@ -130,6 +130,7 @@ type Deps struct {
 	Hub           *hub.Hub
 	Auth          *Auth
 	Access        Access
+	Blocking      Blocking
 	Readiness     Readiness
 	Metrics       prometheus.Gatherer
 	Logger        *slog.Logger
@@ -191,6 +192,7 @@ func (s *Server) routes() {
 	s.noteRoutes(p)
 	s.replyRoutes(p)
 	s.searchRoutes(p)
+	s.blockRoutes(p)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 	s.echo.POST(p+"/admin/takeover/:id", s.takeOver, s.user, s.admin)
 	s.echo.DELETE(p+"/admin/takeover/:id", s.handBack, s.user, s.admin)

@@ -19,13 +19,14 @@ type Access interface {
 	// chatbox.Unauthenticated for any other.
 	Redeem(ctx context.Context, ticket string) (chatbox.Actor, error)
 	// Admit counts a REST request: chatbox.RateLimited beyond the limit,
-	// chatbox.Unauthenticated where the credential was withdrawn.
+	// chatbox.Unauthenticated where the credential was withdrawn,
+	// chatbox.PermissionDenied where the user is blocked.
 	Admit(ctx context.Context, a chatbox.Actor) error
 	// Allow is chatbox.Unauthenticated where a socket's credential was
-	// withdrawn.
+	// withdrawn, chatbox.PermissionDenied where the user is blocked.
 	Allow(ctx context.Context, a chatbox.Actor) error
-	// Withdrawn is Allow as far as this pod knows.
-	Withdrawn(a chatbox.Actor) bool
+	// ShutOut reports what Allow refuses, as far as this pod knows.
+	ShutOut(a chatbox.Actor) bool
 	// Disconnect closes a user's sockets on all pods and withdraws the
 	// credentials issued so far.
 	Disconnect(ctx context.Context, admin chatbox.Actor, userID string) (chatbox.Withdrawal, error)

@@ -122,7 +122,7 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 		})
 	}
 	s.deps.Hub.Add(conn)
-	if s.deps.Access.Withdrawn(conn.Actor()) { // between the door and here
+	if s.deps.Access.ShutOut(conn.Actor()) { // between the door and here
 		conn.Close(hub.CloseDisconnected, "disconnected by admin")
 	}
 	defer s.deps.Hub.Remove(conn)

@@ -30,6 +30,14 @@ type Cards interface {
 	Disown(ctx context.Context, u chatbox.UserKey) error
 }
 
+// Blocks is who is kept out, as far as erasing goes.
+type Blocks interface {
+	// ForgetBlocks takes away the person's block, which would name the person,
+	// and the person's name from blocks that were the person's doing, if they
+	// were made by then.
+	ForgetBlocks(ctx context.Context, u chatbox.UserKey, by time.Time) error
+}
+
 // How long the caller of ErasePerson waits at most, and how many marks one
 // sweep looks at.
 const (
@@ -88,6 +96,9 @@ func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
 		if q.Cursor = page.Next; q.Cursor == "" {
 			break
 		}
+	}
+	if err := s.Blocks.ForgetBlocks(ctx, e.User, e.At); err != nil {
+		return err
 	}
 	if err := s.Cards.Disown(ctx, e.User); err != nil {
 		return err

@@ -56,6 +56,7 @@ type Deps struct {
 	Erasures     Erasures
 	Cards        Cards
 	Ratings      Ratings
+	Blocks       Blocks
 	Staff        StaffBus
 	Log          Log
 	Leases       Leases

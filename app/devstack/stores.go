@@ -47,6 +47,7 @@ func (s *Stack) openStores(ctx context.Context) error {
 		Ratings: st.Sessions(),
 		Labels:  st.Sessions(),
 		Finder:  st.Search(),
+		Blocks:  st.Blocks(),
 	}
 	s.closers = append(s.closers, st.Close)
 	return nil

@@ -24,6 +24,7 @@ func ports(s *embedded.Store) conformance.Stores {
 		Ratings: s.Sessions(),
 		Labels:  s.Sessions(),
 		Finder:  s.Search(),
+		Blocks:  s.Blocks(),
 	}
 }
 

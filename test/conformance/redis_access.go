@@ -18,6 +18,7 @@ func redisAccess(t *testing.T, s RedisServer) {
 	t.Helper()
 	t.Run("Tickets", func(t *testing.T) { redisTickets(t, s) })
 	t.Run("Withdrawals", func(t *testing.T) { redisWithdrawals(t, s) })
+	t.Run("Blocks", func(t *testing.T) { redisBlocks(t, s) })
 	t.Run("Requests", func(t *testing.T) { redisRequests(t, s) })
 	t.Run("Help", func(t *testing.T) { redisHelp(t, s) })
 	t.Run("Reads", func(t *testing.T) { redisReads(t, s) })

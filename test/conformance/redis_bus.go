@@ -30,6 +30,7 @@ type redisHandler struct {
 	wakes   []chatbox.SessionKey
 	notices []chatbox.Notice
 	out     []chatbox.Withdrawal
+	blocks  []chatbox.UserKey
 	changed chan struct{} // closed and replaced at every change
 }
 
@@ -62,6 +63,11 @@ func (h *redisHandler) Wake(s chatbox.SessionKey) { h.change(func() { h.wakes = 
 // Disconnected keeps it.
 func (h *redisHandler) Disconnected(w chatbox.Withdrawal) {
 	h.change(func() { h.out = append(h.out, w) })
+}
+
+// BlockChanged keeps it.
+func (h *redisHandler) BlockChanged(u chatbox.UserKey) {
+	h.change(func() { h.blocks = append(h.blocks, u) })
 }
 
 // until waits until ok, which is asked under the lock.

@@ -36,6 +36,7 @@ type Stores struct {
 	Cards    Cards
 	Ratings  conversation.Ratings
 	Finder   desk.Finder
+	Blocks   Blocks
 
 	Withdrawals access.Archive
 	Queue       desk.Queue
@@ -46,6 +47,12 @@ type Stores struct {
 type Cards interface {
 	desk.Cards
 	conversation.Cards
+}
+
+// Blocks is the store of blocks by its ports.
+type Blocks interface {
+	access.Blocks
+	conversation.Blocks
 }
 
 // StoreFixture is a store under test and what only its keeper can do to it.
@@ -83,7 +90,7 @@ type storePart struct {
 // tenants of their own, so they may share one database.
 func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 	t.Helper()
-	for _, part := range append(slices.Concat(cardParts(), searchParts()), []storePart{
+	for _, part := range append(slices.Concat(blockParts(), cardParts(), searchParts()), []storePart{
 		{"Append/ReadsBackWhatWasWritten", appendReadsBack},
 		{"Append/KeepsContentByteForByte", appendKeepsBytes},
 		{"Append/RefusesATakenPlaceOrKey", appendClashes},

@@ -32,6 +32,8 @@ func (c *counter) Resubscribed()                 { c.resyncs.Add(1) }
 func (c *counter) Wake(chatbox.SessionKey)       { c.wakes.Add(1) }
 func (*counter) Disconnected(chatbox.Withdrawal) {}
 
+func (*counter) BlockChanged(chatbox.UserKey) {}
+
 func (*counter) Notice(chatbox.Notice) {}
 
 func startBus(t *testing.T, rdb redis.UniversalClient, h redisstate.Handler) (*redisstate.Client, *redisstate.Bus) {

@@ -75,6 +75,7 @@ func storePorts(s *persistence.Store) conformance.Stores {
 		Ratings: s.Sessions(),
 		Labels:  s.Sessions(),
 		Finder:  s.Search(),
+		Blocks:  s.Blocks(),
 	}
 }
 

@@ -24,7 +24,6 @@ var elsewhere = map[string]string{
 	"DELETE /admin/users/{id} 202":        "needs more than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
 	"POST /admin/sessions/{id}/notes 409": "needs 200 notes; `TestAids_Full` in `app/api/aids_test.go`",
 	"code rest LIMIT_EXCEEDED":            "the same",
-	"GET /ws 403":                         "the stack lets every origin in; `TestAbuse_ForeignOrigin` in `app/api/abuse_test.go`",
 	"code answer SERVICE_ERROR":           "after a fault of the pod's own, which nothing here provokes",
 }
 
@@ -89,6 +88,11 @@ func (w *world) doors() {
 // generic provokes the refusals that are the same everywhere.
 func (w *world) generic(s *scene) {
 	anyone, large := person{w: w, id: "anyone"}, strings.Repeat(" ", 257<<10)
+	out := w.person("", "out")
+	s.rob.want(http.StatusOK, http.MethodPut, "/admin/users/out/block", "")
+	w.eventually("block on both pods", func() bool {
+		return out.at(0, http.MethodGet, "/sessions", "").status == http.StatusForbidden && out.at(1, http.MethodGet, "/sessions", "").status == http.StatusForbidden
+	})
 	for _, op := range w.rec.docs.Operations {
 		path, who := filled(op.Path), w.person("", "cid")
 		staff := strings.HasPrefix(op.Path, "/admin")
@@ -99,6 +103,9 @@ func (w *world) generic(s *scene) {
 			case http.StatusForbidden:
 				if staff {
 					who.want(status, op.Method, path, body(op.Method, path))
+				}
+				if op.kinds[http.StatusUnauthorized] != nil {
+					out.want(status, op.Method, path, body(op.Method, path))
 				}
 			}
 		}
@@ -120,6 +127,7 @@ func (w *world) generic(s *scene) {
 		"POST /admin/sessions/s-1/notes": `{}`, "PATCH /admin/sessions/s-1/notes/n": `{}`,
 		"POST /admin/replies": `{}`, "PUT /admin/replies/r": `{"text":"x"}`, "POST /admin/replies/r/render": `{}`,
 		"GET /admin/users/ann/sessions?limit=0": "", "GET /admin/metrics?start_time=x": "", "GET /admin/audit?limit=0": "", "GET /admin/search?limit=0": "", "DELETE /admin/users/%00": "", "POST /admin/users/%00/disconnect": "",
+		"PUT /admin/users/ann/block": `{"until":"tomorrow"}`, "GET /admin/users/%00/block": "", "DELETE /admin/users/%00/block": "", "GET /admin/blocks?limit=0": "",
 	} {
 		method, at, _ := strings.Cut(path, " ")
 		who := s.ann

@@ -232,6 +232,10 @@ func (s *scene) leave() {
 	s.ask(s.bob, http.StatusOK, http.MethodPost, "/admin/users/eve/disconnect", "")
 	by.closed(4503)
 	s.ask(s.eve, http.StatusUnauthorized, http.MethodGet, "/sessions", "")
+	s.ask(s.bob, http.StatusOK, http.MethodPut, "/admin/users/eve/block", fmt.Sprintf(`{"reason":%q,"until":"2099-01-01T00:00:00Z"}`, s.mark))
+	assert.Contains(s.t, s.ask(s.rob, http.StatusOK, http.MethodGet, "/admin/users/eve/block", "").body, s.mark)
+	s.ask(s.rob, http.StatusOK, http.MethodGet, "/admin/blocks?limit=1", "")
+	s.ask(s.rob, http.StatusOK, http.MethodDelete, "/admin/users/eve/block", "")
 	s.eventually("person erased", func() bool { return s.bob.at(0, http.MethodDelete, "/admin/users/eve", "").status == http.StatusOK })
 }
 

@@ -65,6 +65,10 @@ func readingRoutes() map[string]staffRoute {
 		"GET /admin/users/{id}/sessions": {viewers: true, bad: map[string][]string{
 			"limit": {"?limit=201"}, "status": {"?status=open"}, "cursor": {"?cursor=nobodys"},
 		}},
+		"GET /admin/users/{id}/block": {viewers: true},
+		"GET /admin/blocks": {viewers: true, bad: map[string][]string{
+			"limit": {"?limit=0", "?limit=201"}, "cursor": {"?cursor=nobodys", "?cursor=YjF8"},
+		}},
 		"GET /admin/metrics": {viewers: true, bad: map[string][]string{
 			"start_time": {"?start_time=x", "?start_time=2020-01-01&end_time=2024-01-01", "?start_time=9000-01-01"},
 			"end_time":   {"?end_time=x", "?start_time=2024-02-02T00:00:00Z&end_time=2024-02-01"},
@@ -92,9 +96,14 @@ func actingRoutes() map[string]staffRoute {
 	}
 	return map[string]staffRoute{
 		"POST /admin/users/{id}/disconnect": {},
-		"DELETE /admin/users/{id}":          {},
-		"POST /admin/takeover/{id}":         {},
-		"DELETE /admin/takeover/{id}":       {before: held},
+		"PUT /admin/users/{id}/block": {body: `{"reason":"loud","until":"2099-01-01T00:00:00Z"}`, bad: map[string][]string{
+			"reason": {`{"reason":7}`, `{"reason":"` + strings.Repeat("x", 501) + `"}`},
+			"until":  {`{"until":"2020-01-01T00:00:00Z"}`, `{"until":"tomorrow"}`, `{"until":7}`, `{"until":"2099-01-01"}`},
+		}},
+		"DELETE /admin/users/{id}/block": {},
+		"DELETE /admin/users/{id}":       {},
+		"POST /admin/takeover/{id}":      {},
+		"DELETE /admin/takeover/{id}":    {before: held},
 		"POST /admin/takeover/{id}/transfer": {
 			body: `{"admin_id":"zoe","admin_name":"Zoe"}`, missing: "admin_id",
 			before: func(c *callers) map[string]string {

@@ -78,6 +78,7 @@ const (
 	PartOwner  = "owner_name"
 	PartHolder = "holder_name"
 	PartRating = "rating"
+	PartBlock  = "block"  // of a user, by whom it is bound instead
 	PartShare  = "share:" // and the share's digest
 )
 

@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+// Blocking is who staff keeps out.
+type Blocking interface {
+	// Block closes the user's sockets on all pods and refuses the user until
+	// the block is lifted or over. Nobody may block themselves.
+	Block(ctx context.Context, admin chatbox.Actor, b chatbox.Block) (chatbox.Block, error)
+	Unblock(ctx context.Context, admin chatbox.Actor, userID string) error
+	BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b chatbox.Block, blocked bool, err error)
+	BlockList(ctx context.Context, a chatbox.Actor, q chatbox.BlockQuery) ([]chatbox.Block, error)
+}
+
+const (
+	defaultBlocks = 50
+	maxBlocks     = 200
+	fieldReason   = "reason"
+	fieldUntil    = "until"
+)
+
+func (s *Server) blockRoutes(p string) {
+	s.echo.PUT(p+"/admin/users/:id/block", s.blockUser, s.user, s.admin)
+	s.echo.DELETE(p+"/admin/users/:id/block", s.unblockUser, s.user, s.admin)
+	s.echo.GET(p+"/admin/users/:id/block", s.showBlock, s.user, s.staff)
+	s.echo.GET(p+"/admin/blocks", s.listBlocks, s.user, s.staff)
+}
+
+type blockView struct {
+	UserID  string `json:"user_id"`
+	Blocked bool   `json:"blocked"`
+	Reason  string `json:"reason,omitempty"`
+	Until   string `json:"until,omitempty"`
+	At      string `json:"blocked_at,omitempty"`
+	By      string `json:"blocked_by,omitempty"`
+}
+
+func viewBlock(b chatbox.Block) blockView {
+	v := blockView{UserID: b.User.ID, Blocked: true, Reason: b.Reason, At: stamp(b.At), By: b.By}
+	if !b.Until.IsZero() {
+		v.Until = stamp(b.Until)
+	}
+	return v
+}
+
+// blockUser serves PUT /admin/users/{id}/block {reason?, until?}: of the admin's
+// own tenant, whether or not anybody by that name was ever here.
+func (s *Server) blockUser(c echo.Context) error {
+	id, err := userParam(c)
+	if err != nil {
+		return err
+	}
+	b := chatbox.Block{User: chatbox.UserKey{ID: id}}
+	err = fields{
+		fieldReason: textField(fieldReason, &b.Reason),
+		fieldUntil: func(raw json.RawMessage) (err error) {
+			b.Until, err = moment(fieldUntil, raw)
+			return err
+		},
+	}.read(c)
+	if err != nil {
+		return err
+	}
+	if b, err = s.deps.Blocking.Block(c.Request().Context(), actorOf(c), b); err != nil {
+		return err
+	}
+	return reply(c, viewBlock(b))
+}
+
+// moment reads a time of RFC 3339, in milliseconds.
+func moment(name string, raw json.RawMessage) (time.Time, error) {
+	s, err := text(name, raw)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || !sensible(t) {
+		return time.Time{}, chatbox.Invalid(name, "must be a time as of RFC 3339")
+	}
+	return t.UTC().Truncate(time.Millisecond), nil
+}
+
+// unblockUser serves DELETE /admin/users/{id}/block, which is idempotent.
+func (s *Server) unblockUser(c echo.Context) error {
+	id, err := userParam(c)
+	if err != nil {
+		return err
+	}
+	if err := s.deps.Blocking.Unblock(c.Request().Context(), actorOf(c), id); err != nil {
+		return err
+	}
+	return reply(c, blockView{UserID: id})
+}
+
+// showBlock serves GET /admin/users/{id}/block.
+func (s *Server) showBlock(c echo.Context) error {
+	id, err := userParam(c)
+	if err != nil {
+		return err
+	}
+	b, blocked, err := s.deps.Blocking.BlockOf(c.Request().Context(), actorOf(c), id)
+	if err != nil {
+		return err
+	}
+	if !blocked {
+		return reply(c, blockView{UserID: id})
+	}
+	return reply(c, viewBlock(b))
+}
+
+type blockList struct {
+	Blocks     []blockView `json:"blocks"`
+	Count      int         `json:"count"`
+	NextCursor string      `json:"next_cursor"`
+}
+
+// listBlocks serves GET /admin/blocks.
+func (s *Server) listBlocks(c echo.Context) error {
+	limit, err := intParam(c, "limit", 1, maxBlocks, defaultBlocks)
+	if err != nil {
+		return err
+	}
+	q := chatbox.BlockQuery{Limit: int(limit) + 1}
+	if q.After, err = blockCursor(c.QueryParam("cursor")); err != nil {
+		return err
+	}
+	found, err := s.deps.Blocking.BlockList(c.Request().Context(), actorOf(c), q)
+	if err != nil {
+		return err
+	}
+	var next string
+	if len(found) > int(limit) {
+		found = found[:limit]
+		next = base64.RawURLEncoding.EncodeToString([]byte(blockCursorMark + found[limit-1].User.ID))
+	}
+	return reply(c, blockList{Blocks: views(found, viewBlock), Count: len(found), NextCursor: next})
+}
+
+const blockCursorMark = "b1|"
+
+// blockCursor is the last user of the page before.
+func blockCursor(cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	id, ours := strings.CutPrefix(string(raw), blockCursorMark)
+	if err != nil || !ours || !chatbox.ValidUserID(id) {
+		return "", chatbox.Invalid("cursor", "is not one of ours")
+	}
+	return id, nil
+}

@@ -1,0 +1,176 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// Blocks keeps who is kept out, one document per user.
+type Blocks struct{ s *Store }
+
+// Blocks keeps who is kept out.
+func (s *Store) Blocks() *Blocks { return &Blocks{s} }
+
+// blockDoc is one block in the collection blocks; the reason is sealed.
+type blockDoc struct {
+	Tenant string             `bson:"tenant"`
+	User   string             `bson:"user"`
+	Reason []byte             `bson:"reason,omitempty"`
+	Until  primitive.DateTime `bson:"until,omitempty"`
+	At     primitive.DateTime `bson:"at"`
+	By     string             `bson:"by"`
+}
+
+func blockedUser(u chatbox.UserKey) bson.D {
+	return bson.D{{Key: "tenant", Value: u.Tenant}, {Key: "user", Value: u.ID}}
+}
+
+func blockIndexes() []mongo.IndexModel {
+	return []mongo.IndexModel{{
+		Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "user", Value: 1}},
+		Options: options.Index().SetName(indexUser).SetUnique(true),
+	}}
+}
+
+// PutBlock blocks the user, or replaces the block.
+func (m *Blocks) PutBlock(ctx context.Context, b chatbox.Block) error {
+	const act = "keep a block"
+	if err := m.s.ready(); err != nil {
+		return err
+	}
+	box, err := record.SealText(m.s.keys, chatbox.SessionKey(b.User), record.PartBlock, b.Reason)
+	if err != nil {
+		return record.Failed(act, err)
+	}
+	d := blockDoc{Tenant: b.User.Tenant, User: b.User.ID, Reason: box, Until: knownTime(b.Until), At: primitive.DateTime(record.Millis(b.At)), By: b.By}
+	return m.s.do(ctx, act, func(ctx context.Context) error {
+		put := func() error {
+			_, err := m.s.blocks.ReplaceOne(ctx, blockedUser(b.User), d, options.Replace().SetUpsert(true))
+			return err
+		}
+		err := put()
+		if mongo.IsDuplicateKeyError(err) { // another pod's insert won
+			err = put()
+		}
+		return err
+	})
+}
+
+// LiftBlock unblocks the user.
+func (m *Blocks) LiftBlock(ctx context.Context, u chatbox.UserKey) error {
+	return m.s.do(ctx, "lift a block", func(ctx context.Context) error {
+		_, err := m.s.blocks.DeleteOne(ctx, blockedUser(u))
+		return err
+	})
+}
+
+// BlockOf is the user's block; chatbox.NotFound where there is none.
+func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block, error) {
+	const act = "read a block"
+	var d blockDoc
+	err := m.s.do(ctx, act, func(ctx context.Context) error {
+		return m.s.blocks.FindOne(ctx, blockedUser(u)).Decode(&d)
+	})
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return chatbox.Block{}, chatbox.Errorf(chatbox.NotFound, "no such block", nil)
+	}
+	if err != nil {
+		return chatbox.Block{}, err
+	}
+	return m.decode(act, d)
+}
+
+// PageBlocks lists a tenant's blocks in the order of the users' ids.
+func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbox.Block, error) {
+	filter := bson.D{
+		{Key: "tenant", Value: q.Tenant}, {Key: "user", Value: bson.D{{Key: "$gt", Value: q.After}}}, lastingAt(q.Now),
+	}
+	return m.find(ctx, filter, options.Find().SetSort(bson.D{{Key: "user", Value: 1}}).SetLimit(int64(q.Limit)))
+}
+
+// AllBlocks are those of all tenants, without reasons; those that are over are
+// forgotten. It reads the whole collection.
+func (m *Blocks) AllBlocks(ctx context.Context, now time.Time) ([]chatbox.Block, error) {
+	all, err := m.find(ctx, bson.D{}, options.Find().SetProjection(bson.D{{Key: "reason", Value: 0}}))
+	if err != nil {
+		return nil, err
+	}
+	var lasting []chatbox.Block
+	for _, b := range all {
+		if !b.Over(now) {
+			lasting = append(lasting, b)
+		}
+	}
+	if len(lasting) == len(all) {
+		return lasting, nil
+	}
+	return lasting, m.s.do(ctx, "forget blocks", func(ctx context.Context) error {
+		_, err := m.s.blocks.DeleteMany(ctx, bson.D{{Key: "until", Value: bson.D{{Key: "$lte", Value: primitive.DateTime(record.Millis(now))}}}})
+		return err
+	})
+}
+
+// ForgetBlocks takes away the person's block, and the person's name from those
+// that were the person's doing, if they were made by then.
+func (m *Blocks) ForgetBlocks(ctx context.Context, u chatbox.UserKey, by time.Time) error {
+	made := bson.E{Key: "at", Value: bson.D{{Key: "$lte", Value: primitive.DateTime(record.Millis(by))}}}
+	return m.s.do(ctx, "forget a person's blocks", func(ctx context.Context) error {
+		if _, err := m.s.blocks.DeleteOne(ctx, append(blockedUser(u), made)); err != nil {
+			return err
+		}
+		_, err := m.s.blocks.UpdateMany(ctx,
+			bson.D{{Key: "tenant", Value: u.Tenant}, {Key: "by", Value: u.ID}, made},
+			bson.D{{Key: "$set", Value: bson.D{{Key: "by", Value: ""}}}})
+		return err
+	})
+}
+
+// lastingAt passes over what is over.
+func lastingAt(now time.Time) bson.E {
+	return bson.E{Key: "$or", Value: bson.A{
+		bson.D{{Key: "until", Value: bson.D{{Key: "$exists", Value: false}}}},
+		bson.D{{Key: "until", Value: bson.D{{Key: "$gt", Value: primitive.DateTime(record.Millis(now))}}}},
+	}}
+}
+
+func (m *Blocks) find(ctx context.Context, filter bson.D, opts *options.FindOptions) ([]chatbox.Block, error) {
+	const act = "list blocks"
+	var docs []blockDoc
+	err := m.s.do(ctx, act, func(ctx context.Context) error {
+		found, err := m.s.blocks.Find(ctx, filter, opts)
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]chatbox.Block, len(docs))
+	for i, d := range docs {
+		if out[i], err = m.decode(act, d); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (m *Blocks) decode(act string, d blockDoc) (chatbox.Block, error) {
+	b := chatbox.Block{
+		User: chatbox.UserKey{Tenant: d.Tenant, ID: d.User}, Until: timeIfKnown(d.Until), At: record.Time(int64(d.At)), By: d.By,
+	}
+	var err error
+	if b.Reason, err = record.OpenText(m.s.keys, chatbox.SessionKey(b.User), record.PartBlock, d.Reason); err != nil {
+		return b, record.Failed(act, err)
+	}
+	return b, nil
+}

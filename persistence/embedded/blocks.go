@@ -1,0 +1,151 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"chatbox"
+	"chatbox/persistence/internal/record"
+)
+
+// Blocks keeps who is kept out, one row per user.
+type Blocks struct{ s *Store }
+
+// Blocks keeps who is kept out.
+func (s *Store) Blocks() *Blocks { return &Blocks{s} }
+
+// schemaBlocks has 0 for a block without an end.
+const schemaBlocks = `
+CREATE TABLE IF NOT EXISTS blocks (
+	tenant TEXT NOT NULL, user TEXT NOT NULL, reason BLOB, until INTEGER NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL,
+	PRIMARY KEY (tenant, user)
+) STRICT, WITHOUT ROWID;
+`
+
+const (
+	sqlPutBlock = `INSERT INTO blocks (tenant, user, reason, until, at, by) VALUES (?, ?, ?, ?, ?, ?)
+	ON CONFLICT DO UPDATE SET reason = excluded.reason, until = excluded.until, at = excluded.at, by = excluded.by`
+	sqlLiftBlock = `DELETE FROM blocks WHERE tenant = ? AND user = ?`
+	blockColumns = `tenant, user, reason, until, at, by`
+	sqlBlockOf   = `SELECT ` + blockColumns + ` FROM blocks WHERE tenant = ? AND user = ?`
+	sqlBlocks    = `SELECT ` + blockColumns + ` FROM blocks WHERE tenant = ? AND user > ? AND (until = 0 OR until > ?) ORDER BY user LIMIT ?`
+	sqlAllBlocks = `SELECT tenant, user, NULL, until, at, by FROM blocks`
+	sqlOver      = `DELETE FROM blocks WHERE until <> 0 AND until <= ?`
+	sqlForget    = `DELETE FROM blocks WHERE tenant = ? AND user = ? AND at <= ?`
+	sqlNobodys   = `UPDATE blocks SET by = '' WHERE tenant = ? AND by = ? AND at <= ?`
+)
+
+// PutBlock blocks the user, or replaces the block.
+func (m *Blocks) PutBlock(ctx context.Context, b chatbox.Block) error {
+	const act = "keep a block"
+	box, err := record.SealText(m.s.keys, chatbox.SessionKey(b.User), record.PartBlock, b.Reason)
+	if err != nil {
+		return record.Failed(act, err)
+	}
+	return m.exec(ctx, act, sqlPutBlock, b.User.Tenant, b.User.ID, nullable(box), endOf(b.Until), record.Millis(b.At), b.By)
+}
+
+// LiftBlock unblocks the user.
+func (m *Blocks) LiftBlock(ctx context.Context, u chatbox.UserKey) error {
+	return m.exec(ctx, "lift a block", sqlLiftBlock, u.Tenant, u.ID)
+}
+
+// BlockOf is the user's block; chatbox.NotFound where there is none.
+func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block, error) {
+	b, err := m.scan(m.s.reader.QueryRowContext(ctx, sqlBlockOf, u.Tenant, u.ID).Scan)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return chatbox.Block{}, chatbox.Errorf(chatbox.NotFound, "no such block", nil)
+	case err != nil:
+		return chatbox.Block{}, record.Failed("read a block", err)
+	}
+	return b, nil
+}
+
+// PageBlocks lists a tenant's blocks in the order of the users' ids.
+func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbox.Block, error) {
+	return m.query(ctx, sqlBlocks, q.Tenant, q.After, record.Millis(q.Now), q.Limit)
+}
+
+// AllBlocks are those of all tenants, without reasons; those that are over are
+// forgotten.
+func (m *Blocks) AllBlocks(ctx context.Context, now time.Time) ([]chatbox.Block, error) {
+	all, err := m.query(ctx, sqlAllBlocks)
+	if err != nil {
+		return nil, err
+	}
+	var lasting []chatbox.Block
+	for _, b := range all {
+		if !b.Over(now) {
+			lasting = append(lasting, b)
+		}
+	}
+	if len(lasting) == len(all) {
+		return lasting, nil
+	}
+	return lasting, m.exec(ctx, "forget blocks", sqlOver, record.Millis(now))
+}
+
+// ForgetBlocks takes away the person's block, and the person's name from those
+// that were the person's doing, if they were made by then.
+func (m *Blocks) ForgetBlocks(ctx context.Context, u chatbox.UserKey, by time.Time) error {
+	return m.s.do(ctx, "forget a person's blocks", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, sqlForget, u.Tenant, u.ID, record.Millis(by)); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, sqlNobodys, u.Tenant, u.ID, record.Millis(by))
+		return err
+	})
+}
+
+func (m *Blocks) exec(ctx context.Context, act, text string, args ...any) error {
+	return m.s.do(ctx, act, smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, text, args...)
+		return err
+	})
+}
+
+func (m *Blocks) query(ctx context.Context, text string, args ...any) ([]chatbox.Block, error) {
+	const act = "list blocks"
+	rows, err := m.s.reader.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, record.Failed(act, err)
+	}
+	defer rows.Close()
+	var out []chatbox.Block
+	for rows.Next() {
+		b, err := m.scan(rows.Scan)
+		if err != nil {
+			return nil, record.Failed(act, err)
+		}
+		out = append(out, b)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, record.Failed(act, err)
+	}
+	return out, nil
+}
+
+func (m *Blocks) scan(scan func(...any) error) (b chatbox.Block, err error) {
+	var box []byte
+	var until, at int64
+	if err := scan(&b.User.Tenant, &b.User.ID, &box, &until, &at, &b.By); err != nil {
+		return b, err
+	}
+	b.At = record.Time(at)
+	if until != 0 {
+		b.Until = record.Time(until)
+	}
+	b.Reason, err = record.OpenText(m.s.keys, chatbox.SessionKey(b.User), record.PartBlock, box)
+	return b, err
+}
+
+// endOf is 0 for no end.
+func endOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return record.Millis(t)
+}
