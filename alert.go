@@ -73,8 +73,12 @@ type AlertMessage struct {
 
 // What notices are about, by their names on the wire.
 const (
-	NoticeHelp        = "help_requested"
-	NoticeRated       = "rated"         // a user has rated a talk with one of them
+	NoticeHelp  = "help_requested"
+	NoticeRated = "rated" // a user has rated a talk with one of them
+	// NoticeAssigned is for the sockets of the colleague to whom the session was
+	// assigned. A pod of a version that does not know it shows it to all of the
+	// tenant's admins, who may see the session anyhow.
+	NoticeAssigned    = "assigned"
 	NoticeAlertFailed = "notify_failed" // a help request did not reach staff by one of the channels
 )
 
@@ -88,4 +92,6 @@ type Notice struct {
 	Score     int       `json:"score,omitempty"`   // of NoticeRated
 	Channel   string    `json:"channel,omitempty"` // of NoticeAlertFailed: email, sms, webhook or notify
 	Time      time.Time `json:"time"`              // of the event that it is about
+	AdminID   string    `json:"admin,omitempty"`   // who did it
+	To        string    `json:"to,omitempty"`      // whose sockets are told; empty: all admins'
 }

@@ -21,6 +21,8 @@ const (
 	AuditSessionSearch   AuditAction = "session.search" // what was looked for is not on record
 	AuditSessionNote     AuditAction = "session.note"   // written, changed or deleted
 	AuditSessionNotes    AuditAction = "session.notes"  // all of them read
+	AuditSessionTag      AuditAction = "session.tag"
+	AuditSessionAssign   AuditAction = "session.assign" // or unassign
 	AuditUserSessions    AuditAction = "user.sessions"  // the list of one person's
 	AuditUserDisconnect  AuditAction = "user.disconnect"
 	AuditUserBlock       AuditAction = "user.block"
@@ -35,6 +37,7 @@ func AuditActions() []AuditAction {
 	return []AuditAction{
 		AuditSessionRead, AuditSessionExport, AuditSessionTakeover, AuditSessionLeave, AuditSessionTransfer, AuditSessionMessage,
 		AuditSessionEnd, AuditSessionErase, AuditSessionWatch, AuditSessionUnwatch, AuditSessionSearch, AuditSessionNote, AuditSessionNotes,
+		AuditSessionTag, AuditSessionAssign,
 		AuditUserSessions, AuditUserDisconnect, AuditUserBlock, AuditUserUnblock, AuditUserErase, AuditReplyChange, AuditLogRead,
 	}
 }

@@ -83,7 +83,7 @@ func New(o Options) (*App, error) {
 	})
 	a.desk = desk.New(desk.Deps{
 		Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log,
-		Queue: o.Stores.Queue, Labels: o.Stores.Labels, Whispers: redis,
+		Queue: o.Stores.Queue, Labels: o.Stores.Labels, Whispers: redis, Staff: redis,
 		Finder: o.Stores.Finder,
 	})
 	// The bus and the service need each other: the service is the bus's
@@ -106,8 +106,14 @@ type late struct {
 	gate *access.Gate
 }
 
-// Notice tells the tenant's admins on this pod.
-func (l *late) Notice(n chatbox.Notice) { l.hub.Notify(n.Tenant, api.Notification(n)) }
+// Notice tells the tenant's admins on this pod, or the one whom it is for.
+func (l *late) Notice(n chatbox.Notice) {
+	if n.To != "" {
+		l.hub.NotifyAdmin(chatbox.UserKey{Tenant: n.Tenant, ID: n.To}, api.Notification(n))
+		return
+	}
+	l.hub.Notify(n.Tenant, api.Notification(n))
+}
 
 // Resubscribed tells both that something may have been missed.
 func (l *late) Resubscribed() {

@@ -1,5 +1,7 @@
 package hub
 
+import "chatbox"
+
 // staff is the sockets of admins by tenant; the hub's mu guards it.
 type staff map[string]map[*Conn]struct{}
 
@@ -44,4 +46,17 @@ func (h *Hub) Notify(tenant string, frame []byte) int {
 		c.Send(frame)
 	}
 	return len(conns)
+}
+
+// NotifyAdmin is Notify for the sockets of one admin. Its cost is that of
+// looking through the user's sockets.
+func (h *Hub) NotifyAdmin(u chatbox.UserKey, frame []byte) int {
+	n := 0
+	for _, c := range h.User(u) {
+		if c.Actor().Admin() {
+			c.Send(frame)
+			n++
+		}
+	}
+	return n
 }

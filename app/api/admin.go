@@ -62,13 +62,13 @@ func (s *Server) staff(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 type staffList struct {
-	Sessions   []sessionView `json:"sessions"`
-	Count      int           `json:"count"`
-	Total      int64         `json:"total"`
-	TotalExact bool          `json:"total_exact"` // false: there are more than were counted
-	Limit      int           `json:"limit"`
-	Offset     int           `json:"offset"`
-	NextCursor string        `json:"next_cursor"`
+	Sessions   []staffSessionView `json:"sessions"`
+	Count      int                `json:"count"`
+	Total      int64              `json:"total"`
+	TotalExact bool               `json:"total_exact"` // false: there are more than were counted
+	Limit      int                `json:"limit"`
+	Offset     int                `json:"offset"`
+	NextCursor string             `json:"next_cursor"`
 }
 
 // allSessions serves GET /admin/sessions.
@@ -103,6 +103,9 @@ func staffQuery(c echo.Context) (q chatbox.StaffQuery, err error) {
 		return q, err
 	}
 	if q.Help, err = flagParam(c, "help_requested"); err != nil {
+		return q, err
+	}
+	if err = labelParams(c, &q); err != nil {
 		return q, err
 	}
 	if q.From, q.To, err = periodParams(c, [2]string{"start_time_from", "start_time"}, [2]string{"start_time_to", "end_time"}); err != nil {
@@ -205,7 +208,7 @@ func (s *Server) userSessions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sessionsOf(c, chatbox.UserKey{ID: id}, s.deps.Conversations.UserSessions)
+	return sessionsOf(c, chatbox.UserKey{ID: id}, s.deps.Conversations.UserSessions, viewForStaff)
 }
 
 type erasedView struct {

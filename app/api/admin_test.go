@@ -86,7 +86,7 @@ func roleToken(t *testing.T, tenant string, roles ...string) http.Header {
 
 // Every admin route: who may, who may not, and what they may ask.
 func TestAdmin_Routes(t *testing.T) {
-	p := newPod(t, nil)
+	p := newPod(t, func(s *setup) { s.aids = &fakeLabels{} })
 	all := []string{"/sessions", "/sessions/known", "/users/ann/sessions", "/metrics", "/cluster", "/audit", "/audit/verify"}
 	for _, route := range []struct {
 		method, path string
@@ -100,8 +100,13 @@ func TestAdmin_Routes(t *testing.T) {
 		{"GET", all[4], 200, 200},
 		{"GET", all[5], 403, 200},
 		{"GET", all[6], 403, 200},
+		{"GET", "/tags", 200, 200},
+		{"GET", "/counters", 200, 200},
+		{"DELETE", "/sessions/known/assignee", 403, 404},
 		{"DELETE", "/users/ann", 403, 200},
 		{"POST", "/users/ann/disconnect", 403, 200},
+		{"PUT", "/sessions/known/tags", 403, 0},
+		{"PUT", "/sessions/known/assignee", 403, 0},
 		{"POST", "/takeover/known", 403, 0},
 		{"DELETE", "/takeover/known", 403, 0},
 		{"POST", "/takeover/known/transfer", 403, 0},
@@ -216,7 +221,7 @@ func TestAdmin_Answers(t *testing.T) {
 		"id": "known", "session_id": "known", "user_id": "ann", "name": "n", "status": "ended", "is_active": false,
 		"start_time": "2025-06-15T15:06:40.000Z", "end_time": "2025-06-15T15:08:10.000Z", "last_activity": "2025-06-15T15:08:10.000Z",
 		"duration": 90.0, "message_count": 4.0, "total_tokens": 12.0, "max_response_time": 200.0, "avg_response_time": 150.0,
-		"admin_assisted": true, "assisting_admin_id": "ada", "help_requested": true, "model_id": "m",
+		"admin_assisted": true, "assisting_admin_id": "ada", "help_requested": true, "model_id": "m", "tags": []any{}, "unread": 0.0,
 	}, s)
 	get("/sessions?start_time=2024-01-02T03:04:05Z&end_time=2024-01-02T03:04:06%2B00:00")
 	assert.Equal(t, chatbox.SortActivity, p.conv.list.Sort)

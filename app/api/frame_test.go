@@ -120,6 +120,9 @@ func serverFrames() map[string][]byte {
 		"notification-notify_failed": Notification(chatbox.Notice{
 			Tenant: "acme", Event: chatbox.NoticeAlertFailed, SessionID: "s-1", UserID: "ann", Channel: "email", Time: at(),
 		}),
+		"notification-assigned": Notification(chatbox.Notice{
+			Tenant: "acme", Event: chatbox.NoticeAssigned, SessionID: "s-1", UserID: "ann", AdminID: "bob", To: "eve", Time: at(),
+		}),
 		"notification-rated": Notification(chatbox.Notice{
 			Tenant: "acme", Event: chatbox.NoticeRated, SessionID: "s-1", UserID: "ann", Score: 4, Time: at(),
 		}),

@@ -15,6 +15,7 @@ const (
 	helpAsked   = "A user asks for help."
 	helpUntold  = "A user asks for help, and one of the ways to tell the team of it has failed."
 	talkRated   = "A user has rated a talk."
+	toldYours   = "A session was assigned to you."
 	otherNotice = "Something in a session wants attention."
 )
 
@@ -49,6 +50,8 @@ func Notification(n chatbox.Notice) []byte {
 	switch n.Event {
 	case chatbox.NoticeHelp:
 		content = helpAsked
+	case chatbox.NoticeAssigned:
+		content = toldYours
 	case chatbox.NoticeAlertFailed:
 		content = helpUntold
 	case chatbox.NoticeRated:
@@ -63,6 +66,9 @@ func Notification(n chatbox.Notice) []byte {
 	}
 	if n.Channel != "" {
 		f.Metadata[metaChannel] = n.Channel
+	}
+	if n.AdminID != "" {
+		f.Metadata[chatbox.MetaAdminID] = n.AdminID
 	}
 	return f.bytes()
 }

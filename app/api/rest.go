@@ -70,13 +70,6 @@ func viewSession(s chatbox.Session) sessionView {
 	return v
 }
 
-// viewForStaff is a session with what only staff sees of it.
-func viewForStaff(s chatbox.Session) sessionView {
-	v := viewSession(s)
-	v.Rating = viewRating(s.Rating)
-	return v
-}
-
 // messageView is M of PROTOCOL 2.
 type messageView struct {
 	ID        string            `json:"id"`

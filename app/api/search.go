@@ -29,8 +29,8 @@ type foundMessage struct {
 }
 
 type foundView struct {
-	Session sessionView   `json:"session"`
-	Message *foundMessage `json:"message,omitempty"`
+	Session staffSessionView `json:"session"`
+	Message *foundMessage    `json:"message,omitempty"`
 }
 
 type foundList struct {
@@ -89,7 +89,7 @@ func searchQuery(c echo.Context) (q chatbox.SearchQuery, err error) {
 }
 
 func viewFound(h chatbox.SearchHit) foundView {
-	v := foundView{Session: viewSession(h.Session)}
+	v := foundView{Session: viewForStaff(h.Session)}
 	if e := h.Message; e != nil {
 		v.Message = &foundMessage{
 			ID: e.ID, Seq: e.Seq, Sender: string(e.Sender), Timestamp: stamp(e.Time), Excerpt: h.Excerpt,

@@ -115,6 +115,7 @@ type Aids interface {
 	Notes
 	Replies
 	Searching
+	Labelling
 }
 
 // Readiness knows whether the pod can serve: each check by its name, and
@@ -193,6 +194,7 @@ func (s *Server) routes() {
 	s.replyRoutes(p)
 	s.searchRoutes(p)
 	s.blockRoutes(p)
+	s.labelRoutes(p)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 	s.echo.POST(p+"/admin/takeover/:id", s.takeOver, s.user, s.admin)
 	s.echo.DELETE(p+"/admin/takeover/:id", s.handBack, s.user, s.admin)

@@ -17,24 +17,25 @@ const (
 	maxMessages     = 500
 )
 
-type sessionList struct {
-	Sessions   []sessionView `json:"sessions"`
-	UserID     string        `json:"user_id"`
-	Count      int           `json:"count"`
-	Limit      int           `json:"limit"`
-	Truncated  bool          `json:"truncated"`
-	NextCursor string        `json:"next_cursor"`
+type sessionList[V any] struct {
+	Sessions   []V    `json:"sessions"`
+	UserID     string `json:"user_id"`
+	Count      int    `json:"count"`
+	Limit      int    `json:"limit"`
+	Truncated  bool   `json:"truncated"`
+	NextCursor string `json:"next_cursor"`
 }
 
 // listSessions serves GET /sessions: the caller's own, newest activity first.
 func (s *Server) listSessions(c echo.Context) error {
-	return sessionsOf(c, actorOf(c).User(), s.deps.Conversations.Sessions)
+	return sessionsOf(c, actorOf(c).User(), s.deps.Conversations.Sessions, viewSession)
 }
 
-// sessionsOf answers with a page of a person's sessions.
-func sessionsOf(
+// sessionsOf answers with a page of a person's sessions, each as view has it.
+func sessionsOf[V any](
 	c echo.Context, user chatbox.UserKey,
 	list func(context.Context, chatbox.Actor, chatbox.SessionQuery) (chatbox.SessionPage, error),
+	view func(chatbox.Session) V,
 ) error {
 	limit, err := intParam(c, "limit", 1, maxSessions, defaultSessions)
 	if err != nil {
@@ -50,8 +51,8 @@ func sessionsOf(
 	if err != nil {
 		return err
 	}
-	return reply(c, sessionList{
-		Sessions: views(page.Sessions, viewSession), UserID: user.ID, Count: len(page.Sessions),
+	return reply(c, sessionList[V]{
+		Sessions: views(page.Sessions, view), UserID: user.ID, Count: len(page.Sessions),
 		Limit: int(limit), Truncated: page.Next != "", NextCursor: page.Next,
 	})
 }

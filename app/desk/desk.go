@@ -27,6 +27,12 @@ type Audit interface {
 	Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error
 }
 
+// Staff are the members of staff who are connected, on any pod.
+type Staff interface {
+	// TellStaff gives the notice to all pods, at most once.
+	TellStaff(ctx context.Context, n chatbox.Notice) error
+}
+
 // Deps are the ports a Service works through; all are required.
 type Deps struct {
 	Catalog  Catalog
@@ -35,6 +41,7 @@ type Deps struct {
 	Queue    Queue
 	Labels   Labels
 	Whispers Whispers
+	Staff    Staff
 	Logger   *slog.Logger
 	Finder   Finder
 }

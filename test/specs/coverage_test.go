@@ -45,6 +45,10 @@ func TestCoverage(t *testing.T) {
 // body is a request's body that suits the path.
 func body(method, path string) string {
 	switch {
+	case strings.HasSuffix(path, "/tags"):
+		return `{"tags":["x"]}`
+	case strings.HasSuffix(path, "/assignee"):
+		return `{"admin_id":"x"}`
 	case strings.Contains(path, "/notes"):
 		return `{"text":"x"}`
 	case strings.HasSuffix(path, "/render"):
@@ -124,6 +128,7 @@ func (w *world) generic(s *scene) {
 		"PATCH /sessions/s-1": `{"name":7}`, "POST /sessions/s-1/messages": `[]`, "POST /sessions/s-1/share": `{"expires_in":0}`,
 		"POST /sessions/s-1/rating": `{"score":6}`, "GET /sessions/s-1?limit=0": "", "GET /sessions/s-1/export?format=pdf": "", "POST /admin/takeover/s-1/transfer": `{}`,
 		"POST /admin/sessions/s-1/messages": `{}`, "GET /admin/sessions?limit=0": "", "GET /admin/sessions/s-1?limit=0": "",
+		"PUT /admin/sessions/s-1/tags": `{}`, "PUT /admin/sessions/s-1/assignee": `{}`,
 		"POST /admin/sessions/s-1/notes": `{}`, "PATCH /admin/sessions/s-1/notes/n": `{}`,
 		"POST /admin/replies": `{}`, "PUT /admin/replies/r": `{"text":"x"}`, "POST /admin/replies/r/render": `{}`,
 		"GET /admin/users/ann/sessions?limit=0": "", "GET /admin/metrics?start_time=x": "", "GET /admin/audit?limit=0": "", "GET /admin/search?limit=0": "", "DELETE /admin/users/%00": "", "POST /admin/users/%00/disconnect": "",

@@ -57,6 +57,7 @@ func (s *scene) play() {
 	s.talk()
 	s.interrupt()
 	s.refuse()
+	s.labels()
 	s.staff()
 	s.aids()
 	s.keep()

@@ -41,6 +41,7 @@ func staffRoutes() map[string]staffRoute {
 		actingRoutes(),
 		noteRoutes(),
 		replyRoutes(),
+		labelRoutes(),
 	} {
 		maps.Copy(all, rows)
 	}
@@ -56,7 +57,8 @@ func readingRoutes() map[string]staffRoute {
 			"user_id": {"?user_id=%00"}, "status": {"?status=open"}, "admin_assisted": {"?admin_assisted=maybe"}, "help_requested": {"?help_requested=2"},
 			"start_time_from": each(times, "start_time_from"), "start_time": each(times, "start_time"), "end_time": each(times, "end_time"),
 			"start_time_to": append(each(times, "start_time_to"), "?start_time_from=2024-02-02&start_time_to=2024-02-01"),
-			"sort_by":       {"?sort_by=name"}, "sort_order": {"?sort_order=up"}, "limit": {"?limit=0", "?limit=1001", "?limit=x"},
+			"sort_by":       {"?sort_by=name", "?sort_by=waiting_since&waiting=false"}, "sort_order": {"?sort_order=up"}, "limit": {"?limit=0", "?limit=1001", "?limit=x"},
+			"waiting": {"?waiting=2"}, "tag": {"?tag=", "?tag=a&tag=a%0Ab"}, "assigned_to": {"?assigned_to=%00"}, "held_by": {"?held_by=%00"},
 			"offset": {"?offset=-1", "?offset=100001", "?offset=1&cursor=abc"}, "cursor": {"?cursor=nobodys"}, "name": {"?name=%3F"},
 		}},
 		"GET /admin/sessions/{id}": {viewers: true, bad: map[string][]string{

@@ -1,0 +1,218 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+// Labelling is what staff keeps on sessions, and counts.
+type Labelling interface {
+	// SetTags puts the tags in the place of those that the session has.
+	SetTags(ctx context.Context, a chatbox.Actor, id string, tags []string) ([]string, error)
+	// Assign says who is to look after the session; an empty one: nobody.
+	Assign(ctx context.Context, a chatbox.Actor, id string, to chatbox.Assignee) (chatbox.Assignee, error)
+	TagsInUse(ctx context.Context, a chatbox.Actor) ([]chatbox.TagCount, error)
+	Counters(ctx context.Context, a chatbox.Actor) (chatbox.Counters, error)
+}
+
+const (
+	fieldTags  = "tags"
+	fieldTag   = "tag"
+	fieldTo    = "assigned_to"
+	fieldHeld  = "held_by"
+	fieldWaits = "waiting"
+)
+
+func (s *Server) labelRoutes(p string) {
+	s.echo.PUT(p+"/admin/sessions/:id/tags", s.setTags, s.user, s.admin)
+	s.echo.PUT(p+"/admin/sessions/:id/assignee", s.assign, s.user, s.admin)
+	s.echo.DELETE(p+"/admin/sessions/:id/assignee", s.unassign, s.user, s.admin)
+	s.echo.GET(p+"/admin/tags", s.tagsInUse, s.user, s.staff)
+	s.echo.GET(p+"/admin/counters", s.counters, s.user, s.staff)
+}
+
+// staffSessionView is S as staff sees it; its owner never sees it so.
+type staffSessionView struct {
+	sessionView
+
+	Tags         []string `json:"tags"`
+	AssignedID   string   `json:"assigned_admin_id,omitempty"`
+	AssignedName string   `json:"assigned_admin_name,omitempty"`
+	WaitingSince string   `json:"waiting_since,omitempty"` // for a person
+	Unread       int64    `json:"unread"`
+}
+
+// viewForStaff is a session with what only staff sees of it.
+func viewForStaff(s chatbox.Session) staffSessionView {
+	v := staffSessionView{
+		sessionView: viewSession(s), Tags: append([]string{}, s.Tags...),
+		AssignedID: s.Assignee.ID, AssignedName: s.Assignee.Name, Unread: s.State.Unread,
+	}
+	v.Rating = viewRating(s.Rating)
+	if since, waits := s.State.Waiting(); waits {
+		v.WaitingSince = stamp(since)
+	}
+	return v
+}
+
+// labelParams reads the filters of staff's list that are about labels, holders
+// and who waits.
+func labelParams(c echo.Context, q *chatbox.StaffQuery) (err error) {
+	if q.Waiting, err = flagParam(c, fieldWaits); err != nil {
+		return err
+	}
+	for name, into := range map[string]*string{fieldTo: &q.Assigned, fieldHeld: &q.HeldBy} {
+		if *into = c.QueryParam(name); *into != "" && !chatbox.ValidUserID(*into) {
+			return chatbox.Invalid(name, "cannot be an admin's")
+		}
+	}
+	for _, tag := range c.QueryParams()[fieldTag] {
+		if tag, err = chatbox.CheckTag(fieldTag, tag); err != nil {
+			return err
+		}
+		q.Tags = append(q.Tags, tag)
+	}
+	if len(q.Tags) > chatbox.MaxTags {
+		return chatbox.Invalid(fieldTag, "is given more than 20 times")
+	}
+	return nil
+}
+
+type tagged struct {
+	SessionID string   `json:"session_id"`
+	Tags      []string `json:"tags"`
+}
+
+// setTags serves PUT /admin/sessions/{id}/tags {tags}.
+func (s *Server) setTags(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	var tags []string
+	given := false
+	err = fields{fieldTags: func(raw json.RawMessage) (err error) {
+		given = true
+		tags, err = texts(fieldTags, raw)
+		return err
+	}}.read(c)
+	if err == nil && !given {
+		err = chatbox.Missing(fieldTags)
+	}
+	if err != nil {
+		return err
+	}
+	if tags, err = s.deps.Aids.SetTags(c.Request().Context(), actorOf(c), id, tags); err != nil {
+		return err
+	}
+	return reply(c, tagged{SessionID: id, Tags: append([]string{}, tags...)})
+}
+
+// texts reads a list of strings.
+func texts(name string, raw json.RawMessage) ([]string, error) {
+	var items []json.RawMessage
+	if json.Unmarshal(raw, &items) != nil {
+		return nil, chatbox.Invalid(name, "must be a list of strings")
+	}
+	out := make([]string, len(items))
+	for i, item := range items {
+		var err error
+		if out[i], err = text(name, item); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+type assigned struct {
+	SessionID string `json:"session_id"`
+	AdminID   string `json:"assigned_admin_id"`
+	AdminName string `json:"assigned_admin_name"`
+}
+
+// assign serves PUT /admin/sessions/{id}/assignee {admin_id, admin_name?}.
+func (s *Server) assign(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	var to chatbox.Assignee
+	err = fields{
+		chatbox.MetaAdminID:   textField(chatbox.MetaAdminID, &to.ID),
+		chatbox.MetaAdminName: textField(chatbox.MetaAdminName, &to.Name),
+	}.read(c)
+	if err == nil && !to.Has() {
+		err = chatbox.Missing(chatbox.MetaAdminID)
+	}
+	if err != nil {
+		return err
+	}
+	return s.assignTo(c, id, to)
+}
+
+// unassign serves DELETE /admin/sessions/{id}/assignee, which is idempotent.
+func (s *Server) unassign(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	return s.assignTo(c, id, chatbox.Assignee{})
+}
+
+func (s *Server) assignTo(c echo.Context, id string, to chatbox.Assignee) error {
+	to, err := s.deps.Aids.Assign(c.Request().Context(), actorOf(c), id, to)
+	if err != nil {
+		return err
+	}
+	return reply(c, assigned{SessionID: id, AdminID: to.ID, AdminName: to.Name})
+}
+
+type tagCount struct {
+	Tag      string `json:"tag"`
+	Sessions int64  `json:"sessions"`
+}
+
+// tagsInUse serves GET /admin/tags.
+func (s *Server) tagsInUse(c echo.Context) error {
+	tags, err := s.deps.Aids.TagsInUse(c.Request().Context(), actorOf(c))
+	if err != nil {
+		return err
+	}
+	return reply(c, map[string]any{fieldTags: views(tags, func(t chatbox.TagCount) tagCount { return tagCount(t) })})
+}
+
+type counts struct {
+	Waiting         int64  `json:"waiting"`
+	LongestWait     int64  `json:"longest_wait_seconds"`
+	Oldest          string `json:"oldest_waiting_session,omitempty"`
+	Mine            int64  `json:"mine"`
+	MineUnread      int64  `json:"mine_unread"`
+	Assigned        int64  `json:"assigned"`
+	AssignedWaiting int64  `json:"assigned_waiting"`
+}
+
+// counters serves GET /admin/counters.
+func (s *Server) counters(c echo.Context) error {
+	n, err := s.deps.Aids.Counters(c.Request().Context(), actorOf(c))
+	if err != nil {
+		return err
+	}
+	return reply(c, viewCounters(n, time.Now()))
+}
+
+func viewCounters(n chatbox.Counters, now time.Time) counts {
+	v := counts{
+		Waiting: n.Waiting, Oldest: n.Oldest, Mine: n.Held, MineUnread: n.HeldUnread,
+		Assigned: n.Assigned, AssignedWaiting: n.AssignedWaiting,
+	}
+	if n.Oldest != "" { // pods' clocks may differ
+		v.LongestWait = int64(math.Max(0, now.Sub(n.Since).Seconds()))
+	}
+	return v
+}
