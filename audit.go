@@ -30,6 +30,7 @@ const (
 	AuditUserErase       AuditAction = "user.erase"
 	AuditReplyChange     AuditAction = "reply.change" // a canned one, or a new one, or none any more
 	AuditLogRead         AuditAction = "audit.read"
+	AuditSupportChange   AuditAction = "support.change" // the tenant's hours, and what is said where nobody is there
 )
 
 // AuditActions lists all of them, for filters and documents.
@@ -39,6 +40,7 @@ func AuditActions() []AuditAction {
 		AuditSessionEnd, AuditSessionErase, AuditSessionWatch, AuditSessionUnwatch, AuditSessionSearch, AuditSessionNote, AuditSessionNotes,
 		AuditSessionTag, AuditSessionAssign,
 		AuditUserSessions, AuditUserDisconnect, AuditUserBlock, AuditUserUnblock, AuditUserErase, AuditReplyChange, AuditLogRead,
+		AuditSupportChange,
 	}
 }
 

@@ -11,6 +11,8 @@ const (
 	CardReply CardKind = "reply" // of the tenant
 	// CardShortcuts is one card per tenant: which reply has which shortcut.
 	CardShortcuts CardKind = "shortcuts"
+	// CardSupport is one card per tenant: its SupportSettings.
+	CardSupport CardKind = "support"
 )
 
 // SessionCards are the kinds whose subject is a session; they are erased with

@@ -19,6 +19,7 @@ type Delivery struct {
 	Typing  *Typing
 	Read    *Read
 	Aside   *Aside
+	Place   *Place
 }
 
 // Ack tells a socket that the frame it named is durable at Seq.

@@ -137,13 +137,44 @@ type StaffMember struct {
 	Since  time.Time // they have been connected, but for moments; zero: not known
 }
 
+// StaffOnline is a member of staff who is connected, with the work they have.
+type StaffOnline struct {
+	StaffMember
+
+	Holding int // sessions they hold
+}
+
+// SupportInfo is a tenant's settings and what they come to just now.
+type SupportInfo struct {
+	SupportSettings
+
+	Custom   bool      // the tenant's own, not those of the environment
+	Open     bool      // by the hours alone
+	OpensAt  time.Time // zero: it is open, or not within a year
+	ClosesAt time.Time // zero: it is closed, or not within a year
+}
+
+// EventPlace is the name, on the wire, of telling somebody their Place.
+const EventPlace = "queue_position"
+
 // MaxPlaces is up to which place those who wait are told theirs.
 const MaxPlaces = 1000
 
 // Place is where a session stands among those of its tenant that wait for a
-// person. Waiting counts all of them, up to MaxPlaces; Position is 1 where it is
-// the next one's turn, and 0 where MaxPlaces or more are before it.
+// person.
 type Place struct {
-	Position, Waiting int
-	More              bool // more wait than were counted
+	Position int  // 1: it is the next one's turn
+	Beyond   bool // it is Position, which is MaxPlaces, or farther back
+	Waiting  int  // how many wait in all, counted up to MaxCounted
+}
+
+// HelpInfo is what the owner of a session is told of their asking for help.
+// What could not be found out is left out: a nil Place, an empty Reason.
+type HelpInfo struct {
+	SessionID string
+	Requested bool // ever
+	Pending   bool // and nobody has come yet
+	Since     time.Time
+	Place     *Place
+	Availability
 }

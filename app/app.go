@@ -84,6 +84,7 @@ type Options struct {
 	LLM          conversation.LLM
 	Conversation conversation.Config
 	Alerts       alert.Config
+	Desk         desk.Config
 	Channels     []alert.Channel // to staff that is not connected; may be none
 	Drain        Drain
 	Logger       *slog.Logger
@@ -133,6 +134,8 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.bus.Run(run) })
 	a.work.Go(func() { a.service.Run(run) })
 	a.work.Go(func() { a.alerts.Run(run) })
+	a.work.Go(func() { a.desk.KeepPresence(run) })
+	a.work.Go(func() { a.desk.TellPlaces(run) })
 	a.work.Go(func() { a.heartbeat(run) })
 	a.work.Go(func() { a.shed(run) })
 	a.work.Go(func() { a.opts.Auth.Run(run) })

@@ -11,6 +11,7 @@ import (
 	"chatbox/app/alert"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
+	"chatbox/app/desk"
 	"chatbox/hub"
 	"chatbox/persistence"
 	"chatbox/providers/llm"
@@ -95,6 +96,7 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 		}),
 		Access: gate,
 		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, Conversation: talk, Alerts: alert.DefaultConfig(), Drain: cfg.Drain, Logger: log,
+		Desk: desk.Config{Support: cfg.Support},
 	}
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -48,6 +49,9 @@ var (
 	_ conversation.Alerts   = (*alert.Service)(nil)
 
 	_ conversation.HelpLimits = (*redisstate.Client)(nil)
+	_ desk.Roster             = (*redisstate.Client)(nil)
+	_ desk.Floor              = (*hub.Hub)(nil)
+	_ desk.Line               = (*hub.Feeds)(nil)
 )
 
 // New wires a pod; nothing is opened but a lazy client of Redis.
@@ -81,10 +85,14 @@ func New(o Options) (*App, error) {
 	a.gate = access.New(o.Access, access.Deps{
 		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Blocks: o.Stores.Blocks, News: redis, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
 	})
-	a.desk = desk.New(desk.Deps{
+	a.desk = desk.New(o.Desk, desk.Deps{
 		Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log,
 		Queue: o.Stores.Queue, Labels: o.Stores.Labels, Whispers: redis, Staff: redis,
 		Finder: o.Stores.Finder,
+		Roster: redis, Floor: a.hub, Line: feeds, Holdings: o.Stores.Sessions,
+		Owned: func(ctx context.Context, actor chatbox.Actor, id string) (chatbox.Session, error) {
+			return a.service.Owned(ctx, actor, id)
+		},
 	})
 	// The bus and the service need each other: the service is the bus's
 	// handler, the bus the service's port.

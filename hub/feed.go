@@ -13,11 +13,13 @@ import (
 // what the socket was shown. It does no I/O; what it misses it asks for by
 // answering false, and is given by catchUp.
 //
-// Lock order: Feeds.mu, feed.mu, Conn.mu. Nothing is sent under a lock but to
+// Lock order: Feeds.mu, feed.mu, then Conn.mu or waiters.mu. Nothing is sent under a lock but to
 // a queue.
 type feed struct {
 	key    chatbox.SessionKey
 	encode func(chatbox.Delivery) []byte
+
+	waiters *waiters
 
 	mu       sync.Mutex // guards following
 	atts     map[chatbox.ConnID]*attachment
@@ -26,6 +28,7 @@ type feed struct {
 	last     int64            // all events up to here were delivered; -1: nobody has joined yet
 	silent   bool             // a person holds the session, or it has ended: no word of the model
 	erased   bool             // the session's end was told, and nothing follows
+	waits    bool             // its user has asked for a person, and nobody has come
 	done     chatbox.Gen      // generations up to this one have ended
 	ended    []chatbox.Gen    // the latest of them, for failures, which are told once
 	loading  chatbox.Gen      // the latest that was announced
@@ -154,6 +157,7 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 // noteLocked keeps what the event means for transients to come.
 func (f *feed) noteLocked(e chatbox.Event) {
 	f.endTypingLocked(func(l typingLease) bool { return e.Type == chatbox.TypeUserMessage && l.who.UserID == e.UserID })
+	f.noteHelpLocked(e)
 	switch {
 	case e.Answer != nil:
 		f.endLocked(e.Answer.Gen)

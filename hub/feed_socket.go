@@ -16,6 +16,7 @@ type attachment struct {
 	await   int64
 	awaited chan struct{} // closed when sent reaches await, or the socket leaves
 	heard   int           // how many of feed.failed were told before it entered
+	placed  chatbox.Place // in the queue, as it was told last; zero: it was not
 	// What of the newest answer it was shown.
 	gen       chatbox.Gen
 	attempt   int

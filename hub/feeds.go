@@ -20,6 +20,8 @@ type Feeds struct {
 	mu        sync.RWMutex // guards following
 	feeds     map[chatbox.SessionKey]*feed
 	standings map[chatbox.ConnID]*standing
+
+	waiters waiters
 }
 
 // standing is what one socket is attached to.
@@ -31,7 +33,7 @@ type standing struct {
 
 // NewFeeds makes an empty index over the hub's sockets.
 func NewFeeds(h *Hub) *Feeds {
-	return &Feeds{hub: h, feeds: map[chatbox.SessionKey]*feed{}, standings: map[chatbox.ConnID]*standing{}}
+	return &Feeds{hub: h, feeds: map[chatbox.SessionKey]*feed{}, standings: map[chatbox.ConnID]*standing{}, waiters: newWaiters()}
 }
 
 // Enter gives the socket a place in the session that hears nothing yet: Join
@@ -68,7 +70,7 @@ func (fs *Feeds) Enter(id chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err
 	}
 	f := fs.feeds[s]
 	if f == nil {
-		f = &feed{key: s, encode: fs.hub.encode, last: -1, atts: map[chatbox.ConnID]*attachment{}}
+		f = &feed{key: s, encode: fs.hub.encode, last: -1, atts: map[chatbox.ConnID]*attachment{}, waiters: &fs.waiters}
 		fs.feeds[s] = f
 	}
 	a := &attachment{conn: conn, user: conn.Actor().UserID, f: f, index: -1}
@@ -171,6 +173,7 @@ func (fs *Feeds) removeLocked(id chatbox.ConnID, a *attachment) {
 	a.live = false
 	if len(f.atts) == 0 {
 		delete(fs.feeds, f.key)
+		f.waiters.remove(f.key)
 	}
 }
 

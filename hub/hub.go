@@ -27,6 +27,8 @@ type Hub struct {
 	slots    int           // taken, by sockets and by upgrades under way
 	draining bool          // no slot is given any more
 	vacated  chan struct{} // set by stop: closed when the last slot is given back
+
+	staffStirred chan struct{} // room for one; never closed
 }
 
 // New makes an empty hub; encode renders what sessions tell their sockets,
@@ -35,6 +37,7 @@ func New(cfg Config, encode func(chatbox.Delivery) []byte, m *Metrics) *Hub {
 	return &Hub{
 		cfg: cfg.withDefaults(), m: m, encode: encode,
 		conns: map[chatbox.ConnID]*Conn{}, users: map[chatbox.UserKey][]*Conn{}, staff: staff{},
+		staffStirred: make(chan struct{}, 1),
 	}
 }
 
@@ -93,6 +96,7 @@ func (h *Hub) Add(c *Conn) {
 	h.users[u] = append(h.users[u], c)
 	if c.Actor().Admin() {
 		h.staff.add(c)
+		h.stirStaff()
 	}
 	late := h.vacated != nil
 	h.mu.Unlock()
@@ -106,7 +110,9 @@ func (h *Hub) Remove(c *Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.conns, c.id)
-	h.staff.remove(c)
+	if h.staff.remove(c) {
+		h.stirStaff()
+	}
 	u := c.Actor().User()
 	rest := slices.DeleteFunc(h.users[u], func(o *Conn) bool { return o == c })
 	if len(rest) == 0 {

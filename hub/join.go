@@ -18,7 +18,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	f.mu.Lock()
 	a.right = j.As
 	if !j.Continue {
-		a.sent = j.From
+		a.sent, a.placed = j.From, chatbox.Place{}
 		a.gen, a.attempt, a.index, a.collapsed = chatbox.Gen{}, 0, -1, false
 	}
 	f.mu.Unlock()
@@ -49,6 +49,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	if !a.live {
 		f.goLiveLocked(a)
 	}
+	f.stirPlaceLocked(a)
 	return nil
 }
 
@@ -65,6 +66,7 @@ func (f *feed) meetLocked(a *attachment, j Join) error {
 	if f.last < 0 {
 		f.last, f.holder = j.State.Head, j.State.HolderID
 		f.silent = j.State.HolderID != "" || j.State.Ended
+		f.setWaitsLocked(j.State.HelpPending)
 		if !f.earlyWholeLocked() {
 			return clash()
 		}

@@ -13,12 +13,15 @@ func (s staff) add(c *Conn) {
 	s[t][c] = struct{}{}
 }
 
-func (s staff) remove(c *Conn) {
+// remove reports whether the socket was there.
+func (s staff) remove(c *Conn) bool {
 	t := c.Actor().Tenant
+	_, was := s[t][c]
 	delete(s[t], c)
 	if len(s[t]) == 0 {
 		delete(s, t)
 	}
+	return was
 }
 
 // Regard looks at a socket's credential again: a newer one may have made it an
@@ -30,6 +33,40 @@ func (h *Hub) Regard(c *Conn) {
 		h.staff.add(c)
 	} else {
 		h.staff.remove(c)
+	}
+	h.stirStaff()
+}
+
+// Staff lists who of all tenants' admins has sockets here, each once, with the
+// name of one of them.
+func (h *Hub) Staff() []chatbox.Actor {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var out []chatbox.Actor
+	seen := map[chatbox.UserKey]struct{}{}
+	for _, conns := range h.staff {
+		for c := range conns {
+			a := c.Actor()
+			if _, again := seen[a.User()]; !again {
+				seen[a.User()] = struct{}{}
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// StaffStirred is given something when Staff may have changed. It is never
+// closed, and for one reader; changes that meet are one.
+func (h *Hub) StaffStirred() <-chan struct{} { return h.staffStirred }
+
+func (h *Hub) stirStaff() { stir(h.staffStirred) }
+
+// stir leaves a word in a channel with room for one, where none is.
+func stir(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 

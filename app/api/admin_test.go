@@ -84,9 +84,15 @@ func roleToken(t *testing.T, tenant string, roles ...string) http.Header {
 	return bearerHeader(token(t, map[string]any{"user_id": "ada", "tenant": tenant, "roles": roles}))
 }
 
+// walkedAids are those whose routes TestAdmin_Routes walks.
+type walkedAids struct {
+	*fakeLabels
+	fakeSupport
+}
+
 // Every admin route: who may, who may not, and what they may ask.
 func TestAdmin_Routes(t *testing.T) {
-	p := newPod(t, func(s *setup) { s.aids = &fakeLabels{} })
+	p := newPod(t, func(s *setup) { s.aids = &walkedAids{fakeLabels: &fakeLabels{}} })
 	all := []string{"/sessions", "/sessions/known", "/users/ann/sessions", "/metrics", "/cluster", "/audit", "/audit/verify"}
 	for _, route := range []struct {
 		method, path string
@@ -107,6 +113,10 @@ func TestAdmin_Routes(t *testing.T) {
 		{"POST", "/users/ann/disconnect", 403, 200},
 		{"PUT", "/sessions/known/tags", 403, 0},
 		{"PUT", "/sessions/known/assignee", 403, 0},
+		{"GET", "/support", 200, 200},
+		{"PUT", "/support", 403, 200},
+		{"DELETE", "/support", 403, 200},
+		{"GET", "/staff", 200, 200},
 		{"POST", "/takeover/known", 403, 0},
 		{"DELETE", "/takeover/known", 403, 0},
 		{"POST", "/takeover/known/transfer", 403, 0},

@@ -336,6 +336,7 @@ func (l *logs) String() string {
 type pod struct {
 	t     testing.TB
 	conv  *fakeConversations
+	aids  *fakeAids
 	gate  *fakeAccess
 	auth  *Auth
 	hub   *hub.Hub
@@ -365,8 +366,11 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 		change(&st)
 	}
 	p := &pod{
-		t: tb, seen: specs.Record(tb), conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
+		t: tb, seen: specs.Record(tb), aids: &fakeAids{}, conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
 		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}, withdrawn: map[chatbox.UserKey]chatbox.Withdrawal{}, blocks: map[chatbox.UserKey]chatbox.Block{}},
+	}
+	if st.aids == nil {
+		st.aids = p.aids
 	}
 	reg := prometheus.NewRegistry()
 	p.hub = hub.New(st.hub, Encode, hub.NewMetrics(reg))

@@ -59,6 +59,12 @@ const (
 	metaUser             = "user_id"
 	metaSession          = "session_id"
 	metaChannel          = "channel"
+	metaPosition         = "position"
+	metaExact            = "position_exact"
+	metaWaiting          = "waiting"
+	metaAvailable        = "available"
+	metaReason           = "reason"
+	metaOpens            = "opens_at"
 )
 
 const (
@@ -129,6 +135,8 @@ func encode(d chatbox.Delivery, now time.Time) []byte {
 		f.Type, f.Seq, f.Sender, f.UserID = typeRead, &d.Read.Seq, d.Read.Sender, d.Read.UserID
 	case d.Aside != nil:
 		fillAside(&f, d.Aside)
+	case d.Place != nil:
+		fillPlace(&f, *d.Place)
 	case d.Resumed != nil:
 		f.Type, f.Seq = typeResumed, &d.Resumed.Seq
 		f.Metadata = map[string]string{metaRecovered: strconv.FormatBool(d.Resumed.Recovered)}

@@ -106,14 +106,21 @@ func serverFrames() map[string][]byte {
 		"notification-rating_requested": {Session: s, Aside: &chatbox.Aside{
 			To: chatbox.ToOwner, Event: chatbox.AsideRating, After: 7, Metadata: map[string]string{"admin_id": "bob", "admin_name": "Bob"},
 		}},
-		"resumed": {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
+		"notification-queue_position": {Session: s, Place: &chatbox.Place{Position: 2, Waiting: 7}},
+		"resumed":                     {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
 	}
 	frames := map[string][]byte{
 		"connection_status": statusFrame("", ann, models, "c-9", "pod-1", at()),
 		"connection_status-renewed": renewedFrame("a-1", chatbox.Actor{
 			Tenant: "acme", UserID: "ann", ExpiresAt: at().Truncate(time.Second).Add(time.Hour),
 		}, "c-9", "pod-1", at()),
-		"connection_status-help": helpFrame("h-1", "s-1", ann, at()),
+		"connection_status-help": helpFrame("h-1", chatbox.HelpInfo{
+			SessionID: "s-1", Pending: true, Place: &chatbox.Place{Position: 3, Waiting: 7}, Availability: chatbox.Availability{Reason: chatbox.ReasonOpen},
+		}, ann, at()),
+		"connection_status-help-away": helpFrame("h-1", chatbox.HelpInfo{
+			SessionID: "s-1", Pending: true, Place: &chatbox.Place{Position: 1000, Beyond: true, Waiting: 1234},
+			Availability: chatbox.Availability{Reason: chatbox.ReasonClosed, Message: "We are back in the morning.", OpensAt: at().Add(time.Hour)},
+		}, ann, at()),
 		"notification": Notification(chatbox.Notice{
 			Tenant: "acme", Event: chatbox.NoticeHelp, SessionID: "s-1", UserID: "ann", Time: at(),
 		}),

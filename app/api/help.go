@@ -11,7 +11,9 @@ import (
 
 // What people read of a request for help.
 const (
-	helpSent    = "Help request sent. Somebody will be with you as soon as possible."
+	helpSent    = "Help request sent."
+	helpSoon    = "Somebody will be with you as soon as possible."
+	helpNobody  = "Nobody of our team is here just now; somebody will be with you as soon as possible."
 	helpAsked   = "A user asks for help."
 	helpUntold  = "A user asks for help, and one of the ways to tell the team of it has failed."
 	talkRated   = "A user has rated a talk."
@@ -30,17 +32,41 @@ func (s *Server) help(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if err != nil {
 		return err
 	}
-	conn.Send(helpFrame(cmd.ID, sessionID, conn.Actor(), time.Now()))
+	info := s.deps.Aids.HelpAsked(ctx, conn.Actor(), sessionID)
+	conn.Send(helpFrame(cmd.ID, info, conn.Actor(), time.Now()))
 	return nil
 }
 
 // helpFrame confirms a request for help, and echoes its id.
-func helpFrame(id, sessionID string, a chatbox.Actor, now time.Time) []byte {
-	content := helpSent
-	return frame{
-		Type: typeStatus, ID: id, SessionID: &sessionID, UserID: a.UserID, Sender: chatbox.SenderSystem, Content: &content,
+func helpFrame(id string, info chatbox.HelpInfo, a chatbox.Actor, now time.Time) []byte {
+	content := helpSent + " " + helpComes(info)
+	f := frame{
+		Type: typeStatus, ID: id, SessionID: &info.SessionID, UserID: a.UserID, Sender: chatbox.SenderSystem, Content: &content,
 		Timestamp: stamp(now), Metadata: map[string]string{metaEvent: chatbox.NoticeHelp},
-	}.bytes()
+	}
+	if info.Reason != "" {
+		f.Metadata[metaAvailable], f.Metadata[metaReason] = strconv.FormatBool(info.Available()), string(info.Reason)
+	}
+	if !info.OpensAt.IsZero() {
+		f.Metadata[metaOpens] = stamp(info.OpensAt)
+	}
+	if info.Place != nil {
+		addPlace(f.Metadata, *info.Place)
+	}
+	return f.bytes()
+}
+
+// helpComes says who comes. Whose session somebody holds already is not told
+// that nobody is there.
+func helpComes(info chatbox.HelpInfo) string {
+	switch {
+	case info.Reason == "" || info.Available() || !info.Pending:
+		return helpSoon
+	case info.Message != "":
+		return info.Message
+	default:
+		return helpNobody
+	}
 }
 
 // Notification is the frame by which staff is told something beside any

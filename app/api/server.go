@@ -116,6 +116,8 @@ type Aids interface {
 	Replies
 	Searching
 	Labelling
+	Support
+	Presence
 }
 
 // Readiness knows whether the pod can serve: each check by its name, and
@@ -195,6 +197,7 @@ func (s *Server) routes() {
 	s.searchRoutes(p)
 	s.blockRoutes(p)
 	s.labelRoutes(p)
+	s.supportRoutes(p)
 	s.echo.POST(p+"/admin/users/:id/disconnect", s.disconnectUser, s.user, s.admin)
 	s.echo.POST(p+"/admin/takeover/:id", s.takeOver, s.user, s.admin)
 	s.echo.DELETE(p+"/admin/takeover/:id", s.handBack, s.user, s.admin)

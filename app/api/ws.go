@@ -108,6 +108,7 @@ func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) 
 func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()) {
 	defer s.survive(ctx, conn)
 	defer leave()
+	s.deps.Aids.StaffArrived(ctx, conn.Actor())
 	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Conversations.Models(), conn.ID(), s.cfg.Pod, time.Now()))
 	conn.OnExpire(func() { expire(conn) })
 	conn.ExpireAt(endOfCredential(conn.Actor(), time.Now()))

@@ -55,6 +55,12 @@ func (s *Service) Rename(ctx context.Context, a chatbox.Actor, sessionID, name s
 	return sess, nil
 }
 
+// Owned returns the caller's session as of its last event; someone else's is
+// chatbox.NotFound, as if unknown.
+func (s *Service) Owned(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error) {
+	return s.owned(ctx, a, sessionID)
+}
+
 // owned loads the session if it is the caller's.
 func (s *Service) owned(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error) {
 	unknown := chatbox.Errorf(chatbox.NotFound, "no such session", nil)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"chatbox"
@@ -44,15 +45,42 @@ type Deps struct {
 	Staff    Staff
 	Logger   *slog.Logger
 	Finder   Finder
+
+	Roster   Roster
+	Floor    Floor
+	Line     Line
+	Holdings Holdings
+	// Owned returns the caller's session as of its last event; someone else's is
+	// chatbox.NotFound, as if unknown.
+	Owned func(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error)
+}
+
+// Config is what the use cases can be told.
+type Config struct {
+	Support chatbox.SupportSettings // of tenants that have none of their own
 }
 
 // Service is the use cases of one pod. It is safe for concurrent use.
 type Service struct {
 	Deps
+
+	cfg      Config
+	settings *recent[settings]
+	lines    *recent[line]
+	held     *recent[map[chatbox.UserKey]int]
+
+	mu   sync.Mutex                              // guards following
+	here map[chatbox.UserKey]chatbox.StaffMember // staff with sockets here
 }
 
 // New makes a service; it starts nothing.
-func New(d Deps) *Service { return &Service{Deps: d} }
+func New(cfg Config, d Deps) *Service {
+	s := &Service{Deps: d, cfg: cfg, here: map[chatbox.UserKey]chatbox.StaffMember{}}
+	s.settings = newRecent(settingsLife, settingsSpare, s.readSettings)
+	s.lines = newRecent(lineLife, 0, s.readLine)
+	s.held = newRecent(heldLife, 0, s.countHeld)
+	return s
+}
 
 // session is the session of the staff member's tenant by its id; one that was
 // erased is as unknown as one that never was.

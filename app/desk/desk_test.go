@@ -74,7 +74,7 @@ func open(t *testing.T, change ...func(*desk.Deps)) *office {
 	for _, f := range change {
 		f(&d)
 	}
-	o.Service = desk.New(d)
+	o.Service = desk.New(desk.Config{}, d)
 	return o
 }
 

@@ -70,7 +70,7 @@ func (s *shelf) Ahead(context.Context, chatbox.Waiting) (int64, error) { return 
 
 func newShelf() (*shelf, *desk.Service) {
 	s := &shelf{sess: chatbox.Session{Key: chatbox.SessionKey{Tenant: "acme", ID: "s"}, Owner: "ann"}}
-	return s, desk.New(desk.Deps{Catalog: s, Audit: s, Queue: s, Labels: s, Staff: s, Logger: slog.New(slog.DiscardHandler)})
+	return s, desk.New(desk.Config{}, desk.Deps{Catalog: s, Audit: s, Queue: s, Labels: s, Staff: s, Logger: slog.New(slog.DiscardHandler)})
 }
 
 func member(id string, role string) chatbox.Actor {

@@ -41,7 +41,7 @@ func (w *searchWorld) Find(_ context.Context, q chatbox.SearchQuery) (chatbox.Se
 func TestSearch_IsOnRecordBeforeItLooks(t *testing.T) {
 	search := func(w *searchWorld, role string, q chatbox.SearchQuery) error {
 		t.Helper()
-		s := New(Deps{Audit: w, Finder: w, Logger: slog.New(slog.DiscardHandler)})
+		s := New(Config{}, Deps{Audit: w, Finder: w, Logger: slog.New(slog.DiscardHandler)})
 		a := chatbox.Actor{Tenant: "acme", UserID: "ada", Roles: []string{role}}
 		page, err := s.Search(t.Context(), a, q)
 		assert.Equal(t, err == nil, page.Next == "more")

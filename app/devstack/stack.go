@@ -23,6 +23,7 @@ import (
 	"chatbox/app/alert"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
+	"chatbox/app/desk"
 	"chatbox/hub"
 	"chatbox/persistence"
 	"chatbox/redisstate"
@@ -40,6 +41,7 @@ type Config struct {
 	NoWords      bool   // words of messages are not indexed: SEARCH_INDEX=off
 	LLM          conversation.LLM
 	Conversation conversation.Config
+	Desk         desk.Config
 	Alerts       alert.Config
 	Channels     []alert.Channel // to staff that is not connected
 	Access       access.Config
@@ -165,7 +167,7 @@ func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 		Auth:   api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
 		Access: s.cfg.Access,
 		Hub:    s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
-		Conversation: s.cfg.Conversation, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Logger: s.cfg.Logger,
+		Conversation: s.cfg.Conversation, Desk: s.cfg.Desk, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Logger: s.cfg.Logger,
 	})
 }
 

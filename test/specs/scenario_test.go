@@ -96,6 +96,17 @@ func (s *scene) talk() {
 	a.sees("the limit", code("TOO_MANY_REQUESTS"), hasID("h-5"))
 	b.sees("the request", isType("help_request"), hasID("h-0"))
 	boss.sees("the notice", isType("notification"), of("s-1"), meta("user_id", "ann"))
+	b.sees("the place", isType("notification"), of("s-1"), meta("event", "queue_position"), meta("position", "1"))
+	s.ask(s.ann, http.StatusOK, http.MethodGet, "/sessions/s-1/help", "")
+	s.ask(s.ann, http.StatusOK, http.MethodGet, "/support", "")
+	s.ask(s.bob, http.StatusOK, http.MethodGet, "/admin/staff", "")
+	s.ask(s.bob, http.StatusOK, http.MethodPut, "/admin/availability", `{"status":"away"}`)
+	s.ask(s.bob, http.StatusOK, http.MethodPut, "/admin/support", fmt.Sprintf(`{"hours":"Mon-Sun 00:00-24:00","away_message":%q}`, s.mark))
+	now := s.ask(s.eve, http.StatusOK, http.MethodGet, "/support", "")
+	assert.Equal(s.t, "nobody", now.member(s.t, "reason"))
+	assert.Equal(s.t, s.mark, now.member(s.t, "message"), "the tenant's own")
+	s.ask(s.bob, http.StatusOK, http.MethodGet, "/admin/support", "")
+	s.ask(s.bob, http.StatusOK, http.MethodDelete, "/admin/support", "")
 }
 
 // interrupt is answers that are stopped, given anew, met on the way, and failed.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,6 +43,7 @@ func staffRoutes() map[string]staffRoute {
 		noteRoutes(),
 		replyRoutes(),
 		labelRoutes(),
+		supportRoutes(),
 	} {
 		maps.Copy(all, rows)
 	}
@@ -122,6 +124,27 @@ func actingRoutes() map[string]staffRoute {
 			},
 		},
 		"POST /admin/sessions/{id}/end": {},
+	}
+}
+
+// supportRoutes are when the team is there, and who of it.
+func supportRoutes() map[string]staffRoute {
+	return map[string]staffRoute{
+		"GET /admin/support": {viewers: true},
+		"PUT /admin/support": {
+			body: `{"hours":"Mon-Fri 09:00-17:00","time_zone":"Europe/Berlin","closed_days":["2026-12-25"],"away_message":"Back soon."}`,
+			bad: map[string][]string{
+				"hours": {`{"hours":"Mon 9-17"}`, `{"hours":[]}`}, "time_zone": {`{"time_zone":"Local"}`, `{"time_zone":1}`},
+				"closed_days":  {`{"closed_days":"2026-12-25"}`, `{"closed_days":["2026-02-29"]}`},
+				"away_message": {`{"away_message":"\u0007"}`, `{"away_message":` + strconv.Quote(strings.Repeat("x", 1001)) + `}`},
+			},
+			foreign: http.StatusOK,
+		},
+		"DELETE /admin/support": {foreign: http.StatusOK},
+		"GET /admin/staff":      {viewers: true},
+		"PUT /admin/availability": {
+			body: `{"status":"away"}`, missing: "status", bad: map[string][]string{"status": {`{"status":"busy"}`, `{"status":1}`}},
+		},
 	}
 }
 

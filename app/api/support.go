@@ -1,0 +1,236 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+// Support is when a tenant's team is there, and where users stand who wait for
+// it.
+type Support interface {
+	Support(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error)
+	SetSupport(ctx context.Context, a chatbox.Actor, s chatbox.SupportSettings) (chatbox.SupportInfo, error)
+	ResetSupport(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error)
+	// SupportNow is whether somebody is there, and how many wait.
+	SupportNow(ctx context.Context, a chatbox.Actor) (now chatbox.Availability, waiting int64, err error)
+	HelpOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.HelpInfo, error)
+	// HelpAsked is HelpOf without errors: what cannot be found out at once is
+	// left out.
+	HelpAsked(ctx context.Context, a chatbox.Actor, id string) chatbox.HelpInfo
+}
+
+// Presence is which staff is connected and available.
+type Presence interface {
+	// StaffArrived is told of an admin's socket before it is greeted.
+	StaffArrived(ctx context.Context, a chatbox.Actor)
+	StaffOnline(ctx context.Context, a chatbox.Actor) ([]chatbox.StaffOnline, error)
+	SayAvailability(ctx context.Context, a chatbox.Actor, status chatbox.StaffStatus) error
+}
+
+func (s *Server) supportRoutes(p string) {
+	s.echo.GET(p+"/support", s.supportNow, s.user)
+	s.echo.GET(p+"/sessions/:id/help", s.helpOf, s.user)
+	s.echo.GET(p+"/admin/support", s.showSupport, s.user, s.staff)
+	s.echo.PUT(p+"/admin/support", s.setSupport, s.user, s.admin)
+	s.echo.DELETE(p+"/admin/support", s.resetSupport, s.user, s.admin)
+	s.echo.GET(p+"/admin/staff", s.staffOnline, s.user, s.staff)
+	s.echo.PUT(p+"/admin/availability", s.sayAvailability, s.user, s.admin)
+}
+
+type supportView struct {
+	Hours       string   `json:"hours"`
+	TimeZone    string   `json:"time_zone"`
+	ClosedDays  []string `json:"closed_days"`
+	AwayMessage string   `json:"away_message"`
+	Source      string   `json:"source"`
+	Open        bool     `json:"open"`
+	OpensAt     string   `json:"opens_at,omitempty"`
+	ClosesAt    string   `json:"closes_at,omitempty"`
+}
+
+func viewSupport(i chatbox.SupportInfo) supportView {
+	v := supportView{
+		Hours: i.Hours, TimeZone: i.TimeZone, ClosedDays: i.ClosedDays, AwayMessage: i.AwayMessage, Source: "default",
+		Open: i.Open, OpensAt: stampKnown(i.OpensAt), ClosesAt: stampKnown(i.ClosesAt),
+	}
+	if i.Custom {
+		v.Source = "tenant"
+	}
+	return v
+}
+
+// stampKnown is empty where the time is not known.
+func stampKnown(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return stamp(t)
+}
+
+// showSupport serves GET /admin/support.
+func (s *Server) showSupport(c echo.Context) error {
+	info, err := s.deps.Aids.Support(c.Request().Context(), actorOf(c))
+	if err != nil {
+		return err
+	}
+	return reply(c, viewSupport(info))
+}
+
+// setSupport serves PUT /admin/support {hours, time_zone, closed_days,
+// away_message}; what is absent is empty.
+func (s *Server) setSupport(c echo.Context) error {
+	var set chatbox.SupportSettings
+	err := fields{
+		"hours":        textField("hours", &set.Hours),
+		"time_zone":    textField("time_zone", &set.TimeZone),
+		"away_message": textField("away_message", &set.AwayMessage),
+		"closed_days": func(raw json.RawMessage) error {
+			if json.Unmarshal(raw, &set.ClosedDays) != nil {
+				return chatbox.Invalid("closed_days", "must be a list of dates such as 2026-12-24")
+			}
+			return nil
+		},
+	}.read(c)
+	if err != nil {
+		return err
+	}
+	info, err := s.deps.Aids.SetSupport(c.Request().Context(), actorOf(c), set)
+	if err != nil {
+		return err
+	}
+	return reply(c, viewSupport(info))
+}
+
+// resetSupport serves DELETE /admin/support.
+func (s *Server) resetSupport(c echo.Context) error {
+	info, err := s.deps.Aids.ResetSupport(c.Request().Context(), actorOf(c))
+	if err != nil {
+		return err
+	}
+	return reply(c, viewSupport(info))
+}
+
+type supportNowView struct {
+	availabilityView
+
+	Waiting int64 `json:"waiting"`
+}
+
+type availabilityView struct {
+	Available bool           `json:"available"`
+	Reason    chatbox.Reason `json:"reason"`
+	Message   string         `json:"message,omitempty"`
+	OpensAt   string         `json:"opens_at,omitempty"`
+}
+
+func viewAvailability(a chatbox.Availability) availabilityView {
+	return availabilityView{Available: a.Available(), Reason: a.Reason, Message: a.Message, OpensAt: stampKnown(a.OpensAt)}
+}
+
+// supportNow serves GET /support.
+func (s *Server) supportNow(c echo.Context) error {
+	now, waiting, err := s.deps.Aids.SupportNow(c.Request().Context(), actorOf(c))
+	if err != nil {
+		return err
+	}
+	return reply(c, supportNowView{viewAvailability(now), waiting})
+}
+
+type helpView struct {
+	SessionID string `json:"session_id"`
+	Requested bool   `json:"requested"`
+	Waiting   bool   `json:"waiting"`
+	Position  int    `json:"position,omitempty"`
+	Exact     *bool  `json:"position_exact,omitempty"` // false: it is farther back, or just there
+	Ahead     *int   `json:"ahead,omitempty"`
+	Since     string `json:"since,omitempty"`
+	availabilityView
+}
+
+// helpOf serves GET /sessions/{id}/help.
+func (s *Server) helpOf(c echo.Context) error {
+	id, err := sessionParam(c)
+	if err != nil {
+		return err
+	}
+	info, err := s.deps.Aids.HelpOf(c.Request().Context(), actorOf(c), id)
+	if err != nil {
+		return err
+	}
+	v := helpView{
+		SessionID: info.SessionID, Requested: info.Requested, Waiting: info.Pending, Since: stampKnown(info.Since),
+		availabilityView: viewAvailability(info.Availability),
+	}
+	if p := info.Place; p != nil {
+		exact, ahead := !p.Beyond, p.Position-1
+		v.Position, v.Exact, v.Ahead = p.Position, &exact, &ahead
+	}
+	return reply(c, v)
+}
+
+type staffView struct {
+	AdminID   string              `json:"admin_id"`
+	AdminName string              `json:"admin_name"`
+	Status    chatbox.StaffStatus `json:"status"`
+	Holding   int                 `json:"holding"`
+	Since     string              `json:"since"`
+}
+
+// staffOnline serves GET /admin/staff.
+func (s *Server) staffOnline(c echo.Context) error {
+	staff, err := s.deps.Aids.StaffOnline(c.Request().Context(), actorOf(c))
+	if err != nil {
+		return err
+	}
+	view := func(m chatbox.StaffOnline) staffView {
+		return staffView{AdminID: m.User.ID, AdminName: m.Name, Status: m.Status, Holding: m.Holding, Since: stamp(m.Since)}
+	}
+	return reply(c, struct {
+		Staff []staffView `json:"staff"`
+		Count int         `json:"count"`
+	}{views(staff, view), len(staff)})
+}
+
+// sayAvailability serves PUT /admin/availability {status}.
+func (s *Server) sayAvailability(c echo.Context) error {
+	var status string
+	err := fields{"status": textField("status", &status)}.read(c)
+	if err == nil && status == "" {
+		err = chatbox.Missing("status")
+	}
+	if err != nil {
+		return err
+	}
+	said := chatbox.StaffStatus(status)
+	if err := s.deps.Aids.SayAvailability(c.Request().Context(), actorOf(c), said); err != nil {
+		return err
+	}
+	return reply(c, struct {
+		AdminID string              `json:"admin_id"`
+		Status  chatbox.StaffStatus `json:"status"`
+	}{actorOf(c).UserID, said})
+}
+
+// fillPlace makes a notification of where its session stands in the queue.
+func fillPlace(f *frame, p chatbox.Place) {
+	content := "You are number " + strconv.Itoa(p.Position) + " of " + strconv.Itoa(p.Waiting) + " in the queue."
+	if p.Beyond {
+		content = "There are " + strconv.Itoa(p.Position-1) + " people or more before you in the queue."
+	}
+	f.Type, f.Sender, f.Content = typeNotice, chatbox.SenderSystem, &content
+	f.Metadata = map[string]string{metaEvent: chatbox.EventPlace, metaSession: *f.SessionID}
+	addPlace(f.Metadata, p)
+}
+
+func addPlace(m map[string]string, p chatbox.Place) {
+	m[metaPosition], m[metaWaiting] = strconv.Itoa(p.Position), strconv.Itoa(p.Waiting)
+	if p.Beyond {
+		m[metaExact] = no
+	}
+}

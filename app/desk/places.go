@@ -1,0 +1,181 @@
+package desk
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+)
+
+// Line is this pod's sockets of sessions that wait for a person.
+type Line interface {
+	// Waiting is the waiting sessions with sockets of their owners here, by
+	// tenant; with untold only those of tenants where one of these sockets has
+	// come since the last call.
+	Waiting(untold bool) map[string][]chatbox.SessionKey
+	// WaitingStirred is given something when such a socket has come.
+	WaitingStirred() <-chan struct{}
+	// TellPlace tells the owner's sockets where the session stands, each only
+	// what it was not told last.
+	TellPlace(k chatbox.SessionKey, p chatbox.Place)
+}
+
+const (
+	placesEvery = 3 * time.Second
+	// placesPause gathers sockets that come together, and lets the fold that
+	// says that a session waits be stored.
+	placesPause    = 250 * time.Millisecond
+	placesPatience = 2 * time.Second
+	// lineLife: what REST says of the queue is not older.
+	lineLife = time.Second
+)
+
+// line is a tenant's queue as it was read.
+type line struct {
+	first []chatbox.Waiting // in order, up to MaxPlaces
+	total int64
+}
+
+func (s *Service) readLine(ctx context.Context, tenant string) (line, error) {
+	first, total, err := s.Queue.Queue(ctx, tenant, chatbox.MaxPlaces)
+	return line{first, total}, err
+}
+
+// place is where somebody who waits stands, whether or not the line has them
+// yet.
+func (l line) place(w chatbox.Waiting) chatbox.Place {
+	before, listed := 0, false
+	for _, o := range l.first {
+		if o.Session == w.Session {
+			listed = true
+			break
+		}
+		if o.Compare(w) > 0 {
+			break
+		}
+		before++
+	}
+	if before == len(l.first) && l.total > int64(len(l.first)) {
+		return chatbox.Place{Position: chatbox.MaxPlaces, Beyond: true, Waiting: int(l.total)}
+	}
+	if !listed {
+		l.total++
+	}
+	return chatbox.Place{Position: before + 1, Waiting: int(l.total)}
+}
+
+// TellPlaces tells users who wait for a person where they stand, whenever that
+// has changed, until ctx ends. A look costs one query per tenant that has such
+// users here, however many they are; sockets that have just come are told
+// without waiting for the next look. Started and waited for by the App.
+func (s *Service) TellPlaces(ctx context.Context) {
+	t := time.NewTicker(placesEvery)
+	defer t.Stop()
+	for {
+		untold := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		case <-s.Line.WaitingStirred():
+			if untold = true; !pause(ctx, placesPause) {
+				return
+			}
+		}
+		for tenant, keys := range s.Line.Waiting(untold) {
+			if err := s.tellTenant(ctx, tenant, keys); err != nil {
+				s.Logger.DebugContext(ctx, "places in the queue not told", "error", err)
+				break // the store is away: the others are told with the next look
+			}
+		}
+	}
+}
+
+// pause reports false where ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// tellTenant tells the sessions of one tenant. One that the queue does not have
+// is not told: it was just come to, or its fold is not stored yet.
+func (s *Service) tellTenant(ctx context.Context, tenant string, keys []chatbox.SessionKey) error {
+	ctx, cancel := context.WithTimeout(ctx, placesPatience)
+	defer cancel()
+	r, err := s.lines.now(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	l := r.value
+	at := make(map[chatbox.SessionKey]int, len(l.first))
+	for i, w := range l.first {
+		at[w.Session] = i + 1
+	}
+	for _, k := range keys {
+		switch position, listed := at[k]; {
+		case listed:
+			s.Line.TellPlace(k, chatbox.Place{Position: position, Waiting: int(l.total)})
+		case l.total > int64(len(l.first)):
+			s.Line.TellPlace(k, chatbox.Place{Position: chatbox.MaxPlaces, Beyond: true, Waiting: int(l.total)})
+		}
+	}
+	return nil
+}
+
+// HelpOf is what the owner of a session is told of their asking for help.
+func (s *Service) HelpOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.HelpInfo, error) {
+	sess, err := s.Owned(ctx, a, id)
+	if err != nil {
+		return chatbox.HelpInfo{}, err
+	}
+	info := helpOf(sess)
+	if info.Availability, err = s.available(ctx, a.Tenant); err != nil {
+		return info, err
+	}
+	if w, waits := sess.Waiting(); waits {
+		l, err := s.lines.get(ctx, a.Tenant)
+		if err != nil {
+			return info, err
+		}
+		p := l.value.place(w)
+		info.Place = &p
+	}
+	return info, nil
+}
+
+func helpOf(sess chatbox.Session) chatbox.HelpInfo {
+	return chatbox.HelpInfo{
+		SessionID: sess.Key.ID, Requested: sess.State.HelpRequested, Pending: sess.State.HelpPending, Since: sess.State.WaitingSince,
+	}
+}
+
+// HelpAsked is HelpOf for a request that was just accepted: it takes no longer
+// than a moment, and what cannot be found out by then is left out.
+func (s *Service) HelpAsked(ctx context.Context, a chatbox.Actor, id string) chatbox.HelpInfo {
+	ctx, cancel := context.WithTimeout(ctx, placesPatience)
+	defer cancel()
+	info := chatbox.HelpInfo{SessionID: id, Requested: true}
+	sess, err := s.Owned(ctx, a, id)
+	if err == nil {
+		info = helpOf(sess)
+		if w, waits := sess.Waiting(); waits {
+			var l *reading[line]
+			if l, err = s.lines.now(ctx, a.Tenant); err == nil {
+				p := l.value.place(w)
+				info.Place = &p
+			}
+		}
+	}
+	now, nerr := s.available(ctx, a.Tenant)
+	info.Availability = now
+	if err != nil || nerr != nil {
+		s.Logger.DebugContext(ctx, "help confirmed without all that there is to say", "error", err, "availability", nerr)
+	}
+	return info
+}

@@ -1,0 +1,189 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"chatbox"
+)
+
+const (
+	// settingsLife is how long a pod goes by the settings it has read: a change
+	// is everywhere before five seconds are over.
+	settingsLife = 3 * time.Second
+	// settingsSpare is how long it goes by them where the store is away.
+	settingsSpare = 15 * time.Minute
+
+	settingsID    = "settings"
+	settingsTries = 5
+)
+
+// settings are a tenant's, as pods go by them.
+type settings struct {
+	chatbox.SupportSettings
+
+	hours  chatbox.Hours
+	custom bool
+}
+
+func supportPile(tenant string) chatbox.CardPile {
+	return chatbox.CardPile{Tenant: tenant, Kind: chatbox.CardSupport}
+}
+
+// readSettings are the tenant's own, or those of the environment.
+func (s *Service) readSettings(ctx context.Context, tenant string) (settings, error) {
+	given := s.cfg.Support
+	c, err := s.Cards.Get(ctx, supportPile(tenant), settingsID)
+	switch {
+	case errors.Is(err, chatbox.NotFound):
+		return settingsOf(given, false)
+	case err != nil:
+		return settings{}, err
+	}
+	given = chatbox.SupportSettings{}
+	if err := json.Unmarshal(c.Body, &given); err != nil {
+		return settings{}, chatbox.Errorf(chatbox.StoreFailed, "", err)
+	}
+	return settingsOf(given, true)
+}
+
+func settingsOf(given chatbox.SupportSettings, custom bool) (settings, error) {
+	clean, hours, err := given.Clean()
+	if err != nil && custom { // a zone that this pod does not know
+		err = chatbox.Errorf(chatbox.StoreFailed, "", err)
+	}
+	return settings{SupportSettings: clean, hours: hours, custom: custom}, err
+}
+
+// Support is the tenant's settings and what they come to just now.
+func (s *Service) Support(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error) {
+	if !a.Staff() {
+		return chatbox.SupportInfo{}, notStaff()
+	}
+	set, err := s.readSettings(ctx, a.Tenant)
+	return set.info(time.Now()), err
+}
+
+func (set settings) info(now time.Time) chatbox.SupportInfo {
+	info := chatbox.SupportInfo{SupportSettings: set.SupportSettings, Custom: set.custom}
+	if info.TimeZone == "" {
+		return info // nothing was read
+	}
+	var until time.Time
+	if info.Open, until = set.hours.At(now); info.Open {
+		info.ClosesAt = until
+	} else {
+		info.OpensAt = until
+	}
+	return info
+}
+
+// SetSupport makes the settings the tenant's own, all of them: the last one who
+// does counts. Every pod goes by them within five seconds.
+func (s *Service) SetSupport(ctx context.Context, a chatbox.Actor, given chatbox.SupportSettings) (chatbox.SupportInfo, error) {
+	if !a.Admin() {
+		return chatbox.SupportInfo{}, notStaff()
+	}
+	set, err := settingsOf(given, false)
+	if err != nil {
+		return chatbox.SupportInfo{}, err
+	}
+	set.custom = true
+	if err := s.Audit.Record(ctx, a, chatbox.AuditSupportChange, chatbox.AuditSubject{}); err != nil {
+		return chatbox.SupportInfo{}, err
+	}
+	if err := s.keepSettings(ctx, a, set.SupportSettings); err != nil {
+		return chatbox.SupportInfo{}, err
+	}
+	s.settings.set(a.Tenant, set)
+	return set.info(time.Now()), nil
+}
+
+// keepSettings replaces the tenant's card, or makes it.
+func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set chatbox.SupportSettings) error {
+	body, err := json.Marshal(set)
+	if err != nil {
+		return chatbox.Errorf(chatbox.Internal, "", err)
+	}
+	pile := supportPile(a.Tenant)
+	for range settingsTries {
+		now := time.Now().UTC().Truncate(time.Millisecond)
+		card := chatbox.Card{
+			Pile: pile, ID: settingsID, Body: body, AuthorID: a.UserID, AuthorName: a.Name, CreatedAt: now, UpdatedAt: now,
+		}
+		found, gerr := s.Cards.Get(ctx, pile, settingsID)
+		switch {
+		case errors.Is(gerr, chatbox.NotFound):
+			err = s.Cards.Add(ctx, card, 1)
+		case gerr != nil:
+			return gerr
+		default:
+			card.CreatedAt, card.Revision = found.CreatedAt, found.Revision
+			_, err = s.Cards.Replace(ctx, card)
+		}
+		raced := errors.Is(err, chatbox.Clash) || errors.Is(err, chatbox.NotFound) || errors.Is(err, chatbox.LimitExceeded)
+		if !raced {
+			return err
+		}
+	}
+	return chatbox.Errorf(chatbox.Unavailable, "others are changing the settings; try again", err)
+}
+
+// ResetSupport has the tenant go by the settings of the environment again.
+func (s *Service) ResetSupport(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error) {
+	if !a.Admin() {
+		return chatbox.SupportInfo{}, notStaff()
+	}
+	if err := s.Audit.Record(ctx, a, chatbox.AuditSupportChange, chatbox.AuditSubject{}); err != nil {
+		return chatbox.SupportInfo{}, err
+	}
+	if err := s.Cards.Delete(ctx, supportPile(a.Tenant), settingsID); err != nil {
+		return chatbox.SupportInfo{}, err
+	}
+	set, err := settingsOf(s.cfg.Support, false)
+	if err != nil {
+		return chatbox.SupportInfo{}, err
+	}
+	s.settings.set(a.Tenant, set)
+	return set.info(time.Now()), nil
+}
+
+// available is whether somebody of the tenant's team is there. Outside the
+// hours nobody is looked for.
+func (s *Service) available(ctx context.Context, tenant string) (chatbox.Availability, error) {
+	r, err := s.settings.get(ctx, tenant)
+	if err != nil {
+		return chatbox.Availability{}, err
+	}
+	set := r.value
+	open, until := set.hours.At(time.Now())
+	if !open {
+		return chatbox.Availability{Reason: chatbox.ReasonClosed, Message: set.AwayMessage, OpensAt: until}, nil
+	}
+	staff, err := s.Roster.Staff(ctx, tenant)
+	if err != nil {
+		return chatbox.Availability{}, err
+	}
+	for _, m := range staff {
+		if m.Status == chatbox.StaffAvailable {
+			return chatbox.Availability{Reason: chatbox.ReasonOpen}, nil
+		}
+	}
+	return chatbox.Availability{Reason: chatbox.ReasonNobody, Message: set.AwayMessage}, nil
+}
+
+// SupportNow is whether somebody of the caller's tenant is there for them, and
+// how many wait.
+func (s *Service) SupportNow(ctx context.Context, a chatbox.Actor) (chatbox.Availability, int64, error) {
+	now, err := s.available(ctx, a.Tenant)
+	if err != nil {
+		return now, 0, err
+	}
+	l, err := s.lines.get(ctx, a.Tenant)
+	if err != nil {
+		return now, 0, err
+	}
+	return now, l.value.total, nil
+}
