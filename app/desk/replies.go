@@ -165,13 +165,29 @@ func (s *Service) RenderReply(
 	if err != nil {
 		return "", nil, err
 	}
-	at := now()
+	at := s.localTime(ctx, a.Tenant)
 	content, missing = r.Render(map[string]string{
 		chatbox.VarUserID: sess.Owner, chatbox.VarUserName: sess.OwnerName, chatbox.VarSessionName: sess.Name,
 		chatbox.VarAdminID: a.UserID, chatbox.VarAdminName: a.Name,
 		chatbox.VarDate: at.Format(time.DateOnly), chatbox.VarTime: at.Format("15:04"),
 	})
 	return content, missing, nil
+}
+
+// localTime is the time where the tenant's team is; UTC where that cannot be
+// found out.
+func (s *Service) localTime(ctx context.Context, tenant string) time.Time {
+	at := now()
+	r, err := s.settings.get(ctx, tenant)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "time zone not read", "error", err)
+		return at
+	}
+	zone, err := chatbox.ParseZone(r.value.TimeZone)
+	if err != nil {
+		return at
+	}
+	return at.In(zone)
 }
 
 func cardOf(a chatbox.Actor, r chatbox.CannedReply, at time.Time) (chatbox.Card, error) {

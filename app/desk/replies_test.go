@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,6 +117,18 @@ func TestReplies_Render(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, content, "/{{session_name}}/bob/we/")
 	assert.Equal(t, []string{"user_name", "session_name"}, missing)
+
+	_, err = o.SetSupport(t.Context(), rob, chatbox.SupportSettings{TimeZone: "Pacific/Kiritimati"})
+	require.NoError(t, err)
+	zone, err := time.LoadLocation("Pacific/Kiritimati")
+	require.NoError(t, err)
+	before := time.Now()
+	content, _, err = o.RenderReply(t.Context(), bob, r.ID, "s")
+	require.NoError(t, err)
+	parts := strings.Split(content, "/")
+	said, err := time.ParseInLocation("2006-01-02 15:04", parts[len(parts)-2]+" "+parts[len(parts)-1], zone)
+	require.NoError(t, err)
+	assert.WithinDuration(t, before, said, 2*time.Minute, "the team's clock")
 
 	foreign := bob
 	foreign.Tenant = "other"
