@@ -40,6 +40,14 @@ test('nobody there: the away message, when it opens, and that the request is kep
   assert.equal(said(help), '');
 });
 
+test('the confirmation brings the away message with it; a place beyond counting is said so', () => {
+  const help = new Help();
+  help.hear({ ...confirmed({ available: 'false', reason: 'nobody' }), content: 'Help request sent. Back at nine.' });
+  assert.equal(said(help), 'Back at nine. You are number 2 of 5 in the queue.');
+  help.hear(told('queue_position', { position: '1000', position_exact: 'false', waiting: '4000' }));
+  assert.equal(said(help), 'Back at nine. More than 999 are before you in the queue.');
+});
+
 test('who reads along is told, and that it is over', () => {
   const help = new Help();
   assert.equal(help.hear(told('watched')), true);

@@ -3,6 +3,7 @@
 import { byID, setText, show } from './dom.js';
 import { Help, words } from './help.js';
 
+const TURNS = 3; // an answer that a frame has overtaken is asked for again
 const EVENTS = new Set(['queue_position', 'watched', 'unwatched']);
 
 export class HelpView {
@@ -28,7 +29,7 @@ export class HelpView {
 
   /** shows: this frame is told by these lines, and needs no notice of its own. */
   static shows(frame) {
-    return frame.type === 'notification' ? EVENTS.has(frame.metadata?.event) : frame.metadata?.position !== undefined;
+    return frame.type === 'notification' ? EVENTS.has(frame.metadata?.event) : frame.metadata?.available !== undefined;
   }
 
   #of(id) {
@@ -41,20 +42,22 @@ export class HelpView {
     if (!this.#of(id).hear(frame)) return;
     this.#heard += 1;
     this.#draw();
-    // The confirmation says the away message inside its text; REST has it by itself.
-    if (frame.type === 'connection_status' && frame.metadata.available === 'false') this.#learn(id);
   }
 
   // learn asks after each attachment: what changed while the socket was away was told to nobody.
   async #learn(id) {
-    const heard = this.#heard;
-    try {
-      const answer = await this.#api.call('GET', `sessions/${id}/help`);
-      if (heard === this.#heard) this.#of(id).learn(answer);
-    } catch {
-      return; // a conversation that has not begun; the next frame tells more
+    for (let turn = 0; turn < TURNS; turn += 1) {
+      const heard = this.#heard;
+      try {
+        const answer = await this.#api.call('GET', `sessions/${id}/help`);
+        if (heard !== this.#heard) continue;
+        this.#of(id).learn(answer);
+      } catch {
+        return; // a conversation that has not begun; the next frame tells more
+      }
+      this.#draw();
+      return;
     }
-    this.#draw();
   }
 
   #draw() {

@@ -2,7 +2,8 @@
 
 import { moment } from './time.js';
 
-const NOBODY = { waiting: false, position: 0, total: 0, available: true, reason: 'open', message: '', opensAt: '' };
+const SENT = /^Help request sent\.\s*/;
+const NOBODY = { waiting: false, position: 0, exact: true, total: 0, available: true, reason: 'open', message: '', opensAt: '' };
 
 export class Help {
   state = NOBODY;
@@ -19,7 +20,7 @@ export class Help {
     switch (frame.type) {
       case 'connection_status': // the confirmation of a request
         if (meta.available === undefined && meta.position === undefined) return false;
-        this.state = stateOf(meta);
+        this.state = stateOf({ ...meta, message: meta.available === 'false' ? (frame.content ?? '').replace(SENT, '') : '' });
         return true;
       case 'notification':
         return this.#told(meta);
@@ -36,7 +37,7 @@ export class Help {
   #told(meta) {
     switch (meta.event) {
       case 'queue_position':
-        this.state = { ...this.state, waiting: true, position: Number(meta.position) || 0, total: Number(meta.waiting) || 0 };
+        this.state = { ...this.state, waiting: true, ...placeOf(meta) };
         return true;
       case 'watched': case 'unwatched':
         this.watched = meta.event === 'watched';
@@ -51,15 +52,18 @@ export class Help {
 function stateOf(said) {
   return {
     waiting: true,
-    position: Number(said.position) || 0,
-    // REST says `waiting` of the request itself; the number of those who wait comes with the frames.
-    total: typeof said.waiting === 'boolean' ? 0 : Number(said.waiting) || 0,
+    ...placeOf(said),
     available: String(said.available ?? true) === 'true',
     reason: said.reason ?? 'open',
     message: said.message ?? '',
     opensAt: said.opens_at ?? '',
   };
 }
+
+// REST says `waiting` of the request itself; the number of those who wait comes with the frames.
+const placeOf = (said) => ({
+  position: Number(said.position) || 0, exact: String(said.position_exact ?? true) === 'true', total: typeof said.waiting === 'boolean' ? 0 : Number(said.waiting) || 0,
+});
 
 /** words says a state to its user, in one or two sentences; '' when there is nothing to say. */
 export function words(state, now = Date.now(), locale = undefined, timeZone = undefined) {
@@ -74,7 +78,8 @@ export function words(state, now = Date.now(), locale = undefined, timeZone = un
   return parts.join(' ');
 }
 
-function place({ position, total, available }) {
+function place({ position, exact, total, available }) {
+  if (!exact) return `More than ${position - 1} are before you in the queue.`;
   if (position === 1) return available ? 'You are next in the queue.' : 'Your request is kept; you are first in the queue.';
   if (position > 1) return total >= position ? `You are number ${position} of ${total} in the queue.` : `You are number ${position} in the queue.`;
   return available ? 'You are in the queue.' : 'Your request is kept.';

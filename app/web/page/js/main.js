@@ -38,7 +38,7 @@ function begin() {
 
 function assemble(link) {
   const api = new API(base(), link.token);
-  const made = new Chat({ api, base: base(), token: link.token, quiet: HelpView.shows });
+  const made = new Chat({ api, base: base(), token: link.token, quiet: (frame) => HelpView.shows(frame) || RatingView.shows(frame) });
   const header = new HeaderView(made, { notice });
   const composer = new ComposerView(made, { onSend: () => transcript.toEnd() });
   const transcript = new TranscriptView(made, { onEdit: (text) => composer.edit(text) });

@@ -45,6 +45,11 @@ export class RatingView {
     chat.addEventListener('resumed', ({ detail: id }) => id === chat.current.id && this.#learn(id));
   }
 
+  /** shows: this frame is told by this question, and needs no notice of its own. */
+  static shows(frame) {
+    return frame.type === 'notification' && frame.metadata?.event === 'rating_requested';
+  }
+
   #of(id) {
     if (!this.#ratings.has(id)) this.#ratings.set(id, new Rating());
     return this.#ratings.get(id);

@@ -1,36 +1,29 @@
-// What a member of staff sees and does, without a page: the queue over REST, one conversation over the socket.
+// The conversation that a member of staff has open, without a page: live over the socket, or read over REST.
 
 import { isSessionID, uuid } from '../ids.js';
 import { SessionStore } from '../session-store.js';
 import { Socket } from '../socket.js';
 
-const EVERY = 5000; // ms between two looks at the queue; a notification looks at once
 const PATIENCE = 4000; // ms without an ack, then a message is sent again
-const PAGE = 50;
+const SELDOM = 10_000; // ms between two looks at a card that the list does not show
+const AROUND = 40; // events shown before and after what was searched for
 
-// How each list is asked for. Who has waited longest stands first.
-const QUERIES = {
-  waiting: 'status=active&help_requested=true&sort_by=last_activity&sort_order=asc',
-  mine: 'status=active&admin_assisted=true&sort_by=last_activity&sort_order=desc',
-  all: 'sort_by=last_activity&sort_order=desc',
-};
-
+/** Events: `talk` (what is open has changed), `opened` (another one is open), `connected`, `told` (a notification), `notice`. */
 export class Desk extends EventTarget {
-  filter = 'waiting';
-  sessions = [];
-  waiting = 0;
-  next = ''; // cursor of the next page
-  me = '';
+  me;
   talk = null; // SessionStore of the conversation that is open
-  card = null; // what the list says of it
+  card = null; // what lists say of it
+  reading = null; // {seq, later}: read, not watched, around this event; later: newer ones are left on the server
   #api;
+  #queue;
   #socket;
-  #timer = 0;
-  #asked = 0; // newest look at the queue
+  #lookedAt = 0;
 
-  constructor({ api, base, token }) {
+  constructor({ api, base, token, me, queue }) {
     super();
     this.#api = api;
+    this.#queue = queue;
+    this.me = me;
     const address = new URL('ws', base);
     address.protocol = address.protocol.replace('http', 'ws');
     this.#socket = new Socket({
@@ -40,75 +33,47 @@ export class Desk extends EventTarget {
       onState: (state) => this.#connectionIs(state),
       probe: () => this.#probe(),
     });
+    queue.addEventListener('list', () => this.#lookAtCard());
   }
 
   get holding() {
-    return Boolean(this.talk?.holder) && this.talk.holder.id === this.me;
+    return Boolean(this.talk?.holder) && !this.reading && this.talk.holder.id === this.me;
   }
 
   start() {
     this.#socket.connect();
     setInterval(() => this.#flush(), 500);
-    this.look();
-  }
-
-  show(filter) {
-    this.filter = filter;
-    this.sessions = [];
-    this.#tell('list');
-    this.look();
-  }
-
-  /** look reads the list's first page again, and counts who waits. */
-  async look() {
-    clearTimeout(this.#timer);
-    const asked = ++this.#asked;
-    try {
-      const page = await this.#page(this.filter, '');
-      const waiting = this.filter === 'waiting' ? page : await this.#page('waiting', '');
-      if (asked !== this.#asked) return;
-      this.sessions = page.sessions;
-      this.next = page.next_cursor;
-      this.waiting = waiting.sessions.length;
-      this.card = this.sessions.find((s) => s.id === this.talk?.id) ?? this.card;
-      this.#tell('list');
-    } catch (error) {
-      if (asked === this.#asked) this.#notice(error.message);
-    }
-    this.#timer = setTimeout(() => this.look(), EVERY);
-  }
-
-  async more() {
-    const page = await this.#page(this.filter, this.next);
-    this.sessions = [...this.sessions, ...page.sessions];
-    this.next = page.next_cursor;
-    this.#tell('list');
-  }
-
-  async #page(filter, cursor) {
-    const page = await this.#api.call('GET', `admin/sessions?${QUERIES[filter]}&limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`);
-    if (filter === 'waiting') page.sessions = page.sessions.filter((s) => !s.assisting_admin_id);
-    if (filter === 'mine') page.sessions = page.sessions.filter((s) => s.assisting_admin_id === this.me);
-    return page;
   }
 
   /** open watches a conversation; one that is held stays held when another is opened. */
-  open(id) {
-    if (!isSessionID(id) || this.talk?.id === id) return;
-    if (this.talk && !this.holding) this.#socket.send({ type: 'unwatch', session_id: this.talk.id });
-    this.talk = new SessionStore(id, { newID: uuid });
-    this.card = this.sessions.find((s) => s.id === id) ?? null;
+  open(id, card = this.#queue.sessions.find((s) => s.id === id) ?? null) {
+    if (!isSessionID(id) || (this.talk?.id === id && !this.reading)) return;
+    this.#begin(id, card, null);
     this.#watch();
-    this.#tell('talk');
-    this.#tell('list');
+  }
+
+  /** read shows a conversation around one event, by REST: nobody is told, nothing is attached. */
+  async read(card, seq = 0) {
+    this.#begin(card.id, card, { seq, later: false });
+    await this.#readAround(this.talk, seq);
+  }
+
+  /** goLive watches the conversation that is being read. */
+  goLive() {
+    if (this.reading) this.open(this.talk.id, this.card);
   }
 
   close() {
-    if (this.talk && !this.holding) this.#socket.send({ type: 'unwatch', session_id: this.talk.id });
-    this.talk = null;
-    this.card = null;
+    this.#begin('', null, null);
+  }
+
+  #begin(id, card, reading) {
+    if (this.talk && !this.reading && !this.holding) this.#socket.send({ type: 'unwatch', session_id: this.talk.id });
+    this.talk = id ? new SessionStore(id, { newID: uuid }) : null;
+    this.card = card;
+    this.reading = reading;
     this.#tell('talk');
-    this.#tell('list');
+    this.#tell('opened');
   }
 
   #watch() {
@@ -125,12 +90,7 @@ export class Desk extends EventTarget {
   }
 
   #command(type) {
-    if (!this.#socket.send({ type, session_id: this.talk.id })) this.#notice('There is no connection. Nothing was done.');
-  }
-
-  async end() {
-    await this.#api.call('POST', `admin/sessions/${this.talk.id}/end`);
-    this.look();
+    if (!this.#socket.send({ type, session_id: this.talk.id })) this.notice('There is no connection. Nothing was done.');
   }
 
   say(text) {
@@ -143,6 +103,35 @@ export class Desk extends EventTarget {
     this.#socket.send({ type: 'typing_indicator', session_id: this.talk.id, metadata: { state: on ? 'start' : 'stop' } });
   }
 
+  /** changed puts what an act has changed into what is shown, before the next look confirms it. */
+  changed(id, fields) {
+    if (this.talk?.id === id) this.#cardIs({ ...this.card, ...fields });
+    this.#queue.changed(id, fields);
+  }
+
+  // lookAtCard takes what the list says of what is open; where it shows others, the list of its user is asked, seldom.
+  async #lookAtCard() {
+    const { talk } = this;
+    const listed = this.#queue.sessions.find((s) => s.id === talk?.id);
+    if (listed || !this.card?.user_id || Date.now() - this.#lookedAt < SELDOM) {
+      this.#cardIs(listed);
+      return;
+    }
+    this.#lookedAt = Date.now();
+    try {
+      const page = await this.#api.call('GET', `admin/sessions?user_id=${encodeURIComponent(this.card.user_id)}&limit=100`);
+      if (talk === this.talk) this.#cardIs(page.sessions.find((s) => s.id === talk.id));
+    } catch {
+      // What is shown stays.
+    }
+  }
+
+  #cardIs(card) {
+    if (!card || !this.talk) return;
+    this.card = card;
+    this.#tell('talk');
+  }
+
   #flush() {
     if (!this.talk?.synced || !this.holding) return;
     for (const item of this.talk.due(PATIENCE)) if (this.#socket.send(item.frame)) this.talk.markSent(item);
@@ -151,40 +140,72 @@ export class Desk extends EventTarget {
   #receive(frame) {
     if (frame.type === 'connection_status' && frame.metadata?.connection_id) {
       this.me = frame.user_id;
-      if (this.talk) this.#watch();
-      this.#tell('me');
+      if (this.talk && !this.reading) this.#watch();
+      this.#tell('connected');
+      this.#tell('talk');
       return;
     }
     if (frame.type === 'notification') {
-      if (frame.metadata?.event === 'help_requested') this.#notice('Somebody asks for a person.');
-      this.look();
+      this.dispatchEvent(new CustomEvent('told', { detail: { session: frame.session_id, ...frame.metadata } }));
       return;
     }
-    if (!this.talk || frame.session_id !== this.talk.id) return;
-    if (frame.type === 'error' && !frame.id?.startsWith('ans_')) this.#notice(refused(frame));
+    if (!this.talk || this.reading || frame.session_id !== this.talk.id) return;
+    if (frame.type === 'error' && !frame.id?.startsWith('ans_')) this.notice(refused(frame));
+    const held = this.holding;
     const out = this.talk.receive(frame);
-    if (frame.type === 'admin_join' || frame.type === 'admin_leave') this.look();
-    if (frame.type === 'admin_leave' && frame.metadata?.admin_id === this.me) this.#watch(); // leaving ended the attachment
+    if (frame.type === 'admin_join' || frame.type === 'admin_leave') this.#queue.look();
+    if (held && !this.holding && !this.talk.ended) this.#watch(); // handing back and handing over end the attachment
     if (out.resume !== null) this.#socket.send({ type: 'resume', session_id: this.talk.id, seq: out.resume });
-    if (out.history) this.#readHistory(this.talk);
+    if (out.history) this.#readAround(this.talk, 0);
     if (out.changed) this.#tell('talk');
   }
 
-  async #readHistory(talk) {
-    try {
-      const page = await this.#api.call('GET', `admin/sessions/${talk.id}`);
+  async #readAround(talk, seq) {
+    const until = seq ? `&before_seq=${seq + AROUND}` : '';
+    await this.#fill(talk, `?limit=${seq ? 2 * AROUND : 500}${until}`, (page) => {
       talk.fill(page.messages, page.truncated);
+      if (talk !== this.talk) return;
+      this.card = { ...this.card, name: this.card?.name || page.name, status: page.status };
+      talk.ended ||= page.status === 'ended';
+      if (this.reading) this.reading.later = (page.messages.at(-1)?.seq ?? 0) < page.head_seq;
+    });
+  }
+
+  /** earlier reads the page before the oldest event that is shown. */
+  async earlier() {
+    const { talk } = this;
+    await this.#fill(talk, `?limit=200&before_seq=${talk.oldest}`, (page) => {
+      talk.fill(page.messages, page.truncated);
+      if (page.messages.length === 0) talk.oldest = 0;
+    });
+  }
+
+  /** later reads the page after the newest event that is shown, of a conversation that is read. */
+  async later() {
+    const { talk, reading } = this;
+    const { oldest } = talk;
+    await this.#fill(talk, `?limit=200&after_seq=${talk.newest}`, (page) => {
+      talk.fill(page.messages, page.truncated);
+      talk.oldest = oldest;
+      reading.later = page.messages.length > 0 && page.messages.at(-1).seq < page.head_seq;
+    });
+  }
+
+  async #fill(talk, query, use) {
+    try {
+      use(await this.#api.call('GET', `admin/sessions/${talk.id}${query}`));
     } catch (error) {
-      this.#notice(error.message);
+      this.notice(error.message);
     }
     if (talk === this.talk) this.#tell('talk');
   }
 
   #connectionIs(state) {
     document.documentElement.dataset.connection = state.name;
+    document.documentElement.dataset.servedBy = state.name === 'open' ? state.pod : '';
     if (state.name !== 'open') this.talk?.interrupted();
-    if (state.name === 'refused') this.#notice(state.reason);
-    this.#tell('me');
+    if (state.name === 'refused') this.notice(state.reason);
+    this.#tell('talk');
   }
 
   async #probe() {
@@ -192,7 +213,7 @@ export class Desk extends EventTarget {
       await this.#api.call('GET', 'sessions?limit=1');
       return 'ok';
     } catch (error) {
-      return error.status === 401 ? 'refused' : 'away';
+      return { 401: 'refused', 403: 'blocked' }[error.status] ?? 'away';
     }
   }
 
@@ -200,7 +221,7 @@ export class Desk extends EventTarget {
     this.dispatchEvent(new Event(name));
   }
 
-  #notice(detail) {
+  notice(detail) {
     this.dispatchEvent(new CustomEvent('notice', { detail }));
   }
 }

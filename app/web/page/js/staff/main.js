@@ -3,10 +3,25 @@
 import { API } from '../api.js';
 import { byID, h, show } from '../dom.js';
 import { base, takeLink } from '../link.js';
+import { Acts } from './acts.js';
+import { AvailabilityView } from './availability-view.js';
+import { BlockView } from './block-view.js';
 import { Desk } from './desk.js';
+import { LinesView } from './lines-view.js';
+import { Notes } from './notes.js';
+import { NotesView } from './notes-view.js';
+import { PanelView } from './panel-view.js';
+import { Queue } from './queue.js';
 import { QueueView } from './queue-view.js';
+import { Replies } from './replies.js';
+import { RepliesView } from './replies-view.js';
+import { ReplyPicker } from './reply-picker.js';
 import { Reports } from './reports.js';
+import { rightsOf } from './rights.js';
+import { SearchView } from './search-view.js';
+import { SupportView } from './support-view.js';
 import { TalkView } from './talk-view.js';
+import { Views } from './views.js';
 
 const link = takeLink();
 show(byID('signed-out'), !link.admin);
@@ -17,16 +32,62 @@ export const desk = link.admin ? begin() : null;
 
 function begin() {
   const api = new API(base(), link.admin);
-  const made = new Desk({ api, base: base(), token: link.admin });
-  new QueueView(made);
-  new TalkView(made);
-  new Reports(api);
+  const can = rightsOf(link.admin);
+  const queue = new Queue({ api, me: can.id });
+  const made = new Desk({ api, base: base(), token: link.admin, me: can.id, queue });
+  const acts = new Acts(api, made);
+  const replies = new Replies(api);
+  const views = new Views();
+  const list = new QueueView(made, queue);
+  new TalkView(made, acts, can);
+  new LinesView(made);
+  new PanelView({ desk: made, acts, queue, can });
+  new NotesView(made, new Notes(api, can), can);
+  new AvailabilityView(made, acts, can);
+  new ReplyPicker(made, replies);
+  new Reports(api, views);
+  const blocks = new BlockView(made, acts, can);
+  const canned = new RepliesView(replies, can);
+  const support = new SupportView(api, can);
+  document.querySelector('.skip').addEventListener('click', (event) => {
+    event.preventDefault();
+    views.open('talks');
+    list.focus();
+  });
+  views.on('settings', () => Promise.all([canned.open(), support.open(), blocks.list()]));
+  const search = new SearchView(api, queue, {
+    onOpen: (session, seq) => {
+      views.open('talks');
+      made.read(session, seq);
+    },
+  });
+  views.on('search', () => search.open());
+  byID('to-search').addEventListener('click', () => views.open('search'));
+  made.addEventListener('told', ({ detail }) => hear(detail, { queue, desk: made }));
   made.addEventListener('notice', (event) => notice(event.detail));
+  let mine; // a colleague's transfer is told to nobody: the figure shows it
+  queue.addEventListener('list', () => {
+    if (queue.counters.mine > mine && !made.holding) notice('One more conversation is with you; it stands under Mine.');
+    mine = queue.counters.mine;
+  });
+  queue.addEventListener('trouble', ({ detail: error }) => notice(error.message));
   made.start();
+  queue.look();
+  queue.lookAtTags();
+  setInterval(() => queue.lookAtTags(), 30_000); // colleagues tag as well
   return made;
 }
 
+// hear is what a notification leads to, besides what the views of its own do with it.
+function hear(told, { queue, desk: at }) {
+  if (told.event === 'help_requested') notice('Somebody asks for a person.');
+  if (told.event === 'assigned' && told.admin_id !== at.me) notice(`${told.admin_name || told.admin_id} has assigned a conversation to you.`);
+  if (told.event === 'rated') notice(`A talk was rated ${told.score} of 5.`);
+  if (told.event !== 'note') queue.look();
+}
+
 function notice(text) {
+  if ([...byID('notices').children].some((one) => one.textContent === text)) return;
   const line = h('div', { class: 'toast' }, text);
   byID('notices').append(line);
   setTimeout(() => line.remove(), 6000);

@@ -1,63 +1,126 @@
 // The list of conversations. Rows keep their elements, so that focus and scroll survive a refresh.
 
 import { byID, h, setText, show } from '../dom.js';
+import { ago, plural, span } from '../time.js';
+import { badge, chips, stars } from './marks.js';
 
-const EMPTY = { waiting: 'Nobody is waiting.', mine: 'You hold no conversation.', all: 'There is no conversation yet.' };
+const EMPTY = {
+  waiting: 'Nobody is waiting.', mine: 'You hold no conversation.', assigned: 'Nothing is assigned to you.', all: 'There is no conversation yet.',
+};
+
+const NARROW = matchMedia('(max-width: 820px)');
 
 export class QueueView {
   #desk;
+  #queue;
   #rows = new Map(); // session id → {node, update}
+  #left = ''; // the conversation that was open before
 
-  constructor(desk) {
+  constructor(desk, queue) {
     this.#desk = desk;
-    for (const button of byID('filters').children) button.addEventListener('click', () => desk.show(button.dataset.filter));
-    byID('more').addEventListener('click', () => desk.more());
+    this.#queue = queue;
+    for (const button of byID('filters').children) button.addEventListener('click', () => queue.choose({ filter: button.dataset.filter }));
+    byID('more').addEventListener('click', () => queue.more());
     byID('list').addEventListener('keydown', (event) => this.#walk(event));
-    document.querySelector('.skip').addEventListener('click', (event) => {
-      event.preventDefault();
-      (byID('list').querySelector('button') ?? byID('list')).focus();
-    });
-    desk.addEventListener('list', () => this.#draw());
-    desk.addEventListener('me', () => setText(byID('who'), desk.me));
+    byID('tag-filter').addEventListener('change', (event) => this.#addTag(event.target.value));
+    queue.addEventListener('list', () => this.#draw());
+    queue.addEventListener('tags', () => this.#drawTags());
+    desk.addEventListener('talk', () => this.#mark());
+    desk.addEventListener('opened', () => this.#refocus());
+    setInterval(() => this.#draw(), 15_000); // waiting times grow by themselves
+  }
+
+  focus() {
+    (byID('list').querySelector('button') ?? byID('list')).focus();
+  }
+
+  // refocus: where the window is narrow the list and the conversation take turns, and the keyboard goes along.
+  #refocus() {
+    const { talk } = this.#desk;
+    const left = this.#left;
+    this.#left = talk?.id ?? '';
+    if (talk && NARROW.matches) byID('back').focus();
+    if (!talk) (this.#rows.get(left)?.button ?? byID('list')).focus();
   }
 
   #draw() {
-    const { sessions, filter, waiting, next } = this.#desk;
+    const { sessions, filter, next, tags } = this.#queue;
     for (const button of byID('filters').children) button.setAttribute('aria-pressed', String(button.dataset.filter === filter));
-    setText(byID('waiting-count'), waiting ? String(waiting) : '');
+    this.#drawCounters();
     const gone = new Set(this.#rows.keys());
     const list = byID('list');
     sessions.forEach((session, place) => {
       gone.delete(session.id);
       if (!this.#rows.has(session.id)) this.#rows.set(session.id, this.#row(session.id));
       const row = this.#rows.get(session.id);
-      row.update(session, session.id === this.#desk.talk?.id);
+      row.update(session);
       if (list.children[place] !== row.node) list.insertBefore(row.node, list.children[place] ?? null);
     });
     for (const id of gone) {
       this.#rows.get(id).node.remove();
       this.#rows.delete(id);
     }
-    setText(byID('nobody'), EMPTY[filter]);
-    show(byID('nobody'), sessions.length === 0);
+    this.#mark();
+    setText(byID('nobody'), tags.length ? 'No conversation here has these tags.' : EMPTY[filter]);
+    show(byID('nobody'), this.#queue.read && sessions.length === 0);
     show(byID('more'), Boolean(next));
   }
 
-  #row(id) {
-    const name = h('span', { class: 'name' });
-    const since = h('span', { class: 'since' });
-    const facts = h('span', { class: 'facts' });
-    const flag = h('span', { class: 'flag' });
-    const button = h('button', { type: 'button', class: 'talk-row', 'data-session': id, onclick: () => this.#desk.open(id) }, name, since, facts, flag);
-    const update = (s, open) => {
-      setText(name, s.name || s.id);
-      setText(since, ago(s.last_activity));
-      setText(facts, `${s.user_id} · ${s.message_count} events`);
-      setText(flag, s.status === 'ended' ? 'ended' : s.assisting_admin_id ? s.assisting_admin_name || s.assisting_admin_id : s.help_requested ? 'asks for help' : '');
-      if (open) button.setAttribute('aria-current', 'true');
+  #drawCounters() {
+    const { waiting = 0, mine = 0, mine_unread: unread = 0, assigned = 0, longest_wait_seconds: longest = 0 } = this.#queue.counters;
+    count('waiting-count', waiting, 'waiting');
+    count('mine-count', unread || mine, unread ? 'unread' : 'held');
+    byID('mine-count').classList.toggle('unread', unread > 0);
+    count('assigned-count', assigned, 'assigned');
+    setText(byID('longest'), waiting && longest ? `Longest wait ${span(longest * 1000)}` : '');
+    document.title = waiting + unread ? `(${waiting + unread}) Chatbox · Staff` : 'Chatbox · Staff';
+  }
+
+  #drawTags() {
+    const { tags, known } = this.#queue;
+    byID('tag-filter').replaceChildren(h('option', { value: '' }, tags.length ? 'And tag…' : 'Any tag'),
+      ...known.filter(({ tag }) => !tags.includes(tag)).map(({ tag, sessions }) => h('option', { value: tag }, `${tag} (${sessions})`)));
+    byID('tag-filter').value = '';
+    chips(byID('tag-chosen'), tags, { remove: (tag) => this.#tagsAre(tags.filter((one) => one !== tag)), of: 'filter' });
+    show(byID('tags-row'), known.length > 0 || tags.length > 0);
+  }
+
+  #addTag(tag) {
+    if (tag) this.#tagsAre([...this.#queue.tags, tag]);
+  }
+
+  #tagsAre(tags) {
+    this.#queue.choose({ tags });
+    this.#drawTags();
+    byID('tag-filter').focus();
+  }
+
+  #mark() {
+    for (const [id, { button }] of this.#rows) {
+      if (id === this.#desk.talk?.id) button.setAttribute('aria-current', 'true');
       else button.removeAttribute('aria-current');
-    };
-    return { node: h('li', {}, button), update };
+    }
+  }
+
+  #row(id) {
+    const parts = Object.fromEntries(['name', 'since', 'facts', 'unread', 'tags', 'flag', 'score'].map((name) => [name, h('span', { class: name })]));
+    const button = h('button', { type: 'button', class: 'talk-row', 'data-session': id, onclick: () => this.#desk.open(id) },
+      parts.name, parts.since, parts.facts, parts.unread,
+      h('span', { class: 'last' }, parts.tags, parts.flag, parts.score));
+    return { node: h('li', {}, button), button, update: (s) => this.#fill(parts, s) };
+  }
+
+  #fill(parts, s) {
+    const waits = this.#queue.filter === 'waiting' && s.waiting_since;
+    const place = this.#queue.placeOf(s.id);
+    setText(parts.name, s.name || s.id);
+    setText(parts.since, waits ? span(Date.now() - Date.parse(s.waiting_since)) : ago(s.last_activity));
+    parts.since.classList.toggle('waits', Boolean(waits));
+    setText(parts.facts, `${place ? `#${place} · ` : ''}${s.user_id} · ${plural(s.message_count, 'event')}`);
+    badge(parts.unread, s.unread);
+    chips(parts.tags, s.tags ?? []);
+    setText(parts.flag, flagOf(s, this.#queue));
+    stars(parts.score, s.rating);
   }
 
   #walk(event) {
@@ -69,9 +132,15 @@ export class QueueView {
   }
 }
 
-function ago(time) {
-  const minutes = Math.floor((Date.now() - Date.parse(time)) / 60_000);
-  if (minutes < 1) return 'now';
-  if (minutes < 60) return `${minutes} min`;
-  return minutes < 1440 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} d`;
+function flagOf(s, { filter, me }) {
+  if (s.status === 'ended') return 'ended';
+  if (s.assisting_admin_id) return s.assisting_admin_id === me ? 'with you' : `with ${s.assisting_admin_name || s.assisting_admin_id}`;
+  if (s.assigned_admin_id) return s.assigned_admin_id === me ? 'for you' : `for ${s.assigned_admin_name || s.assigned_admin_id}`;
+  return s.waiting_since && filter !== 'waiting' ? 'asks for help' : '';
+}
+
+function count(id, n, said) {
+  const node = byID(id);
+  setText(node, n ? String(n) : '');
+  node.title = n ? `${n} ${said}` : '';
 }

@@ -7,37 +7,35 @@ const FIGURES = [
   ['active_sessions', 'Active conversations'], ['total_sessions', 'Conversations'], ['avg_concurrent', 'Concurrent, average'],
   ['max_concurrent', 'Concurrent, most'], ['total_tokens', 'Tokens'], ['avg_response_time', 'Answer, average', 'ms'],
   ['max_response_time', 'Answer, longest', 'ms'], ['admin_assisted_count', 'Assisted'], ['help_requested_count', 'Asked for help'],
+  ['ratings_count', 'Ratings'], ['avg_rating', 'Rating, average', 'of 5'],
 ];
 
 export class Reports {
   #api;
   #timer = 0;
+  #turn = 0; // a view that was left in mid-read is not read again
   #cursor = '';
 
-  constructor(api) {
+  constructor(api, views) {
     this.#api = api;
-    for (const button of byID('views').children) button.addEventListener('click', () => this.#open(button.dataset.view));
+    const stop = () => {
+      this.#turn += 1;
+      clearTimeout(this.#timer);
+    };
+    views.on('metrics', () => this.#repeat(() => this.#metrics()), stop);
+    views.on('cluster', () => this.#repeat(() => this.#cluster()), stop);
+    views.on('audit', () => this.#audit('').catch((error) => rows('audit-rows', [[error.message]])));
     byID('more-audit').addEventListener('click', () => this.#audit(this.#cursor));
   }
 
-  #open(view) {
-    clearTimeout(this.#timer);
-    for (const button of byID('views').children) {
-      button.setAttribute('aria-pressed', String(button.dataset.view === view));
-      show(byID(`view-${button.dataset.view}`), button.dataset.view === view);
-    }
-    if (view === 'metrics') this.#repeat(() => this.#metrics());
-    if (view === 'cluster') this.#repeat(() => this.#cluster());
-    if (view === 'audit') this.#audit('').catch((error) => rows('audit-rows', [[error.message]]));
-  }
-
   async #repeat(read) {
+    const turn = ++this.#turn;
     try {
       await read();
     } catch {
       // What is shown stays; the light in the head tells of the connection.
     }
-    this.#timer = setTimeout(() => this.#repeat(read), EVERY);
+    if (turn === this.#turn) this.#timer = setTimeout(() => this.#repeat(read), EVERY);
   }
 
   async #metrics() {

@@ -1,85 +1,94 @@
-// One conversation, live: what was said, and the means to step in.
+// The conversation that is open: its head, the means to step in, and the box to reply.
 
 import { ask } from '../dialog.js';
-import { byID, h, setText, show } from '../dom.js';
+import { byID, setText, show } from '../dom.js';
+import { Menu } from '../menu.js';
 
 const TYPING = 3000; // ms a start is told again after, while somebody writes
-const NEAR = 60; // px from the end that still count as reading along
-const FINISHES = { error: 'broke off', cancelled: 'stopped by the user', taken_over: 'cut off by the takeover', length: 'cut at the longest' };
 
 export class TalkView {
   #desk;
-  #lines = new Map(); // item key → {node, update}
-  #shown = null; // the store whose lines these are
+  #acts;
+  #can;
   #typed = 0;
+  #drafts = new Map(); // session id → what was written and not sent: it must never reach another user
+  #open = '';
 
-  constructor(desk) {
+  constructor(desk, acts, can) {
     this.#desk = desk;
+    this.#acts = acts;
+    this.#can = can;
     byID('take').addEventListener('click', () => desk.takeOver());
     byID('leave').addEventListener('click', () => desk.handBack());
     byID('back').addEventListener('click', () => desk.close());
     byID('end').addEventListener('click', () => this.#end());
+    byID('watch-live').addEventListener('click', () => desk.goLive());
+    new Menu(byID('transfer'), () => this.#transfers());
     byID('reply').addEventListener('submit', (event) => {
       event.preventDefault();
       this.#say();
     });
     byID('words').addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.defaultPrevented) return;
       event.preventDefault();
       this.#say();
     });
     byID('words').addEventListener('input', () => this.#writes());
-    for (const name of ['talk', 'list', 'me']) desk.addEventListener(name, () => this.#draw());
+    desk.addEventListener('opened', () => this.#switch());
+    desk.addEventListener('talk', () => this.#draw());
+  }
+
+  #switch() {
+    if (this.#open) this.#drafts.set(this.#open, byID('words').value);
+    this.#open = this.#desk.talk?.id ?? '';
+    byID('words').value = this.#drafts.get(this.#open) ?? '';
+    byID('words').dispatchEvent(new Event('filled'));
   }
 
   #draw() {
-    const { talk, card, holding } = this.#desk;
+    const { talk, card, holding, reading } = this.#desk;
+    const { change } = this.#can;
     show(byID('talk'), Boolean(talk));
     show(byID('no-talk'), !talk);
     byID('view-talks').classList.toggle('open', Boolean(talk));
     if (!talk) return;
-    if (this.#shown !== talk) {
-      byID('lines').replaceChildren();
-      this.#lines.clear();
-      this.#shown = talk;
-    }
+    const live = !reading && !talk.ended;
     setText(byID('talk-name'), card?.name || talk.id);
-    setText(byID('talk-facts'), facts(talk, card, holding));
-    const taken = Boolean(talk.holder) && !holding;
-    show(byID('take'), !holding);
-    show(byID('leave'), holding);
-    byID('take').disabled = talk.ended || taken;
-    byID('end').disabled = talk.ended;
+    setText(byID('talk-facts'), facts(talk, card, holding, reading));
+    show(byID('reading'), Boolean(reading));
+    show(byID('watch-live'), card?.status !== 'ended');
+    show(byID('take'), change && live && !holding);
+    show(byID('leave'), holding && live);
+    show(byID('transfer').parentElement, holding && live);
+    show(byID('end'), change && live);
+    show(byID('reply'), change && live);
+    byID('take').disabled = Boolean(talk.holder) && !holding;
     byID('words').disabled = !holding;
     byID('say').disabled = !holding;
-    byID('words').placeholder = holding ? 'Write to the user' : 'Take the conversation over to reply';
-    this.#drawLines(talk);
+    byID('canned').disabled = !holding;
+    byID('words').placeholder = holding ? 'Write to the user; / for a canned reply' : 'Take the conversation over to reply';
   }
 
-  #drawLines(talk) {
-    const list = byID('lines');
-    const along = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR;
-    const gone = new Set(this.#lines.keys());
-    talk.items().forEach((item, place) => {
-      gone.delete(item.key);
-      if (!this.#lines.has(item.key)) this.#lines.set(item.key, line(item));
-      const { node, update } = this.#lines.get(item.key);
-      update(item);
-      if (list.children[place] !== node) list.insertBefore(node, list.children[place] ?? null);
-    });
-    for (const key of gone) {
-      this.#lines.get(key).node.remove();
-      this.#lines.delete(key);
-    }
-    if (along) list.scrollTop = list.scrollHeight;
+  async #transfers() {
+    const others = (await this.#acts.colleagues()).filter((one) => one.admin_id !== this.#desk.me);
+    if (others.length === 0) throw new Error('No colleague is connected.');
+    const { id } = this.#desk.talk;
+    return others.map((one) => ({ label: one.admin_name || one.admin_id, detail: detailOf(one), act: () => this.#try(() => this.#acts.transfer(id, one)) }));
   }
 
-  #say() {
-    const text = byID('words').value;
+  async #say() {
+    const box = byID('words');
+    const text = box.value;
+    const { id } = this.#desk.talk ?? {};
     if (!text.trim() || !this.#desk.holding) return;
-    byID('words').value = '';
+    const gap = box.dataset.gaps ? JSON.parse(box.dataset.gaps).find((name) => text.includes(name)) : '';
+    if (gap && !await ask({ title: 'Send it with a gap?', text: `The user would read ${gap} as it stands.`, confirm: 'Send' })) return;
+    if (id !== this.#desk.talk?.id || !this.#desk.holding) return;
+    box.value = '';
     this.#typed = 0;
     this.#desk.say(text);
+    box.dispatchEvent(new Event('filled'));
+    box.focus();
   }
 
   #writes() {
@@ -92,41 +101,28 @@ export class TalkView {
   }
 
   async #end() {
-    if (await ask({ title: 'End this conversation?', text: 'Its user can read it, and nothing can be added to it.', confirm: 'End it' })) await this.#desk.end();
+    const { id } = this.#desk.talk;
+    if (!await ask({ title: 'End this conversation?', text: 'Its user can read it, and nothing can be added to it.', confirm: 'End it' })) return;
+    await this.#try(() => this.#acts.end(id));
+  }
+
+  async #try(act) {
+    try {
+      await act();
+    } catch (error) {
+      this.#desk.notice(error.message);
+    }
   }
 }
 
-function facts(talk, card, holding) {
+/** detailOf says of a colleague whether to expect an answer. */
+export const detailOf = ({ status, holding }) => `${status}${holding ? ` · holds ${holding}` : ''}`;
+
+function facts(talk, card, holding, reading) {
   const who = card?.user_id ?? '';
   if (talk.ended) return `${who} · ended`;
+  if (reading) return who;
   if (holding) return `${who} · you are speaking with the user, the model is silent`;
   if (talk.holder) return `${who} · held by ${talk.holder.name || talk.holder.id}`;
   return `${who} · watching; the model answers`;
-}
-
-function line(item) {
-  if (item.kind === 'note') return { node: h('li', { class: 'line note' }, noted(item)), update: () => {} };
-  const who = h('div', { class: 'who' });
-  const said = h('div', { class: 'said' });
-  const state = h('div', { class: 'state' });
-  const node = h('li', { class: 'line' }, who, said, state);
-  const update = (now) => {
-    const admin = now.sender === 'admin' || now.mine;
-    node.className = `line ${now.kind === 'answer' ? 'model' : admin ? 'admin' : 'user'}${now.kind === 'answer' && !now.done ? ' running' : ''}`;
-    setText(who, now.kind === 'answer' ? 'Model' : admin ? now.adminName || 'You' : 'User');
-    setText(said, now.kind === 'answer' ? now.text : now.content || now.filename || now.fileID || '');
-    setText(state, now.kind === 'answer' ? FINISHES[now.finish] ?? '' : now.state === 'failed' ? now.error?.message ?? 'not sent' : '');
-  };
-  return { node, update };
-}
-
-function noted(item) {
-  switch (item.type) {
-    case 'admin_join': return `${item.adminName || item.adminID} took over`;
-    case 'admin_leave': return `${item.adminName || item.adminID} handed back`;
-    case 'help_request': return 'The user asks for a person';
-    case 'model_select': return `Model: ${item.modelID}`;
-    case 'session_ended': return item.reason === 'erased' ? 'Erased' : 'Ended';
-    default: return item.type;
-  }
 }

@@ -1,0 +1,49 @@
+// Whether this member of staff takes talks: a switch in the head. Who cannot take any has none.
+
+import { byID, setText, show } from '../dom.js';
+
+const EVERY = 30_000; // it may have been changed in another tab
+
+export class AvailabilityView {
+  #desk;
+  #acts;
+  #status = '';
+
+  constructor(desk, acts, can) {
+    this.#desk = desk;
+    this.#acts = acts;
+    setText(byID('who'), can.name);
+    show(byID('availability'), false);
+    if (!can.change) return;
+    byID('availability').addEventListener('click', () => this.#switch());
+    desk.addEventListener('connected', () => this.#look());
+    setInterval(() => this.#look(), EVERY);
+  }
+
+  async #look() {
+    try {
+      const me = (await this.#acts.colleagues()).find((one) => one.admin_id === this.#desk.me);
+      this.#draw(me?.status ?? (this.#status || 'available')); // a socket just opened may not be in the list yet
+    } catch {
+      // What is shown stays; the light beside it tells of the connection.
+    }
+  }
+
+  async #switch() {
+    const before = this.#status;
+    this.#draw(before === 'away' ? 'available' : 'away');
+    try {
+      await this.#acts.available(this.#status);
+    } catch (error) {
+      this.#draw(before);
+      this.#desk.notice(error.message);
+    }
+  }
+
+  #draw(status) {
+    this.#status = status;
+    show(byID('availability'), true);
+    byID('availability').setAttribute('aria-checked', String(status === 'available'));
+    setText(byID('availability-text'), status === 'available' ? 'Available' : 'Away');
+  }
+}

@@ -1,0 +1,29 @@
+// Small signs that several views show: tags as chips, a rating as stars.
+
+import { h, icon } from '../dom.js';
+
+/** chips draws tags into a node, again only when they changed; with `remove` each has a button that takes it off. */
+export function chips(node, tags, { remove, of = 'conversation' } = {}) {
+  const stamp = JSON.stringify([tags, Boolean(remove)]);
+  if (node.dataset.stamp === stamp) return;
+  node.dataset.stamp = stamp;
+  node.replaceChildren(...tags.map((tag) => h('span', { class: 'chip' }, h('span', { class: 'chip-text' }, tag), remove
+    ? h('button', { type: 'button', 'aria-label': `Take the tag ${tag} off the ${of}`, onclick: () => remove(tag) }, icon('close')) : null)));
+}
+
+/** stars shows a rating as "★ 4", and nothing where there is none. */
+export function stars(node, rating) {
+  const text = rating ? String(rating.score) : '';
+  if ((node.dataset.score ?? '') === text) return;
+  node.dataset.score = text;
+  node.title = rating?.comment ?? '';
+  node.replaceChildren(...(text ? [h('span', { 'aria-hidden': 'true' }, `★ ${text}`), h('span', { class: 'hidden' }, `rated ${text} of 5`)] : []));
+}
+
+/** badge shows how many messages nobody has replied to. */
+export function badge(node, n) {
+  const text = n ? String(n) : '';
+  if ((node.dataset.n ?? '') === text) return;
+  node.dataset.n = text;
+  node.replaceChildren(...(text ? [text, h('span', { class: 'hidden' }, ' unread')] : []));
+}

@@ -1,0 +1,130 @@
+// The notes beside a conversation. A note that is being edited keeps its box while others come and go.
+
+import { ask } from '../dialog.js';
+import { byID, h, setText, show } from '../dom.js';
+import { moment } from '../time.js';
+import { fits } from './notes.js';
+
+export class NotesView {
+  #notes;
+  #notice;
+  #rows = new Map(); // note id → {node, update}
+  #drafts = new Map(); // session id → a note begun
+  #shown = '';
+
+  constructor(desk, notes, can) {
+    this.#notes = notes;
+    this.#notice = (error) => desk.notice(error.message);
+    show(byID('note-form'), can.change);
+    desk.addEventListener('opened', () => {
+      this.#drafts.set(this.#shown, byID('note').value);
+      this.#shown = desk.talk?.id ?? '';
+      byID('note').value = this.#drafts.get(this.#shown) ?? '';
+      notes.of(this.#shown);
+    });
+    desk.addEventListener('told', ({ detail }) => detail.event === 'note' && detail.session === notes.session && notes.look());
+    notes.addEventListener('notes', () => this.#draw());
+    byID('note-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#add();
+    });
+    byID('note').addEventListener('keydown', (event) => submitsBy(event) && this.#add());
+  }
+
+  async #add() {
+    const text = byID('note').value;
+    if (!fits(text)) return;
+    byID('note').value = '';
+    try {
+      await this.#notes.add(text);
+    } catch (error) {
+      byID('note').value ||= text;
+      this.#notice(error);
+    }
+  }
+
+  #draw() {
+    const { list, trouble, session } = this.#notes;
+    const gone = new Set(this.#rows.keys());
+    for (const note of list) {
+      gone.delete(note.id);
+      if (!this.#rows.has(note.id)) this.#rows.set(note.id, this.#row(note));
+      const { node, update } = this.#rows.get(note.id);
+      update(note);
+      if (!node.isConnected) byID('notes').append(node); // oldest first: a new one is always the last
+    }
+    for (const id of gone) {
+      this.#rows.get(id).node.remove();
+      this.#rows.delete(id);
+    }
+    setText(byID('note-count'), list.length ? String(list.length) : '');
+    setText(byID('no-notes'), trouble || 'Only staff sees notes. There are none yet.');
+    show(byID('no-notes'), Boolean(session) && (list.length === 0 || trouble !== ''));
+  }
+
+  #row(first) {
+    let note = first;
+    const text = h('p', { class: 'note-text' });
+    const when = h('span', { class: 'note-when' });
+    const who = h('strong');
+    const edit = h('button', { type: 'button', class: 'link', onclick: () => this.#edit(node, text, note) }, 'Edit');
+    const remove = h('button', { type: 'button', class: 'link', onclick: () => this.#remove(note) }, 'Delete');
+    const node = h('li', { class: 'note-row', 'data-note': first.id }, h('p', { class: 'note-head' }, who, when), text, h('p', { class: 'note-acts' }, edit, remove));
+    const update = (now) => {
+      note = now;
+      setText(who, now.admin_name || now.admin_id || 'A former colleague');
+      setText(when, `${moment(now.created_at).replace(/^at /, '')}${now.updated_at ? ', edited' : ''}`);
+      setText(text, now.text);
+      show(edit, this.#notes.mayEdit(now));
+      show(remove, this.#notes.mayRemove(now));
+      edit.setAttribute('aria-label', `Edit the note: ${now.text.slice(0, 40)}`);
+      remove.setAttribute('aria-label', `Delete the note: ${now.text.slice(0, 40)}`);
+    };
+    return { node, update };
+  }
+
+  #edit(node, text, note) {
+    const box = h('textarea', { rows: 3, 'aria-label': 'Note' });
+    box.value = note.text;
+    const done = () => {
+      form.remove();
+      node.classList.remove('editing');
+      node.querySelector('.note-acts button').focus();
+    };
+    const save = async () => {
+      if (!fits(box.value)) return;
+      try {
+        if (box.value !== note.text) await this.#notes.edit(note.id, box.value);
+        done();
+      } catch (error) {
+        this.#notice(error);
+      }
+    };
+    const form = h('form', { class: 'note-edit', onsubmit: (event) => { event.preventDefault(); save(); } }, box, h('p', { class: 'note-acts' },
+      h('button', { type: 'submit', class: 'link' }, 'Save'), h('button', { type: 'button', class: 'link', onclick: done }, 'Cancel')));
+    box.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') done();
+      else if (submitsBy(event)) save();
+    });
+    node.classList.add('editing');
+    text.after(form);
+    box.focus();
+  }
+
+  async #remove(note) {
+    if (!await ask({ title: 'Delete this note?', text: note.text.slice(0, 200), confirm: 'Delete', danger: true })) return;
+    try {
+      await this.#notes.remove(note.id);
+      byID('note').focus();
+    } catch (error) {
+      this.#notice(error);
+    }
+  }
+}
+
+// submitsBy: Ctrl or Cmd with Enter; Enter alone is a new line in a note.
+function submitsBy(event) {
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return false;
+  event.preventDefault();
+  return true;
+}
