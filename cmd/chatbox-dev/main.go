@@ -88,7 +88,11 @@ func greet(stack *devstack.Stack, cfg devstack.Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	staff, err := stack.StaffLink("sam", "Sam")
+	sam, err := stack.StaffLink("sam", "Sam")
+	if err != nil {
+		return err
+	}
+	kim, err := stack.StaffLink("kim", "Kim")
 	if err != nil {
 		return err
 	}
@@ -100,8 +104,10 @@ func greet(stack *devstack.Stack, cfg devstack.Config, out io.Writer) error {
 
   Help as staff "sam": %s
 
+  Help as staff "kim": %s
+
 Open a link in two tabs, ask for something long, and kill the pod that serves
 you: the buttons are at the top of the page. History is in %s. Ctrl-C stops.
-`, cfg.Pods, stack.URL(), ada, ben, staff, cfg.Data)
+`, cfg.Pods, stack.URL(), ada, ben, sam, kim, cfg.Data)
 	return err
 }
