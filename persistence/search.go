@@ -37,6 +37,10 @@ const (
 	foundFaster = 16
 )
 
+// fewPassed is up to how many messages a search rather passes over than looks
+// up where they end.
+const fewPassed = 2000
+
 type source struct {
 	*Sessions
 	*Keyring
@@ -76,27 +80,27 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 		newest = c.To
 	}
 	var docs []messageDoc
+	words := anyOf("words", c.Tokens)
+	if c.Few { // by the sessions' index, whatever a planner makes of the words'
+		words = bson.D{{Key: "$expr", Value: haveAll(c.Tokens)}}
+	}
 	for width := firstFound; ; width *= foundFaster {
 		oldest := newest.Add(-width)
 		last := width > lastWindow/foundFaster || c.Sessions != nil || oldest.Before(c.From)
 		if last {
 			oldest = c.From
 		}
-		docs = nil
-		err := src.s.do(ctx, "search messages", func(ctx context.Context) error {
-			found, err := src.s.messages.Find(ctx, foundFilter(c, oldest), options.Find().
-				SetSort(bson.D{{Key: "time", Value: -1}, {Key: "session", Value: -1}, {Key: "seq", Value: -1}}).
-				SetLimit(int64(c.Limit)).SetProjection(withoutWords()))
-			if err != nil {
-				return err
-			}
-			return found.All(ctx, &docs)
-		})
-		if err != nil {
+		var err error
+		if docs, err = src.newest(ctx, c, words, oldest); err != nil {
 			return nil, err
 		}
 		if last || len(docs) == c.Limit {
 			break
+		}
+		if width == firstFound*foundFaster {
+			if words, err = src.rarest(ctx, c, words, oldest); err != nil {
+				return nil, err
+			}
 		}
 	}
 	events := make([]chatbox.Event, len(docs))
@@ -113,10 +117,24 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 	return events, nil
 }
 
+// newest are the newest ones that are not older.
+func (src source) newest(ctx context.Context, c find.Candidates, words bson.D, oldest time.Time) (docs []messageDoc, err error) {
+	err = src.s.do(ctx, "search messages", func(ctx context.Context) error {
+		found, err := src.s.messages.Find(ctx, foundFilter(c, words, oldest), options.Find().
+			SetSort(bson.D{{Key: "time", Value: -1}, {Key: "session", Value: -1}, {Key: "seq", Value: -1}}).
+			SetLimit(int64(c.Limit)).SetProjection(withoutWords()))
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, &docs)
+	})
+	return docs, err
+}
+
 // foundFilter is what the search lets pass of what is not older.
-func foundFilter(c find.Candidates, oldest time.Time) bson.D {
+func foundFilter(c find.Candidates, words bson.D, oldest time.Time) bson.D {
 	at := func(t time.Time) primitive.DateTime { return primitive.DateTime(record.Millis(t)) }
-	filter := append(bson.D{{Key: "tenant", Value: c.Tenant}}, anyOf("words", c.Tokens)...)
+	filter := append(bson.D{{Key: "tenant", Value: c.Tenant}}, words...)
 	if c.Owner != "" {
 		filter = append(filter, bson.E{Key: "owner", Value: c.Owner})
 	}
@@ -130,21 +148,67 @@ func foundFilter(c find.Candidates, oldest time.Time) bson.D {
 	if !c.To.IsZero() {
 		all = append(all, bson.D{{Key: "time", Value: bson.D{{Key: "$lt", Value: at(c.To)}}}})
 	}
-	if p := c.After; p != nil {
-		when, less := primitive.DateTime(p.Time), func(v any) bson.D { return bson.D{{Key: "$lt", Value: v}} }
-		all = append(all,
-			// The first narrows the index's bounds, the second is exact.
-			bson.D{{Key: "time", Value: bson.D{{Key: "$lte", Value: when}}}},
-			bson.D{{Key: "$or", Value: bson.A{
-				bson.D{{Key: "time", Value: less(when)}},
-				bson.D{{Key: "session", Value: less(p.Session)}},
-				bson.D{{Key: "session", Value: p.Session}, {Key: "seq", Value: less(p.Seq)}},
-			}}})
+	if c.After != nil {
+		all = append(all, beyondPlace(*c.After))
+		if c.After.Passed > fewPassed || !c.To.IsZero() {
+			all = append(all, bson.D{{Key: "time", Value: bson.D{{Key: "$lte", Value: primitive.DateTime(c.After.Time)}}}})
+		}
 	}
 	if len(all) > 0 {
 		filter = append(filter, bson.E{Key: "$and", Value: all})
 	}
 	return filter
+}
+
+// rarest makes the condition on the words one on a word that hardly any of the
+// newest messages has, if there is such a word, and leaves the others to be
+// looked at: a server that looks up each word for itself would go through all
+// that has a frequent one.
+func (src source) rarest(ctx context.Context, c find.Candidates, words bson.D, oldest time.Time) (bson.D, error) {
+	const hardly = 10
+	if len(c.Tokens) != 1 || len(c.Tokens[0]) < 2 || c.Few {
+		return words, nil
+	}
+	for _, token := range c.Tokens[0] {
+		one := bson.D{{Key: "words", Value: token}}
+		var n int64
+		err := src.s.do(ctx, "search messages", func(ctx context.Context) (err error) {
+			n, err = src.s.messages.CountDocuments(ctx, foundFilter(c, one, oldest), options.Count().SetLimit(hardly+1))
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if n <= hardly {
+			return append(one, bson.E{Key: "$expr", Value: haveAll(c.Tokens)}), nil
+		}
+	}
+	return words, nil
+}
+
+// haveAll is anyOf for words as an expression, which is not for an index.
+func haveAll(lists [][]int64) bson.D {
+	var ways bson.A
+	for _, tokens := range lists {
+		have := bson.D{{Key: "$ifNull", Value: bson.A{"$words", bson.A{}}}}
+		ways = append(ways, bson.D{{Key: "$setIsSubset", Value: bson.A{tokens, have}}})
+	}
+	return bson.D{{Key: "$or", Value: ways}}
+}
+
+// beyondPlace is what comes after the place. An expression is not for an index
+// to find: of an index of arrays, as this one is, the DocumentDB stack looks up
+// the two ends of a period each for itself, and so all that has the word.
+// Passing over few messages takes less.
+func beyondPlace(p record.Place) bson.D {
+	op := func(name string, args ...any) bson.D { return bson.D{{Key: name, Value: bson.A(args)}} }
+	id := bson.D{{Key: "$literal", Value: p.Session}}
+	at := primitive.DateTime(p.Time)
+	return bson.D{{Key: "$expr", Value: op("$or",
+		op("$lt", "$time", at),
+		op("$and", op("$eq", "$time", at), op("$lt", "$session", id)),
+		op("$and", op("$eq", "$time", at), op("$eq", "$session", id), op("$lt", "$seq", p.Seq)),
+	)}}
 }
 
 // anyOf are the documents whose field has all of one of the lists.

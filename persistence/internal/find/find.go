@@ -16,6 +16,7 @@ const (
 	maxOpened = 500 // messages
 	minBatch  = 50  // messages asked for at once
 	maxNarrow = 200 // sessions that messages are looked for in, where filters name no more
+	maxFew    = 10_000
 )
 
 // Source is a store as a search sees it.
@@ -36,6 +37,7 @@ type Candidates struct {
 	Tokens   [][]int64 // all of any one of the lists
 	Owner    string    // of the session; empty: any
 	Sessions []string  // nil: any
+	Few      bool      // the sessions have few messages: it takes little to look at all of them
 	From, To time.Time // From ≤ time < To; zero: not given
 	After    *record.Place
 	Limit    int

@@ -152,6 +152,10 @@ func TestRun_NarrowsWhereFiltersNameFewSessions(t *testing.T) {
 	assert.Len(t, few.asked[0].Sessions, maxNarrow/2)
 	assert.True(t, few.listed[0].From.IsZero(), "when a session began is not when it was said")
 	assert.Zero(t, few.loads)
+	assert.True(t, few.asked[0].Few)
+	few.sessions[1].State.Head = maxFew + 1
+	run(t, few, chatbox.SearchQuery{Words: "needle", UserID: "bob", Limit: 5})
+	assert.False(t, few.asked[1].Few)
 
 	many := fill(3*maxNarrow, needles(1))
 	page = run(t, many, chatbox.SearchQuery{Words: "needle", UserID: "bob", Limit: 5})

@@ -19,8 +19,12 @@ func search(ctx context.Context, src Source, p parsed) (chatbox.SearchPage, erro
 	}
 	c := Candidates{Tenant: p.Tenant, Tokens: tokens, Owner: p.UserID, From: p.From, To: p.To, After: p.after}
 	room := &room{src: src, p: p, known: map[string]*chatbox.Session{}}
-	if c.Sessions, err = room.narrow(ctx); err != nil || c.Sessions != nil && len(c.Sessions) == 0 {
+	if c.Sessions, c.Few, err = room.narrow(ctx); err != nil || c.Sessions != nil && len(c.Sessions) == 0 {
 		return page, err
+	}
+	var passed int64
+	if p.after != nil {
+		passed = p.after.Passed
 	}
 	for opened := 0; opened < maxOpened; {
 		c.Limit = min(max(minBatch, p.Limit+1), maxOpened-opened)
@@ -33,7 +37,8 @@ func search(ctx context.Context, src Source, p parsed) (chatbox.SearchPage, erro
 		}
 		for i, e := range events {
 			opened++
-			c.After = &record.Place{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq}
+			passed++
+			c.After = &record.Place{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq, Passed: passed}
 			if hit, ok := room.hit(e); ok {
 				page.Hits = append(page.Hits, hit)
 			}
@@ -59,25 +64,27 @@ type room struct {
 	known map[string]*chatbox.Session // nil: there is none that may be shown
 }
 
-// narrow finds out which sessions pass, where the query's filters let few pass;
-// nil: not few.
-func (r *room) narrow(ctx context.Context) ([]string, error) {
+// narrow finds out which sessions pass, where the query's filters let few pass,
+// and whether their messages are few as well; nil: not few.
+func (r *room) narrow(ctx context.Context) (ids []string, few bool, err error) {
 	if r.p.UserID == "" && r.p.Name == "" && len(r.p.Tags) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	q := sessions(r.p.SearchQuery)
 	q.From, q.To = time.Time{}, time.Time{} // those are of messages
 	q.Cursor, q.Limit = "", maxNarrow
 	found, err := r.src.All(ctx, q)
 	if err != nil || found.Next != "" {
-		return nil, err
+		return nil, false, err
 	}
-	ids := []string{}
+	ids = []string{}
+	var messages int64
 	for _, s := range found.Sessions {
 		r.known[s.Key.ID] = &s
 		ids = append(ids, s.Key.ID)
+		messages += s.State.Head
 	}
-	return ids, nil
+	return ids, messages <= maxFew, nil
 }
 
 // meet loads the sessions of the events that are not known yet.

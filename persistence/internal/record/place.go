@@ -13,6 +13,7 @@ type Place struct {
 	Time    int64 // milliseconds since 1970 UTC
 	Session string
 	Seq     int64
+	Passed  int64 // how many messages the search has opened up to here
 }
 
 type place struct {
@@ -20,13 +21,14 @@ type place struct {
 	Time    int64  `json:"t"`
 	Session string `json:"s"`
 	Seq     int64  `json:"q"`
+	Passed  int64  `json:"n"`
 }
 
 const placeVersion = 2 // a cursor of sessions is of another
 
 // String encodes the place for a client to give back.
 func (p Place) String() string {
-	text, _ := json.Marshal(place{placeVersion, p.Time, p.Session, p.Seq}) // plain values
+	text, _ := json.Marshal(place{placeVersion, p.Time, p.Session, p.Seq, p.Passed}) // plain values
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
@@ -38,7 +40,7 @@ func ParsePlace(s string) (Place, error) {
 	if err != nil || json.Unmarshal(raw, &in) != nil || in.V != placeVersion || !chatbox.ValidSessionID(in.Session) {
 		return Place{}, chatbox.Invalid("cursor", "is not one of ours")
 	}
-	p := Place{in.Time, in.Session, in.Seq}
+	p := Place{in.Time, in.Session, in.Seq, in.Passed}
 	if p.String() != s {
 		return Place{}, chatbox.Invalid("cursor", "is not one of ours")
 	}

@@ -3,6 +3,7 @@ package words
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -224,6 +225,9 @@ func FuzzExcerpt(f *testing.F) {
 // whatever becomes of it, its words are words again.
 func TestSplit_EveryCharacter(t *testing.T) {
 	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if !unicode.IsGraphic(r) && !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) {
+			continue // no character
+		}
 		for _, text := range []string{string(r), "a" + string(r) + "b"} {
 			for _, w := range Split(text) {
 				again := Split(w.Text)
