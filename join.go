@@ -33,6 +33,9 @@ type Position struct {
 	UserID  string // of one of those whose own it is, or would be
 	// Watchers are the admins whose sockets watch it here.
 	Watchers []string
+	// Noticed is true where a socket of the owner's here was told that staff
+	// watches.
+	Noticed bool
 	// Answering is the answer whose end the sockets wait for; zero: none.
 	Answering Gen
 }

@@ -64,6 +64,7 @@ func (fs *Feeds) Positions() []chatbox.Position {
 		if f.last >= 0 && !f.erased {
 			p := chatbox.Position{Session: f.key, Seq: f.last, Answering: f.answeringLocked()}
 			for _, a := range f.atts {
+				p.Noticed = p.Noticed || a.watched
 				switch a.right {
 				case chatbox.ByOwnership:
 					p.UserID = a.user

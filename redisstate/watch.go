@@ -3,6 +3,7 @@ package redisstate
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,12 +19,27 @@ const watchTTL = 3 * time.Minute
 // Watch notes that the admin watches the session; it lasts three minutes
 // unless it is called again.
 func (c *Client) Watch(ctx context.Context, s chatbox.SessionKey, adminID string) error {
-	return wrap("watch", c.rdb.Set(ctx, watchKey(s, adminID), "1", watchTTL).Err())
+	until := float64(time.Now().Add(watchTTL).UnixMilli())
+	return wrap("watch", c.flush(ctx, func(p batch) {
+		p.Set(ctx, watchKey(s, adminID), "1", watchTTL)
+		p.ZAdd(ctx, watchersKey(s), redis.Z{Score: until, Member: b64(adminID)})
+		p.PExpire(ctx, watchersKey(s), watchTTL)
+	}))
 }
 
 // Unwatch takes Watch back.
 func (c *Client) Unwatch(ctx context.Context, s chatbox.SessionKey, adminID string) error {
-	return wrap("unwatch", c.rdb.Del(ctx, watchKey(s, adminID)).Err())
+	return wrap("unwatch", c.flush(ctx, func(p batch) {
+		p.Del(ctx, watchKey(s, adminID))
+		p.ZRem(ctx, watchersKey(s), b64(adminID))
+	}))
+}
+
+// Watched reports whether anybody watches the session. Clocks of pods may differ
+// by less than a watch lasts.
+func (c *Client) Watched(ctx context.Context, s chatbox.SessionKey) (bool, error) {
+	n, err := c.rdb.ZCount(ctx, watchersKey(s), strconv.FormatInt(time.Now().UnixMilli(), 10), "+inf").Result()
+	return n > 0, wrap("watched", err)
 }
 
 // Watches reports whether the admin watches the session.

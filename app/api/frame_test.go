@@ -103,6 +103,8 @@ func serverFrames() map[string][]byte {
 		"notification-note": {Session: s, Aside: &chatbox.Aside{
 			To: chatbox.ToStaff, Event: chatbox.AsideNote, Metadata: map[string]string{"admin_id": "bob", "note_id": "n-1", "change": "added"},
 		}},
+		"notification-watched":   {Session: s, Aside: &chatbox.Aside{To: chatbox.ToOwner, Event: chatbox.AsideWatched}},
+		"notification-unwatched": {Session: s, Aside: &chatbox.Aside{To: chatbox.ToOwner, Event: chatbox.AsideUnwatched}},
 		"notification-rating_requested": {Session: s, Aside: &chatbox.Aside{
 			To: chatbox.ToOwner, Event: chatbox.AsideRating, After: 7, Metadata: map[string]string{"admin_id": "bob", "admin_name": "Bob"},
 		}},

@@ -73,6 +73,9 @@ func (s *Service) seat(ctx context.Context, c Socket, sessionID string, v visit)
 	}
 	if fresh {
 		s.Currents.SetCurrent(c.ID(), sessionID)
+		if as, speaks := s.Rights.Speaks(c.ID(), k); speaks && as == chatbox.SenderUser && !v.made {
+			s.checkWatched(ctx, k)
+		}
 	}
 	if v.ack != nil && v.ack.Named {
 		s.Acks.AckDetached(c.ID(), *v.ack)

@@ -116,6 +116,11 @@ func (s *Service) checkPosition(ctx context.Context, p chatbox.Position, head in
 			s.Logger.DebugContext(ctx, "watch not renewed", "error", err)
 		}
 	}
+	if len(p.Watchers) > 0 {
+		s.tellWatched(ctx, p.Session, true) // whoever missed it
+	} else if p.Noticed {
+		s.checkWatched(ctx, p.Session) // a watcher who is gone took nothing back
+	}
 	switch {
 	case head > p.Seq, head == p.Seq && p.Answering != (chatbox.Gen{}):
 		s.behind.add(p.Session) // also where the answer's last piece, or its failure, was lost

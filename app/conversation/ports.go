@@ -215,6 +215,8 @@ type Watchers interface {
 	Watch(ctx context.Context, s chatbox.SessionKey, adminID string) error
 	Unwatch(ctx context.Context, s chatbox.SessionKey, adminID string) error
 	Watches(ctx context.Context, s chatbox.SessionKey, adminID string) (bool, error)
+	// Watched reports whether anybody does.
+	Watched(ctx context.Context, s chatbox.SessionKey) (bool, error)
 }
 
 // LLM answers prompts.

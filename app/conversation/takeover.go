@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"chatbox"
 )
@@ -212,8 +213,33 @@ func (s *Service) staffed(
 	case !chatbox.ValidSessionID(sessionID):
 		return chatbox.SessionKey{}, chatbox.BadSessionID()
 	}
-	return a.Session(sessionID), s.Audit.Record(ctx, a, action, chatbox.AuditSubject{SessionID: sessionID})
+	k := a.Session(sessionID)
+	return k, s.Audit.Record(ctx, a, action, s.about(ctx, k))
 }
+
+// about is a session and whose it is, for the record: the user is left out
+// where one cheap read does not say it, since that must not be in the act's way.
+func (s *Service) about(ctx context.Context, k chatbox.SessionKey) chatbox.AuditSubject {
+	subject := chatbox.AuditSubject{SessionID: k.ID}
+	if !chatbox.ValidSessionID(k.ID) {
+		return subject
+	}
+	ctx, cancel := context.WithTimeout(ctx, aboutWait)
+	defer cancel()
+	tail, err := s.Log.Read(ctx, k, atHead)
+	switch {
+	case err == nil && tail.Seeded && !tail.State.Erased:
+		subject.UserID = tail.Owner
+	case err == nil && !tail.Seeded:
+		if sess, err := s.Catalog.Load(ctx, k); err == nil && !sess.Erased {
+			subject.UserID = sess.Owner
+		}
+	}
+	return subject
+}
+
+// aboutWait is the longest that a record waits to know whom it is about.
+const aboutWait = time.Second
 
 // staffEvent is an admin's coming or going.
 func (s *Service) staffEvent(a chatbox.Actor, id string, kind chatbox.Type) chatbox.Event {

@@ -18,10 +18,45 @@ func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *
 	case after != nil && *after < 0:
 		return chatbox.Invalid("seq", "must not be negative")
 	}
-	if err := s.Audit.Record(ctx, a, chatbox.AuditSessionWatch, chatbox.AuditSubject{SessionID: sessionID}); err != nil {
+	if err := s.Audit.Record(ctx, a, chatbox.AuditSessionWatch, s.about(ctx, a.Session(sessionID))); err != nil {
 		return err
 	}
-	return s.seat(ctx, c, sessionID, visit{after: after, announce: true, known: true, watch: true})
+	if err := s.seat(ctx, c, sessionID, visit{after: after, announce: true, known: true, watch: true}); err != nil {
+		return err
+	}
+	if k := a.Session(sessionID); s.Rights.Watching(c.ID(), k) { // his own he need not watch
+		s.tellWatched(ctx, k, true)
+	}
+	return nil
+}
+
+// tellWatched has the owner's sockets told, on every pod, that somebody watches
+// or nobody does any more. Those that know are not told again, so it may be
+// repeated, and is while the watching lasts.
+func (s *Service) tellWatched(ctx context.Context, k chatbox.SessionKey, on bool) {
+	if !s.cfg.WatchNotice {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, asideWait)
+	defer cancel()
+	if err := s.Whispers.Whisper(ctx, chatbox.Update{Session: k, Watched: &chatbox.Watched{On: on}}); err != nil {
+		s.Logger.DebugContext(ctx, "watching not told", "session", k.ID, "error", err)
+	}
+}
+
+// checkWatched tells this pod's sockets of the session's owner what is so now.
+func (s *Service) checkWatched(ctx context.Context, k chatbox.SessionKey) {
+	if !s.cfg.WatchNotice {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, asideWait)
+	defer cancel()
+	on, err := s.Watchers.Watched(ctx, k)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "watching not known", "session", k.ID, "error", err)
+		return
+	}
+	s.Feed.Deliver(chatbox.Update{Session: k, Watched: &chatbox.Watched{On: on}})
 }
 
 // Unwatch ends what Watch began; where the socket does not watch it has no
@@ -40,13 +75,19 @@ func (s *Service) Unwatch(ctx context.Context, c Socket, sessionID string) error
 func (s *Service) dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) error {
 	if s.Rights.Dismiss(c.ID(), k) {
 		s.Bus.Unsubscribe(k)
-		err := s.Audit.Record(ctx, c.Actor(), chatbox.AuditSessionUnwatch, chatbox.AuditSubject{SessionID: k.ID})
+		err := s.Audit.Record(ctx, c.Actor(), chatbox.AuditSessionUnwatch, s.about(ctx, k))
 		if err != nil {
 			s.Logger.WarnContext(ctx, "end of watching not on record", "session", k.ID, "error", err)
 		}
 	}
 	if err := s.Watchers.Unwatch(ctx, k, c.Actor().UserID); err != nil {
 		s.Logger.DebugContext(ctx, "watch left to age", "error", err)
+		return nil
+	}
+	if s.cfg.WatchNotice {
+		if on, err := s.Watchers.Watched(ctx, k); err == nil && !on {
+			s.tellWatched(ctx, k, false)
+		}
 	}
 	return nil
 }

@@ -31,9 +31,10 @@ var elsewhere = map[string]string{
 // table of what it met.
 func TestCoverage(t *testing.T) {
 	rec := Record(t)
-	w := start(t, rec)
+	w := start(t, rec, func(cfg *devstack.Config) { cfg.Conversation.WatchNotice = true })
 	s := newScene(w, "", "Wort")
 	s.play()
+	s.watched()
 	w.doors()
 	w.generic(s)
 	w.limits(t, rec)

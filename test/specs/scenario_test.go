@@ -217,6 +217,18 @@ func (s *scene) find() {
 	assert.Contains(s.t, s.ask(s.bob, http.StatusOK, http.MethodGet, "/admin/search?q=neverheard", "").body, `"results":[]`)
 }
 
+// watched is a user who is told that staff watches, where that is told.
+func (s *scene) watched() {
+	a, boss := s.open(s.ann, 0, "?session_id=s-w"), s.open(s.bob, 1, "")
+	a.send(`{"type":"user_message","id":"m-1","session_id":"s-w","content":"%s [[words=2]]"}`, s.mark)
+	a.sees("final", finalOf("m-1"))
+	boss.send(`{"type":"watch","session_id":"s-w"}`)
+	a.sees("the notice", isType("notification"), of("s-w"), meta("event", "watched"))
+	s.open(s.ann, 1, "?session_id=s-w").sees("the notice", isType("notification"), of("s-w"), meta("event", "watched"))
+	boss.send(`{"type":"unwatch","session_id":"s-w"}`)
+	a.sees("the end of it", isType("notification"), of("s-w"), meta("event", "unwatched"))
+}
+
 // keep is what users do with their sessions over REST.
 func (s *scene) keep() {
 	s.ask(s.ann, http.StatusAccepted, http.MethodPost, "/sessions/s-4/messages", fmt.Sprintf(`{"content":"%s [[words=2]]"}`, s.mark), "Idempotency-Key", "m-1")
