@@ -85,6 +85,8 @@ func (s *stage) got(c *listener) []string {
 			out = append(out, fmt.Sprint("read ", d.Read.UserID, " ", d.Read.Seq))
 		case d.Aside != nil:
 			out = append(out, d.Aside.Event)
+		case d.Place != nil:
+			out = append(out, fmt.Sprint("place ", d.Place.Position, " of ", d.Place.Waiting))
 		case d.Resumed != nil:
 			out = append(out, fmt.Sprint("resumed ", d.Resumed.Seq))
 		}

@@ -49,3 +49,42 @@ func TestNotify_OnlyAdminsOfTheTenantWhoAreStillAdmins(t *testing.T) {
 		assert.Empty(t, h.staff, "nothing is left behind")
 	})
 }
+
+func TestStaff_IsEachAdminOnceAndChangesAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, nil)
+		stirred := func() bool {
+			select {
+			case <-h.StaffStirred():
+				return true
+			default:
+				return false
+			}
+		}
+		enter := func(id chatbox.ConnID, user string, roles ...string) *Conn {
+			server, ws := pipe(t)
+			c := NewConn(server, id, chatbox.Actor{Tenant: "a", UserID: user, Name: "Name of " + user, Roles: roles}, h.Config(), h.Metrics())
+			h.Add(c)
+			t.Cleanup(func() { _ = server.Close(); _ = ws.Close() })
+			return c
+		}
+		assert.Empty(t, h.Staff())
+		user := enter("1", "ann")
+		viewer := enter("2", "vic", chatbox.RoleChatViewer)
+		assert.False(t, stirred(), "neither may help")
+		assert.Empty(t, h.Staff())
+		one, two := enter("3", "ada", chatbox.RoleAdmin), enter("4", "ada", chatbox.RoleChatAdmin)
+		assert.True(t, stirred())
+		require.Len(t, h.Staff(), 1)
+		assert.Equal(t, "Name of ada", h.Staff()[0].Name)
+		h.Remove(user)
+		h.Remove(viewer)
+		assert.False(t, stirred())
+		h.Remove(one)
+		assert.True(t, stirred())
+		assert.Len(t, h.Staff(), 1)
+		h.Remove(two)
+		assert.True(t, stirred())
+		assert.Empty(t, h.Staff())
+	})
+}
