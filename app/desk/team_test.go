@@ -207,7 +207,8 @@ func (f *team) Staff(_ context.Context, tenant string) ([]chatbox.StaffMember, e
 
 func (f *team) Held(context.Context) ([]chatbox.Holding, error) {
 	return []chatbox.Holding{
-		{Session: chatbox.SessionKey{Tenant: "t", ID: "1"}, Holder: "ada"}, {Session: chatbox.SessionKey{Tenant: "t", ID: "2"}, Holder: "ada"},
+		{Session: chatbox.SessionKey{Tenant: "t", ID: "1"}, Holder: "ada"},
+		{Session: chatbox.SessionKey{Tenant: "t", ID: "2"}, Holder: "ada"},
 		{Session: chatbox.SessionKey{Tenant: "other", ID: "3"}, Holder: "ada"},
 	}, nil
 }
