@@ -105,7 +105,7 @@ func (tb *tab) askForHelp(words string) {
 
 // TestStaff_WorksTogether is what staff does with each other and for their
 // users, over several pods: the queue, notes, tags, assignment, canned replies,
-// ratings.
+// transfer, ratings.
 func TestStaff_WorksTogether(t *testing.T) {
 	o := newOffice(t)
 	o.sam.elsewhere(o.ada.connected())
@@ -113,6 +113,7 @@ func TestStaff_WorksTogether(t *testing.T) {
 	o.queueIsShown()
 	o.notesAndTags()
 	o.cannedReply()
+	o.transferred()
 	o.rated()
 }
 
@@ -150,8 +151,10 @@ func (o *office) notesAndTags() {
 	o.sam.click("#tag-chosen .chip button")
 	o.sam.wait(`document.querySelectorAll("#list .talk-row").length === 2`)
 
+	o.kim.click("#availability")
+	o.kim.reads("#availability-text", "Away")
 	o.sam.click("#assign")
-	o.sam.reads(".menu [role=menuitem]", "Kim Larsen")
+	o.sam.reads(".menu [role=menuitem]", "Kim Larsenaway")
 	o.sam.shoot("staff-assign")
 	o.sam.press("k", 75, 0)
 	o.sam.wait(`document.activeElement.textContent.startsWith("Kim Larsen")`)
@@ -193,13 +196,27 @@ func (o *office) cannedReply() {
 	o.sam.fill("#words", "")
 }
 
+// transferred: a colleague who watches becomes the holder and speaks; who gave it away watches on.
+func (o *office) transferred() {
+	o.t.Helper()
+	o.sam.click("#transfer")
+	o.sam.reads(".menu [role=menuitem]", "Kim Larsen")
+	o.sam.click(".talk-acts .menu [role=menuitem]")
+	o.ada.reads(".note", "Kim Larsen joined")
+	o.kim.typeInto("#words", "I take it from here.")
+	o.kim.press("Enter", 13, 0)
+	o.ada.reads(".message.from-admin .text", "I take it from here.")
+	o.sam.reads(".line.admin .said", "I take it from here.")
+	o.sam.reads("#talk-facts", "held by Kim Larsen")
+	o.kim.click("#leave")
+}
+
 // rated: the user is asked after the talk, and staff sees what he thinks.
 func (o *office) rated() {
 	o.t.Helper()
-	o.sam.click("#leave")
-	o.ada.reads("#rating-question", "How was the talk with Sam?")
+	o.ada.reads("#rating-question", "How was the talk with Kim Larsen?")
 	o.ada.do(chromedp.Reload())
-	o.ada.reads("#rating-question", "How was the talk with Sam?")
+	o.ada.reads("#rating-question", "How was the talk with Kim Larsen?")
 	o.ada.do(chromedp.Focus(chromedp.CSS("#stars input")))
 	for range 3 {
 		o.ada.press("ArrowRight", 39, 0)
@@ -278,7 +295,12 @@ func (o *office) found() {
 	o.sam.reads(".line.found .said", "The zebra invoice is wrong")
 	o.sam.wait(`document.getElementById("reading").checkVisibility() && !document.getElementById("reply").checkVisibility() && !document.getElementById("take").checkVisibility()`)
 	o.sam.shoot("staff-reading")
+	if told := eval[bool](o.ada, `document.getElementById("watched").checkVisibility()`); told {
+		o.t.Error("whoever is read about is told of a watcher")
+	}
 	o.sam.click("#watch-live")
+	o.ada.reads("#watched", "reading along")
+	o.ada.shoot("user-watched")
 	o.sam.wait(`document.getElementById("take").checkVisibility() && document.querySelectorAll("#lines .line").length > 2`)
 }
 

@@ -31,7 +31,7 @@ test('a greeting of the socket and other notifications say nothing of a queue', 
 test('nobody there: the away message, when it opens, and that the request is kept', () => {
   const help = new Help();
   help.learn({ requested: true, waiting: true, position: 1, available: false, reason: 'closed', message: 'We sleep.', opens_at: '2026-03-03T09:00:00Z' });
-  assert.equal(said(help), 'We sleep. It opens again tomorrow at 09:00. Your request is kept; you are first in the queue.');
+  assert.equal(said(help), 'We sleep. Support opens again tomorrow at 09:00. Your request is kept; you are first in the queue.');
   help.learn({ requested: true, waiting: true, available: false, reason: 'nobody' });
   assert.equal(said(help), 'Nobody of our staff is here just now. Your request is kept.');
   help.hear(told('queue_position', { position: '3', waiting: '3' }));

@@ -20,9 +20,11 @@ export class HelpView {
       this.#draw();
       if (chat.current.lastSeq > 0) this.#learn(chat.current.id);
     });
-    chat.addEventListener('resumed', ({ detail: id }) => {
-      this.#of(id).watched = false; // who reads along is told again to each new socket
-      if (id === chat.current.id) this.#learn(id);
+    chat.addEventListener('resumed', ({ detail: id }) => id === chat.current.id && this.#learn(id));
+    chat.addEventListener('connection', ({ detail: state }) => {
+      if (state.name === 'open') return;
+      for (const help of this.#helps.values()) help.watched = false; // each new socket is told again who reads along
+      this.#draw();
     });
     setInterval(() => this.#draw(), 60_000); // "tomorrow" becomes "at 09:00"
   }

@@ -72,7 +72,7 @@ export function words(state, now = Date.now(), locale = undefined, timeZone = un
   if (!state.available) {
     parts.push(state.message || (state.reason === 'closed' ? 'Support is closed just now.' : 'Nobody of our staff is here just now.'));
     const opens = state.opensAt ? moment(state.opensAt, now, locale, timeZone) : '';
-    if (opens) parts.push(`It opens again ${opens}.`);
+    if (opens) parts.push(`Support opens again ${opens}.`);
   }
   parts.push(place(state));
   return parts.join(' ');

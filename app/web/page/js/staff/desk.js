@@ -150,7 +150,8 @@ export class Desk extends EventTarget {
       return;
     }
     if (!this.talk || this.reading || frame.session_id !== this.talk.id) return;
-    if (frame.type === 'error' && !frame.id?.startsWith('ans_')) this.notice(refused(frame));
+    const typing = frame.error?.code === 'TOO_MANY_REQUESTS' && !frame.id; // told too often: of no consequence
+    if (frame.type === 'error' && !frame.id?.startsWith('ans_') && !typing) this.notice(refused(frame));
     const held = this.holding;
     const out = this.talk.receive(frame);
     if (frame.type === 'admin_join' || frame.type === 'admin_leave') this.#queue.look();

@@ -93,8 +93,10 @@ export class TalkView {
 
   #writes() {
     const now = Date.now();
-    if (byID('words').value === '') this.#desk.typing(false);
-    else if (now - this.#typed > TYPING) {
+    if (byID('words').value === '') {
+      if (this.#typed) this.#desk.typing(false);
+      this.#typed = 0;
+    } else if (now - this.#typed > TYPING) {
       this.#typed = now;
       this.#desk.typing(true);
     }
