@@ -25,8 +25,7 @@ func (t Talk) joined(before State, e Event) Talk {
 }
 
 // ended is the talk after e, which ends it where there is one. It was with
-// whoever spoke last in it, or else held the session last. One in which nobody
-// said anything, and that nobody ended, was none.
+// whoever spoke last in it. One in which no person said anything was none.
 func (t Talk) ended(before State, e Event) Talk {
 	if before.HolderID == "" {
 		return t
@@ -35,14 +34,10 @@ func (t Talk) ended(before State, e Event) Talk {
 	if t.From == 0 { // begun under a version that did not say
 		said = before.LastReplySeq > before.AnswerableFrom
 	}
-	if !said && e.Metadata[MetaAutomatic] == "true" {
-		return t
-	}
-	t.Ended, t.By = e.Seq, before.AnswerableFrom
-	if said {
-		t.By = before.LastReplySeq
-	}
 	t.From = 0
+	if said {
+		t.Ended, t.By = e.Seq, before.LastReplySeq
+	}
 	return t
 }
 

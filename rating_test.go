@@ -35,7 +35,7 @@ func said(events ...string) State {
 	return s
 }
 
-func TestTalk_IsOverWhenSomebodyEndsIt(t *testing.T) {
+func TestTalk_IsOneWhereAPersonSaidSomething(t *testing.T) {
 	for name, tc := range map[string]struct {
 		events    []string
 		ended, by int64
@@ -43,7 +43,7 @@ func TestTalk_IsOverWhenSomebodyEndsIt(t *testing.T) {
 		"none":                              {[]string{"u asks", "m answers"}, 0, 0},
 		"goes on":                           {[]string{"u asks", "bob joins", "bob says"}, 0, 0},
 		"left":                              {[]string{"u asks", "bob joins", "bob says", "u asks", "bob leaves"}, 5, 3},
-		"left without a word":               {[]string{"u asks", "m answers", "bob joins", "bob leaves"}, 4, 3},
+		"left without a word":               {[]string{"u asks", "m answers", "bob joins", "bob leaves"}, 0, 0},
 		"vanished":                          {[]string{"u asks", "bob joins", "bob says", "bob vanishes"}, 4, 3},
 		"vanished without a word":           {[]string{"u asks", "m answers", "bob joins", "u asks", "bob vanishes"}, 0, 0},
 		"ended":                             {[]string{"u asks", "bob joins", "bob says", "bob says", "u ends"}, 5, 4},
@@ -51,7 +51,7 @@ func TestTalk_IsOverWhenSomebodyEndsIt(t *testing.T) {
 		"ended some time after":             {[]string{"bob joins", "bob says", "bob leaves", "u ends"}, 3, 2},
 		"transferred":                       {[]string{"bob joins", "bob says", "eve joins", "eve says", "eve leaves"}, 5, 4},
 		"transferred to one who was silent": {[]string{"bob joins", "bob says", "eve joins", "eve vanishes"}, 4, 2},
-		"transferred, nobody said anything": {[]string{"bob joins", "eve joins", "eve leaves"}, 3, 2},
+		"transferred, nobody said anything": {[]string{"bob joins", "eve joins", "eve leaves"}, 0, 0},
 		"the newest":                        {[]string{"bob joins", "bob leaves", "u asks", "m answers", "eve joins", "eve says", "eve leaves"}, 7, 6},
 		"a silent one after it is none":     {[]string{"bob joins", "bob says", "bob leaves", "eve joins", "eve vanishes"}, 3, 2},
 	} {

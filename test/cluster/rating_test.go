@@ -98,8 +98,11 @@ func TestRating_IsAskedForWhenATalkIsOver(t *testing.T) {
 	assert.NotContains(t, sessions[0], "rating", "a list of the owner's has none of what staff sees")
 
 	// The end of a held session is the end of a talk, and it is another talk.
-	status, _ = c.request(c.staffToken("rob"), http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
+	rob := c.staffToken("rob")
+	status, _ = c.request(rob, http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
 	require.Equal(t, http.StatusOK, status)
+	status, _ = c.request(rob, http.MethodPost, "/chatbox/admin/sessions/s-1/messages", map[string]any{"content": "Here I am."})
+	require.Equal(t, http.StatusAccepted, status)
 	status, _ = c.request(ada, http.MethodPost, "/chatbox/sessions/s-1/end", nil)
 	require.Equal(t, http.StatusOK, status)
 	for _, d := range hers {
@@ -121,7 +124,7 @@ func TestRating_IsAskedForWhenATalkIsOver(t *testing.T) {
 	assert.InDelta(t, 0.0, m["ratings_count"], 0)
 }
 
-// Who never came is nobody to be rated.
+// Who never said anything is nobody to be rated.
 func TestRating_OfAnAbsentAdminIsNotAskedFor(t *testing.T) {
 	c := start(t, 2, func(cfg *devstack.Config) { cfg.Conversation.AdminGrace = time.Second })
 	a := c.device("ada", "s-1", c.podURL(0))
@@ -138,14 +141,17 @@ func TestRating_WithRequestsOff(t *testing.T) {
 	c := start(t, 1, func(cfg *devstack.Config) { cfg.Conversation.AskRating = false })
 	a := c.device("ada", "s-1", c.podURL(0))
 	c.answered(a, "s-1", c.say(a, "s-1", "hello [[words=2]]"))
-	for _, method := range []string{http.MethodPost, http.MethodDelete} {
-		status, _ := c.request(c.staffToken("bob"), method, "/chatbox/admin/takeover/s-1", nil)
-		require.Equal(t, http.StatusOK, status)
-	}
+	bob := c.staffToken("bob")
+	status, _ := c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
+	require.Equal(t, http.StatusOK, status)
+	status, _ = c.request(bob, http.MethodPost, "/chatbox/admin/sessions/s-1/messages", map[string]any{"content": "I am here."})
+	require.Equal(t, http.StatusAccepted, status)
+	status, _ = c.request(bob, http.MethodDelete, "/chatbox/admin/takeover/s-1", nil)
+	require.Equal(t, http.StatusOK, status)
 	c.answered(a, "s-1", c.say(a, "s-1", "and now? [[words=2]]"))
 	assert.Zero(t, c.asks(a, "s-1", "admin_leave"))
 	_, body := c.request(c.token("ada"), http.MethodGet, rating, nil)
 	assert.Equal(t, false, body["requested"])
-	status, _ := c.request(c.token("ada"), http.MethodPost, rating, map[string]any{"score": 4})
+	status, _ = c.request(c.token("ada"), http.MethodPost, rating, map[string]any{"score": 4})
 	assert.Equal(t, http.StatusOK, status, "who wants to may")
 }
