@@ -13,9 +13,10 @@ import (
 
 // Bounds of one page.
 const (
-	maxOpened = 500 // messages
-	minBatch  = 50  // messages asked for at once
-	maxNarrow = 200 // sessions that messages are looked for in, where filters name no more
+	maxOpened = 500     // messages
+	maxRead   = 4 << 20 // bytes of what they say; the one that exceeds it is the last
+	minBatch  = 50      // messages asked for at once
+	maxNarrow = 200     // sessions that messages are looked for in, where filters name no more
 	maxFew    = 10_000
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +130,22 @@ func TestRun_OpensABoundedNumberForAPage(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{"s0399", "s0799", "s1199"}, found)
+}
+
+// Nor is more read than a pod takes a moment for.
+func TestRun_ReadsABoundedAmountForAPage(t *testing.T) {
+	long := strings.Repeat("hay ", maxRead/4/10) + "needle" // ten of them are a little more
+	s := fill(25, func(int) string { return long })
+	var sizes []int
+	q := chatbox.SearchQuery{Words: "needle", Limit: 20}
+	for {
+		page := run(t, s, q)
+		sizes = append(sizes, len(page.Hits))
+		if q.Cursor = page.Next; q.Cursor == "" {
+			break
+		}
+	}
+	assert.Equal(t, []int{10, 10, 5}, sizes)
 }
 
 func TestRun_AFullPageSaysWhetherThereIsMore(t *testing.T) {

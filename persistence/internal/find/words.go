@@ -19,12 +19,11 @@ func search(ctx context.Context, src Source, p parsed) (chatbox.SearchPage, erro
 	}
 	c := Candidates{Tenant: p.Tenant, Tokens: tokens, Owner: p.UserID, From: p.From, To: p.To, After: p.after}
 	room := &room{src: src, p: p, known: map[string]*chatbox.Session{}}
+	if p.after != nil {
+		room.passed = p.after.Passed
+	}
 	if c.Sessions, c.Few, err = room.narrow(ctx); err != nil || c.Sessions != nil && len(c.Sessions) == 0 {
 		return page, err
-	}
-	var passed int64
-	if p.after != nil {
-		passed = p.after.Passed
 	}
 	for opened := 0; opened < maxOpened; {
 		c.Limit = min(max(minBatch, p.Limit+1), maxOpened-opened)
@@ -37,12 +36,8 @@ func search(ctx context.Context, src Source, p parsed) (chatbox.SearchPage, erro
 		}
 		for i, e := range events {
 			opened++
-			passed++
-			c.After = &record.Place{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq, Passed: passed}
-			if hit, ok := room.hit(e); ok {
-				page.Hits = append(page.Hits, hit)
-			}
-			if len(page.Hits) == p.Limit {
+			c.After = room.look(e, &page)
+			if len(page.Hits) == p.Limit || room.read > maxRead {
 				if i+1 < len(events) || len(events) == c.Limit {
 					page.Next = c.After.String()
 				}
@@ -62,6 +57,19 @@ type room struct {
 	src   Source
 	p     parsed
 	known map[string]*chatbox.Session // nil: there is none that may be shown
+
+	passed int64 // messages, on this page and those before
+	read   int   // bytes, on this page
+}
+
+// look puts the event on the page if it is a hit, and returns its place.
+func (r *room) look(e chatbox.Event, page *chatbox.SearchPage) *record.Place {
+	r.passed++
+	r.read += len(e.Content)
+	if hit, ok := r.hit(e); ok {
+		page.Hits = append(page.Hits, hit)
+	}
+	return &record.Place{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq, Passed: r.passed}
 }
 
 // narrow finds out which sessions pass, where the query's filters let few pass,

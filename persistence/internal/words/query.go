@@ -14,6 +14,7 @@ import (
 const (
 	maxQuery  = 500 // code points
 	maxAsked  = 20  // different words
+	maxPlaces = 200 // of a term that are looked at in one text
 	quotation = "\"“”„«»"
 )
 
@@ -44,7 +45,8 @@ func Parse(field, text string) (Query, error) {
 			}
 			term = append(term, w.Text)
 		}
-		if len(term) > 0 {
+		same := func(other []string) bool { return slices.Equal(other, term) }
+		if len(term) > 0 && !slices.ContainsFunc(q.terms, same) {
 			q.terms = append(q.terms, term)
 		}
 	}
@@ -105,19 +107,20 @@ func (q Query) In(text string) bool {
 	return ok && len(places) > 0
 }
 
-// find lists where the terms are, in the text's order; false: one is nowhere.
+// find lists where the terms are, each where it is first, in the text's order;
+// false: one is nowhere.
 func (q Query) find(text string) ([]place, bool) {
 	all := Split(text)
 	var places []place
 	for t, term := range q.terms {
-		found := false
-		for i := 0; i+len(term) <= len(all); i++ {
+		found := 0
+		for i := 0; i+len(term) <= len(all) && found < maxPlaces; i++ {
 			if follows(all[i:], term) {
 				places = append(places, place{t, all[i].From, all[i+len(term)-1].To})
-				found = true
+				found++
 			}
 		}
-		if !found {
+		if found == 0 {
 			return nil, false
 		}
 	}

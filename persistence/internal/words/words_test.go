@@ -91,7 +91,7 @@ func TestParse(t *testing.T) {
 		"北京":                  {{"北", "京"}},
 		"\"a\nb\" c":          {{"a", "b"}, {"c"}},
 		`"" "," a`:            {{"a"}},
-		"a a A":               {{"a"}, {"a"}, {"a"}},
+		`a "a b" A "A b"`:     {{"a"}, {"a", "b"}},
 	} {
 		assert.Equal(t, want, parse(t, q).terms, q)
 	}

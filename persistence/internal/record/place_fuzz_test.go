@@ -1,0 +1,33 @@
+package record
+
+import (
+	"testing"
+
+	"chatbox"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzParsePlace: what is taken is exactly what String gives, and no list of
+// sessions takes it.
+func FuzzParsePlace(f *testing.F) {
+	good := Place{Time: 1_750_000_000_123, Session: "s-1", Seq: 7, Passed: 20}.String()
+	f.Add(good)
+	f.Add(good + "=")
+	f.Add(Cursor{Activity: 1, ID: "s-1"}.String())
+	f.Add(StaffCursor{Sort: chatbox.SortActivity, Desc: true, ID: "s-1"}.String())
+	f.Add("e30")
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := ParsePlace(s)
+		if err != nil {
+			require.ErrorIs(t, err, chatbox.InvalidArgument)
+			return
+		}
+		require.Equal(t, s, p.String())
+		require.True(t, chatbox.ValidSessionID(p.Session))
+		_, err = ParseCursor(s)
+		require.Error(t, err)
+		_, err = ParseStaffCursor(chatbox.StaffQuery{Sort: chatbox.SortActivity, Desc: true, Cursor: s})
+		require.Error(t, err)
+	})
+}
