@@ -313,6 +313,8 @@ func (o *office) blocked() {
 	o.sam.click("dialog [type=submit]")
 	o.ada.reads("#banner-text", "Staff has blocked this account")
 	o.ada.shoot("user-blocked")
+	o.ada.do(chromedp.Reload()) // no socket, no list: the page still says why
+	o.ada.reads("#banner-text", "Staff has blocked this account")
 	o.sam.reads("#blocked", "Insults")
 	o.sam.click(`[data-view="settings"]`)
 	o.sam.reads("#blocks li", "ada")

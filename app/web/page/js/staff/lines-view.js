@@ -1,6 +1,7 @@
 // What was said in the conversation that is open. Lines keep their elements; the end stays in view for who is there.
 
 import { byID, h, setText, show } from '../dom.js';
+import { MarkdownView } from '../markdown-view.js';
 
 const NEAR = 60; // px from the end that still count as reading along
 const FINISHES = { error: 'broke off', cancelled: 'stopped by the user', taken_over: 'cut off by the takeover', length: 'cut at the longest' };
@@ -69,18 +70,21 @@ export class LinesView {
 function line(item) {
   if (item.kind === 'note') return { node: h('li', { class: 'line note' }, noted(item)), update: () => {} };
   const who = h('div', { class: 'who' });
-  const said = h('div', { class: 'said' });
+  const answer = item.kind === 'answer';
+  const said = h('div', { class: answer ? 'said markdown' : 'said' });
+  const markdown = answer ? new MarkdownView(said) : null;
   const state = h('div', { class: 'state' });
   const node = h('li', { class: 'line' }, who, said, state);
   const update = (now) => {
     const admin = now.sender === 'admin' || now.mine;
-    const kinds = ['line', now.kind === 'answer' ? 'model' : admin ? 'admin' : 'user'];
-    if (now.kind === 'answer' && !now.done) kinds.push('running');
+    const kinds = ['line', answer ? 'model' : admin ? 'admin' : 'user'];
+    if (answer && !now.done) kinds.push('running');
     if (node.classList.contains('found')) kinds.push('found');
     if (node.className !== kinds.join(' ')) node.className = kinds.join(' ');
-    setText(who, now.kind === 'answer' ? 'Model' : admin ? now.adminName || 'You' : 'User');
-    setText(said, now.kind === 'answer' ? now.text : now.content || now.filename || now.fileID || '');
-    setText(state, now.kind === 'answer' ? FINISHES[now.finish] ?? '' : now.state === 'failed' ? now.error?.message ?? 'not sent' : '');
+    setText(who, answer ? 'Model' : admin ? now.adminName || 'You' : 'User');
+    if (answer) markdown.update(now.text);
+    else setText(said, now.content || now.filename || now.fileID || '');
+    setText(state, answer ? FINISHES[now.finish] ?? '' : now.state === 'failed' ? now.error?.message ?? 'not sent' : '');
   };
   return { node, update };
 }
