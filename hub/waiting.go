@@ -124,6 +124,20 @@ func (f *feed) owned() bool {
 	return false
 }
 
+// PlaceTold says that the socket is told in another way where the session
+// stands, so that TellPlace does not repeat it.
+func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.Place) {
+	a := fs.attachment(c, k)
+	if a == nil {
+		return
+	}
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	if a.f.waits {
+		a.placed = p
+	}
+}
+
 // TellPlace tells the owner's sockets where the session stands in the queue:
 // each only what it was not told last, and nothing where it does not wait any
 // more.

@@ -39,6 +39,20 @@ func place(position, waiting int) chatbox.Place {
 	return chatbox.Place{Position: position, Waiting: waiting}
 }
 
+// A socket that was told in the confirmation of what it asked is told of changes.
+func TestPlace_ToldInAnotherWayIsNotRepeated(t *testing.T) {
+	s := newStage(t)
+	asks, other := s.socket("asks", "u", true), s.socket("other", "u", true)
+	s.fs.PlaceTold("asks", s.tr.key, place(9, 9))
+	s.commit(chatbox.TypeHelpRequest, "")
+	s.fs.PlaceTold("asks", s.tr.key, place(1, 1))
+	s.fs.PlaceTold("nobody", s.tr.key, place(1, 1))
+	s.fs.TellPlace(s.tr.key, place(1, 1))
+	s.fs.TellPlace(s.tr.key, place(1, 2))
+	assert.Equal(t, []string{"resumed 0", "event 1", "place 1 of 2"}, s.got(asks))
+	assert.Equal(t, []string{"resumed 0", "event 1", "place 1 of 1", "place 1 of 2"}, s.got(other))
+}
+
 func TestPlace_IsToldWhileTheSessionWaits(t *testing.T) {
 	s := newStage(t)
 	c := s.socket("c", "u", true)

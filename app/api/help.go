@@ -32,7 +32,7 @@ func (s *Server) help(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if err != nil {
 		return err
 	}
-	info := s.deps.Aids.HelpAsked(ctx, conn.Actor(), sessionID)
+	info := s.deps.Aids.HelpAsked(ctx, conn.ID(), conn.Actor(), sessionID)
 	conn.Send(helpFrame(cmd.ID, info, conn.Actor(), time.Now()))
 	return nil
 }

@@ -21,8 +21,8 @@ type Support interface {
 	SupportNow(ctx context.Context, a chatbox.Actor) (now chatbox.Availability, waiting int64, err error)
 	HelpOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.HelpInfo, error)
 	// HelpAsked is HelpOf without errors: what cannot be found out at once is
-	// left out.
-	HelpAsked(ctx context.Context, a chatbox.Actor, id string) chatbox.HelpInfo
+	// left out. The socket is about to be told the place in it.
+	HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) chatbox.HelpInfo
 }
 
 // Presence is which staff is connected and available.

@@ -93,7 +93,7 @@ func (f *fakeSupport) HelpOf(_ context.Context, a chatbox.Actor, id string) (cha
 	}
 }
 
-func (f *fakeSupport) HelpAsked(ctx context.Context, a chatbox.Actor, id string) chatbox.HelpInfo {
+func (f *fakeSupport) HelpAsked(ctx context.Context, _ chatbox.ConnID, a chatbox.Actor, id string) chatbox.HelpInfo {
 	if f.down {
 		return chatbox.HelpInfo{SessionID: id, Requested: true}
 	}

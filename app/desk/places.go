@@ -18,6 +18,8 @@ type Line interface {
 	// TellPlace tells the owner's sockets where the session stands, each only
 	// what it was not told last.
 	TellPlace(k chatbox.SessionKey, p chatbox.Place)
+	// PlaceTold says that the socket is told the place in another way.
+	PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.Place)
 }
 
 const (
@@ -155,9 +157,10 @@ func helpOf(sess chatbox.Session) chatbox.HelpInfo {
 	}
 }
 
-// HelpAsked is HelpOf for a request that was just accepted: it takes no longer
-// than a moment, and what cannot be found out by then is left out.
-func (s *Service) HelpAsked(ctx context.Context, a chatbox.Actor, id string) chatbox.HelpInfo {
+// HelpAsked is HelpOf for a request that was just accepted, and is to be told
+// to the socket that made it: it takes no longer than a moment, and what cannot
+// be found out by then is left out.
+func (s *Service) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) chatbox.HelpInfo {
 	ctx, cancel := context.WithTimeout(ctx, placesPatience)
 	defer cancel()
 	info := chatbox.HelpInfo{SessionID: id, Requested: true}
@@ -169,6 +172,7 @@ func (s *Service) HelpAsked(ctx context.Context, a chatbox.Actor, id string) cha
 			if l, err = s.lines.now(ctx, a.Tenant); err == nil {
 				p := l.value.place(w)
 				info.Place = &p
+				s.Line.PlaceTold(conn, sess.Key, p)
 			}
 		}
 	}

@@ -106,10 +106,10 @@ func TestSupport_AChangeElsewhereIsHereWithinSeconds(t *testing.T) {
 
 		f.with(func() { f.noStore = true })
 		pass(10 * time.Minute)
-		info := s.HelpAsked(t.Context(), ann, "s")
+		info := s.HelpAsked(t.Context(), "conn", ann, "s")
 		assert.Equal(t, chatbox.ReasonClosed, info.Reason, "what was read counts on while the store is away")
 		pass(10 * time.Minute)
-		info = s.HelpAsked(t.Context(), ann, "s")
+		info = s.HelpAsked(t.Context(), "conn", ann, "s")
 		assert.Equal(t, chatbox.HelpInfo{SessionID: "s", Requested: true}, info, "but not for ever")
 	})
 }
@@ -200,21 +200,21 @@ func TestHelp_SaysWhereSomebodyStands(t *testing.T) {
 		info, err = s.HelpOf(t.Context(), ann, "quiet")
 		require.NoError(t, err)
 		assert.Equal(t, chatbox.HelpInfo{SessionID: "quiet", Availability: nobody}, info)
-		assert.Equal(t, &chatbox.Place{Position: 3, Waiting: 3}, s.HelpAsked(t.Context(), ann, "new").Place, "who is not stored yet counts")
+		assert.Equal(t, &chatbox.Place{Position: 3, Waiting: 3}, s.HelpAsked(t.Context(), "conn", ann, "new").Place, "who is not stored yet counts")
 		_, err = s.HelpOf(t.Context(), ada, "b")
 		require.ErrorIs(t, err, chatbox.NotFound)
 		f.more = 2000
 		pass(time.Millisecond)
-		assert.Equal(t, &chatbox.Place{Position: 1000, Beyond: true, Waiting: 2002}, s.HelpAsked(t.Context(), ann, "new").Place)
+		assert.Equal(t, &chatbox.Place{Position: 1000, Beyond: true, Waiting: 2002}, s.HelpAsked(t.Context(), "conn", ann, "new").Place)
 
 		f.noRedis = true
-		info = s.HelpAsked(t.Context(), ann, "b")
+		info = s.HelpAsked(t.Context(), "conn", ann, "b")
 		want.Place, want.Availability = &chatbox.Place{Position: 2, Waiting: 2002}, chatbox.Availability{}
 		assert.Equal(t, want, info, "what is not known is left out")
 		_, err = s.HelpOf(t.Context(), ann, "b")
 		require.ErrorIs(t, err, chatbox.Unavailable)
 		f.noStore = true
 		pass(time.Hour)
-		assert.Equal(t, chatbox.HelpInfo{SessionID: "b", Requested: true}, s.HelpAsked(t.Context(), ann, "b"))
+		assert.Equal(t, chatbox.HelpInfo{SessionID: "b", Requested: true}, s.HelpAsked(t.Context(), "conn", ann, "b"))
 	})
 }

@@ -253,6 +253,8 @@ func (l teamLine) TellPlace(k chatbox.SessionKey, p chatbox.Place) {
 	l.f.told = append(l.f.told, fmt.Sprint(k.ID, " is ", p))
 }
 
+func (l teamLine) PlaceTold(chatbox.ConnID, chatbox.SessionKey, chatbox.Place) {}
+
 // said is what was told since it was asked last.
 func (f *team) said() []string {
 	f.mu.Lock()
