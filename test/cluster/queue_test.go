@@ -60,11 +60,12 @@ func TestQueue_PlacesFallAsOthersAreComeTo(t *testing.T) {
 		assert.Equal(t, fmt.Sprint(n+1), got["waiting"])
 		assert.Equal(t, "nobody", got["reason"])
 	}
-	for n, u := range users {
+	for n, u := range users[:2] {
 		u.stands(t, fmt.Sprint("s-", n), fmt.Sprint(n+1, " of 3"))
 	}
 	second := c.listen("", "user-2", "s-2", c.podURL(0))
 	second.stands(t, "s-2", "3 of 3") // a socket that comes, on whatever pod, is told
+	assert.Empty(t, users[2].places("s-2"), "the confirmation said so, and nothing has changed")
 
 	bob := c.staffToken("bob")
 	status, _ := c.request(bob, "POST", "/chatbox/admin/takeover/s-0", nil)
