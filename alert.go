@@ -79,6 +79,7 @@ const (
 	// assigned. A pod of a version that does not know it shows it to all of the
 	// tenant's admins, who may see the session anyhow.
 	NoticeAssigned    = "assigned"
+	NoticeTransferred = "transferred"   // the same, of a session that the colleague now holds
 	NoticeAlertFailed = "notify_failed" // a help request did not reach staff by one of the channels
 )
 

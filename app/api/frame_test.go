@@ -132,6 +132,9 @@ func serverFrames() map[string][]byte {
 		"notification-assigned": Notification(chatbox.Notice{
 			Tenant: "acme", Event: chatbox.NoticeAssigned, SessionID: "s-1", UserID: "ann", AdminID: "bob", To: "eve", Time: at(),
 		}),
+		"notification-transferred": Notification(chatbox.Notice{
+			Tenant: "acme", Event: chatbox.NoticeTransferred, SessionID: "s-1", UserID: "ann", AdminID: "bob", To: "eve", Time: at(),
+		}),
 		"notification-rated": Notification(chatbox.Notice{
 			Tenant: "acme", Event: chatbox.NoticeRated, SessionID: "s-1", UserID: "ann", Score: 4, Time: at(),
 		}),

@@ -18,6 +18,7 @@ const (
 	helpUntold  = "A user asks for help, and one of the ways to tell the team of it has failed."
 	talkRated   = "A user has rated a talk."
 	toldYours   = "A session was assigned to you."
+	nowYours    = "A colleague has handed a session over to you."
 	otherNotice = "Something in a session wants attention."
 )
 
@@ -78,6 +79,8 @@ func Notification(n chatbox.Notice) []byte {
 		content = helpAsked
 	case chatbox.NoticeAssigned:
 		content = toldYours
+	case chatbox.NoticeTransferred:
+		content = nowYours
 	case chatbox.NoticeAlertFailed:
 		content = helpUntold
 	case chatbox.NoticeRated:

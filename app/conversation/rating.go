@@ -46,15 +46,20 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 	if r, err = s.Ratings.Rate(ctx, sess.Key, r); err != nil {
 		return chatbox.Rating{}, err
 	}
-	told, cancel := context.WithTimeout(ctx, asideWait)
-	defer cancel()
-	n := chatbox.Notice{
+	s.tellStaff(ctx, chatbox.Notice{
 		Tenant: sess.Key.Tenant, Event: chatbox.NoticeRated, SessionID: sessionID, UserID: sess.Owner, Score: r.Score, Time: r.Time,
-	}
-	if err := s.Staff.TellStaff(told, n); err != nil {
-		s.Logger.DebugContext(ctx, "admins not told of a rating", "session", sessionID, "error", err)
-	}
+	})
 	return r, nil
+}
+
+// tellStaff tells connected admins what is durable already: who misses it reads
+// it elsewhere.
+func (s *Service) tellStaff(ctx context.Context, n chatbox.Notice) {
+	ctx, cancel := context.WithTimeout(ctx, asideWait)
+	defer cancel()
+	if err := s.Staff.TellStaff(ctx, n); err != nil {
+		s.Logger.DebugContext(ctx, "admins not told", "event", n.Event, "session", n.SessionID, "error", err)
+	}
 }
 
 // RatingOf is where the rating of the caller's session stands: what was said of

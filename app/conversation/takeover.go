@@ -190,14 +190,21 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 	}
 	e := s.staffEvent(chatbox.Actor{Tenant: a.Tenant, UserID: to, Name: name}, "", chatbox.TypeAdminJoin)
 	e.UserID = a.UserID
-	_, err = s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+	done, err := s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
 		if p.state.HolderID != a.UserID {
 			return e, notHeld()
 		}
 		e.Time = now()
 		return e, nil
 	}})
-	return err
+	if err != nil {
+		return err
+	}
+	s.tellStaff(ctx, chatbox.Notice{
+		Tenant: k.Tenant, Event: chatbox.NoticeTransferred, SessionID: k.ID, UserID: done.event.Owner, Time: done.event.Time,
+		AdminID: a.UserID, To: to,
+	})
+	return nil
 }
 
 // staffed is the session that an admin's request names; what the admin is about

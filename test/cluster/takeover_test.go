@@ -149,6 +149,9 @@ func TestTakeover_ByREST(t *testing.T) {
 	status, body = c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1/transfer", map[string]string{"admin_id": "eve", "admin_name": "Eve"})
 	require.Equal(t, http.StatusOK, status, body)
 	c.sees(a, "s-1", "the colleague", func(f client.Frame) bool { return f.Type == "admin_join" && f.Metadata["admin_id"] == "eve" })
+	c.sees(eve, "s-1", "that it is hers", func(f client.Frame) bool {
+		return f.Metadata["event"] == "transferred" && f.Metadata["admin_id"] == "bob"
+	})
 	greeting, err := eve.Send(client.Frame{Type: client.TypeUserMessage, SessionID: "s-1", Content: "It is me now."})
 	require.NoError(t, err)
 	c.sees(eve, "s-1", "her ack", ackOf(greeting))

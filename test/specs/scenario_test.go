@@ -178,6 +178,7 @@ func (s *scene) staff() {
 	s.ask(s.rob, http.StatusForbidden, http.MethodPost, "/admin/sessions/s-3/messages", `{"content":"x"}`)
 	s.ask(s.rob, http.StatusConflict, http.MethodPost, "/admin/takeover/s-3", "")
 	s.ask(s.bob, http.StatusOK, http.MethodPost, "/admin/takeover/s-3/transfer", `{"admin_id":"rob","admin_name":"Rob"}`)
+	other.sees("that it is his", isType("notification"), of("s-3"), meta("event", "transferred"), meta("admin_id", "bob"))
 	s.ask(s.bob, http.StatusForbidden, http.MethodPost, "/admin/takeover/s-3/transfer", `{"admin_id":"rob"}`)
 	s.ask(s.bob, http.StatusForbidden, http.MethodDelete, "/admin/takeover/s-3", "")
 	s.ask(s.rob, http.StatusOK, http.MethodDelete, "/admin/takeover/s-3", "")

@@ -65,11 +65,6 @@ function begin() {
   byID('to-search').addEventListener('click', () => views.open('search'));
   made.addEventListener('told', ({ detail }) => hear(detail, { queue, desk: made }));
   made.addEventListener('notice', (event) => notice(event.detail));
-  let mine; // a colleague's transfer is told to nobody: the figure shows it
-  queue.addEventListener('list', () => {
-    if (queue.counters.mine > mine && !made.holding) notice('One more conversation is with you; it stands under Mine.');
-    mine = queue.counters.mine;
-  });
   queue.addEventListener('trouble', ({ detail: error }) => notice(error.message));
   made.start();
   queue.look();
@@ -82,6 +77,7 @@ function begin() {
 function hear(told, { queue, desk: at }) {
   if (told.event === 'help_requested') notice('Somebody asks for a person.');
   if (told.event === 'assigned' && told.admin_id !== at.me) notice(`${told.admin_name || told.admin_id} has assigned a conversation to you.`);
+  if (told.event === 'transferred') notice(`${told.admin_name || told.admin_id} has handed a conversation over to you; it stands under Mine.`);
   if (told.event === 'rated') notice(`A talk was rated ${told.score} of 5.`);
   if (told.event !== 'note') queue.look();
 }
