@@ -72,6 +72,7 @@ func New(o Options) (*App, error) {
 	watch := newObserver(reg)
 	a.alerts = alert.New(o.Alerts, alert.Deps{
 		Pod: o.ID, Store: o.Stores.Alerts, Staff: redis, Channels: o.Channels, Observer: watch, Logger: a.log,
+		Mend: func(ctx context.Context, k chatbox.SessionKey) error { return a.service.Mend(ctx, k) },
 	})
 	deps := conversation.Deps{
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,

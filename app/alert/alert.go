@@ -90,6 +90,10 @@ type Deps struct {
 	Channels []Channel
 	Observer Observer
 	Logger   *slog.Logger
+	// Mend has the session's record say what its log says: whoever is told looks
+	// into the queue, and the crash that left the alert may have left the record
+	// behind too.
+	Mend func(ctx context.Context, s chatbox.SessionKey) error
 }
 
 // Service tells alerts for one pod. It is safe for concurrent use.

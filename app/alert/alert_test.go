@@ -26,6 +26,7 @@ func TestTell_ThreePodsTellEachAlertOnce(t *testing.T) {
 		assert.Len(t, mail.took(), 200)
 		assert.Len(t, hook.took(), 200)
 		assert.Len(t, tm.staff.told(), 200)
+		assert.Equal(t, 200, tm.staff.mended)
 		ids := map[string]bool{}
 		for _, id := range mail.took() {
 			ids[id] = true

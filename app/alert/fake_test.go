@@ -125,6 +125,7 @@ type sink struct {
 	asked   int
 	taken   []string
 	notices []chatbox.Notice
+	mended  int
 }
 
 func (s *sink) Name() string { return s.name }
@@ -150,6 +151,13 @@ func (s *sink) TellStaff(_ context.Context, n chatbox.Notice) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.notices = append(s.notices, n)
+	return nil
+}
+
+func (s *sink) mend(context.Context, chatbox.SessionKey) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mended++
 	return nil
 }
 
@@ -208,6 +216,7 @@ func (tm *team) run(t *testing.T, pod string, channels ...Channel) (s *Service, 
 	t.Helper()
 	s = New(DefaultConfig(), Deps{
 		Pod: chatbox.PodID(pod), Store: tm.store, Staff: tm.staff, Channels: channels, Observer: tm.seen, Logger: slog.New(slog.DiscardHandler),
+		Mend: tm.staff.mend,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -25,6 +25,20 @@ func (s *Service) truth(ctx context.Context, k chatbox.SessionKey) (chatbox.Sess
 	return s.foldRest(ctx, sess)
 }
 
+// Mend has the session's record say what its log says, where a crash, or a
+// history that was away for a moment, has kept it behind.
+func (s *Service) Mend(ctx context.Context, k chatbox.SessionKey) error {
+	sess, err := s.Catalog.Load(ctx, k)
+	if err != nil || sess.State.Erased {
+		return err
+	}
+	stored := sess.State.Head
+	if sess, err = s.foldRest(ctx, sess); err != nil || sess.State.Head == stored {
+		return err
+	}
+	return s.Catalog.Touch(ctx, k, sess.State)
+}
+
 func (s *Service) foldRest(ctx context.Context, sess chatbox.Session) (chatbox.Session, error) {
 	for {
 		events, err := s.Messages.Range(ctx, sess.Key, sess.State.Head+1, sess.State.Head+headPage)

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -29,9 +28,7 @@ type ear struct {
 // frames.
 func (c *cluster) listen(tenant, user, session, url string, roles ...string) *ear {
 	c.t.Helper()
-	claims := jwt.MapClaims{"user_id": user, "tenant": tenant, "roles": roles, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(c.stack.Secret())
-	require.NoError(c.t, err)
+	token := c.as(tenant, user, roles...).token
 	e := &ear{}
 	e.Client = c.device(user, session, url, func(cfg *client.Config) {
 		cfg.Token = func(context.Context) (string, error) { return token, nil }

@@ -40,11 +40,14 @@ type person struct {
 }
 
 // as is the user of the tenant; "" is the one that the devices are of.
-func (c *cluster) as(tenant, user string) person {
+func (c *cluster) as(tenant, user string, roles ...string) person {
 	c.t.Helper()
 	claims := jwt.MapClaims{"user_id": user, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
 	if tenant != "" {
 		claims["tenant"] = tenant
+	}
+	if len(roles) > 0 {
+		claims["roles"] = roles
 	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(c.stack.Secret())
 	if err != nil {
