@@ -263,33 +263,6 @@ func (s *Service) staffEvent(a chatbox.Actor, id string, kind chatbox.Type) chat
 	return e
 }
 
-// repeated answers a frame whose event is there already: repeats are answered
-// before anything else is judged.
-func (s *Service) repeated(ctx context.Context, c Socket, k chatbox.SessionKey, e chatbox.Event) (bool, error) {
-	if !e.Named {
-		return false, nil
-	}
-	var first chatbox.Event
-	err := patiently(ctx, func() (err error) { first, err = s.Messages.ByKey(ctx, k, e.Key); return err })
-	switch {
-	case errors.Is(err, chatbox.NotFound):
-		return false, nil
-	case err != nil:
-		return false, err
-	case first.Type != e.Type:
-		return true, otherMessage()
-	}
-	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
-		s.Acks.AckDetached(c.ID(), first)
-		return true, nil
-	}
-	s.Acks.Expect(c.ID(), k, e.Key, true)
-	if !s.Acks.AckAgain(c.ID(), first) {
-		s.awaitOwn(ctx, c, first)
-	}
-	return true, nil
-}
-
 // adminMetadata says who speaks for the staff, whatever a client claimed.
 func adminMetadata(given map[string]string, a chatbox.Actor) map[string]string {
 	out := withoutStaff(given)

@@ -67,11 +67,13 @@ func TestChaos(t *testing.T) {
 	wg.Wait()
 }
 
-// play is one schedule with its clients: two sessions of two devices each.
+// play is one schedule with its clients: two sessions of two devices each, and
+// staff who comes to them.
 func play(t *testing.T, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 2))
 	p := planOf(r)
+	p.staffed(rand.New(rand.NewPCG(seed, 5)))
 	t.Cleanup(func() {
 		if t.Failed() || testing.Verbose() {
 			t.Logf("%s\nreplay: CHAOS_SEED=%d go test -race -count=1 -run TestChaos ./test/chaos", p.report(), seed)
@@ -80,7 +82,8 @@ func play(t *testing.T, seed uint64) {
 	s := start(t, p)
 	talks := []*talk{s.newTalk("ada", rand.New(rand.NewPCG(seed, 3))), s.newTalk("bob", rand.New(rand.NewPCG(seed, 4)))}
 	var wg sync.WaitGroup
-	for _, k := range talks {
+	for i, k := range talks {
+		k.desk = newDesk(rand.New(rand.NewPCG(seed, uint64(6+i))))
 		wg.Go(k.play)
 	}
 	wg.Wait()
@@ -90,6 +93,6 @@ func play(t *testing.T, seed uint64) {
 	p.heal()
 	s.settled(slices.Concat(talks[0].devices, talks[1].devices)...)
 	for _, k := range talks {
-		s.judge(k.user, k.session, k.devices...)
+		k.judgeStaff(s.judge(k.user, k.session, k.devices...))
 	}
 }

@@ -272,3 +272,30 @@ func TestLease_WhoLostItIsHeardNoMore(t *testing.T) {
 		t.Errorf("history: %+v", history)
 	}
 }
+
+// An admin whose pod dies with the ack of his takeover repeats it elsewhere,
+// and hears from there on what the user says.
+func TestLostReply_OfATakeoverTheRepeatHears(t *testing.T) {
+	s := start(t, newPlan(), mortal)
+	a := s.device("ada", "s-1", s.podURL(1))
+	s.attached(a, "s-1")
+	s.answered(a, "s-1", s.say(a, "s-1", "hello [[words=2]]"))
+	bob, stop := s.client(client.Config{URLs: []string{s.podURL(0), s.podURL(2)}, Token: s.staffToken("bob")})
+	t.Cleanup(stop)
+	s.wait(bob, "greeting", func(t *client.Tracker) bool { return t.Greeted() })
+	held := s.plan.next("append", 1, hold)
+	join, err := bob.Send(client.Frame{Type: client.TypeAdminJoin, SessionID: "s-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.applied(held)
+	done := s.killServing(bob)
+	s.acked(bob, "s-1", join)
+	close(held.gate)
+	done()
+	s.sees(bob, "s-1", s.say(a, "s-1", "is anybody there? [[words=2]]"))
+	history := s.judge("ada", "s-1", a)
+	for _, bad := range alongHistory("bob", "s-1", history, bob.Transcript()) {
+		t.Error(bad)
+	}
+}

@@ -77,6 +77,7 @@ func start(t *testing.T, p *plan, change ...func(*devstack.Config)) *stage {
 	// is over in seconds; its order is what the defaults have.
 	cfg.Conversation.RenewEvery, cfg.Conversation.PendingEvery = 500*time.Millisecond, 3*time.Second
 	cfg.Conversation.CheckEvery, cfg.Conversation.MaxClaims = 3*time.Second, 100
+	cfg.Conversation.AdminGrace = 2 * patience // staff of requests alone has no socket, and leaves by itself
 	cfg.Watch = func(st app.Stores) app.Stores { s.stores = st; return history{p}.watch(st) }
 	for _, f := range change {
 		f(&cfg)
@@ -173,18 +174,23 @@ func (s *stage) token(user string) func(context.Context) (string, error) {
 // device runs a client of the user until the test ends.
 func (s *stage) device(user, session string, urls ...string) *client.Client {
 	s.t.Helper()
-	d := client.New(client.Config{
-		URLs: urls, SessionID: session, Record: true, KeepPieces: true, BackoffMin: 50 * time.Millisecond, BackoffMax: 500 * time.Millisecond,
-		Token: s.token(user),
-	})
+	d, stop := s.client(client.Config{URLs: urls, SessionID: session, Token: s.token(user)})
+	s.t.Cleanup(stop)
+	return d
+}
+
+// client runs a client until stop is called.
+func (s *stage) client(cfg client.Config) (d *client.Client, stop func()) {
+	cfg.Record, cfg.KeepPieces = true, true
+	cfg.BackoffMin, cfg.BackoffMax = 50*time.Millisecond, 500*time.Millisecond
+	d = client.New(cfg)
 	ctx, cancel := context.WithCancel(s.ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = d.Run(ctx) // why it stopped is in the transcript
 	}()
-	s.t.Cleanup(func() { cancel(); <-done })
-	return d
+	return d, func() { cancel(); <-done }
 }
 
 // attached waits for the device's place in the session.
@@ -309,6 +315,7 @@ func (s *stage) judge(user, session string, devices ...*client.Client) []client.
 	bad := afterEnd(history)
 	for i, d := range devices {
 		bad = append(bad, piecesAfterEnd(i, session, d)...)
+		bad = append(bad, behindTheWall(fmt.Sprintf("device-%d", i), session, history, d.Transcript())...)
 	}
 	for _, class := range r.Sorted() {
 		if class != ledger.ErrorShown {

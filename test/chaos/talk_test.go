@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 
 	"chatbox/cmd/chatload/client"
 )
@@ -16,11 +17,14 @@ type talk struct {
 	user    string
 	session string
 	devices []*client.Client
-	said    []string // ids of messages
+	desk    *desk
+
+	mu   sync.Mutex // guards following
+	said []string   // ids of messages
 }
 
 func (s *stage) newTalk(user string, r *rand.Rand) *talk {
-	k := &talk{s: s, r: r, user: user, session: strings.ToLower("s-" + user)}
+	k := &talk{s: s, r: r, user: user, session: strings.ToLower("s-" + user), desk: &desk{}}
 	for range 2 {
 		k.devices = append(k.devices, s.device(user, k.session, s.stack.URL()))
 	}
@@ -31,7 +35,11 @@ func (s *stage) newTalk(user string, r *rand.Rand) *talk {
 // where the session goes on, answered. It waits for clients alone, so that a
 // promise that is broken shows as a wait that does not end.
 func (k *talk) play() {
-	for range 7 + k.r.IntN(5) {
+	steps := 7 + k.r.IntN(5)
+	for step := range steps {
+		if k.desk.due(step) {
+			k.visited(k.devices[step%len(k.devices)])
+		}
 		d := k.devices[k.r.IntN(len(k.devices))]
 		switch n := k.r.IntN(100); {
 		case n < 40:
@@ -67,9 +75,13 @@ func (k *talk) send(d *client.Client, f client.Frame) string {
 	return id
 }
 
-func (k *talk) say(d *client.Client, words int) {
+func (k *talk) say(d *client.Client, words int) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	text := fmt.Sprintf("  message %d, \t<b>日本</b> [[words=%d delay=2ms]]", len(k.said), words)
-	k.said = append(k.said, k.send(d, client.Frame{Type: client.TypeUserMessage, SessionID: k.session, Content: text}))
+	id := k.send(d, client.Frame{Type: client.TypeUserMessage, SessionID: k.session, Content: text})
+	k.said = append(k.said, id)
+	return id
 }
 
 // repeat sends a message again from any device: an id is the user's.
@@ -112,7 +124,7 @@ func (k *talk) bare(d *client.Client, kind string) {
 	}
 }
 
-// hear waits for the newest message's answer.
+// hear waits for the newest message's answer, where the model owes one.
 func (k *talk) hear(d *client.Client) {
 	if len(k.said) > 0 {
 		k.over(d, k.said[len(k.said)-1])
@@ -128,7 +140,7 @@ func (k *talk) await(d *client.Client, id string, ok func(*client.Answer) bool) 
 	defer cancel()
 	err := d.WaitFor(ctx, func(t *client.Tracker) bool {
 		a := answerOf(t, k.session, id)
-		return a != nil && ok(a)
+		return a != nil && ok(a) || void(t.Session(k.session), id)
 	})
 	if err != nil {
 		k.s.t.Errorf("%s: the answer to %s: %v\n%s", k.session, id, err, transcript(d))
