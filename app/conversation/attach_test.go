@@ -55,6 +55,10 @@ type currents struct{ Currents }
 
 func (currents) SetCurrent(chatbox.ConnID, string) {}
 
+type rights struct{ Rights }
+
+func (rights) Speaks(chatbox.ConnID, chatbox.SessionKey) (chatbox.Sender, bool) { return "", false }
+
 type socket struct{ Socket }
 
 func (socket) ID() chatbox.ConnID   { return "c" }
@@ -66,7 +70,7 @@ func TestResume_OutlastsASlowClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DefaultConfig()
 		at := &seats{slow: 3 * cfg.AckWait}
-		s := New(cfg, Deps{Seats: at, Log: hot{}, Bus: bus{}, Currents: currents{}, Logger: slog.New(slog.DiscardHandler)})
+		s := New(cfg, Deps{Seats: at, Log: hot{}, Bus: bus{}, Currents: currents{}, Rights: rights{}, Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, s.Resume(t.Context(), socket{}, "s", 0))
 		require.Len(t, at.joins, 2)
 		assert.Len(t, at.joins[0].Events, 3)
