@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/internal/sleep"
 	"chatbox/persistence/internal/chain"
 	"chatbox/persistence/internal/record"
 
@@ -143,8 +144,8 @@ func (s *Store) link(ctx context.Context, drafts []chain.Draft) []error {
 func (s *Store) linkTenant(ctx context.Context, tenant string, drafts []chain.Draft) (done int, err error) {
 	for try := range auditTries {
 		if try > 0 {
-			if err := pause(ctx, time.Millisecond<<try); err != nil {
-				return done, err
+			if !sleep.About(ctx, time.Millisecond<<try) {
+				return done, ctx.Err()
 			}
 		}
 		prev, err := s.chainEnd(ctx, tenant)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
@@ -123,8 +125,8 @@ func (s *Store) EnsureIndexes(ctx context.Context) error {
 		if !passing(err) {
 			return fmt.Errorf("persistence: make the indexes: %w", err)
 		}
-		if stopped := pause(ctx, wait); stopped != nil {
-			return fmt.Errorf("persistence: make the indexes: %w", errors.Join(stopped, err))
+		if !sleep.About(ctx, wait) {
+			return fmt.Errorf("persistence: make the indexes: %w", errors.Join(ctx.Err(), err))
 		}
 		wait = min(2*wait, indexWaitMax)
 	}

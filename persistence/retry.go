@@ -3,8 +3,9 @@ package persistence
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
+
+	"chatbox/internal/sleep"
 
 	"go.mongodb.org/mongo-driver/mongo"
 )
@@ -33,20 +34,8 @@ func yielded(err error) bool {
 func again(ctx context.Context, act func(ctx context.Context) error) error {
 	for try := 1; ; try++ {
 		err := act(ctx)
-		if !yielded(err) || try == yieldTries || pause(ctx, yieldWait<<try) != nil {
+		if !yielded(err) || try == yieldTries || !sleep.About(ctx, yieldWait<<try) {
 			return err
 		}
-	}
-}
-
-// pause waits about d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // jitter, not a secret
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/internal/sleep"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -58,8 +59,8 @@ func (m *Sessions) Create(ctx context.Context, in chatbox.Session) (stored chatb
 		if stored, err = m.Load(ctx, in.Key); !errors.Is(err, chatbox.NotFound) {
 			return stored, false, err
 		}
-		if err := pause(ctx, createWait<<try); err != nil {
-			return chatbox.Session{}, false, record.Failed(act, err)
+		if !sleep.About(ctx, createWait<<try) {
+			return chatbox.Session{}, false, record.Failed(act, ctx.Err())
 		}
 	}
 	return chatbox.Session{}, false, record.Failed(act, errors.New("the id is taken by what no majority has"))

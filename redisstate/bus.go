@@ -189,12 +189,3 @@ func (b *Bus) dispatch(ctx context.Context, channel, payload string) {
 	}
 	b.handler.Update(u)
 }
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -129,7 +131,7 @@ func (l *link) run(ctx context.Context) {
 			l.log.WarnContext(ctx, "bus connection lost", "canary", l.canary, "error", err)
 			l.b.c.relearn(ctx)
 		}
-		wait(ctx, 50*time.Millisecond+rand.N(200*time.Millisecond)) //nolint:gosec // jitter needs no secrecy
+		sleep.For(ctx, 50*time.Millisecond+rand.N(200*time.Millisecond)) //nolint:gosec // jitter needs no secrecy
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"chatbox"
 )
 
@@ -38,14 +40,10 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 		return w, err
 	}
 	g.Logger.InfoContext(ctx, "user disconnected", "tenant", w.User.Tenant, "user", userID, "admin", admin.UserID)
-	t := time.NewTimer(time.Until(before))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return w, nil
-	case <-ctx.Done():
+	if !sleep.For(ctx, time.Until(before)) {
 		return w, context.Cause(ctx)
 	}
+	return w, nil
 }
 
 // Disconnected is what the bus brings when any pod disconnects a user; it does

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"github.com/stretchr/testify/assert"
 
 	"chatbox"
@@ -123,7 +125,7 @@ func TestRun_LetsWhatIsBeingSentComeToItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
 		mail := &sink{name: "email-1", kind: chatbox.ViaEmail, refuse: func(ctx context.Context, _ int) error {
-			wait(ctx, 5*time.Second)
+			sleep.For(ctx, 5*time.Second)
 			return ctx.Err()
 		}}
 		_, stop, _ := tm.run(t, "a", mail)

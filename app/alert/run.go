@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"chatbox"
 )
 
@@ -26,7 +28,7 @@ func (s *Service) Run(ctx context.Context) {
 	for range s.cfg.Workers {
 		wg.Go(func() { s.work(ctx, life) })
 	}
-	for wait(ctx, s.cfg.SweepEvery*3/4+rand.N(s.cfg.SweepEvery/2)) { //nolint:gosec // jitter needs no secrecy
+	for sleep.For(ctx, s.cfg.SweepEvery*3/4+rand.N(s.cfg.SweepEvery/2)) { //nolint:gosec // jitter needs no secrecy
 		s.sweep(ctx)
 	}
 	late := time.AfterFunc(s.cfg.SendTimeout, cut)
@@ -136,7 +138,7 @@ func (s *Service) persist(ctx context.Context, k chatbox.AlertKey, write func(ct
 		if err == nil {
 			return
 		}
-		if !wait(ctx, pause/2+rand.N(pause)) { //nolint:gosec // jitter needs no secrecy
+		if !sleep.About(ctx, pause) {
 			s.Logger.WarnContext(ctx, "alert's state not stored", "session", k.Session.ID, "error", err)
 			return
 		}
@@ -177,16 +179,4 @@ func (s *Service) backoff(tries int) time.Duration {
 	}
 	d = min(d, s.cfg.BackoffMax)
 	return d*3/4 + rand.N(d/2+1) //nolint:gosec // jitter needs no secrecy
-}
-
-// wait reports false where ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

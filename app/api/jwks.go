@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"github.com/go-jose/go-jose/v4"
 
 	"chatbox"
@@ -77,12 +79,8 @@ func (k *KeySet) Run(ctx context.Context) {
 		} else {
 			again = keysAgain
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if !sleep.For(ctx, pause) {
 			return
-		case <-t.C:
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"chatbox"
 )
 
@@ -68,7 +70,7 @@ func (s *Service) append(ctx context.Context, d draft) (appended, error) {
 		}
 		// Pods that race for one session's places step aside for longer each
 		// time: 5 ms at first, 640 ms before the last try.
-		sleep(ctx, time.Millisecond+rand.N(5*time.Millisecond<<try)) //nolint:gosec // jitter needs no secrecy
+		sleep.For(ctx, time.Millisecond+rand.N(5*time.Millisecond<<try)) //nolint:gosec // jitter needs no secrecy
 	}
 	return appended{}, chatbox.Errorf(chatbox.Unavailable, "the session is too busy; try again", nil)
 }

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"chatbox"
 
 	"github.com/stretchr/testify/assert"
@@ -27,7 +29,7 @@ func (*seats) Attached(chatbox.ConnID, chatbox.SessionKey) (int64, bool) { retur
 
 func (s *seats) Join(ctx context.Context, _ chatbox.ConnID, _ chatbox.SessionKey, j chatbox.Join) error {
 	s.joins = append(s.joins, j)
-	if !sleep(ctx, s.slow) {
+	if !sleep.For(ctx, s.slow) {
 		return chatbox.Errorf(chatbox.Unavailable, "the socket is gone", nil)
 	}
 	if len(s.joins) == 1 {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"chatbox"
 )
 
@@ -23,7 +25,7 @@ func (s *Service) catchUp(ctx context.Context, k chatbox.SessionKey) {
 		again := s.Feed.EndCatchUp(k)
 		if err != nil {
 			s.Logger.DebugContext(ctx, "catch-up failed", "session", k.ID, "error", err)
-			if !sleep(ctx, 200*time.Millisecond) {
+			if !sleep.For(ctx, 200*time.Millisecond) {
 				return
 			}
 			continue
@@ -99,7 +101,7 @@ func (s *Service) checkPositions(ctx context.Context) {
 		cancel()
 		if err != nil {
 			s.Logger.DebugContext(ctx, "positions not checked", "error", err)
-			if sleep(ctx, 500*time.Millisecond) {
+			if sleep.For(ctx, 500*time.Millisecond) {
 				s.behind.add(everything)
 			}
 			return

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chatbox/internal/sleep"
+
 	"chatbox"
 )
 
@@ -101,7 +103,7 @@ func (g *generation) accept(ctx context.Context, p chatbox.Piece, text string) e
 		case !passing(err):
 			return err
 		}
-		if !sleep(ctx, pause) {
+		if !sleep.For(ctx, pause) {
 			return context.Cause(ctx)
 		}
 	}
@@ -306,7 +308,7 @@ func (g *generation) renew(ctx context.Context) (stop func()) {
 	go func() {
 		defer close(ended)
 		away := false
-		for sleep(ctx, g.s.cfg.RenewEvery) {
+		for sleep.For(ctx, g.s.cfg.RenewEvery) {
 			lease := g.held()
 			switch err := g.s.Leases.Renew(ctx, lease); {
 			case err == nil:

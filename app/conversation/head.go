@@ -3,8 +3,9 @@ package conversation
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
+
+	"chatbox/internal/sleep"
 
 	"chatbox"
 )
@@ -129,7 +130,7 @@ func patiently(ctx context.Context, f func() error) error {
 		if err == nil || !passing(err) || ctx.Err() != nil {
 			return err
 		}
-		if !sleep(ctx, pause/2+rand.N(pause)) { //nolint:gosec // jitter needs no secrecy
+		if !sleep.About(ctx, pause) {
 			return err
 		}
 	}
@@ -138,16 +139,4 @@ func patiently(ctx context.Context, f func() error) error {
 // passing reports whether an error is one that goes by.
 func passing(err error) bool {
 	return errors.Is(err, chatbox.Unavailable) || errors.Is(err, chatbox.StoreFailed)
-}
-
-// sleep reports false where ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"chatbox"
 )
 
@@ -34,7 +36,7 @@ func (s *Service) sweep(ctx context.Context) {
 // every calls f at about the interval, so that pods that started together
 // drift apart.
 func every(ctx context.Context, d time.Duration, f func(ctx context.Context)) {
-	for sleep(ctx, d*3/4+rand.N(d/2)) { //nolint:gosec // jitter needs no secrecy
+	for sleep.For(ctx, d*3/4+rand.N(d/2)) { //nolint:gosec // jitter needs no secrecy
 		f(ctx)
 	}
 }
@@ -64,7 +66,7 @@ func (s *Service) sweepForgotten(ctx context.Context) {
 			return
 		case <-s.forgotten:
 		}
-		if sleep(ctx, grace+rand.N(grace/5)) { //nolint:gosec // jitter needs no secrecy
+		if sleep.For(ctx, grace+rand.N(grace/5)) { //nolint:gosec // jitter needs no secrecy
 			s.sweepPending(ctx, grace)
 		}
 	}

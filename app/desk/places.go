@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"chatbox"
 )
 
@@ -80,7 +82,7 @@ func (s *Service) TellPlaces(ctx context.Context) {
 			return
 		case <-t.C:
 		case <-s.Line.WaitingStirred():
-			if untold = true; !pause(ctx, placesPause) {
+			if untold = true; !sleep.For(ctx, placesPause) {
 				return
 			}
 		}
@@ -90,18 +92,6 @@ func (s *Service) TellPlaces(ctx context.Context) {
 				break // the store is away: the others are told with the next look
 			}
 		}
-	}
-}
-
-// pause reports false where ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }
 

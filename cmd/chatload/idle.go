@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox/cmd/chatload/client"
+	"chatbox/internal/sleep"
 )
 
 // idleHold is how long idle sockets are held where --duration does not say.
@@ -58,7 +59,7 @@ func (l *load) idle(ctx, soft context.Context, stdout io.Writer) int {
 	r.PerSecond = float64(r.Ready) / r.Seconds
 	fmt.Fprintf(l.out, "chatload: %d sockets ready after %.1f s, held for %v\n", r.Ready, r.Seconds, hold)
 	held := time.Now()
-	pause(soft, hold)
+	sleep.For(soft, hold)
 	r.HeldSeconds = time.Since(held).Seconds()
 	r.Memory = compareMemory(before, l.memory(ctx))
 	r.Errors = map[string]int{}

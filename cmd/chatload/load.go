@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"chatbox/cmd/chatload/client"
+	"chatbox/internal/sleep"
 )
 
 // load is one run: its options, its clock and its books.
@@ -65,7 +66,7 @@ func (l *load) talkAll(ctx, soft context.Context, stdout io.Writer) int {
 
 // user runs the sessions of one user, parallel ones at a time.
 func (l *load) user(ctx, soft context.Context, n int) error {
-	if !pause(soft, time.Duration(float64(l.ramp)*float64(n)/float64(l.users))) {
+	if !sleep.For(soft, time.Duration(float64(l.ramp)*float64(n)/float64(l.users))) {
 		return nil
 	}
 	who, err := l.person(n)
@@ -109,20 +110,5 @@ func (p *pacer) wait(ctx context.Context) bool {
 	at := p.next
 	p.next = p.next.Add(time.Duration(float64(time.Second) / p.rate))
 	p.mu.Unlock()
-	return pause(ctx, time.Until(at))
-}
-
-// pause waits and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return sleep.For(ctx, time.Until(at))
 }

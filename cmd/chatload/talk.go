@@ -12,6 +12,7 @@ import (
 
 	"chatbox/cmd/chatload/client"
 	"chatbox/cmd/chatload/ledger"
+	"chatbox/internal/sleep"
 )
 
 // maxOpen bounds how many messages of a session wait for answers when the script does not.
@@ -103,7 +104,7 @@ func (t *talk) breaker(ctx context.Context, d *client.Client, seed uint64) {
 		return
 	}
 	rng := rand.New(rand.NewPCG(t.load.seed, seed)) //nolint:gosec // a script is to be repeatable
-	for pause(ctx, time.Duration(rng.ExpFloat64()*float64(t.load.reconnectEvery))) {
+	for sleep.For(ctx, time.Duration(rng.ExpFloat64()*float64(t.load.reconnectEvery))) {
 		t.load.meter.drops.Add(1)
 		d.Drop(time.Duration(rng.Int64N(int64(time.Second))))
 	}

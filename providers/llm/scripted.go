@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"chatbox"
 )
 
@@ -194,15 +196,8 @@ func (s *script) next() (step, error) {
 }
 
 func (s *script) pause() error {
-	if s.script.delay == 0 {
+	if !sleep.For(s.ctx, s.script.delay) {
 		return s.ctx.Err()
 	}
-	timer := time.NewTimer(s.script.delay)
-	defer timer.Stop()
-	select {
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return nil
 }

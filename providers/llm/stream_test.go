@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -33,8 +35,8 @@ type timedStep struct {
 func (f *timed) open(ctx context.Context, _ chatbox.Prompt) (source, error) {
 	f.opened++
 	if n := f.opened - 1; n < len(f.header) {
-		if err := pause(ctx, f.header[n].Abs()); err != nil {
-			return source{}, err
+		if !sleep.For(ctx, f.header[n].Abs()) {
+			return source{}, ctx.Err()
 		}
 		if f.header[n] < 0 {
 			return source{}, &failure{status: 503, retryAfter: f.after}
@@ -48,22 +50,11 @@ func (f *timed) open(ctx context.Context, _ chatbox.Prompt) (source, error) {
 		}
 		s := steps[0]
 		steps = steps[1:]
-		if err := pause(ctx, s.pause); err != nil {
-			return step{}, err
+		if !sleep.For(ctx, s.pause) {
+			return step{}, ctx.Err()
 		}
 		return s.step, s.err
 	}}, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // routerOf has one model that is opened by open, with the default patience.
@@ -139,7 +130,7 @@ func TestStream_ConsumersTimeIsNotTheProviders(t *testing.T) {
 		for d, err := range r.Stream(t.Context(), prompt("Hi")) {
 			require.NoError(t, err)
 			text += d.Text
-			require.NoError(t, pause(t.Context(), 35*time.Second))
+			require.True(t, sleep.For(t.Context(), 35*time.Second))
 		}
 		assert.Equal(t, "ab", text)
 		assert.Equal(t, 1, f.closed)

@@ -28,6 +28,9 @@ var edges = []edge{
 	{file: "x.go", imports: "chatbox/hub"},
 	{file: "x.go", imports: "github.com/gorilla/websocket"},
 
+	{file: "internal/sleep/x.go", imports: "chatbox"},
+	{file: "internal/sleep/x.go", imports: "chatbox/hub"},
+
 	{file: "hub/x.go", imports: "chatbox", allowed: true},
 	{file: "hub/x.go", imports: "github.com/gorilla/websocket", allowed: true},
 	{file: "hub/x.go", imports: "chatbox/app"},
@@ -47,6 +50,7 @@ var edges = []edge{
 	{file: "persistence/x.go", imports: "chatbox", allowed: true},
 	{file: "persistence/x.go", imports: "go.mongodb.org/mongo-driver/mongo", allowed: true},
 	{file: "persistence/x.go", imports: "chatbox/persistence/internal/record", allowed: true},
+	{file: "persistence/x.go", imports: "chatbox/internal/sleep", allowed: true},
 	{file: "persistence/x.go", imports: "chatbox/persistence/embedded"},
 	{file: "persistence/internal/record/x.go", imports: "chatbox/hub"},
 	{file: "persistence/x.go", imports: "chatbox/app/conversation"},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatbox/cmd/chatload/expect"
+	"chatbox/internal/sleep"
 )
 
 // errTruncated ends a stream as a broken connection would.
@@ -58,8 +59,8 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, req Request)
 	if wanted := d.Fail > 0 || d.Truncate >= 0 || d.Stall >= 0 || d.SlowHeader > 0; wanted && !s.faulty(question, d.Times) {
 		d.Fail, d.Truncate, d.Stall, d.SlowHeader = 0, -1, -1, 0
 	}
-	if err := pause(ctx, d.SlowHeader); err != nil {
-		return err
+	if !sleep.For(ctx, d.SlowHeader) {
+		return ctx.Err()
 	}
 	if d.Fail > 0 {
 		writeError(w, d.Fail, fmt.Sprintf("asked to fail with %d", d.Fail))
@@ -126,8 +127,8 @@ func (s *Server) whole(ctx context.Context, w http.ResponseWriter, req Request, 
 		if d.Truncate == i {
 			return errTruncated
 		}
-		if err := pause(ctx, d.Delay); err != nil {
-			return err
+		if !sleep.For(ctx, d.Delay) {
+			return ctx.Err()
 		}
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
@@ -146,21 +147,6 @@ func finishOf(d expect.Directives) string {
 		return d.Finish
 	}
 	return "stop"
-}
-
-// pause waits, or returns the context's error as soon as the caller is gone.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // silence says nothing until the caller gives up.

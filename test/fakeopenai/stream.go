@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox/cmd/chatload/expect"
+	"chatbox/internal/sleep"
 )
 
 // chunk is one event of a streamed completion, as the vendor writes it.
@@ -45,8 +46,8 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, req Request,
 		if err := breakOff(ctx, d, i); err != nil {
 			return err
 		}
-		if err := pause(ctx, d.Delay); err != nil {
-			return err
+		if !sleep.For(ctx, d.Delay) {
+			return ctx.Err()
 		}
 		if err := out.choice(choice{Delta: delta{Content: p}}); err != nil {
 			return err

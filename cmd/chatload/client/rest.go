@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"chatbox/internal/sleep"
 )
 
 // restTries bounds how often a request is made that was answered with 429 or 503, or not at all.
@@ -203,7 +205,7 @@ func (r *REST) do(ctx context.Context, method, path string, in, out any) error {
 			}
 			wait = max(wait, status.RetryAfter)
 		}
-		if try < restTries-1 && !sleep(ctx, wait) {
+		if try < restTries-1 && !sleep.For(ctx, wait) {
 			return err
 		}
 	}

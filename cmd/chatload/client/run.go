@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"chatbox/internal/sleep"
+
 	"github.com/gorilla/websocket"
 	"golang.org/x/sync/errgroup"
 )
@@ -33,7 +35,7 @@ func (c *Client) Run(ctx context.Context) error {
 		if time.Since(begun) > time.Second { // a pod that drops everybody at once earns no new storm
 			failures = 0
 		}
-		sleep(ctx, c.pauseAfter(failures, err))
+		sleep.For(ctx, c.pauseAfter(failures, err))
 	}
 	return nil
 }
@@ -275,18 +277,6 @@ func afterMS(f Frame) time.Duration {
 
 func jitter(window time.Duration) time.Duration {
 	return rand.N(window + 1) //nolint:gosec // jitter needs no secrecy
-}
-
-// sleep waits and reports whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // redact describes a failed dial without the address's query, which may hold a token.
