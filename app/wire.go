@@ -78,7 +78,7 @@ func New(o Options) (*App, error) {
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
 		Tombstones: o.Stores.Tombs, Traces: redis, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
 		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures, Cards: o.Stores.Cards, Ratings: o.Stores.Ratings, Blocks: o.Stores.Blocks,
-		Staff: redis, Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Watchers: redis,
+		Staff: redis, Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Colleagues: redis, Watchers: redis,
 		LLM: o.LLM, Seats: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
 	}

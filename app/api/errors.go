@@ -80,6 +80,7 @@ type shown struct {
 	rendering
 	metadata   map[string]string
 	retryAfter time.Duration
+	of         string // the field that it is about
 }
 
 // show renders an error: only messages that were written for users, never a
@@ -94,14 +95,15 @@ func show(err error) shown {
 		if e.Message != "" && code != chatbox.Internal && code != chatbox.Clash && code != chatbox.NotOwner {
 			s.message = e.Message
 		}
-		s.metadata, s.retryAfter = e.Metadata, e.RetryAfter
+		s.metadata, s.retryAfter, s.of = e.Metadata, e.RetryAfter, e.Field
 	}
 	return s
 }
 
-// overREST hides that a session exists from those whose it is not.
+// overREST hides that a session exists from those whose it is not. What else a
+// request names and is not there is said.
 func (s shown) overREST(code chatbox.Code) shown {
-	if code == chatbox.NotYours || code == chatbox.NotFound {
+	if code == chatbox.NotYours || code == chatbox.NotFound && (s.of == "" || s.of == fieldSession) {
 		s.rendering = render(chatbox.NotFound)
 	}
 	return s

@@ -208,6 +208,11 @@ type Presence interface {
 	Present(ctx context.Context, users []chatbox.UserKey) ([]bool, error)
 }
 
+// Colleagues are the admins who are connected, on whatever pod.
+type Colleagues interface {
+	Staff(ctx context.Context, tenant string) ([]chatbox.StaffMember, error)
+}
+
 // Watchers are admins and the sessions they watch, over their reconnects.
 type Watchers interface {
 	// Watch notes that the admin watches the session, for a few minutes unless

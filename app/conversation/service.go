@@ -66,6 +66,7 @@ type Deps struct {
 	Bus          Bus
 	Registry     Registry
 	Presence     Presence
+	Colleagues   Colleagues
 	Watchers     Watchers
 	LLM          LLM
 	Seats        Seats

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -54,7 +55,7 @@ func (s *Service) JoinSession(ctx context.Context, c Socket, id, sessionID strin
 	res, err := s.takeOver(ctx, k, e)
 	switch {
 	case errors.Is(err, errAlready):
-		return s.seat(ctx, c, k.ID, visit{announce: true, ack: &res.event})
+		return s.joinAgain(ctx, c, k, e, res.event.Seq)
 	case err != nil:
 		if attached && !passing(err) {
 			s.Acks.Forget(c.ID(), k, e.Key)
@@ -68,8 +69,26 @@ func (s *Service) JoinSession(ctx context.Context, c Socket, id, sessionID strin
 	return s.seat(ctx, c, k.ID, visit{after: &before, announce: true, expect: &res.event})
 }
 
-// takeOver appends the admin_join. With errAlready the event is the one by
-// which the session became the admin's.
+// joinAgain attaches a socket of the admin who holds the session since joined. The
+// ack echoes the frame, and is that event's in all else.
+func (s *Service) joinAgain(ctx context.Context, c Socket, k chatbox.SessionKey, e chatbox.Event, joined int64) error {
+	if e.Named {
+		s.Acks.Forget(c.ID(), k, e.Key) // no event of this frame will come
+	}
+	var events []chatbox.Event
+	err := patiently(ctx, func() (err error) { events, err = s.Messages.Range(ctx, k, joined, joined); return err })
+	switch {
+	case err != nil:
+		return err
+	case len(events) == 0: // erased this moment
+		return unknownSession()
+	}
+	e.Session, e.Seq, e.Time = k, joined, events[0].Time
+	return s.seat(ctx, c, k.ID, visit{announce: true, ack: &e})
+}
+
+// takeOver appends the admin_join. With errAlready the event's place is that of
+// the one by which the session became the admin's.
 func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
 	admin := e.Metadata[chatbox.MetaAdminID]
 	free := func(st chatbox.State) error {
@@ -169,8 +188,9 @@ func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.
 	}})
 }
 
-// Transfer gives the session that the admin holds to a colleague, who must be
-// connected: from then on it is the colleague's, or the grace time's.
+// Transfer gives the session that the admin holds to a colleague, an admin as
+// well, who must be connected: from then on it is the colleague's, or the grace
+// time's. The name stands where the colleague's credential has none.
 func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
@@ -181,14 +201,12 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 	if err != nil {
 		return err
 	}
-	here, err := s.Presence.Present(ctx, []chatbox.UserKey{{Tenant: k.Tenant, ID: to}})
+	colleague, err := s.colleague(ctx, k.Tenant, to)
 	if err != nil {
 		return err
 	}
-	if !here[0] {
-		return &chatbox.Error{Code: chatbox.NotFound, Field: "admin_id", Message: "admin_id: nobody of that name is connected"}
-	}
-	e := s.staffEvent(chatbox.Actor{Tenant: a.Tenant, UserID: to, Name: name}, "", chatbox.TypeAdminJoin)
+	colleague.Name = cmp.Or(colleague.Name, name)
+	e := s.staffEvent(colleague, "", chatbox.TypeAdminJoin)
 	e.UserID = a.UserID
 	done, err := s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
 		if p.state.HolderID != a.UserID {
@@ -205,6 +223,22 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 		AdminID: a.UserID, To: to,
 	})
 	return nil
+}
+
+// colleague is an admin of the tenant who is connected, on whatever pod.
+func (s *Service) colleague(ctx context.Context, tenant, id string) (chatbox.Actor, error) {
+	staff, err := s.Colleagues.Staff(ctx, tenant)
+	if err != nil {
+		return chatbox.Actor{}, err
+	}
+	for _, m := range staff {
+		if m.User.ID == id {
+			return chatbox.Actor{Tenant: tenant, UserID: id, Name: m.Name}, nil
+		}
+	}
+	return chatbox.Actor{}, &chatbox.Error{
+		Code: chatbox.NotFound, Field: chatbox.MetaAdminID, Message: "admin_id: no admin of that name is connected",
+	}
 }
 
 // staffed is the session that an admin's request names; what the admin is about

@@ -142,13 +142,19 @@ func TestTakeover_ByREST(t *testing.T) {
 	status, _ = c.request(c.staffToken("eve"), http.MethodPost, "/chatbox/admin/sessions/s-1/messages", map[string]string{"content": "Me too."})
 	assert.Equal(t, http.StatusForbidden, status)
 
-	// A colleague must be there to be given a session.
-	status, body = c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1/transfer", map[string]string{"admin_id": "eve"})
-	assert.Equal(t, http.StatusNotFound, status, body)
+	// A colleague must be there to be given a session, and be an admin: neither
+	// one who may only read nor a user can serve in it, or leave it.
+	c.admin("vic", c.podURL(1), "chat_viewer")
+	for _, to := range []string{"eve", "vic", "ada"} {
+		status, body = c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1/transfer", map[string]string{"admin_id": to})
+		assert.Equal(t, http.StatusNotFound, status, "%s: %v", to, body)
+		assert.Contains(t, body["message"], "admin_id", to)
+	}
 	eve := c.admin("eve", c.podURL(1))
 	status, body = c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1/transfer", map[string]string{"admin_id": "eve", "admin_name": "Eve"})
 	require.Equal(t, http.StatusOK, status, body)
-	c.sees(a, "s-1", "the colleague", func(f client.Frame) bool { return f.Type == "admin_join" && f.Metadata["admin_id"] == "eve" })
+	joined := c.sees(a, "s-1", "the colleague", func(f client.Frame) bool { return f.Type == "admin_join" && f.Metadata["admin_id"] == "eve" })
+	assert.Equal(t, "Name of eve", joined.Metadata["admin_name"], "as her credential says")
 	c.sees(eve, "s-1", "that it is hers", func(f client.Frame) bool {
 		return f.Metadata["event"] == "transferred" && f.Metadata["admin_id"] == "bob"
 	})
@@ -168,6 +174,28 @@ func TestTakeover_ByREST(t *testing.T) {
 	status, body = c.request(bob, http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
 	assert.Equal(t, http.StatusConflict, status)
 	assert.Equal(t, "SESSION_ENDED", body["code"])
+	c.judge("ada", "s-1", nil, a)
+}
+
+// What was taken over by REST is joined by frame, and once more: each ack is of the
+// admin_join that stands, whole.
+func TestTakeover_JoinedWhereItIsHeld(t *testing.T) {
+	c := start(t, 2)
+	a := c.device("ada", "s-1", c.podURL(0))
+	c.answered(a, "s-1", c.say(a, "s-1", "hello [[words=2]]"))
+	status, body := c.request(c.staffToken("bob"), http.MethodPost, "/chatbox/admin/takeover/s-1", nil)
+	require.Equal(t, http.StatusOK, status, body)
+	coming := c.sees(a, "s-1", "the admin_join", ofType("admin_join"))
+	bob := c.admin("bob", c.podURL(1))
+	for range 2 {
+		join := c.frame(bob, "admin_join", "s-1")
+		ack := c.sees(bob, "s-1", "the ack", ackOf(join))
+		assert.Equal(t, coming.Seq, ack.Seq)
+		assert.Equal(t, coming.Timestamp, ack.Timestamp)
+		assert.Equal(t, "true", ack.Metadata["duplicate"])
+	}
+	question := c.say(a, "s-1", "is it you? [[words=2]]")
+	c.sees(bob, "s-1", "the question", func(f client.Frame) bool { return f.ID == question })
 	c.judge("ada", "s-1", nil, a)
 }
 
