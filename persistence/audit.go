@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"chatbox"
-	"chatbox/internal/sleep"
 	"chatbox/persistence/internal/chain"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"chatbox/internal/sleep"
 )
 
 // Audit is the audit log: one chain of hashes per tenant, append-only.

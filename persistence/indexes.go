@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"chatbox/internal/sleep"
 )
 
 // Waits between tries to make the indexes.

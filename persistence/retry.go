@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"go.mongodb.org/mongo-driver/mongo"
+
+	"chatbox/internal/sleep"
 )
 
 // How often, and after what first wait, an act is repeated that the server

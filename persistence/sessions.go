@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"chatbox"
-	"chatbox/internal/sleep"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"chatbox/internal/sleep"
 )
 
 // Sessions keeps what is known of sessions beside their events.

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"github.com/redis/go-redis/v9"
+
+	"chatbox/internal/sleep"
 )
 
 // errMoved ends a connection whose slot another server has now.

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // reloadAgain is how soon after a failure the archive is asked again.

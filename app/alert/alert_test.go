@@ -6,11 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"github.com/stretchr/testify/assert"
 
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 func TestTell_ThreePodsTellEachAlertOnce(t *testing.T) {

@@ -9,9 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // sweepPage is how many due alerts one look at the history brings.

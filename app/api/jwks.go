@@ -16,11 +16,10 @@ import (
 	"sync"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"github.com/go-jose/go-jose/v4"
 
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // How an issuer's keys are fetched.

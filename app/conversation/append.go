@@ -6,9 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // appendTries is how often an append whose place was taken decides again.
@@ -128,6 +127,7 @@ func (s *Service) finishAppend(ctx context.Context, pub chatbox.Publication) (sh
 	defer cancel()
 	if err := s.Catalog.Touch(touch, pub.Event.Session, pub.State); err != nil {
 		s.Logger.DebugContext(ctx, "fold not stored", "session", pub.Event.Session.ID, "error", err)
+		s.stale.add(pub.Event.Session)
 	}
 	s.askRating(ctx, pub)
 	return shown

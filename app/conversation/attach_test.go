@@ -7,12 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chatbox/internal/sleep"
 )
 
 // seats has a socket whose client takes a long time to read what is replayed.

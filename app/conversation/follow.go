@@ -5,9 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // catchUp gives this pod's sockets what they have missed of a session.

@@ -8,9 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // stream shows the model's answer piece by piece and ends the turn.

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // headPage is how many events one step towards the head reads.
@@ -38,6 +37,19 @@ func (s *Service) Mend(ctx context.Context, k chatbox.SessionKey) error {
 		return err
 	}
 	return s.Catalog.Touch(ctx, k, sess.State)
+}
+
+// mendQuietly mends for what could not store a fold, until it is stored or ctx
+// ends.
+func (s *Service) mendQuietly(ctx context.Context, k chatbox.SessionKey) {
+	err := patiently(ctx, func() error {
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+		defer cancel()
+		return s.Mend(ctx, k)
+	})
+	if err != nil && !errors.Is(err, chatbox.NotFound) {
+		s.Logger.DebugContext(ctx, "record not mended", "session", k.ID, "error", err)
+	}
 }
 
 func (s *Service) foldRest(ctx context.Context, sess chatbox.Session) (chatbox.Session, error) {
@@ -105,6 +117,7 @@ func (s *Service) heal(ctx context.Context, k chatbox.SessionKey) error {
 	if healed > 0 {
 		s.Observer.Healed(healed)
 		s.due.add(k)
+		s.stale.add(k) // who died before publishing had not stored the fold either
 	}
 	if read >= healMax {
 		_, err := s.seed(ctx, k)

@@ -91,6 +91,7 @@ type Service struct {
 	behind *line // sessions whose sockets here have missed something
 	broken *line // sessions whose hot copy lags behind the history
 	due    *line // sessions that may want an answer
+	stale  *line // sessions whose record lags behind their log
 
 	running   sync.Map      // generations under way: *generation → struct{}
 	forgotten chan struct{} // has one where Redis may have forgotten turns
@@ -102,16 +103,17 @@ func New(cfg Config, d Deps) *Service {
 	s.behind = newLine(8, s.catchUp)
 	s.broken = newLine(4, s.healQuietly)
 	s.due = newLine(cfg.Generations, s.reply)
+	s.stale = newLine(2, s.mendQuietly)
 	return s
 }
 
 // Run does the background work until ctx ends: the sweeps, catching up,
-// healing and answering. It returns when all of it has stopped; answers under
+// healing, mending and answering. It returns when all of it has stopped; answers under
 // way are released to other pods.
 func (s *Service) Run(ctx context.Context) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	lines := []*line{s.behind, s.broken, s.due}
+	lines := []*line{s.behind, s.broken, s.due, s.stale}
 	for _, l := range lines {
 		l.open(work)
 	}

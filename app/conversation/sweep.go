@@ -7,9 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // pendingPage is how many pending turns one look at the history brings.

@@ -4,9 +4,8 @@ import (
 	"context"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // Line is this pod's sockets of sessions that wait for a person.

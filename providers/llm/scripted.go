@@ -11,9 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 const (

@@ -8,12 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // timed is a provider that says each step after a pause of its own, then

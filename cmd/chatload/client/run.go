@@ -11,10 +11,10 @@ import (
 	"strconv"
 	"time"
 
-	"chatbox/internal/sleep"
-
 	"github.com/gorilla/websocket"
 	"golang.org/x/sync/errgroup"
+
+	"chatbox/internal/sleep"
 )
 
 // writeWait bounds one write.
