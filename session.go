@@ -28,7 +28,7 @@ type Session struct {
 type State struct {
 	Head           int64     `json:"head"`
 	HolderID       string    `json:"holder,omitempty"`      // the admin who holds the session
-	HolderName     string    `json:"holder_name,omitempty"` // may be empty
+	HolderName     string    `json:"holder_name,omitempty"` // of who holds it, or held it when it ended; may be empty
 	AssistantID    string    `json:"assistant,omitempty"`   // the admin who holds it, or held it when it ended
 	Ended          bool      `json:"ended,omitempty"`
 	StartedAt      time.Time `json:"started_at,omitzero"` // the first event's
@@ -119,7 +119,10 @@ func (s State) Apply(e Event) State {
 	case TypeSessionEnded:
 		s.Talk = s.Talk.ended(s, e)
 		s.Ended, s.EndedAt, s.Erased = true, e.Time, s.Erased || e.Erases()
-		s.HolderID, s.HolderName = "", ""
+		s.HolderID = ""
+		if s.Erased {
+			s.HolderName = ""
+		}
 		s.HelpPending, s.WaitingSince = false, time.Time{}
 	default: // types of a later version change nothing but the order
 	}

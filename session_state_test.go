@@ -59,6 +59,24 @@ func TestApply_WaitingSinceTheFirstRequestOfTheWait(t *testing.T) {
 	}
 }
 
+// Who helped at the end is told by name as well as by id, until the session is
+// erased.
+func TestApply_WhoHeldItAtTheEnd(t *testing.T) {
+	who := map[string]string{MetaAdminID: "bob", MetaAdminName: "Bob"}
+	joined := State{}.Apply(Event{Seq: 1, Type: TypeAdminJoin, Metadata: who})
+	ended := joined.Apply(Event{Seq: 2, Type: TypeSessionEnded})
+	if ended.HolderID != "" || ended.AssistantID != "bob" || ended.HolderName != "Bob" {
+		t.Errorf("held by %q at the end, named %q; held by %q", ended.AssistantID, ended.HolderName, ended.HolderID)
+	}
+	left := joined.Apply(Event{Seq: 2, Type: TypeAdminLeave, Metadata: who}).Apply(Event{Seq: 3, Type: TypeSessionEnded})
+	if left.AssistantID != "" || left.HolderName != "" {
+		t.Errorf("left before the end: %q %q", left.AssistantID, left.HolderName)
+	}
+	if erased := ended.Apply(Erasure(SessionKey{}, "ann", ended.Head+1, time.Time{})); erased.HolderName != "" {
+		t.Errorf("erased: %q", erased.HolderName)
+	}
+}
+
 // answered is an answer to the message at seq.
 func answered(seq int64, status Status) Event {
 	return Event{Type: TypeAnswer, Sender: SenderAI, Status: status, Answer: &Answer{Gen: Gen{Seq: seq, Run: 1}}}
