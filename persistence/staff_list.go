@@ -87,7 +87,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 	}
 	if more {
 		last := len(docs) - 1
-		c := record.StaffCursor{Sort: q.Sort, Desc: q.Desc, ID: docs[last].Session, Total: page.Total, More: page.More}
+		c := record.StaffCursor{Sort: q.Sort, Desc: q.Desc, ID: docs[last].Session, Total: page.Total, More: page.More, Of: record.FiltersOf(q)}
 		c.Value, c.Text = record.SortValue(q.Sort, page.Sessions[last], int64(docs[last].LastActivity))
 		page.Next = c.String()
 	}

@@ -178,7 +178,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 			break
 		}
 		page.Sessions = append(page.Sessions, s)
-		last = record.StaffCursor{Sort: q.Sort, Desc: q.Desc, ID: s.Key.ID, Total: page.Total, More: page.More}
+		last = record.StaffCursor{Sort: q.Sort, Desc: q.Desc, ID: s.Key.ID, Total: page.Total, More: page.More, Of: record.FiltersOf(q)}
 		last.Value, last.Text = record.SortValue(q.Sort, s, activity)
 	}
 	if err := rows.Err(); err != nil {

@@ -183,6 +183,18 @@ func ledgerRefuses(t *testing.T, f StoreFixture) {
 		_, err := f.Ledger.All(t.Context(), q)
 		require.ErrorIs(t, err, chatbox.InvalidArgument, "a cursor of another order")
 	}
+	yes := true
+	for name, q := range map[string]chatbox.StaffQuery{
+		"tenant": {Tenant: unique("t-")}, "user": {UserID: "u|1"}, "status": {Status: "active"}, "help": {Help: &yes}, "tags": {Tags: []string{"a"}},
+		"assignee": {Assigned: "ada"}, "time": {From: epoch}, "waiting": {Waiting: &yes},
+	} {
+		if q.Tenant == "" {
+			q.Tenant = tenant
+		}
+		q.Sort, q.Limit, q.Cursor = chatbox.SortTokens, 2, first.Next
+		_, err := f.Ledger.All(t.Context(), q)
+		require.ErrorIs(t, err, chatbox.InvalidArgument, "a cursor of another %s, whose total it carries", name)
+	}
 }
 
 func ledgerSummary(t *testing.T, f StoreFixture) {

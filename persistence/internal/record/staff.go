@@ -1,6 +1,7 @@
 package record
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
@@ -10,8 +11,9 @@ import (
 	"chatbox"
 )
 
-// StaffCursor is a place in staff's list of sessions, in one order. It carries
-// the total, so that only the first page counts.
+// StaffCursor is a place in staff's list of sessions, in one order and of what
+// passed the same filters. It carries the total, so that only the first page
+// counts.
 type StaffCursor struct {
 	Sort  chatbox.SessionSort
 	Desc  bool
@@ -20,6 +22,7 @@ type StaffCursor struct {
 	ID    string
 	Total int64
 	More  bool
+	Of    string // the filters, as FiltersOf has them; empty: not said, by another version
 }
 
 type staffCursor struct {
@@ -31,16 +34,28 @@ type staffCursor struct {
 	ID    string `json:"i"`
 	Total int64  `json:"c,omitempty"`
 	More  bool   `json:"m,omitempty"`
+	Of    string `json:"f,omitempty"`
 }
 
 // String encodes the cursor for a client to give back.
 func (c StaffCursor) String() string {
-	text, _ := json.Marshal(staffCursor{1, string(c.Sort), c.Desc, c.Value, c.Text, c.ID, c.Total, c.More}) // plain values
+	text, _ := json.Marshal(staffCursor{1, string(c.Sort), c.Desc, c.Value, c.Text, c.ID, c.Total, c.More, c.Of}) // plain values
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// ParseStaffCursor reads the query's cursor; one of another order is refused,
-// and so is what String did not make. It carries no right: a list is always the
+// FiltersOf tells queries apart that let different sessions pass.
+func FiltersOf(q chatbox.StaffQuery) string {
+	q.Tags = slices.Clone(q.Tags)
+	slices.Sort(q.Tags)
+	text, _ := json.Marshal([]any{ // plain values
+		q.Tenant, q.UserID, q.Status, q.Assisted, q.Help, q.WaitingOnly(), q.Tags, q.Assigned, q.HeldBy, q.Name, q.From.UnixMilli(), q.To.UnixMilli(),
+	})
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
+}
+
+// ParseStaffCursor reads the query's cursor; one of another order or of other
+// filters, whose total it would be, is refused, and so is what String did not make. It carries no right: a list is always the
 // asking tenant's.
 func ParseStaffCursor(q chatbox.StaffQuery) (StaffCursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(q.Cursor)
@@ -48,12 +63,14 @@ func ParseStaffCursor(q chatbox.StaffQuery) (StaffCursor, error) {
 	if err != nil || json.Unmarshal(raw, &in) != nil || in.V != 1 || !chatbox.ValidSessionID(in.ID) {
 		return StaffCursor{}, chatbox.Invalid("cursor", "is not one of ours")
 	}
-	c := StaffCursor{chatbox.SessionSort(in.Sort), in.Desc, in.Value, in.Text, in.ID, in.Total, in.More}
+	c := StaffCursor{chatbox.SessionSort(in.Sort), in.Desc, in.Value, in.Text, in.ID, in.Total, in.More, in.Of}
 	switch {
 	case c.String() != q.Cursor:
 		return StaffCursor{}, chatbox.Invalid("cursor", "is not one of ours")
 	case c.Sort != q.Sort || c.Desc != q.Desc:
 		return StaffCursor{}, chatbox.Invalid("cursor", "belongs to another order")
+	case c.Of != "" && c.Of != FiltersOf(q):
+		return StaffCursor{}, chatbox.Invalid("cursor", "belongs to other filters")
 	}
 	return c, nil
 }
