@@ -42,12 +42,12 @@ const (
 
 // adminRoutes are what staff reads, and erasing a person.
 func (s *Server) adminRoutes(p string) {
-	s.echo.GET(p+"/admin/sessions", s.allSessions, s.user, s.staff)
-	s.echo.GET(p+"/admin/sessions/:id", s.anySession, s.user, s.staff)
-	s.echo.GET(p+"/admin/users/:id/sessions", s.userSessions, s.user, s.staff)
+	s.echo.GET(p+"/admin/sessions", s.allSessions, s.user, s.staff, s.query)
+	s.echo.GET(p+"/admin/sessions/:id", s.anySession, s.user, s.staff, s.query)
+	s.echo.GET(p+"/admin/users/:id/sessions", s.userSessions, s.user, s.staff, s.query)
 	s.echo.DELETE(p+"/admin/users/:id", s.erasePerson, s.user, s.admin)
-	s.echo.GET(p+"/admin/metrics", s.periodMetrics, s.user, s.staff)
-	s.echo.GET(p+"/admin/audit", s.auditLog, s.user, s.admin)
+	s.echo.GET(p+"/admin/metrics", s.periodMetrics, s.user, s.staff, s.query)
+	s.echo.GET(p+"/admin/audit", s.auditLog, s.user, s.admin, s.query)
 	s.echo.GET(p+"/admin/audit/verify", s.verifyAudit, s.user, s.admin)
 }
 

@@ -59,7 +59,7 @@ func (s *Server) periodMetrics(c echo.Context) error {
 		Active: sum.Active, Total: sum.Total, AvgConcurrent: m.AvgConcurrent, MaxConcurrent: m.MaxConcurrent, Tokens: sum.Tokens,
 		AvgResponse: sum.AvgResponse(), MaxResponse: sum.ResponseMax, Assisted: sum.Assisted, Asked: sum.Asked,
 		Ratings: sum.Ratings, AvgRating: sum.AvgRating(),
-		Range: timeRange{stamp(m.From), stamp(m.To)},
+		Range: timeRange{stamp(m.From), stamp(m.To.Add(-time.Millisecond))}, // both are in it, as they may be asked for
 	})
 }
 

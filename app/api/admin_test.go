@@ -177,6 +177,16 @@ func TestAdmin_BadParameters(t *testing.T) {
 		"/sessions?limit=x":                                               "limit",
 		"/sessions?offset=-1":                                             "offset",
 		"/sessions?offset=1&cursor=abc":                                   "offset",
+		"/sessions?limit=%2B5":                                            "limit",
+		"/sessions?status=active&status=ended":                            "status",
+		"/sessions?user_id=ann;x":                                         "query",
+		"/sessions?user_id=%zz":                                           "query",
+		"/sessions/known?limit=1&limit=2":                                 "limit",
+		"/users/ann/sessions?status=active&status=active":                 "status",
+		"/metrics?start_time=2024-01-01;end_time=2024-01-02":              "query",
+		"/audit?actor=ann&actor=bob":                                      "actor",
+		"/search?user_id=ann&user_id=bob":                                 "user_id",
+		"/blocks?limit=1;cursor=x":                                        "query",
 		"/sessions?user_id=%00":                                           "user_id",
 		"/sessions/known?limit=501":                                       "limit",
 		"/sessions/known?before_seq=0":                                    "before_seq",
@@ -240,13 +250,18 @@ func TestAdmin_Answers(t *testing.T) {
 	assert.Equal(t, day.Add(3*time.Hour+4*time.Minute+6*time.Second+time.Millisecond), p.conv.list.To, "the moment itself is in it")
 
 	m := get("/metrics?start_time=2024-01-01&end_time=2024-01-02T00:00:00Z")
-	assert.Equal(t, "2024-01-01T00:00:00.000Z", m["time_range"].(map[string]any)["start"])
+	assert.Equal(t, map[string]any{"start": "2024-01-01T00:00:00.000Z", "end": "2024-01-02T00:00:00.000Z"}, m["time_range"])
 	delete(m, "time_range")
 	assert.Equal(t, map[string]any{
 		"active_sessions": 4.0, "total_sessions": 9.0, "avg_concurrent": 1.5, "max_concurrent": 3.0, "total_tokens": 8.0,
 		"avg_response_time": 3.0, "max_response_time": 6.0, "admin_assisted_count": 5.0, "help_requested_count": 1.0,
 		"ratings_count": 3.0, "avg_rating": 3.67,
 	}, m)
+	day2 := get("/metrics?start_time=2024-01-02&end_time=2024-01-02")["time_range"].(map[string]any)
+	assert.Equal(t, "2024-01-02T23:59:59.999Z", day2["end"], "of a date, all of it")
+	from, to := p.conv.from, p.conv.to
+	get("/metrics?start_time=" + day2["start"].(string) + "&end_time=" + day2["end"].(string))
+	assert.Equal(t, []time.Time{from, to}, []time.Time{p.conv.from, p.conv.to}, "asked for again it is the same")
 	get("/metrics")
 	assert.WithinDuration(t, time.Now().Add(-24*time.Hour), p.conv.from, time.Minute)
 

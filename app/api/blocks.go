@@ -33,7 +33,7 @@ func (s *Server) blockRoutes(p string) {
 	s.echo.PUT(p+"/admin/users/:id/block", s.blockUser, s.user, s.admin)
 	s.echo.DELETE(p+"/admin/users/:id/block", s.unblockUser, s.user, s.admin)
 	s.echo.GET(p+"/admin/users/:id/block", s.showBlock, s.user, s.staff)
-	s.echo.GET(p+"/admin/blocks", s.listBlocks, s.user, s.staff)
+	s.echo.GET(p+"/admin/blocks", s.listBlocks, s.user, s.staff, s.query)
 }
 
 type blockView struct {

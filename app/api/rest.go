@@ -125,7 +125,7 @@ func intParam(c echo.Context, name string, least, most, or int64) (int64, error)
 		return or, nil
 	}
 	n, err := strconv.ParseInt(raw, 10, 64)
-	if err != nil || n < least || n > most {
+	if err != nil || n < least || n > most || raw[0] == '+' {
 		return 0, chatbox.Invalid(name, "must be a whole number from "+
 			strconv.FormatInt(least, 10)+" to "+strconv.FormatInt(most, 10))
 	}

@@ -17,7 +17,7 @@ type Searching interface {
 const defaultFound = 20 // hits of a page
 
 func (s *Server) searchRoutes(p string) {
-	s.echo.GET(p+"/admin/search", s.search, s.user, s.staff)
+	s.echo.GET(p+"/admin/search", s.search, s.user, s.staff, s.query)
 }
 
 type foundMessage struct {
