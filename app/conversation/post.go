@@ -26,11 +26,11 @@ func (s *Service) post(ctx context.Context, c Socket, cmd chatbox.Command) (appe
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	cmd = cmd.Clean()
-	if err := s.check(cmd); err != nil {
-		return appended{}, err
-	}
 	if cmd.SessionID == "" {
 		cmd.SessionID = s.Currents.Current(c.ID())
+	}
+	if err := s.check(ctx, c.Actor(), cmd); err != nil {
+		return appended{}, err
 	}
 	made := cmd.SessionID == ""
 	if made {
@@ -87,7 +87,7 @@ func (s *Service) PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	cmd = cmd.Clean()
-	if err := s.check(cmd); err != nil {
+	if err := s.check(ctx, a, cmd); err != nil {
 		return chatbox.Event{}, err
 	}
 	k, e := a.Session(cmd.SessionID), s.eventOf(a, cmd)
@@ -104,7 +104,7 @@ func (s *Service) PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	cmd = cmd.Clean()
-	if err := s.check(cmd); err != nil {
+	if err := s.check(ctx, a, cmd); err != nil {
 		return chatbox.Event{}, err
 	}
 	k, err := s.staffed(ctx, a, cmd.SessionID, chatbox.AuditSessionMessage)
@@ -146,15 +146,24 @@ func (s *Service) accept(ctx context.Context, d draft, e chatbox.Event) (appende
 	return res, nil
 }
 
-// check refuses what can be refused without the session.
-func (s *Service) check(cmd chatbox.Command) error {
+// check refuses what can be refused without the session's state. A model that
+// is not offered any more refuses no repeat: the first effect stands.
+func (s *Service) check(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) error {
 	if err := cmd.Validate(); err != nil {
 		return err
 	}
-	if cmd.ModelID != "" && !s.offers(cmd.ModelID) {
+	if cmd.ModelID == "" || s.offers(cmd.ModelID) {
+		return nil
+	}
+	err := error(chatbox.NotFound)
+	if cmd.ID != "" && cmd.SessionID != "" {
+		k, key := a.Session(cmd.SessionID), chatbox.ClientKey(a.UserID, cmd.ID)
+		err = patiently(ctx, func() error { _, err := s.Messages.ByKey(ctx, k, key); return err })
+	}
+	if errors.Is(err, chatbox.NotFound) {
 		return chatbox.Invalid("model_id", "is not one of the models offered")
 	}
-	return nil
+	return err
 }
 
 func (s *Service) offers(modelID string) bool {

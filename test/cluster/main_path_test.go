@@ -4,8 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+	"chatbox/app/conversation"
+	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 	"chatbox/cmd/chatload/ledger"
 	"chatbox/providers/llm"
@@ -222,4 +229,48 @@ func TestFailure_KeptPartAndOneErrorForEverySocket(t *testing.T) {
 	if got := len(c.history("ada", "s-1")); got != 3 {
 		t.Errorf("history has %d events, want 3", got)
 	}
+}
+
+// narrowed offers what it is told to, as a pod does that was started anew with
+// fewer models.
+type narrowed struct {
+	conversation.LLM
+
+	offered atomic.Pointer[[]chatbox.Model]
+}
+
+func (n *narrowed) Models() []chatbox.Model {
+	if m := n.offered.Load(); m != nil {
+		return *m
+	}
+	return n.LLM.Models()
+}
+
+// What was accepted while a model was on offer is acked for ever after.
+func TestRepeat_OfAModelThatIsGone(t *testing.T) {
+	var models narrowed
+	c := start(t, 2, func(cfg *devstack.Config) { models.LLM, cfg.LLM = cfg.LLM, &models })
+	choose := client.Frame{Type: client.TypeModelSelect, ID: "m-1", SessionID: "s-1", ModelID: "other"}
+	a := c.device("ada", "", c.podURL(0))
+	require.NoError(t, a.SendBare(choose))
+	c.sees(a, "s-1", "the ack", func(f client.Frame) bool { return f.Type == client.TypeAck && f.ID == "m-1" })
+	models.offered.Store(&[]chatbox.Model{{ID: "fast", Name: "Fast"}})
+
+	for i, pod := range []int{0, 1} {
+		d := c.device("ada", "", c.podURL(pod))
+		require.NoError(t, d.SendBare(choose))
+		again := c.sees(d, "s-1", "the second ack", func(f client.Frame) bool { return f.ID == "m-1" && f.Type != client.TypeModelSelect })
+		assert.Equal(t, client.TypeAck, again.Type, "on device %d", i)
+		assert.EqualValues(t, 1, again.Seq)
+	}
+	other := choose
+	other.Content, other.ModelID = "", "unheard-of"
+	require.NoError(t, a.SendBare(other))
+	refused := c.sees(a, "s-1", "the refusal", errorOf("m-1"))
+	assert.Contains(t, refused.Error.Message, "id:", "the id is taken, whatever else is wrong")
+	other.ID = "m-2"
+	require.NoError(t, a.SendBare(other))
+	refused = c.sees(a, "s-1", "the refusal", errorOf("m-2"))
+	assert.Contains(t, refused.Error.Message, "model_id")
+	assert.Len(t, c.history("ada", "s-1"), 1)
 }
