@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"sync"
-	"time"
 
 	"chatbox"
 )
@@ -28,7 +27,7 @@ type Feeds struct {
 type standing struct {
 	current string // the session it attached to or created last
 	atts    []*attachment
-	typed   time.Time // when it last said that somebody types
+	typing  typingRate
 }
 
 // NewFeeds makes an empty index over the hub's sockets.

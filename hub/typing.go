@@ -10,8 +10,10 @@ const (
 	// typingLife is how long a start lasts without another: a browser that
 	// died in mid-sentence types no longer.
 	typingLife = 6 * time.Second
-	// typingGap is the shortest time between two typing frames of a socket.
-	typingGap = 500 * time.Millisecond
+	// typingWindow is the time within which a socket may say maxTyping times
+	// that somebody types or types no more.
+	typingWindow = time.Second
+	maxTyping    = 2
 )
 
 // typingLease is somebody who is writing, as far as this pod knows.
@@ -68,18 +70,38 @@ func (fs *Feeds) ExpireTyping(now time.Time) {
 	}
 }
 
+// typingRate is when a socket last said that somebody types, and where.
+type typingRate struct {
+	told [maxTyping]time.Time // the oldest first
+	in   chatbox.SessionKey   // where it has said so and not taken it back
+}
+
+// may counts one frame; it returns how long to wait where there were too many.
+// Taking back what was said is always in time: it would stand until it ages.
+func (r *typingRate) may(k chatbox.SessionKey, on bool, now time.Time) time.Duration {
+	back := !on && r.in == k
+	if wait := typingWindow - now.Sub(r.told[0]); wait > 0 && !back {
+		return wait
+	}
+	copy(r.told[:], r.told[1:])
+	r.told[maxTyping-1] = now
+	switch {
+	case on:
+		r.in = k
+	case back:
+		r.in = chatbox.SessionKey{}
+	}
+	return 0
+}
+
 // MayType counts one typing frame of the socket; it returns how long to wait
-// where it is too soon after the last.
-func (fs *Feeds) MayType(id chatbox.ConnID, now time.Time) time.Duration {
+// where there were too many within a second.
+func (fs *Feeds) MayType(id chatbox.ConnID, k chatbox.SessionKey, on bool, now time.Time) time.Duration {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	st := fs.standings[id]
 	if st == nil {
 		return 0
 	}
-	if wait := typingGap - now.Sub(st.typed); wait > 0 {
-		return wait
-	}
-	st.typed = now
-	return 0
+	return st.typing.may(k, on, now)
 }

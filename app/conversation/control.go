@@ -194,7 +194,7 @@ func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on boo
 	if err != nil {
 		return err
 	}
-	if wait := s.TypingLeases.MayType(c.ID(), time.Now()); wait > 0 && on {
+	if wait := s.TypingLeases.MayType(c.ID(), k, on, time.Now()); wait > 0 {
 		return &chatbox.Error{Code: chatbox.RateLimited, Message: "typing is told at most twice a second", RetryAfter: wait}
 	}
 	me := c.Actor().UserID

@@ -319,7 +319,7 @@ type Whispers interface {
 type TypingLeases interface {
 	// MayType counts a socket's typing frame and says how long to wait where
 	// it comes too soon.
-	MayType(c chatbox.ConnID, at time.Time) (wait time.Duration)
+	MayType(c chatbox.ConnID, s chatbox.SessionKey, on bool, at time.Time) (wait time.Duration)
 	ExpireTyping(at time.Time)
 }
 
