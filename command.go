@@ -8,7 +8,7 @@ import (
 // MaxContent is how much one message of a client may say, in bytes.
 const MaxContent = 32 << 10
 
-// Limits of metadata (PROTOCOL 1.2).
+// Limits of metadata (PROTOCOL 1.2), in characters where they are of text.
 const (
 	maxMetadataKeys  = 32
 	maxMetadataKey   = 64
@@ -68,7 +68,7 @@ func validateMetadata(m map[string]string) error {
 		return Invalid("metadata", "has more than 32 keys")
 	}
 	for k, v := range m {
-		if len(k) > maxMetadataKey || len(v) > maxMetadataValue {
+		if utf8.RuneCountInString(k) > maxMetadataKey || utf8.RuneCountInString(v) > maxMetadataValue {
 			return Invalid("metadata", "has a key longer than 64 or a value longer than 1,000")
 		}
 	}
