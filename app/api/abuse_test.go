@@ -244,8 +244,9 @@ func TestAbuse_ChecksComeInOrderAndLeaveNothing(t *testing.T) {
 
 	p.conv.connect = nil
 	p.open("")
-	status, h, _ = p.refused("", first)
+	status, h, f = p.refused("", first)
 	assert.Equal(t, http.StatusServiceUnavailable, status, "the pod's cap comes last")
+	assert.Equal(t, "this pod has all the connections it can take", f.Message)
 	assert.NotEmpty(t, h.Get("Retry-After"))
 	assert.Equal(t, 1, p.conv.registered(), "the user's slot was given back")
 

@@ -248,8 +248,8 @@ func (s *Server) showHTTP(err error, c echo.Context) shown {
 	}
 	report(c.Request().Context(), s.log, err, c.Path())
 	what := show(err).overREST(chatbox.CodeOf(err))
-	if e, ok := errors.AsType[podFullError](err); ok {
-		what.status, what.message = http.StatusServiceUnavailable, e.Error()
+	if _, ok := errors.AsType[podFullError](err); ok {
+		what.status = http.StatusServiceUnavailable
 	}
 	return what
 }
