@@ -69,6 +69,10 @@ const (
 	MetaAdminName = "admin_name"
 )
 
+// UnnamedStaff is the admin_name of an admin whose credential has none: it is
+// never absent.
+const UnnamedStaff = "Support"
+
 // Apply folds the next event. It must be the one at Head+1; anything else
 // leaves the state as it is, so that folding twice does no harm.
 func (s State) Apply(e Event) State {
@@ -106,6 +110,9 @@ func (s State) Apply(e Event) State {
 	case TypeAdminJoin:
 		s.Talk = s.Talk.joined(s, e)
 		s.HolderID, s.HolderName = e.Metadata[MetaAdminID], e.Metadata[MetaAdminName]
+		if s.HolderName == UnnamedStaff {
+			s.HolderName = "" // colleagues are better told the id
+		}
 		s.AssistantID = s.HolderID
 		s.AdminAssisted, s.HelpPending, s.WaitingSince = true, false, time.Time{}
 		s.AnswerableFrom = e.Seq

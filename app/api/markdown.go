@@ -70,7 +70,7 @@ func speaker(e chatbox.Event) string {
 		}
 		return "Assistant"
 	case chatbox.SenderAdmin:
-		if name := e.Metadata[chatbox.MetaAdminName]; name != "" {
+		if name := e.Metadata[chatbox.MetaAdminName]; name != "" && name != chatbox.UnnamedStaff {
 			return "Staff (" + escapeMarkdown(name) + ")"
 		}
 		return "Staff"

@@ -130,8 +130,8 @@ const maxNoteName = 100 // code points
 
 func attribution(e chatbox.Event) string {
 	name := printable(e.Metadata[chatbox.MetaAdminName])
-	if name == "" {
-		return "Support: "
+	if name == "" || name == chatbox.UnnamedStaff {
+		return chatbox.UnnamedStaff + ": "
 	}
 	return name + " (support): "
 }

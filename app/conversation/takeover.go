@@ -285,10 +285,7 @@ const aboutWait = time.Second
 // staffEvent is an admin's coming or going.
 func (s *Service) staffEvent(a chatbox.Actor, id string, kind chatbox.Type) chatbox.Event {
 	e := s.eventOf(a, chatbox.Command{Type: kind, ID: id})
-	who := a.Name
-	if who == "" {
-		who = "Support"
-	}
+	who := cmp.Or(a.Name, chatbox.UnnamedStaff)
 	e.Content = who + " has joined."
 	if kind == chatbox.TypeAdminLeave {
 		e.Content = who + " has left."
@@ -304,9 +301,7 @@ func adminMetadata(given map[string]string, a chatbox.Actor) map[string]string {
 		out = map[string]string{}
 	}
 	out[chatbox.MetaAdminID] = a.UserID
-	if a.Name != "" {
-		out[chatbox.MetaAdminName] = a.Name
-	}
+	out[chatbox.MetaAdminName] = cmp.Or(a.Name, chatbox.UnnamedStaff)
 	return out
 }
 
@@ -327,7 +322,7 @@ func withoutStaff(given map[string]string) map[string]string {
 func takenOver(st chatbox.State) error {
 	return &chatbox.Error{
 		Code: chatbox.TakenOver, Message: "another member of staff holds this session",
-		Metadata: map[string]string{chatbox.MetaAdminID: st.HolderID, chatbox.MetaAdminName: st.HolderName},
+		Metadata: map[string]string{chatbox.MetaAdminID: st.HolderID, chatbox.MetaAdminName: cmp.Or(st.HolderName, chatbox.UnnamedStaff)},
 	}
 }
 
