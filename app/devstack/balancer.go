@@ -29,6 +29,7 @@ func newBalancer(pods func() []string) *balancer {
 			r.SetXForwarded()
 			r.Out.Host = r.In.Host
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "pod"
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // else without what is badly escaped, which is the pods' to refuse
 		},
 		Transport: b,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {

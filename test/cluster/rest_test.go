@@ -219,3 +219,15 @@ func TestRename_ShowsEverywhereAndStays(t *testing.T) {
 	c.as("", "eve").want(http.StatusNotFound, http.MethodPatch, "/sessions/never", `{"name":"hers"}`)
 	ada.want(http.StatusBadRequest, http.MethodPatch, "/sessions/s-1", `{"name":"a\nb"}`)
 }
+
+// A filter that is badly escaped is refused, and lost nowhere on the way: without
+// it everybody's sessions would be listed.
+func TestQuery_ReachesThePodAsItWasSent(t *testing.T) {
+	c := start(t, 1)
+	admin := c.as("", "bob", "admin")
+	for _, query := range []string{"user_id=ada;x", "user_id=%zz", "user_id=ada&user_id=ben"} {
+		if a := admin.call(http.MethodGet, "/admin/sessions?"+query, ""); a.Status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", query, a.Status, a.Body)
+		}
+	}
+}
