@@ -68,6 +68,7 @@ type AuditEntry struct {
 type AuditQuery struct {
 	Tenant    string
 	Actor     string // a user's id or a pseudonym
+	UserID    string // whom it was about, likewise
 	Action    AuditAction
 	SessionID string
 	From, To  time.Time // From ≤ time < To; zero: not given

@@ -20,12 +20,15 @@ func (a *Audit) Entries(ctx context.Context, q chatbox.AuditQuery) (chatbox.Audi
 		return chatbox.AuditPage{}, err
 	}
 	more := bson.D{}
-	if q.Actor != "" {
-		actor, err := a.pseudonymOf(ctx, chatbox.UserKey{Tenant: q.Tenant, ID: q.Actor})
+	for _, who := range [][2]string{{"actor", q.Actor}, {"user", q.UserID}} {
+		if who[1] == "" {
+			continue
+		}
+		pseudonym, err := a.pseudonymOf(ctx, chatbox.UserKey{Tenant: q.Tenant, ID: who[1]})
 		if err != nil {
 			return chatbox.AuditPage{}, err
 		}
-		more = append(more, bson.E{Key: "actor", Value: actor})
+		more = append(more, bson.E{Key: who[0], Value: pseudonym})
 	}
 	if q.Action != "" {
 		more = append(more, bson.E{Key: "action", Value: string(q.Action)})

@@ -86,11 +86,14 @@ type auditList struct {
 // empty, and yet not the last: next_cursor says.
 func (s *Server) auditLog(c echo.Context) error {
 	q := chatbox.AuditQuery{
-		Actor: c.QueryParam("actor"), Action: chatbox.AuditAction(c.QueryParam("action")), SessionID: c.QueryParam("session_id"),
+		Actor: c.QueryParam("actor"), UserID: c.QueryParam("user_id"), Action: chatbox.AuditAction(c.QueryParam("action")), SessionID: c.QueryParam("session_id"),
 		Cursor: c.QueryParam("cursor"),
 	}
 	if q.Actor != "" && !chatbox.ValidUserID(q.Actor) {
 		return chatbox.Invalid("actor", "cannot be anybody's")
+	}
+	if q.UserID != "" && !chatbox.ValidUserID(q.UserID) {
+		return chatbox.Invalid("user_id", "cannot be anybody's")
 	}
 	if q.Action != "" && !knownAction(q.Action) {
 		return chatbox.Invalid("action", "is not known")

@@ -204,6 +204,7 @@ func TestAdmin_BadParameters(t *testing.T) {
 		"/audit?to=x":                                                     "to",
 		"/audit?limit=501":                                                "limit",
 		"/audit?actor=%00":                                                "actor",
+		"/audit?user_id=%00":                                              "user_id",
 		"/audit?from=2024-02-02T00:00:00Z&to=2024-02-01T23:59:58%2B00:00": "to",
 	} {
 		status, f := p.fails("GET", "/admin"+query, h, nil)
@@ -265,8 +266,8 @@ func TestAdmin_Answers(t *testing.T) {
 	get("/metrics")
 	assert.WithinDuration(t, time.Now().Add(-24*time.Hour), p.conv.from, time.Minute)
 
-	log := get("/audit?actor=bob&action=session.read&session_id=s&limit=5")
-	assert.Equal(t, chatbox.AuditQuery{Actor: "bob", Action: "session.read", SessionID: "s", Limit: 5}, p.conv.log)
+	log := get("/audit?actor=bob&user_id=ann&action=session.read&session_id=s&limit=5")
+	assert.Equal(t, chatbox.AuditQuery{Actor: "bob", UserID: "ann", Action: "session.read", SessionID: "s", Limit: 5}, p.conv.log)
 	assert.Len(t, log["entries"], 1)
 	assert.Equal(t, true, get("/audit/verify")["whole"])
 	assert.Equal(t, "ann", get("/users/ann/sessions")["user_id"])

@@ -35,7 +35,8 @@ const (
 	sqlAuditHead = `INSERT INTO audit_heads (tenant, n) VALUES (?, ?) ON CONFLICT (tenant) DO UPDATE SET n = excluded.n`
 	sqlAuditLast = `SELECT n FROM audit_heads WHERE tenant = ?`
 	sqlAuditPage = `SELECT ` + auditColumns + ` FROM audit WHERE tenant = ?1 AND n BETWEEN ?2 AND ?3
-	AND (?4 = '' OR actor = ?4) AND (?5 = '' OR action = ?5) AND (?6 = '' OR session = ?6) ORDER BY n DESC LIMIT ?7`
+	AND (?4 = '' OR actor = ?4) AND (?5 = '' OR action = ?5) AND (?6 = '' OR session = ?6)
+	AND (?8 = '' OR user = ?8) ORDER BY n DESC LIMIT ?7`
 	sqlAuditBefore = `SELECT time FROM audit WHERE tenant = ? AND n = ?`
 	sqlAuditWalk   = `SELECT ` + auditColumns + ` FROM audit WHERE tenant = ? AND n > ? ORDER BY n LIMIT 500`
 	sqlPerson      = `SELECT pseudonym, key FROM people WHERE tenant = ? AND user = ?`
@@ -144,15 +145,15 @@ func (a *Audit) Entries(ctx context.Context, q chatbox.AuditQuery) (chatbox.Audi
 	if err != nil {
 		return chatbox.AuditPage{}, err
 	}
-	actor := q.Actor
-	if actor != "" {
-		var key []byte
-		err := a.s.reader.QueryRowContext(ctx, sqlPerson, q.Tenant, q.Actor).Scan(&actor, &key)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return chatbox.AuditPage{}, record.Failed("read people", err)
-		}
+	actor, err := a.pseudonymOf(ctx, q.Tenant, q.Actor)
+	if err != nil {
+		return chatbox.AuditPage{}, err
 	}
-	found, err := a.links(ctx, q.Tenant, sqlAuditPage, q.Tenant, lo, hi, actor, string(q.Action), q.SessionID, q.Limit+1)
+	user, err := a.pseudonymOf(ctx, q.Tenant, q.UserID)
+	if err != nil {
+		return chatbox.AuditPage{}, err
+	}
+	found, err := a.links(ctx, q.Tenant, sqlAuditPage, q.Tenant, lo, hi, actor, string(q.Action), q.SessionID, q.Limit+1, user)
 	if err != nil {
 		return chatbox.AuditPage{}, err
 	}
@@ -169,6 +170,20 @@ func (a *Audit) Entries(ctx context.Context, q chatbox.AuditQuery) (chatbox.Audi
 		page.Entries = append(page.Entries, chain.Show(e, known))
 	}
 	return page, nil
+}
+
+// pseudonymOf is the user's; what no user of the tenant is called is taken for
+// a pseudonym.
+func (a *Audit) pseudonymOf(ctx context.Context, tenant, id string) (string, error) {
+	if id == "" {
+		return "", nil
+	}
+	name, key := id, []byte(nil)
+	err := a.s.reader.QueryRowContext(ctx, sqlPerson, tenant, id).Scan(&name, &key)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", record.Failed("read people", err)
+	}
+	return name, nil
 }
 
 func (a *Audit) bounds(ctx context.Context, q chatbox.AuditQuery) (lo, hi int64, err error) {

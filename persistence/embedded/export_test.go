@@ -74,5 +74,5 @@ func SummaryPlan(t *testing.T, s *Store, from, to time.Time) []string {
 // AuditPlan is how the server would run a page of the audit log.
 func AuditPlan(t *testing.T, s *Store) []string {
 	t.Helper()
-	return plan(t, s, sqlAuditPage, make([]any, 7))
+	return plan(t, s, sqlAuditPage, make([]any, 8))
 }

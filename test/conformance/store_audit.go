@@ -80,6 +80,10 @@ func auditReadsBack(t *testing.T, f StoreFixture) {
 	}{
 		"actor":            {chatbox.AuditQuery{Actor: "bob"}, []int64{4, 3}},
 		"pseudonym":        {chatbox.AuditQuery{Actor: first.Actor}, []int64{5, 2, 1}},
+		"whom":             {chatbox.AuditQuery{UserID: "u2"}, []int64{3}},
+		"whose pseudonym":  {chatbox.AuditQuery{UserID: first.User}, places(about(all, first.User))},
+		"oneself":          {chatbox.AuditQuery{Actor: "ada", UserID: "ada"}, []int64{5}},
+		"about nobody":     {chatbox.AuditQuery{UserID: "nobody"}, []int64{}},
 		"unknown actor":    {chatbox.AuditQuery{Actor: "nobody"}, []int64{}},
 		"action":           {chatbox.AuditQuery{Action: chatbox.AuditSessionRead}, []int64{3, 1}},
 		"session":          {chatbox.AuditQuery{SessionID: "s1"}, []int64{2, 1}},
@@ -99,6 +103,16 @@ func auditReadsBack(t *testing.T, f StoreFixture) {
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, "cursor", e.Field)
 	}
+}
+
+// about are the entries about the pseudonym.
+func about(all []chatbox.AuditEntry, user string) (some []chatbox.AuditEntry) {
+	for _, e := range all {
+		if e.User == user {
+			some = append(some, e)
+		}
+	}
+	return some
 }
 
 // since is what lies on one side of a time: entries may share a millisecond.

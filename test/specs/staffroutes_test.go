@@ -78,7 +78,7 @@ func readingRoutes() map[string]staffRoute {
 			"end_time":   {"?end_time=x", "?start_time=2024-02-02T00:00:00Z&end_time=2024-02-01"},
 		}},
 		"GET /admin/audit": {bad: map[string][]string{
-			"actor": {"?actor=%00"}, "action": {"?action=look"}, "session_id": {"?session_id=a%20b"}, "from": each(times, "from"),
+			"actor": {"?actor=%00"}, "user_id": {"?user_id=%00"}, "action": {"?action=look"}, "session_id": {"?session_id=a%20b"}, "from": each(times, "from"),
 			"to":    append(each(times, "to"), "?from=2024-02-02T00:00:00Z&to=2024-02-01"),
 			"limit": {"?limit=501"}, "cursor": {"?cursor=nobodys"},
 		}},
