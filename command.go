@@ -75,9 +75,13 @@ func validateMetadata(m map[string]string) error {
 	return nil
 }
 
-// Clean removes what no store or screen can keep: NUL. Nothing else is
-// touched; indentation and markup arrive as they were typed.
+// Clean removes what no store or screen can keep, NUL, and what is no part of
+// the type: only files have a file's address, which others are told to fetch.
+// Nothing else is touched; indentation and markup arrive as they were typed.
 func (c Command) Clean() Command {
 	c.Content = strings.ReplaceAll(c.Content, "\x00", "")
+	if c.Type != TypeFileUpload && c.Type != TypeVoiceMessage {
+		c.FileID, c.FileURL = "", ""
+	}
 	return c
 }

@@ -23,3 +23,15 @@ func TestCommand_MetadataIsMeasuredInCharacters(t *testing.T) {
 		assert.Equal(t, "metadata", refused.Field)
 	}
 }
+
+// An unchecked address must not reach other people's screens by way of a frame
+// that is not about a file.
+func TestCommand_OnlyFilesHaveAFilesAddress(t *testing.T) {
+	c := chatbox.Command{Content: "a\x00b", ModelID: "m", FileID: "f", FileURL: "javascript:alert(1)"}
+	for _, kind := range []chatbox.Type{chatbox.TypeUserMessage, chatbox.TypeHelpRequest, chatbox.TypeModelSelect} {
+		c.Type = kind
+		assert.Equal(t, chatbox.Command{Type: kind, Content: "ab", ModelID: "m"}, c.Clean())
+	}
+	c.Type = chatbox.TypeFileUpload
+	assert.Equal(t, "f", c.Clean().FileID)
+}
