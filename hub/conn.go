@@ -210,11 +210,12 @@ func (c *Conn) cancel() {
 	}
 }
 
-// idle reports whether nothing is being processed or written.
-func (c *Conn) idle() bool {
+// busy reports whether something is being processed, and whether something is
+// being written.
+func (c *Conn) busy() (working, writing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.in.working && !c.out.writing
+	return c.in.working, c.out.writing
 }
 
 // alive notes a sign of life of the client.

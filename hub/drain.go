@@ -14,15 +14,16 @@ type Farewell func(after time.Duration) []byte
 // Bounds of a farewell.
 const (
 	maxComeBack = time.Second            // how long clients are asked to wait at most
-	maxSettle   = 2 * time.Second        // how long replies that are under way are waited for
+	maxReply    = 11 * time.Second       // how long a reply may take; a history that is away answers for 10 s
+	maxSettle   = 2 * time.Second        // how long a client may take to read the replies
 	drainGrain  = 20 * time.Millisecond  // how often that is looked at
 	drainLinger = 100 * time.Millisecond // between looks for sockets that came meanwhile
 )
 
 // Drain refuses new sockets and sends those that are there away, spread evenly
 // over window: farewell, then close 4003, not before what the client asked was
-// processed and its replies were written, and at the latest 2 s after the
-// farewell. Each client is asked to wait a random moment of at most 1 s, since
+// processed and its replies were written. For the first it has 11 s after the
+// farewell, for the second 2 s more. Each client is asked to wait a random moment of at most 1 s, since
 // the spread is ours already. Sockets that are left when ctx ends are closed
 // all at once. Drain returns when no socket is left or ctx ends; its error is
 // how many were left.
@@ -104,8 +105,9 @@ type drain struct {
 }
 
 type leaving struct {
-	conn  *Conn
-	since time.Time
+	conn *Conn
+	told time.Time
+	done time.Time // when it was last seen at work
 }
 
 // sendAway begins with one socket after the other, evenly over window, and
@@ -132,21 +134,31 @@ func (d *drain) sendAway(ctx context.Context, conns []*Conn, window time.Duratio
 
 func (d *drain) begin(c *Conn) {
 	c.Send(d.farewell(anyOf(d.jitter)))
-	d.leaving = append(d.leaving, leaving{c, time.Now()})
+	now := time.Now()
+	d.leaving = append(d.leaving, leaving{c, now, now})
 }
 
 // finish closes those whose replies are out, or whose time is up.
 func (d *drain) finish() {
 	kept := d.leaving[:0]
 	for _, l := range d.leaving {
-		if l.conn.idle() || time.Since(l.since) >= maxSettle {
-			l.conn.Close(CloseDraining, d.reason)
+		if !l.over(time.Now()) {
+			kept = append(kept, l)
 			continue
 		}
-		kept = append(kept, l)
+		l.conn.Close(CloseDraining, d.reason)
 	}
 	clear(d.leaving[len(kept):])
 	d.leaving = kept
+}
+
+func (l *leaving) over(now time.Time) bool {
+	working, writing := l.conn.busy()
+	if working {
+		l.done = now
+		return now.Sub(l.told) >= maxReply
+	}
+	return !writing || now.Sub(l.done) >= maxSettle
 }
 
 // closing reports whether the socket's end was asked for.

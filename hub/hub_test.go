@@ -119,24 +119,28 @@ func TestDrain_SpreadsFarewellsOverTheWindow(t *testing.T) {
 }
 
 func TestDrain_WaitsForRepliesUnderWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHub(t, nil)
-		var c *client
-		c = join(t, h, "a", "u", func(ctx context.Context, _ []byte, _ bool) {
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
+	for took, told := range map[time.Duration]int{time.Second: 2, 10 * time.Second: 2, time.Minute: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHub(t, nil)
+			var c *client
+			c = join(t, h, "a", "u", func(ctx context.Context, _ []byte, _ bool) {
+				select {
+				case <-time.After(took):
+				case <-ctx.Done():
+				}
+				c.conn.Send([]byte("reply"))
+			})
+			require.NoError(t, c.ws.WriteMessage(websocket.TextMessage, []byte("ask")))
+			synctest.Wait()
+			require.NoError(t, h.Drain(t.Context(), 0, farewell))
+			<-c.gone
+			require.Len(t, c.frames, told, "after %v", took)
+			if told == 2 {
+				assert.Equal(t, "reply", c.frames[1])
 			}
-			c.conn.Send([]byte("reply"))
+			require.NoError(t, <-c.done)
 		})
-		require.NoError(t, c.ws.WriteMessage(websocket.TextMessage, []byte("ask")))
-		synctest.Wait()
-		require.NoError(t, h.Drain(t.Context(), 0, farewell))
-		<-c.gone
-		require.Len(t, c.frames, 2)
-		assert.Equal(t, "reply", c.frames[1])
-		require.NoError(t, <-c.done)
-	})
+	}
 }
 
 func TestShed_SendsSomeAwayAndServesTheOthers(t *testing.T) {
