@@ -19,21 +19,21 @@ func (a *App) Stop(ctx context.Context) error {
 }
 
 func (a *App) drain(ctx context.Context) error {
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, a.opts.Drain.Shutdown)
+	began, phases := time.Now(), a.opts.Drain.fit()
+	ctx, cancel := context.WithTimeout(ctx, phases.Shutdown)
 	defer cancel()
 	a.draining.Store(true)
 	a.hub.Refuse()
 	a.beatPod(ctx)
 	a.service.StopClaiming()
-	a.awaitAnswers(ctx)
+	a.awaitAnswers(ctx, phases.Finish)
 	a.service.ReleaseAll()
-	left := a.hub.Drain(ctx, a.opts.Drain.Window, api.Reconnect)
+	a.sendAway(ctx, phases, began)
 	serr := a.server.Shutdown(ctx)
 	if serr != nil {
 		serr = errors.Join(serr, a.server.Close())
 	}
-	gone, end := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	gone, end := context.WithTimeout(context.WithoutCancel(ctx), min(time.Second, phases.rest()/3))
 	defer end()
 	if err := a.redis.RemovePod(gone, a.id); err != nil {
 		a.log.DebugContext(ctx, "card left to age", "error", err)
@@ -42,12 +42,34 @@ func (a *App) drain(ctx context.Context) error {
 	werr := a.await(ctx)
 	cerr := a.redis.Close()
 	a.log.InfoContext(ctx, "pod stopped", "pod", a.id, "took", time.Since(began).String())
-	return errors.Join(left, serr, werr, cerr)
+	return errors.Join(serr, werr, cerr)
+}
+
+// fit shortens what comes before the end, where all of it would take longer
+// than the pod may: a third of the time for answers, the rest for clients.
+func (d Drain) fit() Drain {
+	room := d.Shutdown - 2*d.rest()
+	d.Finish = min(d.Finish, room/3)
+	d.Window = min(d.Window, room-d.Finish)
+	return d
+}
+
+// rest is kept for what comes after the last socket.
+func (d Drain) rest() time.Duration { return d.Shutdown / 10 }
+
+// sendAway paces the clients. Those whose time was up were told and closed like
+// the others, all at once: that is no failure of the pod's.
+func (a *App) sendAway(ctx context.Context, phases Drain, began time.Time) {
+	ctx, cancel := context.WithDeadline(ctx, began.Add(phases.Shutdown-phases.rest()))
+	defer cancel()
+	if err := a.hub.Drain(ctx, phases.Window, api.Reconnect); err != nil {
+		a.log.WarnContext(ctx, "sockets closed all at once", "error", err)
+	}
 }
 
 // awaitAnswers lets running answers end for a while.
-func (a *App) awaitAnswers(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, a.opts.Drain.Finish)
+func (a *App) awaitAnswers(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
