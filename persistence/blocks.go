@@ -97,23 +97,15 @@ func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbo
 	return m.find(ctx, filter, options.Find().SetSort(bson.D{{Key: "user", Value: 1}}).SetLimit(int64(q.Limit)))
 }
 
-// AllBlocks are those of all tenants, without reasons; those that are over are
-// forgotten. It reads the whole collection.
-func (m *Blocks) AllBlocks(ctx context.Context, now time.Time) ([]chatbox.Block, error) {
-	all, err := m.find(ctx, bson.D{}, options.Find().SetProjection(bson.D{{Key: "reason", Value: 0}}))
-	if err != nil {
-		return nil, err
-	}
-	var lasting []chatbox.Block
-	for _, b := range all {
-		if !b.Over(now) {
-			lasting = append(lasting, b)
-		}
-	}
-	if len(lasting) == len(all) {
-		return lasting, nil
-	}
-	return lasting, m.s.do(ctx, "forget blocks", func(ctx context.Context) error {
+// AllBlocks are those of all tenants, without reasons, also such as are over. It
+// reads the whole collection.
+func (m *Blocks) AllBlocks(ctx context.Context) ([]chatbox.Block, error) {
+	return m.find(ctx, bson.D{}, options.Find().SetProjection(bson.D{{Key: "reason", Value: 0}}))
+}
+
+// ForgetOver takes away those that are over. It reads the whole collection.
+func (m *Blocks) ForgetOver(ctx context.Context, now time.Time) error {
+	return m.s.do(ctx, "forget blocks", func(ctx context.Context) error {
 		_, err := m.s.blocks.DeleteMany(ctx, bson.D{{Key: "until", Value: bson.D{{Key: "$lte", Value: primitive.DateTime(record.Millis(now))}}}})
 		return err
 	})

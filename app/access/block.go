@@ -19,9 +19,10 @@ type Blocks interface {
 	BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block, error)
 	// PageBlocks lists a tenant's, in the order of the users' ids.
 	PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbox.Block, error)
-	// AllBlocks are those of all tenants, without reasons; those that are over
-	// are forgotten.
-	AllBlocks(ctx context.Context, now time.Time) ([]chatbox.Block, error)
+	// AllBlocks are those of all tenants, without reasons, also such as are over.
+	AllBlocks(ctx context.Context) ([]chatbox.Block, error)
+	// ForgetOver takes away those that are over.
+	ForgetOver(ctx context.Context, now time.Time) error
 }
 
 // News is told to all pods, at most once.
@@ -180,15 +181,31 @@ func (g *Gate) heed(u chatbox.UserKey, b blockade, began time.Time) {
 // since the read began, is blocked no more.
 func (g *Gate) reloadBlocks(ctx context.Context) error {
 	began := time.Now()
-	all, err := g.Blocks.AllBlocks(ctx, began)
+	all, err := g.Blocks.AllBlocks(ctx)
 	if err != nil {
 		return err
 	}
 	there := make(map[chatbox.UserKey]bool, len(all))
+	over := false
 	for _, b := range all {
+		if b.Over(began) {
+			over = true
+			continue
+		}
 		there[b.User] = true
 		g.heed(b.User, blockade{on: true, until: b.Until}, began)
 	}
+	g.lift(there, began)
+	if over { // a history that takes no writes now still says who is blocked
+		if err := g.Blocks.ForgetOver(ctx, began); err != nil {
+			g.Logger.DebugContext(ctx, "blocks that are over not forgotten", "error", err)
+		}
+	}
+	return nil
+}
+
+// lift forgets who was not there in a read that began then.
+func (g *Gate) lift(there map[chatbox.UserKey]bool, began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for u, b := range g.blocks {
@@ -196,5 +213,4 @@ func (g *Gate) reloadBlocks(ctx context.Context) error {
 			delete(g.blocks, u)
 		}
 	}
-	return nil
 }

@@ -59,12 +59,12 @@ func (w *world) PageBlocks(_ context.Context, q chatbox.BlockQuery) (out []chatb
 	return out, w.history
 }
 
-func (w *world) AllBlocks(_ context.Context, now time.Time) (out []chatbox.Block, err error) {
+func (w *world) ForgetOver(context.Context, time.Time) error { return w.full }
+
+func (w *world) AllBlocks(context.Context) (out []chatbox.Block, err error) {
 	w.mu.Lock()
 	for _, b := range w.blocks {
-		if !b.Over(now) {
-			out = append(out, b)
-		}
+		out = append(out, b)
 	}
 	err, read := w.history, w.afterRead
 	w.mu.Unlock()
@@ -213,6 +213,21 @@ func TestBlock_LearnsWhatItWasNotTold(t *testing.T) {
 		pass(here.cfg.Reload)
 		synctest.Wait()
 		assert.True(t, here.Blocked(u))
+	})
+}
+
+// A history that can be read and not written, as on a full disk, says who is
+// blocked all the same.
+func TestBlock_IsHeededWhereNothingCanBeForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.full = errors.New("disk full")
+		over := annBlocked()
+		over.User.ID, over.Until = "eve", time.Now().Add(-time.Hour)
+		w.blocks[over.User], w.blocks[annBlocked().User] = over, annBlocked()
+		here, _, _ := running(t, w)
+		assert.True(t, here.Blocked(annBlocked().User))
+		assert.False(t, here.Blocked(over.User))
 	})
 }
 

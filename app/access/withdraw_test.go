@@ -25,6 +25,7 @@ type world struct {
 	asked    int // round trips to Redis
 	redis    error
 	history  error
+	full     error // of forgetting what is over
 	recorded []string
 	deaf     bool // what is told reaches nobody
 	pods     []*Gate

@@ -69,23 +69,14 @@ func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbo
 	return m.query(ctx, sqlBlocks, q.Tenant, q.After, record.Millis(q.Now), q.Limit)
 }
 
-// AllBlocks are those of all tenants, without reasons; those that are over are
-// forgotten.
-func (m *Blocks) AllBlocks(ctx context.Context, now time.Time) ([]chatbox.Block, error) {
-	all, err := m.query(ctx, sqlAllBlocks)
-	if err != nil {
-		return nil, err
-	}
-	var lasting []chatbox.Block
-	for _, b := range all {
-		if !b.Over(now) {
-			lasting = append(lasting, b)
-		}
-	}
-	if len(lasting) == len(all) {
-		return lasting, nil
-	}
-	return lasting, m.exec(ctx, "forget blocks", sqlOver, record.Millis(now))
+// AllBlocks are those of all tenants, without reasons, also such as are over.
+func (m *Blocks) AllBlocks(ctx context.Context) ([]chatbox.Block, error) {
+	return m.query(ctx, sqlAllBlocks)
+}
+
+// ForgetOver takes away those that are over.
+func (m *Blocks) ForgetOver(ctx context.Context, now time.Time) error {
+	return m.exec(ctx, "forget blocks", sqlOver, record.Millis(now))
 }
 
 // ForgetBlocks takes away the person's block, and the person's name from those

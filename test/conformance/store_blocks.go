@@ -20,7 +20,8 @@ func blockOf(tenant, user string) chatbox.Block {
 // allOf is who of the tenant is blocked, as pods read it.
 func allOf(t *testing.T, f StoreFixture, tenant string, now time.Time) map[string]chatbox.Block {
 	t.Helper()
-	all, err := f.Blocks.AllBlocks(t.Context(), now)
+	require.NoError(t, f.Blocks.ForgetOver(t.Context(), now))
+	all, err := f.Blocks.AllBlocks(t.Context())
 	require.NoError(t, err)
 	users := map[string]chatbox.Block{}
 	for _, b := range all {
