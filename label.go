@@ -42,7 +42,7 @@ type Counters struct {
 
 	Waiting int64     // sessions that wait for a person, up to MaxCounted
 	Oldest  string    // the session that waits longest; empty: none waits
-	Since   time.Time // when its wait began
+	Since   time.Time // when its wait began; zero: not known
 }
 
 // CheckTags returns the tags without the white space around them, in their

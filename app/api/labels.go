@@ -67,21 +67,31 @@ func labelParams(c echo.Context, q *chatbox.StaffQuery) (err error) {
 	if q.Waiting, err = flagParam(c, fieldWaits); err != nil {
 		return err
 	}
-	for name, into := range map[string]*string{fieldTo: &q.Assigned, fieldHeld: &q.HeldBy} {
-		if *into = c.QueryParam(name); *into != "" && !chatbox.ValidUserID(*into) {
-			return chatbox.Invalid(name, "cannot be an admin's")
+	for _, who := range []struct {
+		name string
+		into *string
+	}{{fieldTo, &q.Assigned}, {fieldHeld, &q.HeldBy}} {
+		if *who.into = c.QueryParam(who.name); *who.into != "" && !chatbox.ValidUserID(*who.into) {
+			return chatbox.Invalid(who.name, "cannot be an admin's")
 		}
 	}
-	for _, tag := range c.QueryParams()[fieldTag] {
+	q.Tags, err = tagParams(c)
+	return err
+}
+
+// tagParams reads the tags that a session is to have, all of them.
+func tagParams(c echo.Context) (tags []string, err error) {
+	asked := c.QueryParams()[fieldTag]
+	if len(asked) > chatbox.MaxTags {
+		return nil, chatbox.Invalid(fieldTag, "is given more than 20 times")
+	}
+	for _, tag := range asked {
 		if tag, err = chatbox.CheckTag(fieldTag, tag); err != nil {
-			return err
+			return nil, err
 		}
-		q.Tags = append(q.Tags, tag)
+		tags = append(tags, tag)
 	}
-	if len(q.Tags) > chatbox.MaxTags {
-		return chatbox.Invalid(fieldTag, "is given more than 20 times")
-	}
-	return nil
+	return tags, nil
 }
 
 type tagged struct {
@@ -211,7 +221,7 @@ func viewCounters(n chatbox.Counters, now time.Time) counts {
 		Waiting: n.Waiting, Oldest: n.Oldest, Mine: n.Held, MineUnread: n.HeldUnread,
 		Assigned: n.Assigned, AssignedWaiting: n.AssignedWaiting,
 	}
-	if n.Oldest != "" { // pods' clocks may differ
+	if !n.Since.IsZero() { // pods' clocks may differ
 		v.LongestWait = int64(math.Max(0, now.Sub(n.Since).Seconds()))
 	}
 	return v

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 
 	"chatbox"
 )
@@ -71,6 +72,8 @@ func (s *Service) Assign(ctx context.Context, a chatbox.Actor, id string, to cha
 // tellOfAssignment tells the colleague; who misses it sees the session in the
 // list and in the counters.
 func (s *Service) tellOfAssignment(ctx context.Context, sess chatbox.Session, a chatbox.Actor, to chatbox.Assignee) {
+	ctx, cancel := context.WithTimeout(ctx, whisperWait)
+	defer cancel()
 	err := s.Staff.TellStaff(ctx, chatbox.Notice{
 		Tenant: sess.Key.Tenant, Event: chatbox.NoticeAssigned, SessionID: sess.Key.ID, UserID: sess.Owner, Time: now(),
 		AdminID: a.UserID, To: to.ID,
@@ -104,10 +107,10 @@ func (s *Service) Counters(ctx context.Context, a chatbox.Actor) (chatbox.Counte
 	}
 	if c.Waiting > 0 && c.Since.IsZero() { // since a version that did not keep it
 		sess, err := s.Catalog.Load(ctx, first[0].Session)
-		if err != nil {
+		if err != nil && !errors.Is(err, chatbox.NotFound) {
 			return c, err
 		}
-		c.Since, _ = sess.State.Waiting()
+		c.Since, _ = sess.State.Waiting() // not known where somebody has come, or it is gone, this moment
 	}
 	c.Workload, err = s.Labels.Workload(ctx, a.User())
 	return c, err

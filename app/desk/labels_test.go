@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -22,6 +23,7 @@ type shelf struct {
 	told   []chatbox.Notice
 	refuse error // of the audit log
 	deaf   bool  // staff cannot be told
+	hangs  bool  // nor is that ever said
 }
 
 func (s *shelf) Load(_ context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
@@ -36,7 +38,11 @@ func (s *shelf) Record(_ context.Context, a chatbox.Actor, action chatbox.AuditA
 	return s.refuse
 }
 
-func (s *shelf) TellStaff(_ context.Context, n chatbox.Notice) error {
+func (s *shelf) TellStaff(ctx context.Context, n chatbox.Notice) error {
+	if s.hangs {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
 	if s.deaf {
 		return errors.New("away")
 	}
@@ -117,6 +123,20 @@ func TestAssign_TellsWhoeverDidNotKnow(t *testing.T) {
 	assert.Equal(t, "session.assign by bob of s ann", s.done[0])
 }
 
+// What is stored is stored: whether a colleague can be told must not keep the
+// admin waiting for long.
+func TestAssign_DoesNotWaitForABusThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := newShelf()
+		s.hangs = true
+		began := time.Now()
+		_, err := d.Assign(t.Context(), member("bob", "admin"), "s", chatbox.Assignee{ID: "eve"})
+		require.NoError(t, err)
+		assert.Equal(t, "eve", s.sess.Assignee.ID)
+		assert.LessOrEqual(t, time.Since(began), 2*time.Second)
+	})
+}
+
 func TestLabels_WhoMay(t *testing.T) {
 	s, d := newShelf()
 	elsewhere := chatbox.Actor{Tenant: "other", UserID: "mel", Roles: []string{"admin"}}
@@ -166,4 +186,13 @@ func TestCounters_TheLongestWait(t *testing.T) {
 	got, err = d.Counters(t.Context(), vic)
 	require.NoError(t, err)
 	assert.Equal(t, at.Add(time.Second), got.Since, "at least since its last activity")
+
+	s.sess.State.HelpPending = false
+	got, err = d.Counters(t.Context(), vic)
+	require.NoError(t, err)
+	assert.Zero(t, got.Since, "somebody has come this moment")
+	s.sess.Key.ID = "gone"
+	got, err = d.Counters(t.Context(), vic)
+	require.NoError(t, err, "erased this moment")
+	assert.Zero(t, got.Since)
 }

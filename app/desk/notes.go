@@ -136,7 +136,7 @@ func (s *Service) DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID st
 	return nil
 }
 
-// whisperWait is how long the author of a note waits for others to be told.
+// whisperWait is how long whoever did something waits for others to be told.
 const whisperWait = 2 * time.Second
 
 // tellOfNote tells the colleagues who look at the session; whoever misses it
