@@ -16,8 +16,7 @@ const (
 	// settingsSpare is how long it goes by them where the store is away.
 	settingsSpare = 15 * time.Minute
 
-	settingsID    = "settings"
-	settingsTries = 5
+	settingsID = "settings"
 )
 
 // settings are a tenant's, as pods go by them.
@@ -107,28 +106,24 @@ func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set chatbox
 	if err != nil {
 		return chatbox.Errorf(chatbox.Internal, "", err)
 	}
-	pile := supportPile(a.Tenant)
-	for range settingsTries {
-		now := time.Now().UTC().Truncate(time.Millisecond)
+	return s.again(func(int) error {
+		at := now()
 		card := chatbox.Card{
-			Pile: pile, ID: settingsID, Body: body, AuthorID: a.UserID, AuthorName: a.Name, CreatedAt: now, UpdatedAt: now,
+			Pile: supportPile(a.Tenant), ID: settingsID, Body: body, AuthorID: a.UserID, AuthorName: a.Name, CreatedAt: at, UpdatedAt: at,
 		}
-		found, gerr := s.Cards.Get(ctx, pile, settingsID)
+		found, err := s.Cards.Get(ctx, card.Pile, card.ID)
 		switch {
-		case errors.Is(gerr, chatbox.NotFound):
-			err = s.Cards.Add(ctx, card, 1)
-		case gerr != nil:
-			return gerr
-		default:
-			card.CreatedAt, card.Revision = found.CreatedAt, found.Revision
-			_, err = s.Cards.Replace(ctx, card)
-		}
-		raced := errors.Is(err, chatbox.Clash) || errors.Is(err, chatbox.NotFound) || errors.Is(err, chatbox.LimitExceeded)
-		if !raced {
+		case errors.Is(err, chatbox.NotFound):
+			return s.Cards.Add(ctx, card, 1)
+		case err != nil:
 			return err
 		}
-	}
-	return chatbox.Errorf(chatbox.Unavailable, "others are changing the settings; try again", err)
+		card.CreatedAt, card.Revision = found.CreatedAt, found.Revision
+		if _, err = s.Cards.Replace(ctx, card); errors.Is(err, chatbox.NotFound) { // given up meanwhile
+			return chatbox.Errorf(chatbox.Clash, "", err)
+		}
+		return err
+	})
 }
 
 // ResetSupport has the tenant go by the settings of the environment again.
