@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -41,15 +40,8 @@ type noteView struct {
 func viewNote(n chatbox.Note) noteView {
 	return noteView{
 		ID: n.ID, SessionID: n.Session.ID, AdminID: n.AuthorID, AdminName: n.AuthorName, Text: n.Text,
-		CreatedAt: stamp(n.CreatedAt), UpdatedAt: stampOrNone(n.UpdatedAt),
+		CreatedAt: stamp(n.CreatedAt), UpdatedAt: stampKnown(n.UpdatedAt),
 	}
-}
-
-func stampOrNone(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return stamp(t)
 }
 
 type noteList struct {

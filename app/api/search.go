@@ -71,14 +71,8 @@ func searchQuery(c echo.Context) (q chatbox.SearchQuery, err error) {
 	if q.Status != "" && q.Status != statusActive && q.Status != statusEnded {
 		return q, chatbox.Invalid("status", "must be active or ended")
 	}
-	for _, tag := range c.QueryParams()["tag"] {
-		if tag, err = chatbox.CheckTag("tag", tag); err != nil {
-			return q, err
-		}
-		q.Tags = append(q.Tags, tag)
-	}
-	if len(q.Tags) > chatbox.MaxTags {
-		return q, chatbox.Invalid("tag", "is given more than 20 times")
+	if q.Tags, err = tagParams(c); err != nil {
+		return q, err
 	}
 	if q.From, q.To, err = periodParams(c, [2]string{"from", "start_time"}, [2]string{"to", "end_time"}); err != nil {
 		return q, err

@@ -37,8 +37,12 @@ func (src source) Known(ctx context.Context, tenant string, ids []string) ([]cha
 		if err := ctx.Err(); err != nil {
 			return nil, record.Failed("load sessions", err)
 		}
-		if s, err := src.Load(ctx, chatbox.SessionKey{Tenant: tenant, ID: id}); err == nil {
+		s, err := src.Load(ctx, chatbox.SessionKey{Tenant: tenant, ID: id})
+		switch {
+		case err == nil:
 			out = append(out, s)
+		case !errors.Is(err, chatbox.NotFound) && !errors.Is(err, persistence.ErrUndecipherable):
+			return nil, err
 		}
 	}
 	return out, nil
