@@ -1,6 +1,8 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { FakeAPI, settled } from './fake-api.mjs';
+import { Acts } from '../page/js/staff/acts.js';
+import { Drafts } from '../page/js/staff/drafts.js';
 import { Notes, fits } from '../page/js/staff/notes.js';
 import { Queue, queryOf } from '../page/js/staff/queue.js';
 import { Replies, gapsIn, matching } from '../page/js/staff/replies.js';
@@ -59,6 +61,82 @@ test('the answer to an older look is dropped', async (t) => {
   api.release();
   await old;
   assert.deepEqual(queue.sessions, [{ id: 'new' }]);
+});
+
+test('the next page is kept though a look was under way, and a refusal of it is told', async (t) => {
+  const { api, queue } = makeQueue(t, 120);
+  await queue.look();
+  api.hold = (_, path) => !path.includes('cursor');
+  const old = queue.look();
+  await settled();
+  await queue.more();
+  api.release();
+  await old;
+  assert.equal(queue.sessions.length, 100);
+  const troubles = [];
+  queue.addEventListener('trouble', ({ detail }) => troubles.push(detail.message));
+  api.call = async () => { throw new Error('away'); };
+  await queue.more();
+  assert.deepEqual(troubles, ['away']);
+});
+
+test('what many hints are about is looked at once a second', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1e12 });
+  const { api, queue } = makeQueue(t);
+  const looks = () => api.calls.filter((call) => call.includes('counters')).length;
+  for (let i = 0; i < 100; i += 1) queue.hint();
+  t.mock.timers.tick(0);
+  await settled();
+  assert.equal(looks(), 1, 'at once');
+  for (let i = 0; i < 100; i += 1) queue.hint();
+  t.mock.timers.tick(999);
+  await settled();
+  assert.equal(looks(), 1);
+  t.mock.timers.tick(1);
+  await settled();
+  assert.equal(looks(), 2);
+});
+
+test('tags that are changed one upon the other are all kept', async () => {
+  let stored = ['a'];
+  const held = [];
+  const api = { async call(_, path, { body: { tags } }) {
+    await new Promise((resolve) => held.push(resolve));
+    if (tags.includes('bad')) throw new Error('refused');
+    stored = tags;
+    return { session_id: path, tags };
+  } };
+  const shown = [];
+  const acts = new Acts(api, { changed: (_, { tags }) => shown.push(tags) });
+  const adding = (tag) => acts.retag('s1', ['a'], (tags) => [...tags, tag]); // the page still shows what was there at first
+  const done = [adding('b'), adding('bad').catch((error) => error.message), adding('c'), acts.retag('s1', ['a'], (tags) => tags.filter((one) => one !== 'a'))];
+  for (let i = 0; i < 8; i += 1) {
+    await settled();
+    held.shift()?.();
+  }
+  assert.deepEqual((await Promise.all(done))[1], 'refused');
+  assert.deepEqual(stored, ['b', 'c']);
+  assert.deepEqual(shown.at(-1), ['b', 'c']);
+  assert.deepEqual(await acts.retag('s1', stored, (tags) => tags), ['b', 'c'], 'nothing to change: nothing is asked');
+});
+
+test('what was begun in one conversation does not come into another, nor what could not be sent', () => {
+  const box = { value: '', dataset: {} };
+  const drafts = new Drafts(box);
+  drafts.turn('s1');
+  box.value = 'Dear {{user_name}}';
+  box.dataset.gaps = '["{{user_name}}"]';
+  drafts.turn('s2');
+  assert.deepEqual([box.value, box.dataset.gaps], ['', undefined]);
+  drafts.giveBack('s1', 'late');
+  drafts.giveBack('s3', 'of three');
+  assert.equal(box.value, '');
+  drafts.giveBack('s2', 'of two');
+  assert.equal(box.value, 'of two');
+  drafts.turn('s1');
+  assert.deepEqual([box.value, box.dataset.gaps], ['Dear {{user_name}}', '["{{user_name}}"]'], 'a gap that is left is still one');
+  drafts.turn('s3');
+  assert.deepEqual([box.value, box.dataset.gaps], ['of three', undefined]);
 });
 
 test('a refusal is told, and the queue is looked at again', async (t) => {

@@ -7,6 +7,9 @@ export class APIError extends Error {
   }
 }
 
+// A call that nobody answers, as where a network has swallowed it, fails in the end: what is read again and again would stop.
+const LONGEST = 60_000; // ms
+
 export class API {
   #base;
   #token;
@@ -20,7 +23,7 @@ export class API {
     const headers = { Authorization: `Bearer ${this.#token}` };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     const response = await fetch(new URL(path, this.#base), {
-      method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), cache: 'no-store',
+      method, headers, signal: signal ?? (raw ? undefined : AbortSignal.timeout(LONGEST)), body: body === undefined ? undefined : JSON.stringify(body), cache: 'no-store',
     });
     if (response.ok && raw) return response;
     const text = await response.text();

@@ -102,11 +102,13 @@ export class RatingView {
     try {
       this.#of(id).gave(await this.#api.call('POST', `sessions/${id}/rating`, { body: { score, comment: comment.trim() || undefined } }));
       this.#drafts.delete(id);
-      this.#restore();
-      this.#leave();
+      if (id === this.#chat.current.id) {
+        this.#restore();
+        this.#leave();
+      }
       this.#notice('Thank you for your rating.', THANKS);
     } catch (error) {
-      byID('rating-send').disabled = false;
+      this.#chosen();
       this.#notice(error.message);
     }
     this.#draw();

@@ -3,6 +3,7 @@
 export class Acts {
   #api;
   #desk;
+  #tagging = new Map(); // session id → its change under way, and with it the tags that are left
 
   constructor(api, desk) {
     this.#api = api;
@@ -25,7 +26,21 @@ export class Acts {
     await this.#api.call('POST', `admin/takeover/${encodeURIComponent(id)}/transfer`, { body: named(colleague) });
   }
 
-  async tag(id, tags) {
+  /** retag changes the tags of a conversation. Changes follow one another: each is given what the one before has left. */
+  async retag(id, tags, change) {
+    const before = this.#tagging.get(id) ?? Promise.resolve(tags);
+    const turn = before.then((now) => this.#tagsAre(id, now, change(now)));
+    const left = turn.catch(() => before);
+    this.#tagging.set(id, left);
+    try {
+      return await turn;
+    } finally {
+      if (this.#tagging.get(id) === left) this.#tagging.delete(id);
+    }
+  }
+
+  async #tagsAre(id, now, tags) {
+    if (tags === now) return now;
     const got = await this.#api.call('PUT', `admin/sessions/${encodeURIComponent(id)}/tags`, { body: { tags } });
     this.#desk.changed(id, { tags: got.tags });
     return got.tags;

@@ -8,6 +8,8 @@ export class AvailabilityView {
   #desk;
   #acts;
   #status = '';
+  #said = 0; // how often it was switched: what was asked before says nothing any more
+  #saying = false;
 
   constructor(desk, acts, can) {
     this.#desk = desk;
@@ -21,15 +23,19 @@ export class AvailabilityView {
   }
 
   async #look() {
+    const said = this.#said;
     try {
       const me = (await this.#acts.colleagues()).find((one) => one.admin_id === this.#desk.me);
-      this.#draw(me?.status ?? (this.#status || 'available')); // a socket just opened may not be in the list yet
+      if (said === this.#said && !this.#saying) this.#draw(me?.status ?? (this.#status || 'available')); // a socket just opened may not be in the list yet
     } catch {
       // What is shown stays; the light beside it tells of the connection.
     }
   }
 
   async #switch() {
+    if (this.#saying) return; // one after the other, or the first might come last
+    this.#saying = true;
+    this.#said += 1;
     const before = this.#status;
     this.#draw(before === 'away' ? 'available' : 'away');
     try {
@@ -37,6 +43,9 @@ export class AvailabilityView {
     } catch (error) {
       this.#draw(before);
       this.#desk.notice(error.message);
+    } finally {
+      this.#saying = false;
+      this.#said += 1;
     }
   }
 

@@ -79,7 +79,7 @@ function hear(told, { queue, desk: at }) {
   if (told.event === 'assigned' && told.admin_id !== at.me) notice(`${told.admin_name || told.admin_id} has assigned a conversation to you.`);
   if (told.event === 'transferred') notice(`${told.admin_name || told.admin_id} has handed a conversation over to you; it stands under Mine.`);
   if (told.event === 'rated') notice(`A talk was rated ${told.score} of 5.`);
-  if (told.event !== 'note') queue.look();
+  if (told.event !== 'note') queue.hint();
 }
 
 function notice(text) {

@@ -3,24 +3,23 @@
 import { ask } from '../dialog.js';
 import { byID, h, setText, show } from '../dom.js';
 import { moment } from '../time.js';
+import { Drafts } from './drafts.js';
 import { fits } from './notes.js';
 
 export class NotesView {
   #notes;
   #notice;
   #rows = new Map(); // note id → {node, update}
-  #drafts = new Map(); // session id → a note begun
-  #shown = '';
+  #drafts = new Drafts(byID('note'));
 
   constructor(desk, notes, can) {
     this.#notes = notes;
     this.#notice = (error) => desk.notice(error.message);
     show(byID('note-form'), can.change);
     desk.addEventListener('opened', () => {
-      this.#drafts.set(this.#shown, byID('note').value);
-      this.#shown = desk.talk?.id ?? '';
-      byID('note').value = this.#drafts.get(this.#shown) ?? '';
-      notes.of(this.#shown);
+      const id = desk.talk?.id ?? '';
+      this.#drafts.turn(id);
+      notes.of(id);
     });
     desk.addEventListener('told', ({ detail }) => detail.event === 'note' && detail.session === notes.session && notes.look());
     notes.addEventListener('notes', () => this.#draw());
@@ -33,12 +32,13 @@ export class NotesView {
 
   async #add() {
     const text = byID('note').value;
+    const { session } = this.#notes;
     if (!fits(text)) return;
     byID('note').value = '';
     try {
       await this.#notes.add(text);
     } catch (error) {
-      byID('note').value ||= text;
+      this.#drafts.giveBack(session, text);
       this.#notice(error);
     }
   }

@@ -52,7 +52,7 @@ export class PanelView {
     const to = card?.assigned_admin_id;
     setText(byID('assignee'), to ? (to === me ? `${card.assigned_admin_name || to} (you)` : card.assigned_admin_name || to) : 'Nobody');
     setText(byID('assign'), to ? 'Change' : 'Assign');
-    const remove = this.#can.change ? (tag) => this.#tagsAre(this.#tags().filter((one) => one !== tag)) : undefined;
+    const remove = this.#can.change ? (tag) => this.#retag((tags) => tags.filter((one) => one !== tag)) : undefined;
     chips(byID('panel-tags'), this.#tags(), { remove });
     show(byID('no-tags'), this.#tags().length === 0 && !this.#can.change);
     const { rating } = card ?? {};
@@ -67,24 +67,22 @@ export class PanelView {
     return this.#desk.card?.tags ?? [];
   }
 
-  async #addTag() {
+  #addTag() {
     const tag = byID('tag').value.trim();
-    const tags = this.#tags();
-    if (!tag) return;
     byID('tag').value = '';
-    if (tags.some((one) => one.toLowerCase() === tag.toLowerCase())) return;
-    if (tags.length >= MOST_TAGS) this.#desk.notice(`A conversation has ${MOST_TAGS} tags at the most.`);
-    else await this.#tagsAre([...tags, tag], tag);
+    if (tag) this.#retag((tags) => withTag(tags, tag), tag);
   }
 
-  async #tagsAre(tags, added = '') {
+  async #retag(change, added = '') {
     const { id } = this.#desk.talk;
+    const here = () => this.#desk.talk?.id === id;
     try {
-      await this.#acts.tag(id, tags);
-      byID('tag').focus();
+      await this.#acts.retag(id, this.#tags(), change);
+      const { activeElement: at } = document;
+      if (here() && (at === document.body || byID('panel').contains(at))) byID('tag').focus(); // who has gone on is left alone
       this.#queue.lookAtTags();
     } catch (error) {
-      byID('tag').value ||= added;
+      if (here()) byID('tag').value ||= added;
       this.#desk.notice(error.message);
     }
   }
@@ -109,4 +107,11 @@ export class PanelView {
       this.#desk.notice(error.message);
     }
   }
+}
+
+// withTag adds a tag, unless it is there in whatever case.
+function withTag(tags, tag) {
+  if (tags.some((one) => one.toLowerCase() === tag.toLowerCase())) return tags;
+  if (tags.length >= MOST_TAGS) throw new Error(`A conversation has ${MOST_TAGS} tags at the most.`);
+  return [...tags, tag];
 }

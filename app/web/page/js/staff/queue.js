@@ -1,6 +1,7 @@
 // The lists of conversations and the figures beside them, over REST. No DOM: a view draws what is here.
 
 const EVERY = 5000; // ms between two looks; a notification looks at once
+const HINTS = 1000; // ms between two of these
 const PAGE = 50;
 const MOST = 1000; // sessions in one answer
 
@@ -33,6 +34,8 @@ export class Queue extends EventTarget {
   me;
   #api;
   #timer = 0;
+  #hinted = 0; // timer of a look that was hinted at
+  #began = 0; // when the newest look did
   #asked = 0; // newest look: the answer to an older one is dropped
 
   constructor({ api, me }) {
@@ -56,6 +59,7 @@ export class Queue extends EventTarget {
   async look() {
     clearTimeout(this.#timer);
     const asked = ++this.#asked;
+    this.#began = Date.now();
     const limit = Math.min(MOST, Math.max(PAGE, this.sessions.length));
     try {
       const [page, counters] = await Promise.all([
@@ -74,13 +78,28 @@ export class Queue extends EventTarget {
     if (asked === this.#asked) this.#timer = setTimeout(() => this.look(), EVERY);
   }
 
+  /** hint looks again for something that was heard of; what many hints are about is read once a second. */
+  hint() {
+    this.#hinted ||= setTimeout(() => {
+      this.#hinted = 0;
+      this.look();
+    }, Math.max(0, this.#began + HINTS - Date.now()));
+  }
+
+  /** more reads the next page; a look that is under way, which knows nothing of it, is dropped. */
   async more() {
-    const asked = this.#asked;
-    const page = await this.#api.call('GET', `admin/sessions?${queryOf(this.filter, { me: this.me, tags: this.tags, cursor: this.next })}`);
-    if (asked !== this.#asked) return; // a new look came between, and the cursor with it
-    this.sessions = [...this.sessions, ...page.sessions.filter((s) => !this.sessions.some((known) => known.id === s.id))];
-    this.next = page.next_cursor;
-    this.#tell('list');
+    clearTimeout(this.#timer);
+    const asked = ++this.#asked;
+    try {
+      const page = await this.#api.call('GET', `admin/sessions?${queryOf(this.filter, { me: this.me, tags: this.tags, cursor: this.next })}`);
+      if (asked !== this.#asked) return; // a new look came between, and the cursor with it
+      this.sessions = [...this.sessions, ...page.sessions.filter((s) => !this.sessions.some((known) => known.id === s.id))];
+      this.next = page.next_cursor;
+      this.#tell('list');
+    } catch (error) {
+      if (asked === this.#asked) this.dispatchEvent(new CustomEvent('trouble', { detail: error }));
+    }
+    if (asked === this.#asked) this.#timer = setTimeout(() => this.look(), EVERY);
   }
 
   /** lookAtTags reads which tags are in use. */
@@ -109,6 +128,7 @@ export class Queue extends EventTarget {
   stop() {
     this.#asked += 1;
     clearTimeout(this.#timer);
+    clearTimeout(this.#hinted);
   }
 
   #tell(name) {

@@ -13,6 +13,7 @@ export class ReplyPicker {
   #list = byID('picker-list');
   #found = [];
   #at = 0;
+  #filling = false; // a reply is on its way into the text
   #slash = false; // opened by typing: what was typed belongs to the text
 
   constructor(desk, replies) {
@@ -24,7 +25,8 @@ export class ReplyPicker {
       this.#drawGaps();
     });
     this.#box.addEventListener('filled', () => {
-      this.#gaps([]);
+      if (this.#box.value === '') this.#gaps([]);
+      else this.#drawGaps();
       this.#close(false);
     });
     this.#input.addEventListener('input', () => this.#filter());
@@ -93,6 +95,8 @@ export class ReplyPicker {
   }
 
   async #insert(reply) {
+    if (this.#filling) return; // pressed twice
+    this.#filling = true;
     const { id } = this.#desk.talk;
     let filled;
     try {
@@ -100,6 +104,8 @@ export class ReplyPicker {
     } catch (error) {
       this.#desk.notice(error.message);
       return;
+    } finally {
+      this.#filling = false;
     }
     if (this.#desk.talk?.id !== id) return;
     const box = this.#box;

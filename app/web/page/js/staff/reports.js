@@ -25,7 +25,7 @@ export class Reports {
     views.on('metrics', () => this.#repeat(() => this.#metrics()), stop);
     views.on('cluster', () => this.#repeat(() => this.#cluster()), stop);
     views.on('audit', () => this.#audit('').catch((error) => rows('audit-rows', [[error.message]])));
-    byID('more-audit').addEventListener('click', () => this.#audit(this.#cursor));
+    byID('more-audit').addEventListener('click', () => this.#audit(this.#cursor).catch((error) => rows('audit-rows', [[error.message]], true)));
   }
 
   async #repeat(read) {

@@ -3,6 +3,7 @@
 import { ask } from '../dialog.js';
 import { byID, setText, show } from '../dom.js';
 import { Menu } from '../menu.js';
+import { Drafts } from './drafts.js';
 
 const TYPING = 3000; // ms a start is told again after, while somebody writes
 
@@ -11,8 +12,7 @@ export class TalkView {
   #acts;
   #can;
   #typed = 0;
-  #drafts = new Map(); // session id → what was written and not sent: it must never reach another user
-  #open = '';
+  #drafts = new Drafts(byID('words')); // what is for one user must never reach another
 
   constructor(desk, acts, can) {
     this.#desk = desk;
@@ -39,9 +39,7 @@ export class TalkView {
   }
 
   #switch() {
-    if (this.#open) this.#drafts.set(this.#open, byID('words').value);
-    this.#open = this.#desk.talk?.id ?? '';
-    byID('words').value = this.#drafts.get(this.#open) ?? '';
+    this.#drafts.turn(this.#desk.talk?.id ?? '');
     byID('words').dispatchEvent(new Event('filled'));
   }
 
