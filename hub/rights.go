@@ -84,6 +84,23 @@ func (fs *Feeds) Watching(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	return a.right == chatbox.ByWatching
 }
 
+// WatchedBy reports whether a socket of the admin's here hears the session by
+// watching it.
+func (fs *Feeds) WatchedBy(adminID string, s chatbox.SessionKey) bool {
+	f := fs.feed(s)
+	if f == nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.atts {
+		if a.right == chatbox.ByWatching && a.user == adminID {
+			return true
+		}
+	}
+	return false
+}
+
 // Speaks says as whom the socket may speak in the session: its owner, also of a
 // session that is still to come, or the admin who holds it.
 func (fs *Feeds) Speaks(id chatbox.ConnID, s chatbox.SessionKey) (chatbox.Sender, bool) {

@@ -22,18 +22,22 @@ func (c *Client) Watch(ctx context.Context, s chatbox.SessionKey, adminID string
 	until := float64(time.Now().Add(watchTTL).UnixMilli())
 	return wrap("watch", c.flush(ctx, func(p batch) {
 		p.Set(ctx, watchKey(s, adminID), "1", watchTTL)
-		p.ZAdd(ctx, watchersKey(s), redis.Z{Score: until, Member: b64(adminID)})
+		p.ZAdd(ctx, watchersKey(s), redis.Z{Score: until, Member: c.watcher(adminID)})
 		p.PExpire(ctx, watchersKey(s), watchTTL)
 	}))
 }
 
-// Unwatch takes Watch back.
+// Unwatch takes back what Watch said at this process.
 func (c *Client) Unwatch(ctx context.Context, s chatbox.SessionKey, adminID string) error {
 	return wrap("unwatch", c.flush(ctx, func(p batch) {
 		p.Del(ctx, watchKey(s, adminID))
-		p.ZRem(ctx, watchersKey(s), b64(adminID))
+		p.ZRem(ctx, watchersKey(s), c.watcher(adminID))
 	}))
 }
+
+// watcher is an admin who watches at this process: what one pod takes back does
+// not end what goes on at another.
+func (c *Client) watcher(adminID string) string { return b64(adminID) + "@" + c.boot }
 
 // Watched reports whether anybody watches the session. Clocks of pods may differ
 // by less than a watch lasts.

@@ -267,6 +267,8 @@ type Rights interface {
 	Speaks(c chatbox.ConnID, s chatbox.SessionKey) (as chatbox.Sender, ok bool)
 	// Watching reports whether the socket hears the session by watching it.
 	Watching(c chatbox.ConnID, s chatbox.SessionKey) bool
+	// WatchedBy reports whether any of the admin's sockets here does.
+	WatchedBy(adminID string, s chatbox.SessionKey) bool
 }
 
 // Currents are the sessions that sockets' frames without one mean: what each

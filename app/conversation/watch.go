@@ -80,6 +80,9 @@ func (s *Service) dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) e
 			s.Logger.WarnContext(ctx, "end of watching not on record", "session", k.ID, "error", err)
 		}
 	}
+	if s.Rights.WatchedBy(c.Actor().UserID, k) {
+		return nil // in another window
+	}
 	if err := s.Watchers.Unwatch(ctx, k, c.Actor().UserID); err != nil {
 		s.Logger.DebugContext(ctx, "watch left to age", "error", err)
 		return nil

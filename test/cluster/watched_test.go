@@ -55,6 +55,25 @@ func TestWatchNotice_FromTheFirstToTheLast(t *testing.T) {
 	assert.Empty(t, notices(vic, "s-1"))
 }
 
+// An admin who watches in several windows, here or on another pod, goes on
+// doing so when one of them no longer does.
+func TestWatchNotice_OneOfAnAdminsWindows(t *testing.T) {
+	c := start(t, 2, func(cfg *devstack.Config) { cfg.Conversation.WatchNotice = true })
+	d := c.device("ada", "s-1", c.podURL(0))
+	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
+	bobs := []*client.Client{c.admin("bob", c.podURL(0)), c.admin("bob", c.podURL(0)), c.admin("bob", c.podURL(1))}
+	for _, bob := range bobs {
+		c.frame(bob, "watch", "s-1")
+		c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	}
+	for i, want := range [][]string{{"watched"}, {"watched"}, {"watched", "unwatched"}} {
+		c.frame(bobs[i], "unwatch", "s-1")
+		c.sees(bobs[i], "s-1", "what came after it", errorOf(c.frame(bobs[i], "nothing", "s-1")))
+		c.answered(d, "s-1", c.say(d, "s-1", "and now? [[words=2]]"))
+		assert.Equal(t, want, notices(d, "s-1"), "%d windows left", 2-i)
+	}
+}
+
 // A watcher who is gone without a word is noticed when the watch has aged, here
 // because Redis has forgotten it.
 func TestWatchNotice_EndsByItself(t *testing.T) {
