@@ -46,10 +46,11 @@ func (a *App) drain(ctx context.Context) error {
 }
 
 // fit shortens what comes before the end, where all of it would take longer
-// than the pod may: a third of the time for answers, the rest for clients.
+// than the pod may: answers have what clients leave them, and at least a third
+// of the time.
 func (d Drain) fit() Drain {
 	room := d.Shutdown - 2*d.rest()
-	d.Finish = min(d.Finish, room/3)
+	d.Finish = min(d.Finish, max(room/3, room-d.Window))
 	d.Window = min(d.Window, room-d.Finish)
 	return d
 }

@@ -13,7 +13,8 @@ func TestDrain_FitsIntoTheShutdown(t *testing.T) {
 		{Finish: 5 * s, Window: 10 * s, Shutdown: 30 * s}:  {Finish: 5 * s, Window: 10 * s, Shutdown: 30 * s},
 		{Finish: 5 * s, Window: 10 * s, Shutdown: 15 * s}:  {Finish: 4 * s, Window: 8 * s, Shutdown: 15 * s},
 		{Finish: 5 * s, Window: 120 * s, Shutdown: 30 * s}: {Finish: 5 * s, Window: 19 * s, Shutdown: 30 * s},
-		{Finish: 60 * s, Window: 0, Shutdown: 30 * s}:      {Finish: 8 * s, Window: 0, Shutdown: 30 * s},
+		{Finish: 20 * s, Window: 5 * s, Shutdown: 30 * s}:  {Finish: 19 * s, Window: 5 * s, Shutdown: 30 * s},
+		{Finish: 60 * s, Window: 0, Shutdown: 30 * s}:      {Finish: 24 * s, Window: 0, Shutdown: 30 * s},
 	} {
 		assert.Equal(t, want, given.fit())
 	}
