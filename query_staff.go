@@ -40,7 +40,7 @@ type StaffQuery struct {
 	Tags     []string  // all of them, whatever their case
 	Assigned string    // to this member of staff
 	HeldBy   string    // by this member of staff
-	Name     string    // words of the session's name, "phrases" too; they must be indexed
+	Name     string    // words of the session's name, of "phrases" as well in whatever order; they must be indexed
 	From, To time.Time // From ≤ start < To
 	Sort     SessionSort
 	Desc     bool

@@ -199,6 +199,8 @@ func searchFilters(t *testing.T, f StoreFixture) {
 		"sessions":        {chatbox.SearchQuery{}, []string{"a", "b"}},
 		"ended sessions":  {chatbox.SearchQuery{Status: "ended"}, []string{"b"}},
 		"a name":          {chatbox.SearchQuery{Name: `"lost things"`}, []string{"a"}},
+		"no phrase of it": {chatbox.SearchQuery{Name: `"things lost"`}, []string{}},
+		"nor with words":  {chatbox.SearchQuery{Words: "needle", Name: "things-lost"}, []string{}},
 		"a user's":        {chatbox.SearchQuery{UserID: "bob"}, []string{"b"}},
 		"begun before":    {chatbox.SearchQuery{To: epoch}, []string{}},
 		"the same second": {chatbox.SearchQuery{From: epoch, To: minute(1)}, []string{"a", "b"}},

@@ -121,13 +121,16 @@ func Run(ctx context.Context, src Source, q chatbox.SearchQuery, wordsOff bool) 
 }
 
 func list(ctx context.Context, src Source, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
-	found, err := src.All(ctx, sessions(q))
+	asked := sessions(q)
+	found, err := src.All(ctx, asked)
 	if err != nil {
 		return chatbox.SearchPage{}, err
 	}
 	page := chatbox.SearchPage{Next: found.Next}
 	for _, s := range found.Sessions {
-		page.Hits = append(page.Hits, chatbox.SearchHit{Session: s})
+		if record.HasName(asked, s) { // the list is of those that have the words, in whatever order
+			page.Hits = append(page.Hits, chatbox.SearchHit{Session: s})
+		}
 	}
 	return page, nil
 }

@@ -88,6 +88,9 @@ func (r *room) narrow(ctx context.Context) (ids []string, few bool, err error) {
 	ids = []string{}
 	var messages int64
 	for _, s := range found.Sessions {
+		if !record.HasName(q, s) {
+			continue
+		}
 		r.known[s.Key.ID] = &s
 		ids = append(ids, s.Key.ID)
 		messages += s.State.Head
