@@ -16,7 +16,8 @@ type Erasures interface {
 	// Erasing lists some of those who are marked.
 	Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, error)
 	// Disown takes the person's name off tombstones that nothing is looked for
-	// any more, and returns how many of the person's tombstones are left.
+	// any more, and off sessions that the person is to look after; it returns
+	// how many of the person's tombstones are left.
 	Disown(ctx context.Context, u chatbox.UserKey) (left int64, err error)
 	// EndErasure takes the mark away unless a later time was marked.
 	EndErasure(ctx context.Context, e chatbox.Erasing) error
@@ -63,7 +64,11 @@ func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID strin
 	}
 	ctx, cancel := context.WithTimeout(ctx, erasePersonWait)
 	defer cancel()
-	if err := s.eraseSessions(ctx, e); err != nil {
+	err = s.eraseSessions(ctx, e)
+	if err == nil {
+		_, err = s.Erasures.Disown(ctx, e.User) // tombstones are named yet, for the sweeps
+	}
+	if err != nil {
 		s.Logger.InfoContext(ctx, "a person's erasing goes on by itself", "error", err)
 		return false, nil
 	}

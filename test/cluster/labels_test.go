@@ -66,3 +66,20 @@ func TestLabels_OnEveryPod(t *testing.T) {
 	_, log := c.request(eve, http.MethodGet, "/chatbox/admin/audit?session_id=s-b&action=session.assign", nil)
 	assert.Len(t, log["entries"], 1)
 }
+
+// When a colleague is said to be erased, no session names them as the one who
+// looks after it.
+func TestLabels_AnErasedColleagueLooksAfterNothing(t *testing.T) {
+	c := start(t, 2)
+	owner, eve := c.as("", "ann"), c.staffToken("eve", "admin")
+	owner.want(http.StatusAccepted, http.MethodPost, "/sessions/s-a/messages", `{"content":"hello [[words=1]]"}`)
+	status, got := c.request(eve, http.MethodPut, "/chatbox/admin/sessions/s-a/assignee", map[string]string{"admin_id": "bob", "admin_name": "Bob"})
+	require.Equal(t, http.StatusOK, status, got)
+	status, got = c.request(eve, http.MethodDelete, "/chatbox/admin/users/bob", nil)
+	require.Equal(t, http.StatusOK, status, got)
+	_, list := c.request(eve, http.MethodGet, "/chatbox/admin/sessions", nil)
+	sessions, _ := list["sessions"].([]any)
+	require.Len(t, sessions, 1)
+	assert.NotContains(t, sessions[0], "assigned_admin_id")
+	assert.NotContains(t, sessions[0], "assigned_admin_name")
+}
