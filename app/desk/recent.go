@@ -15,6 +15,7 @@ type recent[T any] struct {
 
 	mu   sync.Mutex // guards following
 	kept map[string]*reading[T]
+	room int // how many may be kept until those that are over are looked for
 }
 
 // reading is one read, under way until done is closed; then the rest is set.
@@ -28,11 +29,11 @@ type reading[T any] struct {
 
 const (
 	readPatience = 3 * time.Second // a read that many wait for is no caller's own
-	manyReadings = 1024            // beyond it those that are over are forgotten
+	manyReadings = 1024            // as many are kept, and twice as many as are asked for, before any is forgotten
 )
 
 func newRecent[T any](life, spare time.Duration, read func(context.Context, string) (T, error)) *recent[T] {
-	return &recent[T]{life: life, spare: spare, read: read, kept: map[string]*reading[T]{}}
+	return &recent[T]{life: life, spare: spare, read: read, kept: map[string]*reading[T]{}, room: manyReadings}
 }
 
 // get returns, as a value, what a read brought that began less than life ago, or joins the
@@ -71,7 +72,7 @@ func (c *recent[T]) enter(tenant string, oldest time.Time) (r, before *reading[T
 	if before == nil {
 		before = &reading[T]{}
 	}
-	if len(c.kept) >= manyReadings {
+	if len(c.kept) >= c.room {
 		c.sweepLocked()
 	}
 	r = &reading[T]{at: time.Now(), done: make(chan struct{})}
@@ -131,11 +132,13 @@ func (c *recent[T]) forget(tenant string, r *reading[T]) {
 	}
 }
 
-// sweepLocked forgets what nobody has asked for lately.
+// sweepLocked forgets what nobody has asked for lately. However many that is
+// not, all of them are gone through once for as many that come.
 func (c *recent[T]) sweepLocked() {
 	for tenant, r := range c.kept {
 		if r.good() && time.Since(r.at) > c.life+c.spare {
 			delete(c.kept, tenant)
 		}
 	}
+	c.room = max(manyReadings, 2*len(c.kept))
 }
