@@ -24,7 +24,8 @@ type StaffBus interface {
 const asideWait = 2 * time.Second
 
 // Rate keeps what the session's owner says of the newest talk with a person
-// that is over, and tells the admins. chatbox.NotFound: there was none.
+// that is over, and tells the admins. What was said already is not said again.
+// chatbox.NotFound: there was no talk.
 func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, score int, comment string) (chatbox.Rating, error) {
 	comment, err := chatbox.CheckRating(score, comment)
 	if err != nil {
@@ -37,6 +38,9 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 	talk := sess.State.Talk
 	if talk.Ended == 0 {
 		return chatbox.Rating{}, chatbox.Errorf(chatbox.NotFound, "there has been no talk with a person to rate", nil)
+	}
+	if had := sess.Rating; had != nil && had.Talk == talk.Ended && had.Score == score && had.Comment == comment {
+		return *had, nil // a repeat, whose first answer may have been lost
 	}
 	who, err := s.talkedTo(ctx, sess.Key, talk)
 	if err != nil {

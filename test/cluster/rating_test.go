@@ -74,6 +74,10 @@ func TestRating_IsAskedForWhenATalkIsOver(t *testing.T) {
 		assert.Equal(t, "bob", body["admin_id"])
 		eve.until(t, "notification", "rated", "s-1", i+1)
 	}
+	status, again := c.request(ada, http.MethodPost, rating, map[string]any{"score": 5, "comment": "so kind"})
+	require.Equal(t, http.StatusOK, status)
+	assert.Equal(t, body, again, "a repeat changes nothing and gets the first answer")
+	assert.Equal(t, 2, eve.told("notification", "rated", "s-1"), "and is told to nobody")
 	_, body = c.request(ada, http.MethodGet, rating, nil)
 	assert.Equal(t, false, body["requested"])
 	assert.Equal(t, "so kind", body["comment"])
