@@ -39,14 +39,23 @@ func (s *Service) Mend(ctx context.Context, k chatbox.SessionKey) error {
 	return s.Catalog.Touch(ctx, k, sess.State)
 }
 
-// mendQuietly mends for what could not store a fold, until it is stored or ctx
-// ends.
+// mendTurn is how long a record is tried on at once: one that no key opens must
+// not keep all others behind.
+const mendTurn = 15 * time.Second
+
+// mendQuietly mends for what could not store a fold. What cannot be mended now
+// has its next turn when the others had theirs.
 func (s *Service) mendQuietly(ctx context.Context, k chatbox.SessionKey) {
-	err := patiently(ctx, func() error {
-		ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	turn, cancel := context.WithTimeout(ctx, mendTurn)
+	defer cancel()
+	err := patiently(turn, func() error {
+		ctx, cancel := context.WithTimeout(turn, s.cfg.AckWait)
 		defer cancel()
 		return s.Mend(ctx, k)
 	})
+	if err != nil && turn.Err() != nil && ctx.Err() == nil {
+		s.stale.add(k)
+	}
 	if err != nil && !errors.Is(err, chatbox.NotFound) {
 		s.Logger.DebugContext(ctx, "record not mended", "session", k.ID, "error", err)
 	}

@@ -1,0 +1,56 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"chatbox"
+	"chatbox/internal/sleep"
+)
+
+// records has some that no key opens.
+type records struct {
+	SessionStore
+	MessageStore
+
+	lost   map[string]bool
+	loaded map[string]int
+}
+
+func (r *records) Load(_ context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
+	r.loaded[k.ID]++
+	if r.lost[k.ID] {
+		return chatbox.Session{}, chatbox.Errorf(chatbox.StoreFailed, "", errors.New("no key opens it"))
+	}
+	return chatbox.Session{Key: k}, nil
+}
+
+func (r *records) Range(context.Context, chatbox.SessionKey, int64, int64) ([]chatbox.Event, error) {
+	return nil, nil
+}
+
+// What cannot be mended keeps nobody else's record behind.
+func TestMend_OthersGetTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		r := &records{lost: map[string]bool{"a": true, "b": true}, loaded: map[string]int{}}
+		s := &Service{Deps: Deps{Catalog: r, Messages: r, Logger: slog.New(slog.DiscardHandler)}, cfg: DefaultConfig()}
+		s.stale = newLine(1, s.mendQuietly)
+		s.stale.open(ctx)
+		for _, id := range []string{"a", "b", "c"} {
+			s.stale.add(chatbox.SessionKey{ID: id})
+		}
+		sleep.For(ctx, time.Minute)
+		stop()
+		s.stale.close()
+		s.stale.wait()
+		assert.Equal(t, 1, r.loaded["c"])
+		assert.Greater(t, r.loaded["b"], 20, "it is tried on: a history that was away comes back")
+	})
+}
