@@ -145,7 +145,7 @@ func (a *App) Start(ctx context.Context) error {
 			a.log.ErrorContext(run, "serving ended", "error", err)
 		}
 	})
-	a.log.InfoContext(ctx, "pod serves", "pod", a.id, "addr", l.Addr().String(), "version", Version)
+	a.log.InfoContext(ctx, "pod serves", "addr", l.Addr().String(), "version", Version)
 	return nil
 }
 

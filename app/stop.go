@@ -41,7 +41,7 @@ func (a *App) drain(ctx context.Context) error {
 	a.cancel()
 	werr := a.await(ctx)
 	cerr := a.redis.Close()
-	a.log.InfoContext(ctx, "pod stopped", "pod", a.id, "took", time.Since(began).String())
+	a.log.InfoContext(ctx, "pod stopped", "took", time.Since(began).String())
 	return errors.Join(serr, werr, cerr)
 }
 
