@@ -15,7 +15,7 @@ type Config struct {
 	InboxBytes    int           // the same in bytes
 	PingEvery     time.Duration // how often a client is asked for a sign of life
 	DeadAfter     time.Duration // without any frame of the client
-	WriteTimeout  time.Duration // of one frame; beyond it the socket is closed
+	WriteTimeout  time.Duration // of one frame, or of the close of a client that is too slow; beyond it the socket is cut
 	CloseTimeout  time.Duration // for what is queued when a close is asked for
 	Linger        time.Duration // for the client's answer to a close frame
 	MaxConns      int           // sockets of this pod; 0 is no limit
@@ -36,7 +36,7 @@ func (c Config) withDefaults() Config {
 	number(&c.InboxBytes, 256<<10)
 	span(&c.PingEvery, 25*time.Second)
 	span(&c.DeadAfter, 60*time.Second)
-	span(&c.WriteTimeout, 10*time.Second)
+	span(&c.WriteTimeout, 30*time.Second)
 	span(&c.CloseTimeout, 3*time.Second)
 	span(&c.Linger, time.Second)
 	if c.Logger == nil {

@@ -176,7 +176,7 @@ func (c *Conn) bury() bool {
 
 // Close ends the socket: what is queued is sent as far as it goes within
 // CloseTimeout, then a close frame. Frames of the client that wait for the
-// worker are dropped. Only the first call has an effect.
+// worker are dropped. The first call says why; a later one can only hurry.
 func (c *Conn) Close(code int, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,16 +184,24 @@ func (c *Conn) Close(code int, reason string) {
 }
 
 func (c *Conn) closeLocked(code int, reason string) {
-	if c.end != nil {
+	by := time.Now().Add(c.cfg.CloseTimeout)
+	switch {
+	case c.end == nil:
+		if code == CloseSlow {
+			// The client reads its close after all that the kernel keeps for it;
+			// until then nothing else is kept.
+			by = time.Now().Add(c.cfg.WriteTimeout)
+			c.dropOutLocked(dropSlow)
+		}
+		c.end = &ending{code: code, reason: reason, by: by}
+		c.m.closed(code)
+		c.m.dropped[dropInbox].Add(float64(c.in.clear()))
+	case by.Before(c.end.by):
+		c.end.by = by
+	default:
 		return
 	}
-	c.end = &ending{code: code, reason: reason, by: time.Now().Add(c.cfg.CloseTimeout)}
-	c.m.closed(code)
-	c.m.dropped[dropInbox].Add(float64(c.in.clear()))
-	if code == CloseSlow {
-		c.dropOutLocked(dropSlow)
-	}
-	if c.out.writing { // the write under way began with a later deadline
+	if c.out.writing { // the write under way began with another deadline
 		_ = c.ws.NetConn().SetWriteDeadline(c.end.by)
 	}
 	c.changed.Broadcast()

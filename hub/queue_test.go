@@ -84,6 +84,36 @@ func TestPush_OverflowClosesWith4002(t *testing.T) {
 	})
 }
 
+// Who reads on is told why he was closed, unless something else hurries.
+func TestPush_OverflowIsToldToWhoReadsOn(t *testing.T) {
+	for _, hurried := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			server, client := pipe(t)
+			c := newConn(t, server, func(cfg *Config) { cfg.MaxBytes = 100 })
+			done := start(t.Context(), c, ignore)
+			stall(t, c)
+			require.Equal(t, closed, c.push(make([]byte, 101), nil))
+			assert.Zero(t, value(t, c.m.queueBytes))
+			time.AfterFunc(time.Second, func() {
+				if hurried {
+					c.Close(CloseDraining, "draining")
+				}
+			})
+			<-time.After(25 * time.Second)
+			frames, err := readAll(client)
+			if hurried {
+				assert.Empty(t, frames)
+				assert.False(t, websocket.IsCloseError(err, CloseSlow, CloseDraining), "%v", err)
+			} else {
+				assert.Equal(t, []string{"stalled"}, frames)
+				assert.True(t, websocket.IsCloseError(err, CloseSlow), "%v", err)
+			}
+			require.NoError(t, <-done)
+			assert.InDelta(t, 1, value(t, c.m.closes[CloseSlow]), 0)
+		})
+	}
+}
+
 func TestPush_PiecesMakeRoomForWhatMustBeDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := pipe(t)
@@ -111,7 +141,7 @@ func TestPush_WriteThatTimesOutEndsTheSocket(t *testing.T) {
 		began := time.Now()
 		stall(t, c)
 		require.NoError(t, <-done)
-		assert.InDelta(t, 10, time.Since(began).Seconds(), 0.1)
+		assert.InDelta(t, 30, time.Since(began).Seconds(), 0.1)
 		assert.InDelta(t, 1, value(t, c.m.closes[CloseSlow]), 0)
 		assert.Equal(t, closed, c.push([]byte("x"), nil))
 	})

@@ -21,7 +21,7 @@ const (
 	loudBytes    = 30 << 10              // of a loud session's message
 	queueMost    = 3 << 19               // what a pod keeps for one socket
 	briefly      = 7 * time.Second       // less than a pod waits for one write
-	forGood      = 18 * time.Second      // more than that
+	forGood      = 40 * time.Second      // more than that
 	slowdown     = 1.5                   // promised, of the healthy users' p99
 	loudAnswer   = 40                    // words
 	loudDelay    = 10 * time.Millisecond // between two of them
