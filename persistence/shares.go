@@ -34,7 +34,7 @@ type shareDoc struct {
 const MaxShares = 100
 
 // Add stores the share under its token; the session's expired ones are dropped
-// with it. chatbox.LimitExceeded: it has MaxShares others.
+// with it. chatbox.Full: it has MaxShares others.
 func (m *Shares) Add(ctx context.Context, token string, sh chatbox.Share) error {
 	const act = "add a share"
 	id := hex.EncodeToString(m.s.keys.Digests(record.PurposeShare, token)[0])

@@ -66,7 +66,7 @@ type Tombstones interface {
 // ShareStore keeps the links by which anyone may read a session as it was. Of
 // a token it keeps a keyed digest alone.
 type ShareStore interface {
-	// Add stores the share under its token. chatbox.LimitExceeded: the session
+	// Add stores the share under its token. chatbox.Full: the session
 	// has as many as it may have.
 	Add(ctx context.Context, token string, sh chatbox.Share) error
 	// ByToken finds the share, expired or not; chatbox.NotFound.

@@ -16,7 +16,7 @@ import (
 // Shares is the links by which anyone may read a session as it was.
 type Shares struct{ s *Store }
 
-// Add stores the share under its token. chatbox.LimitExceeded: the session has
+// Add stores the share under its token. chatbox.Full: the session has
 // persistence.MaxShares that have not expired.
 func (m *Shares) Add(ctx context.Context, token string, sh chatbox.Share) error {
 	const act = "add a share"

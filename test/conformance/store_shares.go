@@ -85,7 +85,7 @@ func shareBound(t *testing.T, f StoreFixture) {
 	for range persistence.MaxShares {
 		require.NoError(t, f.Shares.Add(t.Context(), unique("token-"), shareOf(k, "", 1)))
 	}
-	require.ErrorIs(t, f.Shares.Add(t.Context(), unique("token-"), shareOf(k, "", 1)), chatbox.LimitExceeded)
+	require.ErrorIs(t, f.Shares.Add(t.Context(), unique("token-"), shareOf(k, "", 1)), chatbox.Full)
 	require.NoError(t, f.Shares.Add(t.Context(), unique("token-"), shareOf(newKey(), "", 1)), "another session's")
 	require.NoError(t, f.Shares.Revoke(t.Context(), k))
 	require.NoError(t, f.Shares.Add(t.Context(), unique("token-"), shareOf(k, "", 1)))

@@ -23,7 +23,6 @@ const coverageFile = "../../docs/protocol/coverage.md"
 var elsewhere = map[string]string{
 	"DELETE /admin/users/{id} 202":        "needs more than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
 	"POST /admin/sessions/{id}/notes 409": "needs 200 notes; `TestAids_Full` in `app/api/aids_test.go`",
-	"code rest LIMIT_EXCEEDED":            "the same",
 	"code answer SERVICE_ERROR":           "after a fault of the pod's own, which nothing here provokes",
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chatbox/persistence"
 )
 
 // scene is one tenant's course through everything that users and staff do. Ids
@@ -242,6 +244,11 @@ func (s *scene) keep() {
 	anyone := person{w: s.world, id: "anyone"}
 	shared := s.ask(anyone, http.StatusOK, http.MethodGet, "/shared/"+token, "")
 	assert.Contains(s.t, shared.body, s.mark)
+	for range persistence.MaxShares - 1 {
+		s.ask(s.ann, http.StatusOK, http.MethodPost, "/sessions/s-4/share", "")
+	}
+	full := s.ask(s.ann, http.StatusConflict, http.MethodPost, "/sessions/s-4/share", "")
+	assert.Equal(s.t, "LIMIT_EXCEEDED", full.member(s.t, "code"), "waiting does not help")
 	s.ask(s.ann, http.StatusOK, http.MethodDelete, "/sessions/s-4/share", "")
 	s.ask(anyone, http.StatusNotFound, http.MethodGet, "/shared/"+token, "")
 	s.ask(s.ann, http.StatusOK, http.MethodPost, "/sessions/s-4/end", "")

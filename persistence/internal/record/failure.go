@@ -32,5 +32,5 @@ func NoShare() error { return chatbox.Errorf(chatbox.NotFound, "no such share", 
 
 // TooManyShares refuses one more share of a session.
 func TooManyShares(most int) error {
-	return chatbox.Errorf(chatbox.LimitExceeded, fmt.Sprintf("the session has %d shares; revoke them first", most), nil)
+	return chatbox.Errorf(chatbox.Full, fmt.Sprintf("the session has %d shares; revoke them first", most), nil)
 }
