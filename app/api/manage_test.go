@@ -141,6 +141,7 @@ func TestUserRoutes_AskForACredential(t *testing.T) {
 		assert.Equal(t, http.StatusNoContent, status, r)
 		assert.Contains(t, h.Get("Access-Control-Allow-Methods"), r[0])
 		assert.Contains(t, h.Get("Access-Control-Allow-Headers"), "Idempotency-Key")
+		assert.Contains(t, h.Get("Access-Control-Expose-Headers"), "Content-Disposition", "a download's name")
 	}
 }
 
