@@ -210,8 +210,10 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 			case !a.Admin():
 				return e, foreign()
 			case p.state.Ended: // it is nobody's to hold any more
-			case p.state.HolderID != a.UserID, !maySayAsAdmin(e.Type):
+			case p.state.HolderID != a.UserID:
 				return e, notHeld()
+			case !maySayAsAdmin(e.Type):
+				return e, &chatbox.Error{Code: chatbox.PermissionDenied, Field: "type", Message: "type: only the session's user may send this"}
 			default:
 				e.Sender, e.Metadata = chatbox.SenderAdmin, adminMetadata(e.Metadata, a)
 			}
