@@ -231,6 +231,26 @@ func TestBlock_IsHeededWhereNothingCanBeForgotten(t *testing.T) {
 	})
 }
 
+// A pod that starts while the history is away does not know who is blocked, and
+// says so.
+func TestBlock_APodKnowsThatItDoesNotKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.blocks[annBlocked().User], w.history = annBlocked(), errors.New("away")
+		here, _, _ := running(t, w)
+		assert.False(t, here.Blocked(annBlocked().User))
+		assert.False(t, here.Informed())
+		w.set(func() { w.history, w.redis = nil, errors.New("away") })
+		pass(reloadAgain)
+		synctest.Wait()
+		assert.True(t, here.Blocked(annBlocked().User))
+		assert.True(t, here.Informed())
+		w.set(func() { w.history = errors.New("away") })
+		pass(2 * here.cfg.Reload)
+		assert.True(t, here.Informed(), "what it has learned it knows")
+	})
+}
+
 // What is told may overtake what was told before: what counts is what is kept.
 func TestBlock_ReadsWhatHasBecomeOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

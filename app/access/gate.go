@@ -101,7 +101,10 @@ type Gate struct {
 	local tally
 	// away is until when Redis is not asked for counts and marks, in unix ns:
 	// it did not answer a moment ago.
-	away   atomic.Int64
+	away atomic.Int64
+	// informed is set once the archive was read.
+	informed atomic.Bool
+
 	resync chan struct{} // has one where Redis may have forgotten
 	// changed are users whose blocks are to be read, maxNews at most; what does
 	// not fit has all of them read. Never closed.

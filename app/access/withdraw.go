@@ -175,8 +175,16 @@ func (g *Gate) reload(ctx context.Context, restore bool) error {
 		}
 	}
 	g.mu.Unlock()
-	if err := g.reloadBlocks(ctx); err != nil || !restore || len(kept) == 0 {
+	if err := g.reloadBlocks(ctx); err != nil {
 		return err
+	}
+	g.informed.Store(true)
+	if !restore || len(kept) == 0 {
+		return nil
 	}
 	return g.Marks.Remark(ctx, kept)
 }
+
+// Informed reports whether the gate knows who is shut out: until it has read
+// that once it lets in whom it should not.
+func (g *Gate) Informed() bool { return g.informed.Load() }
