@@ -160,7 +160,7 @@ func boundVariables(c *Config) []variable {
 			name: "REST_RATE_LIMIT", def: "600", set: number(&c.Limits.RESTPerMinute, 1),
 			doc: "REST requests of one user per minute, over all pods; while Redis is away, on each pod.",
 		},
-		{name: "ADMIN_RATE_LIMIT", def: "1200", doc: "The same, of one admin.", set: number(&c.Limits.AdminPerMinute, 1)},
+		{name: "ADMIN_RATE_LIMIT", def: "1200", doc: "The same, of one member of staff.", set: number(&c.Limits.AdminPerMinute, 1)},
 		{name: "MAX_CONNECTIONS", def: "20000", doc: "Sockets of this pod.", set: number(&c.Limits.Connections, 1)},
 		{name: "MAX_CONNECTIONS_PER_USER", def: "10", doc: "Sockets of one user, over all pods.", set: number(&c.Limits.ConnectionsPerUser, 1)},
 		{

@@ -63,7 +63,7 @@ type Config struct {
 	TicketLife time.Duration // a ticket must be used within this time
 	MarkLife   time.Duration // a withdrawal is remembered; no token may live longer
 	UserRate   int           // REST requests of one user per minute, over all pods
-	AdminRate  int           // of one admin
+	AdminRate  int           // of one member of staff
 	Patience   time.Duration // the longest that Redis is waited for
 	Reload     time.Duration // withdrawals and blocks are read from the archive
 }

@@ -116,8 +116,8 @@ func (s *Service) PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox
 	d.create = nil
 	decide := d.decide
 	d.decide = func(p place) (chatbox.Event, error) {
-		if p.owner == a.UserID { // his own session is not one he serves in
-			return e, notHeld()
+		if p.owner == a.UserID && !p.state.Ended { // he holds his own: what he asks here, he says as staff
+			return asHolder(a, p, e)
 		}
 		return decide(p)
 	}
@@ -210,12 +210,8 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 			case !a.Admin():
 				return e, foreign()
 			case p.state.Ended: // it is nobody's to hold any more
-			case p.state.HolderID != a.UserID:
-				return e, notHeld()
-			case !maySayAsAdmin(e.Type):
-				return e, &chatbox.Error{Code: chatbox.PermissionDenied, Field: "type", Message: "type: only the session's user may send this"}
 			default:
-				e.Sender, e.Metadata = chatbox.SenderAdmin, adminMetadata(e.Metadata, a)
+				return asHolder(a, p, e)
 			}
 			if p.state.Ended {
 				return e, chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
@@ -229,6 +225,18 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 			return e, nil
 		},
 	}
+}
+
+// asHolder makes the event one of the admin's who holds the session.
+func asHolder(a chatbox.Actor, p place, e chatbox.Event) (chatbox.Event, error) {
+	switch {
+	case p.state.HolderID != a.UserID:
+		return e, notHeld()
+	case !maySayAsAdmin(e.Type):
+		return e, &chatbox.Error{Code: chatbox.PermissionDenied, Field: "type", Message: "type: only the session's user may send this"}
+	}
+	e.Sender, e.Metadata, e.Time = chatbox.SenderAdmin, adminMetadata(e.Metadata, a), now()
+	return e, nil
 }
 
 // maySayAsAdmin reports whether the type is something a holder contributes.

@@ -132,7 +132,7 @@ func TestLimits_RESTIsCountedOverAllPods(t *testing.T) {
 	for user, want := range map[string]struct {
 		claims jwt.MapClaims
 		limit  int
-	}{"ann": {nil, 9}, "root": {jwt.MapClaims{"roles": []string{"chat_admin"}}, 12}} {
+	}{"ann": {nil, 9}, "root": {jwt.MapClaims{"roles": []string{"chat_admin"}}, 12}, "vic": {jwt.MapClaims{"roles": []string{"chat_viewer"}}, 12}} {
 		token := c.signed(user, want.claims)
 		for i := range want.limit {
 			status, _, body := c.call(i%3, http.MethodGet, "/sessions", token)
