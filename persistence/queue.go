@@ -64,20 +64,13 @@ func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first [
 	if len(docs) < limit {
 		return first, int64(len(docs)), nil
 	}
-	total, err = m.countWaiting(ctx, waitingFilter(tenant))
+	total, err = m.countWaiting(ctx, tenant)
 	return first, max(total, int64(len(docs))), err
 }
 
-// Ahead counts those of the tenant's queue that come before w, up to
-// chatbox.MaxCounted; w need not be in it.
-func (m *Sessions) Ahead(ctx context.Context, w chatbox.Waiting) (int64, error) {
-	before := beyondWaiting("$lt", "$lte", w.Since, w.Session.ID, true)
-	return m.countWaiting(ctx, append(waitingFilter(w.Session.Tenant), bson.E{Key: "$and", Value: before}))
-}
-
-func (m *Sessions) countWaiting(ctx context.Context, filter bson.D) (n int64, err error) {
+func (m *Sessions) countWaiting(ctx context.Context, tenant string) (n int64, err error) {
 	err = m.s.do(ctx, "count the queue", func(ctx context.Context) error {
-		n, err = m.s.sessions.CountDocuments(ctx, filter, options.Count().SetLimit(chatbox.MaxCounted))
+		n, err = m.s.sessions.CountDocuments(ctx, waitingFilter(tenant), options.Count().SetLimit(chatbox.MaxCounted))
 		return err
 	})
 	return n, err

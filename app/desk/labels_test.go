@@ -72,8 +72,6 @@ func (s *shelf) Queue(_ context.Context, _ string, limit int) ([]chatbox.Waiting
 	return s.queue[:min(limit, len(s.queue))], int64(len(s.queue)), nil
 }
 
-func (s *shelf) Ahead(context.Context, chatbox.Waiting) (int64, error) { return 0, nil }
-
 func newShelf() (*shelf, *desk.Service) {
 	s := &shelf{sess: chatbox.Session{Key: chatbox.SessionKey{Tenant: "acme", ID: "s"}, Owner: "ann"}}
 	return s, desk.New(desk.Config{}, desk.Deps{Catalog: s, Audit: s, Queue: s, Labels: s, Staff: s, Logger: slog.New(slog.DiscardHandler)})

@@ -14,7 +14,4 @@ type Queue interface {
 	// chatbox.Waiting, and how many there are in all, counted up to
 	// chatbox.MaxCounted. One read where all of them were asked for.
 	Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error)
-	// Ahead counts those that come before w, which need not be in it; its cost
-	// is that of counting them in an index.
-	Ahead(ctx context.Context, w chatbox.Waiting) (int64, error)
 }

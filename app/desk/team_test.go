@@ -126,8 +126,6 @@ func (f *team) Record(_ context.Context, _ chatbox.Actor, action chatbox.AuditAc
 // teamQueue is read as the stores are.
 type teamQueue struct{ f *team }
 
-func (teamQueue) Ahead(context.Context, chatbox.Waiting) (int64, error) { return 0, nil }
-
 func (q teamQueue) Queue(_ context.Context, _ string, limit int) ([]chatbox.Waiting, int64, error) {
 	q.f.mu.Lock()
 	defer q.f.mu.Unlock()

@@ -29,12 +29,9 @@ func Plan(t *testing.T, s *Store, name string) []string {
 	t.Helper()
 	text := map[string]string{
 		"range": sqlRange, "by key": sqlByKey, "pending": sqlPending, "load": sqlLoad, "list": sqlList, "claim": sqlClaim, "held": sqlHeld,
-		"queue": sqlQueue, "waiting": sqlWaiting, "ahead": sqlAhead, "tags": sqlTagsInUse, "held by": sqlHolding, "assigned": sqlAssigned,
+		"queue": sqlQueue, "waiting": sqlWaiting, "tags": sqlTagsInUse, "held by": sqlHolding, "assigned": sqlAssigned,
 	}[name]
 	args := make([]any, strings.Count(text, "?"))
-	if name == "ahead" {
-		args = make([]any, 4)
-	}
 	if name == "list" {
 		args = make([]any, 6) // numbered, used more than once
 	}

@@ -11,8 +11,6 @@ const (
 	sqlQueue = `SELECT session, owner, ` + waitedAt + ` FROM sessions WHERE tenant = ? AND erased = 0 AND ` + waiting + `
 	ORDER BY ` + waitedAt + `, session LIMIT ?`
 	sqlWaiting = `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ? AND erased = 0 AND ` + waiting + ` LIMIT ?)`
-	sqlAhead   = `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ?1 AND erased = 0 AND ` + waiting + `
-	AND ` + waitedAt + ` <= ?2 AND (` + waitedAt + ` < ?2 OR session < ?3) LIMIT ?4)`
 )
 
 // Queue is the first limit of the tenant's sessions that wait for a person, in
@@ -44,14 +42,4 @@ func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first [
 		return nil, 0, record.Failed(act, err)
 	}
 	return first, max(total, int64(len(first))), nil
-}
-
-// Ahead counts those of the tenant's queue that come before w, up to
-// chatbox.MaxCounted; w need not be in it.
-func (m *Sessions) Ahead(ctx context.Context, w chatbox.Waiting) (n int64, err error) {
-	err = m.s.reader.QueryRowContext(ctx, sqlAhead, w.Session.Tenant, record.Millis(w.Since), w.Session.ID, chatbox.MaxCounted).Scan(&n)
-	if err != nil {
-		return 0, record.Failed("count the queue", err)
-	}
-	return n, nil
 }

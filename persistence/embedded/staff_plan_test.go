@@ -28,7 +28,7 @@ func TestStore_StaffReadsByIndex(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"queue", "waiting", "ahead"} {
+	for _, text := range []string{"queue", "waiting"} {
 		plan := strings.Join(embedded.Plan(t, s, text), "; ")
 		assert.Contains(t, plan, "SEARCH sessions USING INDEX staff_waiting_since (tenant=?", text)
 		assert.NotContains(t, plan, "TEMP B-TREE", text)
