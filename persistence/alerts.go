@@ -54,15 +54,11 @@ const indexAlert = "alert_due"
 // sessions, the oldest first.
 func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
 	var docs []messageDoc
-	err := a.s.do(ctx, "find due alerts", func(ctx context.Context) error {
-		found, err := a.s.messages.Find(ctx, dueBefore(before), options.Find().
+	err := a.s.all(ctx, "find due alerts", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return a.s.messages.Find(ctx, dueBefore(before), options.Find().
 			SetSort(bson.D{{Key: "alert.due", Value: 1}}).
 			SetLimit(int64(limit)).
 			SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}}))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
 	})
 	if err != nil {
 		return nil, err

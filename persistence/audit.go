@@ -258,12 +258,8 @@ func (s *Store) lastOf(ctx context.Context, tenant string, ns []int64, before in
 		filter = append(filter, bson.E{Key: "time", Value: bson.D{{Key: "$lt", Value: before}}})
 	}
 	var docs []auditDoc
-	err := s.do(ctx, "read the audit log", func(ctx context.Context) error {
-		found, err := s.audit.Find(ctx, filter, options.Find().SetProjection(bson.D{{Key: "n", Value: 1}}))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
+	err := s.all(ctx, "read the audit log", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return s.audit.Find(ctx, filter, options.Find().SetProjection(bson.D{{Key: "n", Value: 1}}))
 	})
 	best := int64(0)
 	for _, d := range docs {
@@ -279,12 +275,8 @@ func (s *Store) entries(ctx context.Context, tenant string, from, to int64, more
 		{Key: "n", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}},
 	}, more...)
 	var docs []auditDoc
-	err := s.do(ctx, "read the audit log", func(ctx context.Context) error {
-		found, err := s.audit.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "n", Value: 1}}))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
+	err := s.all(ctx, "read the audit log", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return s.audit.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "n", Value: 1}}))
 	})
 	if err != nil {
 		return nil, err

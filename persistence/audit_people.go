@@ -30,12 +30,8 @@ func (d personDoc) person() chain.Person {
 // people reads those that the filter names.
 func (s *Store) peopleOf(ctx context.Context, filter bson.D) ([]personDoc, error) {
 	var docs []personDoc
-	err := s.do(ctx, "read people", func(ctx context.Context) error {
-		found, err := s.people.Find(ctx, filter)
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
+	err := s.all(ctx, "read people", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return s.people.Find(ctx, filter)
 	})
 	return docs, err
 }

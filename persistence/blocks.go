@@ -137,12 +137,8 @@ func lastingAt(now time.Time) bson.E {
 func (m *Blocks) find(ctx context.Context, filter bson.D, opts *options.FindOptions) ([]chatbox.Block, error) {
 	const act = "list blocks"
 	var docs []blockDoc
-	err := m.s.do(ctx, act, func(ctx context.Context) error {
-		found, err := m.s.blocks.Find(ctx, filter, opts)
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
+	err := m.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.blocks.Find(ctx, filter, opts)
 	})
 	if err != nil {
 		return nil, err

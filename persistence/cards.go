@@ -115,13 +115,9 @@ func (m *Cards) freeSlot(ctx context.Context, c chatbox.Card, most int) (int, er
 		ID   string
 		Slot int
 	}
-	err := m.s.do(ctx, "look for a card's slot", func(ctx context.Context) error {
-		found, err := m.s.cards.Find(ctx, pileOf(c.Pile),
+	err := m.s.all(ctx, "look for a card's slot", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.cards.Find(ctx, pileOf(c.Pile),
 			options.Find().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "id", Value: 1}, {Key: "slot", Value: 1}}))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
 	})
 	if err != nil {
 		return 0, err
@@ -213,13 +209,9 @@ func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage
 			}})
 	}
 	var docs []cardDoc
-	err = m.s.do(ctx, "list cards", func(ctx context.Context) error {
-		found, err := m.s.cards.Find(ctx, filter, options.Find().SetLimit(int64(q.Limit)+1).
+	err = m.s.all(ctx, "list cards", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.cards.Find(ctx, filter, options.Find().SetLimit(int64(q.Limit)+1).
 			SetSort(bson.D{{Key: "created", Value: 1}, {Key: "id", Value: 1}}))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
 	})
 	if err != nil {
 		return chatbox.CardPage{}, err

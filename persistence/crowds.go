@@ -81,12 +81,8 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 		Seconds float64
 		Peak    int64
 	}
-	err := c.s.do(ctx, "sum up crowds", func(ctx context.Context) error {
-		found, err := c.s.crowds.Aggregate(ctx, pipeline)
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &rows)
+	err := c.s.all(ctx, "sum up crowds", &rows, func(ctx context.Context) (*mongo.Cursor, error) {
+		return c.s.crowds.Aggregate(ctx, pipeline)
 	})
 	if err != nil || len(rows) == 0 {
 		return chatbox.Concurrency{}, err

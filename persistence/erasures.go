@@ -43,12 +43,8 @@ func (m *Sessions) BeginErasure(ctx context.Context, u chatbox.UserKey, at time.
 // Erasing lists some of those who are marked.
 func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, error) {
 	var docs []erasureDoc
-	err := m.s.do(ctx, "find people to erase", func(ctx context.Context) error {
-		found, err := m.s.erasures.Find(ctx, bson.D{}, options.Find().SetLimit(int64(limit)))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
+	err := m.s.all(ctx, "find people to erase", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.erasures.Find(ctx, bson.D{}, options.Find().SetLimit(int64(limit)))
 	})
 	out := make([]chatbox.Erasing, len(docs))
 	for i, d := range docs {

@@ -138,12 +138,8 @@ func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox
 		Session  string
 		Box      []byte
 	}
-	err := m.s.do(ctx, act, func(ctx context.Context) error {
-		found, err := m.s.sessions.Aggregate(ctx, pipeline)
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &rows)
+	err := m.s.all(ctx, act, &rows, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.sessions.Aggregate(ctx, pipeline)
 	})
 	if err != nil {
 		return nil, err
@@ -181,8 +177,8 @@ func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w chatbox
 // countBoth counts what matches, and of that what the expression is true of.
 func (m *Sessions) countBoth(ctx context.Context, match, that bson.D) (all, some int64, err error) {
 	var rows []struct{ All, Some int64 }
-	err = m.s.do(ctx, "count a workload", func(ctx context.Context) error {
-		found, err := m.s.sessions.Aggregate(ctx, mongo.Pipeline{
+	err = m.s.all(ctx, "count a workload", &rows, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.sessions.Aggregate(ctx, mongo.Pipeline{
 			{{Key: "$match", Value: match}},
 			{{Key: "$group", Value: bson.D{
 				{Key: "_id", Value: nil},
@@ -190,10 +186,6 @@ func (m *Sessions) countBoth(ctx context.Context, match, that bson.D) (all, some
 				{Key: "some", Value: bson.D{{Key: "$sum", Value: bson.D{{Key: "$cond", Value: bson.A{that, 1, 0}}}}}},
 			}}},
 		})
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &rows)
 	})
 	if err != nil || len(rows) == 0 {
 		return 0, 0, err

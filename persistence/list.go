@@ -8,6 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
@@ -21,12 +22,8 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 		return chatbox.SessionPage{}, err
 	}
 	var docs []sessionDoc
-	err = m.s.do(ctx, act, func(ctx context.Context) error {
-		found, err := m.s.sessions.Find(ctx, filter, options.Find().SetSort(listOrder()).SetLimit(int64(q.Limit)+1))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
+	err = m.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.sessions.Find(ctx, filter, options.Find().SetSort(listOrder()).SetLimit(int64(q.Limit)+1))
 	})
 	if err != nil {
 		return chatbox.SessionPage{}, err
@@ -50,16 +47,12 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 // Held lists the sessions that people hold, as far as folds were stored.
 func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 	var docs []sessionDoc
-	err := m.s.do(ctx, "list held sessions", func(ctx context.Context) error {
-		found, err := m.s.sessions.Find(ctx,
+	err := m.s.all(ctx, "list held sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.sessions.Find(ctx,
 			bson.D{{Key: "state.holder", Value: bson.D{{Key: "$gt", Value: ""}}}},
 			options.Find().SetProjection(bson.D{
 				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "state.holder", Value: 1},
 			}))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
 	})
 	held := make([]chatbox.Holding, 0, len(docs))
 	for _, d := range docs {

@@ -58,13 +58,9 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 		return nil, nil
 	}
 	var docs []messageDoc
-	err := m.s.do(ctx, "read a range", func(ctx context.Context) error {
-		found, err := m.s.messages.Find(ctx, rangeOf(k, from, to), options.Find().
+	err := m.s.all(ctx, "read a range", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.messages.Find(ctx, rangeOf(k, from, to), options.Find().
 			SetSort(bson.D{{Key: "seq", Value: 1}}).SetProjection(withoutWords()))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
 	})
 	if err != nil {
 		return nil, err

@@ -43,15 +43,11 @@ func waitingFilter(tenant string) bson.D {
 // chatbox.MaxCounted. It is as of the folds that were stored.
 func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error) {
 	var docs []sessionDoc
-	err = m.s.do(ctx, "read the queue", func(ctx context.Context) error {
-		found, err := m.s.sessions.Find(ctx, waitingFilter(tenant), options.Find().
+	err = m.s.all(ctx, "read the queue", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.sessions.Find(ctx, waitingFilter(tenant), options.Find().
 			SetSort(bson.D{{Key: fieldWaiting, Value: 1}, {Key: "session", Value: 1}}).
 			SetLimit(int64(limit)).
 			SetProjection(bson.D{{Key: "session", Value: 1}, {Key: "owner", Value: 1}, {Key: fieldWaiting, Value: 1}}))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
 	})
 	if err != nil {
 		return nil, 0, err

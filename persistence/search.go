@@ -49,12 +49,8 @@ type source struct {
 // Known are those of the sessions that are there and can be opened.
 func (src source) Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error) {
 	var docs []sessionDoc
-	err := src.s.do(ctx, "load sessions", func(ctx context.Context) error {
-		found, err := src.s.sessions.Find(ctx, placesOf(tenant, ids))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
+	err := src.s.all(ctx, "load sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return src.s.sessions.Find(ctx, placesOf(tenant, ids))
 	})
 	var out []chatbox.Session
 	for _, d := range docs {
@@ -119,14 +115,10 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 
 // newest are the newest ones that are not older.
 func (src source) newest(ctx context.Context, c find.Candidates, words bson.D, oldest time.Time) (docs []messageDoc, err error) {
-	err = src.s.do(ctx, "search messages", func(ctx context.Context) error {
-		found, err := src.s.messages.Find(ctx, foundFilter(c, words, oldest), options.Find().
+	err = src.s.all(ctx, "search messages", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return src.s.messages.Find(ctx, foundFilter(c, words, oldest), options.Find().
 			SetSort(bson.D{{Key: "time", Value: -1}, {Key: "session", Value: -1}, {Key: "seq", Value: -1}}).
 			SetLimit(int64(c.Limit)).SetProjection(withoutWords()))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
 	})
 	return docs, err
 }

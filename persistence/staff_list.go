@@ -181,12 +181,8 @@ func (m *Sessions) findStaff(ctx context.Context, q record.StaffQuery, filter bs
 	}
 	opts := options.Find().SetLimit(int64(limit)).SetSkip(int64(q.Offset)).
 		SetSort(bson.D{{Key: sortField(q.Sort), Value: direction}, {Key: "session", Value: direction}})
-	err = m.s.do(ctx, "list a tenant's sessions", func(ctx context.Context) error {
-		found, err := m.s.sessions.Find(ctx, filter, opts)
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
+	err = m.s.all(ctx, "list a tenant's sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.sessions.Find(ctx, filter, opts)
 	})
 	return docs, err
 }
@@ -293,12 +289,8 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 
 		Ratings, Scores int64
 	}
-	err := m.s.do(ctx, "sum up sessions", func(ctx context.Context) error {
-		found, err := m.s.sessions.Aggregate(ctx, pipeline)
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &rows)
+	err := m.s.all(ctx, "sum up sessions", &rows, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.sessions.Aggregate(ctx, pipeline)
 	})
 	if err != nil || len(rows) == 0 {
 		return chatbox.SessionSummary{}, err

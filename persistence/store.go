@@ -164,6 +164,17 @@ func (s *Store) do(ctx context.Context, act string, f func(ctx context.Context) 
 	return nil
 }
 
+// all is do for a read of everything that find finds; into is a slice's address.
+func (s *Store) all(ctx context.Context, act string, into any, find func(ctx context.Context) (*mongo.Cursor, error)) error {
+	return s.do(ctx, act, func(ctx context.Context) error {
+		found, err := find(ctx)
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, into)
+	})
+}
+
 func (s *Store) observe(act string, start time.Time, err error) {
 	if s.cfg.Hooks.Done != nil {
 		s.cfg.Hooks.Done(act, time.Since(start), err)

@@ -75,17 +75,13 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 // sessions, oldest first.
 func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
 	var docs []messageDoc
-	err := t.s.do(ctx, "find pending turns", func(ctx context.Context) error {
-		found, err := t.s.messages.Find(ctx, pendingWithin(from, before), options.Find().
+	err := t.s.all(ctx, "find pending turns", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return t.s.messages.Find(ctx, pendingWithin(from, before), options.Find().
 			SetSort(bson.D{{Key: "time", Value: 1}}).
 			SetLimit(int64(limit)).
 			SetProjection(bson.D{
 				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}, {Key: "turn", Value: 1}, {Key: "time", Value: 1},
 			}))
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
 	})
 	if err != nil {
 		return nil, err

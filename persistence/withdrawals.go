@@ -51,12 +51,8 @@ func (m *Withdrawals) Kept(ctx context.Context, now time.Time) ([]chatbox.Withdr
 	const act = "read withdrawals"
 	at := primitive.NewDateTimeFromTime(now)
 	var docs []withdrawalDoc
-	err := m.s.do(ctx, act, func(ctx context.Context) error {
-		found, err := m.s.withdrawals.Find(ctx, bson.D{})
-		if err != nil {
-			return err
-		}
-		return found.All(ctx, &docs)
+	err := m.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return m.s.withdrawals.Find(ctx, bson.D{})
 	})
 	if err != nil {
 		return nil, err
