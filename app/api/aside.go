@@ -27,8 +27,12 @@ func fillAside(f *frame, a *chatbox.Aside) {
 	case chatbox.AsideNote:
 		content = noteChanged
 	}
-	f.Type, f.Sender, f.Content = typeNotice, chatbox.SenderSystem, &content
-	f.Metadata = make(map[string]string, len(a.Metadata)+2)
+	f.notify(a.Event, content)
 	maps.Copy(f.Metadata, a.Metadata)
-	f.Metadata[metaEvent], f.Metadata[metaSession] = a.Event, *f.SessionID
+}
+
+// notify makes it a notification about its session.
+func (f *frame) notify(event, content string) {
+	f.Type, f.Sender, f.Content = typeNotice, chatbox.SenderSystem, &content
+	f.Metadata = map[string]string{metaEvent: event, metaSession: *f.SessionID}
 }

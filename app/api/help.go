@@ -86,10 +86,9 @@ func Notification(n chatbox.Notice) []byte {
 	case chatbox.NoticeRated:
 		content = talkRated
 	}
-	f := frame{
-		Type: typeNotice, SessionID: &n.SessionID, Sender: chatbox.SenderSystem, Content: &content, Timestamp: stamp(n.Time),
-		Metadata: map[string]string{metaEvent: n.Event, metaSession: n.SessionID, metaUser: n.UserID},
-	}
+	f := frame{SessionID: &n.SessionID, Timestamp: stamp(n.Time)}
+	f.notify(n.Event, content)
+	f.Metadata[metaUser] = n.UserID
 	if n.Score != 0 {
 		f.Metadata[fieldScore] = strconv.Itoa(n.Score)
 	}

@@ -223,8 +223,7 @@ func fillPlace(f *frame, p chatbox.Place) {
 	if p.Beyond {
 		content = "There are " + strconv.Itoa(p.Position-1) + " people or more before you in the queue."
 	}
-	f.Type, f.Sender, f.Content = typeNotice, chatbox.SenderSystem, &content
-	f.Metadata = map[string]string{metaEvent: chatbox.EventPlace, metaSession: *f.SessionID}
+	f.notify(chatbox.EventPlace, content)
 	addPlace(f.Metadata, p)
 }
 
