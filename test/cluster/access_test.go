@@ -28,6 +28,16 @@ func (c *cluster) signed(user string, claims jwt.MapClaims) string {
 	return token
 }
 
+// sockets opens two at each of three pods.
+func (c *cluster) sockets(token string) (open []*websocket.Conn) {
+	c.t.Helper()
+	for n := range 6 {
+		ws, _ := c.dial(n%3, url.Values{"token": {token}})
+		open = append(open, ws)
+	}
+	return open
+}
+
 // call makes a REST request at the n-th pod.
 func (c *cluster) call(n int, method, path, token string) (status int, header http.Header, body map[string]any) {
 	c.t.Helper()
@@ -92,13 +102,7 @@ func TestDisconnect_ClosesEverySocketAndRefusesOldTokens(t *testing.T) {
 	namesake := c.signed("ann", jwt.MapClaims{"tenant": "another"})
 	_, _, body := c.call(0, http.MethodPost, "/ticket", old)
 	ticket := url.Values{"ticket": {body["ticket"].(string)}}
-	var hers, others []*websocket.Conn
-	for n := range 6 {
-		ws, _ := c.dial(n%3, url.Values{"token": {old}})
-		hers = append(hers, ws)
-		ws, _ = c.dial(n%3, url.Values{"token": {namesake}})
-		others = append(others, ws)
-	}
+	hers, others := c.sockets(old), c.sockets(namesake)
 	status, _, body := c.call(1, http.MethodPost, "/admin/users/ann/disconnect", admin)
 	require.Equal(t, http.StatusOK, status, "%v", body)
 	fresh := c.signed("ann", nil) // issued when the answer was there

@@ -49,13 +49,7 @@ func TestBlock_KeepsAPersonOutEverywhere(t *testing.T) {
 	_, share := c.request(token, http.MethodPost, "/chatbox/sessions/kept/share", nil)
 	_, _, body := c.call(0, http.MethodPost, "/ticket", token)
 	ticket := url.Values{"ticket": {body["ticket"].(string)}}
-	var hers, others []*websocket.Conn
-	for n := range 6 {
-		ws, _ := c.dial(n%3, url.Values{"token": {token}})
-		hers = append(hers, ws)
-		ws, _ = c.dial(n%3, url.Values{"token": {namesake}})
-		others = append(others, ws)
-	}
+	hers, others := c.sockets(token), c.sockets(namesake)
 	admin := c.staffToken("root", "admin")
 	status, body := c.request(admin, http.MethodPut, "/chatbox/admin/users/zoe/block", map[string]any{"reason": "loud"})
 	require.Equal(t, http.StatusOK, status, "%v", body)
