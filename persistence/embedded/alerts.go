@@ -63,22 +63,11 @@ func addAlert(ctx context.Context, tx *sql.Tx, e chatbox.Event) error {
 func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
 	const act = "find due alerts"
 	rows, err := a.s.reader.QueryContext(ctx, sqlAlertDue, record.Millis(before), limit)
-	if err != nil {
-		return nil, record.Failed(act, err)
-	}
-	defer rows.Close()
-	var keys []chatbox.AlertKey
-	for rows.Next() {
+	return collect(act, rows, err, func(scan func(...any) error) (chatbox.AlertKey, error) {
 		var k chatbox.AlertKey
-		if err := rows.Scan(&k.Session.Tenant, &k.Session.ID, &k.Seq); err != nil {
-			return nil, record.Failed(act, err)
-		}
-		keys = append(keys, k)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed(act, err)
-	}
-	return keys, nil
+		err := scan(&k.Session.Tenant, &k.Session.ID, &k.Seq)
+		return k, err
+	})
 }
 
 // ClaimAlert gives the alert to the token until a moment and counts the try.

@@ -121,22 +121,9 @@ func scanLink(tenant string, scan func(...any) error) (chain.Entry, error) {
 // links reads the rows of auditColumns.
 func (a *Audit) links(ctx context.Context, tenant, query string, args ...any) ([]chain.Entry, error) {
 	rows, err := a.s.reader.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, record.Failed("read the audit log", err)
-	}
-	defer rows.Close()
-	var out []chain.Entry
-	for rows.Next() {
-		e, err := scanLink(tenant, rows.Scan)
-		if err != nil {
-			return nil, record.Failed("read the audit log", err)
-		}
-		out = append(out, e)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed("read the audit log", err)
-	}
-	return out, nil
+	return collect("read the audit log", rows, err, func(scan func(...any) error) (chain.Entry, error) {
+		return scanLink(tenant, scan)
+	})
 }
 
 // Entries reads a page of the log, newest first.

@@ -101,22 +101,7 @@ func (m *Blocks) exec(ctx context.Context, act, text string, args ...any) error 
 func (m *Blocks) query(ctx context.Context, text string, args ...any) ([]chatbox.Block, error) {
 	const act = "list blocks"
 	rows, err := m.s.reader.QueryContext(ctx, text, args...)
-	if err != nil {
-		return nil, record.Failed(act, err)
-	}
-	defer rows.Close()
-	var out []chatbox.Block
-	for rows.Next() {
-		b, err := m.scan(rows.Scan)
-		if err != nil {
-			return nil, record.Failed(act, err)
-		}
-		out = append(out, b)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed(act, err)
-	}
-	return out, nil
+	return collect(act, rows, err, m.scan)
 }
 
 func (m *Blocks) scan(scan func(...any) error) (b chatbox.Block, err error) {

@@ -124,20 +124,11 @@ func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage
 	}
 	p := q.Pile
 	rows, err := m.s.reader.QueryContext(ctx, sqlListCards, p.Tenant, p.Kind, p.Subject, after.Created, after.ID, q.Limit+1)
+	cards, err := collect(act, rows, err, func(scan func(...any) error) (chatbox.Card, error) {
+		return m.scan(p, scan)
+	})
 	if err != nil {
-		return chatbox.CardPage{}, record.Failed(act, err)
-	}
-	defer rows.Close()
-	var cards []chatbox.Card
-	for rows.Next() {
-		c, err := m.scan(p, rows.Scan)
-		if err != nil {
-			return chatbox.CardPage{}, record.Failed(act, err)
-		}
-		cards = append(cards, c)
-	}
-	if err := rows.Err(); err != nil {
-		return chatbox.CardPage{}, record.Failed(act, err)
+		return chatbox.CardPage{}, err
 	}
 	return record.CardPage(cards, q.Limit), nil
 }

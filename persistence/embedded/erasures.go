@@ -36,24 +36,15 @@ func (m *Sessions) BeginErasure(ctx context.Context, u chatbox.UserKey, at time.
 // Erasing lists some of those who are marked.
 func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, error) {
 	rows, err := m.s.reader.QueryContext(ctx, sqlErasing, limit)
-	if err != nil {
-		return nil, record.Failed("find people to erase", err)
-	}
-	defer rows.Close()
-	var out []chatbox.Erasing
-	for rows.Next() {
+	return collect("find people to erase", rows, err, func(scan func(...any) error) (chatbox.Erasing, error) {
 		var e chatbox.Erasing
 		var at int64
-		if err := rows.Scan(&e.User.Tenant, &e.User.ID, &at); err != nil {
-			return nil, record.Failed("find people to erase", err)
+		if err := scan(&e.User.Tenant, &e.User.ID, &at); err != nil {
+			return e, err
 		}
 		e.At = record.Time(at)
-		out = append(out, e)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed("find people to erase", err)
-	}
-	return out, nil
+		return e, nil
+	})
 }
 
 // Disown takes the person's name off tombstones that nothing is looked for any

@@ -123,25 +123,19 @@ func labelled(done sql.Result, err error) func(k chatbox.SessionKey) error {
 func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox.TagCount, error) {
 	const act = "count tags"
 	rows, err := m.s.reader.QueryContext(ctx, sqlTagsInUse, tenant, record.MaxMarks)
-	if err != nil {
-		return nil, record.Failed(act, err)
-	}
-	defer rows.Close()
-	var found []record.FoundTag
-	for rows.Next() {
+	found, err := collect(act, rows, err, func(scan func(...any) error) (record.FoundTag, error) {
 		var mark, row []byte
 		var activity int64
 		f := record.FoundTag{Session: chatbox.SessionKey{Tenant: tenant}}
-		if err := rows.Scan(&mark, &f.Sessions, &activity, &f.Session.ID, &row); err != nil {
-			return nil, record.Failed(act, err)
+		if err := scan(&mark, &f.Sessions, &activity, &f.Session.ID, &row); err != nil {
+			return f, err
 		}
-		if f.Box, err = boxOf(row, mark); err != nil {
-			return nil, record.Failed(act, err)
-		}
-		found = append(found, f)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed(act, err)
+		var err error
+		f.Box, err = boxOf(row, mark)
+		return f, err
+	})
+	if err != nil {
+		return nil, err
 	}
 	tags, err := record.CountTags(m.s.keys, found, most)
 	if err != nil {

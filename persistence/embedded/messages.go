@@ -66,22 +66,9 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 		return nil, nil
 	}
 	rows, err := m.s.stmts.byRange.QueryContext(ctx, k.Tenant, k.ID, from, to)
-	if err != nil {
-		return nil, record.Failed("read a range", err)
-	}
-	defer rows.Close()
-	var events []chatbox.Event
-	for rows.Next() {
-		e, err := m.s.scanEvent(k, rows.Scan)
-		if err != nil {
-			return nil, record.Failed("read a range", err)
-		}
-		events = append(events, e)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed("read a range", err)
-	}
-	return events, nil
+	return collect("read a range", rows, err, func(scan func(...any) error) (chatbox.Event, error) {
+		return m.s.scanEvent(k, scan)
+	})
 }
 
 // EraseRange removes the events with from ≤ seq ≤ to for good: their bytes are

@@ -19,21 +19,17 @@ const (
 func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error) {
 	const act = "read the queue"
 	rows, err := m.s.reader.QueryContext(ctx, sqlQueue, tenant, limit)
-	if err != nil {
-		return nil, 0, record.Failed(act, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	first, err = collect(act, rows, err, func(scan func(...any) error) (chatbox.Waiting, error) {
 		w := chatbox.Waiting{Session: chatbox.SessionKey{Tenant: tenant}}
 		var since int64
-		if err := rows.Scan(&w.Session.ID, &w.Owner, &since); err != nil {
-			return nil, 0, record.Failed(act, err)
+		if err := scan(&w.Session.ID, &w.Owner, &since); err != nil {
+			return w, err
 		}
 		w.Since = record.Time(since)
-		first = append(first, w)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, 0, record.Failed(act, err)
+		return w, nil
+	})
+	if err != nil {
+		return nil, 0, err
 	}
 	if len(first) < limit {
 		return first, int64(len(first)), nil

@@ -100,22 +100,9 @@ func (src source) having(ctx context.Context, c find.Candidates, tokens []int64)
 	const act = "search messages"
 	text, args := foundSQL(c, tokens)
 	rows, err := src.s.reader.QueryContext(ctx, text, args...)
-	if err != nil {
-		return nil, record.Failed(act, err)
-	}
-	defer rows.Close()
-	var events []chatbox.Event
-	for rows.Next() {
-		e, err := src.scanCandidate(c.Tenant, rows.Scan)
-		if err != nil {
-			return nil, record.Failed(act, err)
-		}
-		events = append(events, e)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed(act, err)
-	}
-	return events, nil
+	return collect(act, rows, err, func(scan func(...any) error) (chatbox.Event, error) {
+		return src.scanCandidate(c.Tenant, scan)
+	})
 }
 
 // scanCandidate reads one row of foundSQL: its place, by which the rest is

@@ -128,22 +128,11 @@ func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name strin
 // Held lists the sessions that people hold, as far as folds were stored.
 func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 	rows, err := m.s.stmts.held.QueryContext(ctx)
-	if err != nil {
-		return nil, record.Failed("list held sessions", err)
-	}
-	defer rows.Close()
-	var held []chatbox.Holding
-	for rows.Next() {
+	return collect("list held sessions", rows, err, func(scan func(...any) error) (chatbox.Holding, error) {
 		var h chatbox.Holding
-		if err := rows.Scan(&h.Session.Tenant, &h.Session.ID, &h.Holder); err != nil {
-			return nil, record.Failed("list held sessions", err)
-		}
-		held = append(held, h)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed("list held sessions", err)
-	}
-	return held, nil
+		err := scan(&h.Session.Tenant, &h.Session.ID, &h.Holder)
+		return h, err
+	})
 }
 
 // List pages through a user's sessions, newest activity first, then by id;

@@ -42,24 +42,15 @@ func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time)
 func (m *Sessions) Unswept(ctx context.Context, before time.Time, limit int) ([]chatbox.Tombstone, error) {
 	const act = "find tombstones"
 	rows, err := m.s.stmts.unswept.QueryContext(ctx, record.Millis(before), limit)
-	if err != nil {
-		return nil, record.Failed(act, err)
-	}
-	defer rows.Close()
-	var found []chatbox.Tombstone
-	for rows.Next() {
+	return collect(act, rows, err, func(scan func(...any) error) (chatbox.Tombstone, error) {
 		var t chatbox.Tombstone
 		var at int64
-		if err := rows.Scan(&t.Session.Tenant, &t.Session.ID, &at); err != nil {
-			return nil, record.Failed(act, err)
+		if err := scan(&t.Session.Tenant, &t.Session.ID, &at); err != nil {
+			return t, err
 		}
 		t.At = record.Time(at)
-		found = append(found, t)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed(act, err)
-	}
-	return found, nil
+		return t, nil
+	})
 }
 
 // Sweep says when the tombstone's traces are looked for again; the zero time:

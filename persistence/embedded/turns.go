@@ -70,22 +70,13 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 // sessions, oldest first.
 func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
 	rows, err := t.s.stmts.pending.QueryContext(ctx, record.Millis(from), record.Millis(before), limit)
-	if err != nil {
-		return nil, record.Failed("find pending turns", err)
-	}
-	defer rows.Close()
-	var found []chatbox.PendingTurn
-	for rows.Next() {
+	return collect("find pending turns", rows, err, func(scan func(...any) error) (chatbox.PendingTurn, error) {
 		var p chatbox.PendingTurn
 		var at int64
-		if err := rows.Scan(&p.Session.Tenant, &p.Session.ID, &p.Gen.Seq, &p.Gen.Run, &at, &p.At); err != nil {
-			return nil, record.Failed("find pending turns", err)
+		if err := scan(&p.Session.Tenant, &p.Session.ID, &p.Gen.Seq, &p.Gen.Run, &at, &p.At); err != nil {
+			return p, err
 		}
 		p.Since = time.UnixMilli(at).UTC()
-		found = append(found, p)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, record.Failed("find pending turns", err)
-	}
-	return found, nil
+		return p, nil
+	})
 }
