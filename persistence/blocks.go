@@ -22,6 +22,7 @@ func (s *Store) Blocks() *Blocks { return &Blocks{s} }
 
 // blockDoc is one block in the collection blocks; the reason is sealed.
 type blockDoc struct {
+	Key    string             `bson:"_id,omitempty"` // of an insert: the user's key, for the reason of placeID
 	Tenant string             `bson:"tenant"`
 	User   string             `bson:"user"`
 	Reason []byte             `bson:"reason,omitempty"`
@@ -53,16 +54,23 @@ func (m *Blocks) PutBlock(ctx context.Context, b chatbox.Block) error {
 	}
 	d := blockDoc{Tenant: b.User.Tenant, User: b.User.ID, Reason: box, Until: knownTime(b.Until), At: primitive.DateTime(record.Millis(b.At)), By: b.By}
 	return m.s.do(ctx, act, func(ctx context.Context) error {
-		put := func() error {
-			_, err := m.s.blocks.ReplaceOne(ctx, blockedUser(b.User), d, options.Replace().SetUpsert(true))
+		replaced, err := m.replace(ctx, b.User, d)
+		if err != nil || replaced {
 			return err
 		}
-		err := put()
+		first := d
+		first.Key = b.User.String()
+		_, err = m.s.blocks.InsertOne(ctx, first)
 		if mongo.IsDuplicateKeyError(err) { // another pod's insert won
-			err = put()
+			_, err = m.replace(ctx, b.User, d)
 		}
 		return err
 	})
+}
+
+func (m *Blocks) replace(ctx context.Context, u chatbox.UserKey, d blockDoc) (bool, error) {
+	done, err := m.s.blocks.ReplaceOne(ctx, blockedUser(u), d)
+	return err == nil && done.MatchedCount > 0, err
 }
 
 // LiftBlock unblocks the user.

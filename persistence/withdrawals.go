@@ -31,10 +31,13 @@ func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
 		return err
 	}
 	who := bson.D{{Key: "tenant", Value: w.User.Tenant}, {Key: "user", Value: w.User.ID}}
-	later := bson.D{{Key: "$max", Value: bson.D{
-		{Key: "before", Value: primitive.NewDateTimeFromTime(w.Before)},
-		{Key: "until", Value: primitive.NewDateTimeFromTime(w.Until)},
-	}}}
+	later := bson.D{
+		{Key: "$max", Value: bson.D{
+			{Key: "before", Value: primitive.NewDateTimeFromTime(w.Before)},
+			{Key: "until", Value: primitive.NewDateTimeFromTime(w.Until)},
+		}},
+		{Key: "$setOnInsert", Value: bson.D{{Key: "_id", Value: w.User.String()}}}, // for the reason of placeID
+	}
 	return m.s.do(ctx, "keep a withdrawal", func(ctx context.Context) error {
 		_, err := m.s.withdrawals.UpdateOne(ctx, who, later, options.Update().SetUpsert(true))
 		if mongo.IsDuplicateKeyError(err) { // another pod's insert won
