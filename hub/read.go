@@ -142,7 +142,7 @@ func (c *Conn) take() (arrival, bool) {
 func (c *Conn) handle(ctx context.Context, a arrival, onFrame OnFrame) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.cfg.Logger.ErrorContext(ctx, "frame handler panicked", "conn", c.id, "panic", v, "stack", string(debug.Stack()))
+			c.cfg.Logger.ErrorContext(ctx, "frame handler panicked", "panic", v, "stack", string(debug.Stack()))
 			c.Close(CloseInternal, "internal error")
 		}
 	}()

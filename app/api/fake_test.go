@@ -26,6 +26,7 @@ import (
 	"chatbox"
 	"chatbox/app/conversation"
 	"chatbox/hub"
+	"chatbox/internal/logattr"
 	"chatbox/test/specs"
 )
 
@@ -382,7 +383,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	go func() { defer close(keys); p.auth.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
 		Conversations: p.conv, Aids: st.aids, Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg,
-		Logger: slog.New(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(logattr.NewHandler(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}))
 	p.url = srv.URL + "/chatbox"
 	tb.Cleanup(func() {

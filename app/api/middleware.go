@@ -14,10 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"chatbox"
+	"chatbox/internal/logattr"
+
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/gommon/log"
-
-	"chatbox"
 )
 
 // off silences the framework's own logger: everything is said through slog.
@@ -41,7 +42,9 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		if !chatbox.ValidMessageID(id) {
 			id = rand.Text()
 		}
+		id = strings.Clone(id) // or a socket would keep the whole request
 		c.Set(idKey, id)
+		c.SetRequest(c.Request().WithContext(logattr.With(c.Request().Context(), slog.String(idKey, id))))
 		c.Response().Header().Set(headerRequestID, id)
 		return next(c)
 	}
@@ -83,7 +86,7 @@ func (s *Server) access(next echo.HandlerFunc) echo.HandlerFunc {
 			level = slog.LevelWarn
 		}
 		s.log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", c.Path(),
-			"status", status, "bytes", c.Response().Size, "took", time.Since(began), "ip", c.RealIP(), "request_id", requestID(c))
+			"status", status, "bytes", c.Response().Size, "took", time.Since(began), "ip", c.RealIP())
 		return nil
 	}
 }
@@ -100,7 +103,7 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 				panic(v)
 			}
 			s.log.ErrorContext(c.Request().Context(), "handler panicked", "route", c.Path(), "panic", fmt.Sprint(v),
-				"stack", string(debug.Stack()), "request_id", requestID(c))
+				"stack", string(debug.Stack()))
 			err = chatbox.Errorf(chatbox.Internal, "", nil)
 		}()
 		return next(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 
 	"chatbox"
 	"chatbox/hub"
+	"chatbox/internal/logattr"
 )
 
 // How long a refused client is asked to wait.
@@ -73,7 +75,7 @@ func (s *Server) socket(c echo.Context) error {
 		return chatbox.Errorf(chatbox.InvalidArgument, "the WebSocket handshake is malformed", nil)
 	}
 	c.Response().Committed, c.Response().Status = true, http.StatusSwitchingProtocols
-	ctx, wish := context.WithoutCancel(r.Context()), wanted(r)
+	ctx, wish := logattr.With(context.WithoutCancel(r.Context()), slog.String("conn", string(id))), wanted(r)
 	conn := hub.NewConn(ws, id, actor, s.deps.Hub.Config(), s.deps.Hub.Metrics())
 	go s.serve(ctx, conn, wish, leave)
 	return nil
@@ -106,7 +108,7 @@ func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) 
 // attaching is the worker's first job, so that frames that arrive meanwhile
 // follow it.
 func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()) {
-	defer s.survive(ctx, conn)
+	defer s.survive(ctx)
 	defer leave()
 	s.deps.Aids.StaffArrived(ctx, conn.Actor())
 	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Conversations.Models(), conn.ID(), s.cfg.Pod, time.Now()))
@@ -129,14 +131,14 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 	defer s.deps.Hub.Remove(conn)
 	defer s.deps.Conversations.Leave(conn)
 	if err := conn.Run(ctx, s.onFrame(conn)); err != nil {
-		s.log.DebugContext(ctx, "socket ended", "conn", conn.ID(), "error", err)
+		s.log.DebugContext(ctx, "socket ended", "error", err)
 	}
 }
 
 // survive keeps a panic in one socket's goroutine from ending the pod.
-func (s *Server) survive(ctx context.Context, conn *hub.Conn) {
+func (s *Server) survive(ctx context.Context) {
 	if v := recover(); v != nil {
-		s.log.ErrorContext(ctx, "socket panicked", "conn", conn.ID(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		s.log.ErrorContext(ctx, "socket panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	}
 }
 

@@ -1,0 +1,52 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+
+	"chatbox"
+	"chatbox/app/conversation"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// line is the last one that was logged with the text in it.
+func (l *logs) line(t *testing.T, text string) (line map[string]any) {
+	t.Helper()
+	for each := range strings.Lines(l.String()) {
+		if strings.Contains(each, text) {
+			require.NoError(t, json.Unmarshal([]byte(each), &line))
+		}
+	}
+	require.NotNil(t, line, text)
+	return line
+}
+
+// What goes wrong behind a request or a frame is logged under the names that
+// its client knows, too.
+func TestLog_NamesTheRequestAndTheSocket(t *testing.T) {
+	p := newPod(t, nil)
+	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error { return errors.New("boom") }
+	named := func(id string) http.Header {
+		h := maps.Clone(bearerHeader(token(t, nil)))
+		h.Set(headerRequestID, id)
+		return h
+	}
+	status, _, _ := p.call(http.MethodGet, "/sessions", named("r-1"), nil)
+	require.Equal(t, http.StatusOK, status)
+	s := p.openRaw("", named("r-2"))
+	hello := s.read()
+	s.send(`{"type":"user_message","content":"x"}`)
+	s.readError()
+
+	assert.Equal(t, "r-1", p.logs.line(t, `/sessions"`)["request_id"])
+	boom := p.logs.line(t, "boom")
+	assert.Equal(t, "r-2", boom["request_id"])
+	assert.Equal(t, hello["metadata"].(map[string]any)["connection_id"], boom["conn"])
+}

@@ -1,0 +1,85 @@
+// Package logattr carries attributes of log lines in contexts, so that what a
+// request or a socket causes, however deep, is logged under its name.
+package logattr
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+)
+
+type contextKey struct{}
+
+// With adds attributes to every line that is logged with the context
+// or one made from it. The earlier ones stay as they are.
+func With(ctx context.Context, attrs ...slog.Attr) context.Context {
+	before, _ := ctx.Value(contextKey{}).([]slog.Attr)
+	return context.WithValue(ctx, contextKey{}, slices.Concat(before, attrs))
+}
+
+// NewHandler makes a handler that writes to next.
+func NewHandler(next slog.Handler) Handler { return Handler{next: next} }
+
+// Handler adds the context's attributes at the top level of each line.
+// Loggers derived from it by With and WithGroup still do.
+type Handler struct {
+	next slog.Handler
+	// open are the groups and attributes given since the first group: they are
+	// replayed per line, for a group that next has been told of would swallow
+	// the context's attributes too.
+	open []scope
+}
+
+// scope is one WithGroup, or one WithAttrs inside a group.
+type scope struct {
+	group string
+	attrs []slog.Attr
+}
+
+// Enabled is the wrapped handler's.
+func (h Handler) Enabled(ctx context.Context, l slog.Level) bool {
+	return h.next.Enabled(ctx, l)
+}
+
+// Handle writes the line.
+func (h Handler) Handle(ctx context.Context, r slog.Record) error {
+	attrs, _ := ctx.Value(contextKey{}).([]slog.Attr)
+	if len(h.open) == 0 {
+		if len(attrs) > 0 {
+			r = r.Clone()
+			r.AddAttrs(attrs...)
+		}
+		return h.next.Handle(ctx, r)
+	}
+	next := h.next
+	if len(attrs) > 0 {
+		next = next.WithAttrs(attrs)
+	}
+	for _, s := range h.open {
+		if s.group != "" {
+			next = next.WithGroup(s.group)
+		} else {
+			next = next.WithAttrs(s.attrs)
+		}
+	}
+	return next.Handle(ctx, r)
+}
+
+// WithAttrs keeps the wrapping.
+func (h Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if len(attrs) == 0 {
+		return h
+	}
+	if len(h.open) == 0 {
+		return Handler{next: h.next.WithAttrs(attrs)}
+	}
+	return Handler{next: h.next, open: append(slices.Clip(h.open), scope{attrs: attrs})}
+}
+
+// WithGroup keeps the wrapping.
+func (h Handler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	return Handler{next: h.next, open: append(slices.Clip(h.open), scope{group: name})}
+}
