@@ -15,7 +15,8 @@ type visit struct {
 	made     bool   // the id was made a moment ago: nobody has it
 	watch    bool   // an admin wants to see it
 	known    bool   // there must be such a session
-	speaks   bool   // to say something in it: what keeps an admin from it is his not holding it
+	speaks   bool   // to say something in it: what keeps an admin from it is its end, or his not holding it
+	leaves   bool   // to hand it back: his not holding it
 	// An admin_join: expect is the socket's own event, which the replay brings
 	// as an ack; ack is one that it repeats.
 	expect, ack *chatbox.Event
@@ -245,7 +246,9 @@ func (s *Service) staffRight(
 	switch {
 	case err != nil:
 		return 0, err
-	case v.speaks && !holds:
+	case v.speaks && !holds && st.Ended:
+		return 0, hasEnded()
+	case (v.speaks || v.leaves) && !holds:
 		return 0, notHeld()
 	case watches:
 		return chatbox.ByWatching, nil

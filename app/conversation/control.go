@@ -51,7 +51,7 @@ func (s *Service) end(ctx context.Context, a chatbox.Actor, sess chatbox.Session
 		session: sess.Key, key: chatbox.ServerKey("ended"), // one key: a session ends once
 		decide: func(p place) (chatbox.Event, error) {
 			if p.state.Ended {
-				return chatbox.Event{}, chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
+				return chatbox.Event{}, hasEnded()
 			}
 			return chatbox.Event{
 				ID: id, Type: chatbox.TypeSessionEnded, Sender: chatbox.SenderSystem, UserID: a.UserID,
@@ -157,7 +157,7 @@ func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
 	case err != nil:
 		return err
 	case st.Ended:
-		return chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
+		return hasEnded()
 	}
 	none := chatbox.Errorf(chatbox.NotFound, "there is no failed answer to try again", nil)
 	if st.LastUserSeq == 0 || st.HolderID != "" {

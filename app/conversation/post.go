@@ -70,7 +70,7 @@ func untold(t chatbox.Type) bool {
 // unlessRepeated answers why an admin's socket cannot be attached, unless its
 // frame repeats one that he sent while he held the session.
 func (s *Service) unlessRepeated(ctx context.Context, c Socket, k chatbox.SessionKey, cmd chatbox.Command, why error) error {
-	if !c.Actor().Admin() || !errors.Is(why, chatbox.PermissionDenied) {
+	if !c.Actor().Admin() || !errors.Is(why, chatbox.PermissionDenied) && !errors.Is(why, chatbox.Ended) {
 		return why
 	}
 	if done, err := s.repeated(ctx, c, k, s.eventOf(c.Actor(), cmd)); done || err != nil {
@@ -214,7 +214,7 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 				return asHolder(a, p, e)
 			}
 			if p.state.Ended {
-				return e, chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
+				return e, hasEnded()
 			}
 			e.Time = now()
 			if e.Type == chatbox.TypeUserMessage && e.Sender == chatbox.SenderUser {

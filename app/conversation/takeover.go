@@ -49,8 +49,13 @@ func (s *Service) JoinSession(ctx context.Context, c Socket, id, sessionID strin
 		return err
 	}
 	_, attached := s.Seats.Attached(c.ID(), k)
-	if attached && e.Named {
+	switch {
+	case attached && e.Named:
 		s.Acks.Expect(c.ID(), k, e.Key, true)
+	case !attached:
+		if err := s.roomFor(c, k); err != nil {
+			return err
+		}
 	}
 	res, err := s.takeOver(ctx, k, e)
 	switch {
@@ -67,6 +72,17 @@ func (s *Service) JoinSession(ctx context.Context, c Socket, id, sessionID strin
 	}
 	before := res.event.Seq - 1
 	return s.seat(ctx, c, k.ID, visit{after: &before, announce: true, expect: &res.event})
+}
+
+// roomFor refuses a socket that has no place left for one more session, before
+// anything is done that it would not hear of. Its frames come one at a time, so
+// none takes the place meanwhile.
+func (s *Service) roomFor(c Socket, k chatbox.SessionKey) error {
+	if _, err := s.Seats.Enter(c.ID(), k); err != nil {
+		return err
+	}
+	s.Seats.Leave(c.ID(), k)
+	return nil
 }
 
 // joinAgain attaches a socket of the admin who holds the session since joined. The
@@ -94,7 +110,7 @@ func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.
 	free := func(st chatbox.State) error {
 		switch {
 		case st.Ended:
-			return chatbox.Errorf(chatbox.Ended, "the session has ended", nil)
+			return hasEnded()
 		case st.HolderID == admin:
 			return errAlready
 		case st.HolderID != "":
@@ -160,7 +176,7 @@ func (s *Service) LeaveSession(ctx context.Context, c Socket, id, sessionID stri
 		return err
 	}
 	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
-		if err := s.seat(ctx, c, k.ID, visit{known: true, speaks: true}); err != nil {
+		if err := s.seat(ctx, c, k.ID, visit{known: true, leaves: true}); err != nil {
 			return err
 		}
 	}
@@ -325,6 +341,8 @@ func takenOver(st chatbox.State) error {
 		Metadata: map[string]string{chatbox.MetaAdminID: st.HolderID, chatbox.MetaAdminName: cmp.Or(st.HolderName, chatbox.UnnamedStaff)},
 	}
 }
+
+func hasEnded() error { return chatbox.Errorf(chatbox.Ended, "the session has ended", nil) }
 
 func notHeld() error {
 	return &chatbox.Error{Code: chatbox.PermissionDenied, Field: "session_id", Message: "session_id: you do not hold this session"}

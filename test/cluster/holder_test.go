@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -45,4 +46,41 @@ func TestHolder_OfHisOwnSession(t *testing.T) {
 	last := history[len(history)-1]
 	assert.Equal(t, "admin", last.Sender)
 	assert.Equal(t, "bob", last.Metadata["admin_id"])
+}
+
+// A socket that has no place left is refused before the session is taken: its
+// user is not told of somebody who hears nothing.
+func TestHolder_WithoutAPlaceTakesNothing(t *testing.T) {
+	c := start(t, 2)
+	a := c.device("ada", "s-1", c.podURL(0))
+	c.answered(a, "s-1", c.say(a, "s-1", "hello [[words=2]]"))
+	bob := c.admin("bob", c.podURL(1))
+	for i := range 20 {
+		own := fmt.Sprint("own-", i)
+		c.acked(bob, own, c.say(bob, own, "hello [[words=1]]"))
+	}
+	require.NoError(t, bob.SendBare(client.Frame{Type: "admin_join", ID: "b-join", SessionID: "s-1"}))
+	refused := c.sees(bob, "s-1", "the refusal", errorOf("b-join"))
+	assert.Equal(t, "CONNECTION_LIMIT_EXCEEDED", refused.Error.Code)
+	assert.Len(t, c.history("ada", "s-1"), 2)
+}
+
+// Whose session ended under him is told that, by frame as by request; to leave
+// it he does not hold it any more.
+func TestHolder_OfAnEndedSession(t *testing.T) {
+	c := start(t, 2)
+	a := c.device("ada", "s-1", c.podURL(0))
+	c.answered(a, "s-1", c.say(a, "s-1", "hello [[words=2]]"))
+	bob := c.admin("bob", c.podURL(1))
+	c.frame(bob, "admin_join", "s-1")
+	c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	status, body := c.request(c.token("ada"), http.MethodPost, "/chatbox/sessions/s-1/end", nil)
+	require.Equal(t, http.StatusOK, status, body)
+	c.sees(bob, "s-1", "the end", ofType(client.TypeSessionEnded))
+	for kind, code := range map[string]string{client.TypeUserMessage: "SESSION_ENDED", "admin_leave": "INSUFFICIENT_PERMISSIONS"} {
+		require.NoError(t, bob.SendBare(client.Frame{Type: kind, ID: "b-" + kind, SessionID: "s-1", Content: "Are you there?"}))
+		assert.Equal(t, code, c.sees(bob, "s-1", "the refusal", errorOf("b-"+kind)).Error.Code)
+	}
+	status, body = c.request(c.staffToken("bob"), http.MethodPost, "/chatbox/admin/sessions/s-1/messages", map[string]string{"content": "Are you there?"})
+	assert.Equal(t, http.StatusConflict, status, body)
 }
