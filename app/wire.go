@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -145,9 +146,14 @@ func (a *App) handler() http.Handler {
 		return edge
 	}
 	at := a.opts.API.Prefix + "/console"
-	mux := http.NewServeMux()
-	mux.Handle(at, web.Handler(at))
-	mux.Handle(at+"/", web.Handler(at))
-	mux.Handle("/", edge)
-	return mux
+	console := web.Handler(at)
+	// No ServeMux: it redirects paths that it would write otherwise, where the
+	// edge has an answer.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == at || strings.HasPrefix(r.URL.Path, at+"/") {
+			console.ServeHTTP(w, r)
+			return
+		}
+		edge.ServeHTTP(w, r)
+	})
 }

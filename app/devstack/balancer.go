@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strings"
 	"sync/atomic"
 
 	"chatbox"
@@ -82,5 +83,13 @@ func (s *Stack) handler() http.Handler {
 	mux.HandleFunc("POST /dev/pods/{id}/start", act(s.StartPod))
 	mux.Handle("GET /{$}", http.RedirectHandler(prefix+"/console/", http.StatusFound))
 	mux.Handle("/", s.balancer.proxy)
-	return mux
+	// What is the pods' does not pass the mux, which redirects paths that it
+	// would write otherwise.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, prefix+"/") {
+			s.balancer.proxy.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }

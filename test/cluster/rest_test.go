@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"chatbox/cmd/chatload/client"
 	"chatbox/providers/llm"
@@ -228,6 +230,25 @@ func TestQuery_ReachesThePodAsItWasSent(t *testing.T) {
 	for _, query := range []string{"user_id=ada;x", "user_id=%zz", "user_id=ada&user_id=ben"} {
 		if a := admin.call(http.MethodGet, "/admin/sessions?"+query, ""); a.Status != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", query, a.Status, a.Body)
+		}
+	}
+}
+
+// A path is answered as it was sent, nothing in front of the edge tidies it up:
+// what looks like a folder's parent is a session's id as any other.
+func TestPath_ReachesThePodAsItWasSent(t *testing.T) {
+	c := start(t, 1)
+	as := &http.Client{Transport: c.http.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for _, at := range []string{c.podURL(0), c.stack.URL()} {
+		for _, path := range []string{"/sessions/..", "/sessions/.", "/admin/takeover/../x", "//sessions"} {
+			req, err := http.NewRequestWithContext(c.ctx, http.MethodGet, at+"/chatbox"+path, nil)
+			require.NoError(t, err)
+			req.Header.Set("Authorization", "Bearer "+c.token("ada"))
+			res, err := as.Do(req)
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusNotFound, res.StatusCode, path)
+			assert.NotEmpty(t, res.Header.Get("X-Request-Id"), path)
+			require.NoError(t, res.Body.Close())
 		}
 	}
 }
