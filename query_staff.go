@@ -104,14 +104,15 @@ type Crowd struct {
 	Pod     PodID
 	Run     string // of the pod's process
 	Minute  time.Time
-	Seconds float64 // sessions × seconds
+	Since   time.Time // when anybody was first there in it; zero: all along
+	Seconds float64   // sessions × seconds
 	Peak    int64
 }
 
 // Concurrency is what the crowds of a period come to, the pods of each minute
 // together.
 type Concurrency struct {
-	Since   time.Time // the first minute that anybody was there; zero: nobody was
+	Since   time.Time // when anybody was first there; zero: nobody was
 	Seconds float64   // sessions × seconds
 	Peak    int64     // of a minute: the sum of the pods' peaks, which need not have met
 }

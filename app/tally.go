@@ -35,6 +35,7 @@ type minute struct {
 }
 
 type crowd struct {
+	since   time.Time // of the first count, or of the beat before it
 	seconds float64
 	peak    int64
 	fresh   bool // not written since it changed
@@ -58,7 +59,10 @@ func (t *tally) beat(ctx context.Context, now time.Time) error {
 		k := minute{tenant, now.UTC().Truncate(minuteOf)}
 		c := t.minutes[k]
 		if c == nil {
-			c = &crowd{}
+			c = &crowd{since: now.UTC().Add(-time.Duration(span * float64(time.Second)))}
+			if c.since.Before(k.start) {
+				c.since = k.start
+			}
 			t.minutes[k] = c
 		}
 		c.seconds += span * float64(n)
@@ -81,7 +85,7 @@ func (t *tally) write(ctx context.Context, now time.Time) error {
 	for k, c := range t.minutes {
 		if c.fresh {
 			fresh = append(fresh, chatbox.Crowd{
-				Tenant: k.tenant, Pod: t.pod, Run: t.run, Minute: k.start, Seconds: c.seconds, Peak: c.peak,
+				Tenant: k.tenant, Pod: t.pod, Run: t.run, Minute: k.start, Since: c.since, Seconds: c.seconds, Peak: c.peak,
 			})
 		}
 	}

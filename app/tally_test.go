@@ -65,3 +65,20 @@ func TestTally_CountsSessionSecondsAndPeaks(t *testing.T) {
 	beat(60)
 	assert.Empty(t, ta.minutes, "what is over and written is forgotten")
 }
+
+// A minute says since when anybody was there in it: the beat before the first
+// count, or its start where the minute before had them too.
+func TestTally_SaysSince(t *testing.T) {
+	open := map[string]int{}
+	store := &minutes{of: map[time.Time]chatbox.Crowd{}}
+	ta := newTally("p1", store, func() map[string]int { return open })
+	start := time.Date(2024, 1, 2, 3, 4, 0, 0, time.UTC)
+	for at := start; at.Before(start.Add(2 * time.Minute)); at = at.Add(podBeat) {
+		if at.Equal(start.Add(15 * podBeat)) {
+			open["t"] = 3
+		}
+		require.NoError(t, ta.beat(t.Context(), at))
+	}
+	assert.Equal(t, start.Add(14*podBeat), store.of[start].Since)
+	assert.Equal(t, start.Add(time.Minute), store.of[start.Add(time.Minute)].Since)
+}

@@ -26,6 +26,7 @@ type crowdDoc struct {
 	Tenant  string             `bson:"tenant"`
 	Minute  primitive.DateTime `bson:"minute"`
 	Pod     string             `bson:"pod"`
+	Since   primitive.DateTime `bson:"since,omitempty"` // absent: all along
 	Seconds float64            `bson:"seconds"`
 	Peak    int64              `bson:"peak"`
 }
@@ -44,6 +45,9 @@ func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
 			ID:     record.CrowdID(w),
 			Tenant: w.Tenant, Minute: primitive.DateTime(record.Millis(w.Minute)), Pod: string(w.Pod), Seconds: w.Seconds, Peak: w.Peak,
 		}
+		if !w.Since.IsZero() {
+			d.Since = primitive.DateTime(record.Millis(w.Since))
+		}
 		models[i] = mongo.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}}).SetReplacement(d).SetUpsert(true)
 	}
 	return c.s.do(ctx, "tally", func(ctx context.Context) error {
@@ -56,6 +60,7 @@ func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
 // the minutes.
 func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (chatbox.Concurrency, error) {
 	sum := func(of string) bson.D { return bson.D{{Key: "$sum", Value: of}} }
+	earliest := bson.D{{Key: "$min", Value: "$since"}}
 	pipeline := mongo.Pipeline{
 		{{Key: "$match", Value: bson.D{{Key: "tenant", Value: tenant}, {Key: "minute", Value: bson.D{
 			{Key: "$gte", Value: primitive.DateTime(record.Millis(from))}, {Key: "$lt", Value: primitive.DateTime(record.Millis(to))},
@@ -63,15 +68,16 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 		// A pod that began anew within the minute was there twice, not with twice as many.
 		{{Key: "$group", Value: bson.D{
 			{Key: "_id", Value: bson.D{{Key: "m", Value: "$minute"}, {Key: "p", Value: "$pod"}}},
+			{Key: "since", Value: bson.D{{Key: "$min", Value: bson.D{{Key: "$ifNull", Value: bson.A{"$since", "$minute"}}}}}},
 			{Key: "seconds", Value: sum("$seconds")},
 			{Key: "peak", Value: bson.D{{Key: "$max", Value: "$peak"}}},
 		}}},
 		{{Key: "$group", Value: bson.D{
-			{Key: "_id", Value: "$_id.m"}, {Key: "seconds", Value: sum("$seconds")}, {Key: "peak", Value: sum("$peak")},
+			{Key: "_id", Value: "$_id.m"}, {Key: "since", Value: earliest}, {Key: "seconds", Value: sum("$seconds")}, {Key: "peak", Value: sum("$peak")},
 		}}},
 		{{Key: "$group", Value: bson.D{
 			{Key: "_id", Value: nil},
-			{Key: "since", Value: bson.D{{Key: "$min", Value: "$_id"}}},
+			{Key: "since", Value: earliest},
 			{Key: "seconds", Value: sum("$seconds")},
 			{Key: "peak", Value: bson.D{{Key: "$max", Value: "$peak"}}},
 		}}},

@@ -16,12 +16,12 @@ type Crowds struct{ s *Store }
 func (s *Store) Crowds() *Crowds { return &Crowds{s} }
 
 const (
-	sqlTally = `INSERT INTO crowds (id, tenant, minute, pod, seconds, peak) VALUES (?, ?, ?, ?, ?, ?)
+	sqlTally = `INSERT INTO crowds (id, tenant, minute, pod, since, seconds, peak) VALUES (?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds, peak = excluded.peak`
 	// A pod that began anew within the minute was there twice, not with twice as many.
-	sqlConcurrency = `SELECT coalesce(min(minute), 0), coalesce(sum(seconds), 0), coalesce(max(peak), 0) FROM (
-		SELECT minute, sum(seconds) AS seconds, sum(peak) AS peak FROM (
-			SELECT minute, pod, sum(seconds) AS seconds, max(peak) AS peak FROM crowds
+	sqlConcurrency = `SELECT coalesce(min(since), 0), coalesce(sum(seconds), 0), coalesce(max(peak), 0) FROM (
+		SELECT min(since) AS since, sum(seconds) AS seconds, sum(peak) AS peak FROM (
+			SELECT minute, pod, min(coalesce(since, minute)) AS since, sum(seconds) AS seconds, max(peak) AS peak FROM crowds
 			WHERE tenant = ? AND minute >= ? AND minute < ? GROUP BY minute, pod
 		) GROUP BY minute)`
 	sqlForgetCrowds = `DELETE FROM crowds WHERE minute < ?`
@@ -31,7 +31,8 @@ const (
 func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
 	return c.s.do(ctx, "tally", len(crowds)*smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		for _, w := range crowds {
-			_, err := tx.ExecContext(ctx, sqlTally, record.CrowdID(w), w.Tenant, record.Millis(w.Minute), string(w.Pod), w.Seconds, w.Peak)
+			since := sql.NullInt64{Int64: record.Millis(w.Since), Valid: !w.Since.IsZero()}
+			_, err := tx.ExecContext(ctx, sqlTally, record.CrowdID(w), w.Tenant, record.Millis(w.Minute), string(w.Pod), since, w.Seconds, w.Peak)
 			if err != nil {
 				return err
 			}

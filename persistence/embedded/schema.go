@@ -58,6 +58,7 @@ func laterColumns() [][3]string {
 		{"sessions", "assigned", "TEXT"},
 		{"sessions", "assigned_name", "BLOB"},
 		{"sessions", "owner_name", "BLOB"},
+		{"crowds", "since", "INTEGER"},
 	}
 }
 

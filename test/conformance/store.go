@@ -126,6 +126,7 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Labels/GoWithTheSessionAndThePerson", labelsGo},
 		{"Labels/KeysRotateAndNothingIsReadable", labelsSecret},
 		{"Crowds/PodsAddUp", crowdsAddUp},
+		{"Crowds/SaySince", crowdsSaySince},
 		{"Erasures/AMarkStaysUntilTheLastTombstoneIsNobodys", erasures},
 		{"Audit/ReadsBackWhatWasRecorded", auditReadsBack},
 		{"Audit/PodsMakeOneChain", auditRace},

@@ -258,3 +258,24 @@ func crowdsAddUp(t *testing.T, f StoreFixture) {
 	require.NoError(t, err)
 	assert.Equal(t, chatbox.Concurrency{Since: at.Add(4 * time.Minute), Seconds: 60, Peak: 4}, got)
 }
+
+// Whoever is first there in the middle of a minute was not there before, and a
+// minute of which that is not known counts from its start.
+func crowdsSaySince(t *testing.T, f StoreFixture) {
+	t.Helper()
+	tenant := unique("t-")
+	at := epoch.Truncate(time.Minute)
+	for _, w := range []struct {
+		pod   chatbox.PodID
+		after time.Duration // the minute's start
+	}{{"p1", 40 * time.Second}, {"p2", 25 * time.Second}, {"p3", 0}} {
+		c := chatbox.Crowd{Tenant: tenant, Pod: w.pod, Run: "a", Minute: at, Seconds: 10, Peak: 1}
+		if w.after > 0 {
+			c.Since = at.Add(w.after)
+		}
+		require.NoError(t, f.Crowds.Tally(t.Context(), []chatbox.Crowd{c}))
+		got, err := f.Crowds.Concurrency(t.Context(), tenant, at, at.Add(time.Hour))
+		require.NoError(t, err)
+		assert.Equal(t, at.Add(w.after), got.Since, "%s", w.pod)
+	}
+}
