@@ -54,3 +54,21 @@ func TestAudit_SaysWhomItWasAbout(t *testing.T) {
 		return assert.ObjectsAreEqual(want, got)
 	}, patience, 20*time.Millisecond)
 }
+
+// What staff says is on record, by frame as by request; what the same person
+// says as a user is not.
+func TestAudit_OfWhatAHolderSays(t *testing.T) {
+	c := start(t, 2)
+	d := c.device("ada", "s-1", c.podURL(0))
+	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
+	bob := c.admin("bob", c.podURL(1))
+	c.acked(bob, "own", c.say(bob, "own", "what I ask myself [[words=1]]"))
+	c.frame(bob, "admin_join", "s-1")
+	c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	c.acked(bob, "s-1", c.say(bob, "s-1", "I am Bob."))
+	_, log := c.request(c.staffToken("root", "admin"), http.MethodGet, "/chatbox/admin/audit?actor=bob&action=session.message", nil)
+	entries, _ := log["entries"].([]any)
+	require.Len(t, entries, 1)
+	m, _ := entries[0].(map[string]any)
+	assert.Equal(t, "s-1 of ada", fmt.Sprint(m["session_id"], " of ", m["user_id"]))
+}
