@@ -73,6 +73,23 @@ func (fs *Feeds) Dismiss(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	return fs.leaveLocked(id, s)
 }
 
+// Guest are the sessions that the socket hears by holding or watching them.
+func (fs *Feeds) Guest(id chatbox.ConnID) []chatbox.SessionKey {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	st := fs.standings[id]
+	if st == nil {
+		return nil
+	}
+	var keys []chatbox.SessionKey
+	for _, a := range st.atts {
+		if !a.ownedRight() {
+			keys = append(keys, a.f.key)
+		}
+	}
+	return keys
+}
+
 // Watching reports whether the socket hears the session by watching it.
 func (fs *Feeds) Watching(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	a := fs.attachment(id, s)

@@ -100,6 +100,8 @@ func (f *fakeConversations) Attach(ctx context.Context, c conversation.Socket, i
 	return f.attach(ctx, c, id, after)
 }
 
+func (f *fakeConversations) Renewed(context.Context, conversation.Socket) {}
+
 func (f *fakeConversations) Cancel(context.Context, conversation.Socket, string) error {
 	return nil
 }

@@ -56,6 +56,9 @@ type Controls interface {
 	Typing(ctx context.Context, c conversation.Socket, sessionID string, on bool) error
 	// Read tells them how far the caller has read.
 	Read(ctx context.Context, c conversation.Socket, sessionID string, seq int64) error
+	// Renewed is called when the socket has a newer credential: what that does
+	// not let it hear it hears no more.
+	Renewed(ctx context.Context, c conversation.Socket)
 }
 
 // Library is what clients may read over REST.

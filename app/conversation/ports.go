@@ -262,6 +262,8 @@ type Rights interface {
 	// Dismiss is Leave for a socket that is there for its admin's sake; its
 	// user's own place stays.
 	Dismiss(c chatbox.ConnID, s chatbox.SessionKey) bool
+	// Guest are the sessions that the socket hears for its admin's sake.
+	Guest(c chatbox.ConnID) []chatbox.SessionKey
 	// Speaks says as whom the socket may speak in the session, as far as its
 	// place shows it.
 	Speaks(c chatbox.ConnID, s chatbox.SessionKey) (as chatbox.Sender, ok bool)

@@ -95,6 +95,25 @@ func (s *Service) dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) e
 	return nil
 }
 
+// Renewed takes the socket out of the sessions that its newer credential does
+// not let it hear any more. Those that its user holds stay held.
+func (s *Service) Renewed(ctx context.Context, c Socket) {
+	a := c.Actor()
+	if a.Admin() {
+		return
+	}
+	for _, k := range s.Rights.Guest(c.ID()) {
+		switch watches := s.Rights.Watching(c.ID(), k); {
+		case watches && !a.Staff():
+			_ = s.dismiss(ctx, c, k) // it never fails
+		case watches: // who may only read goes on
+		case s.Rights.Dismiss(c.ID(), k):
+			s.Bus.Unsubscribe(k)
+		default: // the holding has just ended
+		}
+	}
+}
+
 // reap takes sockets out whose admin holds the session no more.
 func (s *Service) reap(k chatbox.SessionKey) {
 	for range s.Rights.Reap(k) {

@@ -84,3 +84,30 @@ func TestHolder_OfAnEndedSession(t *testing.T) {
 	status, body = c.request(c.staffToken("bob"), http.MethodPost, "/chatbox/admin/sessions/s-1/messages", map[string]string{"content": "Are you there?"})
 	assert.Equal(t, http.StatusConflict, status, body)
 }
+
+// Whose newer credential makes nobody of staff hears no more of what he watched
+// or held; of his own session he does.
+func TestStaff_NoMoreHearsNothing(t *testing.T) {
+	c := start(t, 2)
+	talks := map[string]*client.Client{"s-1": c.device("ada", "s-1", c.podURL(0)), "s-2": c.device("ben", "s-2", c.podURL(1))}
+	for s, d := range talks {
+		c.answered(d, s, c.say(d, s, "hello [[words=2]]"))
+	}
+	bob := c.admin("bob", c.podURL(1))
+	c.acked(bob, "own", c.say(bob, "own", "mine [[words=1]]"))
+	for s, kind := range map[string]string{"s-1": "watch", "s-2": "admin_join"} {
+		c.frame(bob, kind, s)
+		c.sees(bob, s, "resumed", ofType(client.TypeResumed))
+	}
+	require.NoError(t, bob.SendBare(client.Frame{Type: "auth", ID: "less", Token: c.token("bob")}))
+	c.sees(bob, "", "the confirmation", func(f client.Frame) bool { return f.ID == "less" && f.Error == nil })
+	heard := map[string]int{"s-1": len(received(bob, "s-1")), "s-2": len(received(bob, "s-2"))}
+	for s, d := range talks {
+		c.acked(d, s, c.say(d, s, "for no stranger [[words=2]]"))
+	}
+	c.answered(talks["s-1"], "s-1", c.say(talks["s-1"], "s-1", "nor this [[words=2]]"))
+	c.answered(bob, "own", c.say(bob, "own", "still mine [[words=1]]"))
+	for s, before := range heard {
+		assert.Len(t, received(bob, s), before, s)
+	}
+}
