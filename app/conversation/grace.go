@@ -116,15 +116,21 @@ func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
 	return nil
 }
 
-// reopen makes the turn of the last user message pending again where its answer
-// came to a bad end.
+// reopen makes the turn of the last user message, which nobody has replied to,
+// pending again where its run is over: its answer came to a bad end, whether or
+// not the turn has been told, or an earlier hand-back made it void.
 func (s *Service) reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	m, err := s.message(ctx, k, st.LastUserSeq)
-	if err != nil {
+	if err != nil || m.Turn == nil {
 		return err
 	}
-	again, err := s.retriable(ctx, m)
-	if err != nil || !again || m.Turn.State == chatbox.TurnPending {
+	_, err = s.Messages.ByKey(ctx, k, chatbox.AnswerKey(m.Seq, m.Turn.Run))
+	switch {
+	case errors.Is(err, chatbox.NotFound):
+		if m.Turn.State == chatbox.TurnPending {
+			return nil
+		}
+	case err != nil:
 		return err
 	}
 	_, err = s.Turns.RetryTurn(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, st.Head)

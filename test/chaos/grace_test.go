@@ -1,0 +1,106 @@
+package chaos
+
+import (
+	"testing"
+	"time"
+
+	"chatbox"
+	"chatbox/app/devstack"
+	"chatbox/cmd/chatload/client"
+)
+
+const (
+	typeAdminJoin  = "admin_join"
+	typeAdminLeave = "admin_leave"
+)
+
+// impatient is a grace time that tests can wait for.
+func impatient(cfg *devstack.Config) { cfg.Conversation.AdminGrace = time.Second }
+
+// admin runs a client of the admin until stop is called.
+func (s *stage) admin(id string, urls ...string) (d *client.Client, stop func()) {
+	s.t.Helper()
+	d, stop = s.client(client.Config{URLs: urls, Token: s.staffToken(id)})
+	s.t.Cleanup(stop)
+	s.wait(d, "greeting", func(t *client.Tracker) bool { return t.Greeted() })
+	return d, stop
+}
+
+// frame sends an admin's frame.
+func (s *stage) frame(d *client.Client, kind, session string) string {
+	s.t.Helper()
+	id, err := d.Send(client.Frame{Type: kind, SessionID: session})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return id
+}
+
+// told waits until the device was told so many events of the type.
+func (s *stage) told(d *client.Client, session, kind string, times int) {
+	s.t.Helper()
+	s.wait(d, kind, func(t *client.Tracker) bool {
+		n := 0
+		for _, e := range t.Session(session).Events {
+			if e.Type == kind {
+				n++
+			}
+		}
+		return n >= times
+	})
+}
+
+// answeredAnew waits until the model has answered the message in full.
+func (s *stage) answeredAnew(d *client.Client, session, id string) {
+	s.t.Helper()
+	s.wait(d, "the whole answer to "+id, func(t *client.Tracker) bool {
+		a := answerOf(t, session, id)
+		return a != nil && a.Finish == "stop"
+	})
+}
+
+// That an answer was cut off is in the history before its turn says so. Who
+// cut it off may vanish in between.
+func TestGrace_AnswersWhatWasCutOffAndNotSettled(t *testing.T) {
+	s := start(t, newPlan(), quiet, impatient)
+	a := s.device("ada", "s-1", s.podURL(1))
+	s.attached(a, "s-1")
+	bob, stop := s.admin("bob", s.podURL(0))
+	id := s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
+	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", id); return n != nil && n.Shown() != "" })
+	lost := s.plan.next("settle turn", 1, refuse)
+	s.frame(bob, typeAdminJoin, "s-1")
+	s.told(a, "s-1", typeAdminJoin, 1)
+	s.met(lost)
+	stop()
+	s.told(a, "s-1", typeAdminLeave, 1)
+	s.answeredAnew(a, "s-1", id)
+	s.judge("ada", "s-1", a)
+}
+
+// What nobody had answered when a person handed back is without a reply still
+// when the next person vanishes.
+func TestGrace_AnswersWhatAnEarlierHandBackLeftOpen(t *testing.T) {
+	s := start(t, newPlan(), quiet, impatient)
+	a := s.device("ada", "s-1", s.podURL(1))
+	s.attached(a, "s-1")
+	bob, stop := s.admin("bob", s.podURL(0))
+	s.answered(a, "s-1", s.say(a, "s-1", "hello [[words=2]]"))
+	s.frame(bob, typeAdminJoin, "s-1")
+	s.told(a, "s-1", typeAdminJoin, 1)
+	id := s.say(a, "s-1", "is anybody there? [[words=3]]")
+	at := s.acked(a, "s-1", id)
+	s.frame(bob, typeAdminLeave, "s-1")
+	s.told(a, "s-1", typeAdminLeave, 1)
+	// As the sweep of pending turns does.
+	if err := s.stores.Turns.SettleTurn(s.ctx, chatbox.SessionKey{ID: "s-1"}, chatbox.Gen{Seq: at, Run: 1}, chatbox.TurnDone); err != nil {
+		t.Fatal(err)
+	}
+	s.frame(bob, typeAdminJoin, "s-1")
+	s.told(a, "s-1", typeAdminJoin, 2)
+	stop()
+	s.told(a, "s-1", typeAdminLeave, 2)
+	s.answeredAnew(a, "s-1", id)
+	s.judge("ada", "s-1", a)
+}
+
