@@ -115,6 +115,14 @@ func (s *Service) tryAppend(ctx context.Context, d draft, b chatbox.Beginning) (
 func (s *Service) finishAppend(ctx context.Context, pub chatbox.Publication) (shown bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.AckWait)
 	defer cancel()
+	// Who holds a session, waits in it or has ended it is looked for by its record
+	// alone, and perhaps nothing follows that would bring that along: it is stored
+	// while the intent stands, or the intent stays, so that a sweeper does it for
+	// a pod that dies.
+	first := staffLooksFor(pub.Event.Type)
+	if first && !s.keepFold(ctx, pub) {
+		pub.Intent = ""
+	}
 	shown, err := s.show(ctx, pub, true)
 	if err != nil {
 		s.Observer.PublishFailed()
@@ -123,14 +131,35 @@ func (s *Service) finishAppend(ctx context.Context, pub chatbox.Publication) (sh
 	if t := pub.Event.Turn; t != nil && t.State == chatbox.TurnPending && pub.State.HolderID == "" {
 		s.due.add(pub.Event.Session)
 	}
-	touch, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := s.Catalog.Touch(touch, pub.Event.Session, pub.State); err != nil {
-		s.Logger.DebugContext(ctx, "fold not stored", "session", pub.Event.Session.ID, "error", err)
-		s.stale.add(pub.Event.Session)
+	if !first {
+		s.keepFold(ctx, pub)
 	}
 	s.askRating(ctx, pub)
 	return shown
+}
+
+// keepFold has the session's record say what its log says, later where it cannot
+// now.
+func (s *Service) keepFold(ctx context.Context, pub chatbox.Publication) (kept bool) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := s.Catalog.Touch(ctx, pub.Event.Session, pub.State); err != nil {
+		s.Logger.DebugContext(ctx, "fold not stored", "session", pub.Event.Session.ID, "error", err)
+		s.stale.add(pub.Event.Session)
+		return false
+	}
+	return true
+}
+
+// staffLooksFor reports whether events of the type change what sessions are
+// looked for by.
+func staffLooksFor(t chatbox.Type) bool {
+	switch t {
+	case chatbox.TypeAdminJoin, chatbox.TypeAdminLeave, chatbox.TypeHelpRequest, chatbox.TypeSessionEnded:
+		return true
+	default:
+		return false
+	}
 }
 
 // place finds the session's state where Redis has it, else in the history.

@@ -48,6 +48,7 @@ func (s *Service) sweepDue(ctx context.Context) {
 	}
 	for _, k := range heal {
 		s.broken.add(k)
+		s.stale.add(k) // whoever healed it meanwhile may be dead as well
 	}
 	for _, k := range turns {
 		s.due.add(k)

@@ -59,6 +59,28 @@ func (s *stage) answeredAnew(d *client.Client, session, id string) {
 	})
 }
 
+// The pod by which a person took over dies before the session's record says
+// so: the person is looked for all the same.
+func TestGrace_OfATakeoverThatItsPodDidNotRecord(t *testing.T) {
+	s := start(t, newPlan(), quiet, mortal, impatient)
+	a := s.device("ada", "s-1", s.podURL(1))
+	s.attached(a, "s-1")
+	bob, stop := s.admin("bob", s.podURL(0))
+	id := s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
+	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", id); return n != nil && n.Shown() != "" })
+	lost := s.plan.next("touch", 2, late) // the final's comes first
+	s.frame(bob, typeAdminJoin, "s-1")
+	s.told(a, "s-1", typeAdminJoin, 1)
+	s.met(lost)
+	done := s.killServing(bob)
+	stop()
+	s.told(a, "s-1", typeAdminLeave, 1)
+	s.answeredAnew(a, "s-1", id)
+	close(lost.gate)
+	done()
+	s.judge("ada", "s-1", a)
+}
+
 // That an answer was cut off is in the history before its turn says so. Who
 // cut it off may vanish in between.
 func TestGrace_AnswersWhatWasCutOffAndNotSettled(t *testing.T) {
