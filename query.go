@@ -20,6 +20,7 @@ type SessionPage struct {
 type Holding struct {
 	Session SessionKey
 	Holder  string
+	Since   int64 // the place of the admin_join by which it became the admin's
 }
 
 // PendingTurn is a message that wants an answer.

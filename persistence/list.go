@@ -51,13 +51,13 @@ func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 		return m.s.sessions.Find(ctx,
 			bson.D{{Key: "state.holder", Value: bson.D{{Key: "$gt", Value: ""}}}},
 			options.Find().SetProjection(bson.D{
-				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "state.holder", Value: 1},
+				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "state.holder", Value: 1}, {Key: "state.answerable_from", Value: 1},
 			}))
 	})
 	held := make([]chatbox.Holding, 0, len(docs))
 	for _, d := range docs {
 		held = append(held, chatbox.Holding{
-			Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Holder: d.State.Holder,
+			Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Holder: d.State.Holder, Since: d.State.AnswerableFrom,
 		})
 	}
 	return held, err

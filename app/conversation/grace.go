@@ -83,7 +83,7 @@ func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
 		return err
 	}
 	st := sess.State
-	if st.HolderID != h.Holder {
+	if st.HolderID != h.Holder || st.AnswerableFrom != h.Since {
 		return s.Catalog.Touch(ctx, h.Session, st) // the stored fold was behind
 	}
 	if st.Unreplied() {
@@ -93,11 +93,11 @@ func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
 		}
 	}
 	e := s.staffEvent(chatbox.Actor{UserID: st.HolderID, Name: st.HolderName}, "", chatbox.TypeAdminLeave)
-	e.Key, e.UserID = automaticKey(st.AnswerableFrom), ""
+	e.Key, e.UserID = automaticKey(h.Since), ""
 	e.Metadata[chatbox.MetaAutomatic] = "true"
 	stale := errors.New("held by somebody else meanwhile")
 	_, err = s.append(ctx, draft{session: h.Session, key: e.Key, decide: func(p place) (chatbox.Event, error) {
-		if p.state.HolderID != h.Holder || p.state.AnswerableFrom != st.AnswerableFrom {
+		if p.state.HolderID != h.Holder || p.state.AnswerableFrom != h.Since {
 			return e, stale
 		}
 		e.Time = now()

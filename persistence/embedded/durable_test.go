@@ -138,7 +138,7 @@ func TestStore_ReadsByIndex(t *testing.T) {
 		"range":   "SEARCH messages USING INDEX messages_seq (tenant=? AND session=? AND seq>? AND seq<?)",
 		"by key":  "SEARCH messages USING INDEX messages_key (tenant=? AND session=? AND key=?)",
 		"pending": "SEARCH messages USING INDEX messages_pending (time>? AND time<?)",
-		"held":    "SCAN sessions USING COVERING INDEX staff_holder",
+		"held":    "SCAN sessions USING INDEX staff_holder",
 		"load":    "SEARCH sessions USING INDEX sessions_id (tenant=? AND session=?)",
 		"list":    "SEARCH sessions USING INDEX sessions_owner (tenant=? AND owner=? AND last_activity<?)",
 		"claim":   "SEARCH messages USING INDEX messages_seq (tenant=? AND session=? AND seq=?)",

@@ -130,7 +130,7 @@ const (
 	last_activity = coalesce(?, last_activity) WHERE tenant = ? AND session = ? AND head < ?`
 	sqlName        = `UPDATE sessions SET name = ? WHERE tenant = ? AND session = ? AND erased = 0`
 	sqlNameIfEmpty = sqlName + ` AND name IS NULL`
-	sqlHeld        = `SELECT tenant, session, holder FROM sessions WHERE holder <> ''`
+	sqlHeld        = `SELECT tenant, session, holder, coalesce(json_extract(state, '$.answerable_from'), 0) FROM sessions WHERE holder <> ''`
 	sqlLoad        = `SELECT ` + storedColumns + ` FROM sessions WHERE tenant = ? AND session = ?`
 	sqlWithdraw    = `INSERT INTO withdrawals (tenant, user, before, until) VALUES (?, ?, ?, ?)
 	ON CONFLICT DO UPDATE SET before = max(before, excluded.before), until = max(until, excluded.until)`

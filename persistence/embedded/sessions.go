@@ -130,7 +130,7 @@ func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 	rows, err := m.s.stmts.held.QueryContext(ctx)
 	return collect("list held sessions", rows, err, func(scan func(...any) error) (chatbox.Holding, error) {
 		var h chatbox.Holding
-		err := scan(&h.Session.Tenant, &h.Session.ID, &h.Holder)
+		err := scan(&h.Session.Tenant, &h.Session.ID, &h.Holder, &h.Since)
 		return h, err
 	})
 }

@@ -73,6 +73,10 @@ func sessionReadsBack(t *testing.T, f StoreFixture) {
 		got, err = f.Sessions.Load(t.Context(), in.Key)
 		require.NoError(t, err, name)
 		assert.Equal(t, in, got, name)
+		held, err := f.Sessions.Held(t.Context())
+		require.NoError(t, err, name)
+		st := in.State
+		assert.Equal(t, st.HolderID != "", slices.Contains(held, chatbox.Holding{Session: in.Key, Holder: st.HolderID, Since: st.AnswerableFrom}), name)
 	}
 	_, err := f.Sessions.Load(t.Context(), newKey())
 	require.ErrorIs(t, err, chatbox.NotFound)
