@@ -34,8 +34,9 @@ func (a *App) heartbeat(ctx context.Context) {
 		case <-pod.C:
 			a.beatPod(ctx)
 			a.beatTally(ctx)
+			a.beatSockets(ctx, chatbox.Actor.Staff)
 		case <-socks.C:
-			a.beatSockets(ctx)
+			a.beatSockets(ctx, anybody)
 		}
 	}
 }
@@ -63,12 +64,19 @@ func (a *App) beatTally(ctx context.Context) {
 	}
 }
 
-func (a *App) beatSockets(ctx context.Context) {
+func anybody(chatbox.Actor) bool { return true }
+
+// beatSockets renews the registrations of sockets of whom it may concern. Staff's
+// are renewed with every card: an emptied Redis must not take for absent who
+// holds a session.
+func (a *App) beatSockets(ctx context.Context, whose func(chatbox.Actor) bool) {
 	ctx, cancel := context.WithTimeout(ctx, socketBeat/2)
 	defer cancel()
 	var socks []redisstate.Socket
 	a.hub.Each(func(c *hub.Conn) {
-		socks = append(socks, redisstate.Socket{User: c.Actor().User(), ID: c.ID()})
+		if whose(c.Actor()) {
+			socks = append(socks, redisstate.Socket{User: c.Actor().User(), ID: c.ID()})
+		}
 	})
 	if err := a.redis.BeatSockets(ctx, socks); err != nil {
 		a.log.DebugContext(ctx, "sockets' registrations not renewed", "error", err)

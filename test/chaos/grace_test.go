@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"encoding/base64"
 	"testing"
 	"time"
 
@@ -124,5 +125,27 @@ func TestGrace_AnswersWhatAnEarlierHandBackLeftOpen(t *testing.T) {
 	s.told(a, "s-1", typeAdminLeave, 2)
 	s.answeredAnew(a, "s-1", id)
 	s.judge("ada", "s-1", a)
+}
+
+// An emptied Redis does not know who is connected. Their pods do, and say so
+// before anybody's grace time is over.
+func TestGrace_EmptiedRedisTakesNobodysSession(t *testing.T) {
+	s := start(t, newPlan(), quiet, func(cfg *devstack.Config) { cfg.Conversation.AdminGrace = 10 * time.Second })
+	a := s.device("ada", "s-1", s.podURL(1))
+	s.attached(a, "s-1")
+	bob, _ := s.admin("bob", s.podURL(0))
+	s.answered(a, "s-1", s.say(a, "s-1", "hello [[words=2]]"))
+	s.frame(bob, typeAdminJoin, "s-1")
+	s.told(a, "s-1", typeAdminJoin, 1)
+	s.redis.FlushAll()
+	key := "cb:u:{." + base64.RawURLEncoding.EncodeToString([]byte("bob")) + "}:conn"
+	s.until("bob is known to be connected", func() bool { return s.redis.Exists(key) })
+	a.View(func(tr *client.Tracker) {
+		for _, e := range tr.Session("s-1").Events {
+			if e.Type == typeAdminLeave {
+				t.Error("the session was taken from its holder")
+			}
+		}
+	})
 }
 
