@@ -43,11 +43,8 @@ func (s *Service) end(ctx context.Context, a chatbox.Actor, sess chatbox.Session
 	if sess.State.Ended {
 		return nil
 	}
-	if err := s.stopAnswer(ctx, sess.Key, chatbox.FinishCancelled); err != nil {
-		return err
-	}
 	id := newID()
-	_, err := s.append(ctx, draft{
+	_, err := s.appendAlone(ctx, chatbox.FinishCancelled, draft{
 		session: sess.Key, key: chatbox.ServerKey("ended"), // one key: a session ends once
 		decide: func(p place) (chatbox.Event, error) {
 			if p.state.Ended {
@@ -64,6 +61,33 @@ func (s *Service) end(ctx context.Context, a chatbox.Actor, sess chatbox.Session
 	}
 	return err
 }
+
+// appendAlone appends what no answer may run into: one that is running is closed
+// first, and none is begun until the event has its place. Where that takes
+// longer than claims are forbidden, it is made sure of again.
+func (s *Service) appendAlone(ctx context.Context, why chatbox.Finish, d draft) (appended, error) {
+	for {
+		began := time.Now()
+		if err := s.stopAnswer(ctx, d.session, why); err != nil {
+			return appended{}, err
+		}
+		left := aloneFor - time.Since(began)
+		if left < aloneFor/2 && ctx.Err() == nil {
+			continue // closing it has taken that long
+		}
+		turn, cancel := context.WithTimeout(ctx, left)
+		res, err := s.append(turn, d)
+		late := turn.Err() != nil
+		cancel()
+		if err == nil || !late || ctx.Err() != nil {
+			return res, err
+		}
+	}
+}
+
+// aloneFor is how long it may be relied on that claims are forbidden: well below
+// the five seconds for which they are.
+const aloneFor = 4 * time.Second
 
 // stopAnswer closes the answer that the session is being given, if there is one,
 // and keeps others from being begun for a few seconds.

@@ -84,10 +84,7 @@ func (s *Service) appendErasure(ctx context.Context, sess chatbox.Session) error
 	if err != nil {
 		return err
 	}
-	if err := s.stopAnswer(ctx, k, chatbox.FinishCancelled); err != nil {
-		return err
-	}
-	_, err = s.append(ctx, draft{
+	_, err = s.appendAlone(ctx, chatbox.FinishCancelled, draft{
 		session: k, key: chatbox.ServerKey(chatbox.ReasonErased), // one key: a session is erased once
 		decide: func(p place) (chatbox.Event, error) {
 			return chatbox.Erasure(k, p.owner, p.state.Head+1, now()), nil

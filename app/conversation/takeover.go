@@ -129,12 +129,9 @@ func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.
 		}
 		return free(tail.State)
 	})
-	if err == nil {
-		err = s.stopAnswer(ctx, k, chatbox.FinishTakenOver)
-	}
 	var res appended
 	if err == nil {
-		res, err = s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+		res, err = s.appendAlone(ctx, chatbox.FinishTakenOver, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
 			tail.State = p.state
 			e.Time = now()
 			return e, free(p.state)

@@ -149,3 +149,28 @@ func TestGrace_EmptiedRedisTakesNobodysSession(t *testing.T) {
 	})
 }
 
+// A history that is slow for longer than claims are forbidden does not let the
+// model begin another answer in front of the person who comes.
+func TestTakeover_SlowHistoryLetsNoAnswerBegin(t *testing.T) {
+	s := start(t, newPlan(), quiet)
+	a := s.device("ada", "s-1", s.podURL(1))
+	s.attached(a, "s-1")
+	bob, _ := s.admin("bob", s.podURL(0))
+	first := s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
+	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", first); return n != nil && n.Shown() != "" })
+	second := s.say(a, "s-1", "and more [[words=2000 delay=5ms]]")
+	s.acked(a, "s-1", second)
+	slow := s.plan.next("append", 2, late) // behind the final
+	s.frame(bob, typeAdminJoin, "s-1")
+	s.answered(a, "s-1", first)
+	s.met(slow)
+	wait(s.ctx, 7*time.Second, nil)
+	close(slow.gate)
+	s.told(a, "s-1", typeAdminJoin, 1)
+	a.View(func(tr *client.Tracker) {
+		if n := answerOf(tr, "s-1", second); n != nil && n.Shown() != "" && !n.Over() {
+			t.Errorf("an answer of %d bytes came to no end before admin_join", len(n.Shown()))
+		}
+	})
+	s.judge("ada", "s-1", a)
+}
