@@ -9,6 +9,10 @@ import (
 	"chatbox/internal/sleep"
 )
 
+// recordPatience is how long a withdrawal waits to be on record first: sockets
+// are to be closed within a second.
+const recordPatience = 300 * time.Millisecond
+
 // reloadAgain is how soon after a failure the archive is asked again.
 const reloadAgain = 5 * time.Second
 
@@ -20,9 +24,21 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 	if !chatbox.ValidUserID(userID) {
 		return chatbox.Withdrawal{}, chatbox.Invalid("id", "cannot be a user's")
 	}
-	// Unlike other acts of staff it is done also where it cannot be recorded,
-	// as far as it can be: somebody is to be kept out. Repeated, it is on record.
-	recorded := g.Audit.Record(ctx, admin, chatbox.AuditUserDisconnect, chatbox.AuditSubject{UserID: userID})
+	// Unlike other acts of staff it is done also where it cannot be recorded, as
+	// far as it can be, and at once: somebody is to be kept out, and a history that
+	// does not answer keeps whoever asks it waiting. Repeated, it is on record.
+	var recorded error
+	onRecord := make(chan struct{}) // closed when it is known
+	go func() {
+		defer close(onRecord)
+		recorded = g.Audit.Record(ctx, admin, chatbox.AuditUserDisconnect, chatbox.AuditSubject{UserID: userID})
+	}()
+	first := time.NewTimer(recordPatience)
+	defer first.Stop()
+	select {
+	case <-onRecord:
+	case <-first.C:
+	}
 	before := time.Now().Truncate(time.Second).Add(time.Second)
 	w := chatbox.Withdrawal{
 		User: chatbox.UserKey{Tenant: admin.Tenant, ID: userID}, Before: before.UTC(), Until: before.Add(g.cfg.MarkLife).UTC(),
@@ -35,6 +51,7 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 		g.learn(w) // a pod that Redis does not reach learns of it by itself
 		g.Sockets.Expel(w.User, w.Before)
 	}
+	<-onRecord
 	if err := errors.Join(told, kept, recorded); err != nil {
 		return w, err
 	}

@@ -26,6 +26,7 @@ type world struct {
 	redis    error
 	history  error
 	full     error // of forgetting what is over
+	slow     bool  // the history answers when who asks has given up
 	recorded []string
 	deaf     bool // what is told reaches nobody
 	pods     []*Gate
@@ -75,7 +76,18 @@ func (w *world) MarkOf(_ context.Context, u chatbox.UserKey) (time.Time, error) 
 	return w.marks[u], w.redis
 }
 
-func (w *world) Keep(_ context.Context, x chatbox.Withdrawal) error {
+// wait is what a history that is slow has everybody do.
+func (w *world) wait(ctx context.Context) {
+	w.mu.Lock()
+	slow := w.slow
+	w.mu.Unlock()
+	if slow {
+		<-ctx.Done()
+	}
+}
+
+func (w *world) Keep(ctx context.Context, x chatbox.Withdrawal) error {
+	w.wait(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.history == nil {
@@ -107,7 +119,8 @@ func (w *world) CountRequest(_ context.Context, u chatbox.UserKey, limit int) (t
 	return 0, w.marks[u], nil
 }
 
-func (w *world) Record(_ context.Context, _ chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error {
+func (w *world) Record(ctx context.Context, _ chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error {
+	w.wait(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.history == nil {
@@ -227,6 +240,28 @@ func TestDisconnect_SaysWhatFailedAndMayBeRepeated(t *testing.T) {
 	assert.Equal(t, "user.disconnect ann", w.recorded[len(w.recorded)-1])
 	_, err = g.Disconnect(t.Context(), root(), "a\x00b")
 	require.ErrorIs(t, err, chatbox.InvalidArgument)
+}
+
+// Sockets are closed through Redis: a history that does not answer is not waited
+// for.
+func TestDisconnect_ClosesSocketsBeforeTheHistoryAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		here, there, socks := running(t, w)
+		old := ann(time.Now().Add(-time.Minute))
+		u := old.User()
+		socks.open[u] = []time.Time{old.IssuedAt}
+		w.set(func() { w.slow, w.history = true, errors.New("away") })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { _, err := here.Disconnect(ctx, root(), u.ID); done <- err }()
+		pass(time.Second)
+		synctest.Wait()
+		assert.Zero(t, socks.count(u))
+		assert.True(t, there.Withdrawn(old))
+		require.Error(t, <-done, "it is not on record, and not kept")
+	})
 }
 
 func TestRun_LearnsWhatItWasNotTold(t *testing.T) {
