@@ -82,9 +82,9 @@ func (c *Client) Interrupt(ctx context.Context, s chatbox.SessionKey) (running c
 	return c.revoke(ctx, s, false)
 }
 
-// Allow takes back that claims are forbidden.
+// Allow takes back that Interrupt forbade claims; what Revoke forbade it leaves.
 func (c *Client) Allow(ctx context.Context, s chatbox.SessionKey) error {
-	return wrap("allow", c.rdb.Del(ctx, keysOf(s).forbid).Err())
+	return wrap("allow", c.run(ctx, "allow.lua", []string{keysOf(s).forbid}).Err())
 }
 
 func (c *Client) revoke(ctx context.Context, s chatbox.SessionKey, always bool) (chatbox.Gen, *chatbox.OpenAnswer, error) {

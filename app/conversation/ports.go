@@ -151,7 +151,8 @@ type Interrupts interface {
 	// Interrupt is Leases.Revoke where an answer is running and has no effect
 	// where none is.
 	Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error)
-	// Allow lets turns be claimed again before Interrupt's ban ends by itself.
+	// Allow lets turns be claimed again before Interrupt's ban ends by itself; a
+	// ban of Revoke stays.
 	Allow(ctx context.Context, s chatbox.SessionKey) error
 }
 

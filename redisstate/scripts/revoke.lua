@@ -1,5 +1,6 @@
 -- Takes the lease from whoever has it and forbids claims a while, so that the
--- caller can close the answer in the log. From here on no piece is accepted.
+-- caller can close the answer in the log. From here on no piece is accepted. A
+-- ban of who only stops an answer takes the place of no other.
 -- KEYS  1 state  2 lease  3 forbid  4 pieces
 -- ARGV  1 forbid TTL ms  2 "1": forbid also where nothing is running
 -- RETURNS {running generation or "", open generation or "", attempt, index, open card, [sealed pieces]}
@@ -7,7 +8,8 @@ local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'om', 'lg')
 local running = redis.call('EXISTS', KEYS[2]) == 1 and v[5] or v[1] or ''
 if running ~= '' or ARGV[2] == '1' then
   redis.call('DEL', KEYS[2])
-  redis.call('SET', KEYS[3], '1', 'PX', ARGV[1])
+  local ban = (ARGV[2] == '1' or redis.call('GET', KEYS[3]) == 'whole') and 'whole' or 'answer'
+  redis.call('SET', KEYS[3], ban, 'PX', ARGV[1])
 end
 if not v[1] then return {running, '', '', '', '', {}} end
 return {running, v[1], v[2], v[3], v[4] or '', redis.call('LRANGE', KEYS[4], 0, -1)}

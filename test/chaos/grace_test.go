@@ -174,3 +174,35 @@ func TestTakeover_SlowHistoryLetsNoAnswerBegin(t *testing.T) {
 	})
 	s.judge("ada", "s-1", a)
 }
+
+// Who stops an answer allows the next one, and not in front of a person who is
+// coming meanwhile.
+func TestTakeover_StoppingAnAnswerLetsNoneBeginInFrontOfIt(t *testing.T) {
+	s := start(t, newPlan(), quiet)
+	a := s.device("ada", "s-1", s.podURL(1))
+	s.attached(a, "s-1")
+	bob, _ := s.admin("bob", s.podURL(0))
+	first := s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
+	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", first); return n != nil && n.Shown() != "" })
+	second := s.say(a, "s-1", "and more [[words=2000 delay=5ms]]")
+	s.acked(a, "s-1", second)
+	stopped := s.plan.next("append", 1, hold)
+	if err := a.SendBare(client.Frame{Type: client.TypeCancel, SessionID: "s-1"}); err != nil {
+		t.Fatal(err)
+	}
+	s.applied(stopped)
+	join := s.plan.next("append", 2, late) // behind the final, which is there already
+	s.frame(bob, typeAdminJoin, "s-1")
+	s.met(join)
+	close(stopped.gate)
+	s.answered(a, "s-1", first)
+	wait(s.ctx, 2*time.Second, nil)
+	close(join.gate)
+	s.told(a, "s-1", typeAdminJoin, 1)
+	a.View(func(tr *client.Tracker) {
+		if n := answerOf(tr, "s-1", second); n != nil && n.Shown() != "" && !n.Over() {
+			t.Errorf("an answer of %d bytes came to no end before admin_join", len(n.Shown()))
+		}
+	})
+	s.judge("ada", "s-1", a)
+}

@@ -53,6 +53,7 @@ func redisLeases(t *testing.T, s RedisServer) {
 	})
 	t.Run("TokensAreComparedForEquality", func(t *testing.T) { redisTokens(t, s) })
 	t.Run("Revoke", func(t *testing.T) { redisRevoke(t, s) })
+	t.Run("AllowTakesBackNobodyElsesBan", func(t *testing.T) { redisAllow(t, s) })
 	t.Run("ClaimRepeatedAfterALostReply", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		k.say(k.message("q"))
@@ -128,6 +129,34 @@ func redisRevoke(t *testing.T, s RedisServer) {
 	k.say(k.admin(chatbox.TypeAdminJoin))
 	assert.Nil(t, k.read(0).Open)
 	k.powerless(c.Lease, chatbox.NotOwner)
+}
+
+func redisAllow(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	k.say(k.message("q"))
+	interrupt := func() {
+		_, _, err := k.c.Interrupt(t.Context(), k.key)
+		require.NoError(t, err)
+	}
+	revoke := func() {
+		_, _, err := k.c.Revoke(t.Context(), k.key)
+		require.NoError(t, err)
+	}
+	for attempt, bans := range [][]func(){{revoke, interrupt}, {interrupt, revoke}} {
+		k.stream(k.taken(), attempt, "said")
+		for _, ban := range bans {
+			ban()
+		}
+		require.NoError(t, k.c.Allow(t.Context(), k.key))
+		assert.Equal(t, chatbox.ClaimBusy, k.claim().Status)
+		s.Advance(t, 6*time.Second)
+	}
+	k.taken()
+	interrupt()
+	assert.Equal(t, chatbox.ClaimBusy, k.claim().Status)
+	require.NoError(t, k.c.Allow(t.Context(), k.key))
+	k.taken()
 }
 
 func redisClaim(t *testing.T, s RedisServer) {
