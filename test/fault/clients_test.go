@@ -27,9 +27,11 @@ func (c *cluster) device(user, session string, urls ...string) *client.Client {
 // run is device for one that is configured otherwise.
 func (c *cluster) run(user string, cfg client.Config) *client.Client {
 	c.t.Helper()
-	token := c.token(user)
 	cfg.Record, cfg.BackoffMax = true, time.Second
-	cfg.Token = func(context.Context) (string, error) { return token, nil }
+	if cfg.Token == nil {
+		token := c.token(user)
+		cfg.Token = func(context.Context) (string, error) { return token, nil }
+	}
 	d := client.New(cfg)
 	ctx, cancel := context.WithCancel(c.ctx)
 	done := make(chan struct{})
