@@ -1,0 +1,118 @@
+package conversation
+
+import (
+	"cmp"
+	"context"
+
+	"chatbox"
+)
+
+// HandBack hands the session back to the model, which answers from the next user
+// message on; chatbox.PermissionDenied where the admin does not hold it.
+func (s *Service) HandBack(ctx context.Context, a chatbox.Actor, sessionID string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	k, err := s.staffed(ctx, a, sessionID, chatbox.AuditSessionLeave)
+	if err != nil {
+		return err
+	}
+	_, err = s.handBack(ctx, k, s.staffEvent(a, "", chatbox.TypeAdminLeave))
+	return err
+}
+
+// LeaveSession is HandBack from a socket, whose attachment ends with it.
+func (s *Service) LeaveSession(ctx context.Context, c Socket, id, sessionID string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	if sessionID == "" {
+		sessionID = s.Currents.Current(c.ID())
+	}
+	k, err := s.staffed(ctx, c.Actor(), sessionID, chatbox.AuditSessionLeave)
+	if err != nil {
+		return err
+	}
+	e := s.staffEvent(c.Actor(), id, chatbox.TypeAdminLeave)
+	if done, err := s.repeated(ctx, c, k, e); done || err != nil {
+		return err
+	}
+	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
+		if err := s.seat(ctx, c, k.ID, visit{known: true, leaves: true}); err != nil {
+			return err
+		}
+	}
+	if e.Named {
+		s.Acks.Expect(c.ID(), k, e.Key, true)
+	}
+	res, err := s.handBack(ctx, k, e)
+	if err != nil {
+		if !passing(err) {
+			s.Acks.Forget(c.ID(), k, e.Key)
+		}
+		return err
+	}
+	s.awaitOwn(ctx, c, res.event)
+	return s.dismiss(ctx, c, k)
+}
+
+func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
+	return s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+		if p.state.HolderID != e.Metadata[chatbox.MetaAdminID] {
+			return e, notHeld()
+		}
+		e.Time = now()
+		return e, nil
+	}})
+}
+
+// Transfer gives the session that the admin holds to a colleague, an admin as
+// well, who must be connected: from then on it is the colleague's, or the grace
+// time's. The name stands where the colleague's credential has none.
+func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	if to == a.UserID || !chatbox.ValidUserID(to) {
+		return chatbox.Invalid("admin_id", "must name a colleague")
+	}
+	k, err := s.staffed(ctx, a, sessionID, chatbox.AuditSessionTransfer)
+	if err != nil {
+		return err
+	}
+	colleague, err := s.colleague(ctx, k.Tenant, to)
+	if err != nil {
+		return err
+	}
+	colleague.Name = cmp.Or(colleague.Name, name)
+	e := s.staffEvent(colleague, "", chatbox.TypeAdminJoin)
+	e.UserID = a.UserID
+	done, err := s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+		if p.state.HolderID != a.UserID {
+			return e, notHeld()
+		}
+		e.Time = now()
+		return e, nil
+	}})
+	if err != nil {
+		return err
+	}
+	s.tellStaff(ctx, chatbox.Notice{
+		Tenant: k.Tenant, Event: chatbox.NoticeTransferred, SessionID: k.ID, UserID: done.event.Owner, Time: done.event.Time,
+		AdminID: a.UserID, To: to,
+	})
+	return nil
+}
+
+// colleague is an admin of the tenant who is connected, on whatever pod.
+func (s *Service) colleague(ctx context.Context, tenant, id string) (chatbox.Actor, error) {
+	staff, err := s.Colleagues.Staff(ctx, tenant)
+	if err != nil {
+		return chatbox.Actor{}, err
+	}
+	for _, m := range staff {
+		if m.User.ID == id {
+			return chatbox.Actor{Tenant: tenant, UserID: id, Name: m.Name}, nil
+		}
+	}
+	return chatbox.Actor{}, &chatbox.Error{
+		Code: chatbox.NotFound, Field: chatbox.MetaAdminID, Message: "admin_id: no admin of that name is connected",
+	}
+}
