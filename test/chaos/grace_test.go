@@ -149,43 +149,52 @@ func TestGrace_EmptiedRedisTakesNobodysSession(t *testing.T) {
 	})
 }
 
+// oneAnsweredOneWaiting has ada's first message be answered while her second
+// waits, and bob connected.
+func (s *stage) oneAnsweredOneWaiting() (a, bob *client.Client, first, second string) {
+	s.t.Helper()
+	a = s.device("ada", "s-1", s.podURL(1))
+	s.attached(a, "s-1")
+	bob, _ = s.admin("bob", s.podURL(0))
+	first = s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
+	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", first); return n != nil && n.Shown() != "" })
+	second = s.say(a, "s-1", "and more [[words=2000 delay=5ms]]")
+	s.acked(a, "s-1", second)
+	return a, bob, first, second
+}
+
+// cameFirst waits for the person, in front of whom nothing of the waiting
+// message's answer may stand without an end.
+func (s *stage) cameFirst(a *client.Client, waiting string) {
+	s.t.Helper()
+	s.told(a, "s-1", typeAdminJoin, 1)
+	a.View(func(tr *client.Tracker) {
+		if n := answerOf(tr, "s-1", waiting); n != nil && n.Shown() != "" && !n.Over() {
+			s.t.Errorf("an answer of %d bytes came to no end before admin_join", len(n.Shown()))
+		}
+	})
+	s.judge("ada", "s-1", a)
+}
+
 // A history that is slow for longer than claims are forbidden does not let the
 // model begin another answer in front of the person who comes.
 func TestTakeover_SlowHistoryLetsNoAnswerBegin(t *testing.T) {
 	s := start(t, newPlan(), quiet)
-	a := s.device("ada", "s-1", s.podURL(1))
-	s.attached(a, "s-1")
-	bob, _ := s.admin("bob", s.podURL(0))
-	first := s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
-	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", first); return n != nil && n.Shown() != "" })
-	second := s.say(a, "s-1", "and more [[words=2000 delay=5ms]]")
-	s.acked(a, "s-1", second)
+	a, bob, first, second := s.oneAnsweredOneWaiting()
 	slow := s.plan.next("append", 2, late) // behind the final
 	s.frame(bob, typeAdminJoin, "s-1")
 	s.answered(a, "s-1", first)
 	s.met(slow)
 	wait(s.ctx, 7*time.Second, nil)
 	close(slow.gate)
-	s.told(a, "s-1", typeAdminJoin, 1)
-	a.View(func(tr *client.Tracker) {
-		if n := answerOf(tr, "s-1", second); n != nil && n.Shown() != "" && !n.Over() {
-			t.Errorf("an answer of %d bytes came to no end before admin_join", len(n.Shown()))
-		}
-	})
-	s.judge("ada", "s-1", a)
+	s.cameFirst(a, second)
 }
 
 // Who stops an answer allows the next one, and not in front of a person who is
 // coming meanwhile.
 func TestTakeover_StoppingAnAnswerLetsNoneBeginInFrontOfIt(t *testing.T) {
 	s := start(t, newPlan(), quiet)
-	a := s.device("ada", "s-1", s.podURL(1))
-	s.attached(a, "s-1")
-	bob, _ := s.admin("bob", s.podURL(0))
-	first := s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
-	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", first); return n != nil && n.Shown() != "" })
-	second := s.say(a, "s-1", "and more [[words=2000 delay=5ms]]")
-	s.acked(a, "s-1", second)
+	a, bob, first, second := s.oneAnsweredOneWaiting()
 	stopped := s.plan.next("append", 1, hold)
 	if err := a.SendBare(client.Frame{Type: client.TypeCancel, SessionID: "s-1"}); err != nil {
 		t.Fatal(err)
@@ -198,11 +207,5 @@ func TestTakeover_StoppingAnAnswerLetsNoneBeginInFrontOfIt(t *testing.T) {
 	s.answered(a, "s-1", first)
 	wait(s.ctx, 2*time.Second, nil)
 	close(join.gate)
-	s.told(a, "s-1", typeAdminJoin, 1)
-	a.View(func(tr *client.Tracker) {
-		if n := answerOf(tr, "s-1", second); n != nil && n.Shown() != "" && !n.Over() {
-			t.Errorf("an answer of %d bytes came to no end before admin_join", len(n.Shown()))
-		}
-	})
-	s.judge("ada", "s-1", a)
+	s.cameFirst(a, second)
 }
