@@ -34,9 +34,9 @@ func (a *App) heartbeat(ctx context.Context) {
 		case <-pod.C:
 			a.beatPod(ctx)
 			a.beatTally(ctx)
-			a.beatSockets(ctx, chatbox.Actor.Staff)
+			a.beatSockets(ctx, a.hub.EachAdmin)
 		case <-socks.C:
-			a.beatSockets(ctx, anybody)
+			a.beatSockets(ctx, a.hub.Each)
 		}
 	}
 }
@@ -64,19 +64,14 @@ func (a *App) beatTally(ctx context.Context) {
 	}
 }
 
-func anybody(chatbox.Actor) bool { return true }
-
-// beatSockets renews the registrations of sockets of whom it may concern. Staff's
-// are renewed with every card: an emptied Redis must not take for absent who
-// holds a session.
-func (a *App) beatSockets(ctx context.Context, whose func(chatbox.Actor) bool) {
+// beatSockets renews the registrations of the sockets. Admins' are renewed with
+// every card: an emptied Redis must not take for absent who holds a session.
+func (a *App) beatSockets(ctx context.Context, each func(func(*hub.Conn))) {
 	ctx, cancel := context.WithTimeout(ctx, socketBeat/2)
 	defer cancel()
 	var socks []redisstate.Socket
-	a.hub.Each(func(c *hub.Conn) {
-		if whose(c.Actor()) {
-			socks = append(socks, redisstate.Socket{User: c.Actor().User(), ID: c.ID()})
-		}
+	each(func(c *hub.Conn) {
+		socks = append(socks, redisstate.Socket{User: c.Actor().User(), ID: c.ID()})
 	})
 	if err := a.redis.BeatSockets(ctx, socks); err != nil {
 		a.log.DebugContext(ctx, "sockets' registrations not renewed", "error", err)

@@ -1,6 +1,11 @@
 package hub
 
-import "chatbox"
+import (
+	"maps"
+	"slices"
+
+	"chatbox"
+)
 
 // staff is the sockets of admins by tenant; the hub's mu guards it.
 type staff map[string]map[*Conn]struct{}
@@ -56,6 +61,20 @@ func (h *Hub) Staff() []chatbox.Actor {
 	return out
 }
 
+// EachAdmin is Hub.Each for the sockets of all tenants' admins. Its cost is
+// theirs alone.
+func (h *Hub) EachAdmin(f func(*Conn)) {
+	h.mu.RLock()
+	var conns []*Conn
+	for _, of := range h.staff {
+		conns = slices.AppendSeq(conns, maps.Keys(of))
+	}
+	h.mu.RUnlock()
+	for _, c := range conns {
+		f(c)
+	}
+}
+
 // StaffStirred is given something when Staff may have changed. It is never
 // closed, and for one reader; changes that meet are one.
 func (h *Hub) StaffStirred() <-chan struct{} { return h.staffStirred }
@@ -74,10 +93,7 @@ func stir(c chan struct{}) {
 // and returns to how many. Its cost is theirs alone.
 func (h *Hub) Notify(tenant string, frame []byte) int {
 	h.mu.RLock()
-	conns := make([]*Conn, 0, len(h.staff[tenant]))
-	for c := range h.staff[tenant] {
-		conns = append(conns, c)
-	}
+	conns := slices.Collect(maps.Keys(h.staff[tenant]))
 	h.mu.RUnlock()
 	for _, c := range conns {
 		c.Send(frame)

@@ -36,6 +36,9 @@ func TestNotify_OnlyAdminsOfTheTenantWhoAreStillAdmins(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "x", string(text))
 		assert.Zero(t, h.Notify("", []byte("x")))
+		var all []chatbox.ConnID
+		h.EachAdmin(func(c *Conn) { all = append(all, c.ID()) })
+		assert.ElementsMatch(t, []chatbox.ConnID{"agent", "other"}, all, "of all tenants")
 
 		become(user, admins)
 		become(agent, nil)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net/url"
-	"strings"
 
 	"chatbox"
 	"chatbox/persistence/internal/record"
@@ -68,12 +66,6 @@ func pileOf(p chatbox.CardPile) bson.D {
 	return bson.D{{Key: "tenant", Value: p.Tenant}, {Key: "kind", Value: string(p.Kind)}, {Key: "subject", Value: p.Subject}}
 }
 
-func cardKey(p chatbox.CardPile, id string) string {
-	return strings.Join([]string{
-		url.QueryEscape(p.Tenant), url.QueryEscape(string(p.Kind)), url.QueryEscape(p.Subject), url.QueryEscape(id),
-	}, "/")
-}
-
 func cardOf(p chatbox.CardPile, id string) bson.D {
 	return append(pileOf(p), bson.E{Key: "id", Value: id})
 }
@@ -90,7 +82,7 @@ func (m *Cards) Add(ctx context.Context, c chatbox.Card, most int) error {
 		return record.Failed(act, err)
 	}
 	d := cardDoc{
-		Key: cardKey(c.Pile, c.ID), Tenant: c.Pile.Tenant, Kind: string(c.Pile.Kind), Subject: c.Pile.Subject, ID: c.ID, Slot: c.ID,
+		Key: record.CardID(c.Pile, c.ID), Tenant: c.Pile.Tenant, Kind: string(c.Pile.Kind), Subject: c.Pile.Subject, ID: c.ID, Slot: c.ID,
 		Box: body, Author: c.AuthorID, AuthorName: author, Revision: 1,
 		Created: primitive.DateTime(record.Millis(c.CreatedAt)), Updated: primitive.DateTime(record.Millis(c.CreatedAt)),
 	}

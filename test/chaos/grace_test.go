@@ -27,6 +27,25 @@ func (s *stage) admin(id string, urls ...string) (d *client.Client, stop func())
 	return d, stop
 }
 
+// meet has ada in a session of hers, and bob of staff connected until stop is
+// called, each by a pod of their own.
+func (s *stage) meet() (ada, bob *client.Client, stop func()) {
+	s.t.Helper()
+	ada = s.device("ada", "s-1", s.podURL(1))
+	s.attached(ada, "s-1")
+	bob, stop = s.admin("bob", s.podURL(0))
+	return ada, bob, stop
+}
+
+// underway asks for an answer that takes a while, and waits until some of it was
+// shown.
+func (s *stage) underway(d *client.Client) (id string) {
+	s.t.Helper()
+	id = s.say(d, "s-1", "tell me [[words=200 delay=5ms]]")
+	s.wait(d, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", id); return n != nil && n.Shown() != "" })
+	return id
+}
+
 // frame sends an admin's frame.
 func (s *stage) frame(d *client.Client, kind, session string) string {
 	s.t.Helper()
@@ -64,11 +83,8 @@ func (s *stage) answeredAnew(d *client.Client, session, id string) {
 // so: the person is looked for all the same.
 func TestGrace_OfATakeoverThatItsPodDidNotRecord(t *testing.T) {
 	s := start(t, newPlan(), quiet, mortal, impatient)
-	a := s.device("ada", "s-1", s.podURL(1))
-	s.attached(a, "s-1")
-	bob, stop := s.admin("bob", s.podURL(0))
-	id := s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
-	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", id); return n != nil && n.Shown() != "" })
+	a, bob, stop := s.meet()
+	id := s.underway(a)
 	lost := s.plan.next("touch", 2, late) // the final's comes first
 	s.frame(bob, typeAdminJoin, "s-1")
 	s.told(a, "s-1", typeAdminJoin, 1)
@@ -86,11 +102,8 @@ func TestGrace_OfATakeoverThatItsPodDidNotRecord(t *testing.T) {
 // cut it off may vanish in between.
 func TestGrace_AnswersWhatWasCutOffAndNotSettled(t *testing.T) {
 	s := start(t, newPlan(), quiet, impatient)
-	a := s.device("ada", "s-1", s.podURL(1))
-	s.attached(a, "s-1")
-	bob, stop := s.admin("bob", s.podURL(0))
-	id := s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
-	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", id); return n != nil && n.Shown() != "" })
+	a, bob, stop := s.meet()
+	id := s.underway(a)
 	lost := s.plan.next("settle turn", 1, refuse)
 	s.frame(bob, typeAdminJoin, "s-1")
 	s.told(a, "s-1", typeAdminJoin, 1)
@@ -105,9 +118,7 @@ func TestGrace_AnswersWhatWasCutOffAndNotSettled(t *testing.T) {
 // when the next person vanishes.
 func TestGrace_AnswersWhatAnEarlierHandBackLeftOpen(t *testing.T) {
 	s := start(t, newPlan(), quiet, impatient)
-	a := s.device("ada", "s-1", s.podURL(1))
-	s.attached(a, "s-1")
-	bob, stop := s.admin("bob", s.podURL(0))
+	a, bob, stop := s.meet()
 	s.answered(a, "s-1", s.say(a, "s-1", "hello [[words=2]]"))
 	s.frame(bob, typeAdminJoin, "s-1")
 	s.told(a, "s-1", typeAdminJoin, 1)
@@ -131,9 +142,7 @@ func TestGrace_AnswersWhatAnEarlierHandBackLeftOpen(t *testing.T) {
 // before anybody's grace time is over.
 func TestGrace_EmptiedRedisTakesNobodysSession(t *testing.T) {
 	s := start(t, newPlan(), quiet, func(cfg *devstack.Config) { cfg.Conversation.AdminGrace = 10 * time.Second })
-	a := s.device("ada", "s-1", s.podURL(1))
-	s.attached(a, "s-1")
-	bob, _ := s.admin("bob", s.podURL(0))
+	a, bob, _ := s.meet()
 	s.answered(a, "s-1", s.say(a, "s-1", "hello [[words=2]]"))
 	s.frame(bob, typeAdminJoin, "s-1")
 	s.told(a, "s-1", typeAdminJoin, 1)
@@ -153,11 +162,8 @@ func TestGrace_EmptiedRedisTakesNobodysSession(t *testing.T) {
 // waits, and bob connected.
 func (s *stage) oneAnsweredOneWaiting() (a, bob *client.Client, first, second string) {
 	s.t.Helper()
-	a = s.device("ada", "s-1", s.podURL(1))
-	s.attached(a, "s-1")
-	bob, _ = s.admin("bob", s.podURL(0))
-	first = s.say(a, "s-1", "tell me [[words=200 delay=5ms]]")
-	s.wait(a, "some of the answer", func(t *client.Tracker) bool { n := answerOf(t, "s-1", first); return n != nil && n.Shown() != "" })
+	a, bob, _ = s.meet()
+	first = s.underway(a)
 	second = s.say(a, "s-1", "and more [[words=2000 delay=5ms]]")
 	s.acked(a, "s-1", second)
 	return a, bob, first, second

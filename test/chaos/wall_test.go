@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox/cmd/chatload/client"
+	"chatbox/cmd/chatload/ledger"
 )
 
 // staffed adds faults where staff comes and goes, beside those of the plan.
@@ -52,7 +53,7 @@ func void(s *client.Session, id string) bool {
 // judgeStaff lays what staff was promised and saw beside the history.
 func (k *talk) judgeStaff(history []client.Message) {
 	k.s.t.Helper()
-	bad := slices.Concat(k.desk.bad, heldByOne(history))
+	bad := slices.Concat(k.desk.bad, ledger.OutOfTurn(history))
 	for _, w := range k.desk.said {
 		n := 0
 		for _, m := range history {
@@ -75,31 +76,6 @@ func (k *talk) judgeStaff(history []client.Message) {
 		k.s.t.Logf("%s in %s:\n%s", x.name, k.session, transcript(x.d))
 	}
 	k.s.t.Errorf("%s:\n%s", k.session, strings.Join(bad, "\n"))
-}
-
-// heldByOne finds who held, spoke or left out of turn.
-func heldByOne(history []client.Message) (bad []string) {
-	holder := ""
-	for _, m := range history {
-		admin := m.Metadata[metaAdminID]
-		switch {
-		case m.Type == client.TypeAdminJoin:
-			if holder != "" {
-				bad = append(bad, fmt.Sprintf("%s came at %d while %s held", admin, m.Seq, holder))
-			}
-			holder = admin
-		case m.Type == client.TypeAdminLeave:
-			if holder != admin || admin == "" {
-				bad = append(bad, fmt.Sprintf("%q left at %d, held by %q", admin, m.Seq, holder))
-			}
-			holder = ""
-		case m.Sender == "admin" && (holder != admin || admin == ""):
-			bad = append(bad, fmt.Sprintf("%q spoke at %d, held by %q", admin, m.Seq, holder))
-		case m.Type == client.TypeAIResponse && holder != "":
-			bad = append(bad, fmt.Sprintf("the model answers %s at %d, held by %q", m.ID, m.Seq, holder))
-		}
-	}
-	return bad
 }
 
 // heldAt reports whether a person holds the session behind that event.

@@ -8,8 +8,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"chatbox/cmd/chatload/client"
 )
 
 // What staff does in a session is on record with whose it is; of a session that
@@ -20,8 +18,7 @@ func TestAudit_SaysWhomItWasAbout(t *testing.T) {
 	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
 	bob, root := c.admin("bob", c.podURL(1)), c.staffToken("root", "admin")
 	c.admin("eve", c.podURL(0))
-	c.frame(bob, "watch", "s-1")
-	c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	c.enters(bob, "watch", "s-1")
 	c.frame(bob, "unwatch", "s-1")
 	rest := c.staffToken("bob")
 	for _, act := range []struct {
@@ -63,8 +60,7 @@ func TestAudit_OfWhatAHolderSays(t *testing.T) {
 	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
 	bob := c.admin("bob", c.podURL(1))
 	c.acked(bob, "own", c.say(bob, "own", "what I ask myself [[words=1]]"))
-	c.frame(bob, "admin_join", "s-1")
-	c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	c.enters(bob, "admin_join", "s-1")
 	c.acked(bob, "s-1", c.say(bob, "s-1", "I am Bob."))
 	_, log := c.request(c.staffToken("root", "admin"), http.MethodGet, "/chatbox/admin/audit?actor=bob&action=session.message", nil)
 	entries, _ := log["entries"].([]any)

@@ -18,8 +18,7 @@ func TestHolder_DoesNotActForTheUser(t *testing.T) {
 	a := c.device("ada", "s-1", c.podURL(0))
 	c.answered(a, "s-1", c.say(a, "s-1", "hello [[words=2]]"))
 	bob := c.admin("bob", c.podURL(1))
-	c.frame(bob, "admin_join", "s-1")
-	c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	c.enters(bob, "admin_join", "s-1")
 	for _, kind := range []string{"help_request", client.TypeModelSelect} {
 		require.NoError(t, bob.SendBare(client.Frame{Type: kind, ID: "b-" + kind, SessionID: "s-1", ModelID: "other"}))
 		refused := c.sees(bob, "s-1", "the refusal", errorOf("b-"+kind))
@@ -72,8 +71,7 @@ func TestHolder_OfAnEndedSession(t *testing.T) {
 	a := c.device("ada", "s-1", c.podURL(0))
 	c.answered(a, "s-1", c.say(a, "s-1", "hello [[words=2]]"))
 	bob := c.admin("bob", c.podURL(1))
-	c.frame(bob, "admin_join", "s-1")
-	c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	c.enters(bob, "admin_join", "s-1")
 	status, body := c.request(c.token("ada"), http.MethodPost, "/chatbox/sessions/s-1/end", nil)
 	require.Equal(t, http.StatusOK, status, body)
 	c.sees(bob, "s-1", "the end", ofType(client.TypeSessionEnded))
@@ -96,8 +94,7 @@ func TestStaff_NoMoreHearsNothing(t *testing.T) {
 	bob := c.admin("bob", c.podURL(1))
 	c.acked(bob, "own", c.say(bob, "own", "mine [[words=1]]"))
 	for s, kind := range map[string]string{"s-1": "watch", "s-2": "admin_join"} {
-		c.frame(bob, kind, s)
-		c.sees(bob, s, "resumed", ofType(client.TypeResumed))
+		c.enters(bob, kind, s)
 	}
 	require.NoError(t, bob.SendBare(client.Frame{Type: "auth", ID: "less", Token: c.token("bob")}))
 	c.sees(bob, "", "the confirmation", func(f client.Frame) bool { return f.ID == "less" && f.Error == nil })

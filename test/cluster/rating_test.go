@@ -47,8 +47,7 @@ func TestRating_IsAskedForWhenATalkIsOver(t *testing.T) {
 	_, body = c.request(ada, http.MethodGet, rating, nil)
 	assert.Equal(t, map[string]any{"session_id": "s-1", "requested": false}, body)
 
-	c.frame(eve.Client, "watch", "s-1")
-	c.sees(eve.Client, "s-1", "resumed", ofType(client.TypeResumed))
+	c.enters(eve.Client, "watch", "s-1")
 	c.frame(bob, "admin_join", "s-1")
 	c.sees(hers[2], "s-1", "his coming", ofType("admin_join"))
 	_, body = c.request(ada, http.MethodGet, rating, nil)

@@ -61,6 +61,14 @@ func (c *cluster) frame(d *client.Client, kind, session string) string {
 	return id
 }
 
+// enters has an admin's device watch the session or take it over, and waits until
+// the device is attached.
+func (c *cluster) enters(d *client.Client, kind, session string) {
+	c.t.Helper()
+	c.frame(d, kind, session)
+	c.sees(d, session, "resumed", ofType(client.TypeResumed))
+}
+
 // received is what the device was sent of the session, in order.
 func received(d *client.Client, session string) []client.Frame {
 	var frames []client.Frame

@@ -95,8 +95,7 @@ func TestTakeover_WithoutIDs(t *testing.T) {
 	a := c.device("ada", "s-1", c.podURL(0))
 	c.acked(a, "s-1", c.say(a, "s-1", "hello [[words=2]]"))
 	bob, eve := c.admin("bob", c.podURL(1)), c.admin("eve", c.podURL(0))
-	c.frame(bob, "watch", "s-1")
-	c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	c.enters(bob, "watch", "s-1")
 	for _, d := range []*client.Client{bob, eve} {
 		c.control(d, "admin_join", "s-1")
 		c.sees(d, "s-1", "his coming", ofType("admin_join"))
@@ -206,8 +205,7 @@ func TestWatch_SeesEverythingAndSaysNothing(t *testing.T) {
 	id := c.say(a, "s-1", speech)
 	c.streaming(a, "s-1", id, 50)
 	for _, w := range []*client.Client{vic, bob} {
-		c.frame(w, "watch", "s-1")
-		c.sees(w, "s-1", "resumed", ofType(client.TypeResumed))
+		c.enters(w, "watch", "s-1")
 	}
 	c.sees(vic, "s-1", "a live piece", func(f client.Frame) bool {
 		return f.Type == client.TypeAIResponse && f.Metadata["streaming"] == "true" && f.Metadata["snapshot"] == ""

@@ -36,8 +36,7 @@ func TestWatchNotice_FromTheFirstToTheLast(t *testing.T) {
 	for _, d := range hers {
 		c.sees(d, "s-1", "the notice", is("watched"))
 	}
-	c.frame(vic, "watch", "s-1")
-	c.sees(vic, "s-1", "resumed", ofType(client.TypeResumed))
+	c.enters(vic, "watch", "s-1")
 	late := c.device("ada", "s-1", c.podURL(2))
 	hers = append(hers, late)
 	c.sees(late, "s-1", "the notice on attaching", is("watched"))
@@ -63,8 +62,7 @@ func TestWatchNotice_OneOfAnAdminsWindows(t *testing.T) {
 	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
 	bobs := []*client.Client{c.admin("bob", c.podURL(0)), c.admin("bob", c.podURL(0)), c.admin("bob", c.podURL(1))}
 	for _, bob := range bobs {
-		c.frame(bob, "watch", "s-1")
-		c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+		c.enters(bob, "watch", "s-1")
 	}
 	for i, want := range [][]string{{"watched"}, {"watched"}, {"watched", "unwatched"}} {
 		c.frame(bobs[i], "unwatch", "s-1")
@@ -103,8 +101,7 @@ func TestWatchNotice_IsOffUnlessAskedFor(t *testing.T) {
 	d := c.device("ada", "s-1", c.podURL(0))
 	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
 	bob := c.admin("bob", c.podURL(0))
-	c.frame(bob, "watch", "s-1")
-	c.sees(bob, "s-1", "resumed", ofType(client.TypeResumed))
+	c.enters(bob, "watch", "s-1")
 	c.frame(bob, "unwatch", "s-1")
 	c.answered(d, "s-1", c.say(d, "s-1", "and now? [[words=2]]"))
 	assert.Empty(t, notices(d, "s-1"))

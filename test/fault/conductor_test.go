@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -148,24 +147,17 @@ func (c *cluster) perform(a act) {
 	p := c.pods[a.pod]
 	switch a.what {
 	case killPod:
-		signal(c.t, p.process, syscall.SIGKILL)
-		if _, err := p.wait(c.ctx); err != nil {
-			c.t.Fatal(err)
-		}
+		c.kill(p)
 		c.again(p, a.away)
 	case drainPod:
 		c.drained(p)
 		c.again(p, a.away)
 	case stopPod:
-		signal(c.t, p.process, syscall.SIGSTOP)
-		hold(c.ctx, c.t, a.away)
-		signal(c.t, p.process, syscall.SIGCONT)
+		c.pause(p.process, a.away)
 	case emptyRedis:
 		c.redis.emptied(c.ctx, c.t, a.away)
 	case stopRedis:
-		signal(c.t, c.redis.process, syscall.SIGSTOP)
-		hold(c.ctx, c.t, a.away)
-		signal(c.t, c.redis.process, syscall.SIGCONT)
+		c.pause(c.redis.process, a.away)
 	case stopMongo:
 		c.mongo.act(c.ctx, c.t, "pause")
 		hold(c.ctx, c.t, a.away)

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,23 +29,14 @@ type calamity struct {
 
 func nothing() {}
 
+// killed is kill; after starts the pod again.
 func (c *cluster) killed(p *pod) (after func()) {
-	signal(c.t, p.process, syscall.SIGKILL)
-	if _, err := p.wait(c.ctx); err != nil {
-		c.t.Fatal(err)
-	}
+	c.kill(p)
 	return func() { c.restart(p) }
 }
 
-func (c *cluster) stopped(p *process, span time.Duration) {
-	signal(c.t, p, syscall.SIGSTOP)
-	hold(c.ctx, c.t, span)
-	signal(c.t, p, syscall.SIGCONT)
-}
-
 func (c *cluster) mongoAway(down, up string, span time.Duration, meanwhile func()) {
-	c.t.Cleanup(func() { c.mongo.act(context.WithoutCancel(c.ctx), c.t, up) }) // also where the test ends early
-	c.mongo.act(c.ctx, c.t, down)
+	c.mongoDown(down, up)
 	meanwhile()
 	hold(c.ctx, c.t, span)
 	c.mongo.act(c.ctx, c.t, up)
@@ -57,7 +47,7 @@ func calamities() []calamity {
 		{"nothing", false, false, func(*cluster, *pod, *pod) func() { return nothing }},
 		{"the acting pod killed", true, false, func(c *cluster, acts, _ *pod) func() { return c.killed(acts) }},
 		{"the acting pod stopped for 7 s", false, false, func(c *cluster, acts, _ *pod) func() {
-			c.stopped(acts.process, 7*time.Second)
+			c.pause(acts.process, 7*time.Second)
 			return func() { c.ready(acts) }
 		}},
 		{"the holder's pod killed", false, false, func(c *cluster, _, holds *pod) func() { return c.killed(holds) }},
@@ -75,7 +65,7 @@ func calamities() []calamity {
 			return after
 		}},
 		{"Redis stopped for 6 s", false, false, func(c *cluster, _, _ *pod) func() {
-			c.stopped(c.redis.process, 6*time.Second)
+			c.pause(c.redis.process, 6*time.Second)
 			return nothing
 		}},
 		{"the history stopped for 7 s", true, false, func(c *cluster, _, _ *pod) func() {
@@ -113,7 +103,7 @@ func TestDesk_NothingThatDiesKeepsASession(t *testing.T) {
 		Whole   bool
 		Entries int
 	}
-	if c.asStaff(c.ctx, c.staffToken("auditor"), http.MethodGet, c.balancer.url()+"/chatbox/admin/audit/verify", nil, &verdict); !verdict.Whole {
+	if c.asStaff(c.ctx, c.token("auditor", "admin"), http.MethodGet, c.balancer.url()+"/chatbox/admin/audit/verify", nil, &verdict); !verdict.Whole {
 		t.Errorf("the audit log: %+v", verdict)
 	}
 	figure(t, "desk-abandoned", "%d takeovers in mid-answer, ADMIN_GRACE 4 s, something dies and the admin vanishes: every session came back, its last message "+
@@ -129,7 +119,7 @@ func (c *cluster) abandoned(x calamity, early bool) {
 	said := []string{c.say(a, session, c.ask(60, 10*time.Millisecond))}
 	c.streaming(a, session, said[0], 20)
 	said = append(said, c.say(a, session, c.ask(40, 10*time.Millisecond)))
-	token := c.staffToken(boss)
+	token := c.token(boss, "admin")
 	ctx, cancel := context.WithTimeout(c.ctx, 15*time.Second)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -149,7 +139,7 @@ func (c *cluster) abandoned(x calamity, early bool) {
 		n := answerOf(t, session, said[1])
 		return n != nil && n.Finish == "stop"
 	})
-	eve := c.staffToken("eve")
+	eve := c.token("eve", "admin")
 	c.insists(eve, http.MethodPost, "takeover/"+session, nil, http.StatusOK)
 	c.insists(eve, http.MethodPost, "sessions/"+session+"/messages", map[string]string{"id": "e1", "content": c.canary}, http.StatusAccepted)
 	c.insists(eve, http.MethodDelete, "takeover/"+session, nil, http.StatusOK, http.StatusForbidden) // its reply may be lost
@@ -176,7 +166,9 @@ func (c *cluster) judgeDesk(what string, s sitting, a *client.Client) []client.M
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	oneAtATime(c.t, what, history)
+	for _, wrong := range ledger.OutOfTurn(history) {
+		c.t.Errorf("%s: %s", what, wrong)
+	}
 	return history
 }
 

@@ -253,9 +253,12 @@ func (c *cluster) drained(p *pod) time.Duration {
 	return time.Since(began)
 }
 
-func (c *cluster) token(user string) string {
+func (c *cluster) token(user string, roles ...string) string {
 	c.t.Helper()
 	claims := jwt.MapClaims{"user_id": user, "name": user, "exp": time.Now().Add(time.Hour).Unix()}
+	if len(roles) > 0 {
+		claims["roles"] = roles
+	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(c.secret))
 	if err != nil {
 		c.t.Fatal(err)

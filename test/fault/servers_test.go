@@ -138,3 +138,20 @@ func signal(t *testing.T, p *process, s syscall.Signal) {
 		t.Fatal(err)
 	}
 }
+
+// kill ends a pod by SIGKILL and returns when it is gone.
+func (c *cluster) kill(p *pod) {
+	c.t.Helper()
+	signal(c.t, p.process, syscall.SIGKILL)
+	if _, err := p.wait(c.ctx); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// pause stops a process for a while.
+func (c *cluster) pause(p *process, span time.Duration) {
+	c.t.Helper()
+	signal(c.t, p, syscall.SIGSTOP)
+	hold(c.ctx, c.t, span)
+	signal(c.t, p, syscall.SIGCONT)
+}

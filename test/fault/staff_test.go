@@ -8,26 +8,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
-	"testing"
-	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"chatbox/cmd/chatload/client"
 )
-
-// staffToken is the credential of an admin.
-func (c *cluster) staffToken(admin string) string {
-	c.t.Helper()
-	claims := jwt.MapClaims{"user_id": admin, "name": admin, "roles": []string{"admin"}, "exp": time.Now().Add(time.Hour).Unix()}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(c.secret))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.words.add("a token", token[strings.LastIndex(token, ".")+1:])
-	return token
-}
 
 // asStaff makes one request of an admin and returns its status, 0 where there
 // was no answer.
@@ -68,7 +51,7 @@ func (c *cluster) insists(token, method, path string, body any, outcomes ...int)
 // admin runs a device of an admin until it leaves or the test ends.
 func (c *cluster) admin(admin string, urls ...string) *client.Client {
 	c.t.Helper()
-	token := c.staffToken(admin)
+	token := c.token(admin, "admin")
 	return c.run(admin, client.Config{URLs: urls, KeepPieces: true, Token: func(context.Context) (string, error) { return token, nil }})
 }
 
@@ -79,22 +62,4 @@ func (c *cluster) hears(d *client.Client, session, what, id string) {
 		s := t.Session(session)
 		return s != nil && slices.ContainsFunc(s.Events, func(e client.Event) bool { return e.ID == id })
 	})
-}
-
-// oneAtATime checks who held the session when: nobody joins, leaves or is
-// answered out of turn.
-func oneAtATime(t *testing.T, what string, history []client.Message) {
-	t.Helper()
-	holder := ""
-	for _, m := range history {
-		who := m.Metadata["admin_id"]
-		switch {
-		case m.Type == client.TypeAdminJoin && holder == "":
-			holder = who
-		case m.Type == client.TypeAdminLeave && holder == who:
-			holder = ""
-		case m.Type == client.TypeAdminJoin, m.Type == client.TypeAdminLeave, m.Type == client.TypeAIResponse && holder != "":
-			t.Errorf("%s: %s of %q at %d, while %q holds the session", what, m.Type, who, m.Seq, holder)
-		}
-	}
 }

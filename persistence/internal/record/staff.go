@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"chatbox"
 )
@@ -115,6 +116,19 @@ func SortValue(by chatbox.SessionSort, s chatbox.Session, activity int64) (numbe
 
 // CrowdID names what one run of a pod counts of one tenant in one minute.
 func CrowdID(c chatbox.Crowd) string {
-	return url.QueryEscape(c.Tenant) + "/" + url.QueryEscape(string(c.Pod)) + "/" + url.QueryEscape(c.Run) + "/" +
-		strconv.FormatInt(Millis(c.Minute), 10)
+	return joined(c.Tenant, string(c.Pod), c.Run, strconv.FormatInt(Millis(c.Minute), 10))
+}
+
+// CardID names one card.
+func CardID(p chatbox.CardPile, id string) string {
+	return joined(p.Tenant, string(p.Kind), p.Subject, id)
+}
+
+// joined escapes the parts, so two different lists of as many never come out
+// alike.
+func joined(parts ...string) string {
+	for i, p := range parts {
+		parts[i] = url.QueryEscape(p)
+	}
+	return strings.Join(parts, "/")
 }
