@@ -14,6 +14,10 @@ type Join struct {
 	Announce bool // end with resumed
 	// Recovered is what resumed says; where it is false From is the head.
 	Recovered bool
+	// Shown is what an old client received of an answer before its connection
+	// broke, and Ended that answer's final where it has one by now; nil: none.
+	Shown *Shown
+	Ended *Event
 }
 
 // Right is why a socket hears a session.

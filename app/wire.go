@@ -50,6 +50,7 @@ var (
 	_ conversation.Alerts   = (*alert.Service)(nil)
 
 	_ conversation.HelpLimits = (*redisstate.Client)(nil)
+	_ conversation.Receipts   = (*redisstate.Client)(nil)
 	_ desk.Roster             = (*redisstate.Client)(nil)
 	_ desk.Floor              = (*hub.Hub)(nil)
 	_ desk.Line               = (*hub.Feeds)(nil)
@@ -79,7 +80,7 @@ func New(o Options) (*App, error) {
 		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
 		Tombstones: o.Stores.Tombs, Traces: redis, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
 		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures, Cards: o.Stores.Cards, Ratings: o.Stores.Ratings, Blocks: o.Stores.Blocks,
-		Staff: redis, Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Colleagues: redis, Watchers: redis,
+		Staff: redis, Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, Receipts: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Colleagues: redis, Watchers: redis,
 		LLM: o.LLM, Seats: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
 		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
 	}
@@ -103,6 +104,7 @@ func New(o Options) (*App, error) {
 	deps.Bus = a.bus
 	plant(&deps)
 	a.service = conversation.New(o.Conversation, deps)
+	feeds.OnShown(a.service.Shown)
 	handler.Service = a.service
 	return a, nil
 }

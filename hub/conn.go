@@ -45,11 +45,16 @@ type Conn struct {
 	onDrained func(group any)
 	onExpire  func()
 	first     func(ctx context.Context)
+	// onShown is told what an old client is about to be sent, by the writer, and
+	// what it has confirmed, by the reader; see Feeds.OnShown. nil: nobody wants
+	// to know.
+	onShown func(chatbox.Shown)
 
 	expires atomic.Int64 // unix ns of the credential's end; 0: none, or dealt with
 	seen    atomic.Int64 // when the client last gave a sign of life, ns since born
 	waiting atomic.Bool  // the reader waits for the worker: the silence is ours
 	pinged  int64        // ns since born; owned by Hub.Run
+	old     atomic.Bool  // see AssumeOld
 
 	wg sync.WaitGroup // writer and worker; joined by Run
 
@@ -60,6 +65,9 @@ type Conn struct {
 	halt    context.CancelFunc // ends Run's context, once it runs
 	end     *ending            // set: nothing more is accepted, in either direction
 	dead    bool               // the reader has ended: nothing is written any more
+
+	lastToken uint64    // of the receipts
+	receipts  []receipt // of an old client, oldest first: pings without a pong yet
 }
 
 // ending is how a socket is to be closed, and by when.

@@ -225,7 +225,7 @@ func (f *feed) loadingLocked(l chatbox.Loading) {
 	var frame shared
 	for _, a := range f.atts {
 		if f.seesLocked(a) {
-			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Loading: &l}), nil)
+			a.loading(frame.of(f.encode, chatbox.Delivery{Session: f.key, Loading: &l}), l.Gen)
 		}
 	}
 }

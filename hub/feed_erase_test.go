@@ -19,7 +19,7 @@ func toldOf(t *testing.T, c *listener) (out []int64) {
 	defer c.conn.mu.Unlock()
 	for len(c.conn.out.items) > 0 {
 		var d told
-		require.NoError(t, json.Unmarshal(c.conn.popLocked(), &d))
+		require.NoError(t, json.Unmarshal(c.conn.popLocked().frame, &d))
 		c.frames = append(c.frames, d)
 		if d.Event != nil {
 			out = append(out, d.Event.Seq)

@@ -74,7 +74,7 @@ func (c *listener) write(n int) {
 	c.conn.mu.Lock()
 	var frames [][]byte
 	for ; n > 0 && len(c.conn.out.items) > 0; n-- {
-		frames = append(frames, c.conn.popLocked())
+		frames = append(frames, c.conn.popLocked().frame)
 	}
 	if n > 0 && len(c.conn.out.groups) > 0 {
 		c.owed = append(c.owed, c.conn.takeGroupsLocked())

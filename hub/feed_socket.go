@@ -22,6 +22,12 @@ type attachment struct {
 	attempt   int
 	index     int
 	collapsed bool // pieces were taken out of its queue; a snapshot is owed
+	// Of an old client only; see oldclient.go.
+	given  chatbox.Shown // what it will have once its queue is written
+	unsure bool          // what it has may not be how the answer begins now
+	// The socket's lock guards these.
+	written   chatbox.Shown // what was handed to the network
+	confirmed chatbox.Shown // what the client has confirmed
 }
 
 // shared encodes a delivery once for all sockets that are told the same.
@@ -56,10 +62,15 @@ func (a *attachment) event(e chatbox.Event, hears bool, frames *eventFrames) {
 		}
 		return
 	}
-	if e.Answer != nil {
+	switch {
+	case e.Answer != nil && a.conn.Old():
+		a.finalOld(e)
+	case e.Answer != nil:
 		a.final(e)
+		fallthrough
+	default:
+		a.conn.push(frames.event.of(a.f.encode, chatbox.Delivery{Session: e.Session, Event: &e}), nil)
 	}
-	a.conn.push(frames.event.of(a.f.encode, chatbox.Delivery{Session: e.Session, Event: &e}), nil)
 	if e.Answer != nil && e.Status == chatbox.StatusFailed {
 		a.conn.push(frames.failure.of(a.f.encode, chatbox.Delivery{Session: e.Session, Failure: FailureOf(e)}), nil)
 	}
@@ -116,7 +127,16 @@ func (a *attachment) piece(p chatbox.Piece, frame *shared) {
 	}
 	follows := p.Snapshot || c > 0 && p.Attempt == 0 && p.Index == 0 ||
 		c == 0 && p.Attempt == a.attempt && p.Index == a.index+1
+	restarted := c == 0 && p.Attempt != a.attempt
 	a.gen, a.attempt, a.index = p.Gen, p.Attempt, p.Index
+	if a.conn.Old() {
+		a.unsure = a.unsure || restarted
+		a.showOld(p, a.f.open.text, frame)
+		return
+	}
+	if a.unsure { // it was an old client until now, and was sent nothing of this attempt
+		a.unsure, follows = false, p.Snapshot
+	}
 	if a.collapsed {
 		return // the snapshot that is owed will have it
 	}
@@ -137,6 +157,11 @@ func (a *attachment) drained() {
 	if o := a.f.open; o != nil && a.f.seesLocked(a) && o.card.Gen == a.gen {
 		p := o.snapshot()
 		a.attempt, a.index = p.Attempt, p.Index
+		if a.conn.Old() {
+			a.recall()
+			a.showOld(p, o.text, &shared{})
+			return
+		}
 		a.push(chatbox.Delivery{Session: a.f.key, Piece: &p})
 	}
 }
@@ -162,6 +187,10 @@ func (a *attachment) replay(e chatbox.Event) bool {
 		}
 	}
 	if e.Answer != nil {
+		if a.conn.Old() && a.given.Gen == e.Answer.Gen {
+			a.finalOld(e) // it has the beginning
+			return true
+		}
 		a.gen, a.attempt, a.index = e.Answer.Gen, e.Answer.Attempt, e.Answer.Index
 	}
 	a.push(chatbox.Delivery{Session: e.Session, Event: &e, Replay: true})

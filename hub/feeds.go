@@ -21,7 +21,15 @@ type Feeds struct {
 	standings map[chatbox.ConnID]*standing
 
 	waiters waiters
+
+	onShown func(chatbox.Shown)
 }
+
+// OnShown has f told what sockets of old clients are sent and have received of
+// running answers. f is called concurrently. It may wait for a moment with a
+// chatbox.ShownSent, which holds up that socket's writer alone, and must not
+// block otherwise. Call OnShown before the first socket enters.
+func (fs *Feeds) OnShown(f func(chatbox.Shown)) { fs.onShown = f }
 
 // standing is what one socket is attached to.
 type standing struct {
@@ -54,6 +62,7 @@ func (fs *Feeds) Enter(id chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err
 				a.drained()
 			}
 		}
+		conn.onShown = fs.onShown
 	}
 	if a := st.find(s); a != nil {
 		a.f.mu.Lock()
@@ -153,6 +162,7 @@ func (fs *Feeds) LeaveAll(id chatbox.ConnID) []chatbox.SessionKey {
 	for _, a := range st.atts {
 		keys = append(keys, a.f.key)
 		fs.removeLocked(id, a)
+		a.leftOld()
 	}
 	return keys
 }

@@ -20,6 +20,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	if !j.Continue {
 		a.sent, a.placed = j.From, chatbox.Place{}
 		a.gen, a.attempt, a.index, a.collapsed = chatbox.Gen{}, 0, -1, false
+		a.meetOld(j.Shown)
 	}
 	f.mu.Unlock()
 	for _, e := range j.Events {
@@ -40,6 +41,9 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	}
 	if err := f.meetLocked(a, j); err != nil {
 		return err
+	}
+	if j.Ended != nil && a.conn.Old() && j.Ended.Seq <= j.From { // a later one is among the events
+		a.finalOld(*j.Ended)
 	}
 	f.showOpenLocked(a, j)
 	if j.Announce {
@@ -130,6 +134,10 @@ func (f *feed) showOpenLocked(a *attachment, j Join) {
 		return
 	}
 	a.gen, a.attempt, a.index = p.Gen, p.Attempt, p.Index
+	if a.conn.Old() {
+		a.showOld(p, []byte(p.Content), &shared{})
+		return
+	}
 	a.push(chatbox.Delivery{Session: f.key, Piece: &p})
 }
 

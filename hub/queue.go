@@ -27,8 +27,9 @@ type outbox struct {
 }
 
 type outgoing struct {
-	frame []byte
-	group any
+	frame   []byte
+	group   any
+	receipt *receipt // of an old client: a ping that confirms it goes before the frame
 }
 
 // push queues a frame and never blocks. With group nil the frame must be
@@ -42,24 +43,28 @@ type outgoing struct {
 // onDrained makes up for it. A piece larger than the bound is accepted by an
 // empty queue.
 func (c *Conn) push(frame []byte, group any) verdict {
+	return c.pushItem(outgoing{frame: frame, group: group})
+}
+
+func (c *Conn) pushItem(it outgoing) verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end != nil {
 		c.m.dropped[dropClosed].Inc()
 		return closed
 	}
-	if group != nil {
-		return c.pushPieceLocked(frame, group)
+	if it.group != nil {
+		return c.pushPieceLocked(it)
 	}
-	if c.out.bytes+len(frame) > c.cfg.MaxBytes {
+	if c.out.bytes+len(it.frame) > c.cfg.MaxBytes {
 		c.collapseAllLocked()
 	}
-	if c.out.bytes+len(frame) > c.cfg.MaxBytes {
+	if c.out.bytes+len(it.frame) > c.cfg.MaxBytes {
 		c.m.dropped[dropSlow].Inc()
 		c.closeLocked(CloseSlow, "slow consumer")
 		return closed
 	}
-	c.addLocked(frame, nil)
+	c.addLocked(it)
 	return queued
 }
 
@@ -84,17 +89,17 @@ func (c *Conn) awaitRoom(ctx context.Context) bool {
 	return c.end == nil && ctx.Err() == nil
 }
 
-func (c *Conn) pushPieceLocked(frame []byte, group any) verdict {
-	if c.out.owes(group) {
+func (c *Conn) pushPieceLocked(it outgoing) verdict {
+	if c.out.owes(it.group) {
 		c.m.dropped[dropCollapsed].Inc()
 		return collapsed
 	}
-	if len(c.out.items) > 0 && c.out.bytes+len(frame) > c.cfg.CollapseBytes {
+	if len(c.out.items) > 0 && c.out.bytes+len(it.frame) > c.cfg.CollapseBytes {
 		c.m.dropped[dropCollapsed].Inc()
-		c.collapseLocked(group)
+		c.collapseLocked(it.group)
 		return collapsed
 	}
-	c.addLocked(frame, group)
+	c.addLocked(it)
 	return queued
 }
 
@@ -118,10 +123,10 @@ func (c *Conn) repaid(group any) {
 	c.out.paying = slices.DeleteFunc(c.out.paying, func(g any) bool { return g == group })
 }
 
-func (c *Conn) addLocked(frame []byte, group any) {
-	c.out.items = append(c.out.items, outgoing{frame, group})
-	c.out.bytes += len(frame)
-	c.m.queueBytes.Add(float64(len(frame)))
+func (c *Conn) addLocked(it outgoing) {
+	c.out.items = append(c.out.items, it)
+	c.out.bytes += len(it.frame)
+	c.m.queueBytes.Add(float64(len(it.frame)))
 	c.startWriterLocked()
 }
 
@@ -152,7 +157,7 @@ func (c *Conn) collapseAllLocked() {
 
 // popLocked takes the oldest frame. An empty queue keeps no memory to speak
 // of.
-func (c *Conn) popLocked() []byte {
+func (c *Conn) popLocked() outgoing {
 	it := c.out.items[0]
 	c.out.items[0] = outgoing{}
 	c.out.items = c.out.items[1:]
@@ -162,7 +167,7 @@ func (c *Conn) popLocked() []byte {
 	c.out.bytes -= len(it.frame)
 	c.m.queueBytes.Sub(float64(len(it.frame)))
 	c.changed.Broadcast()
-	return it.frame
+	return it
 }
 
 func (c *Conn) dropOutLocked(why dropReason) {

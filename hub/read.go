@@ -67,9 +67,10 @@ func (c *Conn) readLoop(ctx context.Context, onFrame OnFrame) error {
 // listen notes control frames as signs of life; pings are answered by the
 // library, on the reader.
 func (c *Conn) listen() {
-	c.ws.SetPongHandler(func(string) error {
+	c.ws.SetPongHandler(func(payload string) error {
 		c.alive()
 		c.m.in[framePong].Inc()
+		c.confirmed(payload)
 		return nil
 	})
 	pong := c.ws.PingHandler()

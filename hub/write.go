@@ -19,11 +19,12 @@ const (
 
 // step is one act of the writer with what it needs.
 type step struct {
-	act    act
-	frame  []byte
-	groups []any
-	by     time.Time
-	end    ending
+	act     act
+	frame   []byte
+	receipt *receipt
+	groups  []any
+	by      time.Time
+	end     ending
 }
 
 // ping asks the client for a sign of life. A writer that is stuck in a write
@@ -53,7 +54,11 @@ func (c *Conn) writeLoop() {
 		switch s.act {
 		case actFrame:
 			_ = c.ws.SetWriteDeadline(s.by)
-			if err := c.ws.WriteMessage(websocket.TextMessage, s.frame); err != nil {
+			err := c.writeReceipt(s)
+			if err == nil {
+				err = c.ws.WriteMessage(websocket.TextMessage, s.frame)
+			}
+			if err != nil {
 				c.broken(s.by)
 				return
 			}
@@ -98,7 +103,8 @@ func (c *Conn) next() step {
 		c.out.ping = false
 		return step{act: actPing, by: by}
 	case len(c.out.items) > 0:
-		return step{act: actFrame, frame: c.popLocked(), by: by}
+		it := c.popLocked()
+		return step{act: actFrame, frame: it.frame, receipt: it.receipt, by: by}
 	case c.end != nil:
 		c.out.closed = true
 		return step{act: actClose, end: *c.end}

@@ -24,6 +24,7 @@ import (
 //	cb:{p}:r:<s>      string  user for whom a free id is reserved        reserveTTL
 //	cb:{p}:w:<s>.<u>  string  the admin u watches the session            watchTTL
 //	cb:{p}:v:<s>      zset    who watches the session at which process, by when that ends  watchTTL
+//	cb:{p}:g:<s>      hash    what connections of old clients have received of answers  shownTTL
 //	cb:{p}:due        zset    sessions by when their turns are due       swept
 //	cb:{p}:int        zset    begun appends by when they are overdue     swept
 //	cb:{p}:ch:<s>     channel updates of the session

@@ -44,6 +44,9 @@ func (s *Server) onFrame(conn *hub.Conn) hub.OnFrame {
 		if !binary {
 			cmd, err = decode(raw)
 		}
+		if cmd.announces() {
+			conn.Announce()
+		}
 		if err == nil {
 			err = s.dispatch(ctx, conn, cmd)
 		}

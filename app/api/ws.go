@@ -77,6 +77,9 @@ func (s *Server) socket(c echo.Context) error {
 	c.Response().Committed, c.Response().Status = true, http.StatusSwitchingProtocols
 	ctx, wish := logattr.With(context.WithoutCancel(r.Context()), slog.String("conn", string(id))), wanted(r)
 	conn := hub.NewConn(ws, id, actor, s.deps.Hub.Config(), s.deps.Hub.Metrics())
+	if !announced(r, ws.Subprotocol()) {
+		conn.AssumeOld()
+	}
 	go s.serve(ctx, conn, wish, leave)
 	return nil
 }
@@ -169,6 +172,24 @@ func wanted(r *http.Request) wish {
 		w.after = &n
 	}
 	return w
+}
+
+// announced reports whether the handshake has something that clients of the
+// earlier service do not know: then the client knows snapshots and resume.
+func announced(r *http.Request, selected string) bool {
+	q := r.URL.Query()
+	return selected != "" || q.Has("last_seq") || q.Has("ticket")
+}
+
+// announces reports whether a frame shows the same; those clients name no frame
+// by an id and send none of these types.
+func (c command) announces() bool {
+	switch c.Type {
+	case typeResume, typeCancel, typeRetry, typeRead, typeAuth, typePing, typeWatch, typeUnwatch:
+		return true
+	default:
+		return c.ID != ""
+	}
 }
 
 // endOfCredential is when a socket's credential stops counting: at its exp; for

@@ -103,6 +103,9 @@ func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, v vi
 		from = *v.after
 	}
 	j := chatbox.Join{Announce: v.announce}
+	if c.Old() && v.after == nil && !v.made {
+		j.Shown = s.takeShown(ctx, c, k)
+	}
 	for range appendTries {
 		var err error
 		if j, err = s.replay(ctx, c, k, j, from, v); err != nil {
@@ -143,6 +146,9 @@ func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j 
 	j.Owner = tail.Owner
 	if tail.Owner != "" && v.after == nil {
 		j.Announce = true // attaching to what exists always ends in resumed
+	}
+	if err := s.endShown(ctx, k, &j, tail.Open); err != nil {
+		return j, err
 	}
 	return s.plan(ctx, k, j, tail, from)
 }

@@ -65,6 +65,7 @@ type socket struct{ Socket }
 
 func (socket) ID() chatbox.ConnID   { return "c" }
 func (socket) Actor() chatbox.Actor { return chatbox.Actor{UserID: "u"} }
+func (socket) Old() bool            { return false }
 
 // A replay is as slow as its client reads; the time that a frame may take on
 // this side is not for that, and there is time to read on afterwards.

@@ -10,6 +10,8 @@ import (
 type Socket interface {
 	ID() chatbox.ConnID
 	Actor() chatbox.Actor
+	// Old reports whether the client may be one without resume.
+	Old() bool
 }
 
 // Sessions pages through the caller's sessions, newest activity first.

@@ -76,6 +76,7 @@ type Deps struct {
 	Currents     Currents
 	Whispers     Whispers
 	Reads        Reads
+	Receipts     Receipts
 	TypingLeases TypingLeases
 	Alerts       Alerts
 	HelpLimits   HelpLimits
@@ -95,11 +96,12 @@ type Service struct {
 
 	running   sync.Map      // generations under way: *generation → struct{}
 	forgotten chan struct{} // has one where Redis may have forgotten turns
+	receipts  *receipts     // of old clients, not noted yet
 }
 
 // New makes a service; Run starts its background work.
 func New(cfg Config, d Deps) *Service {
-	s := &Service{Deps: d, cfg: cfg, forgotten: make(chan struct{}, 1)}
+	s := &Service{Deps: d, cfg: cfg, forgotten: make(chan struct{}, 1), receipts: newReceipts()}
 	s.behind = newLine(8, s.catchUp)
 	s.broken = newLine(4, s.healQuietly)
 	s.due = newLine(cfg.Generations, s.reply)

@@ -26,6 +26,7 @@ func (s *Service) sweep(ctx context.Context) {
 	wg.Go(func() { every(ctx, s.cfg.PendingEvery, s.sweepErased) })
 	wg.Go(func() { s.sweepForgotten(ctx) })
 	wg.Go(func() { s.sweepHeld(ctx) })
+	wg.Go(func() { s.noteReceipts(ctx) })
 	wg.Go(func() { every(ctx, s.cfg.PendingEvery, s.sweepPeople) })
 	wg.Go(func() { every(ctx, time.Second, func(context.Context) { s.TypingLeases.ExpireTyping(time.Now()) }) })
 	wg.Go(func() { every(ctx, s.cfg.CheckEvery, func(context.Context) { s.behind.add(everything) }) })

@@ -5,20 +5,22 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"chatbox/providers/llm"
 )
 
-// page is a client as they were before the marked lines of the contract: it
-// sends no id, knows no seq, ack or resume, appends what comes, and passes over
-// whatever it does not know.
+// page is a client of the service before this one: it sends no id, knows no
+// seq, ack or resume, appends what comes, and passes over whatever it does not
+// know. What it shows outlives its connection.
 type page struct {
 	t       *testing.T
 	ws      *websocket.Conn
@@ -54,6 +56,14 @@ type oldFrame struct {
 // load opens the page: the token in the address, from a file on the disk.
 func load(w *world, pod int, token, session string) *page {
 	w.t.Helper()
+	p := &page{t: w.t, noise: map[string]int{}}
+	p.connect(w, pod, token, session)
+	return p
+}
+
+// connect opens the page's connection, as it does again when that broke.
+func (p *page) connect(w *world, pod int, token, session string) {
+	w.t.Helper()
 	q := url.Values{"token": {token}}
 	if session != "" {
 		q.Set("session_id", session)
@@ -63,14 +73,13 @@ func load(w *world, pod int, token, session string) *page {
 	require.NoError(w.t, err)
 	_ = resp.Body.Close()
 	w.t.Cleanup(func() { _ = ws.Close() })
-	p := &page{t: w.t, ws: ws, noise: map[string]int{}}
+	p.ws, p.models = ws, nil
 	first := p.take()
 	require.Equal(w.t, "connection_status", first.Type, "the very first frame")
 	p.session, p.user = first.SessionID, first.UserID
 	for _, m := range first.Models {
 		p.models = append(p.models, m.ID)
 	}
-	return p
 }
 
 func (p *page) take() oldFrame {
@@ -78,16 +87,25 @@ func (p *page) take() oldFrame {
 	require.NoError(p.t, p.ws.SetReadDeadline(time.Now().Add(patience)))
 	_, text, err := p.ws.ReadMessage()
 	require.NoError(p.t, err)
+	return p.receive(text)
+}
+
+func (p *page) receive(text []byte) oldFrame {
+	p.t.Helper()
 	var f oldFrame
 	require.NoError(p.t, json.Unmarshal(text, &f), "%s", text)
 	switch f.Type {
 	case "ai_response":
-		p.text += f.Content
-		if f.Metadata["streaming"] != "true" {
-			p.text = f.Content
-		}
-		if f.Metadata["done"] == "true" {
-			p.shown, p.text = append(p.shown, p.text), ""
+		switch {
+		case f.Metadata["streaming"] != "true": // a message of its own
+			p.shown = append(p.shown, f.Content)
+		case f.Metadata["done"] == "true":
+			if p.text += f.Content; p.text != "" {
+				p.shown = append(p.shown, p.text)
+			}
+			p.text = ""
+		default:
+			p.text += f.Content
 		}
 	case "user_message":
 		p.heard = append(p.heard, f.Sender+": "+f.Content)
@@ -164,6 +182,101 @@ func TestOldClient_WorksUnchanged(t *testing.T) {
 	assert.Contains(t, history, `"returning":"true"`)
 	assert.NotContains(t, history, `"sender":"admin"`)
 	assert.Contains(t, ann.want(http.StatusOK, http.MethodGet, "/sessions", "").body, `"is_active":true`)
+}
+
+// TestOldClient_SeesEachWordOnceWhenItsConnectionBreaks: whatever ends the
+// connection in mid-answer, the page shows each word once, and all of them.
+func TestOldClient_SeesEachWordOnceWhenItsConnectionBreaks(t *testing.T) {
+	const asked = "a long one [[words=60 delay=15ms]]"
+	for name, breaks := range map[string]func(w *world, p *page){
+		"it is cut":  func(_ *world, p *page) { _ = p.ws.NetConn().Close() },
+		"it says so": func(_ *world, p *page) { _ = p.ws.WriteMessage(websocket.CloseMessage, nil); _ = p.ws.Close() },
+		"its pod dies": func(w *world, p *page) {
+			require.NoError(w.t, w.stack.KillPod(w.stack.Pods()[1].ID))
+			p.untilClosed()
+		},
+		"its pod drains": func(w *world, p *page) {
+			drained := make(chan error, 1)
+			go func() { drained <- w.stack.DrainPod(w.ctx, w.stack.Pods()[1].ID) }()
+			p.untilClosed() // a browser reads and answers pings all the time
+			require.NoError(w.t, <-drained)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, Record(t))
+			token := w.signed("", "ann", time.Hour)
+			p := load(w, 1, token, "s-1")
+			p.session = "s-1"
+			p.say(asked)
+			for strings.Count(p.text, " ") < 12 {
+				p.take()
+			}
+			breaks(w, p)
+			p.connect(w, 0, token, "s-1")
+			assert.Equal(t, llm.ScriptedText(asked), p.answered(1))
+			assert.Len(t, p.shown, 1)
+			assert.Empty(t, p.text)
+
+			// A page that is loaded anew in mid-answer shows all of it.
+			p.say(asked)
+			for p.text == "" {
+				p.take()
+			}
+			_ = p.ws.NetConn().Close()
+			w.connectionEnded()
+			require.Equal(t, http.StatusOK, w.person("", "ann").at(0, http.MethodGet, "/sessions/s-1", "").status)
+			anew := load(w, 0, token, "s-1")
+			assert.Equal(t, llm.ScriptedText(asked), anew.answered(1))
+		})
+	}
+}
+
+// TestOldClient_IsGivenAnAnswerThatEndedMeanwhile: it was away when the answer
+// was finished.
+func TestOldClient_IsGivenAnAnswerThatEndedMeanwhile(t *testing.T) {
+	const asked = "not so long [[words=30 delay=5ms]]"
+	w := start(t, Record(t))
+	token := w.signed("", "ann", time.Hour)
+	p := load(w, 1, token, "s-1")
+	p.session = "s-1"
+	p.say(asked)
+	for strings.Count(p.text, " ") < 5 {
+		p.take()
+	}
+	_ = p.ws.NetConn().Close()
+	rob := w.person("", "rob", "admin")
+	w.eventually("whole answer", func() bool {
+		return strings.Contains(rob.want(http.StatusOK, http.MethodGet, "/admin/sessions/s-1", "").body, `"finish":"stop"`)
+	})
+	p.connect(w, 0, token, "s-1")
+	assert.Equal(t, llm.ScriptedText(asked), p.answered(1))
+}
+
+// connectionEnded waits until a pod has noted that a page's connection has
+// ended.
+func (w *world) connectionEnded() {
+	w.t.Helper()
+	opts, err := redis.ParseURL(w.stack.RedisURL())
+	require.NoError(w.t, err)
+	c := redis.NewClient(opts)
+	defer func() { _ = c.Close() }()
+	w.eventually("end of the connection", func() bool {
+		keys := c.Keys(w.ctx, "cb:*:g:*").Val() // of one session
+		return len(keys) == 1 && slices.ContainsFunc(c.HKeys(w.ctx, keys[0]).Val(), func(f string) bool { return strings.HasSuffix(f, ":c") })
+	})
+}
+
+// untilClosed reads until the pod has ended the connection.
+func (p *page) untilClosed() {
+	p.t.Helper()
+	for {
+		_ = p.ws.SetReadDeadline(time.Now().Add(patience))
+		_, text, err := p.ws.ReadMessage()
+		if err != nil {
+			return
+		}
+		p.receive(text)
+	}
 }
 
 // TestOldClient_Probes: what probes and scrapers of the earlier service look for.

@@ -1,0 +1,34 @@
+-- Takes what one of a user's broken connections had received of an answer: the
+-- least, since a connection that still lives has received more.
+--
+-- Where nobody could say that the connection ended, its pod may be dead, and
+-- what the client received last is not noted as received. It is what was sent
+-- last, if that was sent so soon after a confirmation that the network must
+-- still have been whole.
+-- KEYS  1 shown
+-- ARGV  1 the user, as connections begin  2 not noted before ms  3 nor longer ago than ms  4 how soon in ms
+-- RETURNS "seq|run|bytes|box", or false
+local t = redis.call('TIME')
+local since = math.max(tonumber(ARGV[2]), t[1] * 1000 + math.floor(t[2] / 1000) - tonumber(ARGV[3]))
+local function parse(value)
+  if not value then return nil end
+  local at, rest, seq, run, bytes = string.match(value, '^(%d+)|((%d+)|(%d+)|(%d+)|.*)$')
+  return {at = tonumber(at), rest = rest, seq = tonumber(seq), run = tonumber(run), bytes = tonumber(bytes)}
+end
+local all, fields = redis.call('HGETALL', KEYS[1]), {}
+for i = 1, #all, 2 do fields[all[i]] = all[i + 1] end
+local best, conn
+for field, value in pairs(fields) do
+  local c = string.match(field, '^(.*):r$')
+  if c and string.sub(c, 1, #ARGV[1]) == ARGV[1] then
+    local r, s = parse(value), parse(fields[c .. ':s'])
+    if s and s.seq == r.seq and s.run == r.run and s.bytes > r.bytes and s.at - r.at <= tonumber(ARGV[4]) then r = s end
+    if r.at > since and (not best or r.seq < best.seq or r.seq == best.seq and
+        (r.run < best.run or r.run == best.run and r.bytes < best.bytes)) then
+      best, conn = r, c
+    end
+  end
+end
+if not best then return false end
+redis.call('HDEL', KEYS[1], conn .. ':r', conn .. ':s', conn .. ':c')
+return best.rest
