@@ -22,6 +22,17 @@ const (
 	TypeSessionEnded Type = "session_ended"
 )
 
+// Message reports whether events of the type say something: what a count of
+// messages counts.
+func (t Type) Message() bool {
+	switch t {
+	case TypeUserMessage, TypeAnswer, TypeFileUpload, TypeVoiceMessage:
+		return true
+	default:
+		return false
+	}
+}
+
 // Sender is who speaks, decided by the server from the credential.
 type Sender string
 

@@ -38,6 +38,7 @@ type State struct {
 	LastReplySeq   int64     `json:"last_reply_seq,omitempty"`  // the newest word of a person, or whole or cancelled answer to it
 	ModelID        string    `json:"model,omitempty"`
 	LastActivity   time.Time `json:"last_activity,omitzero"`
+	Others         int64     `json:"others,omitempty"` // events that are no messages; see Messages
 	Tokens         int64     `json:"tokens,omitempty"`
 	Answers        int64     `json:"answers,omitempty"`
 	ResponseTotal  int64     `json:"response_total,omitempty"` // milliseconds, over all answers
@@ -85,6 +86,9 @@ func (s State) Apply(e Event) State {
 	s.Head = e.Seq
 	if e.Time.After(s.LastActivity) {
 		s.LastActivity = e.Time
+	}
+	if !e.Type.Message() {
+		s.Others++
 	}
 	switch e.Type {
 	case TypeFileUpload, TypeVoiceMessage:
@@ -183,6 +187,11 @@ func (s State) Waiting() (since time.Time, waits bool) {
 		return s.WaitingSince, true
 	}
 }
+
+// Messages is how many of the events say something: the user's messages, files
+// and recordings, an admin's, and finished answers. Events that were folded by
+// a version without this count all count as messages.
+func (s State) Messages() int64 { return s.Head - s.Others }
 
 // Unreplied reports whether the last user message waits for a reply.
 func (s State) Unreplied() bool { return s.LastUserSeq > s.LastReplySeq }

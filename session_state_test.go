@@ -136,3 +136,16 @@ func TestApply_GoesOnFromAnOlderFold(t *testing.T) {
 		t.Errorf("%d unread of none", s.Unread)
 	}
 }
+
+func TestState_CountsWhatWasSaid(t *testing.T) {
+	var st State
+	for i, typ := range []Type{
+		TypeModelSelect, TypeUserMessage, TypeAnswer, TypeHelpRequest, TypeAdminJoin, TypeUserMessage, TypeFileUpload,
+		TypeVoiceMessage, TypeAdminLeave, "of_a_later_version", TypeSessionEnded,
+	} {
+		st = st.Apply(Event{Seq: int64(i + 1), Type: typ})
+	}
+	assert.EqualValues(t, 11, st.Head)
+	assert.EqualValues(t, 5, st.Messages(), "two messages, an answer, a file and a recording")
+	assert.EqualValues(t, 7, State{Head: 7}.Messages(), "folded by a version without this count")
+}

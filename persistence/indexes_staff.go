@@ -34,6 +34,15 @@ func peopleIndexes() []mongo.IndexModel {
 	}}
 }
 
+// orderIndex names the index of an order. That of the messages had another field
+// once, and an index keeps its name and its fields for good.
+func orderIndex(by chatbox.SessionSort) string {
+	if by == chatbox.SortMessages {
+		return "tenant_messages"
+	}
+	return "tenant_" + string(by)
+}
+
 // staffIndexes serve staff's list of a tenant's sessions, each order one, in
 // both directions. Two more have only the sessions with a flag, of which there
 // are few.
@@ -46,7 +55,7 @@ func staffIndexes() []mongo.IndexModel {
 		}
 		all = append(all, mongo.IndexModel{
 			Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: sortField(by), Value: 1}, {Key: "session", Value: 1}},
-			Options: options.Index().SetName("tenant_" + string(by)),
+			Options: options.Index().SetName(orderIndex(by)),
 		})
 	}
 	for _, flag := range []string{"help_requested", "admin_assisted"} {

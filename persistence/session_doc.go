@@ -41,6 +41,8 @@ type sessionDoc struct {
 
 type stateDoc struct {
 	Head           int64              `bson:"head"`
+	Others         int64              `bson:"others,omitempty"`
+	Messages       int64              `bson:"messages"` // derived, to sort by
 	Holder         string             `bson:"holder,omitempty"`
 	HolderName     []byte             `bson:"holder_name,omitempty"`
 	Assistant      string             `bson:"assistant,omitempty"`
@@ -125,7 +127,7 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, e
 		return stateDoc{}, err
 	}
 	return stateDoc{
-		Head: st.Head, Holder: st.HolderID, HolderName: holder, Assistant: st.AssistantID, Ended: st.Ended,
+		Head: st.Head, Others: st.Others, Messages: st.Messages(), Holder: st.HolderID, HolderName: holder, Assistant: st.AssistantID, Ended: st.Ended,
 		StartedAt: primitive.DateTime(record.Millis(st.StartedAt)), Duration: st.Duration().Milliseconds(),
 		EndedAt: primitive.DateTime(record.Millis(st.EndedAt)), AnswerableFrom: st.AnswerableFrom,
 		LastUserSeq: st.LastUserSeq, LastReplySeq: st.LastReplySeq, Model: st.ModelID,
@@ -160,7 +162,7 @@ func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, er
 		return chatbox.State{}, err
 	}
 	return chatbox.State{
-		Head: d.Head, HolderID: d.Holder, HolderName: holder, AssistantID: d.Assistant, Ended: d.Ended,
+		Head: d.Head, Others: d.Others, HolderID: d.Holder, HolderName: holder, AssistantID: d.Assistant, Ended: d.Ended,
 		StartedAt: timeIfKnown(d.StartedAt),
 		EndedAt:   record.Time(int64(d.EndedAt)), AnswerableFrom: d.AnswerableFrom,
 		LastUserSeq: d.LastUserSeq, LastReplySeq: d.LastReplySeq, ModelID: d.Model, LastActivity: record.Time(int64(d.LastActivity)),

@@ -32,7 +32,7 @@ func sortField(by chatbox.SessionSort) string {
 	case chatbox.SortDuration:
 		return "state.duration"
 	case chatbox.SortMessages:
-		return "state.head"
+		return "state.messages"
 	case chatbox.SortTokens:
 		return "state.tokens"
 	case chatbox.SortUser:

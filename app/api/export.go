@@ -98,9 +98,10 @@ type exportHead struct {
 
 // jsonTranscript is head, an object, with messages as its last member.
 type jsonTranscript struct {
-	head any
-	view func(chatbox.Event) messageView
-	some bool
+	head  any
+	view  func(chatbox.Event) messageView
+	shows func(chatbox.Event) bool // nil: every event
+	some  bool
 }
 
 func (t *jsonTranscript) begin(w io.Writer) error {
@@ -114,6 +115,9 @@ func (t *jsonTranscript) begin(w io.Writer) error {
 
 func (t *jsonTranscript) events(w io.Writer, events []chatbox.Event) error {
 	for _, e := range events {
+		if t.shows != nil && !t.shows(e) {
+			continue
+		}
 		if t.some {
 			if _, err := io.WriteString(w, ","); err != nil {
 				return err

@@ -58,7 +58,7 @@ func viewSession(s chatbox.Session) sessionView {
 	}
 	v := sessionView{
 		ID: s.Key.ID, SessionID: s.Key.ID, UserID: s.Owner, Name: s.Name, Status: statusOf(s), IsActive: !st.Ended,
-		StartTime: stamp(s.CreatedAt), LastActivity: stamp(last), MessageCount: st.Head, TotalTokens: st.Tokens,
+		StartTime: stamp(s.CreatedAt), LastActivity: stamp(last), MessageCount: st.Messages(), TotalTokens: st.Tokens,
 		MaxResponse: st.ResponseMax, AvgResponse: st.AvgResponse(), AdminAssisted: st.AdminAssisted,
 		AdminID: cmp.Or(st.HolderID, st.AssistantID), AdminName: st.HolderName, HelpRequested: st.HelpRequested, ModelID: st.ModelID,
 	}
@@ -94,7 +94,26 @@ func viewMessage(e chatbox.Event) messageView {
 	if e.Type == chatbox.TypeAnswer && e.Answer != nil {
 		v.Metadata = answerMetadata(e)
 	}
+	if v.Content == "" {
+		v.Content = happened(e)
+	}
 	return v
+}
+
+// happened tells in words what an event without content stands for. Clients of
+// the earlier service show every entry of a history as a bubble with its
+// content, and an empty one where there is none.
+func happened(e chatbox.Event) string {
+	switch e.Type {
+	case chatbox.TypeHelpRequest:
+		return "Asked for a person."
+	case chatbox.TypeModelSelect:
+		return "Switched to " + e.ModelID + "."
+	case chatbox.TypeSessionEnded:
+		return "The conversation has ended."
+	default: // it has content, or nothing to tell
+		return ""
+	}
 }
 
 // views renders a list; an empty one is [], never null.

@@ -39,6 +39,28 @@ func TestSessions_ListsAsTheContractSays(t *testing.T) {
 		"user_id":"ann","count":1,"limit":2,"truncated":true,"next_cursor":"c2"}`, string(body))
 }
 
+// Clients of the earlier service show each entry of a history as a bubble with
+// its content.
+func TestHistory_NoEntryWithoutWords(t *testing.T) {
+	p := newPod(t, nil)
+	p.conv.history = func(chatbox.Actor, string, chatbox.HistoryQuery) (chatbox.History, error) {
+		var events []chatbox.Event
+		for i, typ := range []chatbox.Type{chatbox.TypeModelSelect, chatbox.TypeHelpRequest, chatbox.TypeSessionEnded} {
+			events = append(events, *event(func(e *chatbox.Event) {
+				e.Seq, e.Type, e.Content, e.ModelID = int64(i+1), typ, "", "small"
+			}).Event)
+		}
+		return chatbox.History{Session: endedSession(), Events: events}, nil
+	}
+	_, _, body := p.call(http.MethodGet, "/sessions/s-1", bearerHeader(token(t, nil)), nil)
+	var h struct{ Messages []struct{ Content string } }
+	require.NoError(t, json.Unmarshal(body, &h))
+	require.Len(t, h.Messages, 3, "one entry per event")
+	for i, words := range []string{"Switched to small.", "Asked for a person.", "The conversation has ended."} {
+		assert.Equal(t, words, h.Messages[i].Content)
+	}
+}
+
 func TestSessions_EmptyListIsNoNull(t *testing.T) {
 	p := newPod(t, nil)
 	_, _, body := p.call(http.MethodGet, "/sessions", bearerHeader(token(t, nil)), nil)

@@ -17,6 +17,7 @@ const (
 	duration = `coalesce(max(0, iif(ended, ` + endedAt + `, last_activity) - ` + started + `), 0)`
 	spent    = `coalesce(json_extract(state, '$.tokens'), 0)`
 	answers  = `coalesce(json_extract(state, '$.answers'), 0)`
+	messages = `head - coalesce(json_extract(state, '$.others'), 0)`
 	total    = `coalesce(json_extract(state, '$.response_total'), 0)`
 	longest  = `coalesce(json_extract(state, '$.response_max'), 0)`
 	assisted = `coalesce(json_extract(state, '$.admin_assisted'), 0)`
@@ -35,7 +36,7 @@ CREATE INDEX IF NOT EXISTS staff_start_time ON sessions (tenant, created, sessio
 CREATE INDEX IF NOT EXISTS staff_end_time ON sessions (tenant, ` + endedAt + `, session);
 CREATE INDEX IF NOT EXISTS staff_last_activity ON sessions (tenant, last_activity, session);
 CREATE INDEX IF NOT EXISTS staff_duration ON sessions (tenant, ` + duration + `, session);
-CREATE INDEX IF NOT EXISTS staff_message_count ON sessions (tenant, head, session);
+CREATE INDEX IF NOT EXISTS staff_messages ON sessions (tenant, ` + messages + `, session);
 CREATE INDEX IF NOT EXISTS staff_total_tokens ON sessions (tenant, ` + spent + `, session);
 CREATE INDEX IF NOT EXISTS staff_user_id ON sessions (tenant, owner, session);
 CREATE INDEX IF NOT EXISTS staff_waiting_since ON sessions (tenant, ` + waitedAt + `, session) WHERE ` + waiting + `;
@@ -55,7 +56,7 @@ func sortColumn(by chatbox.SessionSort) string {
 	case chatbox.SortDuration:
 		return duration
 	case chatbox.SortMessages:
-		return "head"
+		return messages
 	case chatbox.SortTokens:
 		return spent
 	case chatbox.SortUser:

@@ -22,7 +22,8 @@ func TestStore_StaffReadsByIndex(t *testing.T) {
 			for _, after := range []*record.StaffCursor{nil, {Sort: by, Desc: desc, ID: "s"}} {
 				q := chatbox.StaffQuery{Tenant: "t", Sort: by, Desc: desc, Limit: 50}
 				plan := strings.Join(embedded.StaffPlan(t, s, q, after), "; ")
-				assert.True(t, strings.HasPrefix(plan, "SEARCH sessions USING INDEX staff_"+string(by)+" (tenant=?"), "%s: %s", by, plan)
+				index := strings.Replace("staff_"+string(by), "message_count", "messages", 1)
+				assert.True(t, strings.HasPrefix(plan, "SEARCH sessions USING INDEX "+index+" (tenant=?"), "%s: %s", by, plan)
 				assert.NotContains(t, plan, "TEMP B-TREE", by)
 				assert.NotContains(t, plan, "SCAN", by)
 			}
