@@ -164,8 +164,8 @@ func boundVariables(c *Config) []variable {
 		{name: "MAX_CONNECTIONS", def: "20000", doc: "Sockets of this pod.", set: number(&c.Limits.Connections, 1)},
 		{name: "MAX_CONNECTIONS_PER_USER", def: "10", doc: "Sockets of one user, over all pods.", set: number(&c.Limits.ConnectionsPerUser, 1)},
 		{
-			name: "SHED_ABOVE", def: "10000", set: number(&c.Limits.ShedAbove, 0),
-			doc: "Sockets of this pod from which it sends some to other pods where those have far fewer; 0: never.",
+			name: "SHED_ABOVE", def: "100", set: number(&c.Limits.ShedAbove, 0),
+			doc: "A pod with at least this many sockets sends some to other pods while it has more than a quarter above the mean; 0: never.",
 		},
 		{name: "SHUTDOWN_TIMEOUT", def: "30s", doc: "Within this time of SIGTERM the pod is gone.", set: duration(&c.Drain.Shutdown, 1)},
 		{name: "DRAIN_FINISH", def: "5s", doc: "How long running answers may still finish here before other pods take them over.", set: duration(&c.Drain.Finish, 0)},

@@ -1,62 +1,105 @@
 package app
 
 import (
+	"math/rand/v2"
 	"testing"
+	"time"
 
 	"chatbox"
 
 	"github.com/stretchr/testify/assert"
 )
 
-func TestExcess(t *testing.T) {
+func TestShedder_Lot(t *testing.T) {
 	pod := func(id string, n int, state string) chatbox.PodInfo {
 		return chatbox.PodInfo{ID: chatbox.PodID(id), Connections: n, State: state}
 	}
 	for name, c := range map[string]struct {
-		own  int
-		pods []chatbox.PodInfo
-		want int
+		own   int
+		going bool
+		pods  []chatbox.PodInfo
+		want  int
 	}{
 		"alone":                        {own: 5000},
 		"alone, by its own old card":   {own: 5000, pods: []chatbox.PodInfo{pod("me", 10, podServing)}},
 		"even":                         {own: 5000, pods: []chatbox.PodInfo{pod("b", 4600, podServing)}},
-		"a new pod":                    {own: 5000, pods: []chatbox.PodInfo{pod("b", 0, podServing)}, want: 100},
-		"a new pod of three":           {own: 5000, pods: []chatbox.PodInfo{pod("b", 5000, podServing), pod("c", 0, podServing)}, want: 100},
-		"above the mean of others":     {own: 5000, pods: []chatbox.PodInfo{pod("b", 4000, podServing)}},
-		"no more than the mean":        {own: 1010, pods: []chatbox.PodInfo{pod("b", 1290, podServing), pod("c", 700, podServing)}, want: 10},
-		"at least one":                 {own: 6, pods: []chatbox.PodInfo{pod("b", 1, podServing)}, want: 1},
+		"a new pod":                    {own: 5000, pods: []chatbox.PodInfo{pod("b", 0, podServing)}, want: 500},
+		"a new pod of three":           {own: 5000, pods: []chatbox.PodInfo{pod("b", 5000, podServing), pod("c", 0, podServing)}, want: 500},
+		"a little above the mean":      {own: 5000, pods: []chatbox.PodInfo{pod("b", 4200, podServing)}},
+		"the same, on its way down":    {own: 5000, going: true, pods: []chatbox.PodInfo{pod("b", 4200, podServing)}, want: 200},
+		"by chance":                    {own: 120, pods: []chatbox.PodInfo{pod("b", 90, podServing)}},
+		"few, but far more":            {own: 141, pods: []chatbox.PodInfo{pod("b", 1, podServing), pod("c", 1, podServing), pod("d", 1, podServing)}, want: 14},
+		"at least one":                 {own: 105, going: true, pods: []chatbox.PodInfo{pod("b", 99, podServing)}, want: 1},
 		"one that goes does not count": {own: 5000, pods: []chatbox.PodInfo{pod("b", 0, podDraining)}},
 		"fewer than the others":        {own: 100, pods: []chatbox.PodInfo{pod("b", 5000, podServing)}},
+		"too few to move":              {own: 99, pods: []chatbox.PodInfo{pod("b", 0, podServing)}},
 	} {
-		assert.Equal(t, c.want, excess("me", c.own, c.pods), name)
+		s := &shedder{above: 100, going: c.going, from: c.own}
+		assert.Equal(t, c.want, s.lot("me", c.own, c.pods, time.Now()), name)
 	}
 }
 
-// However uneven at first, every pod comes to within a quarter of the mean and
-// they stop: nobody is sent to and fro.
-func TestExcess_Converges(t *testing.T) {
-	own := []int{9000, 9000, 0}
-	rounds := 0
-	for moved := true; moved; rounds++ {
-		moved = false
-		pods := make([]chatbox.PodInfo, len(own))
-		for i, n := range own {
-			pods[i] = chatbox.PodInfo{ID: chatbox.PodID(rune('a' + i)), Connections: n, State: podServing}
-		}
-		for i := range own {
-			n := excess(pods[i].ID, pods[i].Connections, pods)
-			if n == 0 {
-				continue
-			}
-			moved = true
-			own[i] -= n
-			for j := range n { // round robin, the pod itself included
-				own[j%len(own)]++
-			}
+// After a scale-up every pod meets the others within two minutes, wherever the
+// balancer sends whom it is given, and then nobody moves any more.
+func TestShedder_MeetsTheOthersWithinTwoMinutes(t *testing.T) {
+	for name, own := range map[string][]int{
+		"the second pod": {10_000, 0}, "of four": {141, 1, 1, 1}, "twice as many": {5000, 5100, 4900, 0, 0, 0},
+		"the fourth pod": {10_000, 10_000, 10_000, 0},
+	} {
+		for _, balancer := range []string{"round robin", "random"} {
+			t.Run(name+", "+balancer, func(t *testing.T) {
+				own := append([]int(nil), own...)
+				sum := 0
+				for _, n := range own {
+					sum += n
+				}
+				mean := float64(sum) / float64(len(own))
+				shedders := make([]shedder, len(own))
+				now := time.Now()
+				r := rand.New(rand.NewPCG(1, 2))
+				next, moved := 0, 0
+				round := func() {
+					pods := make([]chatbox.PodInfo, len(own))
+					for i, n := range own {
+						pods[i] = chatbox.PodInfo{ID: chatbox.PodID(rune('a' + i)), Connections: n, State: podServing}
+					}
+					moved = 0
+					for i := range own {
+						shedders[i].above = 30
+						n := shedders[i].lot(pods[i].ID, own[i], pods, now)
+						own[i] -= n
+						moved += n
+						for range n {
+							if next++; balancer == "random" {
+								next = r.IntN(len(own))
+							}
+							own[next%len(own)]++
+						}
+					}
+					now = now.Add(shedEvery)
+				}
+				for range int(2 * time.Minute / shedEvery) {
+					round()
+				}
+				for i, n := range own {
+					assert.InDelta(t, mean, n, max(0.15*mean, 15), "%s of %v", string(rune('a'+i)), own)
+				}
+				assert.LessOrEqual(t, moved, int(0.02*float64(sum))+3, "hardly anybody moves any more: %v", own)
+			})
 		}
 	}
-	for _, n := range own {
-		assert.InDelta(t, 6000, n, 1500)
+}
+
+// A pod that the balancer does not send anybody to looks empty for ever.
+func TestShedder_GivesUpWhereEverybodyComesBack(t *testing.T) {
+	s, now, lots := &shedder{above: 100}, time.Now(), 0
+	pods := []chatbox.PodInfo{{ID: "b", State: podServing}}
+	for range int(time.Minute / shedEvery) {
+		if s.lot("me", 5000, pods, now) > 0 {
+			lots++
+		}
+		now = now.Add(shedEvery)
 	}
-	assert.Less(t, rounds, 80, "within minutes")
+	assert.Equal(t, shedPatience, lots)
+	assert.Positive(t, s.lot("me", 5000, pods, now.Add(shedPause)), "it tries again")
 }
