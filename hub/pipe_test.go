@@ -121,7 +121,7 @@ func newHub(t *testing.T, change func(*Config)) *Hub {
 	return New(cfg, nil, NewMetrics(prometheus.NewRegistry()))
 }
 
-const soon = 5 * time.Second
+const soon = 20 * time.Second // on a busy machine too
 
 // value reads a counter or a gauge.
 func value(t *testing.T, m prometheus.Metric) float64 {

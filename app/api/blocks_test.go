@@ -102,6 +102,7 @@ func TestAbuse_BlockedUsersReachNothing(t *testing.T) {
 	ticket := p.ticket(tok)
 	s := p.openRaw("", bearerHeader(tok))
 	require.Equal(t, "connection_status", s.read()["type"])
+	s.alive() // the pod has let it in: a block no longer meets it at the door
 	status, _, b := p.call(http.MethodPut, "/admin/users/ann/block", staff(t), strings.NewReader(`{"reason":"cAnArY"}`))
 	require.Equal(t, http.StatusOK, status, "%s", b)
 

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	secret = "kX9#mQ2$vL7!pR4&wT8*zB1^nC5@jH3%"
-	soon   = 5 * time.Second
+	soon   = 20 * time.Second // on a busy machine too
 )
 
 // fakeConversations are the use cases as the edge sees them; a nil function
@@ -486,7 +486,12 @@ func (s *socket) send(frame string) {
 
 func (s *socket) read() map[string]any {
 	s.t.Helper()
-	require.NoError(s.t, s.ws.SetReadDeadline(time.Now().Add(soon)))
+	return s.readWithin(soon)
+}
+
+func (s *socket) readWithin(patience time.Duration) map[string]any {
+	s.t.Helper()
+	require.NoError(s.t, s.ws.SetReadDeadline(time.Now().Add(patience)))
 	_, b, err := s.ws.ReadMessage()
 	require.NoError(s.t, err)
 	s.seen.Received(b)
@@ -498,7 +503,12 @@ func (s *socket) read() map[string]any {
 // readError reads an error frame.
 func (s *socket) readError() (code, message string, f map[string]any) {
 	s.t.Helper()
-	f = s.read()
+	return s.readErrorWithin(soon)
+}
+
+func (s *socket) readErrorWithin(patience time.Duration) (code, message string, f map[string]any) {
+	s.t.Helper()
+	f = s.readWithin(patience)
 	require.Equal(s.t, "error", f["type"], "%v", f)
 	e, ok := f["error"].(map[string]any)
 	require.True(s.t, ok)
