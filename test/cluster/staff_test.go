@@ -33,8 +33,21 @@ func (c *cluster) staffToken(id string, roles ...string) string {
 	return token
 }
 
-// request makes one request of the admin API through the balancer.
-func (c *cluster) request(token, method, path string, body any) (int, map[string]any) {
+// request makes a request of the admin API through the balancer. What only reads
+// is asked for again where the pod says that it cannot answer now, as on a
+// machine too busy for the time that a call of Redis may take.
+func (c *cluster) request(token, method, path string, body any) (status int, out map[string]any) {
+	c.t.Helper()
+	for range 5 {
+		status, out = c.requestOnce(token, method, path, body)
+		if status != http.StatusServiceUnavailable || method != http.MethodGet {
+			break
+		}
+	}
+	return status, out
+}
+
+func (c *cluster) requestOnce(token, method, path string, body any) (int, map[string]any) {
 	c.t.Helper()
 	var in io.Reader
 	if body != nil {
