@@ -21,6 +21,7 @@ import (
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
+	"chatbox/app/door"
 	"chatbox/hub"
 	"chatbox/redisstate"
 )
@@ -74,6 +75,7 @@ type Drain struct {
 type Options struct {
 	ID           chatbox.PodID
 	Listen       string
+	Door         door.Config
 	API          api.Config
 	Auth         *api.Auth
 	Access       access.Config
@@ -109,6 +111,7 @@ type App struct {
 	tally    *tally // the heartbeat's
 	alerts   *alert.Service
 	desk     *desk.Service
+	door     *door.Door
 	server   *http.Server
 	listener net.Listener
 	draining atomic.Bool
@@ -129,7 +132,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.listener = l
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.cancel = cancel
-	a.server = newHTTPServer(run, a.handler())
+	a.server = newHTTPServer(run, a.handler(), a.door)
 	a.work.Go(func() { a.hub.Run(run) })
 	a.work.Go(func() { a.bus.Run(run) })
 	a.work.Go(func() { a.service.Run(run) })
@@ -141,7 +144,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.opts.Auth.Run(run) })
 	a.work.Go(func() { a.gate.Run(run) })
 	a.work.Go(func() {
-		if err := a.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := a.server.Serve(a.door.Listen(l)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			a.log.ErrorContext(run, "serving ended", "error", err)
 		}
 	})
@@ -155,17 +158,17 @@ func (a *App) Addr() string { return a.listener.Addr().String() }
 // ID names the pod.
 func (a *App) ID() chatbox.PodID { return a.id }
 
-// newHTTPServer bounds what a client may take before it is known; sockets have
-// their own bounds.
-func newHTTPServer(ctx context.Context, h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       90 * time.Second,
-		MaxHeaderBytes:    32 << 10,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+// newHTTPServer makes the server behind the door, which bounds what a client may
+// take; sockets have their own bounds.
+func newHTTPServer(ctx context.Context, h http.Handler, d *door.Door) *http.Server {
+	s := &http.Server{
+		Handler:        h,
+		MaxHeaderBytes: 32 << 10,
+		BaseContext:    func(net.Listener) context.Context { return ctx },
+		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
+	d.Guard(s)
+	return s
 }
 
 // Generations counts the answers that the pod is giving now.

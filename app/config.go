@@ -90,6 +90,8 @@ type LimitConfig struct {
 	RESTPerMinute      int   // REST requests of one user, over all pods
 	AdminPerMinute     int   // of one admin
 	Connections        int   // sockets of this pod
+	Unknown            int   // connections of this pod that have shown no credential
+	UnknownPerAddress  int   // the same of one address
 	ConnectionsPerUser int   // sockets of one user, over all pods
 	ShedAbove          int   // sockets of this pod below which none are sent to other pods; 0: never
 }

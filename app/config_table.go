@@ -162,6 +162,14 @@ func boundVariables(c *Config) []variable {
 		},
 		{name: "ADMIN_RATE_LIMIT", def: "1200", doc: "The same, of one member of staff.", set: number(&c.Limits.AdminPerMinute, 1)},
 		{name: "MAX_CONNECTIONS", def: "20000", doc: "Sockets of this pod.", set: number(&c.Limits.Connections, 1)},
+		{
+			name: "MAX_UNAUTHENTICATED", def: "4096", set: number(&c.Limits.Unknown, 1),
+			doc: "TCP connections of this pod that have shown no valid credential. Beyond it one that has waited for a second or longer makes room, else the newest is refused.",
+		},
+		{
+			name: "MAX_UNAUTHENTICATED_PER_ADDRESS", def: "128", set: number(&c.Limits.UnknownPerAddress, 1),
+			doc: "The same of one address (of IPv6: one /64). Connections from loopback and TRUSTED_PROXIES are not counted; their requests are, by the forwarded address.",
+		},
 		{name: "MAX_CONNECTIONS_PER_USER", def: "10", doc: "Sockets of one user, over all pods.", set: number(&c.Limits.ConnectionsPerUser, 1)},
 		{
 			name: "SHED_ABOVE", def: "100", set: number(&c.Limits.ShedAbove, 0),

@@ -65,7 +65,7 @@ func TestLoad_LeastSettingsAndDefaults(t *testing.T) {
 	assert.Equal(t, RedisSingle, c.Redis.Kind)
 	assert.Equal(t, 120*time.Second, c.LLM.StreamTimeout)
 	assert.Equal(t, 256<<10, c.Prompt.AnswerMax)
-	assert.Equal(t, LimitConfig{Frame: 256 << 10, RatePerMinute: 100, HelpPerMinute: 5, RESTPerMinute: 600, AdminPerMinute: 1200, Connections: 20000, ConnectionsPerUser: 10, ShedAbove: 100}, c.Limits)
+	assert.Equal(t, LimitConfig{Frame: 256 << 10, RatePerMinute: 100, HelpPerMinute: 5, RESTPerMinute: 600, AdminPerMinute: 1200, Connections: 20000, Unknown: 4096, UnknownPerAddress: 128, ConnectionsPerUser: 10, ShedAbove: 100}, c.Limits)
 	assert.Equal(t, Drain{Finish: 5 * time.Second, Window: 10 * time.Second, Shutdown: 30 * time.Second}, c.Drain)
 	assert.Equal(t, 2*time.Minute, c.Admin.Grace)
 	assert.Equal(t, LogConfig{Level: slog.LevelInfo, Format: "json"}, c.Log)

@@ -12,6 +12,7 @@ import (
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
+	"chatbox/app/door"
 	"chatbox/hub"
 	"chatbox/persistence"
 	"chatbox/providers/llm"
@@ -86,9 +87,11 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 	sockets.MaxFrame, sockets.MaxConns = cfg.Limits.Frame, cfg.Limits.Connections
 	return Options{
 		ID: cfg.Pod, Listen: cfg.HTTP.Listen, Console: cfg.Env == Development,
+		Door: door.Config{Unknown: cfg.Limits.Unknown, PerAddress: cfg.Limits.UnknownPerAddress, Shared: cfg.HTTP.TrustedProxies},
 		API: api.Config{
 			Prefix: cfg.HTTP.Prefix, Pod: cfg.Pod, Origins: cfg.HTTP.Origins, CORS: cfg.HTTP.CORS,
 			QueryToken: cfg.HTTP.QueryToken, TrustedProxies: cfg.HTTP.TrustedProxies, MetricsNetworks: cfg.HTTP.MetricsNetworks,
+			Unknown: cfg.Limits.UnknownPerAddress,
 		},
 		Auth: api.NewAuth(api.AuthConfig{
 			Secret: []byte(cfg.JWT.Secret.Reveal()), Keys: issuerKeys(cfg.JWT.JWKS, log), Algorithms: cfg.JWT.Algorithms,

@@ -9,8 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chatbox/app/door"
 )
 
 // pipes is a listener whose connections live in memory, and so on the clock of
@@ -50,10 +53,11 @@ func (p *pipes) dial() net.Conn {
 func TestServer_SlowHandshakesAreCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handled := false
-		srv := newHTTPServer(t.Context(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { handled = true }))
+		d := door.New(door.Config{}, prometheus.NewRegistry())
+		srv := newHTTPServer(t.Context(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { handled = true }), d)
 		l := newPipes()
 		ended := make(chan error, 1)
-		go func() { ended <- srv.Serve(l) }()
+		go func() { ended <- srv.Serve(d.Listen(l)) }()
 		for _, begun := range []string{"", "GET /chatbox/ws HTTP/1.1\r\n", "GET /chatbox/ws HTTP/1.1\r\nHost: pod\r\nUpgrade: websocket\r\nX-Slow: "} {
 			c := l.dial()
 			began := time.Now()

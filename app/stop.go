@@ -29,10 +29,7 @@ func (a *App) drain(ctx context.Context) error {
 	a.awaitAnswers(ctx, phases.Finish)
 	a.service.ReleaseAll()
 	a.sendAway(ctx, phases, began)
-	serr := a.server.Shutdown(ctx)
-	if serr != nil {
-		serr = errors.Join(serr, a.server.Close())
-	}
+	a.closeServer(ctx, phases)
 	gone, end := context.WithTimeout(context.WithoutCancel(ctx), min(time.Second, phases.rest()/3))
 	defer end()
 	if err := a.redis.RemovePod(gone, a.id); err != nil {
@@ -42,7 +39,34 @@ func (a *App) drain(ctx context.Context) error {
 	werr := a.await(ctx)
 	cerr := a.redis.Close()
 	a.log.InfoContext(ctx, "pod stopped", "took", time.Since(began).String())
-	return errors.Join(serr, werr, cerr)
+	return errors.Join(werr, cerr)
+}
+
+// requestGrace is how long a draining pod still waits for requests that have
+// begun to arrive.
+const requestGrace = time.Second
+
+// closeServer lets requests end that are being answered. Clients that keep the
+// pod waiting for the rest of a request are cut off after a moment, those that
+// do not take their answer when the pod's time is up: neither is a failure of
+// the pod's.
+func (a *App) closeServer(ctx context.Context, phases Drain) {
+	cut := time.AfterFunc(min(requestGrace, phases.rest()/2), a.door.End)
+	defer cut.Stop()
+	left := untilEnd(ctx)
+	answers, cancel := context.WithTimeout(ctx, max(left/2, left-phases.rest()))
+	defer cancel()
+	if err := a.server.Shutdown(answers); err != nil {
+		a.log.WarnContext(ctx, "responses cut off", "error", err)
+		a.door.End()
+		_ = a.server.Close() // nothing is left to do about it
+	}
+}
+
+// untilEnd is what is left of a context that has a deadline.
+func untilEnd(ctx context.Context) time.Duration {
+	at, _ := ctx.Deadline()
+	return time.Until(at)
 }
 
 // fit shortens what comes before the end, where all of it would take longer
@@ -107,6 +131,7 @@ func (a *App) Kill() {
 		a.alerts.Cut()
 		_ = a.redis.Close()
 		_ = a.listener.Close()
+		a.door.End()
 		a.hub.Cut()
 		_ = a.server.Close()
 		a.cancel()

@@ -15,6 +15,7 @@ import (
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
+	"chatbox/app/door"
 	"chatbox/app/web"
 	"chatbox/hub"
 	"chatbox/redisstate"
@@ -68,6 +69,7 @@ func New(o Options) (*App, error) {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	a := &App{id: o.ID, opts: o, log: o.Logger.With("pod", string(o.ID)), registry: reg, redis: redis, stores: o.Stores}
+	a.door = door.New(o.Door, reg)
 	o.Hub.Logger = a.log
 	a.hub = hub.New(o.Hub, api.Encode, hub.NewMetrics(reg))
 	feeds := hub.NewFeeds(a.hub)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/labstack/echo/v4"
 
@@ -24,6 +25,9 @@ func (f fields) read(c echo.Context) error {
 	raw, err := io.ReadAll(c.Request().Body)
 	if _, long := errors.AsType[*http.MaxBytesError](err); long {
 		return err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return chatbox.Invalid(fieldBody, "did not arrive in time")
 	}
 	if err != nil {
 		return chatbox.Invalid(fieldBody, "could not be read")

@@ -134,21 +134,19 @@ func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limitBody refuses bodies beyond maxBody, announced or not.
+// limitBody refuses bodies beyond maxBody: one that says so once its sender has
+// shown a credential, the others when they are read.
 func (s *Server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		r := c.Request()
-		if r.ContentLength > maxBody {
-			return chatbox.Errorf(chatbox.TooLarge, "the body is too large", nil)
-		}
-		if r.Body != nil {
+		if r := c.Request(); r.Body != nil {
 			r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
 		}
 		return next(c)
 	}
 }
 
-// user lets only those with a valid token pass, within their limit.
+// user lets only those with a valid token pass, within their limit. The body is
+// not looked at before that.
 func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		token, _ := bearer(c.Request())
@@ -161,6 +159,10 @@ func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if err := s.deps.Access.Admit(c.Request().Context(), actor); err != nil {
 			return err
+		}
+		known(c)
+		if c.Request().ContentLength > maxBody {
+			return chatbox.Errorf(chatbox.TooLarge, "the body is too large", nil)
 		}
 		c.Set(actorKey, actor)
 		return next(c)

@@ -26,6 +26,9 @@ type Config struct {
 	QueryToken      bool    // ?token= is accepted by the socket
 	TrustedProxies  []netip.Prefix
 	MetricsNetworks []netip.Prefix
+	// Unknown is how many requests without a valid credential one address may
+	// have under way, as far as proxies tell addresses apart; 0 is no limit.
+	Unknown int
 }
 
 // Sockets is what the edge asks of the use cases for a socket. A socket's calls
@@ -163,7 +166,7 @@ func New(cfg Config, deps Deps) *Server {
 	s.echo.Logger.SetLevel(off)
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.IPExtractor = clientIP(cfg.TrustedProxies)
-	s.echo.Use(s.identify, s.secure, s.access, s.contain, s.cors, s.limitBody)
+	s.echo.Use(s.identify, s.secure, s.access, s.contain, s.cors, s.crowd, s.limitBody)
 	s.routes()
 	return s
 }
@@ -248,6 +251,9 @@ func (s *Server) showHTTP(err error, c echo.Context) shown {
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		err = chatbox.Errorf(chatbox.TooLarge, "the body is too large", err)
+	}
+	if chatbox.CodeOf(err) == chatbox.TooLarge {
+		c.Response().Header().Set("Connection", "close") // what is still to come is not read
 	}
 	report(c.Request().Context(), s.log, err, c.Path())
 	what := show(err).overREST(chatbox.CodeOf(err))

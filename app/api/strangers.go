@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/app/door"
 )
 
 // How often an address may come without a credential within a minute, and how
@@ -24,18 +25,43 @@ type strangers struct {
 	mu     sync.Mutex // guards following
 	minute time.Time
 	visits map[netip.Prefix]int
+	under  map[netip.Prefix]int // requests under way, of whoever has shown nothing yet
+}
+
+// networkOf is what counts as one address; what is none has the zero prefix.
+func networkOf(ip string) netip.Prefix {
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return door.Network(a)
+}
+
+// enter counts a request that has shown no credential yet, and says whether the
+// address may have one more. leave takes it out again, once.
+func (s *strangers) enter(ip string, most int) (leave func(), ok bool) {
+	from := networkOf(ip)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.under == nil {
+		s.under = map[netip.Prefix]int{}
+	}
+	if s.under[from] >= most {
+		return nil, false
+	}
+	s.under[from]++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.under[from]--; s.under[from] == 0 {
+			delete(s.under, from)
+		}
+	}), true
 }
 
 // visit counts one and says how long to wait where it is one too many.
 func (s *strangers) visit(ip string, at time.Time) (wait time.Duration) {
-	from := netip.Prefix{} // what is no address
-	if a, err := netip.ParseAddr(ip); err == nil {
-		bits := 32
-		if a.Is6() {
-			bits = 64 // a household has so many of them
-		}
-		from, _ = a.WithZone("").Prefix(bits)
-	}
+	from := networkOf(ip)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := at.Truncate(time.Minute); s.visits == nil || !now.Equal(s.minute) {
@@ -58,5 +84,37 @@ func (s *Server) stranger(next echo.HandlerFunc) echo.HandlerFunc {
 			return retryLater(chatbox.RateLimited, "too many requests from this address", wait)
 		}
 		return next(c)
+	}
+}
+
+// leaveKey is where crowd puts what known calls.
+const leaveKey = "leave"
+
+// crowd bounds the requests of one address that are under way without having
+// shown a credential. The door counts connections; behind a proxy only requests
+// tell clients apart. The proxies themselves and this machine are no crowd.
+func (s *Server) crowd(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ip := c.RealIP()
+		a, err := netip.ParseAddr(ip)
+		if s.cfg.Unknown <= 0 || err != nil || a.IsLoopback() || contains(s.cfg.TrustedProxies, a) {
+			return next(c)
+		}
+		leave, ok := s.strangers.enter(ip, s.cfg.Unknown)
+		if !ok {
+			return retryLater(chatbox.RateLimited, "too many requests from this address", time.Second)
+		}
+		defer leave()
+		c.Set(leaveKey, leave)
+		return next(c)
+	}
+}
+
+// known says that the request has shown a valid credential: nothing that bounds
+// strangers bounds it any more.
+func known(c echo.Context) {
+	door.Known(c.Request().Context())
+	if leave, ok := c.Get(leaveKey).(func()); ok {
+		leave()
 	}
 }

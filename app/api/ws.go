@@ -26,6 +26,10 @@ const (
 	retryFull     = 5 * time.Second
 )
 
+// handshakeTimeout is how long a client may take to read that its socket is
+// open.
+const handshakeTimeout = 5 * time.Second
+
 // podFullError says that this pod, not the user, has all the sockets it can
 // take: another may have room.
 type podFullError struct{ error }
@@ -34,7 +38,8 @@ func (e podFullError) Unwrap() error { return e.error }
 
 func newUpgrader() websocket.Upgrader {
 	return websocket.Upgrader{
-		ReadBufferSize: 1024, WriteBufferSize: 2048,
+		HandshakeTimeout: handshakeTimeout,
+		ReadBufferSize:   1024, WriteBufferSize: 2048,
 		WriteBufferPool: &sync.Pool{},
 		Subprotocols:    []string{subprotocol},
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked before, in order
@@ -55,6 +60,7 @@ func (s *Server) socket(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	known(c)
 	if !websocket.IsWebSocketUpgrade(r) {
 		return chatbox.Errorf(chatbox.InvalidArgument, "this route is a WebSocket: upgrade headers are missing", nil)
 	}

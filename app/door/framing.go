@@ -1,0 +1,174 @@
+package door
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+)
+
+// The reasons for which a request is refused by its framing.
+var (
+	errTwoLengths = errors.New("a request has both Content-Length and Transfer-Encoding")
+	errFolded     = errors.New("a header line is folded")
+)
+
+// framingState is where in the requests of a connection its bytes are.
+type framingState int
+
+const (
+	inStart   framingState = iota // before a request's first line
+	inHeader                      // in its header
+	inBody                        // in a body of known length, or in one chunk
+	inSize                        // in the line that says how long a chunk is
+	inChunkOf                     // in the line end behind a chunk
+	inTrailer                     // behind the last chunk
+	lost                          // the server will refuse this, or it is none of HTTP
+)
+
+// headLine is how much of a header line is looked at: the two names that
+// matter, and any length that is one.
+const headLine = 64
+
+// framing follows the requests of one connection, so that it knows which bytes
+// are headers. The server itself drops Content-Length beside Transfer-Encoding
+// without a word, and with it what a proxy before it may have gone by: two
+// readers then disagree on where the next request begins.
+type framing struct {
+	state   framingState
+	line    [headLine]byte // the beginning of the line
+	n       int            // how much of it
+	over    bool           // the line is longer
+	left    int64          // of the body or the chunk
+	length  int64          // what Content-Length says; -1: nothing usable
+	lengths bool           // there was one
+	coded   bool           // there was a Transfer-Encoding
+	err     error          // why nothing is read any more
+}
+
+func (f *framing) inHeader() bool { return f.state == inHeader || f.n > 0 }
+
+// scan follows p. Where a header is refused it says how much of p came before
+// it, and why.
+func (f *framing) scan(p []byte) (good int, err error) {
+	for i := 0; i < len(p); {
+		switch f.state {
+		case lost:
+			return len(p), nil
+		case inBody:
+			i += f.skip(len(p) - i)
+			continue
+		case inStart:
+			if f.n == 0 && !f.over {
+				good = i
+			}
+		default:
+		}
+		end := bytes.IndexByte(p[i:], '\n')
+		if end < 0 {
+			f.keep(p[i:])
+			break
+		}
+		f.keep(p[i : i+end])
+		i += end + 1
+		if f.err = f.endLine(); f.err != nil {
+			return good, f.err
+		}
+	}
+	return len(p), nil
+}
+
+// skip passes over at most n bytes of a body.
+func (f *framing) skip(n int) int {
+	if int64(n) < f.left {
+		f.left -= int64(n)
+		return n
+	}
+	n = int(f.left)
+	f.left = 0
+	f.state = inStart
+	if f.coded {
+		f.state = inChunkOf
+	}
+	return n
+}
+
+func (f *framing) keep(p []byte) {
+	took := copy(f.line[f.n:], p)
+	f.n += took
+	f.over = f.over || took < len(p)
+}
+
+// endLine acts on a whole line.
+func (f *framing) endLine() error {
+	line, over := bytes.TrimSuffix(f.line[:f.n], []byte("\r")), f.over
+	f.n, f.over = 0, false
+	switch f.state {
+	case inStart:
+		if len(line) > 0 { // empty ones may stand before a request
+			f.state, f.length, f.lengths, f.coded = inHeader, 0, false, false
+		}
+	case inHeader:
+		if len(line) > 0 {
+			return f.field(line, over)
+		}
+		return f.endHeader()
+	case inSize:
+		f.size(line)
+	case inChunkOf:
+		f.state = inSize
+	case inTrailer:
+		if len(line) == 0 {
+			f.state = inStart
+		}
+	default:
+	}
+	return nil
+}
+
+func (f *framing) field(line []byte, over bool) error {
+	if line[0] == ' ' || line[0] == '\t' {
+		return errFolded
+	}
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	switch {
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		n, err := strconv.ParseInt(string(bytes.TrimSpace(value)), 10, 64)
+		if err != nil || over || f.lengths && n != f.length {
+			n = -1
+		}
+		f.length, f.lengths = n, true
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+		f.coded = true
+	}
+	return nil
+}
+
+func (f *framing) endHeader() error {
+	switch {
+	case f.coded && f.lengths:
+		return errTwoLengths
+	case f.coded:
+		f.state = inSize
+	case f.length < 0:
+		f.state = lost
+	case f.length > 0:
+		f.state, f.left = inBody, f.length
+	default:
+		f.state = inStart
+	}
+	return nil
+}
+
+// size reads how long a chunk is.
+func (f *framing) size(line []byte) {
+	hex, _, _ := bytes.Cut(line, []byte(";"))
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(hex)), 16, 64)
+	switch {
+	case err != nil || n < 0:
+		f.state = lost
+	case n == 0:
+		f.state = inTrailer
+	default:
+		f.state, f.left = inBody, n
+	}
+}

@@ -1,0 +1,122 @@
+package door
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// handler gives each request's body and response their bounds.
+func (d *Door) handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := connOf(r.Context())
+		if c == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		c.begin()
+		defer c.over()
+		out := &response{ResponseWriter: w, conn: c}
+		if r.Body != nil && r.Body != http.NoBody {
+			out.body = &body{ReadCloser: r.Body, conn: c, left: d.cfg.BodyTime}
+			in := *r // the server looks at its own
+			in.Body = out.body
+			r = &in
+		}
+		next.ServeHTTP(out, r)
+		out.settle()
+	})
+}
+
+// body is a request's body. It may keep the pod waiting for BodyTime, and one
+// more second for each BodyRate bytes that have come: a body that is long may
+// take long, one that stands still may not.
+type body struct {
+	io.ReadCloser
+
+	conn *Conn
+	left time.Duration
+	end  error // what reading ended with
+}
+
+// Read fails with os.ErrDeadlineExceeded when the client has had its time.
+func (b *body) Read(p []byte) (int, error) {
+	if b.end != nil {
+		return 0, b.end
+	}
+	begun := time.Now()
+	b.conn.await(begun.Add(b.left))
+	n, err := b.ReadCloser.Read(p)
+	b.left += time.Duration(n)*time.Second/time.Duration(b.conn.door.cfg.BodyRate) - time.Since(begun)
+	b.conn.resume()
+	if err != nil && !errors.Is(err, io.EOF) && b.left <= 0 {
+		err = os.ErrDeadlineExceeded // which a chunk's or a trailer's reader may have hidden
+		b.conn.door.refused[cutBody].Inc()
+	}
+	b.end = err
+	return n, err
+}
+
+// unread reports whether more of the body may come.
+func (b *body) unread() bool { return b != nil && !errors.Is(b.end, io.EOF) }
+
+// response is a request's response.
+type response struct {
+	http.ResponseWriter
+
+	conn    *Conn
+	body    *body // nil: there is none
+	settled bool
+}
+
+// settle decides, before the response's first byte, what becomes of a body that
+// was not read to its end. Of a caller who has shown no credential, of a body
+// that failed, and where the handler closes, nothing is read any more. Else the
+// server reads a little to keep the connection, in the body's time.
+func (r *response) settle() {
+	if r.settled {
+		return
+	}
+	r.settled = true
+	if !r.body.unread() {
+		return
+	}
+	if r.conn.trusted() && r.body.end == nil && !strings.EqualFold(r.Header().Get("Connection"), "close") {
+		r.conn.await(time.Now().Add(r.body.left))
+		return
+	}
+	r.Header().Set("Connection", "close")
+	r.conn.abandon()
+}
+
+func (r *response) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		r.settle()
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *response) Write(p []byte) (int, error) {
+	r.settle()
+	return r.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Hijack hands over the connection without the door's part in it.
+func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	_, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	r.settled, r.body = true, nil
+	raw := r.conn.release()
+	rw.Writer.Reset(raw)
+	return raw, rw, nil
+}
