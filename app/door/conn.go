@@ -38,6 +38,7 @@ type Conn struct {
 	ended  bool // nothing is waited for any more
 	closed bool // or handed over
 	linger bool // the client may still be sending when it is answered
+	timed  bool // reading has a deadline that is the client's, and not over from the start
 
 	framing framing // the reader's
 
@@ -137,15 +138,17 @@ func (c *Conn) finish() {
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := time.Now()
 	switch {
-	case c.phase == phaseServing:
+	case c.phase != phaseWaiting: // it looks out for the client's going away
 	case c.ended:
 		t = past()
-	case c.phase == phaseWaiting && c.served && !c.known && c.from.IsValid():
-		if soon := time.Now().Add(c.door.cfg.UnknownIdle); t.After(soon) {
+	case c.served && !c.known && c.from.IsValid():
+		if soon := now.Add(c.door.cfg.UnknownIdle); t.After(soon) {
 			t = soon
 		}
 	}
+	c.timed = t.After(now)
 	return c.Conn.SetReadDeadline(t)
 }
 
@@ -162,10 +165,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		if good == 0 {
 			return 0, wrong
 		}
-		return good, nil // what came before is whole; the next read fails
+		return good, nil // the next read fails
 	}
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.lateHeader() {
-		c.framing.err = err
 		c.door.refused[cutHeader].Inc()
 	}
 	return n, err
@@ -176,7 +178,11 @@ func (c *Conn) Read(p []byte) (int, error) {
 func (c *Conn) lateHeader() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.phase == phaseWaiting && !c.ended && !c.linger && (!c.served || c.framing.inHeader())
+	if c.phase != phaseWaiting || !c.timed || c.served && !c.framing.inHeader() {
+		return false
+	}
+	c.timed = false
+	return true
 }
 
 // SetWriteDeadline is what the handler asks for beside the client's own time.

@@ -47,8 +47,8 @@ type framing struct {
 
 func (f *framing) inHeader() bool { return f.state == inHeader || f.n > 0 }
 
-// scan follows p. Where a header is refused it says how much of p came before
-// it, and why.
+// scan follows p. Where a header is refused it says why, and how much of p the
+// server may have: all before the line end by which it would act.
 func (f *framing) scan(p []byte) (good int, err error) {
 	for i := 0; i < len(p); {
 		switch f.state {
@@ -57,10 +57,6 @@ func (f *framing) scan(p []byte) (good int, err error) {
 		case inBody:
 			i += f.skip(len(p) - i)
 			continue
-		case inStart:
-			if f.n == 0 && !f.over {
-				good = i
-			}
 		default:
 		}
 		end := bytes.IndexByte(p[i:], '\n')
@@ -69,10 +65,10 @@ func (f *framing) scan(p []byte) (good int, err error) {
 			break
 		}
 		f.keep(p[i : i+end])
-		i += end + 1
 		if f.err = f.endLine(); f.err != nil {
-			return good, f.err
+			return i + end, f.err
 		}
+		i += end + 1
 	}
 	return len(p), nil
 }
