@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -78,6 +79,7 @@ const (
 	maxSessionID = 128
 	maxMessageID = 64
 	maxUserID    = 256
+	maxTenant    = 255
 	answerPrefix = "ans_"
 )
 
@@ -101,6 +103,12 @@ func ValidMessageID(id string) bool {
 // part of keys and of documents.
 func ValidUserID(id string) bool {
 	return len(id) >= 1 && len(id) <= maxUserID && utf8.ValidString(id) && !strings.ContainsRune(id, 0)
+}
+
+// ValidTenant reports whether a credential's tenant can be used: it becomes part
+// of keys, of documents and of the names of lists. "" is a tenant.
+func ValidTenant(t string) bool {
+	return len(t) <= maxTenant && utf8.ValidString(t) && !strings.ContainsFunc(t, unicode.IsControl)
 }
 
 func only(s, extra string) bool {

@@ -71,21 +71,14 @@ func (a *Auth) Run(ctx context.Context) {
 	}
 }
 
-// claims are those of PROTOCOL 1.1.
-type claims struct {
-	jwt.RegisteredClaims
-
-	UserID string   `json:"user_id"`
-	Name   string   `json:"name"`
-	Roles  []string `json:"roles"`
-	Tenant string   `json:"tenant"`
-}
-
 // Actor verifies a token: chatbox.TokenExpired where nothing but its age is
 // wrong, chatbox.Unavailable where the issuer's key is not at hand and cannot be
 // had now, else chatbox.Unauthenticated.
 func (a *Auth) Actor(ctx context.Context, token string) (chatbox.Actor, error) {
 	if token == "" || len(token) > maxToken {
+		return chatbox.Actor{}, invalidToken()
+	}
+	if header, _, _ := strings.Cut(token, "."); !headerIsPlain(header) {
 		return chatbox.Actor{}, invalidToken()
 	}
 	var c claims
@@ -103,7 +96,7 @@ func (a *Auth) Actor(ctx context.Context, token string) (chatbox.Actor, error) {
 	if actor.UserID == "" {
 		actor.UserID = c.Subject
 	}
-	if !chatbox.ValidUserID(actor.UserID) {
+	if !chatbox.ValidUserID(actor.UserID) || !chatbox.ValidTenant(actor.Tenant) {
 		return chatbox.Actor{}, invalidToken()
 	}
 	if c.IssuedAt != nil {

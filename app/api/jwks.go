@@ -29,7 +29,7 @@ const (
 	keysGap     = 5 * time.Second // least between fetches that unknown keys ask for
 	keysTimeout = 3 * time.Second // of one fetch
 	maxKeysBody = 1 << 20         // bytes of a key set
-	maxKeys     = 100             // of a key set
+	maxKeys     = 100             // of a key set, those not counted that are of no use
 	maxKeyID    = 256             // bytes; nothing that is longer is looked for
 	minRSABits  = 2048
 )
@@ -230,9 +230,9 @@ func parseKeys(b []byte) ([]jose.JSONWebKey, error) {
 		return nil, errors.New("fetch keys: not a key set")
 	}
 	var keys []jose.JSONWebKey
-	for _, raw := range set.Keys[:min(len(set.Keys), maxKeys)] {
+	for _, raw := range set.Keys {
 		var key jose.JSONWebKey
-		if key.UnmarshalJSON(raw) == nil && usable(key) {
+		if len(keys) < maxKeys && key.UnmarshalJSON(raw) == nil && usable(key) {
 			keys = append(keys, key)
 		}
 	}

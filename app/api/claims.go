@@ -1,0 +1,123 @@
+package api
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// claims are what is read of a token's payload.
+type claims struct {
+	jwt.RegisteredClaims
+
+	UserID string
+	Name   string
+	Roles  []string
+	Tenant string
+}
+
+var errClaims = errors.New("the claims are malformed")
+
+// UnmarshalJSON reads claims by exactly their names, which encoding/json would
+// take in any case: Roles is not roles. A name given twice, anywhere in the
+// payload, and text that is no Unicode are errors; null is the same as absent.
+func (c *claims) UnmarshalJSON(b []byte) error {
+	if !namesAreUnique(b) {
+		return errClaims
+	}
+	return eachMember(b, "claims", func(name string, raw json.RawMessage, _ map[string]bool) error {
+		if isNull(raw) {
+			return nil
+		}
+		return c.set(name, raw)
+	})
+}
+
+func (c *claims) set(name string, raw json.RawMessage) (err error) {
+	switch name {
+	case "user_id":
+		c.UserID, err = text(name, raw)
+	case "sub":
+		c.Subject, err = text(name, raw)
+	case "name":
+		c.Name, err = text(name, raw)
+	case "tenant":
+		c.Tenant, err = text(name, raw)
+	case "iss":
+		c.Issuer, err = text(name, raw)
+	case "roles":
+		c.Roles, err = texts(name, raw)
+	case "aud":
+		c.Audience, err = audience(name, raw)
+	case "exp":
+		c.ExpiresAt, err = date(raw)
+	case "nbf":
+		c.NotBefore, err = date(raw)
+	case "iat":
+		c.IssuedAt, err = date(raw)
+	}
+	return err
+}
+
+// audience reads one string or an array of them.
+func audience(name string, raw json.RawMessage) (jwt.ClaimStrings, error) {
+	if raw[0] == '[' {
+		return texts(name, raw)
+	}
+	s, err := text(name, raw)
+	return jwt.ClaimStrings{s}, err
+}
+
+func date(raw json.RawMessage) (*jwt.NumericDate, error) {
+	var d jwt.NumericDate
+	err := json.Unmarshal(raw, &d)
+	return &d, err
+}
+
+// headerIsPlain reports whether a token's header gives no name twice: two
+// readers could go by different ones.
+func headerIsPlain(encoded string) bool {
+	b, err := base64.RawURLEncoding.DecodeString(encoded)
+	return err == nil && namesAreUnique(b)
+}
+
+// namesAreUnique reports whether no object in the JSON value b, however deep,
+// has a name twice. What is no JSON has none.
+func namesAreUnique(b []byte) bool {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	var open []map[string]bool // names of the objects around; nil for an array
+	name := false              // a name is next
+	for {
+		t, err := dec.Token()
+		if err != nil {
+			return true
+		}
+		switch d := t.(type) {
+		case json.Delim:
+			switch d {
+			case '{':
+				open = append(open, map[string]bool{})
+			case '[':
+				open = append(open, nil)
+			default:
+				open = open[:len(open)-1]
+			}
+			name = len(open) > 0 && open[len(open)-1] != nil
+			continue
+		case string:
+			if name {
+				seen := open[len(open)-1]
+				if seen[d] {
+					return false
+				}
+				seen[d], name = true, false
+				continue
+			}
+		}
+		name = len(open) > 0 && open[len(open)-1] != nil
+	}
+}
