@@ -148,6 +148,9 @@ func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
 		c.receive(ctx, arrival{job: c.first}, onFrame)
 	}
 	err := c.readLoop(ctx, onFrame)
+	if errors.Is(err, websocket.ErrReadLimit) {
+		c.sayTooBig()
+	}
 	if refusedByUs(err) {
 		c.linger()
 	}

@@ -162,6 +162,14 @@ func refusedByUs(err error) bool {
 	return !errors.As(err, &closing) && !errors.As(err, &network)
 }
 
+// sayTooBig closes a socket whose frame is beyond the limit: the library leaves
+// that out where the frame announces more than a signed number holds. Where it
+// did not, this writes nothing.
+func (c *Conn) sayTooBig() {
+	message := websocket.FormatCloseMessage(websocket.CloseMessageTooBig, "")
+	_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(c.cfg.Linger))
+}
+
 // linger reads on for a moment what a refused client is still sending. Closing
 // at once would reset the connection and destroy the close frame on its way.
 func (c *Conn) linger() {

@@ -1,14 +1,17 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -320,6 +323,31 @@ func TestAbuse_FrameBeyondTheLimit(t *testing.T) {
 	require.Equal(t, "pong", s.read()["type"])
 	_ = s.ws.WriteMessage(websocket.TextMessage, make([]byte, 1<<20)) // may fail: the pod stops reading
 	assert.Equal(t, websocket.CloseMessageTooBig, s.closeCode())
+}
+
+// What a frame announces is judged before any of it has come.
+func TestAbuse_FrameThatAnnouncesTooMuch(t *testing.T) {
+	const text, final, masked = 1, 0x80, 0x80
+	length := func(n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{masked | 127}, n) }
+	mask := []byte{1, 2, 3, 4}
+	for name, frame := range map[string][]byte{
+		"just beyond":             slices.Concat([]byte{final | text}, length(256<<10+1), mask),
+		"4 GiB":                   slices.Concat([]byte{final | text}, length(1<<32), mask),
+		"2^63-1":                  slices.Concat([]byte{final | text}, length(1<<63-1), mask),
+		"2^63":                    slices.Concat([]byte{final | text}, length(1<<63), mask),
+		"2^64-1":                  slices.Concat([]byte{final | text}, length(1<<64-1), mask),
+		"2^64-1, binary":          slices.Concat([]byte{final | 2}, length(1<<64-1), mask),
+		"2^64-1, and it comes":    slices.Concat([]byte{final | text}, length(1<<64-1), mask, make([]byte, 4096)),
+		"2^63-1, in a second one": slices.Concat([]byte{text, masked | 1}, mask, []byte{'x'}, []byte{final}, length(1<<63-1), mask),
+		"in many small ones":      slices.Concat([]byte{text, masked | 1}, mask, []byte{'x'}, bytes.Repeat(slices.Concat([]byte{0, masked | 126, 0xff, 0xff}, mask, make([]byte, 0xffff)), 5)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newPod(t, nil).open("")
+			_, err := s.ws.NetConn().Write(frame)
+			require.NoError(t, err)
+			assert.Equal(t, websocket.CloseMessageTooBig, s.closeCode())
+		})
+	}
 }
 
 func TestAbuse_HandlerThatPanicsTakesOnlyItsSocketAlong(t *testing.T) {
