@@ -61,8 +61,9 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // handler is the balancer with the stack's own switches beside it.
 func (s *Stack) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /dev/pods", func(w http.ResponseWriter, _ *http.Request) {
+	mux, switches := http.NewServeMux(), http.NewServeMux()
+	mux.Handle("/dev/", s.guard(switches))
+	switches.HandleFunc("GET /dev/pods", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(s.Pods()) // a client that left does not matter
 	})
@@ -78,9 +79,9 @@ func (s *Stack) handler() http.Handler {
 			}
 		}
 	}
-	mux.HandleFunc("POST /dev/pods/{id}/kill", act(func(_ context.Context, id chatbox.PodID) error { return s.KillPod(id) }))
-	mux.HandleFunc("POST /dev/pods/{id}/drain", act(s.DrainPod))
-	mux.HandleFunc("POST /dev/pods/{id}/start", act(s.StartPod))
+	switches.HandleFunc("POST /dev/pods/{id}/kill", act(func(_ context.Context, id chatbox.PodID) error { return s.KillPod(id) }))
+	switches.HandleFunc("POST /dev/pods/{id}/drain", act(s.DrainPod))
+	switches.HandleFunc("POST /dev/pods/{id}/start", act(s.StartPod))
 	mux.Handle("GET /{$}", http.RedirectHandler(prefix+"/console/", http.StatusFound))
 	mux.Handle("/", s.balancer.proxy)
 	// What is the pods' does not pass the mux, which redirects paths that it

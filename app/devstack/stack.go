@@ -108,6 +108,11 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 func (s *Stack) start(ctx context.Context) (err error) {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
+	release, err := lockFolder(s.cfg.Data, "chatbox-dev on "+s.cfg.Addr)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func(context.Context) error { return release() })
 	var lc net.ListenConfig
 	if s.listener, err = lc.Listen(ctx, "tcp", s.cfg.Addr); err != nil {
 		return fmt.Errorf("the address %s cannot be used (is another one running? try --addr): %w", s.cfg.Addr, err)
@@ -142,7 +147,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 		}
 	}
 	s.balancer = newBalancer(s.running)
-	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second}
+	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
 	s.serving.Go(func() { _ = s.server.Serve(s.listener) }) // ends with Stop
 	return nil
 }

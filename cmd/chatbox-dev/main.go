@@ -47,14 +47,14 @@ func run(args []string, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := serve(ctx, cfg, out); err != nil {
+	if err := serve(ctx, cfg, out, errs); err != nil {
 		_, _ = fmt.Fprintln(errs, "chatbox-dev:", err)
 		return 1
 	}
 	return 0
 }
 
-func serve(ctx context.Context, cfg devstack.Config, out io.Writer) error {
+func serve(ctx context.Context, cfg devstack.Config, out, errs io.Writer) error {
 	model, err := devstack.ModelFromEnv(os.Getenv, cfg.Logger)
 	if err != nil {
 		return err
@@ -65,6 +65,9 @@ func serve(ctx context.Context, cfg devstack.Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if stack.Exposed() {
+		_, _ = fmt.Fprintf(errs, exposed, cfg.Addr)
+	}
 	if err := greet(stack, cfg, out); err != nil {
 		return errors.Join(err, halt(ctx, stack, cfg))
 	}
@@ -72,6 +75,10 @@ func serve(ctx context.Context, cfg devstack.Config, out io.Writer) error {
 	_, _ = fmt.Fprintln(out, "\nStopping: answers end or are handed over, then clients are sent away.")
 	return halt(ctx, stack, cfg)
 }
+
+const exposed = `WARNING: %s IS NOT A LOOPBACK ADDRESS. ANYBODY ON THE NETWORK CAN STOP THE PODS OF THIS
+STACK, WHICH IS FOR DEVELOPMENT, AND ITS TRAFFIC AND THE TOKENS IN IT ARE NOT ENCRYPTED.
+`
 
 func halt(ctx context.Context, stack *devstack.Stack, cfg devstack.Config) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain.Shutdown+5*time.Second)
