@@ -86,6 +86,11 @@ var edges = []edge{
 	{file: "app/alert/x.go", imports: "chatbox/redisstate"},
 	{file: "app/alert/x.go", imports: "chatbox/providers/notify"},
 
+	{file: "app/door/x.go", imports: "github.com/prometheus/client_golang/prometheus", allowed: true},
+	{file: "app/door/x.go", imports: "chatbox/hub"},
+	{file: "app/door/x.go", imports: "chatbox/app/api"},
+	{file: "app/door/x.go", imports: "github.com/labstack/echo/v4"},
+
 	{file: "app/desk/x.go", imports: "chatbox", allowed: true},
 	{file: "app/desk/x.go", imports: "chatbox/hub"},
 	{file: "app/desk/x.go", imports: "chatbox/app/conversation"},
