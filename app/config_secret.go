@@ -93,10 +93,19 @@ func period(s string) string {
 	return s
 }
 
+// published reports whether a text is a PEM block, a JWK or a set of them. As the
+// secret of an HMAC a public key would let anybody sign.
+func published(s string) bool {
+	return strings.Contains(s, "-----BEGIN ") || strings.Contains(s, `"kty"`)
+}
+
 func strongSecret(into *llm.Secret, least int) func(string) error {
 	return func(s string) error {
 		if len(s) < least {
 			return fmt.Errorf("must have at least %d bytes", least)
+		}
+		if published(s) {
+			return errors.New("is a key in a published form, which others may have: where tokens are signed with a private key, JWT_JWKS_URL says where its public one is")
 		}
 		if why := weakness(s); why != "" {
 			return errors.New(why)

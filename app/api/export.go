@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/labstack/echo/v4"
@@ -13,9 +12,6 @@ import (
 	"chatbox"
 	"chatbox/app/conversation"
 )
-
-// stalled is how long a client may take for one page of a long response.
-const stalled = 30 * time.Second
 
 // transcript writes a whole session: what is before its events, the events of
 // one page after the other, and what is behind them.
@@ -52,13 +48,12 @@ func (s *Server) exportSession(c echo.Context) error {
 
 // stream writes a transcript while it is read. What fails before the first page
 // is answered like any error; what fails later breaks the connection off, so
-// that a part is not taken for the whole. A client that takes nothing for a
-// while is left.
+// that a part is not taken for the whole; so does a client that takes nothing for
+// a while, to whom the door ends the connection.
 func (s *Server) stream(c echo.Context, kind string, t transcript, pages conversation.Pages) error {
-	w, slow := c.Response(), http.NewResponseController(c.Response())
+	w := c.Response()
 	begun := false
 	step := func(write func(io.Writer) error) {
-		_ = slow.SetWriteDeadline(time.Now().Add(stalled)) // a writer without deadlines waits longer
 		if !begun {
 			begun = true
 			w.Header().Set(echo.HeaderContentType, kind)
@@ -83,7 +78,6 @@ func (s *Server) stream(c echo.Context, kind string, t transcript, pages convers
 		step(func(w io.Writer) error { return t.events(w, events) })
 	}
 	step(t.end)
-	_ = slow.SetWriteDeadline(time.Time{}) // the connection's next response has a time of its own
 	return nil
 }
 
