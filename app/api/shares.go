@@ -73,12 +73,12 @@ func (s *Server) shared(c echo.Context) error {
 		return err
 	}
 	head := sharedHead{SessionID: sh.Session.ID, Name: sh.Name}
-	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: viewShared, shows: shows, head: head}, pages)
+	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: viewShared, shows: hasWords, head: head}, pages)
 }
 
-// shows reports whether there is anything of the event that strangers see: not
+// hasWords reports whether there is anything of the event that strangers see: not
 // of an answer that was stopped before its first word, or of a file alone.
-func shows(e chatbox.Event) bool { return e.Content != "" || happened(e) != "" }
+func hasWords(e chatbox.Event) bool { return e.Content != "" || happened(e) != "" }
 
 // viewShared is what strangers see of an event: no address of a file, and of
 // the metadata only what the server itself says of how the talk went.
