@@ -1,10 +1,12 @@
 package llm
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"io"
+	"net/http"
 	"unicode/utf8"
 
 	openai "github.com/sashabaranov/go-openai"
@@ -14,10 +16,6 @@ import (
 
 const openaiEndpoint = "https://api.openai.com/v1"
 
-// maxComments is how many lines without data the SDK may meet in a row: the
-// keep-alives of a provider whose model is busy. The idle timeout ends it.
-const maxComments = 100_000
-
 // newOpenAI speaks the chat completions API of OpenAI and of the servers that
 // imitate it.
 //
@@ -25,33 +23,30 @@ const maxComments = 100_000
 // else they want to be told to continue it (vLLM: continue_final_message); the
 // SDK has no field for it, so CONTINUE=prefix is for servers that continue a
 // final assistant message by themselves, as Ollama, llama.cpp and OpenRouter do.
+//
+// Of the SDK only the request's types are used. Its line reader loses events
+// that real servers send: JSON over two data lines, a missing last newline.
 func newOpenAI(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (source, error), error) {
 	base, err := baseURL(p.Endpoint, openaiEndpoint)
 	if err != nil {
 		return nil, err
 	}
-	cfg := openai.DefaultConfig(p.APIKey.Reveal())
-	cfg.BaseURL = base
-	cfg.HTTPClient = g
-	cfg.EmptyMessagesLimit = maxComments
-	client := openai.NewClientWithConfig(cfg)
+	url, header := base+"/chat/completions", http.Header{}
+	if key := p.APIKey.Reveal(); key != "" {
+		header.Set("Authorization", "Bearer "+key)
+	}
 	return func(ctx context.Context, prompt chatbox.Prompt) (source, error) {
-		stream, err := client.CreateChatCompletionStream(ctx, openai.ChatCompletionRequest{
+		body, err := g.post(ctx, url, header, openai.ChatCompletionRequest{
 			Model:         p.Model,
 			Messages:      openaiMessages(prompt),
+			Stream:        true,
 			StreamOptions: &openai.StreamOptions{IncludeUsage: true},
 		})
 		if err != nil {
 			return source{}, err
 		}
-		next := func() (step, error) {
-			line, err := stream.RecvRaw()
-			if err != nil {
-				return step{}, openaiBroken(err, p.APIKey)
-			}
-			return openaiStep(line, p.APIKey)
-		}
-		return source{next: next, close: func() { _ = stream.Close() }}, nil
+		s := &openaiStream{events: events{bufio.NewReader(body)}, key: p.APIKey}
+		return source{next: s.next, close: func() { _ = body.Close() }}, nil
 	}, nil
 }
 
@@ -66,17 +61,25 @@ func openaiMessages(p chatbox.Prompt) []openai.ChatCompletionMessage {
 	return list
 }
 
-// openaiBroken recognises the SDK's own reading of an error event.
-func openaiBroken(err error, key Secret) error {
-	if e, ok := errors.AsType[*openai.APIError](err); ok {
-		event, _ := json.Marshal(map[string]any{"code": e.Code, "type": e.Type}) // strings and numbers
-		return declaredFailure(event, key)
-	}
-	return err
+// openaiStream is one response. It belongs to one goroutine.
+type openaiStream struct {
+	events events
+	key    Secret
 }
 
-// openaiChunk is what is read of a chunk. The SDK's type is not used: it does
-// not show an error that comes beside other fields.
+func (s *openaiStream) next() (step, error) {
+	data, err := s.events.next()
+	switch {
+	case err != nil:
+		return step{}, err
+	case string(bytes.TrimSpace(data)) == "[DONE]":
+		return step{}, io.EOF
+	default:
+		return openaiStep(data, s.key)
+	}
+}
+
+// openaiChunk is what is read of a chunk.
 type openaiChunk struct {
 	Choices []struct {
 		Index int `json:"index"`
@@ -94,9 +97,6 @@ type openaiChunk struct {
 }
 
 func openaiStep(line []byte, key Secret) (step, error) {
-	if line == nil { // the SDK saw an error event that it could not read
-		return step{}, declaredFailure(nil, key)
-	}
 	var c openaiChunk
 	text, err := decodeChunk(line, &c)
 	if err != nil {
