@@ -29,7 +29,8 @@ const (
 	TooLarge         Code = "too_large"
 	Unavailable      Code = "unavailable"    // Redis or the pod cannot serve now; a repeat is safe
 	StoreFailed      Code = "store_failed"   // the history cannot be read or written now; a repeat is safe
-	ModelFailed      Code = "model_failed"   // the provider refused or broke off
+	ModelFailed      Code = "model_failed"   // the provider broke off or is not available; a repeat may help
+	ModelRefused     Code = "model_refused"  // the provider refuses, and would again: key, model, quota, length
 	ModelTimeout     Code = "model_timeout"  // the provider was silent for too long
 	ModelFiltered    Code = "model_filtered" // the provider's filter ended the answer
 	Draining         Code = "draining"

@@ -35,10 +35,18 @@ type Prompt struct {
 // carries Finish; a stream that ends without it was cut off, and that is an
 // error, never a success.
 type Delta struct {
-	Text   string
-	Finish Finish // empty until the end
-	Usage  *Usage // as the provider counted, where it says
+	Text    string
+	Replace bool   // Text stands in place of all text before it, which is withdrawn
+	ModelID string // who says it, where that is not the model that was asked
+	Finish  Finish // empty until the end
+	Usage   *Usage // as the provider counted so far, where it says
 }
 
-// Usage is what an answer cost.
-type Usage struct{ Prompt, Completion int }
+// Usage is what an answer cost, in tokens. Zero stands for not known.
+type Usage struct {
+	Prompt, Completion int
+	Estimated          bool // a number is not the provider's
+}
+
+// Known reports whether there is anything to say of the usage.
+func (u Usage) Known() bool { return u.Prompt > 0 || u.Completion > 0 }

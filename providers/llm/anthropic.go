@@ -1,9 +1,7 @@
 package llm
 
 import (
-	"bufio"
 	"context"
-	"io"
 	"net/http"
 	"strings"
 
@@ -39,7 +37,7 @@ func newAnthropic(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (
 		if err != nil {
 			return source{}, err
 		}
-		a := &anthropicStream{events: events{bufio.NewReader(body)}, key: p.APIKey, cut: cut}
+		a := &anthropicStream{events: newEvents(body), key: p.APIKey, cut: cut}
 		return source{next: a.next, close: func() { _ = body.Close() }}, nil
 	}, nil
 }
@@ -102,99 +100,4 @@ func (r *anthropicRequest) add(role chatbox.Role, content string) {
 		return
 	}
 	r.Messages = append(r.Messages, anthropicMessage{Role: role, Content: content})
-}
-
-// anthropicStream is one response. It belongs to one goroutine.
-type anthropicStream struct {
-	events events
-	key    Secret
-	cut    string // white space of the prefix that the model may repeat
-	usage  chatbox.Usage
-}
-
-type anthropicEvent struct {
-	Type    string `json:"type"`
-	Message struct {
-		Usage anthropicUsage `json:"usage"`
-	} `json:"message"`
-	ContentBlock struct {
-		Text string `json:"text"`
-	} `json:"content_block"`
-	Delta struct {
-		Text       string `json:"text"`
-		StopReason string `json:"stop_reason"`
-	} `json:"delta"`
-	Usage anthropicUsage `json:"usage"`
-}
-
-type anthropicUsage struct {
-	Input        int `json:"input_tokens"`
-	CacheWritten int `json:"cache_creation_input_tokens"`
-	CacheRead    int `json:"cache_read_input_tokens"`
-	Output       int `json:"output_tokens"`
-}
-
-func (a *anthropicStream) next() (step, error) {
-	for {
-		data, err := a.events.next()
-		if err != nil {
-			return step{}, err
-		}
-		var e anthropicEvent
-		text, err := decodeChunk(data, &e)
-		if err != nil {
-			return step{}, &failure{text: "the stream carries something that is not JSON"}
-		}
-		switch e.Type {
-		case "ping": // the connection lives; whether the model does is another matter
-		case "error":
-			return step{}, declaredFailure(data, a.key)
-		case "message_stop":
-			return step{}, io.EOF
-		case "message_start":
-			u := e.Message.Usage
-			a.usage = chatbox.Usage{Prompt: u.Input + u.CacheWritten + u.CacheRead, Completion: u.Output}
-			return step{}, nil
-		case "message_delta":
-			return a.ended(e)
-		case "content_block_start":
-			return step{text: a.uncut(text(e.ContentBlock.Text))}, nil
-		default: // also kinds that are not known yet: they carry no text
-			return step{text: a.uncut(text(e.Delta.Text))}, nil
-		}
-	}
-}
-
-func (a *anthropicStream) ended(e anthropicEvent) (step, error) {
-	a.usage.Completion = max(a.usage.Completion, e.Usage.Output)
-	if e.Delta.StopReason == "" {
-		return step{}, nil
-	}
-	usage := a.usage
-	st := step{usage: &usage}
-	switch e.Delta.StopReason {
-	case "end_turn", "stop_sequence":
-		st.finish = chatbox.FinishStop
-	case "max_tokens", "model_context_window_exceeded":
-		st.finish = chatbox.FinishLength
-	case "refusal":
-		st.finish = chatbox.FinishFilter
-	default:
-		kind := cleanCode(e.Delta.StopReason, a.key)
-		return st, &failure{kind: kind, text: "the provider broke the answer off", declared: true}
-	}
-	return st, nil
-}
-
-// uncut takes from the beginning of the continuation what the prefix has
-// already, as far as the model repeats it.
-func (a *anthropicStream) uncut(text string) string {
-	for a.cut != "" && text != "" {
-		if text[0] != a.cut[0] {
-			a.cut = ""
-			break
-		}
-		text, a.cut = text[1:], a.cut[1:]
-	}
-	return text
 }

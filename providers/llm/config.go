@@ -36,7 +36,7 @@ type Config struct {
 	Fallback  string // asked where another fails before its first word; empty: none
 
 	StreamTimeout time.Duration // a whole answer, retries included
-	HeaderTimeout time.Duration // until the provider begins to respond; zero: IdleTimeout
+	HeaderTimeout time.Duration // until the provider begins to respond; zero: as long as its first word
 	IdleTimeout   time.Duration // between two signs of life of the provider
 }
 
@@ -54,13 +54,6 @@ type Provider struct {
 // DefaultConfig has the timeouts and no provider.
 func DefaultConfig() Config {
 	return Config{StreamTimeout: 120 * time.Second, IdleTimeout: 30 * time.Second}
-}
-
-func (c Config) headerTimeout() time.Duration {
-	if c.HeaderTimeout == 0 {
-		return c.IdleTimeout
-	}
-	return c.HeaderTimeout
 }
 
 // Validate reports every fault at once, each naming its provider. No fault

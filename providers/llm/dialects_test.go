@@ -37,7 +37,7 @@ func dialects() []dialect {
 			begin:     event(`{"event":"workflow_started","task_id":"task-1"}`),
 			hello:     event(`{"event":"message","task_id":"task-1","answer":"Hello"}`),
 			end:       event(`{"event":"message_end","task_id":"task-1","metadata":{"usage":{"prompt_tokens":12,"completion_tokens":3}}}`),
-			failure:   event(`{"event":"error","task_id":"task-1","status":400,"code":"provider_quota_exceeded","message":"` + canary + `"}`),
+			failure:   event(`{"event":"error","task_id":"task-1","status":400,"code":"completion_request_error","message":"` + canary + `"}`),
 			keepAlive: "event: ping\n\n",
 		},
 	}
@@ -157,7 +157,7 @@ func TestDialects_RefusalsAndRetries(t *testing.T) {
 			assert.Equal(t, "Hello", a.text)
 			for range 2 {
 				a = collect(t, r.Stream(t.Context(), prompt("Hi")))
-				requireCode(t, chatbox.ModelFailed, a.err, log)
+				requireCode(t, chatbox.ModelRefused, a.err, log)
 			}
 			assert.EqualValues(t, 4, v.requests.Load())
 		})

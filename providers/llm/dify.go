@@ -1,10 +1,8 @@
 package llm
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -61,8 +59,8 @@ func (d *dify) open(ctx context.Context, prompt chatbox.Prompt) (source, error) 
 	if err != nil {
 		return source{}, err
 	}
-	s := &difyStream{events: events{bufio.NewReader(body)}, key: d.guard.key}
-	return source{next: s.next, close: func() {
+	s := &difyStream{events: newEvents(body), key: d.guard.key}
+	return source{next: apart(s.next), close: func() {
 		_ = body.Close()
 		if task := cleanCode(s.task, d.guard.key); task != "" && !s.over {
 			d.after.Go(func() { d.stop(context.WithoutCancel(ctx), task) })
@@ -101,57 +99,4 @@ func difyQuestion(lines []chatbox.Line) (inputs map[string]string, query string)
 		query = "What was said so far:\n\n" + before.String() + "\nNow answer this:\n\n" + query
 	}
 	return inputs, query
-}
-
-// difyStream is one response. It belongs to one goroutine.
-type difyStream struct {
-	events events
-	key    Secret
-	task   string
-	over   bool // Dify has nothing left to stop
-}
-
-type difyEvent struct {
-	Event    string `json:"event"`
-	Task     string `json:"task_id"`
-	Answer   string `json:"answer"`
-	Metadata struct {
-		Usage struct {
-			Prompt     int `json:"prompt_tokens"`
-			Completion int `json:"completion_tokens"`
-		} `json:"usage"`
-	} `json:"metadata"`
-}
-
-func (s *difyStream) next() (step, error) {
-	for {
-		data, err := s.events.next()
-		if err != nil {
-			return step{}, err
-		}
-		var e difyEvent
-		text, err := decodeChunk(data, &e)
-		if err != nil {
-			return step{}, &failure{text: "the stream carries something that is not JSON"}
-		}
-		if e.Task != "" {
-			s.task = e.Task
-		}
-		switch e.Event {
-		case "ping":
-		case "message", "agent_message":
-			return step{text: text(e.Answer)}, nil
-		case "message_end":
-			s.over = true
-			u := e.Metadata.Usage
-			return step{finish: chatbox.FinishStop, usage: &chatbox.Usage{Prompt: u.Prompt, Completion: u.Completion}}, io.EOF
-		case "message_replace": // moderation takes back what it has said
-			return step{}, &failure{kind: "content_filter", text: "the provider took its answer back", declared: true}
-		case "error":
-			s.over = true
-			return step{}, declaredFailure(data, s.key)
-		default: // steps of a workflow: signs of life
-			return step{}, nil
-		}
-	}
 }

@@ -69,15 +69,45 @@ func TestDify_DoesNotStopWhatIsOver(t *testing.T) {
 	}
 }
 
-func TestDify_ModerationIsAFilter(t *testing.T) {
+func TestDify_Replacement(t *testing.T) {
 	d := difyDialect()
-	v := newVendor(t, func(w http.ResponseWriter, r *http.Request, _ int) {
-		if !isStop(w, r) {
-			say(w, d.hello, event(`{"event":"message_replace","answer":"no"}`), d.end)
-		}
-	})
-	r, log := newTestRouter(t, TypeDify, v.URL, withoutContinue)
-	a := collect(t, r.Stream(t.Context(), prompt("Hi")))
-	requireCode(t, chatbox.ModelFiltered, a.err, log)
-	r.Close()
+	for name, tt := range map[string]struct {
+		lines   []string
+		pieces  []string
+		replace []bool
+		finish  chatbox.Finish
+	}{
+		"after words":        {[]string{d.hello, replaceEvent("no"), d.end}, []string{"Hello", "no"}, []bool{false, true}, chatbox.FinishStop},
+		"before any word":    {[]string{replaceEvent("no"), d.end}, []string{"no"}, []bool{false}, chatbox.FinishStop},
+		"with words behind":  {[]string{d.hello, replaceEvent("no"), d.hello, d.end}, []string{"Hello", "no", "Hello"}, []bool{false, true, false}, chatbox.FinishStop},
+		"twice":              {[]string{d.hello, replaceEvent("a"), replaceEvent("b"), d.end}, []string{"Hello", "a", "b"}, []bool{false, true, true}, chatbox.FinishStop},
+		"by nothing":         {[]string{d.hello, replaceEvent(""), d.end}, []string{"Hello", ""}, []bool{false, true}, chatbox.FinishFilter},
+		"by nothing at once": {[]string{d.hello, replaceEvent(""), d.hello, d.end}, []string{"Hello", "", "Hello"}, []bool{false, true, false}, chatbox.FinishStop},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVendor(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+				if !isStop(w, r) {
+					say(w, tt.lines...)
+				}
+			})
+			r, _ := newTestRouter(t, TypeDify, v.URL, withoutContinue)
+			var pieces []string
+			var replace []bool
+			var finish chatbox.Finish
+			for delta, err := range r.Stream(t.Context(), prompt("Hi")) {
+				require.NoError(t, err)
+				if finish = delta.Finish; finish == "" {
+					pieces, replace = append(pieces, delta.Text), append(replace, delta.Replace)
+				}
+			}
+			assert.Equal(t, tt.pieces, pieces)
+			assert.Equal(t, tt.replace, replace)
+			assert.Equal(t, tt.finish, finish)
+			r.Close()
+		})
+	}
+}
+
+func replaceEvent(text string) string {
+	return event(`{"event":"message_replace","task_id":"task-1","answer":"` + text + `"}`)
 }

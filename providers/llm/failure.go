@@ -2,15 +2,15 @@ package llm
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"chatbox"
@@ -23,6 +23,7 @@ type Timeout string
 // The timeouts.
 const (
 	TimeoutHeader Timeout = "no response within the header timeout"
+	TimeoutFirst  Timeout = "no word within the first token's timeout"
 	TimeoutIdle   Timeout = "no sign of life within the idle timeout"
 	TimeoutTotal  Timeout = "no whole answer within the stream timeout"
 )
@@ -32,12 +33,12 @@ func (t Timeout) Error() string { return string(t) }
 
 func (t Timeout) message() string {
 	switch t {
-	case TimeoutHeader:
-		return "The model did not begin to answer in time."
+	case TimeoutHeader, TimeoutFirst:
+		return "The model did not begin to answer in time. Please try again."
 	case TimeoutTotal:
-		return "The answer took too long."
+		return "The answer took too long. Please try again."
 	default:
-		return "The model fell silent."
+		return "The model fell silent. Please try again."
 	}
 }
 
@@ -48,9 +49,12 @@ type failure struct {
 	status     int    // HTTP, zero where the request got no response
 	kind       string // the vendor's code for it
 	text       string
+	why        reason
 	retryAfter time.Duration
-	refused    bool // nobody listens at the endpoint
-	declared   bool // the provider said so itself, in the middle of its stream
+	permanent  bool     // the same request would fail again
+	declared   bool     // the provider said so itself, in the middle of its stream
+	empty      bool     // the answer was whole and had no text
+	fields     []string // of the request, which the provider refuses and can do without
 }
 
 func (f *failure) Error() string {
@@ -64,31 +68,38 @@ func (f *failure) Error() string {
 	if f.text != "" {
 		parts = append(parts, f.text)
 	}
+	if len(parts) == 0 {
+		return "the provider failed and did not say how"
+	}
 	return strings.Join(parts, ", ")
 }
 
 // transient reports whether the same request may succeed in a moment.
 func (f *failure) transient() bool {
-	return f.refused || f.status == http.StatusTooManyRequests || f.status >= http.StatusInternalServerError
-}
-
-// statusOverloaded is Anthropic's word for being busy.
-const statusOverloaded = 529
-
-func (f *failure) filtered() bool {
-	return f.kind == "content_filter" || f.kind == "content_policy_violation"
+	switch f.reason() {
+	case reasonKey, reasonModel, reasonLength, reasonContent, reasonQuota, reasonRequest:
+		return false
+	default:
+		return !f.permanent
+	}
 }
 
 func (f *failure) message() string {
+	if f.empty {
+		return "The model gave no answer. Please try again."
+	}
+	return f.reason().message()
+}
+
+// code is the domain's: whether a repeat can help, and who declined.
+func (f *failure) code() chatbox.Code {
 	switch {
-	case f.filtered():
-		return "The model's provider declined to answer this."
-	case f.status == http.StatusTooManyRequests || f.status == http.StatusServiceUnavailable || f.status == statusOverloaded:
-		return "The model is busy. Please try again in a moment."
-	case f.status == 0 && !f.declared:
-		return "The connection to the model broke off."
+	case f.reason() == reasonContent:
+		return chatbox.ModelFiltered
+	case f.reason() == reasonBusy || f.transient():
+		return chatbox.ModelFailed
 	default:
-		return "The model could not answer."
+		return chatbox.ModelRefused
 	}
 }
 
@@ -105,11 +116,7 @@ func explain(ctx context.Context, key Secret, err error) error {
 		return e
 	}
 	f := asFailure(key, err)
-	code := chatbox.ModelFailed
-	if f.filtered() {
-		code = chatbox.ModelFiltered
-	}
-	e := chatbox.Errorf(code, f.message(), f)
+	e := chatbox.Errorf(f.code(), f.message(), f)
 	e.RetryAfter = f.retryAfter
 	return e
 }
@@ -123,9 +130,23 @@ func asFailure(key Secret, err error) *failure {
 		err = u.Err // without the URL
 	}
 	return &failure{
-		text:    strings.ToValidUTF8(clip(hide(err.Error(), key), maxFailureText), ""),
-		refused: errors.Is(err, syscall.ECONNREFUSED),
+		text:      strings.ToValidUTF8(clip(hide(err.Error(), key), maxFailureText), ""),
+		why:       reasonConnection,
+		permanent: misconfigured(err),
 	}
+}
+
+// misconfigured tells an endpoint that cannot be reached as it is written from
+// one that cannot be reached just now.
+func misconfigured(err error) bool {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return dns.IsNotFound
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok
 }
 
 const maxFailureText = 200
@@ -147,44 +168,27 @@ func hide(text string, key Secret) string {
 
 const maxErrorBody = 64 << 10
 
-// declaredFailure is an error event in the middle of a stream.
+// declaredFailure is an error that the provider reports in its stream, or in
+// place of an answer under a status of success.
 func declaredFailure(event []byte, key Secret) *failure {
-	return &failure{kind: vendorCode(event, key), text: "the provider reported an error in its stream", declared: true}
+	r := readRefusal(event, key)
+	return &failure{
+		status: r.status, kind: r.kind, why: r.reason(), retryAfter: r.retryAfter,
+		text: "the provider reported an error in its stream", declared: true,
+	}
 }
 
-// responseFailure reads what a vendor said instead of an answer.
-func responseFailure(resp *http.Response, key Secret) *failure {
+// responseFailure reads what a vendor said instead of an answer. fields are
+// those of the request whose refusal is noted.
+func responseFailure(resp *http.Response, key Secret, fields []string) *failure {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // best effort: the status says enough
-	f := &failure{status: resp.StatusCode, kind: vendorCode(body, key)}
+	r := readRefusal(body, key)
+	r.status = resp.StatusCode
+	f := &failure{status: r.status, kind: r.kind, why: r.reason(), fields: namedIn(body, r.status, fields)}
 	if f.transient() {
-		f.retryAfter = retryAfter(resp.Header.Get("Retry-After"))
+		f.retryAfter = max(r.retryAfter, retryAfterOf(resp.Header))
 	}
 	return f
-}
-
-// vendorCode finds the identifier of an error in the shapes vendors use:
-// {"error":{"code","type"}}, {"error":{"type"}}, {"code"}. Prose is left out.
-func vendorCode(body []byte, key Secret) string {
-	type shape struct {
-		Code any    `json:"code"`
-		Type string `json:"type"`
-	}
-	var outer struct {
-		shape
-		Error json.RawMessage `json:"error"`
-	}
-	var inner shape
-	_ = json.Unmarshal(body, &outer) // what is not JSON names no code
-	_ = json.Unmarshal(outer.Error, &inner)
-	for _, s := range []shape{inner, outer.shape} {
-		code, _ := s.Code.(string)
-		for _, id := range []string{code, s.Type} {
-			if id = cleanCode(id, key); id != "" && id != "error" {
-				return id
-			}
-		}
-	}
-	return ""
 }
 
 const maxIdentifier = 64
@@ -201,6 +205,14 @@ func cleanCode(s string, key Secret) string {
 }
 
 const maxRetryAfter = time.Hour
+
+// retryAfterOf reads how long a response asks to wait.
+func retryAfterOf(h http.Header) time.Duration {
+	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms >= 0 {
+		return min(time.Duration(min(ms, 1e9))*time.Millisecond, maxRetryAfter)
+	}
+	return retryAfter(h.Get("Retry-After"))
+}
 
 // retryAfter reads the header's two forms; zero where it says nothing usable.
 func retryAfter(value string) time.Duration {

@@ -22,7 +22,7 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-func TestVendorCode_TakesIdentifiersOnly(t *testing.T) {
+func TestRefusal_TakesIdentifiersOnly(t *testing.T) {
 	key := NewSecret(canary)
 	for body, want := range map[string]string{
 		`{"error":{"code":"model_not_found","type":"invalid_request_error"}}`: "model_not_found",
@@ -36,12 +36,12 @@ func TestVendorCode_TakesIdentifiersOnly(t *testing.T) {
 		`not json`:                                                            "",
 		``:                                                                    "",
 	} {
-		assert.Equal(t, want, vendorCode([]byte(body), key), body)
+		assert.Equal(t, want, readRefusal([]byte(body), key).kind, body)
 	}
 }
 
 func TestFailure_MessagesAreForPeople(t *testing.T) {
-	for _, f := range []failure{{}, {status: 401}, {status: 429}, {status: 503}, {declared: true}, {kind: "content_filter"}, {refused: true}} {
+	for _, f := range []failure{{}, {status: 401}, {status: 429}, {status: 503}, {declared: true}, {kind: "content_filter"}, {why: reasonConnection}, {empty: true}} {
 		assert.NotEmpty(t, f.message())
 		assert.NotRegexp(t, `[0-9_]`, f.message())
 	}

@@ -106,7 +106,7 @@ func TestOpenAI_StreamsThatBreakOff(t *testing.T) {
 		whole bool
 	}{
 		"end without finish":             {lines: []string{chunk("Hello")}},
-		"done without finish":            {lines: []string{chunk("Hello"), doneLine}},
+		"done without finish":            {lines: []string{chunk("Hello"), doneLine}, whole: true},
 		"reset without finish":           {lines: []string{chunk("Hello")}, abort: true},
 		"half a line":                    {lines: []string{chunk("Hello"), `data: {"choices":[{"ind`}},
 		"garbage":                        {lines: []string{chunk("Hello"), "data: {]\n\n", finishChunk("stop"), doneLine}},
@@ -190,11 +190,11 @@ func TestOpenAI_RefusedRequests(t *testing.T) {
 		code       chatbox.Code
 		wait       time.Duration
 	}{
-		"key refused, key echoed": {401, "", `{"error":{"message":"bad key ` + canary + `","code":"` + canary + `"}}`, chatbox.ModelFailed, 0},
+		"key refused, key echoed": {401, "", `{"error":{"message":"bad key ` + canary + `","code":"` + canary + `"}}`, chatbox.ModelRefused, 0},
 		"filtered":                {400, "", `{"error":{"code":"content_filter","message":"no"}}`, chatbox.ModelFiltered, 0},
 		"busy for long":           {429, "30", `{"error":{"code":"rate_limit_exceeded"}}`, chatbox.ModelFailed, 30 * time.Second},
 		"down for long":           {503, "60", `<html>` + canary, chatbox.ModelFailed, time.Minute},
-		"no such page":            {404, "5", canary, chatbox.ModelFailed, 0},
+		"no such page":            {404, "5", canary, chatbox.ModelRefused, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -248,7 +248,7 @@ func TestOpenAI_FollowsNoRedirect(t *testing.T) {
 		})
 		r, log := newTestRouter(t, TypeOpenAI, v.URL, nil)
 		a := collect(t, r.Stream(t.Context(), prompt("Hi")))
-		requireCode(t, chatbox.ModelFailed, a.err, log)
+		requireCode(t, chatbox.ModelRefused, a.err, log)
 	}
 	assert.Zero(t, other.requests.Load(), "prompt and key went to another host")
 }
@@ -262,10 +262,10 @@ func TestOpenAI_SilentVendors(t *testing.T) {
 		text   string
 	}{
 		"no header": {silent, func(c *Config) { c.HeaderTimeout = 50 * time.Millisecond }, TimeoutHeader, ""},
-		"header, then nothing but comments": {func(w http.ResponseWriter, r *http.Request, n int) {
-			say(w, ": busy\n\n")
+		"thoughts, then nothing": {func(w http.ResponseWriter, r *http.Request, n int) {
+			say(w, `data: {"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}`+"\n\n")
 			silent(w, r, n)
-		}, func(c *Config) { c.IdleTimeout = 50 * time.Millisecond }, TimeoutIdle, ""},
+		}, func(c *Config) { c.IdleTimeout = 300 * time.Millisecond }, TimeoutIdle, ""},
 		"silence after a word": {func(w http.ResponseWriter, r *http.Request, n int) {
 			say(w, chunk("Hello"))
 			silent(w, r, n)

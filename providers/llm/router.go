@@ -26,7 +26,6 @@ type Router struct {
 	standard  *model // the default
 	fallback  *model // nil: none
 	total     time.Duration
-	limits    limits
 	transport *http.Transport
 	logger    *slog.Logger
 	after     sync.WaitGroup // of requests that end others; see newDify
@@ -40,12 +39,11 @@ func New(cfg Config, logger *slog.Logger) (*Router, error) {
 	r := &Router{
 		byID:      make(map[string]*model, len(cfg.Providers)),
 		total:     cfg.StreamTimeout,
-		limits:    limits{header: cfg.headerTimeout(), idle: cfg.IdleTimeout},
 		transport: newTransport(),
 		logger:    logger,
 	}
 	for _, p := range cfg.Providers {
-		m, err := r.newModel(p)
+		m, err := r.newModel(p, cfg.limits())
 		if err != nil {
 			return nil, fmt.Errorf("llm: provider %q: %w", p.ID, err)
 		}
@@ -60,9 +58,12 @@ func New(cfg Config, logger *slog.Logger) (*Router, error) {
 	return r, nil
 }
 
-func (r *Router) newModel(p Provider) (*model, error) {
+func (r *Router) newModel(p Provider, l limits) (*model, error) {
 	g := newGuard(r.transport, p.APIKey)
-	m := &model{id: p.ID, name: p.Name, continues: p.Continue == ContinuePrefix, key: p.APIKey}
+	g.optional.found = func(field string) {
+		r.logger.Warn("model provider refuses a field of requests, leaving it out", "model", p.ID, "field", field)
+	}
+	m := &model{id: p.ID, name: p.Name, continues: p.Continue == ContinuePrefix, key: p.APIKey, limits: l}
 	if m.name == "" {
 		m.name = p.ID
 	}
@@ -116,14 +117,15 @@ func (r *Router) model(id string) (*model, bool) {
 }
 
 // Stream yields the answer of the prompt's model, or of the default where it
-// names none. Text comes first; the last delta carries Finish, and Usage where
-// the provider told it. An error ends the sequence: chatbox.ModelTimeout (with
-// a Timeout in its chain), chatbox.ModelFailed, chatbox.ModelFiltered,
+// names none. The last delta carries Finish, and Usage where the provider told
+// it; what it told by then stands in earlier deltas too. An error ends the
+// sequence: chatbox.ModelTimeout (with a Timeout in its chain),
+// chatbox.ModelFailed, chatbox.ModelRefused, chatbox.ModelFiltered,
 // chatbox.InvalidArgument for a model that is not configured, or the cause of
 // a cancelled ctx. The consumer's break, or its ctx, ends the vendor's request.
 //
 // Before the first word a request is repeated where that may help, and then
-// the fallback is asked, if there is one.
+// the fallback is asked, if there is one: its deltas carry its ModelID.
 func (r *Router) Stream(ctx context.Context, p chatbox.Prompt) iter.Seq2[chatbox.Delta, error] {
 	return func(yield func(chatbox.Delta, error) bool) {
 		m, err := r.choose(p)
@@ -163,11 +165,15 @@ func (r *Router) choose(p chatbox.Prompt) (*model, error) {
 // and whether anything was yielded before.
 func (r *Router) ask(ctx context.Context, m *model, p chatbox.Prompt, yield func(chatbox.Delta, error) bool) (bool, error) {
 	began := false
-	for d, err := range r.contain(ctx, m, m.stream(ctx, r.limits, p, r.logger)) {
+	asked, _ := r.model(p.ModelID)
+	for d, err := range r.contain(ctx, m, m.stream(ctx, p, r.logger)) {
 		if err != nil {
 			return began, err
 		}
 		began = true
+		if m != asked {
+			d.ModelID = m.id
+		}
 		if !yield(d, nil) {
 			return began, nil
 		}
@@ -177,7 +183,10 @@ func (r *Router) ask(ctx context.Context, m *model, p chatbox.Prompt, yield func
 
 // instead is the model to ask after m failed, nil where the failure stands.
 func (r *Router) instead(ctx context.Context, m *model, p chatbox.Prompt, began bool, err error) *model {
-	helps := errors.Is(err, chatbox.ModelFailed) || errors.Is(err, chatbox.ModelTimeout) || errors.Is(err, chatbox.Internal)
+	helps := false
+	for _, code := range []chatbox.Code{chatbox.ModelFailed, chatbox.ModelTimeout, chatbox.ModelRefused, chatbox.Internal} {
+		helps = helps || errors.Is(err, code)
+	}
 	if err == nil || began || !helps || ctx.Err() != nil || m == r.fallback || r.fallback == nil {
 		return nil
 	}

@@ -59,7 +59,7 @@ func TestRouter_UnknownModelAndUselessPrefix(t *testing.T) {
 func TestRouter_NamedModelAnswers(t *testing.T) {
 	r, _ := routerOf(func(context.Context, chatbox.Prompt) (source, error) { return source{}, errors.New("not this one") })
 	other := timed{steps: []timedStep{word(0, "other"), {step: step{finish: chatbox.FinishStop}, err: io.EOF}}}
-	r.byID["m2"] = &model{id: "m2", open: other.open}
+	r.byID["m2"] = &model{id: "m2", open: other.open, limits: testLimits()}
 	p := prompt("Hi")
 	p.ModelID = "m2"
 	a := collect(t, r.Stream(t.Context(), p))
@@ -151,7 +151,7 @@ func TestRouter_Fallback(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			r, log := routerOf(tt.first)
-			r.fallback = &model{id: "spare", open: (&timed{steps: whole}).open}
+			r.fallback = &model{id: "spare", open: (&timed{steps: whole}).open, limits: testLimits()}
 			p := prompt("Hi")
 			p.Prefix = tt.prefix
 			a := collect(t, r.Stream(t.Context(), p))
@@ -173,7 +173,7 @@ func TestRouter_FallbackIsNotAskedForACancelledPrompt(t *testing.T) {
 		return source{}, errors.New("no")
 	})
 	spare := timed{}
-	r.fallback = &model{id: "spare", open: spare.open}
+	r.fallback = &model{id: "spare", open: spare.open, limits: testLimits()}
 	a := collect(t, r.Stream(ctx, prompt("Hi")))
 	require.ErrorIs(t, a.err, chatbox.NotOwner)
 	assert.Zero(t, spare.opened)
@@ -182,14 +182,14 @@ func TestRouter_FallbackIsNotAskedForACancelledPrompt(t *testing.T) {
 func TestRouter_FailingFallbackFailsOnce(t *testing.T) {
 	open := func(context.Context, chatbox.Prompt) (source, error) { return source{}, errors.New("no") }
 	r, log := routerOf(open)
-	r.fallback = &model{id: "spare", open: open}
+	r.fallback = &model{id: "spare", open: open, limits: testLimits()}
 	a := collect(t, r.Stream(t.Context(), prompt("Hi")))
 	requireCode(t, chatbox.ModelFailed, a.err, log)
 }
 
-func TestRouter_HeaderTimeoutDefaultsToIdle(t *testing.T) {
+func TestConfig_Limits(t *testing.T) {
 	cfg := DefaultConfig()
-	assert.Equal(t, cfg.IdleTimeout, cfg.headerTimeout())
-	cfg.HeaderTimeout = time.Second
-	assert.Equal(t, time.Second, cfg.headerTimeout())
+	assert.Equal(t, limits{header: time.Minute, first: time.Minute, idle: 30 * time.Second}, cfg.limits())
+	cfg.IdleTimeout, cfg.HeaderTimeout = 90*time.Second, time.Second
+	assert.Equal(t, limits{header: time.Second, first: 90 * time.Second, idle: 90 * time.Second}, cfg.limits())
 }

@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"bufio"
 	"io"
 	"strings"
 	"testing"
@@ -12,13 +11,15 @@ import (
 )
 
 func allEvents(r io.Reader) (list []string, err error) {
-	e := events{bufio.NewReader(r)}
+	e := newEvents(r)
 	for {
-		data, err := e.next()
+		ev, err := e.next()
 		if err != nil {
 			return list, err
 		}
-		list = append(list, string(data))
+		if ev.data != nil || ev.name != "" {
+			list = append(list, string(ev.data))
+		}
 	}
 }
 
@@ -28,11 +29,17 @@ func TestEvents(t *testing.T) {
 		"data: a\n\ndata: b\n\n":                {"a", "b"},
 		"data:a\r\n\r\ndata:  b\r\n\r\n":        {"a", " b"},
 		"data: a\ndata\ndata: b\n\n":            {"a\n\nb"},
-		"event: x\nid: 1\nretry: 5\n\n":         nil,
+		"event: x\nid: 1\nretry: 5\n\n":         {""},
 		": comment\n\n:\n\nevent: x\ndata:\n\n": {""},
 		"\uFEFFdata: a\n\n":                     {"a"},
-		"data: a\n\ndata: cut off":              {"a"},
-		"data: a\n\ndata: cut off\n":            {"a"},
+		"data: a\n\ndata: cut off":              {"a", "cut off"},
+		"data: a\n\ndata: cut off\n":            {"a", "cut off"},
+		"data: a\r\rdata: b\r\r":                {"a", "b"},
+		"data: a\r\n\rdata: b\n\r\n":            {"a", "b"},
+		"data: {}\ndata: {\ndata: }\n":          {"{}", "{\n}"},
+		"{}\n{ }":                               {"{}", "{ }"},
+		" [{}, 1]":                              {"{}", "1"},
+		"data: a\n\n{}\n":                       {"a", "{}"},
 		"database: no\n\ndata: a: b\n\n":        {"a: b"},
 	} {
 		got, err := allEvents(iotest.OneByteReader(strings.NewReader(stream)))
@@ -60,6 +67,7 @@ func FuzzEvents(f *testing.F) {
 		if strings.ContainsRune(text, '\r') {
 			return
 		}
+		text = "-" + strings.ReplaceAll(text, "\n", "\n-") // no line is an object, which would be an event by itself
 		stream := ""
 		for line := range strings.SplitSeq(text, "\n") {
 			stream += "data: " + line + "\n"
@@ -67,27 +75,5 @@ func FuzzEvents(f *testing.F) {
 		got, err := allEvents(strings.NewReader(stream + "\n"))
 		require.ErrorIs(t, err, io.EOF)
 		require.Equal(t, []string{text}, got)
-	})
-}
-
-// FuzzChunks: no event of any vendor makes a decoder panic, and a step that is
-// no error has a text that can be shown.
-func FuzzChunks(f *testing.F) {
-	f.Add([]byte(`{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{}}`))
-	f.Add([]byte(`{"type":"content_block_delta","delta":{"text":"x"}}`))
-	f.Add([]byte(`{"event":"message","answer":"x","task_id":"t"}`))
-	f.Add([]byte("{\"choices\":[{\"delta\":{\"content\":\"\xf0\x9f\"}}]}"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		_, _ = openaiStep(data, NewSecret(canary))
-		wire := "data: " + strings.NewReplacer("\n", "", "\r", "").Replace(string(data)) + "\n\n"
-		a := &anthropicStream{events: events{bufio.NewReader(strings.NewReader(wire))}, cut: " \n"}
-		d := &difyStream{events: events{bufio.NewReader(strings.NewReader(wire))}}
-		for _, next := range []func() (step, error){a.next, d.next} {
-			for range 3 {
-				if _, err := next(); err != nil {
-					break
-				}
-			}
-		}
 	})
 }

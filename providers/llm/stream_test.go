@@ -59,11 +59,19 @@ func (f *timed) open(ctx context.Context, _ chatbox.Prompt) (source, error) {
 // routerOf has one model that is opened by open, with the default patience.
 func routerOf(open func(context.Context, chatbox.Prompt) (source, error)) (*Router, *logBuffer) {
 	log := &logBuffer{}
-	m := &model{id: "m1", open: open, key: NewSecret(canary), continues: true}
+	m := &model{id: "m1", open: open, key: NewSecret(canary), continues: true, limits: testLimits()}
 	return &Router{
 		models: []*model{m}, byID: map[string]*model{"m1": m}, standard: m,
-		total: 120 * time.Second, limits: limits{header: 20 * time.Second, idle: 30 * time.Second}, logger: log.logger(),
+		total: 120 * time.Second, logger: log.logger(),
 	}, log
+}
+
+func testLimits() limits {
+	return limits{header: 20 * time.Second, first: 60 * time.Second, idle: 30 * time.Second}
+}
+
+func thought(pause time.Duration) timedStep {
+	return timedStep{pause: pause, step: step{thinks: true}}
 }
 
 func word(pause time.Duration, text string) timedStep {
@@ -83,11 +91,21 @@ func TestStream_Timeouts(t *testing.T) {
 		"just in time": {timed{header: []time.Duration{19 * time.Second}, steps: []timedStep{
 			word(29*time.Second, "a"), word(29*time.Second, "b"), {step: finish, err: io.EOF},
 		}}, nil, 77 * time.Second, "ab"},
-		"idle before the first word": {timed{}, TimeoutIdle, 30 * time.Second, ""},
-		"idle":                       {timed{steps: []timedStep{word(time.Second, "a")}}, TimeoutIdle, 31 * time.Second, "a"},
-		"signs of life without text": {timed{steps: []timedStep{
-			word(20*time.Second, ""), word(20*time.Second, ""), word(20*time.Second, "a"), {step: finish, err: io.EOF},
-		}}, nil, 60 * time.Second, "a"},
+		"no first word":         {timed{}, TimeoutFirst, time.Minute, ""},
+		"a slow first word":     {timed{steps: []timedStep{word(59*time.Second, "a"), {step: finish, err: io.EOF}}}, nil, 59 * time.Second, "a"},
+		"header and first word": {timed{header: []time.Duration{19 * time.Second}, steps: []timedStep{word(42*time.Second, "a")}}, TimeoutFirst, time.Minute, ""},
+		"signs of life are no word": {timed{steps: []timedStep{
+			word(20*time.Second, ""), word(20*time.Second, ""), word(19*time.Second, ""), word(2*time.Second, "a"),
+		}}, TimeoutFirst, time.Minute, ""},
+		"thoughts are": {timed{steps: []timedStep{
+			thought(40 * time.Second), thought(25 * time.Second), thought(29 * time.Second), word(20*time.Second, "a"), {step: finish, err: io.EOF},
+		}}, nil, 114 * time.Second, "a"},
+		"silence after thoughts": {timed{steps: []timedStep{thought(40 * time.Second)}}, TimeoutIdle, 70 * time.Second, ""},
+		"blanks are no word yet": {timed{steps: []timedStep{word(0, " "), word(time.Second, "\n"), word(time.Second, "a"), {step: finish, err: io.EOF}}}, nil, 2 * time.Second, " \na"},
+		"idle":                   {timed{steps: []timedStep{word(time.Second, "a")}}, TimeoutIdle, 31 * time.Second, "a"},
+		"signs of life within the answer": {timed{steps: []timedStep{
+			word(0, "a"), word(20*time.Second, ""), word(20*time.Second, ""), word(20*time.Second, "b"), {step: finish, err: io.EOF},
+		}}, nil, 60 * time.Second, "ab"},
 		"total": {timed{steps: []timedStep{
 			word(25*time.Second, "a"), word(25*time.Second, "b"), word(25*time.Second, "c"), word(25*time.Second, "d"),
 			word(25*time.Second, "e"),

@@ -1,11 +1,15 @@
 package llm
 
 import (
-	"bytes"
+	"bufio"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -15,6 +19,7 @@ const (
 	maxHeaderBytes   = 64 << 10
 	maxIdlePerHost   = 32
 	maxLine          = 4 << 20  // of a stream: one event
+	maxBody          = 16 << 20 // a whole answer, where no stream came
 	maxStream        = 64 << 20 // of a stream: all events of an answer
 )
 
@@ -36,11 +41,12 @@ func newTransport() *http.Transport {
 
 // guard is the only way to a vendor. It follows no redirect, since key and
 // prompt are meant for the configured endpoint alone; it turns every answer
-// but 200 into a failure that shows nothing the vendor wrote; and it bounds
-// what a stream may make this process hold.
+// that is no success into a failure that shows nothing the vendor wrote; and it
+// bounds what a stream may make this process hold.
 type guard struct {
-	client *http.Client
-	key    Secret
+	client   *http.Client
+	key      Secret
+	optional optional
 }
 
 func newGuard(transport http.RoundTripper, key Secret) *guard {
@@ -50,37 +56,108 @@ func newGuard(transport http.RoundTripper, key Secret) *guard {
 	}}
 }
 
-// Do sends the request; the caller closes the body.
-func (g *guard) Do(req *http.Request) (*http.Response, error) {
+// do sends the request; the caller closes the body. fields are those of the
+// request whose refusal the failure tells.
+func (g *guard) do(req *http.Request, fields []string) (*http.Response, error) {
 	resp, err := g.client.Do(req)
 	if err != nil {
 		return nil, asFailure(g.key, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		f := responseFailure(resp, g.key)
-		_ = resp.Body.Close() // nothing more is wanted of it
-		return nil, f
+	plain, err := decompressed(resp)
+	if err == nil && resp.StatusCode/100 != 2 {
+		resp.Body = plain
+		err = responseFailure(resp, g.key, fields)
 	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body}
+	if err != nil {
+		_ = resp.Body.Close() // nothing more is wanted of it
+		return nil, err
+	}
+	resp.Body = &boundedBody{ReadCloser: plain}
 	return resp, nil
 }
 
-// boundedBody fails a stream whose lines, or which itself, are longer than
-// any answer can be.
+// decompressed is the body as it was before it was compressed, which nobody
+// asked for and some gateways do.
+func decompressed(resp *http.Response) (io.ReadCloser, error) {
+	how := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding")))
+	switch how {
+	case "", "identity":
+		return &lazyBody{Closer: resp.Body, r: bufio.NewReader(resp.Body), open: openUnlabelled}, nil
+	case "gzip", "x-gzip":
+		return &lazyBody{Closer: resp.Body, r: bufio.NewReader(resp.Body), open: openGzip}, nil
+	case "deflate":
+		return &lazyBody{Closer: resp.Body, r: bufio.NewReader(resp.Body), open: openDeflate}, nil
+	default:
+		return nil, &failure{
+			status: resp.StatusCode, kind: cleanCode(how, Secret{}),
+			text: "the provider compresses its answer in a way that was not asked for", permanent: true,
+		}
+	}
+}
+
+// lazyBody finds out how to read a body when the first byte is wanted: a
+// stream's beginning may be long after its header.
+type lazyBody struct {
+	io.Closer
+	r    *bufio.Reader
+	open func(*bufio.Reader) (io.Reader, error)
+	in   io.Reader
+}
+
+func (b *lazyBody) Read(p []byte) (int, error) {
+	if b.in == nil {
+		in, err := b.open(b.r)
+		if err != nil {
+			return 0, err
+		}
+		b.in = in
+	}
+	return b.in.Read(p)
+}
+
+// openUnlabelled reads a body that says nothing of compression, and may be
+// compressed all the same.
+func openUnlabelled(r *bufio.Reader) (io.Reader, error) {
+	if magic, _ := r.Peek(1); len(magic) == 1 && magic[0] == 0x1f { // no text begins so
+		return openGzip(r)
+	}
+	return r, nil
+}
+
+func openGzip(r *bufio.Reader) (io.Reader, error) {
+	if magic, err := r.Peek(2); len(magic) < 2 || magic[0] != 0x1f || magic[1] != 0x8b {
+		if len(magic) == 0 {
+			return nil, err
+		}
+		return r, nil // labelled so, and plain
+	}
+	return gzip.NewReader(r)
+}
+
+// openDeflate knows both readings of the name: zlib's format, which is meant,
+// and the bare one.
+func openDeflate(r *bufio.Reader) (io.Reader, error) {
+	head, err := r.Peek(2)
+	switch {
+	case len(head) == 0:
+		return nil, err
+	case len(head) == 2 && head[0]&0x0f == 8 && (int(head[0])<<8|int(head[1]))%31 == 0:
+		return zlib.NewReader(r)
+	default:
+		return flate.NewReader(r), nil
+	}
+}
+
+// boundedBody fails a stream that is longer than any answer can be; how long
+// one event may be is for the reader of events.
 type boundedBody struct {
 	io.ReadCloser
-	line, total int
+	total int
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.total += n
-	if i := bytes.LastIndexByte(p[:n], '\n'); i >= 0 {
-		b.line = n - i - 1
-	} else {
-		b.line += n
-	}
-	if b.line > maxLine || b.total > maxStream {
+	if b.total += n; b.total > maxStream {
 		return 0, errors.New("the stream is longer than an answer can be")
 	}
 	return n, err

@@ -1,0 +1,118 @@
+package llm
+
+import (
+	"cmp"
+	"encoding/json"
+	"strings"
+
+	"chatbox"
+)
+
+// anthropicStream is one response. It belongs to one goroutine.
+type anthropicStream struct {
+	events *events
+	key    Secret
+	cut    string // white space of the prefix that the model may repeat
+	usage  anthropicUsage
+}
+
+// anthropicEvent is what is read of an event, or of a whole answer.
+type anthropicEvent struct {
+	Type    texted `json:"type"`
+	Message struct {
+		Usage anthropicUsage `json:"usage"`
+	} `json:"message"`
+	ContentBlock struct {
+		Type texted  `json:"type"`
+		Text content `json:"text"`
+	} `json:"content_block"`
+	Delta      anthropicDelta  `json:"delta"`
+	Usage      anthropicUsage  `json:"usage"`
+	Content    content         `json:"content"`     // of a whole answer
+	StopReason texted          `json:"stop_reason"` // of a whole answer
+	Error      json.RawMessage `json:"error"`
+}
+
+type anthropicDelta struct {
+	Type       texted  `json:"type"`
+	Text       content `json:"text"`
+	StopReason texted  `json:"stop_reason"`
+}
+
+type anthropicUsage struct {
+	Input        count `json:"input_tokens"`
+	CacheWritten count `json:"cache_creation_input_tokens"`
+	CacheRead    count `json:"cache_read_input_tokens"`
+	Output       count `json:"output_tokens"`
+}
+
+// add takes what is told: numbers only ever grow within an answer.
+func (u *anthropicUsage) add(more anthropicUsage) {
+	u.Input = max(u.Input, more.Input)
+	u.CacheWritten = max(u.CacheWritten, more.CacheWritten)
+	u.CacheRead = max(u.CacheRead, more.CacheRead)
+	u.Output = max(u.Output, more.Output)
+}
+
+func (u anthropicUsage) known() *chatbox.Usage {
+	prompt := int(u.Input + u.CacheWritten + u.CacheRead)
+	if prompt == 0 && u.Output == 0 {
+		return nil
+	}
+	return &chatbox.Usage{Prompt: prompt, Completion: int(u.Output)}
+}
+
+func (a *anthropicStream) next() (step, error) {
+	ev, err := a.events.next()
+	if err != nil {
+		return step{}, err
+	}
+	var e anthropicEvent
+	restore := func(s string) string { return s }
+	if len(ev.data) > 0 {
+		if restore, err = ev.decode(&e); err != nil {
+			return step{}, err
+		}
+	}
+	a.usage.add(e.Message.Usage)
+	a.usage.add(e.Usage)
+	st := step{usage: a.usage.known()}
+	switch kind := cmp.Or(string(e.Type), ev.name); {
+	case kind == "error", e.Type == "" && present(e.Error):
+		return st, declaredFailure(ev.data, a.key)
+	case kind == "message_stop":
+		st.ended, st.terminal = true, true
+	case kind == "message_delta":
+		err = st.end(string(e.Delta.StopReason), a.key)
+	case kind == "message":
+		st.text = a.uncut(restore(e.Content.text))
+		st.ended = true
+		err = st.end(string(e.StopReason), a.key)
+	case kind == "content_block_start":
+		if isText(e.ContentBlock.Type) {
+			st.text = a.uncut(restore(e.ContentBlock.Text.text))
+		}
+		st.thinks = strings.Contains(string(e.ContentBlock.Type), "thinking")
+	default: // also kinds that are not known yet: they carry no text
+		if isText(e.Delta.Type) {
+			st.text = a.uncut(restore(e.Delta.Text.text))
+		}
+		st.thinks = strings.HasPrefix(string(e.Delta.Type), "thinking") || e.Delta.Type == "signature_delta"
+	}
+	return st, err
+}
+
+func isText(kind texted) bool { return kind == "" || kind == "text" || kind == "text_delta" }
+
+// uncut takes from the beginning of the continuation what the prefix has
+// already, as far as the model repeats it.
+func (a *anthropicStream) uncut(text string) string {
+	for a.cut != "" && text != "" {
+		if text[0] != a.cut[0] {
+			a.cut = ""
+			break
+		}
+		text, a.cut = text[1:], a.cut[1:]
+	}
+	return text
+}

@@ -1,0 +1,126 @@
+package llm
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+)
+
+// difyStream is one response. It belongs to one goroutine.
+type difyStream struct {
+	events *events
+	key    Secret
+	task   string
+	over   bool // Dify has nothing left to stop
+	spoken bool
+	usage  openaiUsage
+	whole  bool // an answer came by itself, though a stream was asked for
+}
+
+// difyEvent is what is read of an event, or of a whole answer.
+type difyEvent struct {
+	Event    texted          `json:"event"`
+	Task     texted          `json:"task_id"`
+	Answer   content         `json:"answer"`
+	Thought  texted          `json:"thought"`
+	Code     scalar          `json:"code"`
+	Metadata openaiNested    `json:"metadata"`
+	Data     difyData        `json:"data"`
+	Error    json.RawMessage `json:"error"`
+}
+
+type difyData struct {
+	Text    content         `json:"text"`
+	Status  texted          `json:"status"`
+	Error   json.RawMessage `json:"error"`
+	Outputs struct {
+		Answer texted `json:"answer"`
+		Text   texted `json:"text"`
+		Result texted `json:"result"`
+		Output texted `json:"output"`
+	} `json:"outputs"`
+}
+
+// difyFailure is how a workflow tells its failure.
+const difyFailure = "workflow_failed"
+
+func (s *difyStream) next() (step, error) {
+	ev, err := s.events.next()
+	switch {
+	case err != nil:
+		s.over = s.over || errors.Is(err, io.EOF)
+		return step{ended: s.whole}, err
+	case len(bytes.TrimSpace(ev.data)) == 0:
+		return step{}, nil
+	case isDone(ev.data):
+		s.over = true
+		return step{ended: true, terminal: true}, nil
+	}
+	var e difyEvent
+	restore, err := ev.decode(&e)
+	if err != nil {
+		return step{}, err
+	}
+	if task := string(e.Task); task != "" {
+		s.task = task
+	}
+	s.usage.add(e.Metadata.Usage)
+	st, err := s.step(e, ev)
+	st.text = restore(st.text)
+	st.usage = s.usage.known()
+	s.spoken = s.spoken || strings.TrimSpace(st.text) != ""
+	return st, err
+}
+
+func (s *difyStream) step(e difyEvent, ev sseEvent) (step, error) {
+	switch kind := cmp.Or(string(e.Event), ev.name); kind {
+	case "message", "agent_message":
+		s.whole = s.whole || ev.whole
+		return step{text: e.Answer.text}, nil
+	case "text_chunk":
+		return step{text: e.Data.Text.text}, nil
+	case "message_replace", "text_replace":
+		return step{text: cmp.Or(e.Answer.text, e.Data.Text.text), replace: true}, nil
+	case "agent_thought":
+		return step{thinks: e.Thought != ""}, nil
+	case "message_end":
+		s.over = true
+		return step{ended: true, terminal: true}, nil
+	case "workflow_finished":
+		return s.finished(e)
+	case "error":
+		s.over = true
+		return step{}, declaredFailure(ev.data, s.key)
+	case "":
+		if e.Answer.text != "" {
+			s.whole = s.whole || ev.whole
+			return step{text: e.Answer.text}, nil
+		}
+		if present(e.Error) || e.Code != "" {
+			s.over = true
+			return step{}, declaredFailure(ev.data, s.key)
+		}
+		return step{}, nil
+	default: // steps of a workflow, speech, pings: signs of life
+		return step{}, nil
+	}
+}
+
+// finished judges a workflow's end. Its outputs are the answer where nothing of
+// it came before.
+func (s *difyStream) finished(e difyEvent) (step, error) {
+	switch strings.ToLower(string(e.Data.Status)) {
+	case "succeeded", "success", "partial-succeeded", "":
+	default:
+		s.over = true
+		return step{}, &failure{kind: difyFailure, text: "the workflow failed", declared: true}
+	}
+	st := step{ended: true}
+	if o := e.Data.Outputs; !s.spoken {
+		st.text = string(cmp.Or(o.Answer, o.Text, o.Result, o.Output))
+	}
+	return st, nil
+}

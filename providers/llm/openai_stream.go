@@ -1,0 +1,222 @@
+package llm
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"strings"
+
+	"chatbox"
+)
+
+// openaiStream is one response. It belongs to one goroutine.
+type openaiStream struct {
+	events *events
+	key    Secret
+	said   strings.Builder // the text so far, for servers that repeat it in messages
+	usage  openaiUsage
+	ended  bool // a whole message came: nothing more is needed for success
+}
+
+// openaiChunk is what is read of a chunk, or of a whole answer.
+type openaiChunk struct {
+	Object  texted          `json:"object"`
+	Type    texted          `json:"type"`
+	Choices []openaiChoice  `json:"choices"`
+	Usage   openaiUsage     `json:"usage"`
+	Groq    openaiNested    `json:"x_groq"`
+	Timings openaiTimings   `json:"timings"` // llama.cpp
+	Error   json.RawMessage `json:"error"`
+}
+
+type openaiChoice struct {
+	Index        count         `json:"index"`
+	Delta        openaiMessage `json:"delta"`
+	Message      openaiMessage `json:"message"`
+	Text         content       `json:"text"`
+	FinishReason texted        `json:"finish_reason"`
+	FinishCamel  texted        `json:"finishReason"`
+	Usage        openaiUsage   `json:"usage"` // Moonshot
+}
+
+type openaiMessage struct {
+	Content          content         `json:"content"`
+	Text             content         `json:"text"`
+	Refusal          texted          `json:"refusal"`
+	ReasoningContent json.RawMessage `json:"reasoning_content"`
+	Reasoning        json.RawMessage `json:"reasoning"`
+	Thinking         json.RawMessage `json:"thinking"`
+	ReasoningDetails json.RawMessage `json:"reasoning_details"`
+}
+
+// UnmarshalJSON also reads a message that is only its text.
+func (m *openaiMessage) UnmarshalJSON(data []byte) error {
+	type fields openaiMessage
+	if len(data) > 0 && data[0] == '"' {
+		return m.Content.UnmarshalJSON(data)
+	}
+	decodeLoosely(data, (*fields)(m))
+	return nil
+}
+
+func (m openaiMessage) text() string {
+	return cmp.Or(m.Content.text, m.Text.text) + string(m.Refusal)
+}
+
+func (m openaiMessage) thinks() bool {
+	return m.Content.thinks || present(m.ReasoningContent) || present(m.Reasoning) ||
+		present(m.Thinking) || present(m.ReasoningDetails)
+}
+
+type openaiUsage struct {
+	Prompt     count `json:"prompt_tokens"`
+	Completion count `json:"completion_tokens"`
+	Input      count `json:"input_tokens"`
+	Output     count `json:"output_tokens"`
+	Total      count `json:"total_tokens"`
+}
+
+type openaiNested struct {
+	Usage openaiUsage     `json:"usage"`
+	Error json.RawMessage `json:"error"`
+}
+
+type openaiTimings struct {
+	Prompt     count `json:"prompt_n"`
+	Completion count `json:"predicted_n"`
+}
+
+// add takes what is told: later numbers over earlier ones, and none over some.
+func (u *openaiUsage) add(more openaiUsage) {
+	u.Prompt = cmp.Or(more.Prompt, more.Input, u.Prompt)
+	u.Completion = cmp.Or(more.Completion, more.Output, u.Completion)
+	u.Total = cmp.Or(more.Total, u.Total)
+}
+
+// known is the usage as far as it was told; nil where nothing was.
+func (u openaiUsage) known() *chatbox.Usage {
+	if u.Completion == 0 && u.Prompt > 0 && u.Total > u.Prompt {
+		u.Completion = u.Total - u.Prompt
+	}
+	if u.Prompt == 0 && u.Completion > 0 && u.Total > u.Completion {
+		u.Prompt = u.Total - u.Completion
+	}
+	if u.Prompt == 0 && u.Completion == 0 {
+		return nil
+	}
+	return &chatbox.Usage{Prompt: int(u.Prompt), Completion: int(u.Completion)}
+}
+
+func (s *openaiStream) next() (step, error) {
+	ev, err := s.events.next()
+	switch data := bytes.TrimSpace(ev.data); {
+	case err != nil:
+		return step{ended: s.ended}, err
+	case len(data) == 0:
+		return step{}, nil
+	case isDone(data):
+		return step{ended: true, terminal: true}, nil
+	}
+	return s.step(ev)
+}
+
+// isDone recognises the end of a stream as OpenAI and its imitators write it.
+func isDone(data []byte) bool {
+	return strings.EqualFold(string(bytes.Trim(data, `"[]<>| `)), "DONE")
+}
+
+func (s *openaiStream) step(ev sseEvent) (step, error) {
+	var c openaiChunk
+	restore, err := ev.decode(&c)
+	if err != nil {
+		return step{}, err
+	}
+	if present(c.Error) || present(c.Groq.Error) || ev.name == "error" || c.Object == "error" || c.Type == "error" {
+		return step{}, declaredFailure(ev.data, s.key)
+	}
+	var st step
+	for _, choice := range c.Choices {
+		if choice.Index != 0 {
+			continue
+		}
+		st.text += s.news(choice, restore)
+		st.thinks = st.thinks || choice.Delta.thinks() || choice.Message.thinks()
+		c.Usage.add(choice.Usage)
+		if ev.whole && choice.Message.text() != "" {
+			s.ended = true
+		}
+		if err = st.end(string(cmp.Or(choice.FinishReason, choice.FinishCamel)), s.key); err != nil {
+			break
+		}
+	}
+	s.usage.add(openaiUsage{Prompt: c.Timings.Prompt, Completion: c.Timings.Completion})
+	s.usage.add(c.Groq.Usage)
+	s.usage.add(c.Usage)
+	st.usage = s.usage.known()
+	return st, err
+}
+
+// news is what a choice adds to the text. Where it comes as a message, that is
+// all of the text so far, or the next piece of it: servers differ.
+func (s *openaiStream) news(c openaiChoice, restore func(string) string) string {
+	text := restore(cmp.Or(c.Delta.text(), c.Text.text))
+	if message := restore(c.Message.text()); text == "" && message != "" {
+		text = message
+		if so := s.said.String(); so != "" {
+			text = strings.TrimPrefix(message, so)
+		}
+	}
+	s.said.WriteString(text)
+	return text
+}
+
+// content is a text, or a list of parts some of which have text.
+type content struct {
+	text   string
+	thinks bool // a part has what the model says to itself
+}
+
+// UnmarshalJSON never fails: what is no text is none.
+func (c *content) UnmarshalJSON(data []byte) error {
+	*c = content{}
+	c.read(data, maxNesting)
+	return nil
+}
+
+const maxNesting = 8 // of parts within parts
+
+func (c *content) read(data []byte, depth int) {
+	if len(data) == 0 || depth == 0 {
+		return
+	}
+	switch data[0] {
+	case '"':
+		var text string
+		decodeLoosely(data, &text)
+		c.text += text
+	case '[':
+		var parts []json.RawMessage
+		decodeLoosely(data, &parts)
+		for _, p := range parts {
+			c.read(p, depth-1)
+		}
+	case '{':
+		var part struct {
+			Type    texted          `json:"type"`
+			Text    json.RawMessage `json:"text"`
+			Value   json.RawMessage `json:"value"`
+			Parts   json.RawMessage `json:"parts"`
+			Content json.RawMessage `json:"content"`
+			Refusal json.RawMessage `json:"refusal"`
+		}
+		decodeLoosely(data, &part)
+		switch part.Type {
+		case "", "text", "output_text", "text_delta", "refusal", "message":
+			for _, inner := range []json.RawMessage{part.Text, part.Value, part.Parts, part.Content, part.Refusal} {
+				c.read(inner, depth-1)
+			}
+		case "thinking", "reasoning", "reasoning_text", "thought":
+			c.thinks = true
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package llm
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// optional remembers which fields of requests a provider refuses. It is safe
+// for concurrent use, and bounded: it holds names of fields that were sent.
+type optional struct {
+	found   func(field string) // told of each that is new; may be nil
+	mu      sync.Mutex         // guards following
+	refused map[string]bool
+}
+
+// maxRefused bounds how many fields are left out of a provider's requests.
+const maxRefused = 16
+
+// required are the fields without which a request asks for something else.
+func required(field string) bool {
+	switch field {
+	case "model", "messages", "stream", "system", // OpenAI and Anthropic
+		"query", "inputs", "response_mode", "user": // Dify
+		return true
+	default:
+		return false
+	}
+}
+
+// optionalIn lists the fields of a request that can be left out.
+func optionalIn(request []byte) []string {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(request, &fields) // it was made here
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), required)
+}
+
+// namedIn lists those of the fields that a refusal is about: it names them.
+func namedIn(refusal []byte, status int, fields []string) []string {
+	if status != http.StatusBadRequest && status != http.StatusUnprocessableEntity {
+		return nil
+	}
+	text := string(refusal)
+	return slices.DeleteFunc(slices.Clone(fields), func(field string) bool {
+		return !names(text, field) && (field != "stream_options" || !names(text, "include_usage"))
+	})
+}
+
+// names reports whether the word stands in the text, not as part of another.
+func names(text, word string) bool {
+	inWord := func(b byte) bool {
+		return b == '_' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
+	}
+	for from := 0; ; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return false
+		}
+		start, end := from+i, from+i+len(word)
+		if (start == 0 || !inWord(text[start-1])) && (end == len(text) || !inWord(text[end])) {
+			return true
+		}
+		from = end
+	}
+}
+
+func (o *optional) known() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Collect(maps.Keys(o.refused))
+}
+
+func (o *optional) remember(fields []string) {
+	for _, field := range fields {
+		o.mu.Lock()
+		fresh := !o.refused[field] && len(o.refused) < maxRefused
+		if fresh {
+			if o.refused == nil {
+				o.refused = map[string]bool{}
+			}
+			o.refused[field] = true
+		}
+		o.mu.Unlock()
+		if fresh && o.found != nil {
+			o.found(field)
+		}
+	}
+}
+
+// leave returns the request without the fields.
+func leave(request []byte, fields []string) []byte {
+	var all map[string]json.RawMessage
+	if len(fields) == 0 || json.Unmarshal(request, &all) != nil {
+		return request
+	}
+	for _, f := range fields {
+		delete(all, f)
+	}
+	smaller, err := json.Marshal(all)
+	if err != nil {
+		return request
+	}
+	return smaller
+}

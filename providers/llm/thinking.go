@@ -1,0 +1,196 @@
+package llm
+
+import "strings"
+
+// thinking keeps apart what a model says to itself inside its answer, between
+// tags: reasoning models do where their server does not separate the two. Tags
+// count at the beginning of the answer, after another such part, and at the
+// beginning of a line outside fenced code; anywhere else they are the answer's.
+//
+// Some templates put the opening tag into the prompt, so that the answer begins
+// inside: what was passed on by then is withdrawn at the closing tag.
+type thinking struct {
+	held     string // the beginning of what may be a tag
+	closing  string // inside: the tag that ends it
+	withheld []byte // inside, not at the beginning: what is given back where the tag never ends
+	spoken   bool   // some of the answer was passed on
+	inLine   bool   // the next byte is not the first of its line
+	fenced   bool
+	trim     bool // white space that follows belongs to the tag before it
+	tagged   bool // a tag was seen: a closing one by itself means nothing any more
+}
+
+// thinkingTags are the pairs in use by models and servers.
+func thinkingTags() [][2]string {
+	return [][2]string{
+		{"<think>", "</think>"}, {"<thinking>", "</thinking>"}, {"<thought>", "</thought>"},
+		{"<reasoning>", "</reasoning>"}, {"[think]", "[/think]"},
+	}
+}
+
+const longestTag = len("</reasoning>")
+
+const blanks = " \t\r\n"
+
+// take returns what of the text so far is the answer's; withdrawn: it stands in
+// place of all that take returned before.
+func (t *thinking) take(text string) (answer string, withdrawn bool) {
+	var out strings.Builder
+	text, t.held = t.held+text, ""
+	for text != "" {
+		switch {
+		case t.closing != "":
+			text = t.skip(text)
+			continue
+		case t.trim:
+			if text = strings.TrimLeft(text, blanks); text == "" {
+				continue
+			}
+			t.trim = false
+		}
+		rest, tagged, held := t.open(text)
+		if held {
+			t.held = text
+			break
+		}
+		if tagged {
+			if t.closing == "" && t.spoken {
+				out.Reset()
+				withdrawn, t.spoken = true, false
+			}
+			text = rest
+			continue
+		}
+		line := text
+		if i := strings.IndexByte(text, '\n'); i >= 0 {
+			line = text[:i+1]
+		}
+		t.say(line)
+		out.WriteString(line)
+		text = text[len(line):]
+	}
+	return out.String(), withdrawn
+}
+
+// open looks for a tag at the beginning of the text and returns what follows
+// it. held: more has to come before it can be told.
+func (t *thinking) open(text string) (rest string, tagged, held bool) {
+	if t.inLine || t.fenced {
+		return "", false, false
+	}
+	body := strings.TrimLeft(text, " \t")
+	if !t.spoken {
+		body = strings.TrimLeft(text, blanks)
+	}
+	if rest, ok := cutFold(body, loneEnd); ok && !t.tagged {
+		t.tagged, t.trim = true, true
+		return rest, true, false
+	}
+	opening, closing := tagAt(body)
+	switch {
+	case body != "" && len(body) < len(loneEnd) && strings.EqualFold(loneEnd[:len(body)], body):
+		return "", false, true
+	case body == "", opening == "" && closing != "", fence[:min(len(body), len(fence)-1)] == body:
+		return "", false, true
+	case opening == "":
+		return "", false, false
+	}
+	t.tagged, t.closing, t.withheld = true, closing, nil
+	if t.spoken {
+		t.withheld = []byte(text[:len(text)-len(body)+len(opening)])
+	}
+	return body[len(opening):], true, false
+}
+
+const (
+	fence   = "```"
+	loneEnd = "</think>"
+)
+
+func cutFold(s, prefix string) (rest string, ok bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return "", false
+	}
+	return s[len(prefix):], true
+}
+
+// say notes a line, or a part of one, that is passed on.
+func (t *thinking) say(line string) {
+	if !t.inLine && strings.HasPrefix(strings.TrimLeft(line, " \t"), fence) {
+		t.fenced = !t.fenced
+	}
+	t.spoken = t.spoken || strings.Trim(line, blanks) != ""
+	t.inLine = !strings.HasSuffix(line, "\n")
+}
+
+// skip passes over what is inside and returns what follows its end.
+func (t *thinking) skip(text string) string {
+	i := indexFold(text, t.closing)
+	if i >= 0 {
+		rest := text[i+len(t.closing):]
+		t.closing, t.withheld, t.trim, t.inLine = "", nil, true, false
+		return rest
+	}
+	keep := min(len(text), longestTag-1)
+	if t.withheld != nil {
+		t.withheld = append(t.withheld, text[:len(text)-keep]...)
+	}
+	t.held = text[len(text)-keep:]
+	return ""
+}
+
+// apart keeps what the model says to itself out of the texts that next returns.
+func apart(next func() (step, error)) func() (step, error) {
+	var t thinking
+	return func() (step, error) {
+		st, err := next()
+		if st.replace {
+			t = thinking{}
+		}
+		said, withdrawn := t.take(st.text)
+		st.thinks = st.thinks || st.text != ""
+		st.text, st.replace = said, st.replace || withdrawn
+		if err != nil || st.terminal {
+			st.text += t.rest()
+		}
+		return st, err
+	}
+}
+
+// rest is what turns out to be the answer's when no text follows.
+func (t *thinking) rest() string {
+	held := t.held
+	t.held = ""
+	switch {
+	case t.closing == "":
+		return held
+	case t.withheld != nil:
+		return string(t.withheld) + held
+	default:
+		return ""
+	}
+}
+
+// tagAt finds the tags at the beginning of a text: no opening with a closing
+// one means that the text may be the beginning of a tag.
+func tagAt(text string) (opening, closing string) {
+	for _, tag := range thinkingTags() {
+		n := min(len(tag[0]), len(text))
+		if n == 0 || !strings.EqualFold(tag[0][:n], text[:n]) {
+			continue
+		}
+		if closing = tag[1]; n == len(tag[0]) {
+			return tag[0], closing
+		}
+	}
+	return "", closing
+}
+
+func indexFold(s, sub string) int {
+	for i := 0; i+len(sub) <= len(s); i++ {
+		if strings.EqualFold(s[i:i+len(sub)], sub) {
+			return i
+		}
+	}
+	return -1
+}
