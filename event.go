@@ -157,11 +157,22 @@ type Answer struct {
 	Attempt int    `json:"attempt"`
 	Index   int    `json:"index"` // the last accepted piece's; -1 when none was
 	Finish  Finish `json:"finish"`
-	// Code is why, for FinishError.
-	Code             Code  `json:"code,omitempty"`
+	// Code is why, for FinishError; Why says it to users, and RetryAfter when a
+	// repeat may help, where the provider told.
+	Code       Code          `json:"code,omitempty"`
+	Why        string        `json:"why,omitempty"`
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
+	// The tokens are zero where they are not known.
 	TokensPrompt     int   `json:"tokens_prompt,omitempty"`
 	TokensCompletion int   `json:"tokens_completion,omitempty"`
-	ResponseMillis   int64 `json:"response_ms,omitempty"` // from the message's acceptance to the final
+	TokensEstimated  bool  `json:"tokens_estimated,omitempty"` // they are not the provider's
+	ResponseMillis   int64 `json:"response_ms,omitempty"`      // from the message's acceptance to the final
+}
+
+// SetUsage notes what the answer cost.
+func (a *Answer) SetUsage(u Usage) {
+	a.TokensPrompt, a.TokensCompletion = u.Prompt, u.Completion
+	a.TokensEstimated = u.Estimated && u.Known()
 }
 
 // TurnState is where the answering of a message stands.

@@ -1,5 +1,7 @@
 package chatbox
 
+import "time"
+
 // Update is what pods tell each other about a session: exactly one of the
 // pointers is set. Head is the session's head when it was published; a pod
 // that has not delivered up to it has missed something. Redis is at most once
@@ -79,6 +81,7 @@ type Piece struct {
 	Index    int    `json:"index"` // a snapshot's: the piece it stands at, -1 before any
 	Content  string `json:"content"`
 	Snapshot bool   `json:"snapshot,omitempty"`
+	Spent    Usage  `json:"-"` // so far; clients are not told before the end
 }
 
 // After reports whether the piece is beyond (attempt, index): what is not is a
@@ -103,6 +106,8 @@ type Failure struct {
 	ReplyTo  string `json:"reply_to"`
 	Code     Code   `json:"code"`
 	Message  string `json:"message"`
+	// RetryAfter is when a repeat may help, where that is known.
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
 }
 
 // OpenAnswer is a running answer as the log of its pieces has it: exactly the
@@ -115,6 +120,7 @@ type OpenAnswer struct {
 	Attempt  int
 	Index    int // -1 before any piece
 	Text     string
+	Spent    Usage // when its last piece was accepted
 }
 
 // Snapshot is the piece that shows all of it at once.

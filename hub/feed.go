@@ -2,6 +2,7 @@ package hub
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -212,7 +213,8 @@ func (f *feed) failLocked(u chatbox.Update) {
 func FailureOf(e chatbox.Event) *chatbox.Failure {
 	return &chatbox.Failure{
 		AnswerID: e.ID, Gen: e.Answer.Gen, ReplyTo: e.Answer.ReplyTo, Code: e.Answer.Code,
-		Message: "the answer broke off; what was said is kept",
+		Message:    strings.TrimSpace("The answer broke off; what was said is kept. " + e.Answer.Why),
+		RetryAfter: e.Answer.RetryAfter,
 	}
 }
 
@@ -246,6 +248,7 @@ func (f *feed) pieceLocked(p chatbox.Piece) bool {
 		return false // a piece was lost: the log of pieces has it
 	default:
 		o.index, o.text = p.Index, append(o.text, p.Content...)
+		o.card.ModelID = p.ModelID // a fallback may have stepped in
 	}
 	f.moves++
 	f.showLocked(p)

@@ -3,6 +3,7 @@ package persistence
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"chatbox"
 	"chatbox/persistence/internal/record"
@@ -50,8 +51,11 @@ type answerDoc struct {
 	Index            int    `bson:"index"`
 	Finish           string `bson:"finish"`
 	Code             string `bson:"code,omitempty"`
+	Why              string `bson:"why,omitempty"`
+	RetryAfterMillis int64  `bson:"retry_after_ms,omitempty"`
 	TokensPrompt     int    `bson:"tokens_prompt,omitempty"`
 	TokensCompletion int    `bson:"tokens_completion,omitempty"`
+	TokensEstimated  bool   `bson:"tokens_estimated,omitempty"`
 	ResponseMillis   int64  `bson:"response_ms,omitempty"`
 }
 
@@ -87,7 +91,8 @@ func (s *Store) encodeEvent(e chatbox.Event) (bson.Raw, error) {
 		d.Answer = &answerDoc{
 			Seq: a.Gen.Seq, Run: a.Gen.Run, ReplyTo: a.ReplyTo, Attempt: a.Attempt, Index: a.Index,
 			Finish: string(a.Finish), Code: string(a.Code), TokensPrompt: a.TokensPrompt,
-			TokensCompletion: a.TokensCompletion, ResponseMillis: a.ResponseMillis,
+			TokensCompletion: a.TokensCompletion, TokensEstimated: a.TokensEstimated, ResponseMillis: a.ResponseMillis,
+			Why: a.Why, RetryAfterMillis: a.RetryAfter.Milliseconds(),
 		}
 	}
 	raw, err := bson.Marshal(d)
@@ -111,7 +116,8 @@ func (s *Store) decodeEvent(d messageDoc) (chatbox.Event, error) {
 		e.Answer = &chatbox.Answer{
 			Gen: chatbox.Gen{Seq: a.Seq, Run: a.Run}, ReplyTo: a.ReplyTo, Attempt: a.Attempt, Index: a.Index,
 			Finish: chatbox.Finish(a.Finish), Code: chatbox.Code(a.Code), TokensPrompt: a.TokensPrompt,
-			TokensCompletion: a.TokensCompletion, ResponseMillis: a.ResponseMillis,
+			TokensCompletion: a.TokensCompletion, TokensEstimated: a.TokensEstimated, ResponseMillis: a.ResponseMillis,
+			Why: a.Why, RetryAfter: time.Duration(a.RetryAfterMillis) * time.Millisecond,
 		}
 	}
 	if err := record.OpenEvent(s.keys, d.Box, &e); err != nil {

@@ -108,6 +108,10 @@ type openCard struct {
 	AnswerID string `json:"id"`
 	ReplyTo  string `json:"reply_to"`
 	ModelID  string `json:"model"`
+	// What it has cost so far, in tokens.
+	Prompt     int  `json:"prompt,omitempty"`
+	Completion int  `json:"completion,omitempty"`
+	Estimated  bool `json:"estimated,omitempty"`
 }
 
 func genString(g chatbox.Gen) string { return strconv.FormatInt(g.Seq, 10) + ":" + strconv.Itoa(g.Run) }
@@ -161,5 +165,6 @@ func (c *Client) decodeOpen(s chatbox.SessionKey, gen, attempt, index, card stri
 	return &chatbox.OpenAnswer{
 		AnswerID: meta.AnswerID, Gen: g, ReplyTo: meta.ReplyTo, ModelID: meta.ModelID,
 		Attempt: a, Index: i, Text: text.String(),
+		Spent: chatbox.Usage{Prompt: meta.Prompt, Completion: meta.Completion, Estimated: meta.Estimated},
 	}, nil
 }

@@ -22,7 +22,7 @@ func (c *Client) Start(ctx context.Context, l chatbox.Lease, o chatbox.OpenAnswe
 	if err != nil {
 		return err
 	}
-	card, err := cardOf(o.AnswerID, o.ReplyTo, o.ModelID)
+	card, err := cardOf(openCard{AnswerID: o.AnswerID, ReplyTo: o.ReplyTo, ModelID: o.ModelID})
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,10 @@ func (c *Client) Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) e
 	if err != nil {
 		return err
 	}
-	card, err := cardOf(p.AnswerID, p.ReplyTo, p.ModelID)
+	card, err := cardOf(openCard{
+		AnswerID: p.AnswerID, ReplyTo: p.ReplyTo, ModelID: p.ModelID,
+		Prompt: p.Spent.Prompt, Completion: p.Spent.Completion, Estimated: p.Spent.Estimated,
+	})
 	if err != nil {
 		return err
 	}
@@ -57,8 +60,8 @@ func (c *Client) Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) e
 	return nil
 }
 
-func cardOf(answerID, replyTo, modelID string) (string, error) {
-	b, err := json.Marshal(openCard{AnswerID: answerID, ReplyTo: replyTo, ModelID: modelID})
+func cardOf(o openCard) (string, error) {
+	b, err := json.Marshal(o)
 	if err != nil {
 		return "", fmt.Errorf("encode open answer: %w", err)
 	}

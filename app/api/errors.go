@@ -64,6 +64,8 @@ func render(code chatbox.Code) rendering {
 		return rendering{"LLM_UNAVAILABLE", http.StatusServiceUnavailable, 0, true, "the model is not available"}
 	case chatbox.ModelTimeout:
 		return rendering{"LLM_TIMEOUT", http.StatusServiceUnavailable, 0, true, "the model did not answer in time"}
+	case chatbox.ModelRefused:
+		return rendering{"LLM_UNAVAILABLE", http.StatusServiceUnavailable, 0, false, "the model's provider refuses the request"}
 	case chatbox.ModelFiltered:
 		return rendering{"LLM_UNAVAILABLE", http.StatusServiceUnavailable, 0, false, "the model's provider refused to answer"}
 	case chatbox.Draining:

@@ -43,6 +43,7 @@ const (
 	metaFinish           = "finish"
 	metaTokensPrompt     = "tokens_prompt"
 	metaTokensCompletion = "tokens_completion"
+	metaTokensEstimated  = "tokens_estimated"
 	metaLength           = "length"
 	metaDuplicate        = "duplicate"
 	metaState            = "state"
@@ -122,7 +123,7 @@ func encode(d chatbox.Delivery, now time.Time) []byte {
 		f.Type, f.ID, f.Sender, f.ModelID = typeLoading, d.Loading.AnswerID, chatbox.SenderAI, d.Loading.ModelID
 		f.Metadata = map[string]string{metaReplyTo: d.Loading.ReplyTo}
 	case d.Failure != nil:
-		s := show(&chatbox.Error{Code: d.Failure.Code, Message: d.Failure.Message})
+		s := show(&chatbox.Error{Code: d.Failure.Code, Message: d.Failure.Message, RetryAfter: d.Failure.RetryAfter})
 		f.Type, f.ID, f.Error = typeError, d.Failure.AnswerID, s.frameError()
 		f.Metadata = map[string]string{metaReplyTo: d.Failure.ReplyTo}
 	case d.Typing != nil:
@@ -173,8 +174,15 @@ func answerMetadata(e chatbox.Event) map[string]string {
 	m[metaIndex] = strconv.Itoa(a.Index)
 	m[metaReplyTo] = a.ReplyTo
 	m[metaFinish] = string(a.Finish)
-	m[metaTokensPrompt] = strconv.Itoa(a.TokensPrompt)
-	m[metaTokensCompletion] = strconv.Itoa(a.TokensCompletion)
+	if a.TokensPrompt > 0 {
+		m[metaTokensPrompt] = strconv.Itoa(a.TokensPrompt)
+	}
+	if a.TokensCompletion > 0 {
+		m[metaTokensCompletion] = strconv.Itoa(a.TokensCompletion)
+	}
+	if a.TokensEstimated {
+		m[metaTokensEstimated] = yes
+	}
 	m[metaLength] = strconv.Itoa(utf8.RuneCountInString(e.Content))
 	return m
 }

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -27,7 +28,8 @@ func defaultCoalesce() coalescing {
 // after a pause passes at once; what follows within the window is gathered,
 // up to MaxBytes. Every text is valid UTF-8 and cut between characters, also
 // where the provider cuts inside; bytes that are no character become U+FFFD.
-// Finish and Usage come with the last text. An error comes after all text
+// A Replace passes at once; text before it that was not yielded yet is not any
+// more. Finish and Usage come with the last text. An error comes after all text
 // before it; the end of ctx comes at once, as its cause, and nothing after it.
 //
 // The provider is read by one goroutine, started and waited for here: it has
@@ -85,12 +87,14 @@ func read(ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.De
 // coalescer gathers text for one consumer; all of it runs in the consumer's
 // goroutine.
 type coalescer struct {
-	window time.Duration
-	limit  int
-	yield  func(chatbox.Delta, error) bool
-	text   []byte    // arrived and not yet yielded
-	quiet  time.Time // until then nothing is yielded
-	usage  *chatbox.Usage
+	window  time.Duration
+	limit   int
+	yield   func(chatbox.Delta, error) bool
+	text    []byte    // arrived and not yet yielded
+	replace bool      // text stands in place of what was yielded
+	quiet   time.Time // until then nothing is yielded
+	model   string    // who says it
+	usage   *chatbox.Usage
 }
 
 func (c *coalescer) run(ctx context.Context, arrivals <-chan arrival) {
@@ -116,7 +120,7 @@ func (c *coalescer) run(ctx context.Context, arrivals <-chan arrival) {
 			c.add(a.delta)
 			wait := time.Until(c.quiet)
 			switch {
-			case wait <= 0 || len(c.text) >= c.limit:
+			case c.replace || wait <= 0 || len(c.text) >= c.limit:
 				if !c.flush(ctx) {
 					return
 				}
@@ -133,7 +137,11 @@ func stopped(ctx context.Context) error {
 }
 
 func (c *coalescer) add(d chatbox.Delta) {
+	if d.Replace {
+		c.text, c.replace = c.text[:0], true
+	}
 	c.text = append(c.text, d.Text...)
+	c.model = cmp.Or(d.ModelID, c.model)
 	if d.Usage != nil {
 		c.usage = d.Usage
 	}
@@ -142,7 +150,7 @@ func (c *coalescer) add(d chatbox.Delta) {
 // flush yields all whole characters; false when the consumer has enough.
 func (c *coalescer) flush(ctx context.Context) bool {
 	n := wholeRunes(c.text)
-	if n == 0 {
+	if n == 0 && !c.replace {
 		return true
 	}
 	rest, ok := c.emit(ctx, validText(c.text[:n]))
@@ -160,7 +168,7 @@ func (c *coalescer) end(ctx context.Context, a arrival) {
 	c.add(a.delta)
 	rest, ok := c.emit(ctx, validText(c.text))
 	last := chatbox.Delta{Text: rest, Finish: a.delta.Finish, Usage: c.usage}
-	if last == (chatbox.Delta{}) || ok && c.say(ctx, last) {
+	if last == (chatbox.Delta{}) && !c.replace || ok && c.say(ctx, last) {
 		if ok && a.err != nil {
 			c.yield(chatbox.Delta{}, a.err)
 		}
@@ -187,6 +195,7 @@ func (c *coalescer) say(ctx context.Context, d chatbox.Delta) bool {
 		c.yield(chatbox.Delta{}, stopped(ctx))
 		return false
 	}
+	d.Replace, d.ModelID, c.replace = c.replace, c.model, false
 	return c.yield(d, nil)
 }
 

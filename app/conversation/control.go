@@ -128,10 +128,11 @@ func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open ch
 			if p.state.HolderID != "" || p.state.Ended { // somebody else was faster; what stands behind it is void
 				return chatbox.Event{}, errLost
 			}
+			w := &chatbox.Answer{Gen: open.Gen, ReplyTo: open.ReplyTo, Attempt: open.Attempt, Index: open.Index, Finish: why}
+			w.SetUsage(billOf(open))
 			return chatbox.Event{
 				ID: open.AnswerID, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI, Content: open.Text,
-				ModelID: open.ModelID, Time: now(), Status: why.Status(),
-				Answer: &chatbox.Answer{Gen: open.Gen, ReplyTo: open.ReplyTo, Attempt: open.Attempt, Index: open.Index, Finish: why},
+				ModelID: open.ModelID, Time: now(), Status: why.Status(), Answer: w,
 			}, nil
 		},
 	})

@@ -78,7 +78,7 @@ func (s *Service) tellFailure(ctx context.Context, k chatbox.SessionKey, tail ch
 	}
 	s.Feed.Deliver(chatbox.Update{
 		Session: k, Owner: tail.Owner, Head: tail.State.Head,
-		Failure: failureOf(chatbox.AnswerID(k, g.Seq, g.Run), g, m.ID, chatbox.ModelFailed),
+		Failure: failureOf(chatbox.AnswerID(k, g.Seq, g.Run), g, m.ID, whyOf(chatbox.ModelFailed)),
 	})
 	return nil
 }

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -15,21 +16,27 @@ import (
 // stream shows the model's answer piece by piece and ends the turn.
 func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
 	s := g.s
-	ask := func(ctx context.Context) iter.Seq2[chatbox.Delta, error] { return s.LLM.Stream(ctx, p) }
-	finish, usage, failed := chatbox.Finish(""), (*chatbox.Usage)(nil), error(nil)
+	ask := func(ctx context.Context) iter.Seq2[chatbox.Delta, error] {
+		return g.bill.overhear(s.LLM.Stream(ctx, p))
+	}
+	g.bill.ask(p)
+	finish, failed := chatbox.Finish(""), error(nil)
 	for d, err := range coalesce(ctx, ask, defaultCoalesce()) {
 		if err != nil {
 			failed = err
 			break
 		}
+		if d.ModelID != "" {
+			g.modelID = d.ModelID
+		}
+		if d.Replace {
+			g.withdraw(ctx)
+		}
 		text, full := g.fit(d.Text)
-		if text != "" {
+		if text != "" || d.Replace {
 			if err := g.show(ctx, text); err != nil {
 				return err
 			}
-		}
-		if d.Usage != nil {
-			usage = d.Usage
 		}
 		if finish = d.Finish; full {
 			finish = chatbox.FinishLength
@@ -44,12 +51,32 @@ func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
 	switch {
 	case failed != nil:
 		s.Logger.WarnContext(ctx, "model failed", "session", g.lease.Session.ID, "model", g.modelID, "error", failed)
-		return g.fail(ctx, chatbox.CodeOf(failed))
+		return g.fail(ctx, failed)
 	case finish == "": // the sequence ended without an end: never a success
 		return g.fail(ctx, chatbox.ModelFailed)
 	}
-	return g.final(ctx, finish, "", usage)
+	return g.final(ctx, finish, nil)
 }
+
+// withdraw takes back what was shown: what is shown next is a snapshot, of the
+// next attempt. It is counted as a claim of the turn, so that an attempt by
+// another pod is a later one even where Redis has forgotten this one.
+func (g *generation) withdraw(ctx context.Context) {
+	if g.index < 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, withdrawalPatience)
+	defer cancel()
+	if _, err := g.s.Turns.ClaimTurn(ctx, g.lease.Session, g.lease.Gen.Seq); err != nil {
+		g.s.Logger.DebugContext(ctx, "withdrawal not counted", "session", g.lease.Session.ID, "error", err)
+	}
+	g.attempt, g.index, g.withdrawn = g.attempt+1, -1, true
+	g.text.Reset()
+}
+
+// withdrawalPatience is how long the history is waited for before words that
+// should not have been said are taken back.
+const withdrawalPatience = 2 * time.Second
 
 // fit cuts what would make the answer longer than it may be, between
 // characters.
@@ -70,12 +97,18 @@ func (g *generation) fit(text string) (fitting string, full bool) {
 func (g *generation) show(ctx context.Context, text string) error {
 	p := chatbox.Piece{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
-		Attempt: g.attempt, Index: g.index + 1, Content: text,
+		Attempt: g.attempt, Index: g.index + 1, Content: text, Spent: g.bill.soFar(),
+	}
+	if g.withdrawn && g.index < 0 {
+		p.Snapshot = true
+		if text == "" {
+			p.Index = -1
+		}
 	}
 	if err := g.accept(ctx, p, text); err != nil {
 		return err
 	}
-	if g.index < 0 {
+	if g.index < 0 && !g.withdrawn {
 		g.s.Observer.FirstPiece(time.Since(g.claimed))
 	}
 	g.index = p.Index
@@ -144,8 +177,7 @@ func (g *generation) reclaim(ctx context.Context, underway string) error {
 		}
 		// Less than was shown: Redis failed over and lost the end. What follows
 		// begins with a snapshot.
-		mine = tail.Open != nil && tail.Open.Attempt == g.attempt &&
-			strings.HasPrefix(g.text.String()+underway, tail.Open.Text)
+		mine = tail.Open != nil && g.follows(*tail.Open, underway)
 	}
 	if !mine {
 		if err := s.Leases.Release(ctx, c.Lease); err != nil && !errors.Is(err, chatbox.NotOwner) {
@@ -155,6 +187,13 @@ func (g *generation) reclaim(ctx context.Context, underway string) error {
 	}
 	g.take(c.Lease)
 	return nil
+}
+
+// follows reports whether what Redis shows is what this generation showed,
+// perhaps with the piece under way, or what it has withdrawn since.
+func (g *generation) follows(shown chatbox.OpenAnswer, underway string) bool {
+	return shown.Attempt == g.attempt && strings.HasPrefix(g.text.String()+underway, shown.Text) ||
+		g.withdrawn && shown.Attempt < g.attempt
 }
 
 // place is from where the turn counts.
@@ -180,15 +219,17 @@ func (g *generation) over(ctx context.Context) (bool, error) {
 	return true, errLost
 }
 
-// final stores the answer: exactly the accepted pieces, under the fence.
-func (g *generation) final(ctx context.Context, f chatbox.Finish, code chatbox.Code, u *chatbox.Usage) error {
+// final stores the answer: exactly the accepted pieces, under the fence. why is
+// set for chatbox.FinishError.
+func (g *generation) final(ctx context.Context, f chatbox.Finish, why *chatbox.Error) error {
 	s, k, gen := g.s, g.lease.Session, g.lease.Gen
 	w := &chatbox.Answer{
-		Gen: gen, ReplyTo: g.message.ID, Attempt: g.attempt, Index: g.index, Finish: f, Code: code,
+		Gen: gen, ReplyTo: g.message.ID, Attempt: g.attempt, Index: g.index, Finish: f,
 		ResponseMillis: time.Since(g.message.Time).Milliseconds(),
 	}
-	if u != nil {
-		w.TokensPrompt, w.TokensCompletion = u.Prompt, u.Completion
+	w.SetUsage(g.bill.total(g.text.String(), f.Status() == chatbox.StatusComplete))
+	if why != nil {
+		w.Code, w.Why, w.RetryAfter = why.Code, why.Message, why.RetryAfter
 	}
 	res, err := g.appendFinal(ctx, chatbox.Event{
 		ID: g.id, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI, Content: g.text.String(),
@@ -247,21 +288,31 @@ func (g *generation) again(ctx context.Context) error {
 	}
 	return g.accept(ctx, chatbox.Piece{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
-		Attempt: g.attempt, Index: g.index, Content: g.text.String(), Snapshot: true,
+		Attempt: g.attempt, Index: g.index, Content: g.text.String(), Snapshot: true, Spent: g.bill.soFar(),
 	}, "")
 }
 
 // fail ends the turn honestly: what was shown is kept as a failed answer; where
 // nothing was, nothing enters the history.
-func (g *generation) fail(ctx context.Context, code chatbox.Code) error {
-	if g.text.Len() > 0 {
-		return g.final(ctx, chatbox.FinishError, code, nil)
+func (g *generation) fail(ctx context.Context, failed error) error {
+	why := whyOf(failed)
+	if g.text.Len() > 0 || g.withdrawn {
+		return g.final(ctx, chatbox.FinishError, why)
 	}
 	if err := g.s.Turns.SettleTurn(ctx, g.lease.Session, g.lease.Gen, chatbox.TurnFailed); err != nil {
 		return err
 	}
 	g.s.Observer.Generation("failed")
-	return g.drop(ctx, failureOf(g.id, g.lease.Gen, g.message.ID, code))
+	return g.drop(ctx, failureOf(g.id, g.lease.Gen, g.message.ID, why))
+}
+
+// whyOf is what users are told of a failure: the model's own sentence, where
+// its adapter has one.
+func whyOf(failed error) *chatbox.Error {
+	if e, ok := errors.AsType[*chatbox.Error](failed); ok {
+		return e
+	}
+	return &chatbox.Error{Code: chatbox.CodeOf(failed), Err: failed}
 }
 
 // drop gives the turn back with nothing in the history. Where Redis has
@@ -277,10 +328,10 @@ func (g *generation) drop(ctx context.Context, f *chatbox.Failure) error {
 	return g.s.Whispers.Whisper(ctx, chatbox.Update{Session: g.lease.Session, Owner: g.lease.Owner, Failure: f})
 }
 
-func failureOf(answerID string, g chatbox.Gen, replyTo string, code chatbox.Code) *chatbox.Failure {
+func failureOf(answerID string, g chatbox.Gen, replyTo string, why *chatbox.Error) *chatbox.Failure {
 	return &chatbox.Failure{
-		AnswerID: answerID, Gen: g, ReplyTo: replyTo, Code: code,
-		Message: "the model could not answer; you may try again",
+		AnswerID: answerID, Gen: g, ReplyTo: replyTo, Code: why.Code, RetryAfter: why.RetryAfter,
+		Message: cmp.Or(why.Message, "The model could not answer. Please try again."),
 	}
 }
 

@@ -32,6 +32,9 @@ type generation struct {
 	attempt int
 	index   int // of the last accepted piece
 	text    strings.Builder
+	bill    bill
+	// withdrawn: the provider took back what this generation had shown.
+	withdrawn bool
 }
 
 // reply answers a session's pending turns, oldest first, while there are any
@@ -131,7 +134,7 @@ func (g *generation) settled(ctx context.Context, c chatbox.Claim) (bool, error)
 	case t == nil || t.Run != gen.Run || t.State == chatbox.TurnDone:
 		return true, g.drop(ctx, nil)
 	case t.State == chatbox.TurnFailed:
-		return true, g.drop(ctx, failureOf(g.id, gen, g.message.ID, chatbox.ModelFailed))
+		return true, g.drop(ctx, failureOf(g.id, gen, g.message.ID, whyOf(chatbox.ModelFailed)))
 	case t.At(gen.Seq) < c.State.AnswerableFrom || c.State.Ended:
 		if err := s.Turns.SettleTurn(ctx, g.lease.Session, gen, chatbox.TurnDone); err != nil {
 			return false, err

@@ -1,4 +1,6 @@
--- Accepts one piece of a running answer under its lease and shows it. A
+-- Accepts one piece of a running answer under its lease and shows it, and keeps
+-- who says it and what it has cost, which may have changed since it was
+-- announced. A
 -- snapshot replaces what is there and needs nothing to be there; with it the
 -- replication id is kept, as start.lua does. One that is behind what was
 -- accepted since, a repeat that arrives late, replaces nothing.
@@ -18,14 +20,14 @@ if ARGV[5] == '1' then
     return 'ok'
   end
   redis.call('DEL', KEYS[3])
-  redis.call('HSET', KEYS[1], 'og', ARGV[2], 'oa', ARGV[3], 'om', ARGV[8], 'oe', epoch)
+  redis.call('HSET', KEYS[1], 'og', ARGV[2], 'oa', ARGV[3], 'oe', epoch)
 else
   if v[1] ~= ARGV[2] or v[2] ~= ARGV[3] then return 'reopen' end
   local ahead = tonumber(ARGV[4]) - tonumber(v[3])
   if ahead <= 0 then return 'ok' end
   if ahead > 1 then return 'reopen' end
 end
-redis.call('HSET', KEYS[1], 'oi', ARGV[4])
+redis.call('HSET', KEYS[1], 'oi', ARGV[4], 'om', ARGV[8])
 redis.call('RPUSH', KEYS[3], ARGV[6])
 redis.call('PEXPIRE', KEYS[3], ARGV[9])
 redis.call('PUBLISH', ARGV[7], v[4] .. '|' .. ARGV[6])
