@@ -72,9 +72,13 @@ type refusal struct {
 // reason finds the kind of a failure: by the vendor's code for it, then by
 // words that vendors use, then by its status.
 func (r refusal) reason() reason {
-	for _, said := range []string{strings.ToLower(r.kind), r.prose} {
-		for _, s := range saidFor() {
-			if r.fits(s.of) && containsAny(said, s.words) {
+	kind := strings.ToLower(r.kind)
+	for _, look := range []struct {
+		in   string
+		list []saying
+	}{{kind, particular()}, {r.prose, particular()}, {kind, general()}, {r.prose, general()}} {
+		for _, s := range look.list {
+			if r.fits(s.of) && containsAny(look.in, s.words) {
 				return s.of
 			}
 		}
@@ -120,9 +124,9 @@ type saying struct {
 	words []string
 }
 
-// saidFor lists what vendors call things, in codes and in prose. The order
-// counts: what is more particular comes first.
-func saidFor() []saying {
+// particular lists what vendors call failures, in codes and in prose. The order
+// counts.
+func particular() []saying {
 	return []saying{
 		{reasonQuota, []string{
 			"insufficient_quota", "quota_exceeded", "exceeded your current quota", "billing", "credit balance",
@@ -136,7 +140,6 @@ func saidFor() []saying {
 			"content_filter", "content_policy", "content policy", "content management policy", "responsibleaipolicy", "moderation", "data_inspection",
 			"safety", "sensitive", "prompt_blocked", "blocked by",
 		}},
-		{reasonBusy, []string{"overloaded", "rate_limit", "rate limit", "too many requests", "resource_exhausted", "unavailable", "at capacity", "engine is busy", "throttl"}},
 		{reasonKey, []string{
 			"authentication", "invalid_api_key", "api key", "api_key", "unauthorized", "unauthenticated", "permission_error", "permission_denied", "access_denied", "provider_not_initialize",
 		}},
@@ -144,6 +147,13 @@ func saidFor() []saying {
 			"model_not_found", "model not found", "model_not_support", "not_found_error", "deploymentnotfound", "no such model", "unknown model", "does not exist", "invalid_model",
 			"model_currently_not_support", "app_unavailable",
 		}},
+		{reasonBusy, []string{"overloaded", "rate_limit", "rate limit", "too many requests", "resource_exhausted", "unavailable", "at capacity", "engine is busy", "throttl"}},
+	}
+}
+
+// general lists codes that say little: what else is said goes before them.
+func general() []saying {
+	return []saying{
 		{reasonDown, []string{"server_error", "api_error", "internal", "timeout", "server had an error", "completion_request_error"}},
 		{reasonRequest, []string{"invalid_request", "invalid_param", "bad_request", "badrequest", "bad request", "validation", "unprocessable", "unsupported"}},
 	}

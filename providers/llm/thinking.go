@@ -75,12 +75,18 @@ func (t *thinking) take(text string) (answer string, withdrawn bool) {
 // open looks for a tag at the beginning of the text and returns what follows
 // it. held: more has to come before it can be told.
 func (t *thinking) open(text string) (rest string, tagged, held bool) {
-	if t.inLine || t.fenced {
+	if t.inLine {
 		return "", false, false
 	}
 	body := strings.TrimLeft(text, " \t")
 	if !t.spoken {
 		body = strings.TrimLeft(text, blanks)
+	}
+	if body == "" || fence[:min(len(body), len(fence)-1)] == body {
+		return "", false, true
+	}
+	if t.fenced {
+		return "", false, false
 	}
 	if rest, ok := cutFold(body, loneEnd); ok && !t.tagged {
 		t.tagged, t.trim = true, true
@@ -88,9 +94,9 @@ func (t *thinking) open(text string) (rest string, tagged, held bool) {
 	}
 	opening, closing := tagAt(body)
 	switch {
-	case body != "" && len(body) < len(loneEnd) && strings.EqualFold(loneEnd[:len(body)], body):
+	case len(body) < len(loneEnd) && !t.tagged && strings.EqualFold(loneEnd[:len(body)], body):
 		return "", false, true
-	case body == "", opening == "" && closing != "", fence[:min(len(body), len(fence)-1)] == body:
+	case opening == "" && closing != "":
 		return "", false, true
 	case opening == "":
 		return "", false, false
