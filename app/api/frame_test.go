@@ -46,6 +46,13 @@ func answer(finish chatbox.Finish, text string, index int, replay bool) chatbox.
 	return d
 }
 
+// estimated is the answer with tokens that its provider did not tell, the
+// prompt's not known at all.
+func estimated(d chatbox.Delivery) chatbox.Delivery {
+	d.Event.Answer.SetUsage(chatbox.Usage{Completion: 3, Estimated: true})
+	return d
+}
+
 func piece(change func(*chatbox.Piece)) chatbox.Delivery {
 	p := chatbox.Piece{
 		AnswerID: "ans_k3n2", Gen: chatbox.Gen{Seq: 3, Run: 1}, ReplyTo: "m-1", ModelID: "small",
@@ -94,6 +101,7 @@ func serverFrames() map[string][]byte {
 		}),
 		"ai_response-final":     answer(chatbox.FinishStop, "Grüße 👋", 1, false),
 		"ai_response-cancelled": answer(chatbox.FinishCancelled, "", -1, false),
+		"ai_response-estimated": estimated(answer(chatbox.FinishCancelled, "Grüße 👋", 1, false)),
 		"ai_response-replayed":  answer(chatbox.FinishStop, "Grüße 👋", 1, true),
 		"error-answer": {Session: s, Failure: &chatbox.Failure{
 			AnswerID: "ans_k3n2", ReplyTo: "m-1", Code: chatbox.ModelTimeout, Message: "the model did not answer in time",

@@ -257,7 +257,7 @@ func TestRender_EveryCodeIsShown(t *testing.T) {
 		chatbox.InvalidArgument, chatbox.MissingField, chatbox.Unauthenticated, chatbox.TokenExpired, chatbox.NotYours,
 		chatbox.PermissionDenied, chatbox.NotFound, chatbox.Ended, chatbox.TakenOver, chatbox.RateLimited, chatbox.LimitExceeded,
 		chatbox.TooLarge, chatbox.Unavailable, chatbox.StoreFailed, chatbox.ModelFailed, chatbox.ModelTimeout,
-		chatbox.ModelFiltered, chatbox.Draining, chatbox.Internal, chatbox.Clash, chatbox.NotOwner,
+		chatbox.ModelRefused, chatbox.ModelFiltered, chatbox.Draining, chatbox.Internal, chatbox.Clash, chatbox.NotOwner,
 	} {
 		s := show(&chatbox.Error{Code: code})
 		assert.True(t, known[s.wire], "%s: %s", code, s.wire)

@@ -35,6 +35,10 @@ func finished(pause time.Duration) beat {
 	return beat{pause: pause, delta: chatbox.Delta{Finish: chatbox.FinishStop, Usage: &chatbox.Usage{Completion: 7}}}
 }
 
+func replaced(pause time.Duration, text string) beat {
+	return beat{pause: pause, delta: chatbox.Delta{Text: text, Replace: true}}
+}
+
 func rest(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -128,6 +132,29 @@ func TestCoalesce_Windows(t *testing.T) {
 			[]beat{said(0, "a"), said(10*ms, "b"), said(10*ms, "c"), said(10*ms, "d"), said(90*ms, "e"), finished(200 * ms)},
 			100 * ms,
 			[]heard{{0, text("a"), nil}, {130 * ms, text("bcde"), nil}, {320 * ms, end, nil}},
+		},
+		"a replacement passes at once": {
+			[]beat{said(0, "a"), said(ms, "b"), replaced(ms, "c"), said(40*ms, "d"), finished(0)},
+			0,
+			[]heard{{0, text("a"), nil}, {2 * ms, chatbox.Delta{Text: "c", Replace: true}, nil}, {42 * ms, text("d"), nil}, {42 * ms, end, nil}},
+		},
+		"a replacement by nothing": {
+			[]beat{said(0, "a"), said(ms, "b"), replaced(ms, ""), finished(ms)},
+			0,
+			[]heard{{0, text("a"), nil}, {2 * ms, chatbox.Delta{Replace: true}, nil}, {3 * ms, end, nil}},
+		},
+		"a replacement drops half a character": {
+			[]beat{said(0, "a\xf0\x9f"), replaced(ms, "c"), finished(ms)},
+			0,
+			[]heard{{0, text("a"), nil}, {ms, chatbox.Delta{Text: "c", Replace: true}, nil}, {2 * ms, end, nil}},
+		},
+		"who says it is passed on": {
+			[]beat{{delta: chatbox.Delta{Text: "a", ModelID: "spare"}}, said(ms, "b"), finished(0)},
+			0,
+			[]heard{
+				{0, chatbox.Delta{Text: "a", ModelID: "spare"}, nil},
+				{ms, chatbox.Delta{Text: "b", ModelID: "spare", Finish: end.Finish, Usage: end.Usage}, nil},
+			},
 		},
 		"usage that comes early is kept for the end": {
 			[]beat{{delta: chatbox.Delta{Text: "a", Usage: end.Usage}}, {delta: chatbox.Delta{Finish: chatbox.FinishStop}}},
