@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -192,4 +193,53 @@ func TestConfig_Limits(t *testing.T) {
 	assert.Equal(t, limits{header: time.Minute, first: time.Minute, idle: 30 * time.Second}, cfg.limits())
 	cfg.IdleTimeout, cfg.HeaderTimeout = 90*time.Second, time.Second
 	assert.Equal(t, limits{header: time.Second, first: 90 * time.Second, idle: 90 * time.Second}, cfg.limits())
+}
+
+// Whatever fails before the first word, the fallback is asked, and its deltas
+// say who speaks; those of the model that was asked need not.
+func TestRouter_FallbackIsNamed(t *testing.T) {
+	whole := []timedStep{word(0, "a"), word(0, "b"), {step: step{finish: chatbox.FinishStop}, err: io.EOF}}
+	for name, steps := range map[string][]timedStep{
+		"an error":       {{err: &failure{status: 401}}},
+		"no word":        {{step: step{finish: chatbox.FinishStop}, err: io.EOF}},
+		"only thoughts":  {thought(0), {step: step{finish: chatbox.FinishStop}, err: io.EOF}},
+		"only blanks":    {word(0, " \n"), {step: step{finish: chatbox.FinishStop}, err: io.EOF}},
+		"the end":        {{err: io.EOF}},
+		"first event":    {{err: declaredFailure([]byte(`{"error":{"code":503}}`), Secret{})}},
+		"quota":          {{err: &failure{status: 429, kind: "insufficient_quota"}}},
+		"a long wait":    {{err: &failure{status: 429, retryAfter: time.Minute}}},
+		"no first token": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, _ := routerOf((&timed{steps: steps}).open)
+				r.fallback = &model{id: "spare", open: (&timed{steps: whole}).open, limits: testLimits()}
+				for d, err := range r.Stream(t.Context(), prompt("Hi")) {
+					require.NoError(t, err)
+					require.Equal(t, "spare", d.ModelID)
+				}
+				r.standard = r.fallback
+				for d, err := range r.Stream(t.Context(), prompt("Hi")) {
+					require.NoError(t, err)
+					require.Empty(t, d.ModelID)
+				}
+			})
+		})
+	}
+}
+
+// What the provider told of the usage is there also where the answer fails.
+func TestRouter_UsageOfAFailedAnswer(t *testing.T) {
+	u := &chatbox.Usage{Prompt: 11, Completion: 1}
+	f := timed{steps: []timedStep{
+		{step: step{usage: &chatbox.Usage{Prompt: 11}}}, word(0, "a"), {step: step{usage: u}}, {err: errors.New("no")},
+	}}
+	r, _ := routerOf(f.open)
+	var told []*chatbox.Usage
+	for d := range r.Stream(t.Context(), prompt("Hi")) { //nolint:errcheck // it fails, as it is meant to
+		if d.Usage != nil {
+			told = append(told, d.Usage)
+		}
+	}
+	assert.Equal(t, []*chatbox.Usage{{Prompt: 11}, u}, told)
 }

@@ -229,4 +229,3 @@ func TestVendor_FailuresSayWhatToDo(t *testing.T) {
 		})
 	}
 }
-

@@ -13,6 +13,7 @@ import (
 
 func redisPieces(t *testing.T, s RedisServer) {
 	t.Helper()
+	t.Run("OpenAnswerKnowsWhoSpeaksAndTheCost", func(t *testing.T) { redisOpenAnswerCost(t, s) })
 	t.Run("OpenAnswerIsTheAcceptedPieces", func(t *testing.T) { redisOpenAnswer(t, s) })
 	t.Run("AreShownInOrder", func(t *testing.T) {
 		k := newTalk(t, s, nil)
@@ -261,4 +262,31 @@ func redisLatePieces(t *testing.T, s RedisServer) {
 		require.NoError(t, k.c.Append(t.Context(), l, snap))
 		assert.Equal(t, &o, k.read(0).Open, "text that aged out is put back")
 	})
+}
+
+// A fallback that steps in, and what the provider tells of the cost meanwhile,
+// are known to whoever closes the answer.
+func redisOpenAnswerCost(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	k.say(k.message("q"))
+	l := k.taken()
+	o := k.opening(l, 0)
+	require.NoError(t, k.c.Start(t.Context(), l, o))
+	for i, spent := range []chatbox.Usage{{Prompt: 9, Estimated: true}, {Prompt: 11}, {Prompt: 11, Completion: 2}} {
+		p, next := add(o, "x")
+		p.ModelID, p.Spent = "spare", spent
+		require.NoError(t, k.c.Append(t.Context(), l, p))
+		o = next
+		tail, err := k.c.Read(t.Context(), k.key, 0)
+		require.NoError(t, err)
+		require.NotNil(t, tail.Open)
+		assert.Equal(t, "spare", tail.Open.ModelID, i)
+		assert.Equal(t, spent, tail.Open.Spent, i)
+	}
+	_, open, err := k.c.Revoke(t.Context(), k.key)
+	require.NoError(t, err)
+	require.NotNil(t, open)
+	assert.Equal(t, "spare", open.ModelID)
+	assert.Equal(t, chatbox.Usage{Prompt: 11, Completion: 2}, open.Spent)
 }

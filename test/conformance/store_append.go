@@ -27,7 +27,8 @@ func appendReadsBack(t *testing.T, f StoreFixture) {
 		Sender: chatbox.SenderAI, Owner: "u", Content: "partial", ModelID: "model", Status: chatbox.StatusFailed, Time: epoch,
 		Answer: &chatbox.Answer{
 			Gen: chatbox.Gen{Seq: 1, Run: 1}, ReplyTo: "m1", Attempt: 2, Index: 41, Finish: chatbox.FinishError,
-			Code: chatbox.ModelTimeout, TokensPrompt: 11, TokensCompletion: 12, ResponseMillis: 1234,
+			Code: chatbox.ModelTimeout, Why: "The model is busy.", RetryAfter: 2 * time.Minute,
+			TokensPrompt: 11, TokensCompletion: 12, TokensEstimated: true, ResponseMillis: 1234,
 		},
 	}
 	bare := chatbox.Event{Session: k, Seq: 3, Key: chatbox.ServerKey("x"), Type: "some_later_type", Time: epoch}
