@@ -233,9 +233,13 @@ type LLM interface {
 	Default() string
 	// Continues reports whether the model takes up an answer at a prefix.
 	Continues(modelID string) bool
+	// Budget is how many tokens a prompt for the model may have, as
+	// chatbox.TokensOf counts them, so that its window has room for the answer.
+	Budget(modelID string) int
 	// Stream yields the answer step by step; the consumer's break ends the
 	// provider's request. An error ends the sequence. The last delta of a
-	// whole answer carries Finish.
+	// whole answer carries Finish. A prompt that is longer than the budget of
+	// the model that is asked in the end is cut to it.
 	Stream(ctx context.Context, p chatbox.Prompt) iter.Seq2[chatbox.Delta, error]
 }
 

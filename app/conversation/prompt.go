@@ -20,9 +20,7 @@ import (
 // that was said after m is. What staff said is the assistant's, under their
 // name, and belongs to the turn during which it was said.
 //
-// The budget is in tokens as tokensOf counts them. It cuts whole turns, the
-// oldest first; a turn that does not fit is dropped with all before it, since
-// a talk with a hole in it misleads more than a short one. The system prompt
+// The budget is in tokens; chatbox.FitLines says what is cut. The system prompt
 // and m are always there, whatever they cost. full: the budget left a turn of
 // the log out, so what was said before the log begins would be left out too.
 func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []chatbox.Line, full bool) {
@@ -31,28 +29,16 @@ func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int
 	if system != "" {
 		prompt = append(prompt, chatbox.Line{Role: chatbox.RoleSystem, Content: system})
 	}
-	turns := turnsBefore(m.Seq, log)
-	room := budget - tokensOf(append(prompt, question)...)
-	from := len(turns)
-	for from > 0 {
-		room -= tokensOf(turns[from-1]...)
-		if room < 0 {
-			break
-		}
-		from--
-	}
-	for _, turn := range turns[from:] {
-		prompt = append(prompt, turn...)
-	}
-	return append(prompt, question), from > 0
+	prompt = append(append(prompt, linesBefore(m.Seq, log)...), question)
+	return chatbox.FitLines(prompt, budget)
 }
 
-// turnsBefore groups what was said before the place seq. An answer whose
-// question is not in the log is left out: it would answer something else.
-func turnsBefore(seq int64, log []chatbox.Event) [][]chatbox.Line {
+// linesBefore is what was said before the place seq. An answer whose question
+// is not in the log is left out: it would answer something else.
+func linesBefore(seq int64, log []chatbox.Event) []chatbox.Line {
 	log = inOrder(log)
 	answers := lastAnswers(log)
-	var turns [][]chatbox.Line
+	var lines []chatbox.Line
 	for _, e := range log {
 		if e.Seq >= seq {
 			break
@@ -61,16 +47,12 @@ func turnsBefore(seq int64, log []chatbox.Event) [][]chatbox.Line {
 		if !ok {
 			continue
 		}
-		if line.Role == chatbox.RoleUser || len(turns) == 0 {
-			turns = append(turns, nil)
-		}
-		last := len(turns) - 1
-		turns[last] = append(turns[last], line)
+		lines = append(lines, line)
 		if a, ok := answers[e.Seq]; ok && a.Content != "" {
-			turns[last] = append(turns[last], chatbox.Line{Role: chatbox.RoleAssistant, Content: a.Content})
+			lines = append(lines, chatbox.Line{Role: chatbox.RoleAssistant, Content: a.Content})
 		}
 	}
-	return turns
+	return lines
 }
 
 // inOrder returns the events by seq, each once.
@@ -177,23 +159,4 @@ func printable(name string) string {
 		n++
 	}
 	return name
-}
-
-const (
-	bytesPerToken = 3
-	lineOverhead  = 4 // tokens: role and separators
-)
-
-// tokensOf estimates from above what lines cost: a token for every three bytes
-// and a few for each line. Vocabularies in use need fewer for prose in any
-// script (about four bytes of English a token, two to three characters of
-// Chinese or Cyrillic take three bytes or more); digits, emoji and noise may
-// need more, which the room that is left for the answer has to bear. Counting
-// exactly would need each vendor's vocabulary.
-func tokensOf(lines ...chatbox.Line) int {
-	n := 0
-	for _, l := range lines {
-		n += lineOverhead + (len(l.Content)+bytesPerToken-1)/bytesPerToken
-	}
-	return n
 }

@@ -175,7 +175,7 @@ func TestBuildPrompt_Properties(t *testing.T) {
 		require.Equal(t, chatbox.Line{Role: chatbox.RoleSystem, Content: "sys"}, got[0], "the system prompt leads")
 		require.Equal(t, chatbox.Line{Role: chatbox.RoleUser, Content: m.Content}, got[len(got)-1], "the message is last")
 		if history := got[1 : len(got)-1]; len(history) > 0 {
-			require.LessOrEqual(t, tokensOf(got...), budget)
+			require.LessOrEqual(t, chatbox.TokensOf(got...), budget)
 		}
 		whole := built("sys", log, m, plenty)
 		require.Equal(t, got[1:], whole[len(whole)-len(got)+1:], "a smaller budget cuts from the front only")
@@ -217,27 +217,41 @@ func TestPromptFor_ReadsAsFarBackAsTheBudget(t *testing.T) {
 		reads, given   int
 	}{
 		{"a short log", 20, 10, 8000, 1, 20},
-		{"long lines", 2000, 1000, 8000, 1, promptPage + 1},
-		{"short lines", 2000, 100, 4000, 3, 4*promptPage + 1},
-		{"no farther than the window", 2000, 100, 80_000, 4, historyWindow + 1},
+		{"long lines", 2000, 30 << 10, 24_000, 1, promptPage + 1},
+		{"one line is too much", 2000, 30 << 10, 3_000, 1, promptPage + 1},
+		{"short lines", 2000, 100, 4000, 3, 111},
+		{"no farther than the window", 2000, 10, 24_000, 5, 401},
+		{"a large window", 20_000, 10, 256_000, 8, 4001},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &pages{}
 			for seq := int64(1); seq <= c.events; seq++ {
 				h.log = append(h.log, asked(seq, fmt.Sprint(seq)+strings.Repeat("x", c.length)))
 			}
-			cfg := DefaultConfig()
-			cfg.PromptTokens = c.budget
-			s := New(cfg, Deps{Messages: h})
+			s := New(DefaultConfig(), Deps{Messages: h})
 			m := h.log[len(h.log)-1]
-			got, err := s.promptFor(t.Context(), chatbox.State{Head: m.Seq}, m)
+			got, err := s.promptFor(t.Context(), chatbox.State{Head: m.Seq}, m, c.budget)
 			require.NoError(t, err)
 			assert.Equal(t, c.reads, h.reads)
 			assert.Equal(t, c.given, h.given)
-			lately := h.log[max(0, len(h.log)-1-historyWindow):]
-			assert.Equal(t, built(cfg.SystemPrompt, lately, m, cfg.PromptTokens), got)
+			lately := h.log[max(0, int64(len(h.log))-1-historyWindow(c.budget)):]
+			assert.Equal(t, built("", lately, m, c.budget), got)
 		})
 	}
+}
+
+// However many questions wait behind the message, the answers among them that
+// belong before it are found.
+func TestPromptFor_WhatWaitsBehindTheMessage(t *testing.T) {
+	h := &pages{log: []chatbox.Event{asked(1, "q1"), asked(2, "q2")}}
+	for seq := int64(3); seq < 1000; seq++ {
+		h.log = append(h.log, asked(seq, "later"))
+	}
+	h.log = append(h.log, answered(1000, 1, 1, chatbox.FinishStop, "a1"))
+	s := New(DefaultConfig(), Deps{Messages: h})
+	got, err := s.promptFor(t.Context(), chatbox.State{Head: 1000}, h.log[1], plenty)
+	require.NoError(t, err)
+	assert.Equal(t, "u:q1 | a:a1 | u:q2", script(got))
 }
 
 func TestPromptBack_IsAsIfAllHadBeenRead(t *testing.T) {
@@ -245,12 +259,12 @@ func TestPromptBack_IsAsIfAllHadBeenRead(t *testing.T) {
 		log := drawLog(t)
 		m := asked(int64(len(log))+1, "last")
 		h := &pages{log: append(log, m)}
-		cfg := DefaultConfig()
-		cfg.PromptTokens = rapid.IntRange(-10, 800).Draw(t, "budget")
-		s := New(cfg, Deps{Messages: h})
-		got, err := s.promptBack(t.Context(), h.log[m.Seq-1:], m.Seq, m, rapid.Int64Range(1, 7).Draw(t, "page"))
+		budget := rapid.IntRange(-10, 800).Draw(t, "budget")
+		s := New(DefaultConfig(), Deps{Messages: h})
+		from := rapid.Int64Range(1, m.Seq).Draw(t, "from")
+		got, err := s.promptBack(t.Context(), h.log[from-1:], from, m, budget)
 		require.NoError(t, err)
-		require.Equal(t, built("", h.log, m, cfg.PromptTokens), got)
+		require.Equal(t, built("", h.log, m, budget), got)
 	})
 }
 
@@ -290,7 +304,7 @@ func TestTokensOf_IsNotLessThanAVocabularyNeeds(t *testing.T) {
 		} {
 			exact, err := codec.Count(text)
 			require.NoError(t, err)
-			assert.GreaterOrEqual(t, tokensOf(chatbox.Line{Content: text}), exact, "%s, %s", encoding, name)
+			assert.GreaterOrEqual(t, chatbox.TokensOf(chatbox.Line{Content: text}), exact, "%s, %s", encoding, name)
 		}
 	}
 }

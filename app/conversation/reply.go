@@ -110,7 +110,7 @@ func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 		return err
 	}
 	var lines []chatbox.Line
-	err = g.patiently(ctx, func() (err error) { lines, err = s.promptFor(ctx, c.State, m); return err })
+	err = g.patiently(ctx, func() (err error) { lines, err = s.promptFor(ctx, c.State, m, s.LLM.Budget(g.modelID)); return err })
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 // Config is how patient the use cases are and how much they take on.
 type Config struct {
 	SystemPrompt string
-	PromptTokens int           // budget of a prompt
 	AnswerMax    int           // bytes of one answer
 	AckWait      time.Duration // the longest a frame is kept waiting
 	ReplayMax    int64         // events a resume replays at the most
@@ -35,7 +34,7 @@ type Config struct {
 // DefaultConfig has the values of the contract.
 func DefaultConfig() Config {
 	return Config{
-		PromptTokens: 24_000, AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000,
+		AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000,
 		Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
 		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, CheckEvery: 10 * time.Second,
 		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: time.Minute, AdminGrace: 2 * time.Minute, AskRating: true,

@@ -11,9 +11,6 @@ import (
 const (
 	anthropicEndpoint = "https://api.anthropic.com/v1"
 	anthropicVersion  = "2023-06-01"
-	// anthropicMaxTokens is what the API has to be told: as much as every
-	// model on offer gives.
-	anthropicMaxTokens = 8192
 )
 
 // newAnthropic speaks the Messages API. It is spoken by hand, since it is one
@@ -23,17 +20,22 @@ const (
 // A prefix goes as the beginning of the assistant's turn, which not all models
 // accept: CONTINUE=prefix is for those that do.
 func newAnthropic(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (source, error), error) {
-	base, err := baseURL(p.Endpoint, anthropicEndpoint)
+	to, err := resolve(TypeAnthropic, p.Endpoint)
 	if err != nil {
 		return nil, err
 	}
-	header := http.Header{
+	header := p.Headers.over(http.Header{
 		"X-Api-Key":         {p.APIKey.Reveal()},
 		"Anthropic-Version": {anthropicVersion},
-	}
+	})
+	set := p.settings()
 	return func(ctx context.Context, prompt chatbox.Prompt) (source, error) {
-		req, cut := newAnthropicRequest(p.Model, prompt)
-		body, err := g.post(ctx, base+"/messages", header, req)
+		plain, cut := newAnthropicRequest(p.Model, set, prompt)
+		req, err := p.Extra.into(plain)
+		if err != nil {
+			return source{}, err
+		}
+		body, err := g.post(ctx, to.String(), header, req)
 		if err != nil {
 			return source{}, err
 		}
@@ -55,49 +57,18 @@ type anthropicMessage struct {
 	Content string       `json:"content"`
 }
 
-const (
-	earlierText = "(What was said before is not shown.)"
-	emptyText   = "(an empty message)"
-)
-
-// newAnthropicRequest brings a prompt into the API's form: the system's lines
-// apart, roles alternating from the user's on, no blank text, and no white
-// space at the end of a prefix. That white space is returned: the model tends
-// to begin with it.
-func newAnthropicRequest(model string, p chatbox.Prompt) (req anthropicRequest, cut string) {
-	req = anthropicRequest{Model: model, MaxTokens: anthropicMaxTokens, Stream: true}
-	var system []string
-	for i, l := range p.Lines {
-		content := l.Content
-		if strings.TrimSpace(content) == "" {
-			if i < len(p.Lines)-1 {
-				continue
-			}
-			content = emptyText
-		}
-		switch {
-		case l.Role == chatbox.RoleSystem:
-			system = append(system, content)
-		case l.Role == chatbox.RoleAssistant && len(req.Messages) == 0:
-			req.add(chatbox.RoleUser, earlierText)
-			req.add(l.Role, content)
-		default:
-			req.add(l.Role, content)
-		}
+// newAnthropicRequest brings a prompt into the API's form. A prefix must not end
+// in white space: that is returned, since the model tends to begin with it.
+func newAnthropicRequest(model string, set settings, p chatbox.Prompt) (req anthropicRequest, cut string) {
+	t := arrange(p, set.roles)
+	req = anthropicRequest{Model: model, MaxTokens: set.answerFor(t), System: t.system, Stream: true}
+	for _, l := range t.lines {
+		req.Messages = append(req.Messages, anthropicMessage(l))
 	}
-	req.System = strings.Join(system, "\n\n")
 	prefix := strings.TrimRight(p.Prefix, " \t\r\n")
 	if prefix == "" {
 		return req, p.Prefix
 	}
 	req.Messages = append(req.Messages, anthropicMessage{Role: chatbox.RoleAssistant, Content: prefix})
 	return req, p.Prefix[len(prefix):]
-}
-
-func (r *anthropicRequest) add(role chatbox.Role, content string) {
-	if last := len(r.Messages) - 1; last >= 0 && r.Messages[last].Role == role {
-		r.Messages[last].Content += "\n\n" + content
-		return
-	}
-	r.Messages = append(r.Messages, anthropicMessage{Role: role, Content: content})
 }

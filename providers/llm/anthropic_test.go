@@ -44,7 +44,7 @@ func TestAnthropic_Request(t *testing.T) {
 	}}))
 	require.NoError(t, a.err)
 	assert.Equal(t, map[string]any{
-		"model": "vendor-model", "max_tokens": float64(anthropicMaxTokens), "stream": true, "system": "Be brief.",
+		"model": "vendor-model", "max_tokens": float64(usualAnswer), "stream": true, "system": "Be brief.",
 		"messages": []any{
 			map[string]any{"role": "user", "content": earlierText},
 			map[string]any{"role": "assistant", "content": "Ana (support): hi"},

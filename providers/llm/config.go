@@ -3,8 +3,6 @@ package llm
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -45,11 +43,29 @@ type Provider struct {
 	ID       string // what clients select; unique
 	Name     string // what people read; empty: the ID
 	Type     string
-	Endpoint string // empty: the vendor's own; with or without the trailing /v1
+	Endpoint string // empty: the vendor's own; see resolve
 	APIKey   Secret
 	Model    string // the vendor's name of the model; a Dify application has its own
 	Continue string // "" or ContinuePrefix
+
+	Context   int // tokens of the model's window; zero: what is known of the model
+	MaxTokens int // the longest answer, in tokens; zero: the vendor's own limit
+
+	FirstTokenTimeout time.Duration // from the request to the first sign of an answer; zero: the config's
+	IdleTimeout       time.Duration // between two signs of life; zero: the config's
+
+	Headers Headers // sent with every request, over those of the dialect
+	Extra   Extra   // merged into every request for an answer
+	Roles   string  // RolesSystem, RolesMerged; empty: what is known of the model
+
+	Vision bool // the model sees pictures; without effect so far
+	Tools  bool // the model calls tools; without effect so far
+	Price  Price
 }
+
+// Price is what a million tokens cost, nil where it is not known; without
+// effect so far.
+type Price struct{ In, Out, Cached *float64 }
 
 // DefaultConfig has the timeouts and no provider.
 func DefaultConfig() Config {
@@ -132,55 +148,13 @@ func (p Provider) faults() []error {
 		fault("TYPE %q is unknown: one of %s, %s, %s, %s", p.Type, TypeOpenAI, TypeAnthropic, TypeDify, TypeScripted)
 		return faults
 	}
-	if p.Endpoint != "" {
-		if _, err := parseEndpoint(p.Endpoint); err != nil {
-			fault("ENDPOINT: %w", err)
-		}
+	if _, err := resolve(p.Type, p.Endpoint); err != nil {
+		fault("ENDPOINT: %w", err)
 	}
-	return faults
+	return append(faults, p.settingFaults()...)
 }
 
 func validName(s string, limit int) bool {
 	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= limit &&
 		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
-}
-
-// parseEndpoint refuses what cannot be an API's base. Its errors do not show
-// the endpoint: somebody may have put a key into it.
-func parseEndpoint(endpoint string) (*url.URL, error) {
-	u, err := url.Parse(endpoint)
-	switch {
-	case err != nil:
-		return nil, errors.New("is not a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("must begin with http:// or https://")
-	case u.Hostname() == "":
-		return nil, errors.New("names no host")
-	case u.User != nil:
-		return nil, errors.New("must not carry user and password; use API_KEY")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, errors.New("must not carry a query or a fragment")
-	}
-	return u, nil
-}
-
-// version matches the segment of a path that names an API's version.
-const version = `/v[0-9]+[a-z0-9]*(/|$)`
-
-// baseURL is the endpoint up to and including its version. "/v1" is added
-// where the path names none, so both spellings of an endpoint work, and so do
-// other vendors' bases, as /api/paas/v4 or /v1beta/openai.
-func baseURL(endpoint, vendors string) (string, error) {
-	if endpoint == "" {
-		endpoint = vendors
-	}
-	u, err := parseEndpoint(endpoint)
-	if err != nil {
-		return "", err
-	}
-	base := strings.TrimRight(u.String(), "/")
-	if !regexp.MustCompile(version).MatchString(u.Path) {
-		base += "/v1"
-	}
-	return base, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -27,21 +26,28 @@ const (
 // A closed connection does not end an answer there: leaving one early asks
 // Dify to stop it, in a goroutine that after waits for.
 func newDify(p Provider, g *guard, after *sync.WaitGroup) (func(context.Context, chatbox.Prompt) (source, error), error) {
-	base, err := baseURL(p.Endpoint, difyEndpoint)
+	to, err := resolve(TypeDify, p.Endpoint)
 	if err != nil {
 		return nil, err
 	}
-	d := &dify{messages: base + "/chat-messages", guard: g, after: after, header: http.Header{
-		"Authorization": {"Bearer " + p.APIKey.Reveal()},
-	}}
+	d := &dify{
+		to: to, guard: g, after: after, extra: p.Extra, roles: p.settings().roles,
+		header: p.Headers.over(http.Header{"Authorization": {"Bearer " + p.APIKey.Reveal()}}), user: difyUser,
+	}
+	if user, ok := p.Extra["user"].(string); ok {
+		d.user = user // whoever asked must be who stops
+	}
 	return d.open, nil
 }
 
 type dify struct {
-	messages string
-	header   http.Header
-	guard    *guard
-	after    *sync.WaitGroup
+	to     endpoint
+	header http.Header
+	extra  Extra
+	roles  string
+	user   string
+	guard  *guard
+	after  *sync.WaitGroup
 }
 
 type difyRequest struct {
@@ -53,9 +59,12 @@ type difyRequest struct {
 }
 
 func (d *dify) open(ctx context.Context, prompt chatbox.Prompt) (source, error) {
-	inputs, query := difyQuestion(prompt.Lines)
-	req := difyRequest{Inputs: inputs, Query: query, ResponseMode: "streaming", User: difyUser}
-	body, err := d.guard.post(ctx, d.messages, d.header, req)
+	inputs, query := difyQuestion(prompt, d.roles)
+	req, err := d.extra.into(difyRequest{Inputs: inputs, Query: query, ResponseMode: "streaming", User: d.user})
+	if err != nil {
+		return source{}, err
+	}
+	body, err := d.guard.post(ctx, d.to.String(), d.header, req)
 	if err != nil {
 		return source{}, err
 	}
@@ -73,30 +82,35 @@ func (d *dify) stop(ctx context.Context, task string) {
 	defer func() { _ = recover() }() // nothing depends on the outcome
 	ctx, cancel := context.WithTimeout(ctx, difyStopTimeout)
 	defer cancel()
-	body, err := d.guard.post(ctx, d.messages+"/"+url.PathEscape(task)+"/stop", d.header, map[string]string{"user": difyUser})
+	body, err := d.guard.post(ctx, d.to.below(task, "stop"), d.header, map[string]string{"user": d.user})
 	if err == nil {
 		_ = body.Close()
 	}
 }
 
 // difyQuestion makes one question of a prompt.
-func difyQuestion(lines []chatbox.Line) (inputs map[string]string, query string) {
+func difyQuestion(p chatbox.Prompt, roles string) (inputs map[string]string, query string) {
 	inputs = map[string]string{}
-	var before strings.Builder
-	for i, l := range lines {
-		switch {
-		case l.Role == chatbox.RoleSystem:
-			inputs["system"] = l.Content
-		case i == len(lines)-1:
-			query = l.Content
-		case l.Role == chatbox.RoleUser:
-			fmt.Fprintf(&before, "User: %s\n", l.Content)
-		default:
-			fmt.Fprintf(&before, "Assistant: %s\n", l.Content)
+	t := arrange(p, RolesSystem)
+	last := len(t.lines) - 1
+	query = t.lines[last].Content
+	if last > 0 {
+		var before strings.Builder
+		for _, l := range t.lines[:last] {
+			speaker := "User"
+			if l.Role == chatbox.RoleAssistant {
+				speaker = "Assistant"
+			}
+			fmt.Fprintf(&before, "%s: %s\n", speaker, l.Content)
 		}
-	}
-	if before.Len() > 0 {
 		query = "What was said so far:\n\n" + before.String() + "\nNow answer this:\n\n" + query
+	}
+	switch {
+	case t.system == "":
+	case roles == RolesMerged:
+		query = t.system + "\n\n" + query
+	default:
+		inputs["system"] = t.system
 	}
 	return inputs, query
 }

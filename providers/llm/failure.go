@@ -158,10 +158,11 @@ func clip(s string, limit int) string {
 	return s
 }
 
-// hide takes the key out of a text that somebody else wrote.
+// hide takes the key, and what is hidden with it, out of a text that somebody
+// else wrote.
 func hide(text string, key Secret) string {
-	if k := key.Reveal(); k != "" {
-		return strings.ReplaceAll(text, k, redacted)
+	for _, secret := range key.hidden() {
+		text = strings.ReplaceAll(text, secret, redacted)
 	}
 	return text
 }

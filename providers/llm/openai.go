@@ -22,21 +22,25 @@ const openaiEndpoint = "https://api.openai.com/v1"
 // Of the SDK only the request's types are used. Its line reader loses events
 // that real servers send: JSON over two data lines, a missing last newline.
 func newOpenAI(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (source, error), error) {
-	base, err := baseURL(p.Endpoint, openaiEndpoint)
+	to, err := resolve(TypeOpenAI, p.Endpoint)
 	if err != nil {
 		return nil, err
 	}
-	url, header := base+"/chat/completions", http.Header{}
-	if key := p.APIKey.Reveal(); key != "" {
+	header := http.Header{}
+	switch key := p.APIKey.Reveal(); {
+	case key != "" && to.azure:
+		header.Set("Api-Key", key)
+	case key != "":
 		header.Set("Authorization", "Bearer "+key)
 	}
+	header = p.Headers.over(header)
+	set := p.settings()
 	return func(ctx context.Context, prompt chatbox.Prompt) (source, error) {
-		body, err := g.post(ctx, url, header, openai.ChatCompletionRequest{
-			Model:         p.Model,
-			Messages:      openaiMessages(prompt),
-			Stream:        true,
-			StreamOptions: &openai.StreamOptions{IncludeUsage: true},
-		})
+		req, err := p.Extra.into(openaiRequest(p.Model, set, prompt))
+		if err != nil {
+			return source{}, err
+		}
+		body, err := g.post(ctx, to.String(), header, req)
 		if err != nil {
 			return source{}, err
 		}
@@ -45,13 +49,32 @@ func newOpenAI(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (sou
 	}, nil
 }
 
-func openaiMessages(p chatbox.Prompt) []openai.ChatCompletionMessage {
-	list := make([]openai.ChatCompletionMessage, 0, len(p.Lines)+1)
-	for _, l := range p.Lines {
+func openaiRequest(model string, set settings, p chatbox.Prompt) openai.ChatCompletionRequest {
+	t := arrange(p, set.roles)
+	req := openai.ChatCompletionRequest{Model: model, Messages: openaiMessages(t, p.Prefix), Stream: true}
+	if set.usage {
+		req.StreamOptions = &openai.StreamOptions{IncludeUsage: true}
+	}
+	switch {
+	case !set.send:
+	case set.answerField == fieldCompletion:
+		req.MaxCompletionTokens = set.answerFor(t)
+	default:
+		req.MaxTokens = set.answerFor(t)
+	}
+	return req
+}
+
+func openaiMessages(t talk, prefix string) []openai.ChatCompletionMessage {
+	list := make([]openai.ChatCompletionMessage, 0, len(t.lines)+2)
+	if t.system != "" {
+		list = append(list, openai.ChatCompletionMessage{Role: openai.ChatMessageRoleSystem, Content: t.system})
+	}
+	for _, l := range t.lines {
 		list = append(list, openai.ChatCompletionMessage{Role: string(l.Role), Content: l.Content})
 	}
-	if p.Prefix != "" {
-		list = append(list, openai.ChatCompletionMessage{Role: openai.ChatMessageRoleAssistant, Content: p.Prefix})
+	if prefix != "" {
+		list = append(list, openai.ChatCompletionMessage{Role: openai.ChatMessageRoleAssistant, Content: prefix})
 	}
 	return list
 }

@@ -43,7 +43,7 @@ func New(cfg Config, logger *slog.Logger) (*Router, error) {
 		logger:    logger,
 	}
 	for _, p := range cfg.Providers {
-		m, err := r.newModel(p, cfg.limits())
+		m, err := r.newModel(p, cfg.limitsOf(p))
 		if err != nil {
 			return nil, fmt.Errorf("llm: provider %q: %w", p.ID, err)
 		}
@@ -59,11 +59,15 @@ func New(cfg Config, logger *slog.Logger) (*Router, error) {
 }
 
 func (r *Router) newModel(p Provider, l limits) (*model, error) {
+	p.APIKey = p.APIKey.with(p.Headers)
 	g := newGuard(r.transport, p.APIKey)
 	g.optional.found = func(field string) {
 		r.logger.Warn("model provider refuses a field of requests, leaving it out", "model", p.ID, "field", field)
 	}
-	m := &model{id: p.ID, name: p.Name, continues: p.Continue == ContinuePrefix, key: p.APIKey, limits: l}
+	set := p.settings()
+	m := &model{
+		id: p.ID, name: p.Name, continues: p.Continue == ContinuePrefix, key: p.APIKey, limits: l, budget: set.budget(),
+	}
 	if m.name == "" {
 		m.name = p.ID
 	}
@@ -79,6 +83,9 @@ func (r *Router) newModel(p Provider, l limits) (*model, error) {
 		m.open, err = newScripted(p)
 	default:
 		err = fmt.Errorf("type %q is unknown", p.Type)
+	}
+	if err == nil {
+		m.open = set.fitted(m.open)
 	}
 	return m, err
 }

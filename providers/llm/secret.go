@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 )
 
 const redacted = "[redacted]"
@@ -12,7 +14,10 @@ const redacted = "[redacted]"
 // itself or inside a struct, exported field or not, its text does not appear;
 // only Reveal returns it. The text is behind a pointer because package fmt
 // prints unexported fields without asking their methods.
-type Secret struct{ text *string }
+type Secret struct {
+	text *string
+	more *[]string // other texts that are hidden with it
+}
 
 // NewSecret wraps a key; an empty one is the zero Secret.
 func NewSecret(text string) Secret {
@@ -28,6 +33,38 @@ func (s Secret) Reveal() string {
 		return ""
 	}
 	return *s.text
+}
+
+// minHidden is the shortest text that is hidden beside a key: a header's "on"
+// is no secret, and hiding it would garble what is shown.
+const minHidden = 8
+
+// with returns the secret as one that hides others too; Reveal is as before.
+func (s Secret) with(others Headers) Secret {
+	var more []string
+	for _, o := range others {
+		if text := o.Reveal(); len(text) >= minHidden {
+			more = append(more, text)
+			if _, credential, ok := strings.Cut(text, " "); ok && len(credential) >= minHidden { // of "Bearer …"
+				more = append(more, credential)
+			}
+		}
+	}
+	slices.SortFunc(more, func(a, b string) int { return len(b) - len(a) })
+	s.more = &more
+	return s
+}
+
+// hidden lists the texts that must not be shown.
+func (s Secret) hidden() []string {
+	var texts []string
+	if s.text != nil {
+		texts = append(texts, *s.text)
+	}
+	if s.more != nil {
+		texts = append(texts, *s.more...)
+	}
+	return texts
 }
 
 // String says whether there is a key, never which.

@@ -39,6 +39,7 @@ type model struct {
 	continues bool
 	key       Secret
 	limits    limits
+	budget    int // of a prompt, in tokens
 	open      func(ctx context.Context, p chatbox.Prompt) (source, error)
 }
 

@@ -1,0 +1,60 @@
+package chatbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func drawLines(t *rapid.T) []Line {
+	roles := rapid.SliceOfN(rapid.SampledFrom([]Role{RoleUser, RoleAssistant}), 0, 12).Draw(t, "roles")
+	lines := []Line{{Role: RoleSystem, Content: "be brief"}}
+	for i, r := range append(roles, RoleUser) {
+		text := fmt.Sprintf("<%d>", i) + strings.Repeat("x", rapid.IntRange(0, 40).Draw(t, "length"))
+		lines = append(lines, Line{Role: r, Content: text})
+	}
+	return lines
+}
+
+func TestFitLines_Properties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		lines := drawLines(t)
+		before := slices.Clone(lines)
+		budget := rapid.IntRange(-5, 300).Draw(t, "budget")
+		got, cut := FitLines(lines, budget)
+
+		require.Equal(t, before, lines, "the lines are the caller's")
+		require.Equal(t, lines[0], got[0], "the system prompt is kept")
+		require.Equal(t, lines[len(lines)-1], got[len(got)-1], "the newest message is kept")
+		require.Equal(t, lines[len(lines)-len(got)+1:], got[1:], "only the oldest are left out")
+		require.Equal(t, cut, len(got) < len(lines))
+		if len(got) > 2 {
+			require.LessOrEqual(t, TokensOf(got...), budget)
+		}
+		if cut {
+			require.Equal(t, RoleUser, got[1].Role, "whole turns are cut")
+		}
+		again, _ := FitLines(got, budget)
+		require.Equal(t, got, again)
+		smaller, _ := FitLines(lines, budget-rapid.IntRange(0, 100).Draw(t, "less"))
+		fromFitted, _ := FitLines(got, budget)
+		require.Subset(t, fromFitted, smaller)
+	})
+}
+
+func TestFit_CountsThePrefix(t *testing.T) {
+	p := Prompt{Lines: []Line{
+		{RoleSystem, "s"}, {RoleUser, "q1"}, {RoleAssistant, "a1"}, {RoleUser, "q2"},
+	}}
+	whole := TokensOf(p.Lines...)
+	assert.Len(t, p.Fit(whole).Lines, 4)
+	p.Prefix = "half an answer"
+	assert.Len(t, p.Fit(whole).Lines, 2)
+	assert.Equal(t, "half an answer", p.Fit(0).Prefix)
+	assert.Empty(t, Prompt{}.Fit(0).Lines)
+}

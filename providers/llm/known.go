@@ -1,0 +1,101 @@
+package llm
+
+import (
+	"regexp"
+	"strings"
+)
+
+// vendorHost is what is known of a vendor by its endpoint's host.
+type vendorHost struct {
+	base        string // of the API, where the endpoint names no path
+	unversioned bool   // its base has no version
+	answerField string // the request's name for the answer's length
+	noUsage     bool   // it refuses stream_options, and tells the usage unasked
+}
+
+// knownHost looks a host up. Bases are those of the vendors' own examples for
+// OpenAI's SDK.
+func knownHost(host string) vendorHost {
+	// api.openai.com: "max_tokens is deprecated in favor of
+	// max_completion_tokens, and is not compatible with o-series models"
+	// (API reference, Create chat completion).
+	// api.mistral.ai: 422 extra_forbidden for stream_options and for
+	// max_completion_tokens (avante.nvim#2347, eca#231).
+	return map[string]vendorHost{
+		"api.openai.com":                    {answerField: fieldCompletion},
+		"api.mistral.ai":                    {noUsage: true},
+		"api.perplexity.ai":                 {unversioned: true},
+		"models.github.ai":                  {base: "inference"},
+		"models.inference.ai.azure.com":     {unversioned: true},
+		"api.groq.com":                      {base: "openai/v1"},
+		"openrouter.ai":                     {base: "api/v1"},
+		"api.fireworks.ai":                  {base: "inference/v1"},
+		"api.deepinfra.com":                 {base: "v1/openai"},
+		"api.cohere.ai":                     {base: "compatibility/v1"},
+		"api.cohere.com":                    {base: "compatibility/v1"},
+		"generativelanguage.googleapis.com": {base: "v1beta/openai"},
+		"open.bigmodel.cn":                  {base: "api/paas/v4"},
+		"api.z.ai":                          {base: "api/paas/v4"},
+		"dashscope.aliyuncs.com":            {base: "compatible-mode/v1"},
+		"dashscope-intl.aliyuncs.com":       {base: "compatible-mode/v1"},
+		"qianfan.baidubce.com":              {base: "v2"},
+	}[host]
+}
+
+// The names that requests have for the longest answer.
+const (
+	fieldTokens     = "max_tokens"
+	fieldCompletion = "max_completion_tokens"
+)
+
+// knownModel is what is known of a model by its name, wherever it runs.
+type knownModel struct {
+	name   *regexp.Regexp
+	window int    // tokens
+	answer int    // the most that it writes, in tokens; zero: a share of the window
+	roles  string // how it takes the system prompt; empty: as its own role
+}
+
+// modelNamed looks a model's name up; the zero value where nothing is known.
+// Only models whose window is smaller than the assumed one, or who want
+// something else, are listed. A directory, as in "google/gemma-2-9b-it", or a
+// tag behind a colon does not matter.
+func modelNamed(name string) knownModel {
+	name = strings.ToLower(name)
+	for _, m := range []knownModel{
+		// platform.openai.com/docs/models
+		{name: is(`gpt-4(-0314|-0613)?`), window: 8_192},
+		{name: is(`gpt-3\.5-turbo-(0301|0613)`), window: 4_096},
+		{name: is(`gpt-(3\.5|35)-turbo(-16k)?(-0613|-1106|-0125)?`), window: 16_385, answer: 4_096},
+		{name: is(`gpt-4-(turbo|1106|0125|vision).*`), window: 128_000, answer: 4_096},
+		{name: is(`o1-(mini|preview).*`), window: 128_000, roles: RolesMerged}, // "does not support 'system'"
+		// docs.anthropic.com/en/docs/about-claude/models: the first generation of Claude 3, and older
+		{name: is(`claude-3-(opus|sonnet|haiku).*`), window: 200_000, answer: 4_096},
+		{name: is(`claude-(2|instant).*`), window: 100_000, answer: 4_096},
+		// The models' cards and chat templates at huggingface.co. Gemma's
+		// templates have no role of the system (the third generation's puts it
+		// into the first line by itself), nor have Mistral's before v0.3.
+		{name: is(`(code)?gemma(-1\.1)?(-[27]b.*|:.*)?|gemma-?2([-:.].*)?`), window: 8_192, roles: RolesMerged},
+		{name: is(`gemma-?3n?([-:.].*)?`), window: 32_768, roles: RolesMerged},
+		{name: is(`mistral-7b-instruct-v0\.[12].*|mixtral-8x7b-instruct-v0\.1.*`), window: 32_768, roles: RolesMerged},
+		{name: is(`(meta-)?llama-?2([-:.].*)?`), window: 4_096},
+		{name: is(`(meta-)?llama-?3(-(8b|70b).*|:.*)?`), window: 8_192},
+		{name: is(`tinyllama.*`), window: 2_048},
+		{name: is(`phi-3(\.5)?-[a-z]+-4k.*`), window: 4_096},
+		{name: is(`phi-2.*`), window: 2_048},
+		{name: is(`vicuna-(7b|13b)-v1\.5`), window: 4_096},
+	} {
+		if m.name.MatchString(name) {
+			return m
+		}
+	}
+	return knownModel{}
+}
+
+// is matches a name as a whole, behind any directories.
+func is(pattern string) *regexp.Regexp { return regexp.MustCompile(`^(.*/)?(` + pattern + `)$`) }
+
+// reasons reports whether it is one of OpenAI's models that refuse max_tokens.
+func reasons(name string) bool {
+	return is(`(o[1-9]|gpt-[5-9]).*`).MatchString(strings.ToLower(name))
+}
