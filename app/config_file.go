@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -54,14 +55,17 @@ func gather(environ []string, file string) (*values, []error) {
 
 // secretNames tells which variables may come from a file of their own.
 func secretNames() func(name string) bool {
-	plain := map[string]bool{}
+	plain, models := map[string]bool{}, map[string]bool{}
 	for _, v := range variables(&Config{}) {
 		plain[v.name] = v.secret
+	}
+	for _, v := range providerVariables(&llm.Provider{}) {
+		models[v.name] = v.secret
 	}
 	return func(name string) bool {
 		if rest, ok := strings.CutPrefix(name, providerPrefix); ok {
 			_, suffix, _ := strings.Cut(rest, "_")
-			return suffix == "API_KEY"
+			return models[suffix]
 		}
 		return plain[name]
 	}
@@ -125,6 +129,14 @@ func flattenTree[K comparable](into map[string]string, above string, tree map[K]
 		name := strings.ToUpper(strings.ReplaceAll(fmt.Sprint(key), "-", "_"))
 		if above != "" {
 			name = above + "_" + name
+		}
+		if kind := reflect.ValueOf(v).Kind(); kind == reflect.Map && objectSetting(name) {
+			text, err := object(v)
+			if err != nil {
+				return fmt.Errorf("--config: %s %w", name, err)
+			}
+			into[name] = text
+			continue
 		}
 		switch v := v.(type) {
 		case map[string]any:

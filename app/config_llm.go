@@ -24,9 +24,7 @@ func (c *Config) loadProviders(g *values) []error {
 			v.name = providerName(n, v.name)
 			faults = append(faults, g.apply(v)...)
 		}
-		if p.Type == llm.TypeOpenAI && p.Endpoint == "" && (p.APIKey.Reveal() == "" || placeholder(p.APIKey.Reveal())) {
-			faults = append(faults, fault(providerName(n, "API_KEY"), "is missing or a placeholder; the vendor's own endpoint takes a real one"))
-		}
+		faults = append(faults, c.checkProvider(n, p)...)
 		c.LLM.Providers = append(c.LLM.Providers, p)
 	}
 	for _, err := range flatten(c.LLM.Validate()) {
@@ -66,7 +64,11 @@ func named(err error, numbers []int) error {
 		return nil
 	}
 	text := strings.TrimPrefix(err.Error(), "llm: ")
-	place := regexp.MustCompile(`^provider (\d+) \(".*?"\): (?:(ID|NAME|TYPE|ENDPOINT|API_KEY|MODEL|CONTINUE)\b:? ?)?(.*)$`)
+	var fields []string
+	for _, v := range providerVariables(&llm.Provider{}) {
+		fields = append(fields, v.name)
+	}
+	place := regexp.MustCompile(`^provider (\d+) \(".*?"\): (?:(` + strings.Join(fields, "|") + `)\b:? ?)?(.*)$`)
 	m := place.FindStringSubmatch(text)
 	switch {
 	case m != nil:

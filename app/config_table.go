@@ -2,11 +2,9 @@ package app
 
 import (
 	"errors"
-	"strconv"
 	"time"
 
 	"chatbox"
-	"chatbox/providers/llm"
 )
 
 // The keys of the history are read together, since either suffices.
@@ -73,7 +71,7 @@ func httpVariables(c *Config) []variable {
 			doc: "Origins of pages that may open sockets, separated by commas: scheme://host[:port], where host may begin with *. for any subdomain. Required in production.",
 		},
 		{name: "CORS_ALLOWED_ORIGINS", doc: "Origins of pages that may call REST, in the same form. Without it: the same origin only.", set: origins(&h.CORS.List)},
-		{name: "TRUSTED_PROXIES", doc: "Addresses or networks whose X-Forwarded-For is believed, separated by commas.", set: networks(&h.TrustedProxies)},
+		{name: "TRUSTED_PROXIES", doc: "Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed, separated by commas.", set: networks(&h.TrustedProxies)},
 		{
 			name: "METRICS_ALLOWED_NETWORKS", def: "127.0.0.0/8,::1/128", doc: "Addresses or networks that may read the metrics, separated by commas.",
 			set: networks(&h.MetricsNetworks),
@@ -133,21 +131,8 @@ func modelVariables(c *Config) []variable {
 		{name: "LLM_FALLBACK", doc: "ID of the model that is asked where another fails before its first word. Without it: none.", set: text(&l.Fallback)},
 		{name: "LLM_SYSTEM_PROMPT", doc: "What every model is told first.", set: text(&c.Prompt.System)},
 		{name: "LLM_STREAM_TIMEOUT", def: "120s", doc: "How long a whole answer may take.", set: duration(&l.StreamTimeout, 1)},
-		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may be silent within an answer.", set: duration(&l.IdleTimeout, 1)},
+		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may be silent, before and within an answer, unless it has limits of its own.", set: duration(&l.IdleTimeout, 1)},
 		{name: "ANSWER_MAX", def: "256KiB", doc: "Size at which an answer is cut, with finish length.", set: size(&c.Prompt.AnswerMax, 1, 512<<10)},
-	}
-}
-
-// providerVariables is the table of one model's settings.
-func providerVariables(p *llm.Provider) []variable {
-	return []variable{
-		{name: "ID", doc: "What clients select the model by; unique.", set: text(&p.ID)},
-		{name: "NAME", doc: "What people read. Without it: the ID.", set: text(&p.Name)},
-		{name: "TYPE", doc: "openai (any compatible endpoint), anthropic, dify or scripted (answers by itself, for trying out).", set: text(&p.Type)},
-		{name: "ENDPOINT", doc: "Base URL, with or without the trailing /v1. Without it: the vendor's.", set: text(&p.Endpoint)},
-		{name: "API_KEY", doc: "The vendor's key.", secret: true, set: secret(&p.APIKey)},
-		{name: "MODEL", doc: "The vendor's name of the model.", set: text(&p.Model)},
-		{name: "CONTINUE", doc: "prefix: the model continues an answer whose beginning is its own last message.", set: text(&p.Continue)},
 	}
 }
 
@@ -189,10 +174,3 @@ func boundVariables(c *Config) []variable {
 		{name: "LOG_FORMAT", def: "json", doc: "json or text.", set: oneOf(&c.Log.Format, "json", "text")},
 	}
 }
-
-// providerName is the whole name of a model's variable.
-func providerName(n int, suffix string) string {
-	return providerPrefix + strconv.Itoa(n) + "_" + suffix
-}
-
-const providerPrefix = "LLM_PROVIDER_"

@@ -24,10 +24,11 @@ func newAnthropic(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (
 	if err != nil {
 		return nil, err
 	}
-	header := p.Headers.over(http.Header{
-		"X-Api-Key":         {p.APIKey.Reveal()},
-		"Anthropic-Version": {anthropicVersion},
-	})
+	header := http.Header{"Anthropic-Version": {anthropicVersion}}
+	if key := p.APIKey.Reveal(); key != "" {
+		header.Set("X-Api-Key", key)
+	}
+	header = p.Headers.over(header)
 	set := p.settings()
 	return func(ctx context.Context, prompt chatbox.Prompt) (source, error) {
 		plain, cut := newAnthropicRequest(p.Model, set, prompt)

@@ -58,6 +58,9 @@ type Provider struct {
 	Extra   Extra   // merged into every request for an answer
 	Roles   string  // RolesSystem, RolesMerged; empty: what is known of the model
 
+	// InsecureHTTP: the operator wants plain http to a public host; see PlainPublic.
+	InsecureHTTP bool
+
 	Vision bool // the model sees pictures; without effect so far
 	Tools  bool // the model calls tools; without effect so far
 	Price  Price
@@ -124,7 +127,7 @@ func (p Provider) faults() []error {
 	if p.Continue != "" && p.Continue != ContinuePrefix {
 		fault("CONTINUE %q is unknown: leave it empty or say %q", p.Continue, ContinuePrefix)
 	}
-	if p.APIKey.Reveal() == "" && (p.Type == TypeAnthropic || p.Type == TypeDify) {
+	if p.APIKey.Reveal() == "" && len(p.Headers) == 0 && (p.Type == TypeAnthropic || p.Type == TypeDify) {
 		fault("API_KEY is required")
 	}
 	if strings.ContainsFunc(p.APIKey.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {

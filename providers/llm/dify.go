@@ -32,7 +32,7 @@ func newDify(p Provider, g *guard, after *sync.WaitGroup) (func(context.Context,
 	}
 	d := &dify{
 		to: to, guard: g, after: after, extra: p.Extra, roles: p.settings().roles,
-		header: p.Headers.over(http.Header{"Authorization": {"Bearer " + p.APIKey.Reveal()}}), user: difyUser,
+		header: p.Headers.over(bearer(p.APIKey)), user: difyUser,
 	}
 	if user, ok := p.Extra["user"].(string); ok {
 		d.user = user // whoever asked must be who stops

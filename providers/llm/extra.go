@@ -82,6 +82,14 @@ func printableASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return (r < ' ' || r > '~') && r != '\t' })
 }
 
+// bearer is how most vendors take a key; no header without one.
+func bearer(key Secret) http.Header {
+	if key.Reveal() == "" {
+		return http.Header{}
+	}
+	return http.Header{"Authorization": {"Bearer " + key.Reveal()}}
+}
+
 // over returns the header with the provider's own on top.
 func (h Headers) over(header http.Header) http.Header {
 	header = header.Clone()

@@ -26,12 +26,9 @@ func newOpenAI(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (sou
 	if err != nil {
 		return nil, err
 	}
-	header := http.Header{}
-	switch key := p.APIKey.Reveal(); {
-	case key != "" && to.azure:
-		header.Set("Api-Key", key)
-	case key != "":
-		header.Set("Authorization", "Bearer "+key)
+	header := bearer(p.APIKey)
+	if key := p.APIKey.Reveal(); key != "" && to.azure {
+		header = http.Header{"Api-Key": {key}}
 	}
 	header = p.Headers.over(header)
 	set := p.settings()
