@@ -58,12 +58,18 @@ func requestID(c echo.Context) string {
 // secure sets what browsers should know about every response.
 func (s *Server) secure(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		setSecurity(c.Response().Header())
+		s.setSecurity(c.Request(), c.Response().Header())
 		return next(c)
 	}
 }
 
-func setSecurity(h http.Header) {
+// stayEncrypted tells browsers for a year to come by https alone.
+const stayEncrypted = "max-age=31536000"
+
+func (s *Server) setSecurity(r *http.Request, h http.Header) {
+	if cameEncrypted(r, s.cfg.TrustedProxies) {
+		h.Set("Strict-Transport-Security", stayEncrypted)
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -226,6 +232,21 @@ func clientIP(trusted []netip.Prefix) echo.IPExtractor {
 		}
 		return ip.Unmap().WithZone("").String()
 	}
+}
+
+// cameEncrypted reports whether the client spoke TLS: with this pod, or with a
+// trusted proxy that says so. Of several proxies the first one's word counts,
+// since that is who the client spoke with.
+func cameEncrypted(r *http.Request, trusted []netip.Prefix) bool {
+	if r.TLS != nil {
+		return true
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !contains(trusted, peer.Addr()) {
+		return false
+	}
+	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+	return strings.EqualFold(strings.TrimSpace(first), "https")
 }
 
 // detached is a context for what must be done after a request is over.

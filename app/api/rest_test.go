@@ -3,6 +3,8 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -208,6 +210,25 @@ func TestRoutes_UnknownAreKnownBeforeAuthentication(t *testing.T) {
 		assert.NotEmpty(t, f.Code)
 		assert.NotEmpty(t, f.RequestID)
 	}
+}
+
+// Browsers are told to stay with https where they came by it: not by a header
+// that anybody could send, and on the handshake of a socket too.
+func TestResponses_StrictTransportSecurity(t *testing.T) {
+	trusting := newPod(t, func(st *setup) { st.cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	for proto, want := range map[string]string{
+		"https": stayEncrypted, "HTTPS": stayEncrypted, "https, http": stayEncrypted, "http": "", "http, https": "", "": "", "httpsx": "",
+	} {
+		for _, path := range []string{"/healthz", "/nothing", "/ws"} {
+			_, h, _ := trusting.call(http.MethodGet, path, http.Header{"X-Forwarded-Proto": {proto}}, nil)
+			assert.Equal(t, want, h.Get("Strict-Transport-Security"), "%s %q", path, proto)
+		}
+	}
+	_, h, _ := newPod(t, nil).call(http.MethodGet, "/healthz", http.Header{"X-Forwarded-Proto": {"https"}}, nil)
+	assert.Empty(t, h.Get("Strict-Transport-Security"), "a proxy that nobody trusts")
+
+	r := httptest.NewRequest(http.MethodGet, "https://chat.example/healthz", nil)
+	assert.True(t, cameEncrypted(r, nil), "TLS that ends at the pod")
 }
 
 func TestResponses_CarrySecurityHeaders(t *testing.T) {

@@ -72,7 +72,7 @@ func (s *Server) socket(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ws, err := s.upgrader.Upgrade(c.Response(), r, upgradeHeader(c))
+	ws, err := s.upgrader.Upgrade(c.Response(), r, s.upgradeHeader(c))
 	if err != nil {
 		leave()
 		if c.Response().Committed {
@@ -215,9 +215,9 @@ func expire(conn *hub.Conn) {
 }
 
 // upgradeHeader repeats on the handshake's answer what other responses carry.
-func upgradeHeader(c echo.Context) http.Header {
+func (s *Server) upgradeHeader(c echo.Context) http.Header {
 	h := http.Header{}
-	setSecurity(h)
+	s.setSecurity(c.Request(), h)
 	h.Set(headerRequestID, requestID(c))
 	return h
 }
