@@ -29,6 +29,13 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.keep(req)
+	if code, text := s.cfg.refusal(req); code != "" {
+		s.count(func(c *Stats) { c.Started++; c.Refused++ })
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": map[string]any{
+			"message": text, "type": "invalid_request_error", "param": "messages", "code": code,
+		}})
+		return
+	}
 	s.count(func(c *Stats) { c.Started++; c.Running++ })
 	err := s.answer(r.Context(), w, req)
 	s.count(func(c *Stats) {
@@ -74,17 +81,23 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, req Request)
 	return s.stream(ctx, w, req, d, pieces, usage)
 }
 
+// Question is the newest message of the user. A prompt joins lines of one role
+// by blank lines, after failed turns for example; of those the last one counts.
+func Question(messages []Message) string {
+	for _, m := range slices.Backward(messages) {
+		if m.Role == "user" {
+			return m.Content[strings.LastIndex("\n\n"+m.Content, "\n\n"):]
+		}
+	}
+	return ""
+}
+
 // lastTurn finds the question, and the answer's beginning where the prompt ends with one.
 func lastTurn(messages []Message) (question, prefix string) {
 	if n := len(messages); n > 0 && messages[n-1].Role == "assistant" {
 		prefix = messages[n-1].Content
 	}
-	for _, m := range slices.Backward(messages) {
-		if m.Role == "user" {
-			return m.Content, prefix
-		}
-	}
-	return "", prefix
+	return Question(messages), prefix
 }
 
 // continueAfter drops what the prefix already says, cutting a piece where the prefix does. A

@@ -21,6 +21,9 @@ const keptRequests = 1000
 type Config struct {
 	Delay  time.Duration // between two pieces, where the message does not say otherwise
 	APIKey string        // required as bearer token when not empty
+
+	Window      int  // tokens of prompt and answer together, beyond which a request is refused; 0: no limit
+	StrictRoles bool // user and assistant must alternate, behind one system message at the most
 }
 
 // Stats counts requests. Running ones are in no other count but Started.
@@ -30,6 +33,7 @@ type Stats struct {
 	Finished  int `json:"finished"`  // sent to the end
 	Cancelled int `json:"cancelled"` // the caller went away first
 	Failed    int `json:"failed"`    // failed on purpose: status or truncated
+	Refused   int `json:"refused"`   // for the window or the roles, as Config says
 	Pieces    int `json:"pieces"`    // written, over all requests
 }
 
@@ -44,6 +48,7 @@ type Request struct {
 	Model         string    `json:"model"`
 	Messages      []Message `json:"messages"`
 	Stream        bool      `json:"stream"`
+	MaxTokens     int       `json:"max_tokens"`
 	StreamOptions struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`

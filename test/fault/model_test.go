@@ -67,13 +67,7 @@ func (m *model) endpoint(pod string) string { return m.server.URL + "/" + pod + 
 func (m *model) begin(pod string, body []byte) *call {
 	var req fakeopenai.Request
 	_ = json.Unmarshal(body, &req) // the fake refuses what cannot be read
-	c := &call{pod: pod, began: time.Now()}
-	for _, msg := range slices.Backward(req.Messages) {
-		if msg.Role == "user" {
-			c.question = msg.Content
-			break
-		}
-	}
+	c := &call{pod: pod, began: time.Now(), question: fakeopenai.Question(req.Messages)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls = append(m.calls, c)
