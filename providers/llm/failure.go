@@ -186,6 +186,9 @@ func responseFailure(resp *http.Response, key Secret, fields []string) *failure 
 	r := readRefusal(body, key)
 	r.status = resp.StatusCode
 	f := &failure{status: r.status, kind: r.kind, why: r.reason(), fields: namedIn(body, r.status, fields)}
+	if f.why == reasonLength {
+		f.fields = nil // it may name max_tokens, and is about the prompt
+	}
 	if f.transient() {
 		f.retryAfter = max(r.retryAfter, retryAfterOf(resp.Header))
 	}

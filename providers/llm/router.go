@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"chatbox"
@@ -85,9 +86,21 @@ func (r *Router) newModel(p Provider, l limits) (*model, error) {
 		err = fmt.Errorf("type %q is unknown", p.Type)
 	}
 	if err == nil {
-		m.open = set.fitted(m.open)
+		m.open = set.fitted(m.open, r.tooLong(p.ID))
 	}
 	return m, err
+}
+
+// tooLong warns once of a model whose window is smaller than its settings say.
+func (r *Router) tooLong(id string) func(ctx context.Context, budget int) {
+	var warned atomic.Bool
+	return func(ctx context.Context, budget int) {
+		level := slog.LevelDebug
+		if warned.CompareAndSwap(false, true) {
+			level = slog.LevelWarn
+		}
+		r.logger.Log(ctx, level, "model refuses a prompt as too long, asking with less of the talk: set its CONTEXT", "model", id, "tokens", budget)
+	}
 }
 
 // Close is called when no stream is left: it waits, a few seconds at most, for

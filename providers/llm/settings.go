@@ -3,6 +3,7 @@ package llm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"chatbox"
@@ -74,11 +75,31 @@ func (s settings) answerFor(t talk) int {
 // opener sends one request; see model.
 type opener func(ctx context.Context, p chatbox.Prompt) (source, error)
 
+// maxShorter is how often a prompt is shortened that the vendor finds too long.
+const maxShorter = 3
+
 // fitted cuts every prompt to the model's budget. The conversation builds
 // prompts for the model that it asks; the fallback's window may be smaller.
-func (s settings) fitted(open opener) opener {
+//
+// Budgets are estimates, and windows may be other than assumed: a prompt that
+// the vendor refuses as too long is halved, and in the end reduced to its
+// newest message, so that a long session never fails for good. tooLong is told
+// of each refusal.
+func (s settings) fitted(open opener, tooLong func(ctx context.Context, budget int)) opener {
 	return func(ctx context.Context, p chatbox.Prompt) (source, error) {
-		return open(ctx, p.Fit(s.budget()))
+		for budget, try := s.budget(), 0; ; try++ {
+			fit := p.Fit(budget)
+			src, err := open(ctx, fit)
+			f, ok := errors.AsType[*failure](err)
+			if !ok || f.reason() != reasonLength || len(fit.Lines) == len(p.Fit(0).Lines) {
+				return src, err
+			}
+			tooLong(ctx, budget)
+			budget = chatbox.TokensOf(fit.Lines...) / 2
+			if try == maxShorter-1 {
+				budget = 0
+			}
+		}
 	}
 }
 

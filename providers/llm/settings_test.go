@@ -3,6 +3,7 @@ package llm
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -180,6 +181,68 @@ func TestBudget_OfEachModel(t *testing.T) {
 		assert.Equal(t, chatbox.RoleSystem, small[0].Role)
 		assert.Greater(t, len(small), 5)
 	}
+}
+
+// A server whose window is smaller than anybody said, or whose vocabulary needs
+// more tokens than estimated, is asked with less of the talk until it answers.
+func TestFitted_APromptThatIsTooLongIsShortened(t *testing.T) {
+	for _, said := range []string{
+		`{"object":"error","message":"This model's maximum context length is 600 tokens. However, you requested 9000 tokens in the messages, please reduce the length of max_tokens or messages.","type":"BadRequestError","code":400}`,
+		`{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}`,
+		`{"error":{"code":400,"message":"the request exceeds the available context size. try increasing the context size or enable context shift","type":"exceed_context_size_error"}}`,
+	} {
+		var sizes, answers []int
+		v := newVendor(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+			var body struct {
+				Messages  []chatbox.Line
+				MaxTokens int `json:"max_tokens"`
+			}
+			_ = json.NewDecoder(r.Body).Decode(&body)
+			sizes, answers = append(sizes, chatbox.TokensOf(body.Messages...)), append(answers, body.MaxTokens)
+			if sizes[len(sizes)-1] > 600 {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, said)
+				return
+			}
+			say(w, "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+		})
+		r, log := newTestRouter(t, TypeOpenAI, v.URL, func(c *Config) { c.Providers[0].MaxTokens = 100 })
+		for range 2 {
+			a := collect(t, r.Stream(t.Context(), talkOf(60)))
+			require.NoError(t, a.err)
+		}
+		assert.LessOrEqual(t, len(sizes), 2*(maxShorter+2))
+		assert.IsNonIncreasing(t, sizes[:len(sizes)/2])
+		assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"), log.String())
+		assert.NotContains(t, answers, 0, "max_tokens stays")
+
+		sizes = nil
+		a := collect(t, r.Stream(t.Context(), prompt(strings.Repeat("x", 9000))))
+		requireCode(t, chatbox.ModelRefused, a.err, log)
+		assert.Len(t, sizes, 1, "nothing is left to cut")
+	}
+}
+
+// A provider's own limits go before those of all.
+func TestLimitsOf(t *testing.T) {
+	c := DefaultConfig()
+	assert.Equal(t, c.limits(), c.limitsOf(Provider{}))
+	assert.Equal(t, limits{header: 5 * time.Second, first: 5 * time.Second, idle: 2 * time.Second},
+		c.limitsOf(Provider{FirstTokenTimeout: 5 * time.Second, IdleTimeout: 2 * time.Second}))
+	assert.Equal(t, limits{header: 5 * time.Minute, first: 5 * time.Minute, idle: c.IdleTimeout}, c.limitsOf(Provider{FirstTokenTimeout: 5 * time.Minute}))
+	c.HeaderTimeout = time.Second
+	assert.Equal(t, time.Second, c.limitsOf(Provider{FirstTokenTimeout: 5 * time.Minute}).header)
+}
+
+func TestLimitsOf_AProviderAreItsOwn(t *testing.T) {
+	v := newVendor(t, func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
+	r, log := newTestRouter(t, TypeOpenAI, v.URL, func(c *Config) {
+		c.HeaderTimeout = 0
+		c.Providers[0].FirstTokenTimeout = 50 * time.Millisecond
+	})
+	a := collect(t, r.Stream(t.Context(), prompt("Hi")))
+	requireCode(t, chatbox.ModelTimeout, a.err, log)
+	require.ErrorIs(t, a.err, TimeoutFirst)
 }
 
 func TestHeaders_AreSentAndNeverShown(t *testing.T) {
