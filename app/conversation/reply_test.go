@@ -90,6 +90,7 @@ type mute struct {
 
 func (*mute) Models() []chatbox.Model { return nil }
 func (*mute) Default() string         { return "mute" }
+func (*mute) Budget(string) int       { return 24_000 }
 
 func (m *mute) Stream(context.Context, chatbox.Prompt) iter.Seq2[chatbox.Delta, error] {
 	m.asked++
