@@ -58,7 +58,7 @@ func requestVariables(p *llm.Provider) []variable {
 		},
 		{
 			name: "FIRST_TOKEN_TIMEOUT", set: duration(&p.FirstTokenTimeout, 1),
-			doc: "How long the model may take until its answer begins. Without it: LLM_IDLE_TIMEOUT.",
+			doc: "How long the model may take until it begins to speak or to think. Without it: 60 s, or LLM_IDLE_TIMEOUT where that is longer.",
 		},
 		{name: "IDLE_TIMEOUT", doc: "How long the model may be silent within an answer. Without it: LLM_IDLE_TIMEOUT.", set: duration(&p.IdleTimeout, 1)},
 		{

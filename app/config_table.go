@@ -131,7 +131,7 @@ func modelVariables(c *Config) []variable {
 		{name: "LLM_FALLBACK", doc: "ID of the model that is asked where another fails before its first word. Without it: none.", set: text(&l.Fallback)},
 		{name: "LLM_SYSTEM_PROMPT", doc: "What every model is told first.", set: text(&c.Prompt.System)},
 		{name: "LLM_STREAM_TIMEOUT", def: "120s", doc: "How long a whole answer may take.", set: duration(&l.StreamTimeout, 1)},
-		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may be silent, before and within an answer, unless it has limits of its own.", set: duration(&l.IdleTimeout, 1)},
+		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may be silent within an answer, unless it has a limit of its own.", set: duration(&l.IdleTimeout, 1)},
 		{name: "ANSWER_MAX", def: "256KiB", doc: "Size at which an answer is cut, with finish length.", set: size(&c.Prompt.AnswerMax, 1, 512<<10)},
 	}
 }
