@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -219,10 +220,10 @@ func readResponse(t *testing.T, file string) *response {
 	return r
 }
 
-func readFile(t testing.TB, file string) []byte {
-	t.Helper()
+func readFile(tb testing.TB, file string) []byte {
+	tb.Helper()
 	raw, err := os.ReadFile(filepath.Join("testdata", "streams", file))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return raw
 }
 
@@ -230,9 +231,7 @@ func (r *response) write(w http.ResponseWriter) {
 	if r.end == "drop" {
 		abort()
 	}
-	for name, values := range r.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), r.header)
 	w.WriteHeader(r.status)
 	_, _ = w.Write(r.body) // a caller that left early has seen enough
 	if r.end == "reset" {

@@ -79,7 +79,7 @@ func halfPair(s []byte) (half rune, size int) {
 		if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 			return 0
 		}
-		v, err := strconv.ParseUint(string(s[2:6]), 16, 32)
+		v, err := strconv.ParseInt(string(s[2:6]), 16, 32)
 		if err != nil {
 			return 0
 		}

@@ -125,8 +125,8 @@ func (e *events) nextEvent() (sseEvent, error) {
 		line, err := e.line()
 		e.over = err
 		field, value := fieldOf(line)
-		switch {
-		case field == "data":
+		switch field {
+		case "data":
 			ev.data = addLine(ev.data, seen, value)
 			seen = true
 			if len(ev.data) > maxLine {
@@ -135,7 +135,7 @@ func (e *events) nextEvent() (sseEvent, error) {
 			if checks++; checks <= maxChecks && wholeObject(ev.data) {
 				return ev, nil
 			}
-		case field == "event":
+		case "event":
 			ev.name = string(value)
 		}
 		switch {

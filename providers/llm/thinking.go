@@ -23,8 +23,11 @@ type thinking struct {
 // thinkingTags are the pairs in use by models and servers.
 func thinkingTags() [][2]string {
 	return [][2]string{
-		{"<think>", "</think>"}, {"<thinking>", "</thinking>"}, {"<thought>", "</thought>"},
-		{"<reasoning>", "</reasoning>"}, {"[think]", "[/think]"},
+		{"<think>", "</think>"},
+		{"<thinking>", "</thinking>"},
+		{"<thought>", "</thought>"},
+		{"<reasoning>", "</reasoning>"},
+		{"[think]", "[/think]"},
 	}
 }
 
