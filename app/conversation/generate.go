@@ -1,7 +1,6 @@
 package conversation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -290,49 +289,6 @@ func (g *generation) again(ctx context.Context) error {
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
 		Attempt: g.attempt, Index: g.index, Content: g.text.String(), Snapshot: true, Spent: g.bill.soFar(),
 	}, "")
-}
-
-// fail ends the turn honestly: what was shown is kept as a failed answer; where
-// nothing was, nothing enters the history.
-func (g *generation) fail(ctx context.Context, failed error) error {
-	why := whyOf(failed)
-	if g.text.Len() > 0 || g.withdrawn {
-		return g.final(ctx, chatbox.FinishError, why)
-	}
-	if err := g.s.Turns.SettleTurn(ctx, g.lease.Session, g.lease.Gen, chatbox.TurnFailed); err != nil {
-		return err
-	}
-	g.s.Observer.Generation("failed")
-	return g.drop(ctx, failureOf(g.id, g.lease.Gen, g.message.ID, why))
-}
-
-// whyOf is what users are told of a failure: the model's own sentence, where
-// its adapter has one.
-func whyOf(failed error) *chatbox.Error {
-	if e, ok := errors.AsType[*chatbox.Error](failed); ok {
-		return e
-	}
-	return &chatbox.Error{Code: chatbox.CodeOf(failed), Err: failed}
-}
-
-// drop gives the turn back with nothing in the history. Where Redis has
-// forgotten it, what is to be told is told all the same.
-func (g *generation) drop(ctx context.Context, f *chatbox.Failure) error {
-	err := g.s.Leases.Drop(ctx, g.lease, f)
-	if !errors.Is(err, chatbox.NotFound) {
-		return err
-	}
-	if f == nil {
-		return nil
-	}
-	return g.s.Whispers.Whisper(ctx, chatbox.Update{Session: g.lease.Session, Owner: g.lease.Owner, Failure: f})
-}
-
-func failureOf(answerID string, g chatbox.Gen, replyTo string, why *chatbox.Error) *chatbox.Failure {
-	return &chatbox.Failure{
-		AnswerID: answerID, Gen: g, ReplyTo: replyTo, Code: why.Code, RetryAfter: why.RetryAfter,
-		Message: cmp.Or(why.Message, "The model could not answer. Please try again."),
-	}
 }
 
 // take replaces the lease; only the generation's own goroutine does.
