@@ -85,27 +85,54 @@ test('pieces take effect once, in order; a missing one is asked for', () => {
   assert.equal(store.running, null);
 });
 
-test('a restarted answer replaces the text, and says so', () => {
-  const { store } = make();
+test('a restarted answer replaces the text, and says so with its first new piece', () => {
+  const { store, clock } = make();
   store.receive(user(1));
   store.receive(piece(1, 0, 'old '));
-  const out = store.receive(snapshot(2, -1, ''));
-  assert.deepEqual(out.notes.map((note) => [note.kind, note.attempt]), [['restarted', 2]]);
+  clock.now += 900;
+  assert.deepEqual(store.receive(snapshot(2, -1, '')).notes, [], 'a blank page is no progress');
   store.receive(piece(1, 1, 'late piece of the first'));
-  store.receive(piece(2, 0, 'new'));
-  assert.equal(store.running.text, 'new');
+  clock.now += 4200;
+  assert.deepEqual(store.receive(piece(2, 0, 'new')).notes, [{ kind: 'restarted', attempt: 2, pause: 5100 }]);
+  assert.deepEqual(store.receive(piece(2, 1, 'er')).notes, []);
+  assert.equal(store.running.text, 'newer');
 });
 
-test('an answer that goes on after a cut says so', () => {
+test('an answer goes on with its next piece, not with the snapshot of a resume', () => {
   const { store, clock } = make();
   store.receive(user(1));
   store.receive(piece(1, 0, 'a'));
   store.interrupted();
-  clock.now += 800;
-  assert.deepEqual(store.receive(snapshot(1, 0, 'a')).notes.map((note) => note.kind), ['continued']);
-  assert.deepEqual(store.receive(piece(1, 1, 'b')).notes, []);
+  clock.now += 300;
+  assert.deepEqual(store.receive(snapshot(1, 0, 'a')).notes, [], 'a repeat');
+  assert.deepEqual(store.receive(snapshot(1, 1, 'ab')).notes, [], 'written before the pod died');
+  clock.now += 4800;
+  assert.deepEqual(store.receive(piece(1, 2, 'c')).notes, [{ kind: 'continued', attempt: 1, pause: 5100 }]);
+  assert.deepEqual(store.receive(piece(1, 3, 'd')).notes, []);
   clock.now += 6000;
-  assert.deepEqual(store.receive(piece(1, 2, 'c')).notes.map((note) => [note.kind, note.pause]), [['continued', 6000]]);
+  assert.deepEqual(store.receive(piece(1, 4, 'e')).notes.map((note) => [note.kind, note.pause]), [['continued', 6000]]);
+});
+
+test('an answer that is cut again and again, or stops for good, is never said to have gone on', () => {
+  const { store, clock } = make();
+  store.receive(user(1));
+  store.receive(piece(1, 0, 'a'));
+  const notes = [];
+  for (let cut = 0; cut < 3; cut += 1) {
+    store.interrupted();
+    clock.now += 1000;
+    notes.push(...store.receive(snapshot(1, cut, 'a')).notes, ...store.receive(resumed(1)).notes);
+  }
+  notes.push(...store.receive({ type: 'error', id: 'ans_1', error: { code: 'LLM_UNAVAILABLE', message: 'm' } }).notes);
+  assert.deepEqual(notes, []);
+});
+
+test('a page that is loaded in mid-answer does not know of a pause before', () => {
+  const { store, clock } = make();
+  store.receive(user(1));
+  store.receive(snapshot(3, 7, 'abcdefgh'));
+  clock.now += 100;
+  assert.deepEqual(store.receive(piece(3, 8, 'i')).notes, []);
 });
 
 test('a final that does not fit the text shown fetches the whole answer', () => {
@@ -146,6 +173,81 @@ test('an answer after a person has left stands after that', () => {
   store.receive(whole(4, 'answer'));
   assert.deepEqual(store.items().map((item) => item.type ?? item.kind), ['user_message', 'admin_join', 'admin_leave', 'answer']);
   assert.equal(store.holder, null);
+});
+
+const join = (seq) => ({ type: 'admin_join', id: `j${seq}`, seq, sender: 'admin', metadata: { admin_id: 'p', admin_name: 'Pat' } });
+const leave = (seq, more = {}) => ({ type: 'admin_leave', id: `l${seq}`, seq, sender: 'admin', metadata: { admin_id: 'p', ...more } });
+const person = (seq) => ({ type: 'user_message', id: `p${seq}`, seq, content: 'hello', sender: 'admin', metadata: { admin_id: 'p' } });
+
+test('what was said to a person needs no answer of the model, also after the hand-back', () => {
+  const due = (...events) => {
+    const { store, clock } = make();
+    store.receive(resumed(0));
+    for (const event of events) store.receive(event);
+    clock.now += 20_000;
+    return [store.unanswered, store.retryable, store.silentFor];
+  };
+  const not = [false, '', 0];
+  assert.deepEqual(due(user(1), join(2), person(3), user(4), leave(5)), not, 'thank you');
+  assert.deepEqual(due(user(1), join(2), user(3), leave(4)), not, 'the person has chosen not to reply');
+  assert.deepEqual(due(user(1), join(2), leave(3)), not, 'said before a person came, and the person left');
+  assert.deepEqual(due(user(1), join(2), user(3)), not, 'a person holds the session');
+  assert.deepEqual(due(user(1), join(2), user(3), leave(4), user(5)), [true, 'u5', 20_000], 'a new question');
+  assert.deepEqual(due(user(1), join(2), person(3), user(4), leave(5, { automatic: 'true' })), [true, 'u4', 20_000], 'the person vanished: the model answers');
+  assert.deepEqual(due(user(1), join(2), user(3), person(4), leave(5, { automatic: 'true' })), not, 'vanished after the last word');
+  assert.deepEqual(due(user(1), join(2), leave(3), join(4), user(5), leave(6)), not, 'a second talk');
+  assert.deepEqual(due({ ...user(1), type: 'file_upload', file_id: 'f' }), not, 'a file is not answered by itself');
+});
+
+test('a history that begins in the middle of a talk knows what was said to a person', () => {
+  const { store } = make();
+  store.receive(resumed(3000, 'false'));
+  store.fill([user(2998), leave(2999), { ...user(3000), type: 'help_request' }], true);
+  assert.deepEqual([store.unanswered, store.retryable], [false, '']);
+});
+
+test('silence is counted by this tab, since the last sign of an answer', () => {
+  const { store, clock } = make();
+  store.receive(resumed(0));
+  store.receive({ ...user(1), timestamp: '1970-01-01T00:00:00Z' }); // a server whose clock is behind
+  store.receive({ ...user(2), timestamp: '2970-01-01T00:00:00Z' });
+  clock.now += 30_000;
+  assert.equal(store.silentFor, 30_000);
+  store.receive(piece(1, 0, 'a'));
+  assert.equal(store.silentFor, 0, 'an answer runs');
+  clock.now += 60_000;
+  store.receive(final(3, 1));
+  assert.equal(store.silentFor, 0, 'the answer before has just ended');
+  clock.now += 5000;
+  assert.equal(store.silentFor, 5000);
+  store.interrupted();
+  assert.equal(store.silentFor, 0, 'not attached: nothing can come');
+  clock.now += 60_000;
+  store.receive(resumed(3));
+  assert.equal(store.silentFor, 0);
+});
+
+test('a model that was refused is not the one that answers', () => {
+  const { store } = make();
+  store.receive({ type: 'model_select', id: 'x', seq: 1, sender: 'user', model_id: 'good' });
+  const item = store.selectModel('bad');
+  assert.deepEqual([store.chosenModel, store.modelID], ['bad', 'good']);
+  store.receive({ type: 'error', id: item.id, error: { code: 'INVALID_FORMAT', message: 'model_id', recoverable: false } });
+  assert.deepEqual([store.chosenModel, item.state], ['good', 'failed']);
+  const next = store.selectModel('better');
+  store.receive({ type: 'ack', id: next.id, seq: 2 });
+  assert.deepEqual([store.chosenModel, store.modelID], ['better', 'better']);
+});
+
+test('asking for a person lasts until the server has confirmed or refused it', () => {
+  const { store } = make();
+  const item = store.askForHelp('x');
+  assert.equal(store.asksForPerson, true);
+  store.receive({ type: 'ack', id: item.id, seq: 1 });
+  assert.equal(store.asksForPerson, false);
+  const again = store.askForHelp('x');
+  store.receive({ type: 'error', id: again.id, error: { code: 'SERVICE_ERROR', message: 'm', recoverable: false } });
+  assert.deepEqual([store.asksForPerson, again.state], [false, 'failed']);
 });
 
 test('retry is offered for the newest message alone, when its answer failed, was stopped or taken over', () => {

@@ -31,6 +31,7 @@ export class SessionStore {
   #askedAt = 0;
   #repair = null; // a seq to resume from when the present resume is through
   #order = 0;
+  #heardAt = 0; // when the last word of an answer, or the chance of one, came
 
   constructor(id, { newID, now = Date.now }) {
     this.id = id;
@@ -46,7 +47,6 @@ export class SessionStore {
   }
 
   selectModel(modelID) {
-    this.modelID = modelID;
     return this.#issue({ type: 'model_select', model_id: modelID });
   }
 
@@ -98,7 +98,7 @@ export class SessionStore {
     this.synced = false;
     this.#asking = false;
     for (const item of this.#pending.values()) item.sentAt = 0;
-    for (const answer of this.#answers.values()) if (!answer.done) answer.interrupted = true;
+    for (const answer of this.#answers.values()) if (!answer.done) answer.cut = true;
   }
 
   /** asksResume: a resume from `lastSeq` was sent (also by the address of a new socket). */
@@ -192,6 +192,17 @@ export class SessionStore {
     return this.#bySeq.size === 0 && this.#pending.size === 0;
   }
 
+  /** chosenModel is the model that answers next once the server has agreed: the one asked for, else the one that holds. */
+  get chosenModel() {
+    const asked = [...this.#pending.values()].filter((item) => item.type === 'model_select' && item.state === 'pending').at(-1);
+    return asked?.modelID ?? this.modelID;
+  }
+
+  /** asking: a person has been asked for, and the server has not confirmed it. */
+  get asksForPerson() {
+    return [...this.#pending.values()].some((item) => item.type === 'help_request' && item.state === 'pending');
+  }
+
   get hasPending() {
     return this.#pending.size > 0;
   }
@@ -202,7 +213,7 @@ export class SessionStore {
     const question = this.#newestQuestion();
     if (!question) return '';
     const answers = [...this.#answers.values()].filter((answer) => answer.replyTo === question.id);
-    if (answers.length === 0) return question.id;
+    if (answers.length === 0) return question.seq >= this.#answerableFrom() ? question.id : '';
     return UNFINISHED.has(answers.sort((a, b) => a.order - b.order).at(-1).finish) ? question.id : '';
   }
 
@@ -213,10 +224,35 @@ export class SessionStore {
       && ![...this.#answers.values()].some((answer) => answer.replyTo === question.id);
   }
 
+  /** silentFor is how long, in ms by this tab's clock, nothing has come for a message that the model is to answer; 0 where nothing is due. */
+  get silentFor() {
+    if (!this.synced || !this.unanswered) return 0;
+    return this.#now() - Math.max(this.#heardAt, this.#newestQuestion().heardAt);
+  }
+
+  // answerableFrom mirrors the server's rule: what was said before or to a person is not the model's to answer. Only where
+  // the person vanished, the last message that nobody replied to is.
+  #answerableFrom() {
+    let from = 0;
+    let asked = 0;
+    let replied = 0;
+    for (const item of [...this.#bySeq.values()].sort((a, b) => a.seq - b.seq)) {
+      if (item.kind === 'answer') {
+        const question = this.#own.get(item.replyTo);
+        if (question?.seq === asked && (item.finish === 'stop' || item.finish === 'length' || item.finish === 'cancelled')) replied = item.seq;
+      } else if (item.kind === 'message' && item.type === 'user_message') {
+        if (item.sender === 'user') asked = item.seq;
+        else if (item.sender === 'admin') replied = item.seq;
+      } else if (item.type === 'admin_join') from = item.seq;
+      else if (item.type === 'admin_leave') from = item.automatic && asked > replied ? asked : item.seq;
+    }
+    return from;
+  }
+
   #newestQuestion() {
     let newest = null;
     for (const item of this.#bySeq.values()) {
-      if (item.kind === 'message' && item.sender === 'user' && item.seq > (newest?.seq ?? 0)) newest = item;
+      if (item.type === 'user_message' && item.sender === 'user' && item.seq > (newest?.seq ?? 0)) newest = item;
     }
     return newest;
   }
@@ -249,7 +285,7 @@ export class SessionStore {
     const item = this.#pending.get(frame.id);
     if (item) {
       this.#pending.delete(frame.id);
-      this.#touch(item, { seq: frame.seq, timestamp: frame.timestamp ?? item.timestamp, state: 'sent', error: null });
+      this.#touch(item, { seq: frame.seq, timestamp: frame.timestamp ?? item.timestamp, state: 'sent', error: null, heardAt: this.#now() });
       this.#bySeq.set(frame.seq, item);
       if (CONTROL.has(item.type)) this.#state(item);
     }
@@ -267,7 +303,7 @@ export class SessionStore {
     const item = {
       kind: CONTROL.has(frame.type) ? 'note' : 'message', type: frame.type, key: frame.id ? `m:${frame.id}` : `s:${frame.seq}`, id: frame.id,
       seq: frame.seq, sender: frame.sender ?? 'system', content: frame.content ?? '', timestamp: frame.timestamp, modelID: frame.model_id,
-      adminID: meta.admin_id ?? '', adminName: meta.admin_name ?? '', reason: meta.reason ?? '', fileID: frame.file_id, fileURL: frame.file_url,
+      adminID: meta.admin_id ?? '', adminName: meta.admin_name ?? '', automatic: meta.automatic === 'true', reason: meta.reason ?? '', heardAt: this.#now(), fileID: frame.file_id, fileURL: frame.file_url,
       filename: meta.filename ?? '', state: 'sent', error: null, order: ++this.#order, rev: 1,
     };
     // Ids are unique per sender: a person who helps may use one that this user has used too.
@@ -279,6 +315,7 @@ export class SessionStore {
 
   #state(item) {
     if (item.type === 'model_select') this.modelID = item.modelID ?? this.modelID;
+    if (item.type === 'admin_leave') this.#heardAt = this.#now();
     if (item.type === 'admin_join') this.holder = { id: item.adminID, name: item.adminName };
     if (item.type === 'admin_leave') this.holder = null;
     if (item.type === 'session_ended') {
@@ -295,6 +332,7 @@ export class SessionStore {
   #resumed(frame, out) {
     this.#asking = false;
     this.synced = true;
+    this.#heardAt = this.#now();
     const seq = frame.seq ?? 0;
     if (frame.metadata?.recovered === 'false') {
       if (seq < this.lastSeq) this.#forget(); // the server knows less than this tab: another history
@@ -324,7 +362,8 @@ export class SessionStore {
     if (!answer) {
       answer = {
         kind: 'answer', key: `a:${id}`, id, replyTo: replyTo ?? '', seq: 0, text: '', attempt: null, index: -1, done: false, finish: '',
-        error: null, modelID: '', timestamp: new Date(this.#now()).toISOString(), interrupted: false, short: false, pieceAt: this.#now(),
+        error: null, modelID: '', timestamp: new Date(this.#now()).toISOString(), short: false, pieceAt: this.#now(), liveAt: this.#now(),
+        cut: false, restarted: false,
         order: ++this.#order, rev: 1,
       };
       this.#answers.set(id, answer);
@@ -344,31 +383,30 @@ export class SessionStore {
     const fresh = answer.attempt === null;
     const newer = fresh || attempt > answer.attempt || (attempt === answer.attempt && index > answer.index);
     if (!newer) {
-      if (snapshot && answer.interrupted) this.#continues(answer, attempt, out);
       out.changed = false;
       return;
     }
-    if (!snapshot && index !== (fresh ? 0 : answer.index + 1)) {
+    if (!snapshot && (index !== (fresh ? 0 : answer.index + 1) || (!fresh && attempt !== answer.attempt))) {
       this.#ask(out, this.lastSeq);
       return;
     }
-    if (!snapshot && !fresh && attempt !== answer.attempt) {
-      this.#ask(out, this.lastSeq);
-      return;
-    }
-    this.#continues(answer, attempt, out);
+    if (!fresh && attempt > answer.attempt) answer.restarted = true;
+    if (!snapshot) this.#live(answer, attempt, out);
+    this.#heardAt = this.#now();
     this.#touch(answer, {
       text: snapshot ? frame.content ?? '' : answer.text + (frame.content ?? ''),
-      attempt, index, modelID: frame.model_id ?? answer.modelID, pieceAt: this.#now(),
+      attempt, index, modelID: frame.model_id ?? answer.modelID, pieceAt: this.#now(), liveAt: snapshot && !fresh ? answer.liveAt : this.#now(),
     });
   }
 
-  // continues notes what a viewer of failures wants to see: the answer went on elsewhere.
-  #continues(answer, attempt, out) {
-    const pause = this.#now() - answer.pieceAt;
-    if (answer.attempt !== null && attempt > answer.attempt) out.notes.push({ kind: 'restarted', attempt, pause });
-    else if (answer.attempt !== null && (answer.interrupted || pause > PAUSE)) out.notes.push({ kind: 'continued', attempt, pause });
-    answer.interrupted = false;
+  // live notes that an answer went on after a cut or a restart. Only a new piece proves it: a snapshot repeats what was
+  // written before, perhaps by a pod that is dead.
+  #live(answer, attempt, out) {
+    const pause = this.#now() - answer.liveAt;
+    if (answer.restarted) out.notes.push({ kind: 'restarted', attempt, pause });
+    else if (answer.attempt !== null && (answer.cut || pause > PAUSE)) out.notes.push({ kind: 'continued', attempt, pause });
+    answer.cut = false;
+    answer.restarted = false;
   }
 
   #final(frame, out) {
@@ -383,6 +421,7 @@ export class SessionStore {
       if (this.#asking) this.#repair = Math.min(this.#repair ?? Infinity, frame.seq - 1);
       else this.#ask(out, frame.seq - 1);
     } else if (whole) answer.short = false;
+    this.#heardAt = this.#now();
     const ends = (!answer.done && answer.attempt !== null) || shortBefore;
     if (answer.done && answer.text === text && answer.seq === frame.seq) return;
     this.#touch(answer, {
@@ -399,6 +438,7 @@ export class SessionStore {
   #failed(frame, out) {
     const error = frame.error ?? { code: 'SERVICE_ERROR', message: 'Something went wrong.', recoverable: false };
     if (frame.id?.startsWith('ans_')) {
+      this.#heardAt = this.#now();
       const answer = this.#answer(frame.id, frame.metadata?.reply_to ?? this.#newestQuestion()?.id);
       this.#touch(answer, { done: true, finish: 'error', error });
       return;
