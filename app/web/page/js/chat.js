@@ -47,7 +47,6 @@ export class Chat extends EventTarget {
     });
     if (this.#peers) this.#peers.onmessage = () => this.refreshList();
     setInterval(() => this.#repeat(), 500);
-    addEventListener('online', () => this.#socket.checkNow());
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState !== 'visible') return;
       this.#socket.checkNow();
@@ -188,11 +187,16 @@ export class Chat extends EventTarget {
   }
 
   stop() {
-    if (this.current.running) this.#socket.send({ type: 'cancel', session_id: this.current.id });
+    if (this.current.running) this.#now({ type: 'cancel', session_id: this.current.id }, 'The answer was not stopped: there is no connection.');
   }
 
   retry() {
-    this.#socket.send({ type: 'retry', id: `retry-${uuid()}`, session_id: this.current.id });
+    this.#now({ type: 'retry', id: `retry-${uuid()}`, session_id: this.current.id }, 'Nothing was tried again: there is no connection.');
+  }
+
+  // now sends what is of no use later, or says that it was not sent.
+  #now(frame, trouble) {
+    if (!this.#socket.send(frame)) this.dispatchEvent(new CustomEvent('notice', { detail: trouble }));
   }
 
   tryAgain(id) {

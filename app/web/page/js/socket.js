@@ -6,6 +6,7 @@ const LONGEST_WAIT = 15_000;
 const QUIET = 20_000; // ms without a frame, then a ping
 const DEAD = 8_000; // ms without an answer to the ping, then a new socket
 const CLOSED_BY_STAFF = 4503;
+const OFFLINE_WAIT = 3000; // ms until an offline device is tried all the same: browsers are wrong about it, and loopback needs no network
 const STABLE = 10_000; // ms open, then the next loss counts as the first
 
 /** delay of the n-th try in a row (0 first): exponential, half of it random, so that a crowd spreads out. */
@@ -29,11 +30,18 @@ export class Socket {
   #lostAt = 0;
   #advised = 0; // when the server asked to come back, as a time
   #pod = '';
+  #offline = false; // the browser has said so, and no pod has shown otherwise
   #state = { name: 'idle' };
 
-  /** options: url() · protocols() · onFrame(frame) · onState(state) · probe(): resolves to 'ok', 'refused', 'blocked' or 'away' */
-  constructor(options) {
+  /**
+   * options: url() · protocols() · onFrame(frame) · onState(state) · probe(): resolves to 'ok', 'refused', 'blocked' or 'away'
+   * network: what tells `online` and `offline`, the window.
+   */
+  constructor({ network = globalThis, ...options }) {
     this.#options = options;
+    this.#offline = network.navigator?.onLine === false;
+    network.addEventListener?.('offline', () => this.#lostNetwork());
+    network.addEventListener?.('online', () => this.#foundNetwork());
   }
 
   get state() {
@@ -73,7 +81,7 @@ export class Socket {
 
   /** checkNow asks for a sign of life at once, as after a laptop's sleep. */
   checkNow() {
-    if (this.#state.name === 'waiting') this.connect();
+    if (this.#state.name === 'waiting' || this.#state.name === 'offline') this.connect();
     else if (this.isOpen && !this.#pingedAt) this.#ping();
   }
 
@@ -114,6 +122,7 @@ export class Socket {
     this.#pod = pod;
     this.#lostAt = 0;
     this.#advised = 0;
+    this.#offline = false;
     this.#openedAt = Date.now();
     this.#set({ name: 'open', pod, moved });
   }
@@ -127,6 +136,28 @@ export class Socket {
       this.#lostAt = Date.now();
       this.connect();
     }, after);
+  }
+
+  // A socket on a network that is gone stays silent for minutes before the browser gives it up.
+  #lostNetwork() {
+    if (this.#state.name === 'idle' || this.#state.name === 'refused') return;
+    this.#lostAt ||= Date.now();
+    this.#offline = true;
+    this.#openedAt = 0;
+    this.#advised = 0;
+    this.#drop();
+    this.#set({ name: 'waiting', until: Date.now() + OFFLINE_WAIT, attempt: this.#attempt });
+    this.#timer = setTimeout(() => this.connect(), OFFLINE_WAIT);
+  }
+
+  #foundNetwork() {
+    if (!this.#offline) {
+      this.checkNow(); // it may be another network than before
+      return;
+    }
+    this.#offline = false;
+    this.#attempt = 0;
+    this.connect();
   }
 
   async #closed(code, reason) {
@@ -178,9 +209,11 @@ export class Socket {
     this.send({ type: 'ping' });
   }
 
+  // While the device is offline there is one state for waiting and trying: what there is to say is the same.
   #set(state) {
-    this.#state = state;
-    this.#options.onState(state);
+    const waits = state.name === 'waiting' || state.name === 'connecting';
+    this.#state = this.#offline && waits ? { ...state, name: 'offline' } : state;
+    this.#options.onState(this.#state);
   }
 }
 
