@@ -1,6 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { inline, parse, safeURL } from '../page/js/markdown.js';
+import { inline, parse, elsewhere, safeURL } from '../page/js/markdown.js';
 import { tokens } from '../page/js/highlight.js';
 
 const kinds = (text) => parse(text).map((block) => block.kind);
@@ -73,6 +73,19 @@ test('a link holds marks, and no other link', () => {
 test('raw HTML is text', () => {
   const text = '<script>alert(1)</script> <b onclick=x>y</b>';
   assert.equal(plain(parse(text)[0].inline), text);
+});
+
+test('a link whose text names another place says where it leads', () => {
+  const to = 'https://evil.example/login';
+  for (const text of ['https://bank.example', 'bank.example', 'www.bank.example/login', 'BANK.example sign in', 'https://bank.example@x', 'bank．example', 'b\u200Bank.example', 'moc.live\u202E']) {
+    assert.equal(elsewhere(text, to), 'evil.example', text);
+  }
+  for (const text of ['sign in here', 'https://evil.example', 'evil.example/login', 'www.evil.example', 'The end. Next', 'version 2', '', '3.5']) assert.equal(elsewhere(text, to), '', text);
+  assert.equal(elsewhere('bücher.example', 'https://xn--bcher-kva.example/'), '');
+});
+
+test('a bare address ends where the direction of writing is turned', () => {
+  assert.deepEqual(links(inline('see https://a.org/x\u202Egro.b//:sptth')), ['https://a.org/x']);
 });
 
 test('a growing text never changes what is finished', () => {

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { inText, plainName } from '../page/js/names.js';
 
 test('an ordinary name is shown as it is', () => {
-  for (const name of ['Ada Lovelace', 'José O’Neill', 'דוד', 'علی‌رضا', '山田 太郎', 'नि‍', '👩‍👩‍👧', '❤️', 'ﺎﻟ', '$1 & <b>']) assert.equal(plainName(name), name);
+  for (const name of ['Ada Lovelace', 'José O’Neill', 'דוד', 'علی‌رضا', '山田 太郎', 'नि‍', '👩‍👩‍👧', '❤️', '🏴󠁧󠁢󠁳󠁣󠁴󠁿', 'ﺎﻟ', '$1 & <b>']) assert.equal(plainName(name), name);
 });
 
 test('what is invisible in a name is shown, or taken out where it is harmless', () => {
   assert.equal(plainName('ad\u0000min'), 'ad�min');
+  assert.equal(plainName('ad\u200Dmin'), 'ad�min');
+  assert.equal(plainName('Sam\u{E0041}'), 'Sam�');
   assert.equal(plainName('nimda\u202E'), 'nimda�');
   assert.equal(plainName('\u2066a\u2069\u200Bb\uFEFFc\u00ADd\u3164'), '�a��b�c�d�');
   assert.equal(plainName('a\u001B[31mb\u007F\u009F'), 'a�[31mb��');

@@ -24,10 +24,20 @@ export class Cluster extends EventTarget {
   /** act asks the development stack to kill, drain or start a pod. */
   async act(id, verb) {
     this.#acted.set(id, verb);
-    // Told before the answer: the sockets of a killed pod break sooner than that comes.
-    this.#say({ kill: `${id} killed`, drain: `${id} is draining`, start: `${id} is starting` }[verb], verb);
-    const response = await fetch(`/dev/pods/${encodeURIComponent(id)}/${verb}`, { method: 'POST' });
-    if (!response.ok) throw new Error(`The stack refused to ${verb} ${id} (${response.status}).`);
+    // The order is told before its answer: the sockets of a killed pod break sooner than that comes.
+    this.#say(`${id}: ${verb} ordered`, verb);
+    let refusal = '';
+    try {
+      const response = await fetch(`/dev/pods/${encodeURIComponent(id)}/${verb}`, { method: 'POST' });
+      if (!response.ok) refusal = `the stack refused (${response.status})`;
+    } catch {
+      refusal = 'the stack does not answer';
+    }
+    if (refusal) {
+      this.#acted.delete(id);
+      throw new Error(`${id} was not ${{ kill: 'killed', drain: 'drained', start: 'started' }[verb]}: ${refusal}.`);
+    }
+    if (verb !== 'start') this.#say({ kill: `${id} killed`, drain: `${id} is draining` }[verb], verb);
     await this.#once();
   }
 

@@ -1,6 +1,7 @@
 // Where the user writes. Enter sends, Shift+Enter makes a new line, Escape stops the answer.
 
-import { byID, h, setText, show } from './dom.js';
+import { byID, h, isEnter, setText, show } from './dom.js';
+import { inText, plainName } from './names.js';
 
 const LONGEST = 32 * 1024; // bytes of UTF-8 that the server takes
 
@@ -21,7 +22,7 @@ export class ComposerView {
       this.#submit();
     });
     this.#input.addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      if (!isEnter(event)) return;
       event.preventDefault();
       this.#submit();
     });
@@ -29,7 +30,8 @@ export class ComposerView {
       this.#changed();
       if (this.#input.value) chat.typing();
     });
-    addEventListener('resize', () => this.#changed());
+    // Also when the box comes back into view, or its width changes: hidden, it has no height that could be measured.
+    new ResizeObserver(() => this.#fit()).observe(this.#input);
     this.#stop.addEventListener('click', () => chat.stop());
     this.#models.addEventListener('change', () => {
       chat.selectModel(this.#models.value);
@@ -80,16 +82,22 @@ export class ComposerView {
     show(byID('closed'), current.ended && !current.unavailable);
     show(this.#stop, Boolean(current.running));
     show(this.#send, !current.running);
-    const model = current.modelID || this.#chat.models[0]?.id || '';
+    const model = current.chosenModel || this.#chat.models[0]?.id || '';
+    show(byID('model-picker'), this.#chat.models.length > 0 && !current.holder); // a person who answers is no model
     if (this.#models.value !== model && this.#models !== document.activeElement) this.#models.value = model;
-    this.#input.placeholder = current.holder ? `Write to ${current.holder.name || 'the person helping you'}` : 'Write a message';
+    this.#input.placeholder = current.holder ? `Write to ${plainName(current.holder.name) ? inText(current.holder.name) : 'the person helping you'}` : 'Write a message';
   }
 
   #list() {
     const { models } = this.#chat;
     this.#models.replaceChildren(...models.map((model) => h('option', { value: model.id }, model.name || model.id)));
-    show(byID('model-picker'), models.length > 0);
     this.#update();
+  }
+
+  // fit lets the box grow with its text, up to the limit in the style sheet.
+  #fit() {
+    this.#input.style.height = 'auto';
+    if (this.#input.scrollHeight > 0) this.#input.style.height = `${this.#input.scrollHeight}px`;
   }
 
   #tooLong() {
@@ -97,9 +105,7 @@ export class ComposerView {
   }
 
   #changed() {
-    // The box grows with its text up to the limit in the style sheet.
-    this.#input.style.height = 'auto';
-    this.#input.style.height = `${this.#input.scrollHeight}px`;
+    this.#fit();
     const long = this.#input.value.length > LONGEST / 4 && this.#tooLong();
     this.#send.disabled = this.#input.value.trim() === '' || long;
     show(byID('too-long'), long);

@@ -1,6 +1,7 @@
 // The head of the conversation: its name and what can be done with it.
 
 import { byID, h, icon, setText, show } from './dom.js';
+import { inText, plainName } from './names.js';
 import { ask } from './dialog.js';
 
 export class HeaderView {
@@ -39,11 +40,11 @@ export class HeaderView {
   #draw() {
     const { current } = this.#chat;
     const name = this.#chat.nameOf(current.id);
-    setText(byID('title'), name);
-    document.title = current.isEmpty ? 'Chatbox' : `${name} · Chatbox`;
+    setText(byID('title'), plainName(name));
+    document.title = current.isEmpty ? 'Chatbox' : `${inText(name)} · Chatbox`;
     show(this.#button, !current.isEmpty && !current.unavailable);
     const [, person, , end] = this.#menu.children;
-    person.disabled = current.ended || Boolean(current.holder);
+    person.disabled = current.ended || Boolean(current.holder) || current.asksForPerson;
     end.disabled = current.ended;
   }
 

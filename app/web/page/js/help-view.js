@@ -15,6 +15,8 @@ export class HelpView {
   constructor(chat, api) {
     this.#chat = chat;
     this.#api = api;
+    byID('ask-person').addEventListener('click', () => chat.askForHelp());
+    chat.addEventListener('session', () => this.#drawAsk());
     chat.addEventListener('frame', ({ detail: frame }) => this.#hear(frame));
     chat.addEventListener('switched', () => {
       this.#draw();
@@ -69,5 +71,16 @@ export class HelpView {
     show(byID('queue-place'), text !== '');
     setText(byID('queue-place-text'), text);
     show(byID('watched'), help.watched && !current.ended);
+    this.#drawAsk();
+  }
+
+  // A person is one press away, also before the first message; who waits or talks already needs no button.
+  #drawAsk() {
+    const { current } = this.#chat;
+    const waits = this.#of(current.id).state.waiting;
+    const asks = current.asksForPerson;
+    show(byID('ask-person'), !current.ended && !current.unavailable && !current.holder && !waits);
+    byID('ask-person').disabled = asks;
+    setText(byID('ask-person-text'), asks ? 'Asking…' : 'Ask for a person');
   }
 }

@@ -5,7 +5,7 @@ import { Chat } from './chat.js';
 import { Cluster } from './cluster.js';
 import { ClusterView } from './cluster-view.js';
 import { ComposerView } from './composer-view.js';
-import { byID, h, setText, show } from './dom.js';
+import { byID, h, isComposing, name, setParts, show } from './dom.js';
 import { HeaderView } from './header-view.js';
 import { HelpView } from './help-view.js';
 import { isSessionID } from './ids.js';
@@ -46,7 +46,7 @@ function assemble(link) {
   new StatusView(made);
   new HelpView(made, api);
   new RatingView(made, api, { notice });
-  setText(byID('user'), userOf(link.token));
+  setParts(byID('user'), name(userOf(link.token)));
   show(byID('account'), byID('user').textContent !== '');
   if (link.admin) showCluster(made, link.admin);
 
@@ -57,7 +57,7 @@ function assemble(link) {
     composer.focus();
   });
   addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || event.defaultPrevented || document.querySelector('dialog[open]')) return;
+    if (event.key !== 'Escape' || event.defaultPrevented || isComposing(event) || document.querySelector('dialog[open]')) return;
     if (header.closeMenu()) return;
     if (sidebar.isOpen) sidebar.close();
     else made.stop();
@@ -70,6 +70,7 @@ function assemble(link) {
 function showCluster(made, token) {
   const cluster = new Cluster(new API(base(), token));
   const view = new ClusterView(cluster);
+  let offline = false;
   made.addEventListener('connection', ({ detail: state }) => {
     if (state.name === 'open' && !state.draining) {
       view.serves(state.pod);
@@ -77,12 +78,15 @@ function showCluster(made, token) {
       else if (state.moved.from === state.pod) view.tell(`socket back on ${state.pod} in ${state.moved.took} ms`, 'good');
       else view.tell(`socket moved from ${state.moved.from || 'nowhere'} to ${state.pod} in ${state.moved.took} ms`, 'good');
     } else if (state.name === 'open') view.tell(`${state.pod} asks this tab to move`);
+    else if (state.name === 'offline' && !offline) view.tell('this device is offline');
     else if (state.name === 'waiting' && state.attempt === 1) view.tell('socket cut');
     else if (state.name !== 'connecting') view.serves('');
+    offline = state.name === 'offline';
   });
   made.addEventListener('continued', ({ detail: note }) => {
-    if (note.kind === 'restarted') view.tell(`answer continued, attempt ${note.attempt}`, 'good');
-    else view.tell(`answer continued where it was, after ${(note.pause / 1000).toFixed(1)} s`, 'good');
+    const pause = `after ${(note.pause / 1000).toFixed(1)} s`;
+    if (note.kind === 'restarted') view.tell(`answer continued, attempt ${note.attempt}, ${pause}`, 'good');
+    else view.tell(`answer continued where it was, ${pause}`, 'good');
   });
   made.addEventListener('finished', ({ detail: answer }) => {
     if (answer.finish === 'stop') view.tell(`answer complete: ${[...answer.text].length} characters, none lost`);
@@ -91,7 +95,7 @@ function showCluster(made, token) {
 }
 
 function notice(text, stays = 6000) {
-  const line = h('div', { class: 'toast' }, text);
+  const line = h('div', { class: 'toast', dir: 'auto' }, text);
   byID('notices').append(line);
   setTimeout(() => line.remove(), stays);
 }

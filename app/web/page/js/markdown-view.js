@@ -1,7 +1,7 @@
 // Markdown on the page: nodes built from the tree of markdown.js. Text becomes text nodes, links are http or https.
 
 import { h, icon } from './dom.js';
-import { parse } from './markdown.js';
+import { elsewhere, parse } from './markdown.js';
 import { tokens } from './highlight.js';
 
 /** MarkdownView shows a growing text. Blocks that did not change keep their nodes: selection and scrolled code survive. */
@@ -15,6 +15,7 @@ export class MarkdownView {
 
   update(text) {
     const next = parse(text);
+    levels(next, { last: LEAST - 1 });
     let same = 0;
     while (same < next.length && same < this.#shown.length && alike(this.#shown[same].block, next[same])) same += 1;
     for (const { node } of this.#shown.splice(same)) node.remove();
@@ -28,16 +29,29 @@ export class MarkdownView {
 
 const alike = (a, b) => a.kind === b.kind && a.raw === b.raw && a.closed === b.closed;
 
+const LEAST = 3; // the page has its own first and second level; a text's headings begin below them
+
+// levels gives each heading its place in the page's order, which skips none, however a text has numbered them.
+function levels(blocks, at) {
+  for (const block of blocks) {
+    if (block.kind === 'heading') {
+      block.place = Math.min(6, Math.max(LEAST, Math.min(block.level + LEAST - 1, at.last + 1)));
+      at.last = block.place;
+    }
+    if (block.blocks) levels(block.blocks, at);
+    for (const item of block.items ?? []) levels(item.blocks, at);
+  }
+}
+
 function build(block) {
   switch (block.kind) {
-    // The page has its own first and second level; an answer's headings begin below them.
-    case 'heading': return h(`h${Math.min(6, block.level + 2)}`, { class: `level-${block.level}` }, spans(block.inline));
+    case 'heading': return h(`h${block.place}`, { class: `level-${block.level}`, dir: 'auto' }, spans(block.inline));
     case 'code': return codeBlock(block);
     case 'rule': return h('hr');
-    case 'quote': return h('blockquote', {}, block.blocks.map(build));
+    case 'quote': return h('blockquote', { dir: 'auto' }, block.blocks.map(build));
     case 'list': return listOf(block);
     case 'table': return tableOf(block);
-    default: return h('p', {}, spans(block.inline));
+    default: return h('p', { dir: 'auto' }, spans(block.inline));
   }
 }
 
@@ -45,26 +59,33 @@ function spans(nodes) {
   return nodes.map((node) => {
     if (typeof node === 'string') return document.createTextNode(node);
     switch (node.kind) {
-      case 'code': return h('code', {}, node.text);
+      case 'code': return h('code', { dir: 'auto' }, node.text);
       case 'break': return h('br');
-      case 'link': return h('a', { href: node.href, target: '_blank', rel: 'noopener noreferrer nofollow' }, spans(node.children));
+      case 'link': return linkTo(node);
       default: return h(node.kind, {}, spans(node.children));
     }
   });
 }
 
+// linkTo says where a link leads when its text names another place.
+function linkTo(node) {
+  const link = h('a', { href: node.href, title: node.href, target: '_blank', rel: 'noopener noreferrer nofollow' }, spans(node.children));
+  const place = elsewhere(link.textContent, node.href);
+  return place ? h('span', {}, link, h('span', { class: 'leads' }, ` (${place})`)) : link;
+}
+
 function listOf(block) {
   const items = block.items.map((item) => {
     const body = item.blocks.flatMap((child) => (child.kind === 'paragraph' && !block.loose ? spans(child.inline) : [build(child)]));
-    if (item.checked === null) return h('li', {}, body);
-    return h('li', { class: 'task' }, h('input', { type: 'checkbox', disabled: true, checked: item.checked, 'aria-label': item.checked ? 'done' : 'open' }), ' ', body);
+    if (item.checked === null) return h('li', { dir: 'auto' }, body);
+    return h('li', { class: 'task', dir: 'auto' }, h('input', { type: 'checkbox', disabled: true, checked: item.checked, 'aria-label': item.checked ? 'done' : 'open' }), ' ', body);
   });
-  return block.ordered ? h('ol', { start: block.start === 1 ? null : block.start }, items) : h('ul', {}, items);
+  return block.ordered ? h('ol', { dir: 'auto', start: block.start === 1 ? null : block.start }, items) : h('ul', { dir: 'auto' }, items);
 }
 
 function tableOf(block) {
-  const cell = (tag, nodes, column) => h(tag, { class: block.align[column] || null, scope: tag === 'th' ? 'col' : null }, spans(nodes));
-  return h('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': 'Table' }, h('table', {},
+  const cell = (tag, nodes, column) => h(tag, { class: block.align[column] || null, dir: 'auto', scope: tag === 'th' ? 'col' : null }, spans(nodes));
+  return h('div', { class: 'table', tabindex: '0', role: 'group', 'aria-label': 'Table' }, h('table', { dir: 'auto' },
     h('thead', {}, h('tr', {}, block.head.map((nodes, column) => cell('th', nodes, column)))),
     h('tbody', {}, block.rows.map((row) => h('tr', {}, row.map((nodes, column) => cell('td', nodes, column))))),
   ));
@@ -73,9 +94,9 @@ function tableOf(block) {
 function codeBlock(block) {
   const lines = tokens(block.lang, block.text).map(({ kind, text }) => (kind ? h('span', { class: `t-${kind}` }, text) : text));
   const button = copyButton(() => block.text, 'Copy code');
-  return h('figure', { class: 'code' },
+  return h('figure', { class: 'code', dir: 'ltr' },
     h('figcaption', {}, h('span', {}, block.lang || 'text'), button),
-    h('pre', { tabindex: '0' }, h('code', {}, lines)),
+    h('pre', { tabindex: '0', role: 'group', 'aria-label': 'Code' }, h('code', {}, lines)),
   );
 }
 

@@ -178,7 +178,7 @@ function interrupts(line) {
 const WORD = /[\p{L}\p{N}]/u;
 const PUNCTUATION = /[!-/:-@[-`{-~]/;
 const MARKS = [['***', 'strongem'], ['**', 'strong'], ['__', 'strong'], ['~~', 'del'], ['*', 'em'], ['_', 'em']];
-const BARE = /https?:\/\/[^\s<>"`]+/y;
+const BARE = /https?:\/\/[^\s<>"`\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]+/y;
 
 /** inline returns strings and {kind: code | strong | em | del | link | break}. */
 export function inline(text, depth = 0) {
@@ -348,4 +348,21 @@ export function safeURL(text) {
   } catch {
     return '';
   }
+}
+
+const NAMED = /^(?:[a-z][a-z+.-]*:\/\/)?(?:[^\s/?#@]*@)?((?:[\p{L}\p{N}_-]+[.．。])+[\p{L}\p{N}-]{2,})(?=[:/?#@\s]|$)/iu;
+
+/** elsewhere returns the host that an address leads to, when the text of its link names another one; else ''. */
+export function elsewhere(text, href) {
+  const plain = text.normalize('NFKC').replace(/\p{Cf}/gu, '').trim();
+  const named = NAMED.exec(plain)?.[1];
+  const turned = /[\u202A-\u202E\u2066-\u2069]/.test(text); // reads as it pleases
+  if (!named && !turned) return '';
+  const { hostname } = new URL(href);
+  if (!turned) {
+    const said = safeURL(`https://${named}`);
+    const same = said && new URL(said).hostname.replace(/^www\./, '') === hostname.replace(/^www\./, '');
+    if (same) return '';
+  }
+  return hostname;
 }

@@ -6,12 +6,15 @@ const SPACES = /[\t-\r\u0085\u2028\u2029]+/g;
 // What cannot be seen, or turns what follows: controls, overrides and isolates of direction, letters of no width, fillers.
 // The joiners stay, which Persian, Indic scripts and emoji need; so do the selectors of a glyph's form.
 const UNSEEN = /[\p{Cc}\u00AD\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B\u202A-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF0-\uFFFB]/gu;
-const LONE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
+const LONE = /\p{Cs}/gu;
+const JOINED_LATIN = /(\p{sc=Latin})[\u200C\u200D]+/gu; // no script of these letters joins
+const TAGS = /(\u{1F3F4}[\u{E0030}-\u{E0039}\u{E0061}-\u{E007A}]+\u{E007F})|[\u{E0000}-\u{E007F}]/gu; // of use in flags alone
 const RIGHT_TO_LEFT = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFF\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}]/u;
 
 /** plainName is a name as it may be shown: on one line, with what is invisible in it made visible as "�". */
 export function plainName(name) {
-  return String(name ?? '').replace(LONE, '�').replace(SPACES, ' ').replace(MARKS, '').replace(UNSEEN, '�').trim();
+  return String(name ?? '').replace(LONE, '�').replace(SPACES, ' ').replace(MARKS, '')
+    .replace(UNSEEN, '�').replace(JOINED_LATIN, '$1�').replace(TAGS, (all, flag) => flag ?? '�').trim();
 }
 
 /** inText is a name within a sentence where no element can be: a title, a placeholder, a label. It is isolated where it has to be. */

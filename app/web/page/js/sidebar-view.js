@@ -1,6 +1,7 @@
 // The list of sessions; a drawer where the window is narrow.
 
 import { byID, h, icon, show } from './dom.js';
+import { plainName } from './names.js';
 
 const DAY = 86_400_000;
 
@@ -56,15 +57,19 @@ export class SidebarView {
     const all = known || current.isEmpty ? list : [{ id: current.id, fresh: true, last_activity: new Date().toISOString() }, ...list];
     const focused = document.activeElement?.dataset?.session;
     let group = '';
-    const rows = [];
+    let rows = null;
+    const parts = [];
     for (const session of all) {
       const name = groupOf(session.last_activity);
-      if (name !== group) rows.push(h('li', { class: 'group', role: 'presentation' }, name));
+      if (name !== group || !rows) {
+        rows = h('ul', { role: 'list', 'aria-label': name });
+        parts.push(h('h2', { class: 'group' }, name), rows);
+      }
       group = name;
-      rows.push(this.#row(session));
+      rows.append(this.#row(session));
     }
-    if (rows.length === 0) rows.push(h('li', { class: 'nothing' }, 'Your conversations will be listed here.'));
-    this.#list.replaceChildren(...rows);
+    if (parts.length === 0) parts.push(h('p', { class: 'nothing' }, 'Your conversations will be listed here.'));
+    this.#list.replaceChildren(...parts);
     if (focused) this.#list.querySelector(`[data-session="${CSS.escape(focused)}"]`)?.focus();
     show(byID('more-sessions'), Boolean(this.#chat.more));
   }
@@ -80,7 +85,7 @@ export class SidebarView {
         this.#chat.open(session.id);
         this.close();
       },
-    }, h('span', { class: 'name' }, this.#chat.nameOf(session.id)), ended ? h('span', { class: 'tag' }, 'ended') : null,
+    }, h('span', { class: 'name', dir: 'auto' }, plainName(this.#chat.nameOf(session.id))), ended ? h('span', { class: 'tag' }, 'ended') : null,
     session.admin_assisted ? icon('person') : null, mark));
   }
 }

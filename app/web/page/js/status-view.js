@@ -1,6 +1,6 @@
 // The line that says how the connection is, and the banner while it is not.
 
-import { byID, h, setText, show } from './dom.js';
+import { byID, h, name, setText, show } from './dom.js';
 
 export class StatusView {
   #chat;
@@ -25,17 +25,23 @@ export class StatusView {
     this.#line.replaceChildren(...text);
     // A short reconnect needs no banner; the line tells it.
     const waits = state.name === 'waiting' || (state.name === 'connecting' && state.attempt > 0);
-    const left = state.name === 'waiting' ? state.until - Date.now() : 0;
-    const trouble = state.name === 'refused' || (waits && state.attempt > 2);
+    const offline = state.name === 'offline';
+    const trouble = state.name === 'refused' || offline || (waits && state.attempt > 2);
+    // The text is read out once; the seconds beside it are for the eye alone.
+    setText(byID('banner-text'), trouble ? this.#trouble(state, offline) : '');
+    setText(byID('banner-wait'), trouble && waits ? this.#countdown(state) : '');
+    show(byID('connect-now'), state.name === 'waiting' || offline || Boolean(state.blocked));
     show(this.#banner, trouble);
-    if (trouble) {
-      setText(byID('banner-text'), state.name === 'refused' ? state.reason : `Connection lost. ${this.#countdown(state, left)} What you write is kept and sent then.`);
-      show(byID('connect-now'), state.name === 'waiting' || Boolean(state.blocked));
-    }
     if (state.name === 'waiting') this.#timer = setTimeout(() => this.#draw(), 250);
   }
 
-  #countdown(state, left) {
+  #trouble(state, offline) {
+    if (state.name === 'refused') return state.reason;
+    return `${offline ? 'This device is offline.' : 'Connection lost.'} What you write is sent when the connection is back; keep this page open.`;
+  }
+
+  #countdown(state) {
+    const left = (state.until ?? 0) - Date.now();
     if (state.name === 'connecting') return 'Trying now…';
     return left < 1000 ? 'Trying again…' : `Trying again in ${Math.ceil(left / 1000)} s.`;
   }
@@ -43,13 +49,14 @@ export class StatusView {
   #text(state) {
     switch (state.name) {
       case 'open': return state.draining
-        ? ['Moving on: ', h('strong', {}, state.pod), ' is draining']
-        : ['Connected · served by ', h('strong', {}, state.pod || 'a pod')];
+        ? ['Moving on: ', h('strong', {}, name(state.pod)), ' is draining']
+        : ['Connected · served by ', h('strong', {}, name(state.pod || 'a pod'))];
       case 'connecting': return [state.attempt > 0 ? 'Reconnecting…' : 'Connecting…'];
       case 'waiting': {
         const left = state.until - Date.now();
         return [left < 1000 ? 'Reconnecting…' : `Reconnecting in ${Math.ceil(left / 1000)} s`];
       }
+      case 'offline': return ['Offline'];
       case 'refused': return ['Not connected'];
       default: return ['Not connected'];
     }

@@ -1,11 +1,12 @@
 // The conversation. Items keep their nodes; an item is drawn again only when its revision changed.
 
-import { byID, h, icon, setText, show } from './dom.js';
+import { byID, h, icon, name as named, setParts, setText, show } from './dom.js';
 import { Follow } from './follow.js';
+import { inText } from './names.js';
 import { MarkdownView, copyButton } from './markdown-view.js';
 
 const STALLED = 2500; // ms without a piece, then the pause is explained
-const SILENT = 15_000; // ms without any answer, then asking again is offered
+const SILENT = 15_000; // ms without any answer that is due, then asking again is offered
 
 const SUGGESTIONS = [
   ['Show me what Markdown looks like here', 'headings, tables, lists, links'],
@@ -47,6 +48,7 @@ export class TranscriptView {
     chat.addEventListener('switched', () => this.#draw());
     chat.addEventListener('session', () => this.#soon());
     chat.addEventListener('finished', (event) => this.#announce(event.detail));
+    chat.addEventListener('frame', (event) => this.#hear(event.detail));
     setInterval(() => this.#soon(), 1000); // pauses become visible by time alone
   }
 
@@ -98,16 +100,13 @@ export class TranscriptView {
   #people(store) {
     const { typist } = this.#chat;
     show(this.#typing, typist !== null);
-    if (typist !== null) setText(byID('typing-text'), typist ? `${typist} is writing` : 'You are writing in another tab');
+    if (typist !== null) setParts(byID('typing-text'), ...(typist ? [named(typist), ' is writing'] : ['You are writing in another tab']));
     show(this.#held, Boolean(store.holder) && !store.ended);
-    if (store.holder) setText(this.#held, `${store.holder.name || 'A person'} answers here; the model is silent.`);
+    if (store.holder) setParts(this.#held, h('span', {}, named(store.holder.name || 'A person'), ' answers here; the model is silent.'));
   }
 
   #offerRetry(store) {
-    const question = store.unanswered ? store.retryable : '';
-    const item = question && store.items().find((one) => one.id === question);
-    const late = Boolean(item) && store.synced && Date.now() - Date.parse(item.timestamp) > SILENT;
-    show(byID('silent'), late);
+    show(byID('silent'), store.silentFor > SILENT);
   }
 
   #nodeOf(item, store) {
@@ -130,24 +129,26 @@ export class TranscriptView {
   // ---- a message ----
 
   #message(item) {
-    const text = h('div', { class: 'text' });
+    const person = item.sender === 'admin';
+    const text = h('div', { class: person ? 'text markdown' : 'text', dir: 'auto' });
+    const markdown = person ? new MarkdownView(text) : null; // what staff writes may have links; what users write stays as it is
     const time = h('time');
     const state = h('span', { class: 'state' });
     const problem = h('div', { class: 'problem', hidden: true });
-    const person = item.sender === 'admin';
     const node = h('li', { class: `message from-${item.sender}`, 'data-id': item.id },
-      h('article', { 'aria-label': person ? `${item.adminName || 'A person'} said` : 'You said' },
-        person ? h('div', { class: 'who' }, icon('person'), item.adminName || 'A person') : null,
+      h('article', { 'aria-label': person ? `${inText(item.adminName) || 'A person'} said` : 'You said' },
+        person ? h('div', { class: 'who' }, icon('person'), named(item.adminName || 'A person')) : null,
         text, h('div', { class: 'meta' }, time, state), problem));
     const update = (now, store) => {
-      setText(text, now.type === 'user_message' ? now.content : `${now.type === 'voice_message' ? 'Voice message' : 'File'} ${now.filename || now.fileID || ''} ${now.content}`.trim());
+      if (markdown && now.type === 'user_message') markdown.update(now.content);
+      else setText(text, now.type === 'user_message' ? now.content : `${now.type === 'voice_message' ? 'Voice message' : 'File'} ${now.filename || now.fileID || ''} ${now.content}`.trim());
       node.dataset.state = now.state;
       setTime(time, now.timestamp);
       state.replaceChildren(...stateOf(now, store.synced));
       show(problem, now.state === 'failed');
       if (now.state === 'failed') {
-        problem.replaceChildren(h('span', {}, sentence(now.error)),
-          now.error?.recoverable ? h('button', { type: 'button', class: 'small', onclick: () => this.#chat.tryAgain(now.id) }, 'Send again') : null,
+        const again = h('button', { type: 'button', class: 'small', onclick: () => this.#chat.tryAgain(now.id) }, 'Send again');
+        problem.replaceChildren(h('span', {}, sentence(now.error)), ...(now.error?.recoverable ? [again] : []),
           h('button', { type: 'button', class: 'small', onclick: () => this.onEdit(this.#chat.discard(now.id)) }, 'Edit'));
       }
     };
@@ -160,7 +161,7 @@ export class TranscriptView {
     const body = h('div', { class: 'markdown' });
     const markdown = new MarkdownView(body);
     const wait = h('div', { class: 'thinking', role: 'img', 'aria-label': 'The answer is being prepared' }, h('i'), h('i'), h('i'));
-    const pause = h('p', { class: 'pause', hidden: true }, icon('loop'), 'The answer pauses; another pod will go on with it.');
+    const pause = h('p', { class: 'pause', hidden: true }, icon('loop'), 'The answer pauses; more of it is awaited.');
     const footer = h('footer', { hidden: true });
     const name = h('span');
     const time = h('time');
@@ -200,16 +201,31 @@ export class TranscriptView {
   #note() {
     const text = h('span');
     const node = h('li', { class: 'note' }, text);
-    return { node, update: (now) => { setText(text, this.#noteText(now)); node.dataset.state = now.state; } };
+    const update = (now) => {
+      setParts(text, ...this.#noteParts(now));
+      node.dataset.state = now.state;
+      if (now.state === 'failed') {
+        text.append(' ', now.error?.recoverable ? h('button', { type: 'button', class: 'small', onclick: () => this.#chat.tryAgain(now.id) }, 'Try again') : '',
+          ' ', h('button', { type: 'button', class: 'small', onclick: () => this.#chat.discard(now.id) }, 'Dismiss'));
+      }
+    };
+    return { node, update };
   }
 
-  #noteText(item) {
+  // noteParts tells what is so: what the server has not confirmed is asked for, and what it refused was not done.
+  #noteParts(item) {
+    const model = () => named(this.#chat.models.find((one) => one.id === item.modelID)?.name ?? item.modelID);
+    const failed = item.state === 'failed' ? ` ${sentence(item.error)}` : '';
     switch (item.type) {
-      case 'model_select': return `From here on: ${this.#chat.models.find((model) => model.id === item.modelID)?.name ?? item.modelID}`;
-      case 'help_request': return item.state === 'pending' ? 'Asking for a person…' : 'You asked for a person';
-      case 'admin_join': return `${item.adminName || 'A person'} joined`;
-      case 'admin_leave': return `${item.adminName || 'The person'} left; the model answers again`;
-      default: return item.reason === 'erased' ? 'This conversation was deleted' : 'This conversation has ended';
+      case 'model_select':
+        if (failed) return ['The model was not changed.', failed];
+        return [item.state === 'pending' ? 'Changing to ' : 'From here on: ', model()];
+      case 'help_request':
+        if (failed) return ['No person was asked for.', failed];
+        return [item.state === 'pending' ? 'Asking for a person…' : 'You asked for a person'];
+      case 'admin_join': return [named(item.adminName || 'A person'), ' joined'];
+      case 'admin_leave': return [named(item.adminName || 'The person'), ' left; the model answers from here on'];
+      default: return [item.reason === 'erased' ? 'This conversation was deleted' : 'This conversation has ended'];
     }
   }
 
@@ -217,6 +233,15 @@ export class TranscriptView {
   #announce(answer) {
     const end = answer.finish === 'stop' ? '' : ` ${FINISH[answer.finish] ?? 'The answer broke off.'}`;
     setText(byID('announcer'), `Answer: ${answer.text.slice(0, 1500)}${end}`);
+  }
+
+  // And what a person says, as it comes; what a reconnect repeats was heard before, or is history.
+  #hear(frame) {
+    const store = this.#chat.current;
+    if ((frame.session_id || store.id) !== store.id || !store.synced || !(frame.seq > store.lastSeq) || frame.sender !== 'admin') return;
+    const who = inText(frame.metadata?.admin_name) || 'A person';
+    if (frame.type === 'admin_join') setText(byID('announcer'), `${who} joined`);
+    else if (frame.type === 'user_message') setText(byID('announcer'), `${who} said: ${frame.content.slice(0, 1500)}`);
   }
 
   async #loadOlder() {
