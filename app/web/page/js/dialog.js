@@ -5,8 +5,8 @@ import { h } from './dom.js';
 /** ask resolves to null when dismissed, else to the text (with `value`) or to true. */
 export function ask({ title, text, value, confirm, danger }) {
   return new Promise((resolve) => {
-    const input = value === undefined ? null : h('input', { type: 'text', value, maxlength: '120', 'aria-label': title, autocomplete: 'off' });
-    const form = h('form', { method: 'dialog' }, h('h2', {}, title), text ? h('p', {}, text) : null, input, h('div', { class: 'buttons' },
+    const input = value === undefined ? null : h('input', { type: 'text', value, maxlength: '120', dir: 'auto', 'aria-label': title, autocomplete: 'off' });
+    const form = h('form', { method: 'dialog' }, h('h2', { dir: 'auto' }, title), text ? h('p', { dir: 'auto' }, text) : null, input, h('div', { class: 'buttons' },
       h('button', { type: 'button', class: 'plain', onclick: () => dialog.close() }, 'Cancel'),
       h('button', { type: 'submit', class: danger ? 'primary danger' : 'primary', value: 'yes' }, confirm)));
     const dialog = h('dialog', { 'aria-label': title }, form);

@@ -53,6 +53,7 @@ export class Menu {
   #entry({ label, detail, act, current, disabled }) {
     return h('button', {
       type: 'button', role: 'menuitem', tabindex: '-1', disabled, 'aria-current': current ? 'true' : null,
+      dir: 'auto',
       onclick: () => {
         this.close(true);
         act();

@@ -1,6 +1,6 @@
 // The question after a talk: five stars, which are a radio group to the keyboard and to screen readers, and a comment.
 
-import { byID, h, icon, setText, show } from './dom.js';
+import { byID, h, icon, isComposing, setText, show } from './dom.js';
 import { Rating } from './rating.js';
 
 const SAID = ['very bad', 'bad', 'fair', 'good', 'very good'];
@@ -27,7 +27,7 @@ export class RatingView {
       this.#give();
     });
     byID('rating').addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape') return;
+      if (event.key !== 'Escape' || isComposing(event)) return;
       event.preventDefault(); // Escape elsewhere stops an answer
       this.#putOff();
     });

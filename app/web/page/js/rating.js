@@ -1,5 +1,7 @@
 // What a user thinks of a talk with a person: asked for once it is over, given, or put off. No DOM.
 
+import { inText } from './names.js';
+
 export class Rating {
   requested = false;
   adminName = '';
@@ -46,6 +48,6 @@ export class Rating {
   }
 
   get question() {
-    return this.adminName ? `How was the talk with ${this.adminName}?` : 'How was the talk?';
+    return this.adminName ? `How was the talk with ${inText(this.adminName)}?` : 'How was the talk?';
   }
 }

@@ -35,6 +35,23 @@ export function moment(time, now = Date.now(), locale = undefined, timeZone = un
   return `on ${then.toLocaleDateString(locale, { day: 'numeric', month: 'long', year, timeZone })} at ${clock}`;
 }
 
+/** clock is the time of day, as it stands beside a line. */
+export const clock = (time, locale = undefined, timeZone = undefined) => {
+  const then = new Date(time);
+  return Number.isNaN(then.getTime()) ? '' : then.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', timeZone });
+};
+
+/** day names the day of a time: "Today", "Yesterday", "Monday 2 March", with the year where it is another. */
+export function day(time, now = Date.now(), locale = undefined, timeZone = undefined) {
+  const then = new Date(time);
+  if (Number.isNaN(then.getTime())) return '';
+  const days = Math.round((midnight(then, timeZone) - midnight(new Date(now), timeZone)) / DAY);
+  if (days === 0) return 'Today';
+  if (days === -1) return 'Yesterday';
+  const sameYear = then.toLocaleDateString('en', { year: 'numeric', timeZone }) === new Date(now).toLocaleDateString('en', { year: 'numeric', timeZone });
+  return then.toLocaleDateString(locale, { weekday: 'long', day: 'numeric', month: 'long', year: sameYear ? undefined : 'numeric', timeZone });
+}
+
 // midnight is the day's number in its time zone, as if it were a day in UTC: days can be subtracted whatever the summer time.
 function midnight(date, timeZone) {
   const parts = new Intl.DateTimeFormat('en-CA', { year: 'numeric', month: '2-digit', day: '2-digit', timeZone }).format(date);

@@ -1,6 +1,6 @@
 // Whether this member of staff takes talks: a switch in the head. Who cannot take any has none.
 
-import { byID, setText, show } from '../dom.js';
+import { byID, name, setParts, setText, show } from '../dom.js';
 
 const EVERY = 30_000; // it may have been changed in another tab
 
@@ -14,12 +14,16 @@ export class AvailabilityView {
   constructor(desk, acts, can) {
     this.#desk = desk;
     this.#acts = acts;
-    setText(byID('who'), can.name);
+    setParts(byID('who'), name(can.name));
     show(byID('availability'), false);
     if (!can.change) return;
     byID('availability').addEventListener('click', () => this.#switch());
     desk.addEventListener('connected', () => this.#look());
     setInterval(() => this.#look(), EVERY);
+  }
+
+  get away() {
+    return this.#status === 'away';
   }
 
   async #look() {
@@ -36,14 +40,15 @@ export class AvailabilityView {
     if (this.#saying) return; // one after the other, or the first might come last
     this.#saying = true;
     this.#said += 1;
-    const before = this.#status;
-    this.#draw(before === 'away' ? 'available' : 'away');
+    byID('availability').setAttribute('aria-busy', 'true');
+    const wanted = this.#status === 'away' ? 'available' : 'away';
     try {
-      await this.#acts.available(this.#status);
+      await this.#acts.available(wanted);
+      this.#draw(wanted);
     } catch (error) {
-      this.#draw(before);
       this.#desk.notice(error.message);
     } finally {
+      byID('availability').removeAttribute('aria-busy');
       this.#saying = false;
       this.#said += 1;
     }

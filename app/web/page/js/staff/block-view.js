@@ -1,7 +1,8 @@
 // Keeping a user out, and letting him in again; who is kept out stands in the settings.
 
 import { ask } from '../dialog.js';
-import { byID, h, setText, show } from '../dom.js';
+import { byID, h, name, setText, show } from '../dom.js';
+import { inText } from '../names.js';
 import { moment } from '../time.js';
 
 const DAY = 86_400_000;
@@ -55,7 +56,7 @@ export class BlockView {
   }
 
   async #unblock(user) {
-    if (!await ask({ title: `Unblock ${user}?`, text: 'The user can connect and write again at once.', confirm: 'Unblock' })) return;
+    if (!await ask({ title: `Unblock ${inText(user)}?`, text: 'The user can connect and write again at once.', confirm: 'Unblock' })) return;
     await this.#try(async () => this.#after(user, await this.#acts.unblock(user)));
   }
 
@@ -70,8 +71,8 @@ export class BlockView {
     await this.#try(async () => {
       const page = await this.#acts.blocks(cursor);
       const rows = page.blocks.map((one) => h('li', { class: 'setting-row' },
-        h('div', { class: 'setting-text' }, h('strong', {}, one.user_id), h('p', {}, stateOf(one))),
-        this.#can.change ? h('button', { type: 'button', class: 'small', 'aria-label': `Unblock ${one.user_id}`, onclick: () => this.#unblock(one.user_id) }, 'Unblock') : null));
+        h('div', { class: 'setting-text' }, h('strong', {}, name(one.user_id)), h('p', {}, stateOf(one))),
+        this.#can.change ? h('button', { type: 'button', class: 'small', 'aria-label': `Unblock ${inText(one.user_id)}`, onclick: () => this.#unblock(one.user_id) }, 'Unblock') : null));
       if (cursor) byID('blocks').append(...rows);
       else byID('blocks').replaceChildren(...rows);
       this.#cursor = page.next_cursor ?? '';
@@ -90,7 +91,7 @@ export class BlockView {
 }
 
 function stateOf({ until, reason, blocked_by: by }) {
-  return `${until ? `until ${moment(until).replace(/^(at|on) /, '')}` : 'for good'}${by ? ` by ${by}` : ''}${reason ? `: ${reason}` : ''}`;
+  return `${until ? `until ${moment(until).replace(/^(at|on) /, '')}` : 'for good'}${by ? ` by ${inText(by)}` : ''}${reason ? `: ${reason}` : ''}`;
 }
 
 // question resolves to {reason, until}, or to null when dismissed.
@@ -98,12 +99,12 @@ function question(user) {
   return new Promise((resolve) => {
     const reason = h('textarea', { id: 'block-reason', rows: 3, maxlength: LONGEST, placeholder: 'Staff sees this, the user does not' });
     const span = h('select', { id: 'block-span' }, SPANS.map(([label, ms]) => h('option', { value: ms }, label)));
-    const form = h('form', { method: 'dialog', class: 'block-form' }, h('h2', {}, `Block ${user}?`),
+    const form = h('form', { method: 'dialog', class: 'block-form' }, h('h2', {}, 'Block ', name(user), '?'),
       h('p', {}, 'All connections of this user are closed at once, and nothing can be read or sent from them.'),
       h('label', { for: 'block-span' }, 'How long'), span, h('label', { for: 'block-reason' }, 'Reason (optional)'), reason,
       h('div', { class: 'buttons' }, h('button', { type: 'button', class: 'plain', onclick: () => dialog.close() }, 'Cancel'),
         h('button', { type: 'submit', class: 'primary danger' }, 'Block')));
-    const dialog = h('dialog', { 'aria-label': `Block ${user}` }, form);
+    const dialog = h('dialog', { 'aria-label': `Block ${inText(user)}` }, form);
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       dialog.close('yes');

@@ -6,17 +6,24 @@ import { Socket } from '../socket.js';
 
 const PATIENCE = 4000; // ms without an ack, then a message is sent again
 const SELDOM = 10_000; // ms between two looks at a card that the list does not show
+const TYPES = 5000; // ms that a word of somebody's writing holds
 const AROUND = 40; // events shown before and after what was searched for
 
-/** Events: `talk` (what is open has changed), `opened` (another one is open), `connected`, `told` (a notification), `notice`. */
+/**
+ * Events: `talk` (what is open has changed), `opened` (another one is open), `connected`, `connection`, `told` (a notification),
+ * `notice`, `taken` (this member of staff holds the talk from now on), `words` (a user has written to them), `heard` (a live frame of the talk).
+ */
 export class Desk extends EventTarget {
   me;
   talk = null; // SessionStore of the conversation that is open
   card = null; // what lists say of it
-  reading = null; // {seq, later}: read, not watched, around this event; later: newer ones are left on the server
+  reading = null; // {seq, later, from}: read, not watched, around this event; later: newer ones are left on the server; from: {id, card} of the talk left for it
+  connection = { name: 'idle' };
   #api;
   #queue;
   #socket;
+  #outbox = new Map(); // session id → SessionStore that was left with words not yet acked
+  #typing = null; // {who, until}: who writes in the talk; who is '' for its user
   #lookedAt = 0;
 
   constructor({ api, base, token, me, queue }) {
@@ -40,6 +47,11 @@ export class Desk extends EventTarget {
     return Boolean(this.talk?.holder) && !this.reading && this.talk.holder.id === this.me;
   }
 
+  /** typist is who writes in the talk just now, '' for its user, or null. */
+  get typist() {
+    return this.#typing && this.#typing.until > Date.now() ? this.#typing.who : null;
+  }
+
   start() {
     this.#socket.connect();
     setInterval(() => this.#flush(), 500);
@@ -52,9 +64,9 @@ export class Desk extends EventTarget {
     this.#watch();
   }
 
-  /** read shows a conversation around one event, by REST: nobody is told, nothing is attached. */
-  async read(card, seq = 0) {
-    this.#begin(card.id, card, { seq, later: false });
+  /** read shows a conversation around one event, by REST: nobody is told, nothing is attached. from: the talk to come back to. */
+  async read(card, seq = 0, from = null) {
+    this.#begin(card.id, card, { seq, later: false, from });
     await this.#readAround(this.talk, seq);
   }
 
@@ -69,7 +81,9 @@ export class Desk extends EventTarget {
 
   #begin(id, card, reading) {
     if (this.talk && !this.reading && !this.holding) this.#socket.send({ type: 'unwatch', session_id: this.talk.id });
-    this.talk = id ? new SessionStore(id, { newID: uuid }) : null;
+    if (this.talk?.hasPending && !this.reading) this.#outbox.set(this.talk.id, this.talk); // its words are sent all the same
+    this.talk = id ? (!reading && this.#outbox.get(id)) || new SessionStore(id, { newID: uuid }) : null;
+    this.#typing = null;
     this.card = card;
     this.reading = reading;
     this.#tell('talk');
@@ -96,6 +110,17 @@ export class Desk extends EventTarget {
   say(text) {
     this.talk.say(text);
     this.#flush();
+    this.#tell('talk');
+  }
+
+  tryAgain(id) {
+    this.talk.tryAgain(id);
+    this.#flush();
+    this.#tell('talk');
+  }
+
+  discard(id) {
+    this.talk.discard(id);
     this.#tell('talk');
   }
 
@@ -133,8 +158,15 @@ export class Desk extends EventTarget {
   }
 
   #flush() {
-    if (!this.talk?.synced || !this.holding) return;
-    for (const item of this.talk.due(PATIENCE)) if (this.#socket.send(item.frame)) this.talk.markSent(item);
+    if (this.talk?.synced && this.holding) this.#send(this.talk);
+    for (const [id, store] of this.#outbox) {
+      if (!store.hasPending) this.#outbox.delete(id);
+      else if (store !== this.talk) this.#send(store);
+    }
+  }
+
+  #send(store) {
+    for (const item of store.due(PATIENCE)) if (this.#socket.send(item.frame)) store.markSent(item);
   }
 
   #receive(frame) {
@@ -149,16 +181,52 @@ export class Desk extends EventTarget {
       this.dispatchEvent(new CustomEvent('told', { detail: { session: frame.session_id, ...frame.metadata } }));
       return;
     }
-    if (!this.talk || this.reading || frame.session_id !== this.talk.id) return;
+    if (!this.talk || this.reading || frame.session_id !== this.talk.id) {
+      this.#elsewhere(frame);
+      return;
+    }
+    if (frame.type === 'typing_indicator') {
+      this.#typed(frame);
+      return;
+    }
+    const live = this.talk.synced && frame.seq > this.talk.lastSeq;
     const typing = frame.error?.code === 'TOO_MANY_REQUESTS' && !frame.id; // told too often: of no consequence
     if (frame.type === 'error' && !frame.id?.startsWith('ans_') && !typing) this.notice(refused(frame));
     const held = this.holding;
     const out = this.talk.receive(frame);
+    if (frame.type === 'user_message') this.#typing = null;
+    if (live) this.#heard(frame, out);
     if (frame.type === 'admin_join' || frame.type === 'admin_leave') this.#queue.look();
     if (held && !this.holding && !this.talk.ended) this.#watch(); // handing back and handing over end the attachment
     if (out.resume !== null) this.#socket.send({ type: 'resume', session_id: this.talk.id, seq: out.resume });
     if (out.history) this.#readAround(this.talk, 0);
     if (out.changed) this.#tell('talk');
+  }
+
+  #heard(frame, out) {
+    this.dispatchEvent(new CustomEvent('heard', { detail: { frame, finished: out.finished } }));
+    const about = { session: frame.session_id };
+    if (frame.type === 'admin_join' && frame.metadata?.admin_id === this.me) this.dispatchEvent(new CustomEvent('taken', { detail: about }));
+    if (frame.type === 'user_message' && frame.sender === 'user' && this.holding) this.dispatchEvent(new CustomEvent('words', { detail: about }));
+  }
+
+  // elsewhere takes what comes of a conversation that is held and not open.
+  #elsewhere(frame) {
+    const store = this.#outbox.get(frame.session_id);
+    if (store && (frame.type === 'ack' || frame.type === 'error')) {
+      if (frame.type === 'error' && frame.id && !frame.error?.recoverable) {
+        this.notice(`A message was not sent: ${refused(frame)}`);
+        store.discard(frame.id);
+      } else store.receive(frame);
+    }
+    if (frame.type === 'user_message' && frame.sender === 'user') this.dispatchEvent(new CustomEvent('words', { detail: { session: frame.session_id } }));
+  }
+
+  #typed(frame) {
+    const on = frame.metadata?.state === 'start';
+    this.#typing = on ? { who: frame.sender === 'admin' ? frame.metadata.admin_name || 'A colleague' : '', until: Date.now() + TYPES } : null;
+    if (on) setTimeout(() => this.#tell('talk'), TYPES + 100);
+    this.#tell('talk');
   }
 
   async #readAround(talk, seq) {
@@ -204,8 +272,13 @@ export class Desk extends EventTarget {
   #connectionIs(state) {
     document.documentElement.dataset.connection = state.name;
     document.documentElement.dataset.servedBy = state.name === 'open' ? state.pod : '';
-    if (state.name !== 'open') this.talk?.interrupted();
+    this.connection = state;
+    if (state.name !== 'open') {
+      for (const store of [this.talk, ...this.#outbox.values()]) store?.interrupted();
+      this.#typing = null;
+    }
     if (state.name === 'refused') this.notice(state.reason);
+    this.#tell('connection');
     this.#tell('talk');
   }
 

@@ -1,53 +1,81 @@
 // What was said in the conversation that is open. Lines keep their elements; the end stays in view for who is there.
 
-import { byID, h, setText, show } from '../dom.js';
+import { byID, h, icon, name, setParts, setText, show } from '../dom.js';
 import { MarkdownView } from '../markdown-view.js';
+import { inText } from '../names.js';
+import { clock, day } from '../time.js';
 
 const NEAR = 60; // px from the end that still count as reading along
-const FINISHES = { error: 'broke off', cancelled: 'stopped by the user', taken_over: 'cut off by the takeover', length: 'cut at the longest' };
+const LONGEST = 600; // characters read out of one line
+const FINISHES = { error: 'broke off', cancelled: 'stopped by the user', taken_over: 'cut off by the takeover', length: 'cut at the longest', content_filter: 'withheld by the provider' };
 
 export class LinesView {
   #desk;
   #list = byID('lines');
   #lines = new Map(); // item key → {node, update}
+  #days = new Map(); // day → node of its line
   #shown = null; // the store whose lines these are
   #found = false; // what was searched for has been brought into view
+  #along = true; // the reader is at the end, and stays there
 
   constructor(desk) {
     this.#desk = desk;
     byID('earlier').addEventListener('click', () => this.#earlier());
     byID('later').addEventListener('click', () => desk.later());
     desk.addEventListener('talk', () => this.#draw());
+    desk.addEventListener('heard', ({ detail }) => this.#announce(detail));
+    // A list that is hidden, by another view or the details, has no size to measure: what the reader last did counts.
+    this.#list.addEventListener('scroll', () => {
+      if (this.#list.clientHeight > 0) this.#along = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < NEAR;
+    }, { passive: true });
+    new ResizeObserver(() => this.#toEnd()).observe(this.#list);
   }
 
   #draw() {
     const { talk, reading } = this.#desk;
     if (!talk) return;
     if (this.#shown !== talk) {
-      for (const { node } of this.#lines.values()) node.remove();
+      this.#list.replaceChildren();
       this.#lines.clear();
+      this.#days.clear();
       this.#shown = talk;
       this.#found = false;
+      this.#along = true;
     }
     const list = this.#list;
-    const along = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR;
     const gone = new Set(this.#lines.keys());
-    talk.items().forEach((item, place) => {
+    const days = new Set(this.#days.keys());
+    let place = 0;
+    let today = '';
+    const put = (node) => {
+      if (list.children[place] !== node) list.insertBefore(node, list.children[place] ?? null);
+      place += 1;
+    };
+    for (const item of talk.items()) {
       gone.delete(item.key);
-      if (!this.#lines.has(item.key)) this.#lines.set(item.key, line(item));
+      const its = day(item.timestamp);
+      if (its && its !== today && !(today && !item.seq)) {
+        today = its;
+        days.delete(its);
+        if (!this.#days.has(its)) this.#days.set(its, h('li', { class: 'line note day' }, its));
+        put(this.#days.get(its));
+      }
+      if (!this.#lines.has(item.key)) this.#lines.set(item.key, this.#line(item));
       const { node, update } = this.#lines.get(item.key);
       update(item);
       node.dataset.seq = item.seq || '';
-      if (list.children[place] !== node) list.insertBefore(node, list.children[place] ?? null);
-    });
-    for (const key of gone) {
-      this.#lines.get(key).node.remove();
-      this.#lines.delete(key);
+      put(node);
     }
+    remove(this.#lines, gone);
+    remove(this.#days, days);
     show(byID('earlier'), talk.oldest > 0);
     show(byID('later'), Boolean(reading?.later));
     if (reading?.seq) this.#bring(reading.seq);
-    else if (along && !reading) list.scrollTop = list.scrollHeight;
+    else this.#toEnd();
+  }
+
+  #toEnd() {
+    if (this.#along && !this.#desk.reading?.seq && this.#list.clientHeight > 0) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
   // bring shows the event that was searched for, once: afterwards the reader scrolls.
@@ -62,40 +90,76 @@ export class LinesView {
 
   async #earlier() {
     const { scrollHeight, scrollTop } = this.#list;
+    this.#along = false;
     await this.#desk.earlier();
     this.#list.scrollTop = this.#list.scrollHeight - scrollHeight + scrollTop;
   }
+
+  // Screen readers hear each message once, when it is whole: not each piece of an answer, and not what was there before.
+  #announce({ frame, finished }) {
+    if (frame.type === 'user_message' && frame.sender === 'user') setText(byID('announcer'), `The user wrote: ${frame.content.slice(0, LONGEST)}`);
+    else if (frame.type === 'user_message' && frame.metadata?.admin_id !== this.#desk.me) setText(byID('announcer'), `${inText(frame.metadata?.admin_name) || 'A colleague'} wrote: ${frame.content.slice(0, LONGEST)}`);
+    else if (finished) setText(byID('announcer'), `The model answered: ${finished.text.slice(0, LONGEST)}`);
+    else if (frame.type === 'admin_join' || frame.type === 'admin_leave' || frame.type === 'help_request') setText(byID('announcer'), noted({ type: frame.type, adminID: frame.metadata?.admin_id, adminName: frame.metadata?.admin_name }).map((part) => part.textContent ?? part).join(''));
+  }
+
+  #line(item) {
+    const when = h('time');
+    const update = (now) => {
+      if (when.dateTime === now.timestamp) return;
+      when.dateTime = now.timestamp ?? '';
+      setText(when, clock(now.timestamp));
+    };
+    if (item.kind === 'note') return { node: h('li', { class: 'line note' }, h('span', {}, noted(item)), ' ', when), update };
+    const who = h('span', { class: 'who' });
+    const answer = item.kind === 'answer';
+    const said = h('div', { class: 'said markdown', dir: 'auto' });
+    const markdown = new MarkdownView(said);
+    const state = h('div', { class: 'state' });
+    const node = h('li', { class: 'line' }, h('div', { class: 'line-head' }, who, when), said, state);
+    let stamp = '';
+    return { node, update: (now) => {
+      const admin = now.sender === 'admin' || now.mine;
+      const kinds = ['line', answer ? 'model' : admin ? 'admin' : 'user'];
+      if (answer && !now.done) kinds.push('running');
+      if (!answer && now.state !== 'sent') kinds.push(now.state);
+      if (node.classList.contains('found')) kinds.push('found');
+      if (node.className !== kinds.join(' ')) node.className = kinds.join(' ');
+      const { card } = this.#desk;
+      setParts(who, answer ? 'Model' : admin ? (now.adminName ? name(now.adminName) : 'You') : name(card?.user_name || 'User'));
+      if (!answer || now.done) update(now);
+      const fresh = `${now.rev}|${this.#desk.connection.name}`;
+      if (stamp === fresh) return;
+      stamp = fresh;
+      markdown.update(answer ? now.text : now.content || now.filename || now.fileID || '');
+      state.replaceChildren(...(answer ? [FINISHES[now.finish] ?? ''] : this.#stateOf(now)));
+    } };
+  }
+
+  #stateOf(item) {
+    if (item.state === 'pending') return [icon('clock'), this.#desk.connection.name === 'open' ? 'Sending…' : 'Waits for the connection'];
+    if (item.state !== 'failed') return [];
+    return [icon('alert'), `Not sent. ${item.error?.message ?? ''} `,
+      h('button', { type: 'button', class: 'link', onclick: () => this.#desk.tryAgain(item.id) }, 'Send again'),
+      h('button', { type: 'button', class: 'link', onclick: () => this.#desk.discard(item.id) }, 'Discard')];
+  }
 }
 
-function line(item) {
-  if (item.kind === 'note') return { node: h('li', { class: 'line note' }, noted(item)), update: () => {} };
-  const who = h('div', { class: 'who' });
-  const answer = item.kind === 'answer';
-  const said = h('div', { class: answer ? 'said markdown' : 'said' });
-  const markdown = answer ? new MarkdownView(said) : null;
-  const state = h('div', { class: 'state' });
-  const node = h('li', { class: 'line' }, who, said, state);
-  const update = (now) => {
-    const admin = now.sender === 'admin' || now.mine;
-    const kinds = ['line', answer ? 'model' : admin ? 'admin' : 'user'];
-    if (answer && !now.done) kinds.push('running');
-    if (node.classList.contains('found')) kinds.push('found');
-    if (node.className !== kinds.join(' ')) node.className = kinds.join(' ');
-    setText(who, answer ? 'Model' : admin ? now.adminName || 'You' : 'User');
-    if (answer) markdown.update(now.text);
-    else setText(said, now.content || now.filename || now.fileID || '');
-    setText(state, answer ? FINISHES[now.finish] ?? '' : now.state === 'failed' ? now.error?.message ?? 'not sent' : '');
-  };
-  return { node, update };
+function remove(nodes, keys) {
+  for (const key of keys) {
+    const it = nodes.get(key);
+    (it.node ?? it).remove();
+    nodes.delete(key);
+  }
 }
 
 function noted(item) {
   switch (item.type) {
-    case 'admin_join': return `${item.adminName || item.adminID} took over`;
-    case 'admin_leave': return `${item.adminName || item.adminID} handed back`;
-    case 'help_request': return 'The user asks for a person';
-    case 'model_select': return `Model: ${item.modelID}`;
-    case 'session_ended': return item.reason === 'erased' ? 'Erased' : 'Ended';
-    default: return item.type;
+    case 'admin_join': return [name(item.adminName || item.adminID), ' took over'];
+    case 'admin_leave': return [name(item.adminName || item.adminID), ' handed back'];
+    case 'help_request': return ['The user asks for a person'];
+    case 'model_select': return ['Model: ', name(item.modelID)];
+    case 'session_ended': return [item.reason === 'erased' ? 'Erased' : 'Ended'];
+    default: return [item.type];
   }
 }

@@ -1,9 +1,11 @@
 // Start of the staff page: read the link, make the parts, connect them.
 
 import { API } from '../api.js';
-import { byID, h, show } from '../dom.js';
+import { byID, h, setText, show } from '../dom.js';
+import { inText } from '../names.js';
 import { base, takeLink } from '../link.js';
 import { Acts } from './acts.js';
+import { Alerts } from './alerts.js';
 import { AvailabilityView } from './availability-view.js';
 import { BlockView } from './block-view.js';
 import { Desk } from './desk.js';
@@ -20,6 +22,7 @@ import { Reports } from './reports.js';
 import { rightsOf } from './rights.js';
 import { SearchView } from './search-view.js';
 import { SupportView } from './support-view.js';
+import { TalksView } from './talks-view.js';
 import { TalkView } from './talk-view.js';
 import { Views } from './views.js';
 
@@ -43,7 +46,15 @@ function begin() {
   new LinesView(made);
   new PanelView({ desk: made, acts, queue, can });
   new NotesView(made, new Notes(api, can), can);
-  new AvailabilityView(made, acts, can);
+  new TalksView(made, api);
+  const availability = new AvailabilityView(made, acts, can);
+  const alerts = new Alerts({
+    notice,
+    open: (session) => {
+      views.open('talks');
+      made.open(session);
+    },
+  });
   new ReplyPicker(made, replies);
   new Reports(api, views);
   const blocks = new BlockView(made, acts, can);
@@ -63,7 +74,12 @@ function begin() {
   });
   views.on('search', () => search.open());
   byID('to-search').addEventListener('click', () => views.open('search'));
-  made.addEventListener('told', ({ detail }) => hear(detail, { queue, desk: made }));
+  made.addEventListener('told', ({ detail }) => hear(detail, { queue, desk: made, alerts, away: availability.away }));
+  made.addEventListener('words', ({ detail }) => {
+    if (!document.hasFocus() || detail.session !== made.talk?.id) alerts.tell('A user you speak with has written.', detail.session);
+  });
+  made.addEventListener('taken', ({ detail }) => list.jumpTo(detail.session));
+  made.addEventListener('connection', () => connectionIs(made.connection));
   made.addEventListener('notice', (event) => notice(event.detail));
   queue.addEventListener('trouble', ({ detail: error }) => notice(error.message));
   made.start();
@@ -74,17 +90,30 @@ function begin() {
 }
 
 // hear is what a notification leads to, besides what the views of its own do with it.
-function hear(told, { queue, desk: at }) {
-  if (told.event === 'help_requested') notice('Somebody asks for a person.');
-  if (told.event === 'assigned' && told.admin_id !== at.me) notice(`${told.admin_name || told.admin_id} has assigned a conversation to you.`);
-  if (told.event === 'transferred') notice(`${told.admin_name || told.admin_id} has handed a conversation over to you; it stands under Mine.`);
+function hear(told, { queue, desk: at, alerts, away }) {
+  const who = inText(told.admin_name || told.admin_id);
+  const tell = (text) => {
+    notice(text);
+    if (!away || told.event !== 'help_requested') alerts.tell(text, told.session);
+  };
+  if (told.event === 'help_requested') tell('Somebody asks for a person.');
+  if (told.event === 'assigned' && told.admin_id !== at.me) tell(`${who} has assigned a conversation to you.`);
+  if (told.event === 'transferred') tell(`${who} has handed a conversation over to you; it stands under Mine.`);
   if (told.event === 'rated') notice(`A talk was rated ${told.score} of 5.`);
   if (told.event !== 'note') queue.hint();
 }
 
+// connectionIs says that what is shown is no longer live, at once where the device has no network.
+function connectionIs(state) {
+  const lost = state.name === 'offline' || state.name === 'refused' || (state.attempt ?? 0) > 2;
+  const text = { offline: 'This device is offline.', refused: state.reason }[state.name] ?? 'Connection lost; trying again.';
+  setText(byID('desk-banner'), lost ? `${text}${state.name === 'refused' ? '' : ' What is shown may be old; what you write is sent when the connection is back.'}` : '');
+  show(byID('desk-banner'), lost);
+}
+
 function notice(text) {
   if ([...byID('notices').children].some((one) => one.textContent === text)) return;
-  const line = h('div', { class: 'toast' }, text);
+  const line = h('div', { class: 'toast', dir: 'auto' }, text);
   byID('notices').append(line);
   setTimeout(() => line.remove(), 6000);
 }

@@ -1,14 +1,15 @@
 // Small signs that several views show: tags as chips, a rating as stars.
 
 import { h, icon } from '../dom.js';
+import { inText, plainName } from '../names.js';
 
 /** chips draws tags into a node, again only when they changed; with `remove` each has a button that takes it off. */
 export function chips(node, tags, { remove, of = 'conversation' } = {}) {
   const stamp = JSON.stringify([tags, Boolean(remove)]);
   if (node.dataset.stamp === stamp) return;
   node.dataset.stamp = stamp;
-  node.replaceChildren(...tags.map((tag) => h('span', { class: 'chip' }, h('span', { class: 'chip-text' }, tag), remove
-    ? h('button', { type: 'button', 'aria-label': `Take the tag ${tag} off the ${of}`, onclick: () => remove(tag) }, icon('close')) : null)));
+  node.replaceChildren(...tags.map((tag) => h('span', { class: 'chip' }, h('bdi', { class: 'chip-text' }, plainName(tag)), remove
+    ? h('button', { type: 'button', 'aria-label': `Take the tag ${inText(tag)} off the ${of}`, onclick: () => remove(tag) }, icon('close')) : null)));
 }
 
 /** stars shows a rating as "★ 4", and nothing where there is none. */

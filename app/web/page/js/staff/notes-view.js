@@ -1,7 +1,7 @@
 // The notes beside a conversation. A note that is being edited keeps its box while others come and go.
 
 import { ask } from '../dialog.js';
-import { byID, h, setText, show } from '../dom.js';
+import { byID, h, isComposing, name, setParts, setText, show } from '../dom.js';
 import { moment } from '../time.js';
 import { Drafts } from './drafts.js';
 import { fits } from './notes.js';
@@ -64,7 +64,7 @@ export class NotesView {
 
   #row(first) {
     let note = first;
-    const text = h('p', { class: 'note-text' });
+    const text = h('p', { class: 'note-text', dir: 'auto' });
     const when = h('span', { class: 'note-when' });
     const who = h('strong');
     const edit = h('button', { type: 'button', class: 'link', onclick: () => this.#edit(node, text, note) }, 'Edit');
@@ -72,7 +72,7 @@ export class NotesView {
     const node = h('li', { class: 'note-row', 'data-note': first.id }, h('p', { class: 'note-head' }, who, when), text, h('p', { class: 'note-acts' }, edit, remove));
     const update = (now) => {
       note = now;
-      setText(who, now.admin_name || now.admin_id || 'A former colleague');
+      setParts(who, name(now.admin_name || now.admin_id || 'A former colleague'));
       setText(when, `${moment(now.created_at).replace(/^at /, '')}${now.updated_at ? ', edited' : ''}`);
       setText(text, now.text);
       show(edit, this.#notes.mayEdit(now));
@@ -84,7 +84,7 @@ export class NotesView {
   }
 
   #edit(node, text, note) {
-    const box = h('textarea', { rows: 3, 'aria-label': 'Note' });
+    const box = h('textarea', { rows: 3, 'aria-label': 'Note', dir: 'auto' });
     box.value = note.text;
     const done = () => {
       form.remove();
@@ -103,6 +103,7 @@ export class NotesView {
     const form = h('form', { class: 'note-edit', onsubmit: (event) => { event.preventDefault(); save(); } }, box, h('p', { class: 'note-acts' },
       h('button', { type: 'submit', class: 'link' }, 'Save'), h('button', { type: 'button', class: 'link', onclick: done }, 'Cancel')));
     box.addEventListener('keydown', (event) => {
+      if (isComposing(event)) return;
       if (event.key === 'Escape') done();
       else if (submitsBy(event)) save();
     });
@@ -124,7 +125,7 @@ export class NotesView {
 
 // submitsBy: Ctrl or Cmd with Enter; Enter alone is a new line in a note.
 function submitsBy(event) {
-  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return false;
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || isComposing(event)) return false;
   event.preventDefault();
   return true;
 }

@@ -1,7 +1,8 @@
 // What is known beside the words: who the user is, who is to answer, the tags, the rating. The notes have a view of their own.
 
-import { byID, h, setText, show } from '../dom.js';
+import { byID, h, name, setParts, setText, show } from '../dom.js';
 import { Menu } from '../menu.js';
+import { plainName } from '../names.js';
 import { chips } from './marks.js';
 import { detailOf } from './talk-view.js';
 
@@ -48,9 +49,12 @@ export class PanelView {
   #draw() {
     const { card, me } = this.#desk;
     if (!this.#desk.talk) return;
-    setText(byID('panel-user'), card?.user_id ?? '');
+    const { user_id: id = '', user_name: called = '' } = card ?? {};
+    setParts(byID('panel-user'), name(called || id));
+    show(byID('panel-user-id'), called !== '' && called !== id);
+    setParts(byID('panel-user-id'), name(id));
     const to = card?.assigned_admin_id;
-    setText(byID('assignee'), to ? (to === me ? `${card.assigned_admin_name || to} (you)` : card.assigned_admin_name || to) : 'Nobody');
+    setParts(byID('assignee'), ...(to ? [name(card.assigned_admin_name || to), to === me ? ' (you)' : ''] : ['Nobody']));
     setText(byID('assign'), to ? 'Change' : 'Assign');
     const remove = this.#can.change ? (tag) => this.#retag((tags) => tags.filter((one) => one !== tag)) : undefined;
     chips(byID('panel-tags'), this.#tags(), { remove });
@@ -92,7 +96,7 @@ export class PanelView {
     const colleagues = await this.#acts.colleagues();
     if (!colleagues.some((one) => one.admin_id === me)) colleagues.unshift({ admin_id: me, admin_name: this.#can.name, status: 'not connected' });
     const entries = colleagues.map((one) => ({
-      label: one.admin_id === me ? 'Me' : one.admin_name || one.admin_id, detail: detailOf(one), current: one.admin_id === card?.assigned_admin_id,
+      label: one.admin_id === me ? 'Me' : plainName(one.admin_name || one.admin_id), detail: detailOf(one), current: one.admin_id === card?.assigned_admin_id,
       act: () => this.#assign(id, one),
     }));
     if (card?.assigned_admin_id) entries.push({ label: 'Nobody', detail: 'unassign', act: () => this.#assign(id, null) });

@@ -1,12 +1,16 @@
 // The list of conversations. Rows keep their elements, so that focus and scroll survive a refresh.
 
-import { byID, h, setText, show } from '../dom.js';
+import { byID, h, name, setParts, setText, show } from '../dom.js';
+import { plainName } from '../names.js';
 import { ago, plural, span } from '../time.js';
 import { badge, chips, stars } from './marks.js';
+import { whose } from './talk-view.js';
 
 const EMPTY = {
   waiting: 'Nobody is waiting.', mine: 'You hold no conversation.', assigned: 'Nothing is assigned to you.', all: 'There is no conversation yet.',
 };
+
+const WHO = { ai: 'Model: ', admin: 'Staff: ' };
 
 const NARROW = matchMedia('(max-width: 820px)');
 
@@ -15,6 +19,7 @@ export class QueueView {
   #queue;
   #rows = new Map(); // session id → {node, update}
   #left = ''; // the conversation that was open before
+  #wanted = ''; // the conversation to be brought into view when the list shows it
 
   constructor(desk, queue) {
     this.#desk = desk;
@@ -32,6 +37,23 @@ export class QueueView {
 
   focus() {
     (byID('list').querySelector('button') ?? byID('list')).focus();
+  }
+
+  /** jumpTo shows the list of what this member of staff holds, and in it the conversation that was taken just now. */
+  jumpTo(id) {
+    this.#wanted = id;
+    if (this.#queue.filter === 'mine' && this.#queue.tags.length === 0) this.#queue.look();
+    else {
+      this.#queue.choose({ filter: 'mine', tags: [] });
+      this.#drawTags();
+    }
+  }
+
+  #bring() {
+    const row = this.#rows.get(this.#wanted);
+    if (!row || this.#queue.filter !== 'mine') return;
+    this.#wanted = '';
+    row.node.scrollIntoView({ block: 'nearest' });
   }
 
   // refocus: where the window is narrow the list and the conversation take turns, and the keyboard goes along.
@@ -61,6 +83,7 @@ export class QueueView {
       this.#rows.delete(id);
     }
     this.#mark();
+    this.#bring();
     setText(byID('nobody'), tags.length ? 'No conversation here has these tags.' : EMPTY[filter]);
     show(byID('nobody'), this.#queue.read && sessions.length === 0);
     show(byID('more'), Boolean(next));
@@ -103,9 +126,10 @@ export class QueueView {
   }
 
   #row(id) {
-    const parts = Object.fromEntries(['name', 'since', 'facts', 'unread', 'tags', 'flag', 'score'].map((name) => [name, h('span', { class: name })]));
+    const parts = Object.fromEntries(['name', 'since', 'facts', 'unread', 'words', 'tags', 'flag', 'score'].map((part) => [part, h('span', { class: part })]));
+    for (const part of ['name', 'words']) parts[part].dir = 'auto';
     const button = h('button', { type: 'button', class: 'talk-row', 'data-session': id, onclick: () => this.#desk.open(id) },
-      parts.name, parts.since, parts.facts, parts.unread,
+      parts.name, parts.since, parts.facts, parts.unread, parts.words,
       h('span', { class: 'last' }, parts.tags, parts.flag, parts.score));
     return { node: h('li', {}, button), button, update: (s) => this.#fill(parts, s) };
   }
@@ -113,13 +137,15 @@ export class QueueView {
   #fill(parts, s) {
     const waits = this.#queue.filter === 'waiting' && s.waiting_since;
     const place = this.#queue.placeOf(s.id);
-    setText(parts.name, s.name || s.id);
+    setText(parts.name, plainName(s.name || s.id));
     setText(parts.since, waits ? span(Date.now() - Date.parse(s.waiting_since)) : ago(s.last_activity));
     parts.since.classList.toggle('waits', Boolean(waits));
-    setText(parts.facts, `${place ? `#${place} · ` : ''}${s.user_id} · ${plural(s.message_count, 'event')}`);
+    setParts(parts.facts, place ? `#${place} · ` : '', ...whose(s), ` · ${plural(s.message_count, 'message')}`);
+    const { sender, excerpt = '' } = this.#queue.words.get(s.id) ?? {};
+    setParts(parts.words, ...(excerpt ? [WHO[sender] ?? '', name(excerpt)] : []));
     badge(parts.unread, s.unread);
     chips(parts.tags, s.tags ?? []);
-    setText(parts.flag, flagOf(s, this.#queue));
+    setParts(parts.flag, ...flagOf(s, this.#queue));
     stars(parts.score, s.rating);
   }
 
@@ -133,10 +159,10 @@ export class QueueView {
 }
 
 function flagOf(s, { filter, me }) {
-  if (s.status === 'ended') return 'ended';
-  if (s.assisting_admin_id) return s.assisting_admin_id === me ? 'with you' : `with ${s.assisting_admin_name || s.assisting_admin_id}`;
-  if (s.assigned_admin_id) return s.assigned_admin_id === me ? 'for you' : `for ${s.assigned_admin_name || s.assigned_admin_id}`;
-  return s.waiting_since && filter !== 'waiting' ? 'asks for help' : '';
+  if (s.status === 'ended') return ['ended'];
+  if (s.assisting_admin_id) return s.assisting_admin_id === me ? ['with you'] : ['with ', name(s.assisting_admin_name || s.assisting_admin_id)];
+  if (s.assigned_admin_id) return s.assigned_admin_id === me ? ['for you'] : ['for ', name(s.assigned_admin_name || s.assigned_admin_id)];
+  return s.waiting_since && filter !== 'waiting' ? ['asks for help'] : [];
 }
 
 function count(id, n, said) {

@@ -27,6 +27,7 @@ export class Queue extends EventTarget {
   filter = 'waiting';
   tags = []; // all of which the list's conversations have
   sessions = [];
+  words = new Map(); // session id → {seq, sender, excerpt}: the last words of those that are listed
   known = []; // [{tag, sessions}] in use
   counters = {};
   read = false; // the list that is chosen has been read: it is empty only then
@@ -36,6 +37,7 @@ export class Queue extends EventTarget {
   #timer = 0;
   #hinted = 0; // timer of a look that was hinted at
   #began = 0; // when the newest look did
+  #wording = false; // last words are being read
   #asked = 0; // newest look: the answer to an older one is dropped
 
   constructor({ api, me }) {
@@ -72,6 +74,7 @@ export class Queue extends EventTarget {
       this.counters = counters;
       this.read = true;
       this.#tell('list');
+      this.#lookAtWords();
     } catch (error) {
       if (asked === this.#asked) this.dispatchEvent(new CustomEvent('trouble', { detail: error }));
     }
@@ -96,10 +99,33 @@ export class Queue extends EventTarget {
       this.sessions = [...this.sessions, ...page.sessions.filter((s) => !this.sessions.some((known) => known.id === s.id))];
       this.next = page.next_cursor;
       this.#tell('list');
+      this.#lookAtWords();
     } catch (error) {
       if (asked === this.#asked) this.dispatchEvent(new CustomEvent('trouble', { detail: error }));
     }
     if (asked === this.#asked) this.#timer = setTimeout(() => this.look(), EVERY);
+  }
+
+  // lookAtWords reads the last words of those conversations alone in which something has happened: each such look is on record.
+  async #lookAtWords() {
+    if (this.#wording) return;
+    const head = (s) => s.head_seq ?? s.last_activity;
+    const changed = this.sessions.filter((s) => this.words.get(s.id)?.head !== head(s)).slice(0, PAGE);
+    if (changed.length === 0) return;
+    this.#wording = true;
+    try {
+      const query = new URLSearchParams(changed.map((s) => ['id', s.id]));
+      const { previews } = await this.#api.call('GET', `admin/previews?${query}`);
+      const got = new Map(previews.map((one) => [one.session_id, one]));
+      for (const s of changed) this.words.set(s.id, { ...got.get(s.id), head: head(s) });
+      this.#tell('list');
+      this.#wording = false;
+      if (this.sessions.length > PAGE) await this.#lookAtWords();
+    } catch {
+      // The list is worth showing without them; the next look asks again.
+    } finally {
+      this.#wording = false;
+    }
   }
 
   /** lookAtTags reads which tags are in use. */

@@ -1,7 +1,7 @@
 // The canned replies, in the settings: who may change things makes, edits and deletes them; others read them.
 
 import { ask } from '../dialog.js';
-import { byID, h, setText, show } from '../dom.js';
+import { byID, h, isComposing, setText, show } from '../dom.js';
 
 const VARIABLES = ['user_id', 'user_name', 'session_name', 'admin_id', 'admin_name', 'date', 'time'];
 
@@ -20,7 +20,7 @@ export class RepliesView {
       event.preventDefault();
       this.#save();
     });
-    byID('reply-form').addEventListener('keydown', (event) => event.key === 'Escape' && this.#close());
+    byID('reply-form').addEventListener('keydown', (event) => event.key === 'Escape' && !isComposing(event) && this.#close());
     byID('variables').append(...VARIABLES.map((name) => h('button', { type: 'button', class: 'chip variable', 'aria-label': `Insert ${name}`, onclick: () => this.#insert(name) }, `{{${name}}}`)));
     replies.addEventListener('replies', () => this.#draw());
   }
@@ -37,7 +37,7 @@ export class RepliesView {
   #draw() {
     const { list } = this.#replies;
     byID('replies').replaceChildren(...list.map((reply) => h('li', { class: 'setting-row', 'data-reply': reply.shortcut },
-      h('div', { class: 'setting-text' }, h('p', {}, h('strong', {}, `/${reply.shortcut}`), reply.title ? ` ${reply.title}` : ''), h('p', { class: 'setting-body' }, reply.text)),
+      h('div', { class: 'setting-text' }, h('p', {}, h('strong', {}, `/${reply.shortcut}`), reply.title ? ` ${reply.title}` : ''), h('p', { class: 'setting-body', dir: 'auto' }, reply.text)),
       this.#can.change ? h('div', { class: 'setting-acts' },
         h('button', { type: 'button', class: 'small', 'aria-label': `Edit /${reply.shortcut}`, onclick: () => this.#edit(reply) }, 'Edit'),
         h('button', { type: 'button', class: 'small', 'aria-label': `Delete /${reply.shortcut}`, onclick: () => this.#remove(reply) }, 'Delete')) : null)));

@@ -1,6 +1,6 @@
 // Choosing a canned reply without leaving the keyboard: "/" at the start of an empty reply, or the button beside it.
 
-import { byID, h, setText, show } from '../dom.js';
+import { byID, h, isComposing, setText, show } from '../dom.js';
 import { gapsIn, matching } from './replies.js';
 
 const SHOWN = 50; // a filter is quicker than a longer list
@@ -63,7 +63,7 @@ export class ReplyPicker {
       id: `picker-${i}`, role: 'option', class: 'picker-row', 'aria-selected': 'false',
       // The mouse's press must not take the focus, which would close the list under it.
       onmousedown: (event) => event.preventDefault(), onclick: () => this.#insert(reply),
-    }, h('span', { class: 'picker-shortcut' }, `/${reply.shortcut}`), h('span', { class: 'picker-title' }, reply.title ?? ''), h('span', { class: 'picker-text' }, reply.text))));
+    }, h('span', { class: 'picker-shortcut' }, `/${reply.shortcut}`), h('span', { class: 'picker-title' }, reply.title ?? ''), h('span', { class: 'picker-text', dir: 'auto' }, reply.text))));
     setText(byID('picker-none'), this.#replies.list.length ? 'No canned reply fits. Esc goes back to the text.' : 'There is no canned reply yet. They are made under Settings.');
     show(byID('picker-none'), this.#found.length === 0);
     this.#select(0);
@@ -81,13 +81,14 @@ export class ReplyPicker {
 
   #key(event) {
     const n = this.#found.length;
+    if (isComposing(event)) return;
     if (event.key === 'Escape') this.#close();
     else if (event.key === 'Backspace' && this.#slash && this.#input.value === '') {
       this.#box.value = '';
       this.#close();
     } else if (event.key === 'ArrowDown' && n) this.#select((this.#at + 1) % n);
     else if (event.key === 'ArrowUp' && n) this.#select((this.#at - 1 + n) % n);
-    else if (event.key === 'Enter' && !event.isComposing) {
+    else if (event.key === 'Enter') {
       if (n) this.#insert(this.#found[this.#at]);
     } else return;
     event.preventDefault();

@@ -1,6 +1,6 @@
 // Metrics, pods, audit: each is read when it is opened, and again while it is open.
 
-import { byID, h, show } from '../dom.js';
+import { byID, h, name, show } from '../dom.js';
 
 const EVERY = 5000;
 const FIGURES = [
@@ -58,7 +58,7 @@ export class Reports {
 }
 
 function rows(id, lines, behind = false) {
-  const made = lines.map((cells) => h('tr', {}, cells.map((cell) => h('td', {}, String(cell)))));
+  const made = lines.map((cells) => h('tr', {}, cells.map((cell) => h('td', {}, name(cell)))));
   if (behind) byID(id).append(...made);
   else byID(id).replaceChildren(...made);
 }

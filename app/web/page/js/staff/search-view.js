@@ -1,9 +1,11 @@
 // The search: its form, what was found, and the way into a conversation.
 
 import { byID, h, setText, show } from '../dom.js';
+import { plainName } from '../names.js';
 import { ago } from '../time.js';
 import { chips } from './marks.js';
 import { marked, searchOf } from './search.js';
+import { whose } from './talk-view.js';
 
 const PATIENCE = 5; // empty pages in a row, then somebody decides
 
@@ -81,9 +83,9 @@ export class SearchView {
       this.#chosen = event.currentTarget;
       this.#onOpen(session, message?.seq ?? 0);
     } },
-      h('span', { class: 'name' }, session.name || session.id), h('span', { class: 'since' }, ago(message?.timestamp ?? session.last_activity)),
-      h('span', { class: 'facts' }, [session.user_id, WHO[message?.sender], session.status === 'ended' ? 'ended' : ''].filter(Boolean).join(' · ')), tags,
-      message ? h('span', { class: 'excerpt' }, marked(message.excerpt, q).map(({ text, hit }) => (hit ? h('mark', {}, text) : text))) : null));
+      h('span', { class: 'name', dir: 'auto' }, plainName(session.name || session.id)), h('span', { class: 'since' }, ago(message?.timestamp ?? session.last_activity)),
+      h('span', { class: 'facts' }, ...whose(session), [WHO[message?.sender], session.status === 'ended' ? 'ended' : ''].filter(Boolean).map((one) => ` · ${one}`).join('')), tags,
+      message ? h('span', { class: 'excerpt', dir: 'auto' }, marked(message.excerpt, q).map(({ text, hit }) => (hit ? h('mark', {}, text) : text))) : null));
   }
 
   #walk(event) {

@@ -1,8 +1,9 @@
 // The conversation that is open: its head, the means to step in, and the box to reply.
 
 import { ask } from '../dialog.js';
-import { byID, setText, show } from '../dom.js';
+import { byID, isEnter, name, setParts, setText, show } from '../dom.js';
 import { Menu } from '../menu.js';
+import { plainName } from '../names.js';
 import { Drafts } from './drafts.js';
 
 const TYPING = 3000; // ms a start is told again after, while somebody writes
@@ -22,6 +23,7 @@ export class TalkView {
     byID('leave').addEventListener('click', () => desk.handBack());
     byID('back').addEventListener('click', () => desk.close());
     byID('end').addEventListener('click', () => this.#end());
+    byID('to-talk').addEventListener('click', () => desk.open(desk.reading.from.id, desk.reading.from.card));
     byID('watch-live').addEventListener('click', () => desk.goLive());
     new Menu(byID('transfer'), () => this.#transfers());
     byID('reply').addEventListener('submit', (event) => {
@@ -29,7 +31,7 @@ export class TalkView {
       this.#say();
     });
     byID('words').addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.defaultPrevented) return;
+      if (!isEnter(event) || event.defaultPrevented) return;
       event.preventDefault();
       this.#say();
     });
@@ -51,10 +53,13 @@ export class TalkView {
     byID('view-talks').classList.toggle('open', Boolean(talk));
     if (!talk) return;
     const live = !reading && !talk.ended;
-    setText(byID('talk-name'), card?.name || talk.id);
-    setText(byID('talk-facts'), facts(talk, card, holding, reading));
+    setText(byID('talk-name'), plainName(card?.name || talk.id));
+    setParts(byID('talk-facts'), ...facts(talk, card, holding, reading));
     show(byID('reading'), Boolean(reading));
+    show(byID('to-talk'), Boolean(reading?.from));
+    show(byID('to-search'), Boolean(reading) && !reading.from);
     show(byID('watch-live'), card?.status !== 'ended');
+    this.#drawTypist();
     show(byID('take'), change && live && !holding);
     show(byID('leave'), holding && live);
     show(byID('transfer').parentElement, holding && live);
@@ -67,11 +72,17 @@ export class TalkView {
     byID('words').placeholder = holding ? 'Write to the user; / for a canned reply' : 'Take the conversation over to reply';
   }
 
+  #drawTypist() {
+    const { typist, card } = this.#desk;
+    show(byID('user-typing'), typist !== null);
+    if (typist !== null) setParts(byID('user-typing-text'), typist || card?.user_name || card?.user_id ? name(typist || card.user_name || card.user_id) : 'The user', ' is writing');
+  }
+
   async #transfers() {
     const others = (await this.#acts.colleagues()).filter((one) => one.admin_id !== this.#desk.me);
     if (others.length === 0) throw new Error('No colleague is connected.');
     const { id } = this.#desk.talk;
-    return others.map((one) => ({ label: one.admin_name || one.admin_id, detail: detailOf(one), act: () => this.#try(() => this.#acts.transfer(id, one)) }));
+    return others.map((one) => ({ label: plainName(one.admin_name || one.admin_id), detail: detailOf(one), act: () => this.#try(() => this.#acts.transfer(id, one)) }));
   }
 
   async #say() {
@@ -118,11 +129,18 @@ export class TalkView {
 /** detailOf says of a colleague whether to expect an answer. */
 export const detailOf = ({ status, holding }) => `${status}${holding ? ` · holds ${holding}` : ''}`;
 
+// facts says whose talk it is and who speaks; what the live connection does not show is not claimed.
 function facts(talk, card, holding, reading) {
-  const who = card?.user_id ?? '';
-  if (talk.ended) return `${who} · ended`;
+  const who = whose(card);
+  if (talk.ended) return [...who, ' · ended'];
   if (reading) return who;
-  if (holding) return `${who} · you are speaking with the user, the model is silent`;
-  if (talk.holder) return `${who} · held by ${talk.holder.name || talk.holder.id}`;
-  return `${who} · watching; the model answers`;
+  if (holding) return [...who, ' · you are speaking with the user, the model is silent'];
+  if (talk.holder) return [...who, ' · held by ', name(talk.holder.name || talk.holder.id)];
+  return [...who, talk.synced ? ' · watching; the model answers' : ' · connecting…'];
+}
+
+/** whose are the parts that say whose a conversation is: the name, and the id where that is another. */
+export function whose(card) {
+  const { user_id: id = '', user_name: called = '' } = card ?? {};
+  return called && called !== id ? [name(called), ' (', name(id), ')'] : [name(id)];
 }
