@@ -18,9 +18,10 @@ const (
 	AuditSessionErase    AuditAction = "session.erase"
 	AuditSessionWatch    AuditAction = "session.watch"
 	AuditSessionUnwatch  AuditAction = "session.unwatch"
-	AuditSessionSearch   AuditAction = "session.search" // what was looked for is not on record
-	AuditSessionNote     AuditAction = "session.note"   // written, changed or deleted
-	AuditSessionNotes    AuditAction = "session.notes"  // all of them read
+	AuditSessionSearch   AuditAction = "session.search"  // what was looked for is not on record
+	AuditSessionNote     AuditAction = "session.note"    // written, changed or deleted
+	AuditSessionNotes    AuditAction = "session.notes"   // all of them read
+	AuditSessionPreview  AuditAction = "session.preview" // the last words of some, as a list shows them
 	AuditSessionTag      AuditAction = "session.tag"
 	AuditSessionAssign   AuditAction = "session.assign" // or unassign
 	AuditUserSessions    AuditAction = "user.sessions"  // the list of one person's
@@ -38,7 +39,7 @@ func AuditActions() []AuditAction {
 	return []AuditAction{
 		AuditSessionRead, AuditSessionExport, AuditSessionTakeover, AuditSessionLeave, AuditSessionTransfer, AuditSessionMessage,
 		AuditSessionEnd, AuditSessionErase, AuditSessionWatch, AuditSessionUnwatch, AuditSessionSearch, AuditSessionNote, AuditSessionNotes,
-		AuditSessionTag, AuditSessionAssign,
+		AuditSessionPreview, AuditSessionTag, AuditSessionAssign,
 		AuditUserSessions, AuditUserDisconnect, AuditUserBlock, AuditUserUnblock, AuditUserErase, AuditReplyChange, AuditLogRead,
 		AuditSupportChange,
 	}

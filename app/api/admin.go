@@ -16,6 +16,7 @@ import (
 type Overview interface {
 	AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error)
 	UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
+	Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error)
 	AnyHistory(ctx context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
 	Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (chatbox.Metrics, error)
 	AuditEntries(ctx context.Context, a chatbox.Actor, q chatbox.AuditQuery) (chatbox.AuditPage, error)
@@ -44,6 +45,7 @@ const (
 func (s *Server) adminRoutes(p string) {
 	s.echo.GET(p+"/admin/sessions", s.allSessions, s.user, s.staff, s.query)
 	s.echo.GET(p+"/admin/sessions/:id", s.anySession, s.user, s.staff, s.query)
+	s.echo.GET(p+"/admin/previews", s.previews, s.user, s.staff, s.query)
 	s.echo.GET(p+"/admin/users/:id/sessions", s.userSessions, s.user, s.staff, s.query)
 	s.echo.DELETE(p+"/admin/users/:id", s.erasePerson, s.user, s.admin)
 	s.echo.GET(p+"/admin/metrics", s.periodMetrics, s.user, s.staff, s.query)

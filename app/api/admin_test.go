@@ -51,6 +51,17 @@ func (f *fakeDesk) UserSessions(_ context.Context, a chatbox.Actor, q chatbox.Se
 	return chatbox.SessionPage{Sessions: []chatbox.Session{knownSession()}}, nil
 }
 
+func (f *fakeDesk) Previews(_ context.Context, _ chatbox.Actor, ids []string) (list []chatbox.Preview, err error) {
+	for _, id := range ids {
+		if id == "known" {
+			list = append(list, chatbox.Preview{
+				SessionID: id, Seq: 3, Type: chatbox.TypeUserMessage, Sender: chatbox.SenderUser, Time: knownSession().State.LastActivity, Excerpt: "a < b",
+			})
+		}
+	}
+	return list, nil
+}
+
 func (f *fakeDesk) AnyHistory(_ context.Context, a chatbox.Actor, id string, _ chatbox.HistoryQuery) (chatbox.History, error) {
 	if a.Tenant != theirTenant || id != "known" {
 		return chatbox.History{}, chatbox.Errorf(chatbox.NotFound, "", nil)

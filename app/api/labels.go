@@ -41,6 +41,7 @@ func (s *Server) labelRoutes(p string) {
 type staffSessionView struct {
 	sessionView
 
+	UserName     string   `json:"user_name,omitempty"` // as the credential that began the session said
 	Tags         []string `json:"tags"`
 	AssignedID   string   `json:"assigned_admin_id,omitempty"`
 	AssignedName string   `json:"assigned_admin_name,omitempty"`
@@ -51,7 +52,7 @@ type staffSessionView struct {
 // viewForStaff is a session with what only staff sees of it.
 func viewForStaff(s chatbox.Session) staffSessionView {
 	v := staffSessionView{
-		sessionView: viewSession(s), Tags: append([]string{}, s.Tags...),
+		sessionView: viewSession(s), UserName: s.OwnerName, Tags: append([]string{}, s.Tags...),
 		AssignedID: s.Assignee.ID, AssignedName: s.Assignee.Name, Unread: s.State.Unread,
 	}
 	v.Rating = viewRating(s.Rating)

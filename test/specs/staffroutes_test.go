@@ -73,6 +73,9 @@ func readingRoutes() map[string]staffRoute {
 		"GET /admin/blocks": {viewers: true, bad: map[string][]string{
 			"limit": {"?limit=0", "?limit=201"}, "cursor": {"?cursor=nobodys", "?cursor=YjF8"},
 		}},
+		"GET /admin/previews": {viewers: true, bad: map[string][]string{
+			"sessions": {"?sessions=a%20b", "?sessions=s-1,", "?sessions=" + strings.Repeat("x", 129), "?sessions=" + manySessions(51)},
+		}},
 		"GET /admin/metrics": {viewers: true, bad: map[string][]string{
 			"start_time": {"?start_time=x", "?start_time=2020-01-01&end_time=2024-01-01", "?start_time=9000-01-01"},
 			"end_time":   {"?end_time=x", "?start_time=2024-02-02T00:00:00Z&end_time=2024-02-01"},
@@ -90,6 +93,14 @@ func readingRoutes() map[string]staffRoute {
 			"limit": {"?limit=0", "?limit=101", "?q=a&limit=x"}, "cursor": {"?cursor=nobodys", "?q=a&cursor=nobodys"},
 		}},
 	}
+}
+
+func manySessions(n int) string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprint("s-", i)
+	}
+	return strings.Join(ids, ",")
 }
 
 // actingRoutes change something.

@@ -28,6 +28,7 @@ export class FakeAPI {
 
   #answer(method, [, kind, id, part, item], query, body) {
     if (kind === 'counters') return this.counters;
+    if (kind === 'previews') return { previews: query.get('sessions').split(',').map((one) => ({ session_id: one, seq: 1, sender: 'user', excerpt: `last of ${one}` })) };
     if (kind === 'tags') return { tags: [{ tag: 'billing', sessions: 2 }] };
     if (kind === 'sessions' && part === 'notes') return this.#note(method, id, item, body);
     if (kind === 'sessions') return this.#page(query);

@@ -49,6 +49,25 @@ test('a refresh keeps as many as were shown; places are told only of the whole q
   assert.ok(api.calls.filter((call) => call.includes('counters')).length >= 4);
 });
 
+test('last words are read once for each change, fifty at a time', async (t) => {
+  const { api, queue } = makeQueue(t, 120);
+  const asked = () => api.calls.filter((call) => call.includes('previews')).map((call) => call.split(',').length);
+  await queue.look();
+  await queue.more();
+  for (let i = 0; i < 8; i += 1) await settled();
+  assert.deepEqual(asked(), [50, 50]);
+  assert.equal(queue.words.get('s70').excerpt, 'last of s70');
+  api.sessions[3].last_activity = '2026-01-01T10:00:00Z';
+  api.sessions[4].message_count = 7;
+  await queue.look();
+  await queue.look();
+  for (let i = 0; i < 8; i += 1) await settled();
+  assert.deepEqual(asked(), [50, 50, 2]);
+  api.call = async (method, path) => { if (path.includes('previews')) throw new Error('away'); return { sessions: sessions(1), next_cursor: '' }; };
+  await queue.look();
+  assert.equal(queue.sessions.length, 1, 'a list without last words is a list');
+});
+
 test('the answer to an older look is dropped', async (t) => {
   const { api, queue } = makeQueue(t);
   api.hold = (_, path) => path.includes('waiting=true');

@@ -109,18 +109,19 @@ export class Queue extends EventTarget {
   // lookAtWords reads the last words of those conversations alone in which something has happened: each such look is on record.
   async #lookAtWords() {
     if (this.#wording) return;
-    const head = (s) => s.head_seq ?? s.last_activity;
-    const changed = this.sessions.filter((s) => this.words.get(s.id)?.head !== head(s)).slice(0, PAGE);
-    if (changed.length === 0) return;
     this.#wording = true;
+    if (this.words.size > 2 * MOST) this.words.clear();
+    const asked = this.#asked;
+    const state = (s) => `${s.last_activity}|${s.message_count}`;
     try {
-      const query = new URLSearchParams(changed.map((s) => ['id', s.id]));
-      const { previews } = await this.#api.call('GET', `admin/previews?${query}`);
-      const got = new Map(previews.map((one) => [one.session_id, one]));
-      for (const s of changed) this.words.set(s.id, { ...got.get(s.id), head: head(s) });
-      this.#tell('list');
-      this.#wording = false;
-      if (this.sessions.length > PAGE) await this.#lookAtWords();
+      while (asked === this.#asked) {
+        const changed = this.sessions.filter((s) => this.words.get(s.id)?.state !== state(s)).slice(0, PAGE);
+        if (changed.length === 0) break;
+        const { previews } = await this.#api.call('GET', `admin/previews?sessions=${changed.map((s) => s.id).join()}`);
+        const got = new Map(previews.map((one) => [one.session_id, one]));
+        for (const s of changed) this.words.set(s.id, { ...got.get(s.id), state: state(s) });
+        this.#tell('list');
+      }
     } catch {
       // The list is worth showing without them; the next look asks again.
     } finally {

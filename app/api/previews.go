@@ -1,0 +1,64 @@
+package api
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+)
+
+type previewView struct {
+	SessionID string `json:"session_id"`
+	Seq       int64  `json:"seq"`
+	Type      string `json:"type"`
+	Sender    string `json:"sender"`
+	Timestamp string `json:"timestamp"`
+	Excerpt   string `json:"excerpt"`
+}
+
+type previewList struct {
+	Previews []previewView `json:"previews"`
+	Count    int           `json:"count"`
+}
+
+// previews serves GET /admin/previews. Sessions that are unknown, or in which
+// nobody has said anything, are not in the answer.
+func (s *Server) previews(c echo.Context) error {
+	ids, err := previewed(c.QueryParam("sessions"))
+	if err != nil {
+		return err
+	}
+	found, err := s.deps.Conversations.Previews(c.Request().Context(), actorOf(c), ids)
+	if err != nil {
+		return err
+	}
+	list := views(found, func(p chatbox.Preview) previewView {
+		return previewView{
+			SessionID: p.SessionID, Seq: p.Seq, Type: string(p.Type), Sender: string(p.Sender), Timestamp: stamp(p.Time), Excerpt: p.Excerpt,
+		}
+	})
+	return reply(c, previewList{Previews: list, Count: len(list)})
+}
+
+// previewed reads the sessions asked for, parted by commas; one that is named
+// twice is read once.
+func previewed(raw string) (ids []string, err error) {
+	if raw == "" {
+		return nil, nil
+	}
+	for id := range strings.SplitSeq(raw, ",") {
+		if !chatbox.ValidSessionID(id) {
+			return nil, chatbox.Invalid("sessions", "has an id that cannot be a session's")
+		}
+		if slices.Contains(ids, id) {
+			continue
+		}
+		if ids = append(ids, id); len(ids) > chatbox.MaxPreviews {
+			return nil, chatbox.Invalid("sessions", "names more than "+strconv.Itoa(chatbox.MaxPreviews))
+		}
+	}
+	return ids, nil
+}

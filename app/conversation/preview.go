@@ -1,0 +1,63 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	"chatbox"
+)
+
+const (
+	previewDepth   = 20 // events from the head among which somebody's words are looked for
+	previewReaders = 8  // sessions read at a time for one request
+)
+
+// Previews returns the last words of those of the sessions that are the
+// caller's tenant's and have any, in the order asked for. That previews were
+// read is one entry on record, whatever the number of sessions.
+func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error) {
+	if !a.Staff() {
+		return nil, notStaff()
+	}
+	if err := s.Audit.Record(ctx, a, chatbox.AuditSessionPreview, chatbox.AuditSubject{}); err != nil {
+		return nil, err
+	}
+	found := make([]chatbox.Preview, len(ids))
+	readers, ctx := errgroup.WithContext(ctx)
+	readers.SetLimit(previewReaders)
+	for i, id := range ids {
+		readers.Go(func() (err error) { // ends with its reads; Wait below waits
+			found[i], err = s.preview(ctx, a.Session(id))
+			return err
+		})
+	}
+	if err := readers.Wait(); err != nil {
+		return nil, err
+	}
+	previews := found[:0]
+	for _, p := range found {
+		if p.Seq > 0 {
+			previews = append(previews, p)
+		}
+	}
+	return previews, nil
+}
+
+// preview is the zero Preview where there is nothing to show.
+func (s *Service) preview(ctx context.Context, k chatbox.SessionKey) (chatbox.Preview, error) {
+	sess, err := s.Catalog.Load(ctx, k)
+	if errors.Is(err, chatbox.NotFound) || err == nil && (sess.Erased || sess.State.Erased || sess.State.Head == 0) {
+		return chatbox.Preview{}, nil
+	}
+	if err != nil {
+		return chatbox.Preview{}, err
+	}
+	events, err := s.Messages.Range(ctx, k, max(1, sess.State.Head-previewDepth+1), sess.State.Head)
+	if err != nil {
+		return chatbox.Preview{}, err
+	}
+	p, _ := chatbox.PreviewOf(k.ID, events)
+	return p, nil
+}

@@ -1,0 +1,65 @@
+package chatbox
+
+import (
+	"strings"
+	"time"
+	"unicode"
+)
+
+// MaxPreviews is of how many sessions the last words are read at once.
+const MaxPreviews = 50
+
+// Preview is the last that was said in a session: what a list shows of it.
+type Preview struct {
+	SessionID string
+	Seq       int64
+	Type      Type
+	Sender    Sender
+	Time      time.Time
+	Excerpt   string // one line, at most about 120 code points; empty for a file without words
+}
+
+const excerptLength = 120 // code points
+
+// PreviewOf is the preview of the newest event that people or the model said,
+// false where none of these is one.
+func PreviewOf(session string, newest []Event) (Preview, bool) {
+	for i := len(newest) - 1; i >= 0; i-- {
+		e := newest[i]
+		switch e.Type {
+		case TypeUserMessage, TypeAnswer, TypeFileUpload, TypeVoiceMessage:
+		default:
+			continue
+		}
+		excerpt := oneLine(e.Content)
+		if excerpt == "" && e.Type != TypeFileUpload && e.Type != TypeVoiceMessage {
+			continue
+		}
+		return Preview{SessionID: session, Seq: e.Seq, Type: e.Type, Sender: e.Sender, Time: e.Time, Excerpt: excerpt}, true
+	}
+	return Preview{}, false
+}
+
+// oneLine is the beginning of a text, white space and control characters as
+// single spaces. It looks at no more of the text than it returns.
+func oneLine(text string) string {
+	var b strings.Builder
+	n, space := 0, false
+	for _, r := range text {
+		if unicode.IsSpace(r) || unicode.IsControl(r) {
+			space = n > 0
+			continue
+		}
+		if n >= excerptLength-1 {
+			b.WriteRune('…')
+			break
+		}
+		if space {
+			b.WriteByte(' ')
+			n++
+		}
+		b.WriteRune(r)
+		n, space = n+1, false
+	}
+	return b.String()
+}
