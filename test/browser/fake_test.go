@@ -42,6 +42,8 @@ type fake struct {
 	made     int
 	restart  bool // an answer that lost its pod begins anew instead of going on
 	refuse   bool // no new sockets
+	mute     bool // messages get no answer
+	noHelp   bool // nobody can be asked for
 	repeats  int  // frames answered as repeats
 }
 
@@ -294,6 +296,15 @@ func (f *fake) devAct(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// told sends a notification to every socket that has a session.
+func (f *fake) told(meta frame) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.sessions {
+		f.fanLocked(s, frame{"type": "notification", "session_id": s.id, "sender": "system", "metadata": meta}, nil)
+	}
 }
 
 // cutAll closes every socket as a broken network does: no close frame.

@@ -183,6 +183,10 @@ func scriptFor(prompt string) string {
 	case strings.Contains(lower, "lowly"):
 		return "Words come one after the other here, without any hurry, so that there is time to press the button that stops them. " +
 			strings.Repeat("Another line of the slow answer. ", 8)
+	case strings.Contains(lower, "headings"):
+		return "#### First\n\ntext\n\n# Second\n\n###### Third\n\n> ## Quoted\n"
+	case strings.Contains(lower, "bidi"):
+		return bidiAnswer
 	case strings.Contains(lower, "hostile"):
 		return hostileAnswer
 	}
@@ -210,6 +214,8 @@ const codeAnswer = "A function that keeps the newest `n` values, and its test:\n
 	"func Last[T any](values []T, n int) []T {\n\tif n <= 0 {\n\t\treturn nil\n\t}\n\treturn values[max(0, len(values)-n):]\n}\n```\n\n" +
 	"It never allocates: the result shares the array of its argument.\n\n```go\nfunc TestLast(t *testing.T) {\n\tgot := Last([]int{1, 2, 3}, 2)\n" +
 	"\tif !slices.Equal(got, []int{2, 3}) {\n\t\tt.Errorf(\"got %v\", got)\n\t}\n}\n```\n"
+
+const bidiAnswer = "## כותרת\n\n- פריט ראשון with English\n- פריט שני\n\n| שם | ערך |\n|---|---|\n| גובה | 12 px |\n\n> ציטוט\n\n```go\nx := 1 // הערה\n```\n"
 
 const hostileAnswer = "<script>window.pwned=1</script>\n\n<img src=x onerror=\"window.pwned=2\">\n\n" +
 	"[click](javascript:window.pwned=3) [data](data:text/html,<script>window.pwned=4</script>) [vb]( vbscript:x) " +

@@ -207,6 +207,9 @@ func (f *fake) durableLocked(c *fakeConn, s *fakeSession, in frame) {
 		s.owner, s.activity = c.user, time.Now()
 		c.sendLocked(fault("TOO_MANY_REQUESTS", "Too many messages; wait a moment.", true, echo))
 		return
+	case f.noHelp && in["type"] == "help_request":
+		c.sendLocked(fault("SERVICE_ERROR", "Nobody can be asked.", false, echo))
+		return
 	case strings.HasPrefix(content, "reject"):
 		c.sendLocked(fault("INVALID_FORMAT", "content cannot be taken", false, echo))
 		return
@@ -221,7 +224,7 @@ func (f *fake) durableLocked(c *fakeConn, s *fakeSession, in frame) {
 	event := frame{"type": in["type"], "id": id, "sender": "user", "content": content, "model_id": in["model_id"], "metadata": frame{}}
 	f.appendLocked(s, event, c)
 	s.seen[id] = len(s.events)
-	if str(in["type"]) == "user_message" {
+	if str(in["type"]) == "user_message" && !f.mute {
 		s.turns = append(s.turns, id)
 		f.nextTurnLocked(s, content)
 	}

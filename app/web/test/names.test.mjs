@@ -1,6 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { inText, plainName } from '../page/js/names.js';
+import { directionOf, inText, plainName } from '../page/js/names.js';
 
 test('an ordinary name is shown as it is', () => {
   for (const name of ['Ada Lovelace', 'José O’Neill', 'דוד', 'علی‌رضا', '山田 太郎', 'नि‍', '👩‍👩‍👧', '❤️', '🏴󠁧󠁢󠁳󠁣󠁴󠁿', 'ﺎﻟ', '$1 & <b>']) assert.equal(plainName(name), name);
@@ -23,4 +23,8 @@ test('a name in a sentence is isolated only where it would turn the sentence', (
   assert.equal(inText('Ada'), 'Ada');
   assert.equal(inText('דוד'), '\u2068דוד\u2069');
   assert.equal(inText('Ada \u202E דוד'), '\u2068Ada � דוד\u2069');
+});
+
+test('a text runs as its first letter does', () => {
+  assert.deepEqual(['1. שלום a', '- مرحبا', 'a שלום', '日本', '123 ()', ''].map(directionOf), ['rtl', 'rtl', 'ltr', 'ltr', null, null]);
 });

@@ -3,6 +3,7 @@
 import { h, icon } from './dom.js';
 import { elsewhere, parse } from './markdown.js';
 import { tokens } from './highlight.js';
+import { directionOf } from './names.js';
 
 /** MarkdownView shows a growing text. Blocks that did not change keep their nodes: selection and scrolled code survive. */
 export class MarkdownView {
@@ -48,7 +49,7 @@ function build(block) {
     case 'heading': return h(`h${block.place}`, { class: `level-${block.level}`, dir: 'auto' }, spans(block.inline));
     case 'code': return codeBlock(block);
     case 'rule': return h('hr');
-    case 'quote': return h('blockquote', { dir: 'auto' }, block.blocks.map(build));
+    case 'quote': return whole(h('blockquote', {}, block.blocks.map(build)));
     case 'list': return listOf(block);
     case 'table': return tableOf(block);
     default: return h('p', { dir: 'auto' }, spans(block.inline));
@@ -74,21 +75,29 @@ function linkTo(node) {
   return place ? h('span', {}, link, h('span', { class: 'leads' }, ` (${place})`)) : link;
 }
 
+// whole gives a list, a table or a quotation the direction of its first letter: its marks and columns stand on that side. The
+// browser's own `auto` does not look into parts that have a direction of their own.
+function whole(node) {
+  const direction = directionOf(node.textContent);
+  if (direction) node.dir = direction;
+  return node;
+}
+
 function listOf(block) {
   const items = block.items.map((item) => {
     const body = item.blocks.flatMap((child) => (child.kind === 'paragraph' && !block.loose ? spans(child.inline) : [build(child)]));
-    if (item.checked === null) return h('li', { dir: 'auto' }, body);
-    return h('li', { class: 'task', dir: 'auto' }, h('input', { type: 'checkbox', disabled: true, checked: item.checked, 'aria-label': item.checked ? 'done' : 'open' }), ' ', body);
+    if (item.checked === null) return h('li', {}, body);
+    return h('li', { class: 'task' }, h('input', { type: 'checkbox', disabled: true, checked: item.checked, 'aria-label': item.checked ? 'done' : 'open' }), ' ', body);
   });
-  return block.ordered ? h('ol', { dir: 'auto', start: block.start === 1 ? null : block.start }, items) : h('ul', { dir: 'auto' }, items);
+  return whole(block.ordered ? h('ol', { start: block.start === 1 ? null : block.start }, items) : h('ul', {}, items));
 }
 
 function tableOf(block) {
   const cell = (tag, nodes, column) => h(tag, { class: block.align[column] || null, dir: 'auto', scope: tag === 'th' ? 'col' : null }, spans(nodes));
-  return h('div', { class: 'table', tabindex: '0', role: 'group', 'aria-label': 'Table' }, h('table', { dir: 'auto' },
+  return h('div', { class: 'table', tabindex: '0', role: 'group', 'aria-label': 'Table' }, whole(h('table', {},
     h('thead', {}, h('tr', {}, block.head.map((nodes, column) => cell('th', nodes, column)))),
     h('tbody', {}, block.rows.map((row) => h('tr', {}, row.map((nodes, column) => cell('td', nodes, column))))),
-  ));
+  )));
 }
 
 function codeBlock(block) {

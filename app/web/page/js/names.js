@@ -17,6 +17,12 @@ export function plainName(name) {
     .replace(UNSEEN, '�').replace(JOINED_LATIN, '$1�').replace(TAGS, (all, flag) => flag ?? '�').trim();
 }
 
+/** directionOf is how a text runs, by its first letter: 'rtl', 'ltr', or null without one. */
+export function directionOf(text) {
+  const letter = /\p{L}/u.exec(text)?.[0];
+  return letter ? (RIGHT_TO_LEFT.test(letter) ? 'rtl' : 'ltr') : null;
+}
+
 /** inText is a name within a sentence where no element can be: a title, a placeholder, a label. It is isolated where it has to be. */
 export function inText(name) {
   const plain = plainName(name);

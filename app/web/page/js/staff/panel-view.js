@@ -4,7 +4,7 @@ import { byID, h, name, setParts, setText, show } from '../dom.js';
 import { Menu } from '../menu.js';
 import { plainName } from '../names.js';
 import { chips } from './marks.js';
-import { detailOf } from './talk-view.js';
+import { detailOf, whose } from './talk-view.js';
 
 const WIDE = matchMedia('(min-width: 1101px)');
 const MOST_TAGS = 20;
@@ -49,10 +49,7 @@ export class PanelView {
   #draw() {
     const { card, me } = this.#desk;
     if (!this.#desk.talk) return;
-    const { user_id: id = '', user_name: called = '' } = card ?? {};
-    setParts(byID('panel-user'), name(called || id));
-    show(byID('panel-user-id'), called !== '' && called !== id);
-    setParts(byID('panel-user-id'), name(id));
+    setParts(byID('panel-user'), ...whose(card));
     const to = card?.assigned_admin_id;
     setParts(byID('assignee'), ...(to ? [name(card.assigned_admin_name || to), to === me ? ' (you)' : ''] : ['Nobody']));
     setText(byID('assign'), to ? 'Change' : 'Assign');
