@@ -36,7 +36,7 @@ func TestStaff_SeesTheWholeOfATalk(t *testing.T) {
 	o.ada.click("#begin-new")
 	o.ada.click("#ask-person")
 	o.ada.reads("#queue-place-text", "You are next in the queue.")
-	o.ada.say(hostileWords)
+	o.ada.paste(hostileWords)
 	o.ada.answered(1)
 
 	// The list: the name, and the last words.
@@ -84,6 +84,13 @@ func TestStaff_SeesTheWholeOfATalk(t *testing.T) {
 	o.kept()
 }
 
+// paste puts a text of several lines into the user's box, in place of what is there, and sends it.
+func (tb *tab) paste(text string) {
+	tb.t.Helper()
+	eval[bool](tb, fmt.Sprintf(`(() => { const n = document.getElementById("input"); n.focus(); n.value = %q; n.dispatchEvent(new Event("input")); return true; })()`, text))
+	tb.press("Enter", 13, 0)
+}
+
 // inertAndShown: marks and links of a user's words are shown, and nothing runs.
 func (o *office) inertAndShown() {
 	o.t.Helper()
@@ -104,11 +111,10 @@ func (o *office) inertAndShown() {
 func (o *office) hiddenWhileWordsCome() {
 	o.t.Helper()
 	o.sam.width(1280, 500)
-	o.ada.fill("#input", "")
-	o.ada.say(strings.Repeat("Long. ", 400))
+	o.ada.paste(strings.Repeat("Long. ", 400))
 	o.sam.wait(`document.getElementById("lines").scrollTop > 0`)
 	o.sam.click(`[data-view="settings"]`)
-	o.ada.say("Said while nobody looked")
+	o.ada.paste("Said while nobody looked")
 	o.sam.wait(`document.getElementById("lines").textContent.includes("Said while nobody looked")`)
 	o.sam.accessibleIfItCan("settings")
 	o.sam.click(`[data-view="talks"]`)
