@@ -60,6 +60,38 @@ func TestDesk_ShowsWhatHappened(t *testing.T) {
 	}, got)
 }
 
+// The last words are read of those that are asked for and are the tenant's, and
+// each such look is one entry on record; the list itself shows none.
+func TestPreviews_ShowLastWordsOnRecord(t *testing.T) {
+	c := start(t, 2)
+	for i, words := range []string{"first\n  question", "second question"} {
+		user, session := fmt.Sprint("user", i), fmt.Sprint("s-", i)
+		d := c.device(user, session, c.podURL(i))
+		c.answered(d, session, c.say(d, session, "hello [[words=3]]"))
+		c.say(d, session, words+" [[words=0]]")
+	}
+	viewer := c.staffToken("vic", "chat_viewer")
+	var got map[string]any
+	require.Eventually(t, func() bool {
+		status, list := c.request(viewer, "GET", "/chatbox/admin/previews?sessions=s-1,unknown,s-0,s-1", nil)
+		require.Equal(t, 200, status)
+		previews, _ := list["previews"].([]any)
+		require.LessOrEqual(t, len(previews), 2)
+		if len(previews) < 2 {
+			return false
+		}
+		got, _ = previews[1].(map[string]any)
+		return got["sender"] == "user"
+	}, 10*time.Second, 50*time.Millisecond, "the folds are stored")
+	assert.Equal(t, "s-0", got["session_id"], "in the order asked for, once each")
+	assert.Equal(t, "first question [[words=0]]", got["excerpt"])
+	status, _ := c.request(viewer, "GET", "/chatbox/admin/previews?sessions=a%20b", nil)
+	assert.Equal(t, 400, status)
+	status, list := c.request(c.staffToken("eve", "admin"), "GET", "/chatbox/admin/audit?action=session.preview", nil)
+	require.Equal(t, 200, status)
+	assert.NotEmpty(t, list["entries"])
+}
+
 // An erased person's sessions are gone for everybody, the tokens held so far
 // are void, and the audit log is whole and does not say who it was.
 func TestErasePerson_NothingIsLeftToRead(t *testing.T) {

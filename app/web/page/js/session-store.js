@@ -5,6 +5,8 @@
 //   - pieces of an answer take effect by (attempt, index), each once; a snapshot replaces all text shown so far
 //   - a message is "sent" when it was acked, and is repeated by its id until then
 
+import { answerableFrom } from './answerable.js';
+
 const CONTROL = new Set(['help_request', 'model_select', 'admin_join', 'admin_leave', 'session_ended']);
 const MESSAGES = new Set(['user_message', 'file_upload', 'voice_message']);
 const UNFINISHED = new Set(['error', 'cancelled', 'taken_over']);
@@ -213,7 +215,7 @@ export class SessionStore {
     const question = this.#newestQuestion();
     if (!question) return '';
     const answers = [...this.#answers.values()].filter((answer) => answer.replyTo === question.id);
-    if (answers.length === 0) return question.seq >= this.#answerableFrom() ? question.id : '';
+    if (answers.length === 0) return question.seq >= answerableFrom(this.#bySeq.values(), (id) => this.#own.get(id)) ? question.id : '';
     return UNFINISHED.has(answers.sort((a, b) => a.order - b.order).at(-1).finish) ? question.id : '';
   }
 
@@ -228,25 +230,6 @@ export class SessionStore {
   get silentFor() {
     if (!this.synced || !this.unanswered) return 0;
     return this.#now() - Math.max(this.#heardAt, this.#newestQuestion().heardAt);
-  }
-
-  // answerableFrom mirrors the server's rule: what was said before or to a person is not the model's to answer. Only where
-  // the person vanished, the last message that nobody replied to is.
-  #answerableFrom() {
-    let from = 0;
-    let asked = 0;
-    let replied = 0;
-    for (const item of [...this.#bySeq.values()].sort((a, b) => a.seq - b.seq)) {
-      if (item.kind === 'answer') {
-        const question = this.#own.get(item.replyTo);
-        if (question?.seq === asked && (item.finish === 'stop' || item.finish === 'length' || item.finish === 'cancelled')) replied = item.seq;
-      } else if (item.kind === 'message' && item.type === 'user_message') {
-        if (item.sender === 'user') asked = item.seq;
-        else if (item.sender === 'admin') replied = item.seq;
-      } else if (item.type === 'admin_join') from = item.seq;
-      else if (item.type === 'admin_leave') from = item.automatic && asked > replied ? asked : item.seq;
-    }
-    return from;
   }
 
   #newestQuestion() {

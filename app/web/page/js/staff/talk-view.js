@@ -134,9 +134,10 @@ function facts(talk, card, holding, reading) {
   const who = whose(card);
   if (talk.ended) return [...who, ' · ended'];
   if (reading) return who;
+  if (!talk.synced) return [...who, ' · not live just now'];
   if (holding) return [...who, ' · you are speaking with the user, the model is silent'];
   if (talk.holder) return [...who, ' · held by ', name(talk.holder.name || talk.holder.id)];
-  return [...who, talk.synced ? ' · watching; the model answers' : ' · connecting…'];
+  return [...who, ' · watching; the model answers'];
 }
 
 /** whose are the parts that say whose a conversation is: the name, and the id where that is another. */
