@@ -15,6 +15,8 @@ type Block struct {
 	Until  time.Time // when it is over by itself; zero: it is lifted, or stays
 	At     time.Time
 	By     string // the admin; empty: erased since
+	// Unreadable is set where no key opens the reason, which is empty then.
+	Unreadable bool
 }
 
 // Over reports whether the block has ended by itself.

@@ -25,6 +25,8 @@ type CannedReply struct {
 	Text      string
 	UpdatedAt time.Time
 	UpdatedBy string // user id; empty: erased
+	// Unreadable is set where no key opens the reply: it has only its id.
+	Unreadable bool
 }
 
 // The variables of canned replies.

@@ -37,6 +37,9 @@ type Card struct {
 	CreatedAt  time.Time
 	UpdatedAt  time.Time // CreatedAt until it is replaced
 	Revision   int64     // 1 when it is made, one more with each replacement
+	// Unreadable is set where no key opens the body or the author's name, which
+	// is empty then.
+	Unreadable bool
 }
 
 // CardQuery asks for one page of a pile, oldest first.

@@ -22,7 +22,8 @@ func Erasure(k SessionKey, owner string, seq int64, at time.Time) Event {
 // Erases reports whether nothing of the session is told after the event, and
 // perhaps not all before it.
 func (e Event) Erases() bool {
-	return e.Type == TypeSessionEnded && e.Metadata[MetaReason] == ReasonErased
+	return e.Type == TypeSessionEnded &&
+		(e.Metadata[MetaReason] == ReasonErased || e.Unreadable && e.Key == ServerKey(ReasonErased))
 }
 
 // Tombstone is an erased session whose traces are still looked for.
@@ -34,9 +35,11 @@ type Tombstone struct {
 // Share lets anyone who has its token read a session as it was when the share
 // was made.
 type Share struct {
-	Session   SessionKey
-	Name      string // the session's then
-	Head      int64  // its last event then
-	CreatedAt time.Time
-	ExpiresAt time.Time
+	Session SessionKey
+	Name    string // the session's then
+	// Unreadable is set where no key opens the name, which is empty then.
+	Unreadable bool
+	Head       int64 // its last event then
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
 }

@@ -34,6 +34,7 @@ const (
 	ModelTimeout     Code = "model_timeout"  // the provider was silent for too long
 	ModelFiltered    Code = "model_filtered" // the provider's filter ended the answer
 	Draining         Code = "draining"
+	Unreadable       Code = "unreadable" // no key opens the record: a repeat does not help
 	Internal         Code = "internal"
 
 	// Never shown to users.

@@ -74,8 +74,11 @@ type Event struct {
 	Metadata map[string]string `json:"meta,omitempty"`
 	Time     time.Time         `json:"time"`
 	Status   Status            `json:"status"`
-	Answer   *Answer           `json:"answer,omitempty"` // of TypeAnswer
-	Turn     *Turn             `json:"turn,omitempty"`   // of a message that wants an answer
+	// Unreadable is set where no key opens what people wrote of the event: content,
+	// file and metadata are empty then, and all else is what it was.
+	Unreadable bool    `json:"unreadable,omitempty"`
+	Answer     *Answer `json:"answer,omitempty"` // of TypeAnswer
+	Turn       *Turn   `json:"turn,omitempty"`   // of a message that wants an answer
 	// Alert is set on an event that is to be told to staff, when it is stored;
 	// events that are read do not bring it.
 	Alert *Alert `json:"-"`
@@ -90,8 +93,12 @@ func (e Event) LogValue() slog.Value {
 }
 
 // SameRequest reports whether o, arriving under e's key, asks for what e did.
-// A repeat that asks for something else is refused; the first effect stands.
+// A repeat that asks for something else is refused; the first effect stands. Of
+// an event that cannot be read only the type and the model can be compared.
 func (e Event) SameRequest(o Event) bool {
+	if e.Unreadable {
+		return e.Type == o.Type && e.ModelID == o.ModelID
+	}
 	return e.Type == o.Type && e.Content == o.Content && e.FileID == o.FileID && e.ModelID == o.ModelID
 }
 

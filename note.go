@@ -22,6 +22,7 @@ type Note struct {
 	Text       string // as it was written
 	CreatedAt  time.Time
 	UpdatedAt  time.Time // zero: it is as it was written first
+	Unreadable bool      // no key opens the text or the author's name
 }
 
 // CheckNote refuses a text that cannot be a note's.

@@ -21,6 +21,9 @@ type Session struct {
 	// Tags and Assignee are staff's affair; the owner is never shown them.
 	Tags     []string
 	Assignee Assignee
+	// Unreadable is set where no key opens something that people wrote of the
+	// session, or its record is malformed: what cannot be read is empty.
+	Unreadable bool
 }
 
 // State is the fold of a session's log up to Head. Two pods that folded the
@@ -114,6 +117,9 @@ func (s State) Apply(e Event) State {
 	case TypeAdminJoin:
 		s.Talk = s.Talk.joined(s, e)
 		s.HolderID, s.HolderName = e.Metadata[MetaAdminID], e.Metadata[MetaAdminName]
+		if e.Unreadable {
+			s.HolderID = holderUnread(e)
+		}
 		if s.HolderName == UnnamedStaff {
 			s.HolderName = "" // colleagues are better told the id
 		}
@@ -138,6 +144,16 @@ func (s State) Apply(e Event) State {
 	default: // types of a later version change nothing but the order
 	}
 	return s
+}
+
+// holderUnread is who holds the session by an admin_join that cannot be read:
+// whose request it was. Somebody must be, or the model would speak while a
+// person does; who handed the session to a colleague may hand it back.
+func holderUnread(e Event) string {
+	if e.UserID == "" {
+		return UnnamedStaff
+	}
+	return e.UserID
 }
 
 func (s State) applyAnswer(e Event) State {

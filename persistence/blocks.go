@@ -94,7 +94,7 @@ func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block,
 	if err != nil {
 		return chatbox.Block{}, err
 	}
-	return m.decode(act, d)
+	return m.decode(d), nil
 }
 
 // PageBlocks lists a tenant's blocks in the order of the users' ids.
@@ -153,20 +153,16 @@ func (m *Blocks) find(ctx context.Context, filter bson.D, opts *options.FindOpti
 	}
 	out := make([]chatbox.Block, len(docs))
 	for i, d := range docs {
-		if out[i], err = m.decode(act, d); err != nil {
-			return nil, err
-		}
+		out[i] = m.decode(d)
 	}
 	return out, nil
 }
 
-func (m *Blocks) decode(act string, d blockDoc) (chatbox.Block, error) {
+func (m *Blocks) decode(d blockDoc) chatbox.Block {
 	b := chatbox.Block{
 		User: chatbox.UserKey{Tenant: d.Tenant, ID: d.User}, Until: timeIfKnown(d.Until), At: record.Time(int64(d.At)), By: d.By,
 	}
-	var err error
-	if b.Reason, err = record.OpenText(m.s.keys, chatbox.SessionKey(b.User), record.PartBlock, d.Reason); err != nil {
-		return b, record.Failed(act, err)
-	}
-	return b, nil
+	o := &record.Opener{Cipher: m.s.keys, Session: chatbox.SessionKey(b.User)}
+	b.Reason, b.Unreadable = o.Text(record.PartBlock, d.Reason), o.Unreadable
+	return b
 }

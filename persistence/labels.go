@@ -148,11 +148,7 @@ func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox
 	for i, r := range rows {
 		found[i] = record.FoundTag{Sessions: r.Sessions, Session: chatbox.SessionKey{Tenant: tenant, ID: r.Session}, Box: r.Box}
 	}
-	tags, err := record.CountTags(m.s.keys, found, most)
-	if err != nil {
-		return nil, record.Failed(act, err)
-	}
-	return tags, nil
+	return record.CountTags(m.s.keys, found, most), nil
 }
 
 // Workload counts the sessions that the member of staff holds, and those that

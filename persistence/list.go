@@ -35,11 +35,7 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 		page.Next = record.Cursor{Activity: int64(last.LastActivity), ID: last.Session}.String()
 	}
 	for _, d := range docs {
-		s, err := m.s.decodeSession(d)
-		if err != nil {
-			return chatbox.SessionPage{}, record.Failed(act, err)
-		}
-		page.Sessions = append(page.Sessions, s)
+		page.Sessions = append(page.Sessions, m.s.decodeSession(d))
 	}
 	return page, nil
 }

@@ -34,6 +34,8 @@ type messageDoc struct {
 	Answer  *answerDoc         `bson:"answer,omitempty"`
 	Alert   *alertDoc          `bson:"alert,omitempty"`
 	Words   []int64            `bson:"words,omitempty"` // tokens; never read
+
+	malformed bool // not all of it could be decoded
 }
 
 type turnDoc struct {
@@ -102,8 +104,8 @@ func (s *Store) encodeEvent(e chatbox.Event) (bson.Raw, error) {
 	return raw, nil
 }
 
-// decodeEvent undoes encodeEvent; a box that does not open is an error.
-func (s *Store) decodeEvent(d messageDoc) (chatbox.Event, error) {
+// decodeEvent undoes encodeEvent; one whose box no key opens is unreadable.
+func (s *Store) decodeEvent(d messageDoc) chatbox.Event {
 	e := chatbox.Event{
 		Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Seq: d.Seq, Key: d.Key, ID: d.Name,
 		Named: d.Named, Type: chatbox.Type(d.Type), Sender: chatbox.Sender(d.Sender), UserID: d.User, Owner: d.Owner,
@@ -120,8 +122,10 @@ func (s *Store) decodeEvent(d messageDoc) (chatbox.Event, error) {
 			Why: a.Why, RetryAfter: time.Duration(a.RetryAfterMillis) * time.Millisecond,
 		}
 	}
-	if err := record.OpenEvent(s.keys, d.Box, &e); err != nil {
-		return chatbox.Event{}, err
+	record.OpenEvent(s.keys, d.Box, &e)
+	if d.malformed && !e.Unreadable {
+		e.Unreadable = true
+		s.keys.failures.Add(1)
 	}
-	return e, nil
+	return e
 }

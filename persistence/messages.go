@@ -67,9 +67,7 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 	}
 	events := make([]chatbox.Event, len(docs))
 	for i, d := range docs {
-		if events[i], err = m.s.decodeEvent(d); err != nil {
-			return nil, record.Failed("read a range", err)
-		}
+		events[i] = m.s.decodeEvent(d)
 	}
 	return events, nil
 }
@@ -102,11 +100,7 @@ func (s *Store) eventOf(act string, k chatbox.SessionKey, d messageDoc, err erro
 	if err != nil {
 		return chatbox.Event{}, err
 	}
-	e, err := s.decodeEvent(d)
-	if err != nil {
-		return chatbox.Event{}, record.Failed(act, err)
-	}
-	return e, nil
+	return s.decodeEvent(d), nil
 }
 
 // insert writes one group.

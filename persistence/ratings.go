@@ -59,13 +59,12 @@ func (m *Sessions) Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rat
 	return *s.Rating, nil
 }
 
-func (s *Store) decodeRating(k chatbox.SessionKey, d *ratingDoc) (*chatbox.Rating, error) {
+// decodeRating is nil where the session is not rated.
+func decodeRating(o *record.Opener, d *ratingDoc) *chatbox.Rating {
 	if d == nil {
-		return nil, nil //nolint:nilnil // not rated
+		return nil
 	}
-	comment, err := record.OpenText(s.keys, k, record.PartRating, d.Comment)
-	if err != nil {
-		return nil, err
+	return &chatbox.Rating{
+		Score: d.Score, Comment: o.Text(record.PartRating, d.Comment), Time: record.Time(int64(d.Time)), Talk: d.Talk, AdminID: d.Admin,
 	}
-	return &chatbox.Rating{Score: d.Score, Comment: comment, Time: record.Time(int64(d.Time)), Talk: d.Talk, AdminID: d.Admin}, nil
 }

@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -46,7 +45,7 @@ type source struct {
 	*Keyring
 }
 
-// Known are those of the sessions that are there and can be opened.
+// Known are those of the sessions that are there.
 func (src source) Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error) {
 	var docs []sessionDoc
 	err := src.s.all(ctx, "load sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -54,9 +53,7 @@ func (src source) Known(ctx context.Context, tenant string, ids []string) ([]cha
 	})
 	var out []chatbox.Session
 	for _, d := range docs {
-		if s, err := src.s.decodeSession(d); err == nil {
-			out = append(out, s)
-		}
+		out = append(out, src.s.decodeSession(d))
 	}
 	return out, err
 }
@@ -101,14 +98,7 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 	}
 	events := make([]chatbox.Event, len(docs))
 	for i, d := range docs {
-		var err error
-		if events[i], err = src.s.decodeEvent(d); errors.Is(err, ErrUndecipherable) {
-			events[i] = chatbox.Event{
-				Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Seq: d.Seq, Time: record.Time(int64(d.Time)),
-			}
-		} else if err != nil {
-			return nil, record.Failed("search messages", err)
-		}
+		events[i] = src.s.decodeEvent(d)
 	}
 	return events, nil
 }

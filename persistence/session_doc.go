@@ -37,6 +37,8 @@ type sessionDoc struct {
 	Sweeping bool               `bson:"sweeping,omitempty"`
 	ErasedAt primitive.DateTime `bson:"erased_at,omitempty"`
 	SweepAt  primitive.DateTime `bson:"sweep_at,omitempty"`
+
+	malformed bool // not all of it could be decoded
 }
 
 type stateDoc struct {
@@ -68,6 +70,8 @@ type stateDoc struct {
 	AdminAssisted bool               `bson:"admin_assisted,omitempty"`
 	Talk          talkDoc            `bson:"talk,omitempty"`
 	Erased        bool               `bson:"erased,omitempty"`
+
+	malformed bool // not all of it could be decoded
 }
 
 func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
@@ -94,31 +98,24 @@ func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
 	}, nil
 }
 
-func (s *Store) decodeSession(d sessionDoc) (chatbox.Session, error) {
+// decodeSession undoes encodeSession; what no key opens is empty, and the
+// session unreadable.
+func (s *Store) decodeSession(d sessionDoc) chatbox.Session {
 	out := chatbox.Session{
 		Key: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Owner: d.Owner,
 		CreatedAt: record.Time(int64(d.Created)), Erased: d.Erased,
 	}
-	var err error
-	if out.Name, err = record.OpenText(s.keys, out.Key, record.PartName, d.Name); err != nil {
-		return chatbox.Session{}, err
+	o := &record.Opener{Cipher: s.keys, Session: out.Key}
+	out.Name = o.Text(record.PartName, d.Name)
+	out.OwnerName = o.Text(record.PartOwner, d.OwnerName)
+	out.State = decodeState(o, d.State)
+	out.Rating = decodeRating(o, d.Rating)
+	out.Tags = o.Tags(d.Tags)
+	out.Assignee = o.Assignee(d.Assigned, d.AssignedName)
+	if out.Unreadable = o.Unreadable || d.malformed; d.malformed {
+		s.keys.failures.Add(1)
 	}
-	if out.OwnerName, err = record.OpenText(s.keys, out.Key, record.PartOwner, d.OwnerName); err != nil {
-		return chatbox.Session{}, err
-	}
-	if out.State, err = s.decodeState(out.Key, d.State); err != nil {
-		return chatbox.Session{}, err
-	}
-	if out.Rating, err = s.decodeRating(out.Key, d.Rating); err != nil {
-		return chatbox.Session{}, err
-	}
-	if out.Tags, err = record.OpenTags(s.keys, out.Key, d.Tags); err != nil {
-		return chatbox.Session{}, err
-	}
-	if out.Assignee, err = record.OpenAssignee(s.keys, out.Key, d.Assigned, d.AssignedName); err != nil {
-		return chatbox.Session{}, err
-	}
-	return out, nil
+	return out
 }
 
 func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, error) {
@@ -156,13 +153,9 @@ func knownTime(t time.Time) primitive.DateTime {
 	return primitive.DateTime(record.Millis(t))
 }
 
-func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, error) {
-	holder, err := record.OpenText(s.keys, k, record.PartHolder, d.HolderName)
-	if err != nil {
-		return chatbox.State{}, err
-	}
+func decodeState(o *record.Opener, d stateDoc) chatbox.State {
 	return chatbox.State{
-		Head: d.Head, Others: d.Others, HolderID: d.Holder, HolderName: holder, AssistantID: d.Assistant, Ended: d.Ended,
+		Head: d.Head, Others: d.Others, HolderID: d.Holder, HolderName: o.Text(record.PartHolder, d.HolderName), AssistantID: d.Assistant, Ended: d.Ended,
 		StartedAt: timeIfKnown(d.StartedAt),
 		EndedAt:   record.Time(int64(d.EndedAt)), AnswerableFrom: d.AnswerableFrom,
 		LastUserSeq: d.LastUserSeq, LastReplySeq: d.LastReplySeq, ModelID: d.Model, LastActivity: record.Time(int64(d.LastActivity)),
@@ -170,5 +163,5 @@ func (s *Store) decodeState(k chatbox.SessionKey, d stateDoc) (chatbox.State, er
 		HelpRequested: d.HelpRequested, HelpPending: d.HelpPending, AdminAssisted: d.AdminAssisted, Erased: d.Erased,
 		WaitingSince: timeIfKnown(d.WaitingSince), Unread: d.Unread,
 		Talk: chatbox.Talk(d.Talk),
-	}, nil
+	}
 }

@@ -51,8 +51,7 @@ func (m *Sessions) Create(ctx context.Context, in chatbox.Session) (stored chatb
 			return err
 		})
 		if err == nil {
-			stored, err := m.s.decodeSession(doc)
-			return stored, err == nil, err
+			return m.s.decodeSession(doc), true, nil
 		}
 		if !mongo.IsDuplicateKeyError(err) {
 			return chatbox.Session{}, false, err
@@ -80,11 +79,7 @@ func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Sess
 	if err != nil {
 		return chatbox.Session{}, err
 	}
-	s, err := m.s.decodeSession(d)
-	if err != nil {
-		return chatbox.Session{}, record.Failed(act, err)
-	}
-	return s, nil
+	return m.s.decodeSession(d), nil
 }
 
 // Touch stores the fold unless a later one is stored already, or there is no

@@ -90,9 +90,8 @@ func (m *Shares) ByToken(ctx context.Context, token string) (chatbox.Share, erro
 		Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Head: d.Head,
 		CreatedAt: record.Time(int64(d.Created)), ExpiresAt: record.Time(int64(d.Expires)),
 	}
-	if sh.Name, err = record.OpenText(m.s.keys, sh.Session, record.PartShare+d.ID, d.Name); err != nil {
-		return chatbox.Share{}, record.Failed(act, err)
-	}
+	o := &record.Opener{Cipher: m.s.keys, Session: sh.Session}
+	sh.Name, sh.Unreadable = o.Text(record.PartShare+d.ID, d.Name), o.Unreadable
 	return sh, nil
 }
 

@@ -43,10 +43,12 @@ type blockView struct {
 	Until   string `json:"until,omitempty"`
 	At      string `json:"blocked_at,omitempty"`
 	By      string `json:"blocked_by,omitempty"`
+
+	Unreadable bool `json:"unreadable,omitempty"` // no key opens the reason
 }
 
 func viewBlock(b chatbox.Block) blockView {
-	v := blockView{UserID: b.User.ID, Blocked: true, Reason: b.Reason, At: stamp(b.At), By: b.By}
+	v := blockView{UserID: b.User.ID, Blocked: true, Reason: b.Reason, At: stamp(b.At), By: b.By, Unreadable: b.Unreadable}
 	if !b.Until.IsZero() {
 		v.Until = stamp(b.Until)
 	}

@@ -60,6 +60,8 @@ func render(code chatbox.Code) rendering {
 		return rendering{"INVALID_FORMAT", http.StatusRequestEntityTooLarge, 0, false, "the request is too large"}
 	case chatbox.StoreFailed:
 		return rendering{"DATABASE_ERROR", http.StatusServiceUnavailable, 0, true, "the history is not available; please try again"}
+	case chatbox.Unreadable:
+		return rendering{"DATABASE_ERROR", http.StatusInternalServerError, 0, false, "no key of this cluster opens the record"}
 	case chatbox.ModelFailed:
 		return rendering{"LLM_UNAVAILABLE", http.StatusServiceUnavailable, 0, true, "the model is not available"}
 	case chatbox.ModelTimeout:

@@ -43,6 +43,7 @@ func (s *Server) exportSession(c echo.Context) error {
 	h.Set("Content-Disposition", attachment(sess.Name, ".json"))
 	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: viewMessage, head: exportHead{
 		SessionID: sess.Key.ID, Name: sess.Name, ModelID: sess.State.ModelID, Status: statusOf(sess), HeadSeq: sess.State.Head,
+		Unreadable: sess.Unreadable,
 	}}, pages)
 }
 
@@ -88,6 +89,8 @@ type exportHead struct {
 	ModelID   string `json:"model_id"`
 	Status    string `json:"status"`
 	HeadSeq   int64  `json:"head_seq"`
+
+	Unreadable bool `json:"unreadable,omitempty"` // of the session itself
 }
 
 // jsonTranscript is head, an object, with messages as its last member.

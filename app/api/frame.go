@@ -46,6 +46,7 @@ const (
 	metaTokensEstimated  = "tokens_estimated"
 	metaLength           = "length"
 	metaDuplicate        = "duplicate"
+	metaUnreadable       = "unreadable"
 	metaState            = "state"
 	stateStart           = "start"
 	stateStop            = "stop"
@@ -152,6 +153,9 @@ func fillEvent(f *frame, e chatbox.Event, replay bool) {
 	if e.Content != "" {
 		f.Content = &e.Content
 	}
+	if e.Unreadable {
+		f.Content, f.Metadata = new(string), map[string]string{metaUnreadable: yes}
+	}
 	if e.Type != chatbox.TypeAnswer || e.Answer == nil {
 		return
 	}
@@ -159,7 +163,7 @@ func fillEvent(f *frame, e chatbox.Event, replay bool) {
 	f.Metadata[metaDone] = yes
 	f.Metadata[metaStreaming] = strconv.FormatBool(!replay)
 	f.Content = &e.Content
-	if !replay {
+	if !replay && !e.Unreadable {
 		f.Content = nil // the pieces have shown it
 	}
 }
@@ -183,7 +187,11 @@ func answerMetadata(e chatbox.Event) map[string]string {
 	if a.TokensEstimated {
 		m[metaTokensEstimated] = yes
 	}
-	m[metaLength] = strconv.Itoa(utf8.RuneCountInString(e.Content))
+	if e.Unreadable {
+		m[metaUnreadable] = yes // nobody knows how long it is
+	} else {
+		m[metaLength] = strconv.Itoa(utf8.RuneCountInString(e.Content))
+	}
 	return m
 }
 

@@ -53,6 +53,9 @@ func entry(e chatbox.Event) string {
 		}
 		b.WriteString("\n")
 	}
+	if e.Unreadable {
+		b.WriteString("\n*this cannot be read: no key opens it*\n")
+	}
 	if e.Content != "" {
 		fence := strings.Repeat("`", max(3, longestRun(e.Content)+1))
 		fmt.Fprintf(&b, "\n%s\n%s\n%s\n", fence, e.Content, fence)

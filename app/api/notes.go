@@ -35,12 +35,14 @@ type noteView struct {
 	Text      string `json:"text"`
 	CreatedAt string `json:"created_at"`
 	UpdatedAt string `json:"updated_at,omitempty"`
+
+	Unreadable bool `json:"unreadable,omitempty"`
 }
 
 func viewNote(n chatbox.Note) noteView {
 	return noteView{
 		ID: n.ID, SessionID: n.Session.ID, AdminID: n.AuthorID, AdminName: n.AuthorName, Text: n.Text,
-		CreatedAt: stamp(n.CreatedAt), UpdatedAt: stampKnown(n.UpdatedAt),
+		CreatedAt: stamp(n.CreatedAt), UpdatedAt: stampKnown(n.UpdatedAt), Unreadable: n.Unreadable,
 	}
 }
 

@@ -37,12 +37,14 @@ type replyView struct {
 	Variables []string `json:"variables"`
 	UpdatedAt string   `json:"updated_at"`
 	UpdatedBy string   `json:"updated_by"` // empty: erased
+
+	Unreadable bool `json:"unreadable,omitempty"`
 }
 
 func viewReply(r chatbox.CannedReply) replyView {
 	return replyView{
 		ID: r.ID, Shortcut: r.Shortcut, Title: r.Title, Text: r.Text, Variables: r.Variables(),
-		UpdatedAt: stamp(r.UpdatedAt), UpdatedBy: r.UpdatedBy,
+		UpdatedAt: stamp(r.UpdatedAt), UpdatedBy: r.UpdatedBy, Unreadable: r.Unreadable,
 	}
 }
 

@@ -33,6 +33,7 @@ type sessionView struct {
 	AdminName     string `json:"assisting_admin_name,omitempty"`
 	HelpRequested bool   `json:"help_requested"`
 	ModelID       string `json:"model_id,omitempty"`
+	Unreadable    bool   `json:"unreadable,omitempty"` // no key opens what the empty fields would say
 
 	Rating *ratingView `json:"rating,omitempty"` // for staff alone
 }
@@ -61,6 +62,7 @@ func viewSession(s chatbox.Session) sessionView {
 		StartTime: stamp(s.CreatedAt), LastActivity: stamp(last), MessageCount: st.Messages(), TotalTokens: st.Tokens,
 		MaxResponse: st.ResponseMax, AvgResponse: st.AvgResponse(), AdminAssisted: st.AdminAssisted,
 		AdminID: cmp.Or(st.HolderID, st.AssistantID), AdminName: st.HolderName, HelpRequested: st.HelpRequested, ModelID: st.ModelID,
+		Unreadable: s.Unreadable,
 	}
 	end := last
 	if st.Ended {
@@ -83,13 +85,15 @@ type messageView struct {
 	FileID    string            `json:"file_id,omitempty"`
 	FileURL   string            `json:"file_url,omitempty"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
+	// Unreadable says that no key opens the content, which is empty then.
+	Unreadable bool `json:"unreadable,omitempty"`
 }
 
 func viewMessage(e chatbox.Event) messageView {
 	v := messageView{
 		ID: e.ID, Seq: e.Seq, Type: string(e.Type), Sender: string(e.Sender), Content: e.Content,
 		Timestamp: stamp(e.Time), Status: string(e.Status), ModelID: e.ModelID,
-		FileID: e.FileID, FileURL: e.FileURL, Metadata: e.Metadata,
+		FileID: e.FileID, FileURL: e.FileURL, Metadata: e.Metadata, Unreadable: e.Unreadable,
 	}
 	if e.Type == chatbox.TypeAnswer && e.Answer != nil {
 		v.Metadata = answerMetadata(e)

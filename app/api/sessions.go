@@ -65,6 +65,8 @@ type sessionHistory struct {
 	HeadSeq   int64         `json:"head_seq"`
 	Messages  []messageView `json:"messages"`
 	Truncated bool          `json:"truncated"`
+
+	Unreadable bool `json:"unreadable,omitempty"` // of the session itself
 }
 
 // showSession serves GET /sessions/{id}: one page of its history, oldest first.
@@ -95,7 +97,7 @@ func viewHistory(h chatbox.History) sessionHistory {
 	return sessionHistory{
 		SessionID: h.Session.Key.ID, Name: h.Session.Name, ModelID: h.Session.State.ModelID,
 		Status: statusOf(h.Session), HeadSeq: h.Session.State.Head,
-		Messages: views(h.Events, viewMessage), Truncated: h.Truncated,
+		Messages: views(h.Events, viewMessage), Truncated: h.Truncated, Unreadable: h.Session.Unreadable,
 	}
 }
 

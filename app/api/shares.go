@@ -62,6 +62,8 @@ func (s *Server) unshareSession(c echo.Context) error {
 type sharedHead struct {
 	SessionID string `json:"session_id"`
 	Name      string `json:"name"`
+
+	Unreadable bool `json:"unreadable,omitempty"` // of the name
 }
 
 // shared serves GET /shared/{token} to anyone: the session as it was when the
@@ -72,13 +74,13 @@ func (s *Server) shared(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	head := sharedHead{SessionID: sh.Session.ID, Name: sh.Name}
+	head := sharedHead{SessionID: sh.Session.ID, Name: sh.Name, Unreadable: sh.Unreadable}
 	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: viewShared, shows: hasWords, head: head}, pages)
 }
 
 // hasWords reports whether there is anything of the event that strangers see: not
 // of an answer that was stopped before its first word, or of a file alone.
-func hasWords(e chatbox.Event) bool { return e.Content != "" || happened(e) != "" }
+func hasWords(e chatbox.Event) bool { return e.Content != "" || e.Unreadable || happened(e) != "" }
 
 // viewShared is what strangers see of an event: no address of a file, and of
 // the metadata only what the server itself says of how the talk went.
@@ -89,6 +91,9 @@ func viewShared(e chatbox.Event) messageView {
 		return v
 	}
 	v.Metadata = nil
+	if e.Unreadable {
+		return v
+	}
 	for _, name := range []string{chatbox.MetaAdminName, chatbox.MetaReason} {
 		if said := e.Metadata[name]; said != "" && e.Sender != chatbox.SenderUser {
 			if v.Metadata == nil {

@@ -103,13 +103,18 @@ func (s *Service) heal(ctx context.Context, k chatbox.SessionKey) error {
 		_, err := s.seed(ctx, k)
 		return err
 	}
-	st, read, healed := tail.State, 0, 0
-	for {
+	st, read, healed, unread := tail.State, 0, 0, false
+	for !unread {
 		events, err := s.Messages.Range(ctx, k, st.Head+1, st.Head+headPage)
 		if err != nil {
 			return err
 		}
 		for _, e := range events {
+			// Perhaps only this pod lacks the key: the copy must not say for all that
+			// the event cannot be read. The head is set, and pods read for themselves.
+			if unread = e.Unreadable; unread {
+				break
+			}
 			st = st.Apply(e)
 			shown, err := s.show(ctx, chatbox.Publication{Event: e, State: st}, false)
 			if err != nil {
@@ -128,7 +133,7 @@ func (s *Service) heal(ctx context.Context, k chatbox.SessionKey) error {
 		s.due.add(k)
 		s.stale.add(k) // who died before publishing had not stored the fold either
 	}
-	if read >= healMax {
+	if read >= healMax || unread {
 		_, err := s.seed(ctx, k)
 		return err
 	}

@@ -89,6 +89,9 @@ func lastAnswers(log []chatbox.Event) map[int64]chatbox.Event {
 // sent does; who came, left, asked for help or chose a model does not. Answers
 // are placed by their questions.
 func lineOf(e chatbox.Event) (chatbox.Line, bool) {
+	if e.Unreadable {
+		return chatbox.Line{}, false
+	}
 	var said string
 	switch e.Type {
 	case chatbox.TypeUserMessage:

@@ -104,6 +104,9 @@ func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 	if done || err != nil {
 		return err
 	}
+	if m.Unreadable {
+		return g.fail(ctx, chatbox.Errorf(chatbox.Unreadable, "The message cannot be read any more, so it is not answered.", nil))
+	}
 	g.modelID = g.pickModel(c.State)
 	prefix, err := g.open(ctx, c)
 	if err != nil {

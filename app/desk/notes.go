@@ -98,7 +98,7 @@ func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, tex
 				return err
 			}
 		}
-		c.Body, c.AuthorName, c.UpdatedAt = []byte(text), a.Name, now()
+		c.Body, c.AuthorName, c.UpdatedAt, c.Unreadable = []byte(text), a.Name, now(), false
 		c.Revision, err = s.Cards.Replace(ctx, c)
 		return err
 	})
@@ -157,6 +157,7 @@ func noteOf(c chatbox.Card) chatbox.Note {
 	n := chatbox.Note{
 		ID: c.ID, Session: chatbox.SessionKey{Tenant: c.Pile.Tenant, ID: c.Pile.Subject},
 		AuthorID: c.AuthorID, AuthorName: c.AuthorName, Text: string(c.Body), CreatedAt: c.CreatedAt,
+		Unreadable: c.Unreadable,
 	}
 	if c.Revision > 1 {
 		n.UpdatedAt = c.UpdatedAt

@@ -34,9 +34,7 @@ func (s *Service) Replies(ctx context.Context, a chatbox.Actor) ([]chatbox.Canne
 	}
 	replies := make([]chatbox.CannedReply, len(page.Cards))
 	for i, c := range page.Cards {
-		if replies[i], err = replyOf(c); err != nil {
-			return nil, err
-		}
+		replies[i] = replyOf(c)
 	}
 	slices.SortFunc(replies, func(x, y chatbox.CannedReply) int {
 		return cmp.Or(cmp.Compare(x.Shortcut, y.Shortcut), cmp.Compare(x.ID, y.ID))
@@ -75,7 +73,7 @@ func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.Canne
 	if err != nil {
 		return r, err
 	}
-	return replyOf(c)
+	return replyOf(c), nil
 }
 
 // ReplaceReply changes a reply; of two who do so at once the later stands.
@@ -120,7 +118,7 @@ func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.C
 	if len(others) > 0 {
 		s.giveBack(ctx, a.Tenant, func(shortcut string, c claim) bool { return c.Token == others[shortcut].Token })
 	}
-	return replyOf(next)
+	return replyOf(next), nil
 }
 
 // DeleteReply removes a reply; its shortcut is free again.
@@ -157,9 +155,9 @@ func (s *Service) RenderReply(
 	if err != nil {
 		return "", nil, err
 	}
-	r, err := replyOf(c)
-	if err != nil {
-		return "", nil, err
+	r := replyOf(c)
+	if r.Unreadable {
+		return "", nil, chatbox.Errorf(chatbox.Unreadable, "no key of this cluster opens the reply; write it anew or delete it", nil)
 	}
 	sess, err := s.session(ctx, a, sessionID)
 	if err != nil {
@@ -200,12 +198,14 @@ func cardOf(a chatbox.Actor, r chatbox.CannedReply, at time.Time) (chatbox.Card,
 	}, nil
 }
 
-func replyOf(c chatbox.Card) (chatbox.CannedReply, error) {
+// replyOf reads a card; one whose body cannot be read has its id alone.
+func replyOf(c chatbox.Card) chatbox.CannedReply {
+	r := chatbox.CannedReply{ID: c.ID, UpdatedAt: c.UpdatedAt, UpdatedBy: c.AuthorID}
 	var b cannedBody
 	if err := json.Unmarshal(c.Body, &b); err != nil {
-		return chatbox.CannedReply{}, fmt.Errorf("decode a reply: %w", err)
+		r.Unreadable = true
+		return r
 	}
-	return chatbox.CannedReply{
-		ID: c.ID, Shortcut: b.Shortcut, Title: b.Title, Text: b.Text, UpdatedAt: c.UpdatedAt, UpdatedBy: c.AuthorID,
-	}, nil
+	r.Shortcut, r.Title, r.Text = b.Shortcut, b.Title, b.Text
+	return r
 }

@@ -41,11 +41,12 @@ func (s *Service) readSettings(ctx context.Context, tenant string) (settings, er
 	case err != nil:
 		return settings{}, err
 	}
-	given = chatbox.SupportSettings{}
-	if err := json.Unmarshal(c.Body, &given); err != nil {
-		return settings{}, chatbox.Errorf(chatbox.StoreFailed, "", err)
+	var own chatbox.SupportSettings
+	if err := json.Unmarshal(c.Body, &own); err != nil {
+		s.Logger.WarnContext(ctx, "a tenant's settings cannot be read; those of the environment count", "tenant", tenant, "unreadable", c.Unreadable)
+		return settingsOf(given, false)
 	}
-	return settingsOf(given, true)
+	return settingsOf(own, true)
 }
 
 func settingsOf(given chatbox.SupportSettings, custom bool) (settings, error) {

@@ -114,8 +114,9 @@ func (m *Blocks) scan(scan func(...any) error) (b chatbox.Block, err error) {
 	if until != 0 {
 		b.Until = record.Time(until)
 	}
-	b.Reason, err = record.OpenText(m.s.keys, chatbox.SessionKey(b.User), record.PartBlock, box)
-	return b, err
+	o := &record.Opener{Cipher: m.s.keys, Session: chatbox.SessionKey(b.User)}
+	b.Reason, b.Unreadable = o.Text(record.PartBlock, box), o.Unreadable
+	return b, nil
 }
 
 // endOf is 0 for no end.

@@ -178,8 +178,6 @@ func (m *Cards) scan(p chatbox.CardPile, scan func(...any) error) (chatbox.Card,
 		return chatbox.Card{}, err
 	}
 	c.CreatedAt, c.UpdatedAt = record.Time(created), record.Time(updated)
-	if err := record.OpenCard(m.s.keys, &c, box, name); err != nil {
-		return chatbox.Card{}, err
-	}
+	record.OpenCard(m.s.keys, &c, box, name)
 	return c, nil
 }

@@ -130,18 +130,13 @@ func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox
 		if err := scan(&mark, &f.Sessions, &activity, &f.Session.ID, &row); err != nil {
 			return f, err
 		}
-		var err error
-		f.Box, err = boxOf(row, mark)
-		return f, err
+		f.Box, _ = boxOf(row, mark) // a malformed one is left out
+		return f, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	tags, err := record.CountTags(m.s.keys, found, most)
-	if err != nil {
-		return nil, record.Failed(act, err)
-	}
-	return tags, nil
+	return record.CountTags(m.s.keys, found, most), nil
 }
 
 // boxOf is the box of the tag with the mark among a row's tags.
@@ -185,14 +180,11 @@ type labels struct {
 }
 
 // open fills in the session's labels; it has its key already.
-func (l labels) open(s *Store, into *chatbox.Session) error {
+func (l labels) open(o *record.Opener, into *chatbox.Session) {
 	tags, err := decodeTags(l.tags)
 	if err != nil {
-		return err
+		o.Unreadable = true
 	}
-	if into.Tags, err = record.OpenTags(s.keys, into.Key, tags); err != nil {
-		return err
-	}
-	into.Assignee, err = record.OpenAssignee(s.keys, into.Key, l.assigned.String, l.assignedName)
-	return err
+	into.Tags = o.Tags(tags)
+	into.Assignee = o.Assignee(l.assigned.String, l.assignedName)
 }

@@ -123,7 +123,8 @@ func (s *Store) eventArgs(e chatbox.Event) (args []any, size int, err error) {
 	}, len(box) + 512, nil
 }
 
-// scanEvent reads one row of eventColumns.
+// scanEvent reads one row of eventColumns; an event whose box no key opens is
+// unreadable.
 func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbox.Event, error) {
 	e := chatbox.Event{Session: k}
 	var (
@@ -142,7 +143,7 @@ func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbo
 	e.Time = record.Time(ms)
 	if answer.Valid {
 		if err := json.Unmarshal([]byte(answer.String), &e.Answer); err != nil {
-			return chatbox.Event{}, fmt.Errorf("decode the answer: %w", err)
+			e.Answer, e.Unreadable = nil, true
 		}
 	}
 	if state.Valid {
@@ -150,8 +151,6 @@ func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbo
 			State: chatbox.TurnState(state.String), Run: int(run.Int64), Claims: int(claims.Int64), From: from.Int64,
 		}
 	}
-	if err := record.OpenEvent(s.keys, box, &e); err != nil {
-		return chatbox.Event{}, err
-	}
+	record.OpenEvent(s.keys, box, &e)
 	return e, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 
 	"chatbox"
 	"chatbox/persistence/internal/record"
@@ -50,17 +49,17 @@ func (m *Sessions) Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rat
 	return *s.Rating, nil
 }
 
-func (s *Store) decodeRating(k chatbox.SessionKey, row string, comment []byte) (*chatbox.Rating, error) {
+// decodeRating is nil where the session is not rated.
+func decodeRating(o *record.Opener, row string, comment []byte) *chatbox.Rating {
 	if row == "" {
-		return nil, nil //nolint:nilnil // not rated
+		return nil
 	}
 	var r ratingRow
 	if err := json.Unmarshal([]byte(row), &r); err != nil {
-		return nil, fmt.Errorf("decode a rating: %w", err)
+		o.Unreadable = true
+		return nil
 	}
-	text, err := record.OpenText(s.keys, k, record.PartRating, comment)
-	if err != nil {
-		return nil, err
+	return &chatbox.Rating{
+		Score: r.Score, Comment: o.Text(record.PartRating, comment), Time: record.Time(r.Time), Talk: r.Talk, AdminID: r.Admin,
 	}
-	return &chatbox.Rating{Score: r.Score, Comment: text, Time: record.Time(r.Time), Talk: r.Talk, AdminID: r.Admin}, nil
 }

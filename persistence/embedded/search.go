@@ -30,7 +30,7 @@ type source struct {
 	*persistence.Keyring
 }
 
-// Known are those of the sessions that are there and can be opened.
+// Known are those of the sessions that are there.
 func (src source) Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error) {
 	var out []chatbox.Session
 	for _, id := range ids {
@@ -41,7 +41,7 @@ func (src source) Known(ctx context.Context, tenant string, ids []string) ([]cha
 		switch {
 		case err == nil:
 			out = append(out, s)
-		case !errors.Is(err, chatbox.NotFound) && !errors.Is(err, persistence.ErrUndecipherable):
+		case !errors.Is(err, chatbox.NotFound):
 			return nil, err
 		}
 	}
@@ -105,8 +105,7 @@ func (src source) having(ctx context.Context, c find.Candidates, tokens []int64)
 	})
 }
 
-// scanCandidate reads one row of foundSQL: its place, by which the rest is
-// opened, then all of it. What cannot be opened is left out.
+// scanCandidate reads one row of foundSQL: its place, then the event.
 func (src source) scanCandidate(tenant string, scan func(...any) error) (chatbox.Event, error) {
 	k := chatbox.SessionKey{Tenant: tenant}
 	var seq, at int64
@@ -114,11 +113,7 @@ func (src source) scanCandidate(tenant string, scan func(...any) error) (chatbox
 	if err := scan(append(place, slices.Repeat([]any{new(any)}, strings.Count(eventColumns, ",")+1)...)...); err != nil {
 		return chatbox.Event{}, err
 	}
-	e, err := src.s.scanEvent(k, func(into ...any) error { return scan(append(place, into...)...) })
-	if errors.Is(err, persistence.ErrUndecipherable) {
-		return chatbox.Event{Session: k, Seq: seq, Time: record.Time(at)}, nil
-	}
-	return e, err
+	return src.s.scanEvent(k, func(into ...any) error { return scan(append(place, into...)...) })
 }
 
 // foundSQL reads along the first token's part of the index, newest first.

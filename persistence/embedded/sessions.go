@@ -204,7 +204,8 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateRow, e
 	return stateRow{State: st, holderName: box, json: string(text)}, nil
 }
 
-// scanSession reads one row of storedColumns, and by what it is listed.
+// scanSession reads one row of storedColumns, and by what it is listed. What no
+// key opens is empty, and the session unreadable.
 func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox.Session, activity int64, err error) {
 	var (
 		name, holder, comment []byte
@@ -220,23 +221,15 @@ func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox
 		return chatbox.Session{}, 0, err
 	}
 	out.CreatedAt = record.Time(created)
+	o := &record.Opener{Cipher: s.keys, Session: out.Key}
 	if err := json.Unmarshal([]byte(state), &out.State); err != nil {
-		return chatbox.Session{}, 0, fmt.Errorf("decode the fold: %w", err)
+		out.State, o.Unreadable = chatbox.State{}, true // it is folded anew
 	}
-	if out.Name, err = record.OpenText(s.keys, out.Key, record.PartName, name); err != nil {
-		return chatbox.Session{}, 0, err
-	}
-	if out.OwnerName, err = record.OpenText(s.keys, out.Key, record.PartOwner, ownerName); err != nil {
-		return chatbox.Session{}, 0, err
-	}
-	if out.State.HolderName, err = record.OpenText(s.keys, out.Key, record.PartHolder, holder); err != nil {
-		return chatbox.Session{}, 0, err
-	}
-	if out.Rating, err = s.decodeRating(out.Key, rating.String, comment); err != nil {
-		return chatbox.Session{}, 0, err
-	}
-	if err := on.open(s, &out); err != nil {
-		return chatbox.Session{}, 0, err
-	}
+	out.Name = o.Text(record.PartName, name)
+	out.OwnerName = o.Text(record.PartOwner, ownerName)
+	out.State.HolderName = o.Text(record.PartHolder, holder)
+	out.Rating = decodeRating(o, rating.String, comment)
+	on.open(o, &out)
+	out.Unreadable = o.Unreadable
 	return out, activity, nil
 }

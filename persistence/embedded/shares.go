@@ -69,9 +69,8 @@ func (m *Shares) ByToken(ctx context.Context, token string) (chatbox.Share, erro
 		return chatbox.Share{}, record.Failed(act, err)
 	}
 	sh.CreatedAt, sh.ExpiresAt = record.Time(created), record.Time(expires)
-	if sh.Name, err = record.OpenText(m.s.keys, sh.Session, record.PartShare+id, name); err != nil {
-		return chatbox.Share{}, record.Failed(act, err)
-	}
+	o := &record.Opener{Cipher: m.s.keys, Session: sh.Session}
+	sh.Name, sh.Unreadable = o.Text(record.PartShare+id, name), o.Unreadable
 	return sh, nil
 }
 

@@ -25,7 +25,7 @@ type Source interface {
 	record.Blind
 	// All pages through sessions.
 	All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error)
-	// Known are those of the sessions that there are and that can be opened.
+	// Known are those of the sessions that there are.
 	Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error)
 	// Candidates are the messages that have the tokens, newest first. One that
 	// cannot be opened has no content.

@@ -39,12 +39,16 @@ func SealEvent(c Cipher, e chatbox.Event) ([]byte, error) {
 }
 
 // OpenEvent fills in what SealEvent sealed; e has its session and key already.
-func OpenEvent(c Cipher, box []byte, e *chatbox.Event) error {
+// A box that no key opens leaves the event unreadable, so that it never keeps
+// the events around it from being read.
+func OpenEvent(c Cipher, box []byte, e *chatbox.Event) {
 	plain, err := c.Open(box, "event", e.Session.Tenant, e.Session.ID, e.Key)
-	if err != nil {
-		return fmt.Errorf("record: open event %d of session %s: %w", e.Seq, e.Session.ID, err)
+	if err == nil {
+		err = parseEvent(plain, e)
 	}
-	return parseEvent(plain, e)
+	if err != nil {
+		e.Content, e.FileID, e.FileURL, e.Metadata, e.Unreadable = "", "", "", nil, true
+	}
 }
 
 // SealText seals one text of the session, called part; an empty text has no
@@ -70,6 +74,23 @@ func OpenText(c Cipher, k chatbox.SessionKey, part string, box []byte) (string, 
 		return "", fmt.Errorf("record: open %s of session %s: %w", part, k.ID, err)
 	}
 	return string(plain), nil
+}
+
+// Opener opens the texts of one session. One that no key opens is empty, and is
+// noted.
+type Opener struct {
+	Cipher
+	Session    chatbox.SessionKey
+	Unreadable bool
+}
+
+// Text is OpenText.
+func (o *Opener) Text(part string, box []byte) string {
+	text, err := OpenText(o.Cipher, o.Session, part, box)
+	if err != nil {
+		o.Unreadable = true
+	}
+	return text
 }
 
 // Parts of a session that are sealed.

@@ -30,22 +30,22 @@ func SealCard(c Cipher, card chatbox.Card) (body, author []byte, err error) {
 	return body, author, nil
 }
 
-// OpenCard fills in what SealCard sealed; the card has its place already.
-func OpenCard(c Cipher, card *chatbox.Card, body, author []byte) error {
+// OpenCard fills in what SealCard sealed; the card has its place already. What
+// no key opens is empty, and the card unreadable.
+func OpenCard(c Cipher, card *chatbox.Card, body, author []byte) {
 	plain, err := c.Open(body, cardPlace(*card, cardBody)...)
 	if err != nil {
-		return fmt.Errorf("record: open a card: %w", err)
+		card.Unreadable = true
 	}
 	card.Body = plain
 	if len(author) == 0 {
-		return nil
+		return
 	}
 	name, err := c.Open(author, cardPlace(*card, cardAuthor)...)
 	if err != nil {
-		return fmt.Errorf("record: open a card's author: %w", err)
+		card.Unreadable = true
 	}
 	card.AuthorName = string(name)
-	return nil
 }
 
 func cardPlace(c chatbox.Card, part string) []string {

@@ -59,17 +59,15 @@ func SealTags(c Cipher, f Finder, k chatbox.SessionKey, tags []string) ([]Tag, e
 	return out, nil
 }
 
-// OpenTags undoes SealTags.
-func OpenTags(c Cipher, k chatbox.SessionKey, tags []Tag) ([]string, error) {
+// Tags undoes SealTags; a tag that cannot be read is left out.
+func (o *Opener) Tags(tags []Tag) []string {
 	var out []string
 	for _, t := range tags {
-		tag, err := OpenText(c, k, partTag, t.Box)
-		if err != nil {
-			return nil, err
+		if tag := o.Text(partTag, t.Box); tag != "" {
+			out = append(out, tag)
 		}
-		out = append(out, tag)
 	}
-	return out, nil
+	return out
 }
 
 // SealAssignee seals the name of who is to look after the session.
@@ -77,10 +75,9 @@ func SealAssignee(c Cipher, k chatbox.SessionKey, a chatbox.Assignee) ([]byte, e
 	return SealText(c, k, partAssignee, a.Name)
 }
 
-// OpenAssignee undoes SealAssignee; an empty id is nobody.
-func OpenAssignee(c Cipher, k chatbox.SessionKey, id string, box []byte) (chatbox.Assignee, error) {
-	name, err := OpenText(c, k, partAssignee, box)
-	return chatbox.Assignee{ID: id, Name: name}, err
+// Assignee undoes SealAssignee; an empty id is nobody.
+func (o *Opener) Assignee(id string, box []byte) chatbox.Assignee {
+	return chatbox.Assignee{ID: id, Name: o.Text(partAssignee, box)}
 }
 
 // StaffQuery is a query with the marks of its tags: a session must have one of
@@ -110,14 +107,14 @@ type FoundTag struct {
 
 // CountTags opens the labels of what was found and adds up what is the same
 // tag under several keys. The most used comes first, of those alike the smaller
-// one; there are most of them at most.
-func CountTags(c Cipher, found []FoundTag, most int) ([]chatbox.TagCount, error) {
+// one; there are most of them at most. A label that cannot be read is left out.
+func CountTags(c Cipher, found []FoundTag, most int) []chatbox.TagCount {
 	at := map[string]int{}
 	var out []chatbox.TagCount
 	for _, f := range found {
 		tag, err := OpenText(c, f.Session, partTag, f.Box)
-		if err != nil {
-			return nil, err
+		if err != nil || tag == "" {
+			continue
 		}
 		folded := chatbox.FoldTag(tag)
 		if i, known := at[folded]; known {
@@ -130,5 +127,5 @@ func CountTags(c Cipher, found []FoundTag, most int) ([]chatbox.TagCount, error)
 	slices.SortFunc(out, func(a, b chatbox.TagCount) int {
 		return cmp.Or(cmp.Compare(b.Sessions, a.Sessions), cmp.Compare(chatbox.FoldTag(a.Tag), chatbox.FoldTag(b.Tag)))
 	})
-	return out[:min(len(out), most)], nil
+	return out[:min(len(out), most)]
 }
