@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"strconv"
@@ -154,7 +155,7 @@ func fillEvent(f *frame, e chatbox.Event, replay bool) {
 		f.Content = &e.Content
 	}
 	if e.Unreadable {
-		f.Content, f.Metadata = new(string), map[string]string{metaUnreadable: yes}
+		f.Content, f.Metadata = new(string), unreadMetadata(e)
 	}
 	if e.Type != chatbox.TypeAnswer || e.Answer == nil {
 		return
@@ -187,10 +188,19 @@ func answerMetadata(e chatbox.Event) map[string]string {
 	if a.TokensEstimated {
 		m[metaTokensEstimated] = yes
 	}
+	m[metaLength] = strconv.Itoa(utf8.RuneCountInString(e.Content))
 	if e.Unreadable {
-		m[metaUnreadable] = yes // nobody knows how long it is
-	} else {
-		m[metaLength] = strconv.Itoa(utf8.RuneCountInString(e.Content))
+		m[metaUnreadable] = yes
+	}
+	return m
+}
+
+// unreadMetadata is what an event whose metadata cannot be read says of itself:
+// so much, and whose doing it was where an admin's must be told.
+func unreadMetadata(e chatbox.Event) map[string]string {
+	m := map[string]string{metaUnreadable: yes}
+	if e.Sender == chatbox.SenderAdmin || e.Type == chatbox.TypeAdminJoin || e.Type == chatbox.TypeAdminLeave {
+		m[chatbox.MetaAdminID] = cmp.Or(e.UserID, chatbox.UnnamedStaff)
 	}
 	return m
 }

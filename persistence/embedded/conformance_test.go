@@ -56,6 +56,14 @@ func TestStore_Conformance(t *testing.T) {
 				box[len(box)/2] ^= 1
 				exec(t, path, `UPDATE messages SET box = ? WHERE tenant = ? AND session = ? AND seq = ?`, box, k.Tenant, k.ID, seq)
 			},
+			AlterNames: func(t *testing.T, k chatbox.SessionKey) {
+				t.Helper()
+				for _, column := range []string{"name", "owner_name"} {
+					box := raw[[]byte](t, path, `SELECT `+column+` FROM sessions WHERE tenant = ? AND session = ?`, k.Tenant, k.ID)
+					box[len(box)-1] ^= 1
+					exec(t, path, `UPDATE sessions SET `+column+` = ? WHERE tenant = ? AND session = ?`, box, k.Tenant, k.ID)
+				}
+			},
 			AlterAudit: func(t *testing.T, tenant string, n int64) {
 				t.Helper()
 				exec(t, path, `UPDATE audit SET action = 'session.watch' WHERE tenant = ? AND n = ?`, tenant, n)

@@ -67,6 +67,8 @@ type StoreFixture struct {
 	MoveBox func(t *testing.T, k chatbox.SessionKey, from, to int64)
 	// AlterBox changes one bit of the event's sealed part.
 	AlterBox func(t *testing.T, k chatbox.SessionKey, seq int64)
+	// AlterNames changes one bit of the session's sealed name and owner's name.
+	AlterNames func(t *testing.T, k chatbox.SessionKey)
 	// AlterAudit changes what one entry of a tenant's audit log says;
 	// RemoveAudit deletes it.
 	AlterAudit  func(t *testing.T, tenant string, n int64)
@@ -102,8 +104,13 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Range/ClosedBothWays", closedRange},
 		{"Tenants/AreWalls", tenants},
 		{"Secrecy/NothingReadableAtRest", secrecyAtRest},
-		{"Secrecy/MovedOrAlteredIsAnError", secrecyMoved},
-		{"Secrecy/WrongKeyIsAnErrorAndKeysRotate", secrecyKeys},
+		{"Secrecy/MovedOrAlteredIsUnreadable", secrecyMoved},
+		{"Secrecy/KeysRotate", secrecyKeys},
+		{"Unreadable/ASessionStaysInEveryList", unreadableSession},
+		{"Unreadable/WhatStaffKeepsStaysInItsList", unreadableAside},
+		{"Unreadable/ATurnIsClaimedAllTheSame", unreadableTurn},
+		{"Unreadable/SearchPassesItOver", unreadableSearch},
+		{"Unreadable/IsErased", unreadableErased},
 		{"Turns/ClaimsAreCounted", turnClaims},
 		{"Turns/SettleByRun", turnSettle},
 		{"Turns/RetryIsOneRunFurther", turnRetry},

@@ -128,6 +128,20 @@ func TestStore_Conformance(t *testing.T) {
 				b[len(b)/2] ^= 1
 				setBox(t, k, seq, b)
 			},
+			AlterNames: func(t *testing.T, k chatbox.SessionKey) {
+				t.Helper()
+				filter := bson.D{{Key: "tenant", Value: k.Tenant}, {Key: "session", Value: k.ID}}
+				var doc struct {
+					Name      []byte
+					OwnerName []byte `bson:"owner_name"`
+				}
+				require.NoError(t, db.Collection("sessions").FindOne(t.Context(), filter).Decode(&doc))
+				doc.Name[len(doc.Name)-1] ^= 1
+				doc.OwnerName[len(doc.OwnerName)-1] ^= 1
+				_, err := db.Collection("sessions").UpdateOne(t.Context(), filter,
+					bson.D{{Key: "$set", Value: bson.D{{Key: "name", Value: doc.Name}, {Key: "owner_name", Value: doc.OwnerName}}}})
+				require.NoError(t, err)
+			},
 			AlterAudit: func(t *testing.T, tenant string, n int64) {
 				t.Helper()
 				done, err := db.Collection("audit").UpdateOne(t.Context(), auditFilter(tenant, n),

@@ -24,6 +24,7 @@ var elsewhere = map[string]string{
 	"DELETE /admin/users/{id} 202":        "needs more than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
 	"POST /admin/sessions/{id}/notes 409": "needs 200 notes; `TestAids_Full` in `app/api/aids_test.go`",
 	"code answer SERVICE_ERROR":           "after a fault of the pod's own, which nothing here provokes",
+	"code answer DATABASE_ERROR":          "needs a question that no key opens; `TestUnreadable_AQuestionFailsOnceAndTheNextIsAnswered` in `test/cluster/unreadable_test.go`",
 }
 
 // TestCoverage goes through everything that the documents name, and keeps a
