@@ -1,0 +1,121 @@
+package outage
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// Kind is why a dependency cannot be used. The set is closed, and no kind holds
+// an address or a secret: kinds are shown to whoever may ask for readiness.
+type Kind string
+
+// The kinds.
+const (
+	Refused        Kind = "connection refused"
+	Timeout        Kind = "no answer in time"
+	Unresolved     Kind = "host name not found"
+	Unreachable    Kind = "host not reachable"
+	Closed         Kind = "connection closed by the server"
+	NotTLS         Kind = "the server does not speak TLS"
+	NeedsTLS       Kind = "the server may require TLS"
+	Certificate    Kind = "certificate not accepted"
+	Authentication Kind = "authentication failed"
+	Permission     Kind = "permission denied"
+	ReadOnly       Kind = "read-only replica"
+	NoPrimary      Kind = "no primary"
+	Memory         Kind = "out of memory"
+	Disk           Kind = "cannot save to disk"
+	Replicas       Kind = "too few replicas"
+	Loading        Kind = "still loading"
+	ClusterDown    Kind = "cluster down"
+	Eviction       Kind = "wrong eviction policy"
+	Version        Kind = "server version too old"
+	Deaf           Kind = "own messages not received"
+	NameTaken      Kind = "POD_ID in use by another pod"
+	Preparing      Kind = "still preparing"
+	Failed         Kind = "request failed"
+)
+
+// caused is an error whose kind is known where it was made.
+type caused struct {
+	error
+
+	kind Kind
+}
+
+func (c caused) Unwrap() error { return c.error }
+
+// As gives an error its kind; nil stays nil.
+func As(kind Kind, err error) error {
+	if err == nil {
+		return nil
+	}
+	return caused{err, kind}
+}
+
+// KindOf finds the kind that As gave an error, or else what the network and TLS
+// say; Failed where nothing is known, "" for nil.
+func KindOf(err error) Kind {
+	if err == nil {
+		return ""
+	}
+	if c, ok := errors.AsType[caused](err); ok {
+		return c.kind
+	}
+	if k := tlsKind(err); k != "" {
+		return k
+	}
+	if d, ok := errors.AsType[*net.DNSError](err); ok && !d.IsTimeout {
+		return Unresolved
+	}
+	for _, is := range []struct {
+		target error
+		kind   Kind
+	}{
+		{syscall.ECONNREFUSED, Refused},
+		{syscall.EHOSTUNREACH, Unreachable},
+		{syscall.ENETUNREACH, Unreachable},
+		{syscall.ECONNRESET, Closed},
+		{syscall.EPIPE, Closed},
+		{io.EOF, Closed},
+		{io.ErrUnexpectedEOF, Closed},
+		{context.DeadlineExceeded, Timeout},
+		{os.ErrDeadlineExceeded, Timeout},
+	} {
+		if errors.Is(err, is.target) {
+			return is.kind
+		}
+	}
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+		return Timeout
+	}
+	return Failed
+}
+
+func tlsKind(err error) Kind {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return NotTLS
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return Certificate
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return Certificate
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return Certificate
+	}
+	if _, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
+		return Certificate
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return Certificate // what the server refuses of a handshake is nearly always the client's certificate
+	}
+	return ""
+}

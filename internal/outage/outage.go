@@ -1,0 +1,108 @@
+// Package outage says that something a pod depends on is away: at once, then
+// once a minute, and once more when it is back. Whoever repeats something in a
+// loop reports each outcome here instead of logging it.
+package outage
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	remindEvery = time.Minute
+	maxPerSpan  = 4 // lines within remindEvery: a dependency that flaps is told of less often than it flaps
+)
+
+// Outage follows one dependency. It is safe for concurrent use. A nil Outage
+// does nothing.
+type Outage struct {
+	log  *slog.Logger
+	name string
+
+	mu       sync.Mutex // guards following
+	kind     Kind       // of the latest failure; "" while the dependency answers
+	err      error
+	since    time.Time // the first failure
+	failures int       // since then
+	told     Kind      // what the latest line said; "" that all is well
+	lines    [maxPerSpan]time.Time
+	untold   int // outages that began and ended without a line
+}
+
+// New makes an Outage; name is what its lines call the dependency.
+func New(name string, log *slog.Logger) *Outage { return &Outage{name: name, log: log} }
+
+// Note reports an outcome: nil means that the dependency has answered. A failure
+// whose kind is not known by itself is of kind KindOf.
+func (o *Outage) Note(ctx context.Context, err error) {
+	o.NoteAs(ctx, KindOf(err), err)
+}
+
+// NoteAs is Note for a caller that knows the kind; err is for the log alone.
+func (o *Outage) NoteAs(ctx context.Context, kind Kind, err error) {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	line := o.noteLocked(time.Now(), kind, err)
+	o.mu.Unlock()
+	if line != nil {
+		line(ctx)
+	}
+}
+
+// Kind is why the dependency is away; "" while it is not.
+func (o *Outage) Kind() Kind {
+	if o == nil {
+		return ""
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.kind
+}
+
+// noteLocked returns the line that is due, if one is; it is written without the
+// lock.
+func (o *Outage) noteLocked(now time.Time, kind Kind, err error) func(ctx context.Context) {
+	if kind != "" && o.kind == "" {
+		o.since, o.failures = now, 0
+	}
+	if kind == "" && o.kind != "" && o.told == "" {
+		o.untold++
+	}
+	o.kind, o.err = kind, err
+	if kind != "" {
+		o.failures++
+	}
+	last := o.lines[0]
+	due := o.kind != o.told || o.kind != "" && now.Sub(last) >= remindEvery
+	if !due || now.Sub(o.lines[maxPerSpan-1]) < remindEvery {
+		return nil
+	}
+	copy(o.lines[1:], o.lines[:maxPerSpan-1])
+	o.lines[0] = now
+	return o.lineLocked(now)
+}
+
+func (o *Outage) lineLocked(now time.Time) func(ctx context.Context) {
+	attrs := []slog.Attr{slog.String("dependency", o.name)}
+	level, message := slog.LevelWarn, "dependency is away"
+	switch {
+	case o.kind == "":
+		level, message = slog.LevelInfo, "dependency is back"
+		attrs = append(attrs, slog.Duration("away", now.Sub(o.since).Round(time.Millisecond)))
+	case o.told != "":
+		message = "dependency is still away"
+		attrs = append(attrs, slog.Duration("away", now.Sub(o.since).Round(time.Millisecond)), slog.Int("failures", o.failures))
+	}
+	if o.kind != "" {
+		attrs = append(attrs, slog.String("cause", string(o.kind)), slog.Any("error", o.err))
+	}
+	if o.untold > 0 {
+		attrs = append(attrs, slog.Int("more_outages", o.untold))
+	}
+	o.told, o.untold = o.kind, 0
+	return func(ctx context.Context) { o.log.LogAttrs(ctx, level, message, attrs...) }
+}
