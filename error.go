@@ -77,6 +77,14 @@ func (e *Error) Is(target error) bool {
 	return ok && c == e.Code
 }
 
+// UnfitError says what keeps a pod from working in its surroundings: another
+// cluster's key, another program's data. A restart does not change it, so the
+// pod ends, having written nothing.
+type UnfitError struct{ Reason string }
+
+// Error is the reason, which is for operators and has no secret in it.
+func (e *UnfitError) Error() string { return e.Reason }
+
 // Errorf makes an error of the code; %w keeps a cause for logs but its text
 // stays out of Message.
 func Errorf(code Code, message string, cause error) *Error {

@@ -2,11 +2,12 @@ package app
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"os"
 	"time"
 
+	"chatbox"
 	"chatbox/app/access"
 	"chatbox/app/alert"
 	"chatbox/app/api"
@@ -21,7 +22,8 @@ import (
 
 // Run makes the pod that the configuration describes, serves until ctx ends,
 // drains, and returns. A server that is away at the start is waited for: the
-// pod lives and is not ready.
+// pod lives and is not ready. A *chatbox.UnfitError says that the pod cannot work
+// where it is, and that a restart does not help; it has written nothing.
 func Run(ctx context.Context, cfg Config) error {
 	log := NewLogger(os.Stderr, cfg.Log)
 	redisstate.LogTo(log) // for the whole process, which is this pod's
@@ -39,21 +41,23 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer ways.Close()
-	history := persistence.Config{URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database, NoWords: !cfg.SearchIndex}
-	stores, closeStores, err := OpenMongo(ctx, history, keys, log)
+	ctx, unfit := context.WithCancelCause(ctx)
+	defer unfit(nil)
+	where := persistence.Config{URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database, NoWords: !cfg.SearchIndex}
+	kept, err := openHistory(ctx, where, keys, log, unfit)
 	if err != nil {
 		return err
 	}
 	opts := optionsOf(cfg, log)
 	opts.Channels = channels
-	opts.Sealer, opts.Stores, opts.LLM, opts.DecryptFailures = keys, stores, models, keys.Failures
+	opts.Sealer, opts.Stores, opts.LLM, opts.DecryptFailures = trustedKeys{keys, kept.store.Trusted}, kept.stores(), models, keys.Failures
 	a, err := New(opts)
 	if err == nil {
 		err = serve(ctx, a)
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if cerr := closeStores(end); cerr != nil {
+	if cerr := kept.close(end); cerr != nil {
 		log.DebugContext(ctx, "history closed with an error", "error", cerr)
 	}
 	return err
@@ -64,7 +68,11 @@ func serve(ctx context.Context, a *App) error {
 		return err
 	}
 	<-ctx.Done()
-	return a.Stop(context.WithoutCancel(ctx))
+	err := a.Stop(context.WithoutCancel(ctx))
+	if why := context.Cause(ctx); errors.As(why, new(*chatbox.UnfitError)) {
+		return errors.Join(why, err)
+	}
+	return err
 }
 
 // optionsOf is what the configuration says of a pod, its parts apart.
@@ -108,36 +116,4 @@ func issuerKeys(url string, log *slog.Logger) *api.KeySet {
 		return nil
 	}
 	return api.NewKeySet(url, log)
-}
-
-// OpenMongo opens the history on a MongoDB-compatible server. The server may
-// be away: what needs it fails until it is there.
-func OpenMongo(ctx context.Context, cfg persistence.Config, keys *persistence.Keyring, log *slog.Logger) (Stores, func(context.Context) error, error) {
-	store, err := persistence.Open(ctx, cfg, keys)
-	if err != nil {
-		return Stores{}, nil, fmt.Errorf("history: %w", err)
-	}
-	indexing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() { // ends when the indexes are there, or with the stores; closing waits for it
-		defer close(done)
-		if err := store.EnsureIndexes(indexing); err != nil && indexing.Err() == nil {
-			log.ErrorContext(indexing, "indexes cannot be made; nothing is written without them", "error", err)
-		}
-	}()
-	closer := func(ctx context.Context) error {
-		stop()
-		<-done
-		return store.Close(ctx)
-	}
-	return Stores{
-		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
-		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(),
-		Ledger: store.Sessions(), Crowds: store.Crowds(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
-		Queue:   store.Sessions(),
-		Ratings: store.Sessions(),
-		Labels:  store.Sessions(),
-		Finder:  store.Search(),
-		Blocks:  store.Blocks(),
-	}, closer, nil
 }

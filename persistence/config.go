@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,10 +73,25 @@ func (c Config) Validate() error {
 	if len(c.Database) > 63 || strings.ContainsAny(c.Database, "/\\. \"$*<>:|?\x00") {
 		faults = append(faults, errors.New("MONGO_DATABASE is not a name for a database"))
 	}
+	if slices.Contains([]string{"admin", "config", "local"}, c.Database) {
+		faults = append(faults, errors.New("MONGO_DATABASE names a database that the server keeps for itself"))
+	}
 	if c.Timeout < 0 || c.SelectTimeout < 0 {
 		faults = append(faults, errors.New("the timeouts of the history must not be negative"))
 	}
 	return errors.Join(faults...)
+}
+
+// otherDatabase is the database that the URI names where that is not the one
+// which is used. Only for signing in does it count there.
+func (c Config) otherDatabase() string {
+	_, rest, _ := strings.Cut(c.URI, "://")
+	rest, _, _ = strings.Cut(rest, "?")
+	_, name, _ := strings.Cut(rest[strings.LastIndexByte(rest, '@')+1:], "/")
+	if name == c.Database || name == "admin" {
+		return ""
+	}
+	return name
 }
 
 // String hides the URI.

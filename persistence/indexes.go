@@ -110,15 +110,13 @@ func withdrawalIndexes() []mongo.IndexModel {
 // large already. While the server is away it tries again, until ctx ends; an answer
 // that another try would not change (no right to do so, an index of that name
 // with other fields, duplicates) is returned at once. Many pods may call it
-// together, and it may be called again.
+// together, and it may be called again. Whoever calls it has seen to it that the
+// pod's keys are the cluster's: Survey does.
 func (s *Store) EnsureIndexes(ctx context.Context) error {
+	s.trusted.Store(true)
 	wait := indexWait
 	for {
-		err := s.makeIndexes(ctx)
-		if err == nil {
-			s.indexed.Store(true)
-			err = s.makeStaffIndexes(ctx)
-		}
+		err := s.MakeIndexes(ctx)
 		if err == nil {
 			return nil
 		}
@@ -130,6 +128,15 @@ func (s *Store) EnsureIndexes(ctx context.Context) error {
 		}
 		wait = min(2*wait, indexWaitMax)
 	}
+}
+
+// MakeIndexes is one try of EnsureIndexes.
+func (s *Store) MakeIndexes(ctx context.Context) error {
+	if err := s.makeIndexes(ctx); err != nil {
+		return err
+	}
+	s.indexed.Store(true)
+	return s.makeStaffIndexes(ctx)
 }
 
 func (s *Store) makeIndexes(ctx context.Context) error {

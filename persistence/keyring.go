@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 )
 
@@ -28,6 +29,7 @@ const boxVersion = 1
 // caller names.
 type Keyring struct {
 	first    *entry
+	ids      []string // in the order of the list
 	keys     map[string]*entry
 	failures atomic.Uint64
 }
@@ -66,6 +68,7 @@ func NewKeyring(keys []Key) (*Keyring, error) {
 		}
 		e := &entry{id: key.ID, xaes: x, digest: digest, words: words}
 		k.keys[key.ID] = e
+		k.ids = append(k.ids, key.ID)
 		if k.first == nil {
 			k.first = e
 		}
@@ -75,7 +78,36 @@ func NewKeyring(keys []Key) (*Keyring, error) {
 
 // Seal encrypts plain for the place that ad names.
 func (k *Keyring) Seal(plain []byte, ad ...string) ([]byte, error) {
-	e := k.first
+	return k.first.seal(plain, ad)
+}
+
+// KeyIDs lists the ids of the keys, the sealing one's first.
+func (k *Keyring) KeyIDs() []string { return slices.Clone(k.ids) }
+
+// SealWith is Seal under the key of the id, which must be one of the keyring's.
+func (k *Keyring) SealWith(id string, plain []byte, ad ...string) ([]byte, error) {
+	e := k.keys[id]
+	if e == nil {
+		return nil, fmt.Errorf("persistence: there is no key %q", id)
+	}
+	return e.seal(plain, ad)
+}
+
+// Probe says by which key a box claims to be sealed, and whether it opens for the
+// place that ad names. Unlike Open it counts no failure. What is no box has no
+// id.
+func (k *Keyring) Probe(box []byte, ad ...string) (id string, opens bool) {
+	_, err := k.open(box, ad)
+	if len(box) < 2 || box[0] != boxVersion || len(box) < 2+int(box[1]) {
+		return "", false
+	}
+	if id = string(box[2 : 2+int(box[1])]); !validKeyID(id) {
+		return "", false
+	}
+	return id, err == nil
+}
+
+func (e *entry) seal(plain []byte, ad []string) ([]byte, error) {
 	box := make([]byte, 0, 2+len(e.id)+nonceSize+len(plain)+gcmTag)
 	box = append(box, boxVersion, byte(len(e.id))) //nolint:gosec // at most 32
 	box = append(box, e.id...)

@@ -86,6 +86,9 @@ func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Sess
 // such session. Calls that meet share one command.
 func (m *Sessions) Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	const act = "touch a session"
+	if err := m.s.may(act); err != nil {
+		return err
+	}
 	state, err := m.s.encodeState(k, st)
 	if err != nil {
 		return record.Failed(act, err)

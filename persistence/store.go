@@ -44,6 +44,8 @@ type Store struct {
 	erasures    *mongo.Collection
 	cards       *mongo.Collection
 	ends        ends
+	book        *mongo.Collection
+	trusted     atomic.Bool // this pod's keys open what is there, which is ours
 	indexed     atomic.Bool // the unique indexes are known to exist
 	withdrawals *mongo.Collection
 	blocks      *mongo.Collection
@@ -87,7 +89,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	}
 	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
 	s.crowds, s.erasures = db.Collection("crowds"), db.Collection("erasures")
-	s.cards = db.Collection("cards")
+	s.cards, s.book = db.Collection("cards"), db.Collection("keys")
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
 	s.appends = group.New(ctx, bounds, s.insert)
 	s.touches = group.New(ctx, bounds, s.update)
@@ -137,6 +139,15 @@ func (s *Store) Close(ctx context.Context) error {
 	return nil
 }
 
+// may refuses whatever comes before a survey, or EnsureIndexes, has found that
+// this pod may work with what is there.
+func (s *Store) may(act string) error {
+	if s.trusted.Load() {
+		return nil
+	}
+	return record.Failed(act, errors.New("it is not known yet whether this pod's keys open the history"))
+}
+
 // ready refuses writes whose promise rests on an index that may not be there.
 func (s *Store) ready() error {
 	if s.indexed.Load() {
@@ -149,6 +160,14 @@ func (s *Store) ready() error {
 // chatbox.StoreFailed. mongo.ErrNoDocuments is an answer and comes back as it
 // is.
 func (s *Store) do(ctx context.Context, act string, f func(ctx context.Context) error) error {
+	if err := s.may(act); err != nil {
+		return err
+	}
+	return s.trip(ctx, act, f)
+}
+
+// trip is do before the store may be used.
+func (s *Store) trip(ctx context.Context, act string, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	start := time.Now()
@@ -166,7 +185,15 @@ func (s *Store) do(ctx context.Context, act string, f func(ctx context.Context) 
 
 // all is do for a read of everything that find finds; into is a slice's address.
 func (s *Store) all(ctx context.Context, act string, into any, find func(ctx context.Context) (*mongo.Cursor, error)) error {
-	return s.do(ctx, act, func(ctx context.Context) error {
+	if err := s.may(act); err != nil {
+		return err
+	}
+	return s.allBefore(ctx, act, into, find)
+}
+
+// allBefore is all before the store may be used.
+func (s *Store) allBefore(ctx context.Context, act string, into any, find func(ctx context.Context) (*mongo.Cursor, error)) error {
+	return s.trip(ctx, act, func(ctx context.Context) error {
 		found, err := find(ctx)
 		if err != nil {
 			return err

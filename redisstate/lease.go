@@ -37,7 +37,7 @@ func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim
 		Open:   v[5] != int64(0), Torn: v[5] == int64(2),
 	}
 	if err := c.openJSON(s, boxFold, str(4), &out.State); err != nil {
-		return chatbox.Claim{Status: chatbox.ClaimUnseeded}, c.forget(ctx, s, str(4))
+		return chatbox.Claim{Status: chatbox.ClaimUnseeded}, c.forget(ctx, s, str(4), err)
 	}
 	return out, nil
 }

@@ -77,7 +77,7 @@ func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key stri
 		return out, nil
 	}
 	if err := c.openJSON(s, boxFold, v[3], &out.State); err != nil {
-		return chatbox.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}, c.forget(ctx, s, v[3])
+		return chatbox.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}, c.forget(ctx, s, v[3], err)
 	}
 	out.Seeded = true
 	if v[5] != "" {
@@ -196,7 +196,7 @@ func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (c
 		return out, wrap("read tail", err)
 	}
 	if err := c.openJSON(s, boxFold, str(2), &out.State); err != nil {
-		return chatbox.Tail{ReservedBy: str(3)}, c.forget(ctx, s, str(2))
+		return chatbox.Tail{ReservedBy: str(3)}, c.forget(ctx, s, str(2), err)
 	}
 	out.Seeded = true
 	out.Events = c.decodeEntries(s, head, strs(v[8]))
@@ -209,8 +209,12 @@ func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (c
 
 // forget drops the copy of a session whose fold is sealed with a key that this
 // pod does not have, or is damaged. Left alone it would shut the session's
-// users out until it aged out; the history has all of it.
-func (c *Client) forget(ctx context.Context, s chatbox.SessionKey, fold string) error {
+// users out until it aged out; the history has all of it. Keys that are not known
+// to be the cluster's judge nothing: their chatbox.StoreFailed is returned.
+func (c *Client) forget(ctx context.Context, s chatbox.SessionKey, fold string, why error) error {
+	if errors.Is(why, chatbox.StoreFailed) {
+		return why
+	}
 	k := keysOf(s)
 	err := c.run(ctx, "forget.lua", []string{k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.due},
 		fold, member(s), ms(claimGrace)).Err()

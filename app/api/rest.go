@@ -98,7 +98,7 @@ func viewMessage(e chatbox.Event) messageView {
 	if e.Type == chatbox.TypeAnswer && e.Answer != nil {
 		v.Metadata = answerMetadata(e)
 	}
-	if v.Content == "" {
+	if v.Content == "" && !e.Unreadable {
 		v.Content = happened(e)
 	}
 	return v

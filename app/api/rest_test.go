@@ -277,7 +277,7 @@ func TestRender_EveryCodeIsShown(t *testing.T) {
 	for _, code := range []chatbox.Code{
 		chatbox.InvalidArgument, chatbox.MissingField, chatbox.Unauthenticated, chatbox.TokenExpired, chatbox.NotYours,
 		chatbox.PermissionDenied, chatbox.NotFound, chatbox.Ended, chatbox.TakenOver, chatbox.RateLimited, chatbox.LimitExceeded,
-		chatbox.TooLarge, chatbox.Unavailable, chatbox.StoreFailed, chatbox.ModelFailed, chatbox.ModelTimeout,
+		chatbox.TooLarge, chatbox.Unavailable, chatbox.Unreadable, chatbox.StoreFailed, chatbox.ModelFailed, chatbox.ModelTimeout,
 		chatbox.ModelRefused, chatbox.ModelFiltered, chatbox.Draining, chatbox.Internal, chatbox.Clash, chatbox.NotOwner,
 	} {
 		s := show(&chatbox.Error{Code: code})

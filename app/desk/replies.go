@@ -157,7 +157,7 @@ func (s *Service) RenderReply(
 	}
 	r := replyOf(c)
 	if r.Unreadable {
-		return "", nil, chatbox.Errorf(chatbox.Unreadable, "no key of this cluster opens the reply; write it anew or delete it", nil)
+		return "", nil, chatbox.Errorf(chatbox.NotFound, "nobody can read this reply any more; write it anew or delete it", nil)
 	}
 	sess, err := s.session(ctx, a, sessionID)
 	if err != nil {

@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 
 	"chatbox/app"
@@ -40,6 +41,10 @@ func (s *Stack) openStores(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.closers = append(s.closers, st.Close)
+	if err := st.CheckKeys(ctx); err != nil {
+		return fmt.Errorf("the history under %s: %w", s.cfg.Data, err)
+	}
 	s.stores = app.Stores{
 		Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Tombs: st.Sessions(), Shares: st.Shares(),
 		Alerts: st.Alerts(), Audit: st.Audit(), Ledger: st.Sessions(), Crowds: st.Crowds(), Erasures: st.Sessions(), Cards: st.Cards(), Withdrawals: st.Withdrawals(), Ping: st.Ping,
@@ -49,6 +54,5 @@ func (s *Stack) openStores(ctx context.Context) error {
 		Finder:  st.Search(),
 		Blocks:  st.Blocks(),
 	}
-	s.closers = append(s.closers, st.Close)
 	return nil
 }

@@ -2,7 +2,8 @@
 // serves until it is asked to stop, sends its clients to other pods and ends.
 //
 // Exit status: 0 after a clean drain, 1 when the pod failed, 2 when the
-// command line or the configuration is at fault.
+// command line or the configuration is at fault, or does not fit what the pod
+// finds around it: a restart does not help.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"chatbox"
 	"chatbox/app"
 )
 
@@ -73,6 +75,9 @@ func status(err error, errs io.Writer) int {
 		return 0
 	}
 	_, _ = fmt.Fprintf(errs, "chatbox: %v\n", err)
+	if _, unfit := errors.AsType[*chatbox.UnfitError](err); unfit {
+		return exitUsage
+	}
 	return exitFailed
 }
 

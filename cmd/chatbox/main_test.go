@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"chatbox"
 	"chatbox/app"
 )
 
@@ -70,4 +72,13 @@ func TestRun_HelpAndVersionNeedNoConfiguration(t *testing.T) {
 	code, out, _ := call(t, nil, nil, "--version")
 	assert.Zero(t, code)
 	require.True(t, strings.HasPrefix(out, "chatbox "), out)
+}
+
+func TestRun_SurroundingsAtFault(t *testing.T) {
+	unfit := fmt.Errorf("history: %w", &chatbox.UnfitError{Reason: "another cluster's key"})
+	for _, err := range []error{unfit, errors.Join(unfit, errors.New("closed late"))} {
+		code, _, errs := call(t, err, environ())
+		assert.Equal(t, 2, code, "a restart does not help")
+		assert.Contains(t, errs, "another cluster's key")
+	}
 }

@@ -126,7 +126,7 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	s.writer.SetMaxOpenConns(1)
 	s.writer.SetConnMaxIdleTime(0)
-	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaWords+schemaBlocks); err != nil {
+	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaWords+schemaBlocks+schemaKeys); err != nil {
 		return fmt.Errorf("make the tables: %w", err)
 	}
 	if err := addColumns(ctx, s.writer); err != nil {
