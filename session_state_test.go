@@ -3,6 +3,8 @@ package chatbox
 import (
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
 )
 
 // fold applies events of the types in order.
