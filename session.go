@@ -116,10 +116,7 @@ func (s State) Apply(e Event) State {
 		}
 	case TypeAdminJoin:
 		s.Talk = s.Talk.joined(s, e)
-		s.HolderID, s.HolderName = e.Metadata[MetaAdminID], e.Metadata[MetaAdminName]
-		if e.Unreadable {
-			s.HolderID = holderUnread(e)
-		}
+		s.HolderID, s.HolderName = holderBy(e), e.Metadata[MetaAdminName]
 		if s.HolderName == UnnamedStaff {
 			s.HolderName = "" // colleagues are better told the id
 		}
@@ -146,14 +143,18 @@ func (s State) Apply(e Event) State {
 	return s
 }
 
-// holderUnread is who holds the session by an admin_join that cannot be read:
-// whose request it was. Somebody must be, or the model would speak while a
-// person does; who handed the session to a colleague may hand it back.
-func holderUnread(e Event) string {
-	if e.UserID == "" {
+// holderBy is who holds the session by an admin_join. By one that cannot be read
+// it is whose request it was: somebody must hold the session, or the model would
+// speak while a person does; who handed it to a colleague may hand it back.
+func holderBy(e Event) string {
+	switch {
+	case !e.Unreadable:
+		return e.Metadata[MetaAdminID]
+	case e.UserID == "":
 		return UnnamedStaff
+	default:
+		return e.UserID
 	}
-	return e.UserID
 }
 
 func (s State) applyAnswer(e Event) State {

@@ -25,8 +25,13 @@ func TestDecode_AMalformedDocumentIsARow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			doc := bson.D{
-				{Key: "_id", Value: "t/s"}, {Key: "tenant", Value: "t"}, {Key: "session", Value: "s"}, {Key: "owner", Value: "u"},
-				{Key: "last_activity", Value: time.Now()}, {Key: "erased", Value: false}, change,
+				{Key: "_id", Value: "t/s"},
+				{Key: "tenant", Value: "t"},
+				{Key: "session", Value: "s"},
+				{Key: "owner", Value: "u"},
+				{Key: "last_activity", Value: time.Now()},
+				{Key: "erased", Value: false},
+				change,
 			}
 			raw, err := bson.Marshal(bson.D{{Key: "list", Value: bson.A{doc}}})
 			require.NoError(t, err)
@@ -41,8 +46,13 @@ func TestDecode_AMalformedDocumentIsARow(t *testing.T) {
 		})
 	}
 	raw, err := bson.Marshal(bson.D{
-		{Key: "tenant", Value: "t"}, {Key: "session", Value: "s"}, {Key: "seq", Value: int64(3)}, {Key: "key", Value: "k"},
-		{Key: "type", Value: "user_message"}, {Key: "answer", Value: "none"}, {Key: "box", Value: "text"},
+		{Key: "tenant", Value: "t"},
+		{Key: "session", Value: "s"},
+		{Key: "seq", Value: int64(3)},
+		{Key: "key", Value: "k"},
+		{Key: "type", Value: "user_message"},
+		{Key: "answer", Value: "none"},
+		{Key: "box", Value: "text"},
 	})
 	require.NoError(t, err)
 	var d messageDoc

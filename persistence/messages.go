@@ -89,11 +89,11 @@ func (s *Store) findEvent(ctx context.Context, act string, k chatbox.SessionKey,
 	err := s.do(ctx, act, func(ctx context.Context) error {
 		return s.messages.FindOne(ctx, filter, options.FindOne().SetProjection(withoutWords())).Decode(&d)
 	})
-	return s.eventOf(act, k, d, err)
+	return s.eventOf(k, d, err)
 }
 
 // eventOf turns the result of an act on one document into the port's.
-func (s *Store) eventOf(act string, k chatbox.SessionKey, d messageDoc, err error) (chatbox.Event, error) {
+func (s *Store) eventOf(k chatbox.SessionKey, d messageDoc, err error) (chatbox.Event, error) {
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return chatbox.Event{}, record.NoEvent(k)
 	}

@@ -27,7 +27,8 @@ func TestCause_SaysWhatToDo(t *testing.T) {
 		{"no right to insert", mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 13}}}, outage.Permission, "readWrite"},
 		{"wrong password", mongo.CommandError{Code: 18, Message: "Authentication failed"}, outage.Authentication, "password"},
 		{
-			"wrong password, as the pool says it", topology.ConnectionError{Wrapped: errors.New("auth error: sasl conversation error")},
+			"wrong password, as the pool says it",
+			topology.ConnectionError{Wrapped: errors.New("auth error: sasl conversation error")},
 			outage.Authentication, "password",
 		},
 		{"other case", mongo.CommandError{Code: 13297}, outage.Failed, "MONGO_DATABASE"},

@@ -35,7 +35,7 @@ func (t *Turns) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) 
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return t.s.findEvent(ctx, act, k, message)
 	}
-	return t.s.eventOf(act, k, d, err)
+	return t.s.eventOf(k, d, err)
 }
 
 // SettleTurn ends the turn of the generation, if it is still pending in that

@@ -108,8 +108,7 @@ func keysRace(t *testing.T, f KeysFixture) {
 			won++
 			continue
 		}
-		var unfit *chatbox.UnfitError
-		assert.ErrorAs(t, err, &unfit)
+		require.ErrorAs(t, err, new(*chatbox.UnfitError))
 	}
 	assert.Equal(t, 1, won)
 }

@@ -69,7 +69,8 @@ func TestStore_Keys(t *testing.T) {
 					return
 				}
 				_, err = book.InsertOne(t.Context(), bson.D{
-					{Key: "_id", Value: "keys"}, {Key: "revision", Value: 1},
+					{Key: "_id", Value: "keys"},
+					{Key: "revision", Value: 1},
 					{Key: "keys", Value: bson.A{bson.D{{Key: "id", Value: id}, {Key: "retired", Value: true}}}},
 				})
 				require.NoError(t, err)
@@ -108,8 +109,12 @@ func everything(t *testing.T, db *mongo.Database) []byte {
 // session.
 func earlierSession(id string) bson.D {
 	return bson.D{
-		{Key: "_id", Value: id}, {Key: "userId", Value: "u"}, {Key: "name", Value: "sealed"}, {Key: "ts", Value: time.Now()},
-		{Key: "msgs", Value: nil}, {Key: "messages", Value: bson.A{bson.D{{Key: "content", Value: "sealed"}, {Key: "sender", Value: "user"}}}},
+		{Key: "_id", Value: id},
+		{Key: "userId", Value: "u"},
+		{Key: "name", Value: "sealed"},
+		{Key: "ts", Value: time.Now()},
+		{Key: "msgs", Value: nil},
+		{Key: "messages", Value: bson.A{bson.D{{Key: "content", Value: "sealed"}, {Key: "sender", Value: "user"}}}},
 	}
 }
 
