@@ -9,6 +9,19 @@ type Lease struct {
 	Gen     Gen
 }
 
+// TurnFate is what became of a pending turn that Redis was to know of.
+type TurnFate int
+
+// The fates of pending turns.
+const (
+	TurnThere     TurnFate = iota // Redis had it
+	TurnEntered                   // it was forgotten and is due now
+	TurnHeld                      // a person holds the session: how they leave decides
+	TurnVoid                      // there is nothing more to answer
+	TurnAhead                     // the message is beyond the head: it is to be healed
+	TurnForgotten                 // Redis knows nothing of the session
+)
+
 // ClaimStatus is how a claim went.
 type ClaimStatus int
 

@@ -29,6 +29,16 @@ type PendingTurn struct {
 	Gen     Gen
 	Since   time.Time // the message's
 	At      int64     // Turn.At
+	Claims  int       // of this run: where it is not 0, somebody may be answering
+}
+
+// Seed is what Redis is to have of a session that it lost, or that it fell
+// behind in: all of it as of State.Head.
+type Seed struct {
+	Session SessionKey
+	Owner   string
+	State   State
+	Turns   []PendingTurn // every turn that wants an answer, in the order of At
 }
 
 // HistoryQuery asks for one page of a session's events, oldest first. Without

@@ -24,6 +24,7 @@ const (
 	indexSeq     = "tenant_session_seq"
 	indexKey     = "tenant_session_key"
 	indexPending = "pending_time"
+	indexUnsaid  = "tenant_session_pending"
 	indexSession = "tenant_session"
 	indexOwner   = "tenant_owner_activity"
 	indexSweep   = "sweep_at"
@@ -49,6 +50,15 @@ func messageIndexes() []mongo.IndexModel {
 		{
 			Keys: bson.D{{Key: "time", Value: 1}},
 			Options: options.Index().SetName(indexPending).
+				SetPartialFilterExpression(bson.D{{Key: "turn.state", Value: "pending"}}),
+		},
+		{
+			// Its own fields, not those of indexSeq: two indexes of the same
+			// fields are one too many for some servers.
+			Keys: bson.D{
+				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "turn.state", Value: 1}, {Key: "seq", Value: 1},
+			},
+			Options: options.Index().SetName(indexUnsaid).
 				SetPartialFilterExpression(bson.D{{Key: "turn.state", Value: "pending"}}),
 		},
 		alertIndex(),

@@ -74,10 +74,14 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 // PendingTurns finds turns of messages with from ≤ time < before, over all
 // sessions, oldest first.
 func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
+	return t.pending(ctx, "find pending turns", pendingWithin(from, before), "time", limit)
+}
+
+func (t *Turns) pending(ctx context.Context, act string, filter bson.D, by string, limit int) ([]chatbox.PendingTurn, error) {
 	var docs []messageDoc
-	err := t.s.all(ctx, "find pending turns", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return t.s.messages.Find(ctx, pendingWithin(from, before), options.Find().
-			SetSort(bson.D{{Key: "time", Value: 1}}).
+	err := t.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+		return t.s.messages.Find(ctx, filter, options.Find().
+			SetSort(bson.D{{Key: by, Value: 1}}).
 			SetLimit(int64(limit)).
 			SetProjection(bson.D{
 				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}, {Key: "turn", Value: 1}, {Key: "time", Value: 1},
@@ -96,9 +100,19 @@ func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit 
 			Gen:     chatbox.Gen{Seq: d.Seq, Run: d.Turn.Run},
 			Since:   d.Time.Time().UTC(),
 			At:      max(d.Seq, d.Turn.From),
+			Claims:  d.Turn.Claims,
 		})
 	}
 	return turns, nil
+}
+
+// PendingOf finds the session's pending turns with from ≤ seq ≤ to, by seq. Its
+// cost is that of what it finds: the index has pending turns alone.
+func (t *Turns) PendingOf(ctx context.Context, k chatbox.SessionKey, from, to int64, limit int) ([]chatbox.PendingTurn, error) {
+	filter := append(placeOf(k),
+		bson.E{Key: "seq", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}},
+		bson.E{Key: "turn.state", Value: string(chatbox.TurnPending)})
+	return t.pending(ctx, "find a session's pending turns", filter, "seq", limit)
 }
 
 func pendingWithin(from, before time.Time) bson.D {

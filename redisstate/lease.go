@@ -42,16 +42,17 @@ func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim
 	return out, nil
 }
 
-// Renew prolongs a lease that is still the caller's.
+// Renew prolongs a lease that is still the caller's, or that a seed keeps for
+// whoever was answering the turn.
 func (c *Client) Renew(ctx context.Context, l chatbox.Lease) error {
 	k := keysOf(l.Session)
-	return c.owned(ctx, "renew.lua", []string{k.lease, k.due, k.state}, l.Token, ms(c.cfg.LeaseTTL), member(l.Session))
+	return c.owned(ctx, "renew.lua", []string{k.lease, k.due, k.state}, l.Token, ms(c.cfg.LeaseTTL), member(l.Session), genString(l.Gen))
 }
 
 // Release gives the lease back, its turn due at once, and wakes all pods.
 func (c *Client) Release(ctx context.Context, l chatbox.Lease) error {
 	k := keysOf(l.Session)
-	if err := c.owned(ctx, "release.lua", []string{k.lease, k.due, k.state}, l.Token, member(l.Session)); err != nil {
+	if err := c.owned(ctx, "release.lua", []string{k.lease, k.due, k.state}, l.Token, member(l.Session), genString(l.Gen)); err != nil {
 		return err
 	}
 	return wrap("wake", c.publish(ctx, wakeChannel, member(l.Session)))
@@ -94,6 +95,9 @@ func (c *Client) revoke(ctx context.Context, s chatbox.SessionKey, always bool) 
 		return chatbox.Gen{}, nil, wrap("revoke", err)
 	}
 	str := func(i int) string { x, _ := v[i].(string); return x }
+	if str(0) == "kept" {
+		return chatbox.Gen{}, nil, chatbox.Errorf(chatbox.Unavailable, "the answer is being taken up again; try again", nil)
+	}
 	var running chatbox.Gen
 	if g := str(0); g != "" {
 		if running, err = parseGen(g); err != nil {

@@ -232,14 +232,24 @@ func strs(v any) []string {
 }
 
 // Seed refills a session that Redis lost, or that fell behind.
-func (c *Client) Seed(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error {
-	fold, err := c.sealJSON(s, boxFold, st)
+func (c *Client) Seed(ctx context.Context, s chatbox.Seed) error {
+	st := s.State
+	fold, err := c.sealJSON(s.Session, boxFold, st)
 	if err != nil {
 		return err
 	}
-	k := keysOf(s)
-	return wrap("seed", c.run(ctx, "seed.lua", []string{k.state, k.log, k.index, k.pieces, k.queue, k.lease},
-		k.channel, st.Head, owner, fold, flag(st.HolderID != ""), flag(st.Ended), st.AnswerableFrom, ms(stateTTL)).Err())
+	k, claimed := keysOf(s.Session), ""
+	if len(s.Turns) > 0 && s.Turns[0].Claims > 0 {
+		claimed = genString(s.Turns[0].Gen)
+	}
+	args := []any{
+		k.channel, st.Head, s.Owner, fold, flag(st.HolderID != ""), flag(st.Ended), st.AnswerableFrom, ms(stateTTL),
+		member(s.Session), ms(c.cfg.LeaseTTL), claimed,
+	}
+	for _, t := range s.Turns {
+		args = append(args, t.At, genString(t.Gen))
+	}
+	return wrap("seed", c.run(ctx, "seed.lua", []string{k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.due}, args...).Err())
 }
 
 // Erase leaves nothing of the session but that it was erased.

@@ -55,16 +55,69 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 	return turns, heal, nil
 }
 
-// Enqueue enters a pending turn that Redis forgot; it is void where the session
-// is answerable only from beyond at.
+// Enqueue enters a pending turn that counts from the place at. chatbox.NotFound:
+// Redis does not know the session as far as the turn's message.
 func (c *Client) Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, at int64) error {
-	k := keysOf(s)
-	n, err := c.run(ctx, "enqueue.lua", []string{k.state, k.queue, k.due}, genString(g), member(s), ms(stateTTL), at).Int()
+	fates, err := c.Revive(ctx, []chatbox.PendingTurn{{Session: s, Gen: g, At: at}})
+	if err == nil && (fates[0] == chatbox.TurnForgotten || fates[0] == chatbox.TurnAhead) {
+		err = chatbox.Errorf(chatbox.NotFound, "", nil)
+	}
+	return err
+}
+
+// Revive enters pending turns that Redis may have forgotten, and says of each
+// what became of it. However many they are it is one flush, with one command
+// for each session.
+func (c *Client) Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]chatbox.TurnFate, error) {
+	places := map[chatbox.SessionKey][]int{}
+	var sessions []chatbox.SessionKey
+	for i, t := range turns {
+		if places[t.Session] == nil {
+			sessions = append(sessions, t.Session)
+		}
+		places[t.Session] = append(places[t.Session], i)
+	}
+	cmds := make([]*redis.Cmd, len(sessions))
+	err := c.flush(ctx, func(p batch) {
+		for i, s := range sessions {
+			k, args := keysOf(s), []any{member(s), ms(stateTTL)}
+			for _, at := range places[s] {
+				args = append(args, genString(turns[at].Gen), turns[at].Gen.Seq, turns[at].At)
+			}
+			cmds[i] = c.queue(ctx, p, "enqueue.lua", []string{k.state, k.queue, k.due}, args...)
+		}
+	})
 	if err != nil {
-		return wrap("enqueue", err)
+		return nil, wrap("enqueue", err)
 	}
-	if n == 0 {
-		return chatbox.Errorf(chatbox.NotFound, "", nil)
+	fates := make([]chatbox.TurnFate, len(turns))
+	for i, s := range sessions {
+		said, err := cmds[i].Text()
+		if err != nil {
+			return nil, wrap("enqueue", err)
+		}
+		for n, at := range places[s] {
+			fates[at] = fateOf(said, n)
+		}
 	}
-	return nil
+	return fates, nil
+}
+
+// fateOf reads what enqueue.lua said of its n-th turn.
+func fateOf(said string, n int) chatbox.TurnFate {
+	if said == "unseeded" || n >= len(said) {
+		return chatbox.TurnForgotten
+	}
+	switch said[n] {
+	case 'e':
+		return chatbox.TurnEntered
+	case 'h':
+		return chatbox.TurnHeld
+	case 'v':
+		return chatbox.TurnVoid
+	case 'g':
+		return chatbox.TurnAhead
+	default:
+		return chatbox.TurnThere
+	}
 }

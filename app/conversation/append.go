@@ -191,7 +191,7 @@ func (s *Service) place(ctx context.Context, d draft, b chatbox.Begun) (place, e
 	if sess, err = s.foldRest(ctx, sess); err != nil {
 		return place{}, err
 	}
-	return place{owner: sess.Owner, state: sess.State}, s.Log.Seed(ctx, d.session, sess.Owner, sess.State)
+	return place{owner: sess.Owner, state: sess.State}, s.refill(ctx, sess)
 }
 
 // refused answers a refusal, unless the frame turns out to be a repeat:

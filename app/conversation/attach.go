@@ -287,7 +287,7 @@ func (s *Service) tail(ctx context.Context, k chatbox.SessionKey, from int64) (c
 		tail.Owner, tail.State = sess.Owner, sess.State // what is left to tell
 		return tail, errErased
 	}
-	if err := s.Log.Seed(ctx, k, sess.Owner, sess.State); err != nil {
+	if err := s.refill(ctx, sess); err != nil {
 		return tail, err
 	}
 	return s.Log.Read(ctx, k, from)

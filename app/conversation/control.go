@@ -115,6 +115,9 @@ func (s *Service) closeRunning(
 			return err
 		}
 		open = &chatbox.OpenAnswer{AnswerID: chatbox.AnswerID(k, running.Seq, running.Run), Gen: running, ReplyTo: m.ID, Index: -1}
+		if m.Turn != nil && m.Turn.Run == running.Run {
+			open.Attempt = max(0, m.Turn.Claims-1) // Redis may have lost what was shown of it
+		}
 	}
 	return s.closeAnswer(ctx, k, *open, why)
 }
@@ -205,11 +208,7 @@ func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
 				return cmp.Or(err, error(none))
 			}
 		}
-		if err := s.Schedule.Enqueue(ctx, k, next, st.Head); err != nil {
-			return err
-		}
-		s.due.add(k)
-		return nil
+		return s.enter(ctx, k, next, st.Head)
 	})
 }
 

@@ -80,7 +80,7 @@ func (s *Service) sayErased(ctx context.Context, k chatbox.SessionKey) (chatbox.
 
 func (s *Service) appendErasure(ctx context.Context, sess chatbox.Session) error {
 	k := sess.Key
-	err := patiently(ctx, func() error { return s.Log.Seed(ctx, k, sess.Owner, sess.State) })
+	err := patiently(ctx, func() error { return s.Log.Seed(ctx, chatbox.Seed{Session: k, Owner: sess.Owner, State: sess.State}) })
 	if err != nil {
 		return err
 	}

@@ -145,20 +145,31 @@ func (g *generation) accept(ctx context.Context, p chatbox.Piece, text string) e
 // this generation showed, perhaps with the piece under way.
 func (g *generation) reclaim(ctx context.Context, underway string) error {
 	s, k := g.s, g.lease.Session
+	// Where the session was seeded, the lease is kept for this generation.
+	err := s.Leases.Renew(ctx, g.lease)
+	if errors.Is(err, chatbox.NotFound) {
+		if _, err = s.seed(ctx, k); errors.Is(err, chatbox.NotFound) {
+			return errLost // erased
+		}
+		if err == nil {
+			err = s.Leases.Renew(ctx, g.lease)
+		}
+	}
+	if errors.Is(err, chatbox.NotFound) {
+		return chatbox.Errorf(chatbox.Unavailable, "", err) // emptied again meanwhile
+	}
+	if !errors.Is(err, chatbox.NotOwner) {
+		return err
+	}
 	c, err := s.Leases.Claim(ctx, k)
 	if err != nil {
 		return err
-	}
-	if c.Status == chatbox.ClaimUnseeded {
-		if _, err := s.seed(ctx, k); err != nil {
-			return err
-		}
 	}
 	if c.Status == chatbox.ClaimUnseeded || c.Status == chatbox.ClaimNone {
 		if over, err := g.over(ctx); over || err != nil {
 			return err
 		}
-		if err := s.Schedule.Enqueue(ctx, k, g.lease.Gen, g.place()); err != nil {
+		if err := s.enter(ctx, k, g.lease.Gen, g.place()); err != nil {
 			return err
 		}
 		if c, err = s.Leases.Claim(ctx, k); err != nil {

@@ -143,9 +143,5 @@ func (s *Service) enqueue(ctx context.Context, k chatbox.SessionKey, seq int64) 
 	if err != nil || m.Turn == nil || m.Turn.State != chatbox.TurnPending {
 		return err
 	}
-	if err := s.Schedule.Enqueue(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, m.Turn.At(m.Seq)); err != nil {
-		return err
-	}
-	s.due.add(k)
-	return nil
+	return s.enter(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, m.Turn.At(m.Seq))
 }

@@ -76,18 +76,6 @@ func (s *Service) foldRest(ctx context.Context, sess chatbox.Session) (chatbox.S
 	}
 }
 
-// seed refills Redis with what the history says of the session.
-func (s *Service) seed(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
-	sess, err := s.truth(ctx, k)
-	if err != nil {
-		return sess, err
-	}
-	if sess.Erased {
-		return sess, errErased
-	}
-	return sess, s.Log.Seed(ctx, k, sess.Owner, sess.State)
-}
-
 // healMax is how many missing events are published one by one; beyond it the
 // head is set and pods re-read.
 const healMax = 200

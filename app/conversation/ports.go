@@ -94,6 +94,9 @@ type TurnStore interface {
 	// PendingTurns finds turns of messages with from ≤ time < before, oldest
 	// first, over all sessions: what a lost Redis forgot.
 	PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error)
+	// PendingOf finds the session's turns of messages with from ≤ seq ≤ to, by
+	// seq; its cost is that of what it finds.
+	PendingOf(ctx context.Context, s chatbox.SessionKey, from, to int64, limit int) ([]chatbox.PendingTurn, error)
 }
 
 // Log is the hot copy of sessions' logs: heads, folds and the latest events,
@@ -111,9 +114,11 @@ type Log interface {
 	Publish(ctx context.Context, p chatbox.Publication) (chatbox.Published, error)
 	// Read returns what is hot of the session beyond a place. One round trip.
 	Read(ctx context.Context, s chatbox.SessionKey, after int64) (chatbox.Tail, error)
-	// Seed sets head and fold of a session whose copy is absent or behind, and
-	// tells all pods the head.
-	Seed(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error
+	// Seed sets head, fold and pending turns of a session whose copy is absent
+	// or behind, in one act, and tells all pods the head. Where the oldest turn
+	// had been claimed, its lease is kept for whoever is answering (Leases.Renew),
+	// and others may claim it when one lease's time is over.
+	Seed(ctx context.Context, s chatbox.Seed) error
 	// Heads returns the heads of many sessions, -1 where absent, in order.
 	Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error)
 }
@@ -132,7 +137,7 @@ type Traces interface {
 type Leases interface {
 	// Claim takes the session's lease for its oldest pending turn.
 	Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim, error)
-	// Renew prolongs the lease.
+	// Renew prolongs the lease, or takes it back where a seed has kept it.
 	Renew(ctx context.Context, l chatbox.Lease) error
 	// Release gives the lease back with its turn still pending, due at once:
 	// another pod takes it without waiting for the expiry.
@@ -149,7 +154,8 @@ type Leases interface {
 // Interrupts stop a running answer and nothing else.
 type Interrupts interface {
 	// Interrupt is Leases.Revoke where an answer is running and has no effect
-	// where none is.
+	// where none is. chatbox.Unavailable while a seed keeps the lease for whoever
+	// is answering: what they have shown is known in a moment.
 	Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error)
 	// Allow lets turns be claimed again before Interrupt's ban ends by itself; a
 	// ban of Revoke stays.
@@ -176,8 +182,11 @@ type Schedule interface {
 	// unless it is dealt with.
 	Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err error)
 	// Enqueue enters a pending turn that counts from the place at (Turn.At):
-	// chatbox.NotFound where the session is not seeded.
+	// chatbox.NotFound where the session is not known as far as its message.
 	Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, at int64) error
+	// Revive is Enqueue for many turns in one round trip; it says of each, in
+	// order, what became of it, and enters none of a session that a person holds.
+	Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]chatbox.TurnFate, error)
 }
 
 // Bus brings the updates of subscribed sessions to this pod.

@@ -135,13 +135,14 @@ func TestOpen_EveryCommitReachesTheDisk(t *testing.T) {
 func TestStore_ReadsByIndex(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "chat.db"), keyring(t))
 	for name, want := range map[string]string{
-		"range":   "SEARCH messages USING INDEX messages_seq (tenant=? AND session=? AND seq>? AND seq<?)",
-		"by key":  "SEARCH messages USING INDEX messages_key (tenant=? AND session=? AND key=?)",
-		"pending": "SEARCH messages USING INDEX messages_pending (time>? AND time<?)",
-		"held":    "SCAN sessions USING INDEX staff_holder",
-		"load":    "SEARCH sessions USING INDEX sessions_id (tenant=? AND session=?)",
-		"list":    "SEARCH sessions USING INDEX sessions_owner (tenant=? AND owner=? AND last_activity<?)",
-		"claim":   "SEARCH messages USING INDEX messages_seq (tenant=? AND session=? AND seq=?)",
+		"range":      "SEARCH messages USING INDEX messages_seq (tenant=? AND session=? AND seq>? AND seq<?)",
+		"by key":     "SEARCH messages USING INDEX messages_key (tenant=? AND session=? AND key=?)",
+		"pending":    "SEARCH messages USING INDEX messages_pending (time>? AND time<?)",
+		"pending of": "SEARCH messages USING INDEX messages_pending_of (tenant=? AND session=? AND seq>? AND seq<?)",
+		"held":       "SCAN sessions USING INDEX staff_holder",
+		"load":       "SEARCH sessions USING INDEX sessions_id (tenant=? AND session=?)",
+		"list":       "SEARCH sessions USING INDEX sessions_owner (tenant=? AND owner=? AND last_activity<?)",
+		"claim":      "SEARCH messages USING INDEX messages_seq (tenant=? AND session=? AND seq=?)",
 	} {
 		plan := embedded.Plan(t, s, name)
 		assert.Equal(t, want, strings.Join(plan, "; "), name)

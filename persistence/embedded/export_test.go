@@ -28,7 +28,7 @@ func Pragma(t *testing.T, s *Store, name string) map[string]string {
 func Plan(t *testing.T, s *Store, name string) []string {
 	t.Helper()
 	text := map[string]string{
-		"range": sqlRange, "by key": sqlByKey, "pending": sqlPending, "load": sqlLoad, "list": sqlList, "claim": sqlClaim, "held": sqlHeld,
+		"range": sqlRange, "by key": sqlByKey, "pending": sqlPending, "pending of": sqlPendingOf, "load": sqlLoad, "list": sqlList, "claim": sqlClaim, "held": sqlHeld,
 		"queue": sqlQueue, "waiting": sqlWaiting, "tags": sqlTagsInUse, "held by": sqlHolding, "assigned": sqlAssigned,
 	}[name]
 	args := make([]any, strings.Count(text, "?"))

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE UNIQUE INDEX IF NOT EXISTS messages_seq ON messages (tenant, session, seq);
 CREATE UNIQUE INDEX IF NOT EXISTS messages_key ON messages (tenant, session, key);
 CREATE INDEX IF NOT EXISTS messages_pending ON messages (time) WHERE turn_state = 'pending';
+CREATE INDEX IF NOT EXISTS messages_pending_of ON messages (tenant, session, seq) WHERE turn_state = 'pending';
 
 CREATE TABLE IF NOT EXISTS sessions (
 	tenant TEXT NOT NULL, session TEXT NOT NULL, owner TEXT NOT NULL, name BLOB,
@@ -80,6 +81,7 @@ func addColumns(ctx context.Context, db *sql.DB) error {
 const (
 	eventColumns = `seq, key, id, named, type, sender, user, owner, model, status, time, box, answer,
 	turn_state, turn_run, turn_claims, turn_from`
+	pendingColumns = `tenant, session, seq, turn_run, time, max(seq, coalesce(turn_from, 0)), coalesce(turn_claims, 0)`
 	sessionColumns = `session, owner, name, created, erased, last_activity, holder_name, state`
 	storedColumns  = sessionColumns + `, rating, rating_comment, tags, assigned, assigned_name, owner_name`
 )
@@ -102,6 +104,7 @@ type statements struct {
 	indexName, unindexName         *sql.Stmt
 
 	byKey, byRange, pending *sql.Stmt
+	pendingOf               *sql.Stmt
 	load, list, held        *sql.Stmt
 	unswept, byToken        *sql.Stmt
 	withdrawn               *sql.Stmt
@@ -121,8 +124,11 @@ const (
 	sqlRange = `SELECT ` + eventColumns + ` FROM messages
 	WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ? ORDER BY seq`
 	sqlByKey   = `SELECT ` + eventColumns + ` FROM messages WHERE tenant = ? AND session = ? AND key = ?`
-	sqlPending = `SELECT tenant, session, seq, turn_run, time, max(seq, coalesce(turn_from, 0)) FROM messages
+	sqlPending = `SELECT ` + pendingColumns + ` FROM messages
 	WHERE turn_state = 'pending' AND time >= ? AND time < ? ORDER BY time LIMIT ?`
+	// The index is named because the one of all events has the same columns.
+	sqlPendingOf = `SELECT ` + pendingColumns + ` FROM messages INDEXED BY messages_pending_of
+	WHERE turn_state = 'pending' AND tenant = ? AND session = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`
 
 	sqlCreate = `INSERT INTO sessions (tenant, head, ended, holder, owner_name, ` + sessionColumns + `)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
@@ -196,6 +202,7 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 		{&s.byKey, reader, sqlByKey},
 		{&s.byRange, reader, sqlRange},
 		{&s.pending, reader, sqlPending},
+		{&s.pendingOf, reader, sqlPendingOf},
 		{&s.load, reader, sqlLoad},
 		{&s.list, reader, sqlList},
 		{&s.unswept, reader, sqlUnswept},

@@ -70,13 +70,21 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 // sessions, oldest first.
 func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
 	rows, err := t.s.stmts.pending.QueryContext(ctx, record.Millis(from), record.Millis(before), limit)
-	return collect("find pending turns", rows, err, func(scan func(...any) error) (chatbox.PendingTurn, error) {
-		var p chatbox.PendingTurn
-		var at int64
-		if err := scan(&p.Session.Tenant, &p.Session.ID, &p.Gen.Seq, &p.Gen.Run, &at, &p.At); err != nil {
-			return p, err
-		}
-		p.Since = time.UnixMilli(at).UTC()
-		return p, nil
-	})
+	return collect("find pending turns", rows, err, scanPending)
+}
+
+// PendingOf finds the session's pending turns with from ≤ seq ≤ to, by seq.
+func (t *Turns) PendingOf(ctx context.Context, k chatbox.SessionKey, from, to int64, limit int) ([]chatbox.PendingTurn, error) {
+	rows, err := t.s.stmts.pendingOf.QueryContext(ctx, k.Tenant, k.ID, from, to, limit)
+	return collect("find a session's pending turns", rows, err, scanPending)
+}
+
+func scanPending(scan func(...any) error) (chatbox.PendingTurn, error) {
+	var p chatbox.PendingTurn
+	var at int64
+	if err := scan(&p.Session.Tenant, &p.Session.ID, &p.Gen.Seq, &p.Gen.Run, &at, &p.At, &p.Claims); err != nil {
+		return p, err
+	}
+	p.Since = time.UnixMilli(at).UTC()
+	return p, nil
 }

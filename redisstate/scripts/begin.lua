@@ -2,10 +2,14 @@
 -- a sweeper finds the append if its pod dies between the insert and publish.
 -- KEYS  1 state  2 index  3 log  4 reserve  5 intents  6 lease
 -- ARGV  1 event key  2 session member  3 nonce  4 lease token or ""  5 intent delay ms
--- RETURNS {"lost"} when the token is not the lease's, {"empty"} when it cannot be, since Redis knows nothing, else
+-- RETURNS {"lost"} when the token is not the lease's, {"empty"} when it cannot be, since Redis knows nothing or a seed
+--         keeps the lease for whoever had it, else
 --         {"ok", head or -1, owner, fold, reserved user, hot entry of the key, intent}
-if ARGV[4] ~= '' and redis.call('GET', KEYS[6]) ~= ARGV[4] then
-  return {redis.call('EXISTS', KEYS[1]) == 0 and 'empty' or 'lost'}
+if ARGV[4] ~= '' then
+  local token = redis.call('GET', KEYS[6])
+  if token ~= ARGV[4] then
+    return {(token == 'kept' or redis.call('EXISTS', KEYS[1]) == 0) and 'empty' or 'lost'}
+  end
 end
 local v = redis.call('HMGET', KEYS[1], 'h', 'u', 'f')
 local entry = ''

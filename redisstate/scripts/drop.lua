@@ -1,12 +1,14 @@
 -- Ends a turn that leaves nothing in the history: the open answer, the turn
 -- and the lease go together, and the failure, if there is one, is told once.
+-- A lease that a seed keeps for whoever was answering the turn is theirs.
 -- KEYS  1 state  2 queue  3 lease  4 due  5 pieces
 -- ARGV  1 token  2 turn "seq:run"  3 session member  4 channel  5 sealed failure or ""
 -- RETURNS 1, 0 when the lease is not the caller's, -1 when Redis knows nothing of the session
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
-if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
+local token = redis.call('GET', KEYS[3])
+if token ~= ARGV[1] and not (token == 'kept' and redis.call('HGET', KEYS[1], 'lg') == ARGV[2]) then return 0 end
 redis.call('DEL', KEYS[3], KEYS[5])
-redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe', 'lg')
+redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe', 'lg', 'lt')
 redis.call('ZREM', KEYS[2], ARGV[2])
 if redis.call('ZCARD', KEYS[2]) > 0 then
   local t = redis.call('TIME')

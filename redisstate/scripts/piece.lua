@@ -7,11 +7,13 @@
 -- KEYS  1 state  2 lease  3 pieces
 -- ARGV  1 token  2 generation "seq:run"  3 attempt  4 index  5 snapshot "1"/""  6 sealed piece
 --       7 channel  8 open card  9 pieces TTL ms
--- RETURNS "ok" | "lost" (not the lease) | "empty" (Redis knows nothing of the session) | "reopen" (Redis does not have the answer up to the piece
+-- RETURNS "ok" | "lost" (not the lease) | "empty" (Redis knows nothing of the session, or a seed keeps the lease for
+--         whoever had it) | "reopen" (Redis does not have the answer up to the piece
 --         before this: publish a snapshot)
 local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'h', 'oe')
 if not v[4] then return 'empty' end
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
+local token = redis.call('GET', KEYS[2])
+if token ~= ARGV[1] then return token == 'kept' and 'empty' or 'lost' end
 if ARGV[5] == '1' then
   local info = redis.pcall('INFO', 'replication')
   local epoch = type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
@@ -20,6 +22,7 @@ if ARGV[5] == '1' then
     return 'ok'
   end
   redis.call('DEL', KEYS[3])
+  redis.call('HDEL', KEYS[1], 'lt')
   redis.call('HSET', KEYS[1], 'og', ARGV[2], 'oa', ARGV[3], 'oe', epoch)
 else
   if v[1] ~= ARGV[2] or v[2] ~= ARGV[3] then return 'reopen' end

@@ -29,16 +29,16 @@ end
 
 local closes = ARGV[12]
 if closes ~= '' then
-  local o = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'lg')
+  local o = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'lg', 'lt')
   local newer = o[1] ~= closes or tonumber(o[2]) < tonumber(ARGV[13])
   if ARGV[15] ~= '' and newer then
     redis.call('PUBLISH', ARGV[1], head .. '|' .. ARGV[15])
-  elseif not o[1] and ARGV[14] == '-1' and ARGV[15] == '' then
+  elseif not o[1] and o[5] ~= closes and ARGV[14] == '-1' and ARGV[15] == '' then
     -- it was closed before it began: nothing is visible, and nothing is what it says
   elseif ARGV[15] ~= '' or o[1] ~= closes or o[2] ~= ARGV[13] or o[3] ~= ARGV[14] then
     return {'diverged', head, tonumber(o[1] == closes and o[2] or '-1')}
   end
-  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe')
+  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe', 'lt')
   redis.call('DEL', KEYS[4])
   redis.call('ZREM', KEYS[5], closes)
   if o[4] == closes then redis.call('DEL', KEYS[6]) end
@@ -68,7 +68,7 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[9])
 if ARGV[7] == '1' or ARGV[8] == '1' then
   redis.call('DEL', KEYS[4], KEYS[6], KEYS[9])
-  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe')
+  redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe', 'lt')
 end
 if ARGV[8] == '1' then redis.call('DEL', KEYS[5]) end
 if ARGV[16] ~= '' and redis.call('GET', KEYS[6]) == ARGV[16] then

@@ -3,8 +3,11 @@
 -- ban of who only stops an answer takes the place of no other.
 -- KEYS  1 state  2 lease  3 forbid  4 pieces
 -- ARGV  1 forbid TTL ms  2 "1": forbid also where nothing is running
--- RETURNS {running generation or "", open generation or "", attempt, index, open card, [sealed pieces]}
+-- RETURNS {"kept"} where it is not forbidden always and a seed keeps the lease for whoever is answering: they show
+--         what they have in a moment; else
+--         {running generation or "", open generation or "", attempt, index, open card, [sealed pieces]}
 local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'om', 'lg')
+if redis.call('GET', KEYS[2]) == 'kept' and ARGV[2] ~= '1' then return {'kept'} end
 local running = redis.call('EXISTS', KEYS[2]) == 1 and v[5] or v[1] or ''
 if running ~= '' or ARGV[2] == '1' then
   redis.call('DEL', KEYS[2])

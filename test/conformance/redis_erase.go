@@ -45,7 +45,7 @@ func redisErase(t *testing.T, s RedisServer) {
 		k.say(k.note("a"))
 		st := ended(5)
 		require.NoError(t, k.c.Erase(t.Context(), k.key, redisOwner, st))
-		require.NoError(t, k.c.Seed(t.Context(), k.key, redisOwner, k.state), "by a pod that read before")
+		require.NoError(t, k.c.Seed(t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: k.state}), "by a pod that read before")
 		assert.Equal(t, st, k.read(0).State)
 		assert.Equal(t, chatbox.OutcomeAlready, k.publish(k.note("late")).Outcome)
 		assert.Empty(t, k.read(0).Events)

@@ -85,6 +85,16 @@ func redisLeases(t *testing.T, s RedisServer) {
 // powerless has every act under a lease refused with the code.
 func (k *talk) powerless(l chatbox.Lease, code chatbox.Code) {
 	k.t.Helper()
+	k.cannotSpeak(l, code)
+	ctx := k.t.Context()
+	hasCode(k.t, k.c.Renew(ctx, l), code)
+	hasCode(k.t, k.c.Release(ctx, l), code)
+	hasCode(k.t, k.c.Drop(ctx, l, &chatbox.Failure{Gen: l.Gen}), code)
+}
+
+// cannotSpeak has every act by which an answer gets on refused with the code.
+func (k *talk) cannotSpeak(l chatbox.Lease, code chatbox.Code) {
+	k.t.Helper()
 	before := k.read(0)
 	ctx := k.t.Context()
 	o := k.opening(l, 0)
@@ -93,9 +103,6 @@ func (k *talk) powerless(l chatbox.Lease, code chatbox.Code) {
 	hasCode(k.t, k.c.Append(ctx, l, p), code)
 	p.Snapshot = true
 	hasCode(k.t, k.c.Append(ctx, l, p), code)
-	hasCode(k.t, k.c.Renew(ctx, l), code)
-	hasCode(k.t, k.c.Release(ctx, l), code)
-	hasCode(k.t, k.c.Drop(ctx, l, &chatbox.Failure{Gen: l.Gen}), code)
 	_, err := k.c.Begin(ctx, chatbox.Beginning{Session: k.key, Key: "a:1:1", Lease: &l})
 	hasCode(k.t, err, code)
 	assert.Equal(k.t, before, k.read(0))

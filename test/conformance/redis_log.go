@@ -68,6 +68,8 @@ func redisLog(t *testing.T, s RedisServer) {
 	t.Run("HotLogBounds", func(t *testing.T) { redisHotLog(t, s) })
 	t.Run("Diverged", func(t *testing.T) { redisDiverged(t, s) })
 	t.Run("Seed", func(t *testing.T) { redisSeed(t, s) })
+	t.Run("SeedBringsTurns", func(t *testing.T) { redisSeedTurns(t, s) })
+	t.Run("Revive", func(t *testing.T) { redisRevive(t, s) })
 	t.Run("SealedForItsSession", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		k.say(k.note("mine"))
@@ -175,7 +177,7 @@ func redisSeed(t *testing.T, s RedisServer) {
 	}
 	behind := k.state
 	behind.Head = 3
-	require.NoError(t, k.c.Seed(t.Context(), k.key, redisOwner, behind))
+	require.NoError(t, k.c.Seed(t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: behind}))
 	assert.EqualValues(t, 5, k.read(0).State.Head, "a seed does not go back")
 	assert.Len(t, k.read(0).Events, 5)
 	k.say(k.message("q"))
@@ -185,7 +187,7 @@ func redisSeed(t *testing.T, s RedisServer) {
 	ahead := k.state
 	ahead.Head, ahead.HolderID, ahead.AnswerableFrom = 300, "admin", 300
 	k.watch(func(h *redisHandler) {
-		require.NoError(t, k.c.Seed(t.Context(), k.key, redisOwner, ahead))
+		require.NoError(t, k.c.Seed(t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: ahead}))
 		got := h.take(t, 1)
 		assert.Equal(t, chatbox.Update{Session: k.key, Head: 300, Notice: true}, got[0])
 	})
@@ -200,7 +202,7 @@ func redisSeed(t *testing.T, s RedisServer) {
 	assert.Equal(t, chatbox.ClaimNone, k.claim().Status, "a seed does not hand a held session to the model")
 
 	empty := k.again()
-	require.NoError(t, empty.c.Seed(t.Context(), empty.key, redisOwner, chatbox.State{}))
+	require.NoError(t, empty.c.Seed(t.Context(), chatbox.Seed{Session: empty.key, Owner: redisOwner, State: chatbox.State{}}))
 	assert.True(t, empty.read(0).Seeded)
 	empty.say(empty.note("first"))
 }

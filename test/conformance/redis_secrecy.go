@@ -131,7 +131,7 @@ func (k *talk) sayEverywhere(canary string) {
 	require.NoError(k.t, k.c.PutTicket(k.t.Context(), canary+rand.Text(), chatbox.Actor{UserID: "u", Name: canary, Roles: []string{canary}}, time.Minute))
 	ahead := k.state
 	ahead.Head += 300
-	require.NoError(k.t, k.c.Seed(k.t.Context(), k.key, redisOwner, ahead))
+	require.NoError(k.t, k.c.Seed(k.t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: ahead}))
 	k.state = ahead
 	k.say(k.note(canary))
 }

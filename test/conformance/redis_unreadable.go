@@ -25,7 +25,7 @@ func redisUnreadable(t *testing.T, s RedisServer) {
 		t.Helper()
 		assert.Empty(t, k.find("s"), "head and fold go together")
 		assert.Empty(t, k.find("l"))
-		require.NoError(t, k.c.Seed(t.Context(), k.key, redisOwner, k.state))
+		require.NoError(t, k.c.Seed(t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: k.state, Turns: []chatbox.PendingTurn{k.wants(1, 0)}}))
 		assert.Equal(t, k.state, k.read(0).State)
 		assert.Equal(t, chatbox.Gen{Seq: 1, Run: 1}, k.taken().Gen, "the turn was not forgotten")
 	}

@@ -115,6 +115,7 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Turns/SettleByRun", turnSettle},
 		{"Turns/RetryIsOneRunFurther", turnRetry},
 		{"Turns/PendingSweep", turnSweep},
+		{"Turns/PendingOfASession", turnsOf},
 		{"Alerts/OneClaimOfARace", alertClaim},
 		{"Alerts/SettledByTheClaim", alertSettle},
 		{"Alerts/DueOnes", alertDue},

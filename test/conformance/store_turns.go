@@ -156,3 +156,39 @@ func turnSweep(t *testing.T, f StoreFixture) {
 	}
 	assert.Empty(t, pending(0, time.Hour))
 }
+
+func turnsOf(t *testing.T, f StoreFixture) {
+	t.Helper()
+	k, other := newKey(), newKey()
+	appendAll(t, f.Stores,
+		asked(k, 1, 1), said(k, 2, "no question"), asked(k, 3, 1), asked(k, 4, 2), asked(k, 5, 1), asked(other, 1, 1))
+	_, err := f.Turns.ClaimTurn(t.Context(), k, 3)
+	require.NoError(t, err)
+	require.NoError(t, f.Turns.SettleTurn(t.Context(), k, chatbox.Gen{Seq: 4, Run: 2}, chatbox.TurnFailed))
+	of := func(from, to int64, limit int) (seqs []int64) {
+		t.Helper()
+		found, err := f.Turns.PendingOf(t.Context(), k, from, to, limit)
+		require.NoError(t, err)
+		for _, p := range found {
+			assert.Equal(t, k, p.Session)
+			seqs = append(seqs, p.Gen.Seq)
+		}
+		return seqs
+	}
+	assert.Equal(t, []int64{1, 3, 5}, of(1, 9, 10))
+	assert.Equal(t, []int64{3}, of(2, 4, 10), "closed both ways")
+	assert.Equal(t, []int64{1, 3}, of(1, 9, 2), "limited")
+	assert.Empty(t, of(6, 9, 10))
+	again, err := f.Turns.RetryTurn(t.Context(), k, chatbox.Gen{Seq: 4, Run: 2}, 5)
+	require.NoError(t, err)
+	require.True(t, again)
+	found, err := f.Turns.PendingOf(t.Context(), k, 3, 4, 10)
+	require.NoError(t, err)
+	require.Len(t, found, 2)
+	assert.Equal(t, chatbox.PendingTurn{
+		Session: k, Gen: chatbox.Gen{Seq: 3, Run: 1}, Since: asked(k, 3, 1).Time.UTC(), At: 3, Claims: 1,
+	}, found[0])
+	assert.Equal(t, chatbox.Gen{Seq: 4, Run: 3}, found[1].Gen)
+	assert.EqualValues(t, 5, found[1].At, "from where it was asked for again")
+	assert.Zero(t, found[1].Claims)
+}

@@ -97,7 +97,7 @@ func TestRedis_BusOutlivesItsConnection(t *testing.T) {
 	heads, err := c.Heads(t.Context(), []chatbox.SessionKey{s})
 	require.NoError(t, err)
 	require.Equal(t, []int64{-1}, heads)
-	require.NoError(t, c.Seed(t.Context(), s, "u", st))
+	require.NoError(t, c.Seed(t.Context(), chatbox.Seed{Session: s, Owner: "u", State: st}))
 	say(t, c, h, s, &st) // the scripts are loaded again by themselves
 	_, err = c.Begin(t.Context(), chatbox.Beginning{Session: s, Key: "c:u:1", User: chatbox.UserKey{ID: "u"}})
 	require.NoError(t, err)

@@ -136,7 +136,7 @@ func TestRedis_BusFollowsAClustersFailover(t *testing.T) {
 		heads, err := c.Heads(t.Context(), sessions[i:i+1])
 		require.NoError(t, err)
 		if heads[0] != states[i].Head { // the end of its log was not replicated yet
-			require.NoError(t, c.Seed(t.Context(), sessions[i], "u", states[i]))
+			require.NoError(t, c.Seed(t.Context(), chatbox.Seed{Session: sessions[i], Owner: "u", State: states[i]}))
 		}
 		say(t, c, h, sessions[i], &states[i])
 	}

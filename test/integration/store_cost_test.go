@@ -216,6 +216,10 @@ func TestStore_ReadsByIndex(t *testing.T) {
 			_, err := s.Sessions().List(t.Context(), chatbox.SessionQuery{User: chatbox.UserKey{Tenant: "t", ID: "u1"}, Limit: 50})
 			return err
 		}},
+		"pending of": {"tenant_session_pending", func() error {
+			_, err := s.Turns().PendingOf(t.Context(), k, 1, long, 100)
+			return err
+		}},
 		"pending": {"pending_time", func() error { _, err := s.Turns().PendingTurns(t.Context(), time.Time{}, time.Now(), 100); return err }},
 	} {
 		plan := planOf(t, db, find(c.act))
