@@ -41,6 +41,7 @@ func (s *session) answers() {
 	for turn, answers := range finals {
 		s.oneGood(turn, answers)
 	}
+	s.inTurn(questions)
 	if s.Complete {
 		s.unanswered(questions, finals)
 	}
@@ -56,6 +57,34 @@ func (s *session) oneGood(turn string, answers []client.Message) {
 		if m.Status == "complete" {
 			s.add(SeveralFinals, "message %s: %s at %d is complete, and %s at %d follows",
 				turn, m.ID, m.Seq, answers[len(answers)-1].ID, answers[len(answers)-1].Seq)
+		}
+	}
+}
+
+// inTurn finds an answer that came after the answer to a later question: they come in the order
+// of what they reply to, however long those waited and whatever happened meanwhile. An answer that
+// was asked for again comes when it comes.
+func (s *session) inTurn(questions map[string]client.Message) {
+	first := map[string]string{} // question → the answer that was seen of it first
+	for _, d := range s.Devices {
+		for _, a := range d.Answers {
+			first[a.ReplyTo] = a.ID // it has no final: what has one is another
+		}
+	}
+	var latest client.Message // of the questions answered so far
+	for _, m := range s.History {
+		q, asked := questions[s.replyTo[m.ID]]
+		if m.Type != client.TypeAIResponse || !asked {
+			continue
+		}
+		again := first[q.ID] != "" && first[q.ID] != m.ID
+		if first[q.ID] = m.ID; again {
+			continue
+		}
+		if q.Seq < latest.Seq {
+			s.add(OutOfOrder, "message %s at %d is answered at %d, behind the answer to %s at %d", q.ID, q.Seq, m.Seq, latest.ID, latest.Seq)
+		} else {
+			latest = q
 		}
 	}
 }
