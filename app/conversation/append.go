@@ -129,7 +129,7 @@ func (s *Service) finishAppend(ctx context.Context, pub chatbox.Publication) (sh
 		s.Logger.WarnContext(ctx, "published by a sweeper", "session", pub.Event.Session.ID, "seq", pub.Event.Seq, "error", err)
 	}
 	if t := pub.Event.Turn; t != nil && t.State == chatbox.TurnPending && pub.State.HolderID == "" {
-		s.due.add(pub.Event.Session)
+		s.due.Add(pub.Event.Session)
 	}
 	if !first {
 		s.keepFold(ctx, pub)
@@ -145,7 +145,7 @@ func (s *Service) keepFold(ctx context.Context, pub chatbox.Publication) (kept b
 	defer cancel()
 	if err := s.Catalog.Touch(ctx, pub.Event.Session, pub.State); err != nil {
 		s.Logger.DebugContext(ctx, "fold not stored", "session", pub.Event.Session.ID, "error", err)
-		s.stale.add(pub.Event.Session)
+		s.stale.Add(pub.Event.Session)
 		return false
 	}
 	return true

@@ -169,7 +169,7 @@ func (s *Service) Cancel(ctx context.Context, c Socket, sessionID string) error 
 		if err := s.Interrupts.Allow(ctx, k); err != nil {
 			return err
 		}
-		s.due.add(k) // what was asked meanwhile
+		s.due.Add(k) // what was asked meanwhile
 		return nil
 	})
 }

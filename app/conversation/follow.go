@@ -3,36 +3,29 @@ package conversation
 import (
 	"context"
 	"errors"
-	"time"
 
 	"chatbox"
-	"chatbox/internal/sleep"
 )
 
-// catchUp gives this pod's sockets what they have missed of a session.
-func (s *Service) catchUp(ctx context.Context, k chatbox.SessionKey) {
+// catchUp gives this pod's sockets what they have missed of a session. It
+// reads once: what fails, or what more is missed meanwhile, has another turn.
+func (s *Service) catchUp(ctx context.Context, k chatbox.SessionKey) error {
 	if k == everything {
-		s.checkPositions(ctx)
-		return
+		return s.checkPositions(ctx)
 	}
-	for ctx.Err() == nil {
-		after, mine := s.Feed.BeginCatchUp(k)
-		if !mine {
-			return
-		}
-		err := s.readMissed(ctx, k, after)
-		again := s.Feed.EndCatchUp(k)
-		if err != nil {
-			s.Logger.DebugContext(ctx, "catch-up failed", "session", k.ID, "error", err)
-			if !sleep.For(ctx, 200*time.Millisecond) {
-				return
-			}
-			continue
-		}
-		if !again {
-			return
-		}
+	after, mine := s.Feed.BeginCatchUp(k)
+	if !mine {
+		return nil
 	}
+	err := s.readMissed(ctx, k, after)
+	again := s.Feed.EndCatchUp(k)
+	switch {
+	case err != nil:
+		s.Logger.DebugContext(ctx, "catch-up failed", "session", k.ID, "error", err)
+	case again:
+		s.behind.Add(k)
+	}
+	return err
 }
 
 func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after int64) error {
@@ -85,7 +78,7 @@ func (s *Service) tellFailure(ctx context.Context, k chatbox.SessionKey, tail ch
 
 // checkPositions compares how far sessions were delivered here with their
 // heads: the loss of the last message has no later one to reveal it.
-func (s *Service) checkPositions(ctx context.Context) {
+func (s *Service) checkPositions(ctx context.Context) error {
 	const batch = 500
 	all := s.Feed.Positions()
 	for len(all) > 0 && ctx.Err() == nil {
@@ -100,15 +93,13 @@ func (s *Service) checkPositions(ctx context.Context) {
 		cancel()
 		if err != nil {
 			s.Logger.DebugContext(ctx, "positions not checked", "error", err)
-			if sleep.For(ctx, 500*time.Millisecond) {
-				s.behind.add(everything)
-			}
-			return
+			return err
 		}
 		for i, p := range part {
 			s.checkPosition(ctx, p, heads[i])
 		}
 	}
+	return nil
 }
 
 func (s *Service) checkPosition(ctx context.Context, p chatbox.Position, head int64) {
@@ -124,13 +115,13 @@ func (s *Service) checkPosition(ctx context.Context, p chatbox.Position, head in
 	}
 	switch {
 	case head > p.Seq, head == p.Seq && p.Answering != (chatbox.Gen{}):
-		s.behind.add(p.Session) // also where the answer's last piece, or its failure, was lost
+		s.behind.Add(p.Session) // also where the answer's last piece, or its failure, was lost
 	case p.Seq == 0 && head < 0 && p.UserID != "":
 		// A free id that a socket here has named stays its user's meanwhile.
 		if _, err := s.Registry.Reserve(ctx, p.Session, p.UserID); err != nil {
 			s.Logger.DebugContext(ctx, "reservation not renewed", "error", err)
 		}
 	case head < p.Seq:
-		s.broken.add(p.Session)
+		s.broken.Add(p.Session)
 	}
 }

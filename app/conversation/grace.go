@@ -33,11 +33,24 @@ func (s *Service) sweepHeld(ctx context.Context) {
 			return
 		}
 		for _, h := range overdue {
-			if err := s.leaveFor(ctx, h); err != nil {
-				s.Logger.WarnContext(ctx, "session of an absent admin not handed back", "session", h.Session.ID, "error", err)
-			}
+			s.leaving.Add(h)
 		}
 	})
+}
+
+// leaveQuietly hands one session back for the sweep.
+func (s *Service) leaveQuietly(ctx context.Context, h chatbox.Holding) error {
+	turn, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	// It may have waited since the sweep, and the holder be back.
+	here, err := s.Presence.Present(turn, []chatbox.UserKey{{Tenant: h.Session.Tenant, ID: h.Holder}})
+	if err == nil && !here[0] {
+		err = s.leaveFor(turn, h)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Logger.WarnContext(ctx, "session of an absent admin not handed back", "session", h.Session.ID, "error", err)
+	}
+	return err
 }
 
 // absent updates who is gone and returns whose grace time is over.

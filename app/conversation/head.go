@@ -39,26 +39,18 @@ func (s *Service) Mend(ctx context.Context, k chatbox.SessionKey) error {
 	return s.Catalog.Touch(ctx, k, sess.State)
 }
 
-// mendTurn is how long a record is tried on at once: one that no key opens must
-// not keep all others behind.
-const mendTurn = 15 * time.Second
-
-// mendQuietly mends for what could not store a fold. What cannot be mended now
-// has its next turn when the others had theirs.
-func (s *Service) mendQuietly(ctx context.Context, k chatbox.SessionKey) {
-	turn, cancel := context.WithTimeout(ctx, mendTurn)
+// mendQuietly mends for what could not store a fold.
+func (s *Service) mendQuietly(ctx context.Context, k chatbox.SessionKey) error {
+	turn, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	err := patiently(turn, func() error {
-		ctx, cancel := context.WithTimeout(turn, s.cfg.AckWait)
-		defer cancel()
-		return s.Mend(ctx, k)
-	})
-	if err != nil && turn.Err() != nil && ctx.Err() == nil {
-		s.stale.add(k)
+	err := s.Mend(turn, k)
+	if errors.Is(err, chatbox.NotFound) {
+		return nil
 	}
-	if err != nil && !errors.Is(err, chatbox.NotFound) {
+	if err != nil {
 		s.Logger.DebugContext(ctx, "record not mended", "session", k.ID, "error", err)
 	}
+	return err
 }
 
 func (s *Service) foldRest(ctx context.Context, sess chatbox.Session) (chatbox.Session, error) {
@@ -118,8 +110,8 @@ func (s *Service) heal(ctx context.Context, k chatbox.SessionKey) error {
 	}
 	if healed > 0 {
 		s.Observer.Healed(healed)
-		s.due.add(k)
-		s.stale.add(k) // who died before publishing had not stored the fold either
+		s.due.Add(k)
+		s.stale.Add(k) // who died before publishing had not stored the fold either
 	}
 	if read >= healMax || unread {
 		_, err := s.seed(ctx, k)
@@ -128,13 +120,18 @@ func (s *Service) heal(ctx context.Context, k chatbox.SessionKey) error {
 	return nil
 }
 
-// healQuietly heals for a sweeper: what fails is found again.
-func (s *Service) healQuietly(ctx context.Context, k chatbox.SessionKey) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+// healQuietly heals for a sweeper.
+func (s *Service) healQuietly(ctx context.Context, k chatbox.SessionKey) error {
+	turn, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	if err := s.heal(ctx, k); err != nil && !errors.Is(err, chatbox.NotFound) {
+	err := s.heal(turn, k)
+	if errors.Is(err, chatbox.NotFound) {
+		return nil
+	}
+	if err != nil {
 		s.Logger.DebugContext(ctx, "heal failed", "session", k.ID, "error", err)
 	}
+	return err
 }
 
 // patiently repeats f, which must be safe to repeat, while Redis or the

@@ -280,7 +280,7 @@ func (s *Service) awaitOwn(ctx context.Context, c Socket, e chatbox.Event) {
 		if _, ok := s.Seats.Attached(c.ID(), e.Session); !ok {
 			return
 		}
-		s.behind.add(e.Session)
+		s.behind.Add(e.Session)
 		again, cancel := context.WithTimeout(ctx, ackPatience)
 		sent = s.Acks.Await(again, c.ID(), e.Session, e.Seq)
 		cancel()

@@ -38,30 +38,32 @@ type generation struct {
 }
 
 // reply answers a session's pending turns, oldest first, while there are any
-// that nobody else answers.
-func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) {
-	for ctx.Err() == nil && !s.due.shut() {
+// that nobody else answers. Its error is that of a turn which had to be given
+// back; one that could not be claimed is found again by a sweep.
+func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) error {
+	for ctx.Err() == nil && !s.due.Closed() {
 		c, err := s.Leases.Claim(ctx, k)
 		if err != nil || c.Status != chatbox.ClaimTaken {
 			if c.Status == chatbox.ClaimUnseeded {
-				s.broken.add(k)
+				s.broken.Add(k)
 			}
-			return
+			return nil
 		}
-		if !s.answer(ctx, c) {
-			return
+		if more, err := s.answer(ctx, c); !more || err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // answer gives one answer; true where the session's next turn may be claimed.
-func (s *Service) answer(ctx context.Context, c chatbox.Claim) bool {
+func (s *Service) answer(ctx context.Context, c chatbox.Claim) (more bool, err error) {
 	gctx, cancel := context.WithCancelCause(ctx)
 	g := &generation{s: s, cancel: cancel, lease: c.Lease, claimed: time.Now(), index: -1}
 	s.running.Store(g, struct{}{})
 	defer s.running.Delete(g)
 	stop := g.renew(gctx)
-	err := g.run(gctx, c)
+	err = g.run(gctx, c)
 	if cause := context.Cause(gctx); cause != nil && err != nil {
 		err = cause
 	}
@@ -69,9 +71,10 @@ func (s *Service) answer(ctx context.Context, c chatbox.Claim) bool {
 	stop()
 	switch {
 	case err == nil:
-		return true
+		return true, nil
 	case errors.Is(err, chatbox.NotOwner):
 		s.Observer.Generation("lost")
+		return false, nil
 	default:
 		// Stopping, or without a store: another pod, or a later claim, takes up
 		// what clients were shown.
@@ -82,8 +85,8 @@ func (s *Service) answer(ctx context.Context, c chatbox.Claim) bool {
 			s.Logger.DebugContext(ctx, "lease left to expire", "session", c.Lease.Session.ID, "error", rerr)
 		}
 		s.Logger.InfoContext(ctx, "answer released", "session", c.Lease.Session.ID, "cause", err)
+		return false, err
 	}
-	return false
 }
 
 // run takes the turn from its claim to its end. An error means that the turn
@@ -235,4 +238,4 @@ func (s *Service) ReleaseAll() {
 
 // StopClaiming has this pod take up no further turn: the first step of a
 // drain.
-func (s *Service) StopClaiming() { s.due.close() }
+func (s *Service) StopClaiming() { s.due.Close() }

@@ -36,7 +36,7 @@ func (s *Service) refill(ctx context.Context, sess chatbox.Session) error {
 	}
 	err = s.Log.Seed(ctx, chatbox.Seed{Session: sess.Key, Owner: sess.Owner, State: sess.State, Turns: turns})
 	if err == nil && len(turns) > 0 {
-		s.due.add(sess.Key)
+		s.due.Add(sess.Key)
 	}
 	return err
 }
@@ -95,7 +95,7 @@ func (s *Service) enter(ctx context.Context, k chatbox.SessionKey, g chatbox.Gen
 		err = s.heal(ctx, k)
 	}
 	if err == nil {
-		s.due.add(k)
+		s.due.Add(k)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/internal/workqueue"
 )
 
 // Config is how patient the use cases are and how much they take on.
@@ -83,15 +84,20 @@ type Deps struct {
 	Logger       *slog.Logger
 }
 
+// sessions is a queue of sessions.
+type sessions = workqueue.Queue[chatbox.SessionKey]
+
 // Service is the use cases of one pod. It is safe for concurrent use.
 type Service struct {
 	Deps
 	cfg    Config
 	serial serial
-	behind *line // sessions whose sockets here have missed something
-	broken *line // sessions whose hot copy lags behind the history
-	due    *line // sessions that may want an answer
-	stale  *line // sessions whose record lags behind their log
+	behind *sessions // whose sockets here have missed something
+	broken *sessions // whose hot copy lags behind the history
+	due    *sessions // that may want an answer
+	stale  *sessions // whose record lags behind their log
+	// holdings whose grace time is over
+	leaving *workqueue.Queue[chatbox.Holding]
 
 	running   sync.Map      // generations under way: *generation → struct{}
 	forgotten chan struct{} // has one where Redis may have forgotten turns
@@ -101,10 +107,11 @@ type Service struct {
 // New makes a service; Run starts its background work.
 func New(cfg Config, d Deps) *Service {
 	s := &Service{Deps: d, cfg: cfg, forgotten: make(chan struct{}, 1), receipts: newReceipts()}
-	s.behind = newLine(8, s.catchUp)
-	s.broken = newLine(4, s.healQuietly)
-	s.due = newLine(cfg.Generations, s.reply)
-	s.stale = newLine(2, s.mendQuietly)
+	s.behind = workqueue.New(workqueue.Config{Workers: 8, Longest: 10 * time.Second}, s.catchUp)
+	s.broken = workqueue.New(workqueue.Config{Workers: 4}, s.healQuietly)
+	s.due = workqueue.New(workqueue.Config{Workers: cfg.Generations, Longest: 5 * time.Second}, s.reply)
+	s.stale = workqueue.New(workqueue.Config{Workers: 2, Longest: time.Minute}, s.mendQuietly)
+	s.leaving = workqueue.New(workqueue.Config{Workers: 4, First: time.Second, Longest: time.Minute}, s.leaveQuietly)
 	return s
 }
 
@@ -114,17 +121,21 @@ func New(cfg Config, d Deps) *Service {
 func (s *Service) Run(ctx context.Context) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	lines := []*line{s.behind, s.broken, s.due, s.stale}
-	for _, l := range lines {
-		l.open(work)
+	queues := []interface {
+		Open(ctx context.Context)
+		Close()
+		Wait()
+	}{s.behind, s.broken, s.due, s.stale, s.leaving}
+	for _, q := range queues {
+		q.Open(work)
 	}
 	s.sweep(ctx)
-	s.due.close()
+	s.due.Close()
 	s.ReleaseAll()
 	stop()
-	for _, l := range lines {
-		l.close()
-		l.wait()
+	for _, q := range queues {
+		q.Close()
+		q.Wait()
 	}
 }
 
@@ -158,7 +169,7 @@ func (s *Service) Generations() int {
 // Update delivers one update to this pod's sockets.
 func (s *Service) Update(u chatbox.Update) {
 	if !s.Feed.Deliver(u) {
-		s.behind.add(u.Session)
+		s.behind.Add(u.Session)
 	}
 	if u.Event == nil {
 		return
@@ -173,7 +184,10 @@ func (s *Service) Update(u chatbox.Update) {
 // Resubscribed has every position compared, as something may have been missed,
 // and pending turns looked for: it may be an empty Redis that came back.
 func (s *Service) Resubscribed() {
-	s.behind.add(everything)
+	s.behind.Add(everything)
+	for _, q := range []*sessions{s.behind, s.broken, s.stale} {
+		q.Retry() // what was in their way may have been this
+	}
 	select {
 	case s.forgotten <- struct{}{}:
 	default:
@@ -181,7 +195,7 @@ func (s *Service) Resubscribed() {
 }
 
 // Wake says that a session's turn is free.
-func (s *Service) Wake(k chatbox.SessionKey) { s.due.add(k) }
+func (s *Service) Wake(k chatbox.SessionKey) { s.due.Add(k) }
 
 // everything stands for all sessions in the line of those that are behind.
 var everything = chatbox.SessionKey{} //nolint:gochecknoglobals // a constant

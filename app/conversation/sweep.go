@@ -29,7 +29,7 @@ func (s *Service) sweep(ctx context.Context) {
 	wg.Go(func() { s.noteReceipts(ctx) })
 	wg.Go(func() { every(ctx, s.cfg.PendingEvery, s.sweepPeople) })
 	wg.Go(func() { every(ctx, time.Second, func(context.Context) { s.TypingLeases.ExpireTyping(time.Now()) }) })
-	wg.Go(func() { every(ctx, s.cfg.CheckEvery, func(context.Context) { s.behind.add(everything) }) })
+	wg.Go(func() { every(ctx, s.cfg.CheckEvery, func(context.Context) { s.behind.Add(everything) }) })
 	wg.Wait()
 }
 
@@ -48,11 +48,11 @@ func (s *Service) sweepDue(ctx context.Context) {
 		return
 	}
 	for _, k := range heal {
-		s.broken.add(k)
-		s.stale.add(k) // whoever healed it meanwhile may be dead as well
+		s.broken.Add(k)
+		s.stale.Add(k) // whoever healed it meanwhile may be dead as well
 	}
 	for _, k := range turns {
-		s.due.add(k)
+		s.due.Add(k)
 	}
 }
 
@@ -135,6 +135,6 @@ func (s *Service) revive(ctx context.Context, p chatbox.PendingTurn) error {
 	if err := s.Schedule.Enqueue(ctx, p.Session, p.Gen, p.At); err != nil {
 		return err
 	}
-	s.due.add(p.Session)
+	s.due.Add(p.Session)
 	return nil
 }
