@@ -126,7 +126,7 @@ func (s *Service) healQuietly(ctx context.Context, k chatbox.SessionKey) error {
 	defer cancel()
 	err := s.heal(turn, k)
 	if errors.Is(err, chatbox.NotFound) {
-		return nil
+		err = s.settleErased(turn, k)
 	}
 	if err != nil {
 		s.Logger.DebugContext(ctx, "heal failed", "session", k.ID, "error", err)

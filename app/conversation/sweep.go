@@ -2,8 +2,8 @@ package conversation
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +12,7 @@ import (
 )
 
 // pendingPage is how many pending turns one look at the history brings.
-const pendingPage = 200
+const pendingPage = 500
 
 // sweep finds what crashes and losses left behind, until ctx ends: due turns
 // and overdue appends in Redis, pending turns in the history, sockets whose
@@ -74,9 +74,16 @@ func (s *Service) sweepForgotten(ctx context.Context) {
 }
 
 // sweepPending enters the turns that a lost Redis forgot. Those younger than
-// age are left alone: a worker that lives takes its own turn back first.
+// age are left alone: a worker that lives takes its own turn back first. Redis
+// is asked once for a page of turns, and of sessions that a person holds not at
+// all: what is said to a person stays pending for as long as they hold it.
 func (s *Service) sweepPending(ctx context.Context, age time.Duration) {
 	before, from := now().Add(-age), time.Time{}
+	held, err := s.held(ctx)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "held sessions not read", "error", err)
+		return
+	}
 	for limit := pendingPage; ctx.Err() == nil; {
 		page, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 		pending, err := s.Turns.PendingTurns(page, from, before, limit)
@@ -85,7 +92,10 @@ func (s *Service) sweepPending(ctx context.Context, age time.Duration) {
 			s.Logger.DebugContext(ctx, "pending turns not read", "error", err)
 			return
 		}
-		s.reviveAll(ctx, pending)
+		free := slices.DeleteFunc(slices.Clone(pending), func(p chatbox.PendingTurn) bool { return held[p.Session] })
+		for part := range slices.Chunk(free, pendingPage) {
+			s.reviveAll(ctx, part)
+		}
 		if len(pending) < limit {
 			return
 		}
@@ -101,40 +111,52 @@ func (s *Service) sweepPending(ctx context.Context, age time.Duration) {
 	}
 }
 
-// reviveAll revives what it can; what fails is found by the next sweep.
+// held is which sessions people hold, as far as their records say so. One whose
+// record is behind is asked for in Redis, which knows.
+func (s *Service) held(ctx context.Context) (map[chatbox.SessionKey]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	holdings, err := s.Catalog.Held(ctx)
+	held := make(map[chatbox.SessionKey]bool, len(holdings))
+	for _, h := range holdings {
+		held[h.Session] = true
+	}
+	return held, err
+}
+
+// reviveAll enters the turns of a page that Redis forgot, and settles those that
+// have nothing more to answer. What fails is found by the next sweep.
 func (s *Service) reviveAll(ctx context.Context, pending []chatbox.PendingTurn) {
-	for _, p := range pending {
-		rctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-		err := s.revive(rctx, p)
-		cancel()
-		if err != nil {
-			s.Logger.DebugContext(ctx, "pending turn not revived", "session", p.Session.ID, "error", err)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	fates, err := s.Schedule.Revive(ctx, pending)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "pending turns not revived", "error", err)
+		return
+	}
+	for i, p := range pending {
+		switch fates[i] {
+		case chatbox.TurnEntered:
+			s.due.Add(p.Session)
+		case chatbox.TurnVoid:
+			if err := s.Turns.SettleTurn(ctx, p.Session, p.Gen, chatbox.TurnDone); err != nil {
+				s.Logger.DebugContext(ctx, "void turn not settled", "session", p.Session.ID, "error", err)
+				return
+			}
+		case chatbox.TurnAhead, chatbox.TurnForgotten:
+			s.broken.Add(p.Session) // being seeded, or published, enters the turn
+		default: // there, or how a person leaves decides
 		}
 	}
 }
 
-// revive settles a pending turn that has nothing more to answer and enters the
-// others.
-func (s *Service) revive(ctx context.Context, p chatbox.PendingTurn) error {
-	tail, err := s.tail(ctx, p.Session, atHead)
-	if err != nil {
-		if errors.Is(err, chatbox.NotFound) { // erased
-			return s.Turns.SettleTurn(ctx, p.Session, p.Gen, chatbox.TurnDone)
+// settleErased ends the turns of a session that is no more.
+func (s *Service) settleErased(ctx context.Context, k chatbox.SessionKey) error {
+	turns, err := s.Turns.PendingOf(ctx, k, 1, atHead, pendingOfPage)
+	for _, t := range turns {
+		if err == nil {
+			err = s.Turns.SettleTurn(ctx, k, t.Gen, chatbox.TurnDone)
 		}
-		return err
 	}
-	if tail.State.HolderID != "" {
-		return nil // what becomes of it is decided by how the person leaves
-	}
-	if !tail.Seeded || tail.State.Ended || p.At < tail.State.AnswerableFrom {
-		return s.Turns.SettleTurn(ctx, p.Session, p.Gen, chatbox.TurnDone)
-	}
-	if tail.State.Head < p.Gen.Seq {
-		return s.heal(ctx, p.Session) // publishing enters the turn
-	}
-	if err := s.Schedule.Enqueue(ctx, p.Session, p.Gen, p.At); err != nil {
-		return err
-	}
-	s.due.Add(p.Session)
-	return nil
+	return err
 }

@@ -38,22 +38,24 @@ func (t *turnTable) SettleTurn(context.Context, chatbox.SessionKey, chatbox.Gen,
 	return nil
 }
 
-// hotLog answers Read for every session alike and notes which were asked for.
-type hotLog struct {
-	Log
+// timetable notes what Redis is asked; it has all turns.
+type timetable struct {
+	Schedule
 
-	tail chatbox.Tail
-	read []string
+	asked   []string
+	flushes int
 }
 
-func (l *hotLog) Read(_ context.Context, k chatbox.SessionKey, _ int64) (chatbox.Tail, error) {
-	l.read = append(l.read, k.ID)
-	return l.tail, nil
+func (l *timetable) Revive(_ context.Context, turns []chatbox.PendingTurn) ([]chatbox.TurnFate, error) {
+	l.flushes++
+	for _, t := range turns {
+		l.asked = append(l.asked, t.Session.ID)
+	}
+	return make([]chatbox.TurnFate, len(turns)), nil
 }
 
 // However many turns a lost Redis forgot, and however many share a moment, one
-// sweep comes to the last of them; what a person holds stays pending and must
-// not stand in the way of the others.
+// sweep comes to the last of them, in pages.
 func TestSweepPending_ComesToTheLast(t *testing.T) {
 	base := time.UnixMilli(1_700_000_000_000).UTC()
 	for name, moment := range map[string]func(i int) time.Time{
@@ -68,13 +70,35 @@ func TestSweepPending_ComesToTheLast(t *testing.T) {
 					Session: chatbox.SessionKey{ID: fmt.Sprint(i)}, Gen: chatbox.Gen{Seq: 1, Run: 1}, Since: moment(i),
 				})
 			}
-			log := &hotLog{tail: chatbox.Tail{Seeded: true, Owner: "u", State: chatbox.State{Head: 9, HolderID: "agent", AnswerableFrom: 9}}}
-			s := New(DefaultConfig(), Deps{Turns: turns, Log: log, Logger: slog.New(slog.DiscardHandler)})
+			redis := &timetable{}
+			s := New(DefaultConfig(), Deps{Turns: turns, Catalog: &rota{}, Schedule: redis, Logger: slog.New(slog.DiscardHandler)})
 			s.sweepPending(t.Context(), time.Second)
-			slices.Sort(log.read)
-			assert.Len(t, slices.Compact(log.read), len(turns.pending))
+			slices.Sort(redis.asked)
+			assert.Len(t, slices.Compact(redis.asked), len(turns.pending))
 			assert.Less(t, turns.pages, 12, "in pages, not one by one")
-			assert.Zero(t, turns.settled, "an automatic leave may have the last one answered")
+			assert.Less(t, redis.flushes, 32, "Redis as well")
+			assert.Zero(t, turns.settled)
 		})
 	}
+}
+
+// What is said to people who hold sessions stays pending, and costs Redis
+// nothing.
+func TestSweepPending_AsksNothingOfHeldSessions(t *testing.T) {
+	turns, r := &turnTable{}, &rota{}
+	for i := range 10_000 {
+		k := chatbox.SessionKey{ID: fmt.Sprint("held-", i%100)}
+		turns.pending = append(turns.pending, chatbox.PendingTurn{Session: k, Gen: chatbox.Gen{Seq: int64(i), Run: 1}, Since: time.UnixMilli(int64(i))})
+		if i < 100 {
+			r.held = append(r.held, chatbox.Holding{Session: k, Holder: "bob"})
+		}
+	}
+	free := chatbox.PendingTurn{Session: chatbox.SessionKey{ID: "free"}, Gen: chatbox.Gen{Seq: 1, Run: 1}, Since: time.UnixMilli(10_000)}
+	turns.pending = append(turns.pending, free)
+	redis := &timetable{}
+	s := New(DefaultConfig(), Deps{Turns: turns, Catalog: r, Schedule: redis, Logger: slog.New(slog.DiscardHandler)})
+	s.sweepPending(t.Context(), time.Second)
+	assert.Equal(t, []string{"free"}, redis.asked)
+	assert.Equal(t, 1, redis.flushes)
+	assert.Zero(t, turns.settled, "an automatic leave may have the last one answered")
 }
