@@ -43,7 +43,7 @@ type Blocks interface {
 // sweep looks at.
 const (
 	erasePersonWait = 8 * time.Second
-	erasePeopleMost = 20
+	erasePeopleMost = 500
 )
 
 // ErasePerson erases all of a person's sessions and makes the person's
@@ -120,10 +120,16 @@ func (s *Service) sweepPeople(ctx context.Context) {
 		return
 	}
 	for _, e := range found {
-		if err := s.sweepPerson(ctx, e); err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "a person is not erased yet", "error", err)
-		}
+		s.people.Add(e)
 	}
+}
+
+func (s *Service) erasePerson(ctx context.Context, e chatbox.Erasing) error {
+	err := s.sweepPerson(ctx, e)
+	if err != nil && ctx.Err() == nil {
+		s.Logger.WarnContext(ctx, "a person is not erased yet", "error", err)
+	}
+	return err
 }
 
 func (s *Service) sweepPerson(ctx context.Context, e chatbox.Erasing) error {

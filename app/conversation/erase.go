@@ -14,11 +14,11 @@ import (
 var errErased = unknownSession()
 
 // How much one step of an erasure removes, how long all steps may take, and
-// how many tombstones one sweep looks at.
+// how many tombstones one look of a sweep brings.
 const (
 	erasePage = 500
 	eraseWait = 2 * time.Minute
-	eraseMost = 50
+	eraseMost = 500
 )
 
 // Erase removes the caller's session for good. When it returns nil the id is
@@ -116,23 +116,17 @@ func (s *Service) removeTraces(ctx context.Context, sess chatbox.Session) error 
 	return errors.Join(left, s.Messages.EraseRange(ctx, k, end+1, end+headPage))
 }
 
-// sweepErased goes on with erasures that broke off, and looks for traces that
-// came back, until the inserts that were under way are long over. It needs
-// nothing of Redis but to be there.
+// sweepErased has erasures go on that broke off, and traces looked for that came
+// back, until the inserts that were under way are long over. It needs nothing of
+// Redis but to be there. One look brings a page; what is beyond it has the next.
 func (s *Service) sweepErased(ctx context.Context) {
-	for more := true; more; {
-		found, err := s.Tombstones.Unswept(ctx, now(), eraseMost)
-		if err != nil {
-			s.Logger.DebugContext(ctx, "tombstones not read", "error", err)
-			return
-		}
-		more = len(found) == eraseMost
-		for _, t := range found {
-			if err := s.sweepTombstone(ctx, t); err != nil {
-				s.putOff(ctx, t, err)
-			}
-		}
-		more = more && ctx.Err() == nil
+	found, err := s.Tombstones.Unswept(ctx, now(), eraseMost)
+	if err != nil {
+		s.Logger.DebugContext(ctx, "tombstones not read", "error", err)
+		return
+	}
+	for _, t := range found {
+		s.erased.Add(t)
 	}
 	if rand.N(20) == 0 { //nolint:gosec // about every five minutes, by no pod in particular
 		if err := s.Shares.Expire(ctx, now().Add(-s.cfg.EraseFor)); err != nil {
@@ -141,15 +135,20 @@ func (s *Service) sweepErased(ctx context.Context) {
 	}
 }
 
-// putOff has a tombstone that could not be swept not stand in the way of others.
-func (s *Service) putOff(ctx context.Context, t chatbox.Tombstone, why error) {
-	if ctx.Err() != nil {
-		return
+// sweepQuietly sweeps one tombstone. What could not be swept is put off, so that
+// it does not stand in the page's way of others.
+func (s *Service) sweepQuietly(ctx context.Context, t chatbox.Tombstone) error {
+	err := s.sweepTombstone(ctx, t)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
-	s.Logger.WarnContext(ctx, "traces of an erased session not removed yet", "session", t.Session.ID, "error", why)
-	if err := s.Tombstones.Sweep(ctx, t.Session, now().Add(s.cfg.EraseEvery/4)); err != nil {
-		s.Logger.DebugContext(ctx, "tombstone not put off", "error", err)
+	s.Logger.WarnContext(ctx, "traces of an erased session not removed yet", "session", t.Session.ID, "error", err)
+	turn, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	if perr := s.Tombstones.Sweep(turn, t.Session, now().Add(s.cfg.EraseEvery)); perr != nil {
+		s.Logger.DebugContext(ctx, "tombstone not put off", "error", perr)
 	}
+	return err
 }
 
 func (s *Service) sweepTombstone(ctx context.Context, t chatbox.Tombstone) error {

@@ -98,6 +98,8 @@ type Service struct {
 	stale  *sessions // whose record lags behind their log
 	// holdings whose grace time is over
 	leaving *workqueue.Queue[chatbox.Holding]
+	erased  *workqueue.Queue[chatbox.Tombstone] // sessions whose traces are to be looked for
+	people  *workqueue.Queue[chatbox.Erasing]   // who are not erased yet
 
 	running   sync.Map      // generations under way: *generation → struct{}
 	forgotten chan struct{} // has one where Redis may have forgotten turns
@@ -112,6 +114,8 @@ func New(cfg Config, d Deps) *Service {
 	s.due = workqueue.New(workqueue.Config{Workers: cfg.Generations, Longest: 5 * time.Second}, s.reply)
 	s.stale = workqueue.New(workqueue.Config{Workers: 2, Longest: time.Minute}, s.mendQuietly)
 	s.leaving = workqueue.New(workqueue.Config{Workers: 4, First: time.Second, Longest: time.Minute}, s.leaveQuietly)
+	s.erased = workqueue.New(workqueue.Config{Workers: 4, First: time.Second, Longest: 5 * time.Minute}, s.sweepQuietly)
+	s.people = workqueue.New(workqueue.Config{Workers: 2, First: time.Second, Longest: 5 * time.Minute}, s.erasePerson)
 	return s
 }
 
@@ -125,7 +129,7 @@ func (s *Service) Run(ctx context.Context) {
 		Open(ctx context.Context)
 		Close()
 		Wait()
-	}{s.behind, s.broken, s.due, s.stale, s.leaving}
+	}{s.behind, s.broken, s.due, s.stale, s.leaving, s.erased, s.people}
 	for _, q := range queues {
 		q.Open(work)
 	}
