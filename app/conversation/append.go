@@ -24,6 +24,8 @@ type place struct {
 type draft struct {
 	session chatbox.SessionKey
 	key     string
+	// once says that the key was made for this append: nothing else can have it.
+	once bool
 	user    chatbox.UserKey // whose limit counts it; zero: nobody's
 	lease   *chatbox.Lease  // refuse unless it is held
 	// create makes the session where there is none; nil: it must exist.
@@ -57,7 +59,7 @@ func (s *Service) append(ctx context.Context, d draft) (appended, error) {
 		var done *appended
 		err := patiently(ctx, func() error {
 			var err error
-			done, err = s.tryAppend(ctx, d, b)
+			done, err = s.tryAppend(ctx, &d, b)
 			s.serial.kept(d.session, err)
 			return err
 		})
@@ -75,7 +77,7 @@ func (s *Service) append(ctx context.Context, d draft) (appended, error) {
 }
 
 // tryAppend is one attempt; nil and no error: the place was taken, again.
-func (s *Service) tryAppend(ctx context.Context, d draft, b chatbox.Beginning) (*appended, error) {
+func (s *Service) tryAppend(ctx context.Context, d *draft, b chatbox.Beginning) (*appended, error) {
 	begun, err := s.Log.Begin(ctx, b)
 	if err != nil {
 		return nil, err
@@ -101,6 +103,7 @@ func (s *Service) tryAppend(ctx context.Context, d draft, b chatbox.Beginning) (
 	case errors.Is(err, chatbox.Clash):
 		return s.clashed(ctx, d, b, begun)
 	case err != nil:
+		d.once = false
 		return nil, err // unknown: the next attempt finds it by its key
 	}
 	pub := chatbox.Publication{
@@ -163,7 +166,7 @@ func staffLooksFor(t chatbox.Type) bool {
 }
 
 // place finds the session's state where Redis has it, else in the history.
-func (s *Service) place(ctx context.Context, d draft, b chatbox.Begun) (place, error) {
+func (s *Service) place(ctx context.Context, d *draft, b chatbox.Begun) (place, error) {
 	switch {
 	case b.Seeded && b.State.Erased:
 		return place{}, errErased
@@ -195,13 +198,14 @@ func (s *Service) place(ctx context.Context, d draft, b chatbox.Begun) (place, e
 }
 
 // refused answers a refusal, unless the frame turns out to be a repeat:
-// repeats are answered before anything else is judged.
-func (s *Service) refused(ctx context.Context, d draft, b chatbox.Beginning, begun chatbox.Begun, why error) (*appended, error) {
+// repeats are answered before anything else is judged. It reads only where there
+// can be one, so that a flood of refused frames is no flood of reads.
+func (s *Service) refused(ctx context.Context, d *draft, b chatbox.Beginning, begun chatbox.Begun, why error) (*appended, error) {
 	if passing(why) {
 		return nil, why
 	}
-	e, err := chatbox.Event{}, why
-	if !errors.Is(why, errErased) { // or it would find what a sweep is about to remove
+	e, err := chatbox.Event{}, error(chatbox.NotFound)
+	if !d.once && !errors.Is(why, errErased) { // or it would find what a sweep is about to remove
 		e, err = s.Messages.ByKey(ctx, d.session, d.key)
 	}
 	if err != nil && !errors.Is(err, chatbox.NotFound) {
@@ -218,7 +222,7 @@ func (s *Service) refused(ctx context.Context, d draft, b chatbox.Beginning, beg
 
 // clashed finds out what a taken place or key means: a repeat, or a head that
 // was stale, which is healed before the append decides again.
-func (s *Service) clashed(ctx context.Context, d draft, b chatbox.Beginning, begun chatbox.Begun) (*appended, error) {
+func (s *Service) clashed(ctx context.Context, d *draft, b chatbox.Beginning, begun chatbox.Begun) (*appended, error) {
 	e, err := s.Messages.ByKey(ctx, d.session, d.key)
 	if err != nil && !errors.Is(err, chatbox.NotFound) {
 		return nil, err

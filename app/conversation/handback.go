@@ -55,7 +55,7 @@ func (s *Service) LeaveSession(ctx context.Context, c Socket, id, sessionID stri
 }
 
 func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
-	return s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+	return s.append(ctx, draft{session: k, key: e.Key, once: !e.Named, decide: func(p place) (chatbox.Event, error) {
 		if p.state.HolderID != e.Metadata[chatbox.MetaAdminID] {
 			return e, notHeld()
 		}
@@ -84,7 +84,7 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 	colleague.Name = cmp.Or(colleague.Name, name)
 	e := s.staffEvent(colleague, "", chatbox.TypeAdminJoin)
 	e.UserID = a.UserID
-	done, err := s.append(ctx, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+	done, err := s.append(ctx, draft{session: k, key: e.Key, once: !e.Named, decide: func(p place) (chatbox.Event, error) {
 		if p.state.HolderID != a.UserID {
 			return e, notHeld()
 		}

@@ -208,7 +208,7 @@ func (s *Service) eventOf(a chatbox.Actor, cmd chatbox.Command) chatbox.Event {
 // is decided anew wherever it lands.
 func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Event) draft {
 	return draft{
-		session: k, key: e.Key, user: a.User(),
+		session: k, key: e.Key, once: !e.Named, user: a.User(),
 		create: func() chatbox.Session {
 			t := now()
 			name := ""

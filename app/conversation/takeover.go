@@ -131,7 +131,7 @@ func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.
 	})
 	var res appended
 	if err == nil {
-		res, err = s.appendAlone(ctx, chatbox.FinishTakenOver, draft{session: k, key: e.Key, decide: func(p place) (chatbox.Event, error) {
+		res, err = s.appendAlone(ctx, chatbox.FinishTakenOver, draft{session: k, key: e.Key, once: !e.Named, decide: func(p place) (chatbox.Event, error) {
 			tail.State = p.state
 			e.Time = now()
 			return e, free(p.state)
