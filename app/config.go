@@ -122,6 +122,7 @@ func Load(environ []string, file string) (Config, error) {
 	faults = append(faults, c.loadProviders(given)...)
 	faults = append(faults, c.check(given)...)
 	faults = append(faults, c.checkNotify(given)...)
+	faults = append(faults, c.checkRedis(given)...)
 	return c, errors.Join(faults...)
 }
 

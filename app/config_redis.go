@@ -1,13 +1,19 @@
 package app
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"chatbox/providers/llm"
+	"chatbox/redisstate"
 )
 
 // Kinds of Redis a pod can be told of.
@@ -17,8 +23,21 @@ const (
 	RedisCluster  = "cluster"
 )
 
-// RedisConfig is where Redis is. URL is as it was given, for a single server;
-// the rest is what it says.
+// The variables that complete REDIS_URL.
+const (
+	redisURLVariable      = "REDIS_URL"
+	redisCAVariable       = "REDIS_CA_FILE"
+	redisCertVariable     = "REDIS_CERT_FILE"
+	redisKeyVariable      = "REDIS_KEY_FILE"
+	redisNameVariable     = "REDIS_SERVER_NAME"
+	sentinelUserVariable  = "REDIS_SENTINEL_USER"
+	sentinelPasswVariable = "REDIS_SENTINEL_PASSWORD"
+)
+
+const maxRedisPool = 4096
+
+// RedisConfig is where Redis is and how a pod proves who it is. URL is as it was
+// given; the rest is what it and the variables beside it say.
 type RedisConfig struct {
 	URL      llm.Secret
 	Kind     string
@@ -28,40 +47,82 @@ type RedisConfig struct {
 	Password llm.Secret
 	DB       int
 	TLS      bool
+	PoolSize int // 0: the default
+	Protocol int // 2 or 3; 0: the default
+
+	SentinelUser     string
+	SentinelPassword llm.Secret
+
+	CAFile     string // PEM; empty: the system's authorities
+	CertFile   string // the client's own certificate, with KeyFile
+	KeyFile    string
+	ServerName string // that certificates must name; empty: the host that was dialled
+
+	tls *tls.Config // of TLS, made by checkRedis
+}
+
+func redisVariables(c *Config) []variable {
+	r := &c.Redis
+	return []variable{
+		{
+			name: redisURLVariable, required: true, secret: true, set: redisTarget(r),
+			doc: "Redis: redis://[user:password@]host[:port][/db], redis+sentinel://host,host/master[/db] or redis+cluster://host,host; with rediss instead of redis over TLS. " +
+				"Parameters: db, tls=on, pool_size, protocol=2 or 3, and of sentinels sentinel_user and sentinel_password; any other is refused.",
+		},
+		{name: sentinelUserVariable, doc: "User at the sentinels, where they ask for one.", set: text(&r.SentinelUser)},
+		{name: sentinelPasswVariable, secret: true, doc: "Password at the sentinels. The one in REDIS_URL is for the Redis servers.", set: secret(&r.SentinelPassword)},
+		{name: redisCAVariable, doc: "PEM file of the authorities that Redis' certificate must come from. Without it: the system's.", set: text(&r.CAFile)},
+		{name: redisCertVariable, doc: "PEM file of the pod's own certificate, where Redis asks for one. Read anew for each connection.", set: text(&r.CertFile)},
+		{name: redisKeyVariable, doc: "PEM file of that certificate's key.", set: text(&r.KeyFile)},
+		{name: redisNameVariable, doc: "Name that Redis' certificate must bear. Without it: the host that is connected to.", set: text(&r.ServerName)},
+	}
 }
 
 // redisTarget reads a URL whose host may be a list, which package net/url does
-// not take.
+// not take. Whatever it does not understand is a fault: a setting that is
+// dropped in silence is found out in production. No fault quotes what may be a
+// part of a password.
 func redisTarget(into *RedisConfig) func(string) error {
 	return func(s string) error {
 		scheme, rest, _ := strings.Cut(s, "://")
-		c := RedisConfig{URL: llm.NewSecret(s), Kind: RedisSingle}
-		defaultPort := "6379"
-		switch scheme {
-		case "redis":
-		case "rediss":
-			c.TLS = true
-		case "redis+sentinel":
-			c.Kind, defaultPort = RedisSentinel, "26379"
-		case "redis+cluster":
-			c.Kind = RedisCluster
-		default:
-			return errors.New("must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://")
+		c := *into
+		c.URL, c.Addrs = llm.NewSecret(s), nil
+		defaultPort, err := c.scheme(scheme)
+		if err != nil {
+			return err
 		}
-		rest, _, _ = strings.Cut(rest, "?")
+		rest, query, _ := strings.Cut(rest, "?")
 		hosts, path, _ := strings.Cut(rest, "/")
-		if err := c.credentials(&hosts); err != nil {
-			return err
+		if strings.ContainsAny(query+path, "@#") || strings.Contains(hosts, "#") {
+			return errors.New("has a user or a password that is not escaped: write % / ? # and @ in it as %25 %2F %3F %23 and %40")
 		}
-		if err := c.hosts(hosts, defaultPort); err != nil {
-			return err
-		}
-		if err := c.path(path); err != nil {
-			return err
+		for _, read := range []func() error{
+			func() error { return c.credentials(&hosts) },
+			func() error { return c.hosts(hosts, defaultPort) },
+			func() error { return c.path(path) },
+			func() error { return c.query(query) },
+		} {
+			if err := read(); err != nil {
+				return err
+			}
 		}
 		*into = c
 		return nil
 	}
+}
+
+func (c *RedisConfig) scheme(scheme string) (defaultPort string, err error) {
+	base, topology, _ := strings.Cut(scheme, "+")
+	kinds := map[string]string{"": RedisSingle, "sentinel": RedisSentinel, "cluster": RedisCluster}
+	kind, known := kinds[topology]
+	if !known || base != "redis" && base != "rediss" || strings.HasSuffix(scheme, "+") {
+		return "", errors.New("must begin with redis://, redis+sentinel:// or redis+cluster://, or the same with rediss for TLS")
+	}
+	c.Kind, c.TLS = kind, base == "rediss"
+	if kind == RedisSentinel {
+		return "26379", nil
+	}
+	return "6379", nil
 }
 
 func (c *RedisConfig) credentials(hosts *string) error {
@@ -73,8 +134,11 @@ func (c *RedisConfig) credentials(hosts *string) error {
 	*hosts = (*hosts)[at+1:]
 	u, uerr := url.PathUnescape(user)
 	p, perr := url.PathUnescape(password)
-	if uerr != nil || perr != nil {
+	switch {
+	case uerr != nil || perr != nil:
 		return errors.New("has a user or a password that is not escaped")
+	case u != "" && p == "":
+		return errors.New("has a user without a password: write user:password@, or :password@ without a user")
 	}
 	c.User, c.Password = u, llm.NewSecret(p)
 	return nil
@@ -86,7 +150,7 @@ func (c *RedisConfig) hosts(hosts, defaultPort string) error {
 		if err != nil {
 			host, p = strings.Trim(h, "[]"), defaultPort
 		}
-		if host == "" || !isPort(p) || strings.ContainsAny(host, " /@") {
+		if host == "" || !isPort(p) || p == "0" || strings.ContainsAny(host, " /@") {
 			return errors.New("has a host that is not host[:port]")
 		}
 		c.Addrs = append(c.Addrs, net.JoinHostPort(host, p))
@@ -112,10 +176,156 @@ func (c *RedisConfig) path(path string) error {
 	if db == "" {
 		return nil
 	}
+	return c.database(db)
+}
+
+func (c *RedisConfig) database(db string) error {
 	n, err := strconv.Atoi(db)
-	if err != nil || n < 0 || c.Kind == RedisCluster && n != 0 {
+	if err != nil || n < 0 {
 		return errors.New("has a path that is no number of a database")
+	}
+	if c.Kind == RedisCluster && n != 0 {
+		return errors.New("names a database, and a Cluster has none but 0")
 	}
 	c.DB = n
 	return nil
+}
+
+// query reads the parameters behind the question mark.
+func (c *RedisConfig) query(query string) error {
+	given, err := url.ParseQuery(query)
+	if err != nil {
+		return errors.New("has parameters that are not escaped")
+	}
+	names := make([]string, 0, len(given))
+	for name := range given {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if len(given[name]) > 1 {
+			return fmt.Errorf("has the parameter %s twice", shownParameter(name))
+		}
+		if err := c.parameter(name, given.Get(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *RedisConfig) parameter(name, v string) error {
+	wrong := func(must string) error { return fmt.Errorf("has the parameter %s, which must be %s", name, must) }
+	sentinel := c.Kind == RedisSentinel
+	switch {
+	case name == "db":
+		before := c.DB
+		if err := c.database(v); err != nil || before != 0 && c.DB != before {
+			return wrong("the number of a database, the same as in the path where both are there; of a Cluster 0")
+		}
+	case name == "tls":
+		var on bool
+		if onOff(&on)(v) != nil || !on && c.TLS {
+			return wrong("on, or off where the URL does not begin with rediss")
+		}
+		c.TLS = on
+	case name == "pool_size":
+		if number(&c.PoolSize, 1)(v) != nil || c.PoolSize > maxRedisPool {
+			return wrong(fmt.Sprintf("a number of connections, from 1 to %d", maxRedisPool))
+		}
+	case name == "protocol":
+		if number(&c.Protocol, 2)(v) != nil || c.Protocol > 3 {
+			return wrong("2 or 3")
+		}
+	case sentinel && (name == "sentinel_user" || name == "sentinel_username"):
+		c.SentinelUser = v
+	case sentinel && name == "sentinel_password":
+		c.SentinelPassword = llm.NewSecret(v)
+	case name == "skip_verify":
+		return errors.New("has the parameter skip_verify: certificates are always verified; name their authority with " + redisCAVariable + ", or the name they bear with " + redisNameVariable)
+	default:
+		known := "db, tls, pool_size, protocol"
+		if sentinel {
+			known += ", sentinel_user, sentinel_password"
+		}
+		return fmt.Errorf("has the parameter %s, which is not understood; these are: %s", shownParameter(name), known)
+	}
+	return nil
+}
+
+// shownParameter is a parameter's name where it is surely no piece of a
+// password.
+func shownParameter(name string) string {
+	if regexp.MustCompile(`^[a-z][a-z_]{1,30}$`).MatchString(name) {
+		return name
+	}
+	return "(not shown)"
+}
+
+// checkRedis finds what REDIS_URL does not show by itself, and reads the files.
+func (c *Config) checkRedis(g *values) []error {
+	r := &c.Redis
+	if r.Kind == "" {
+		return nil // REDIS_URL is at fault already
+	}
+	var faults []error
+	if r.Kind != RedisSentinel {
+		for _, name := range []string{sentinelUserVariable, sentinelPasswVariable} {
+			if g.has(name) {
+				faults = append(faults, fault(name, "is for "+redisURLVariable+"s that begin with redis+sentinel:// or rediss+sentinel://"))
+			}
+		}
+	} else if r.SentinelUser != "" && r.SentinelPassword.Reveal() == "" {
+		faults = append(faults, fault(sentinelUserVariable, "needs "+sentinelPasswVariable))
+	}
+	for _, name := range []string{redisCAVariable, redisCertVariable, redisKeyVariable, redisNameVariable} {
+		if g.has(name) && !r.TLS {
+			faults = append(faults, fault(name, "is for connections over TLS: "+redisURLVariable+" must begin with rediss"))
+		}
+	}
+	if !r.TLS || len(faults) > 0 {
+		return faults
+	}
+	return r.loadTLS()
+}
+
+func (c *RedisConfig) loadTLS() []error {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	var faults []error
+	if c.CAFile != "" {
+		pem, err := readBounded(c.CAFile)
+		conf.RootCAs = x509.NewCertPool()
+		switch {
+		case err != nil:
+			faults = append(faults, fault(redisCAVariable, err.Error()))
+		case !conf.RootCAs.AppendCertsFromPEM(pem):
+			faults = append(faults, fault(redisCAVariable, "names a file that holds no certificate"))
+		}
+	}
+	switch {
+	case c.CertFile == "" && c.KeyFile == "":
+	case c.CertFile == "":
+		faults = append(faults, fault(redisKeyVariable, "needs "+redisCertVariable))
+	case c.KeyFile == "":
+		faults = append(faults, fault(redisCertVariable, "needs "+redisKeyVariable))
+	default:
+		cert, key := c.CertFile, c.KeyFile
+		// Certificates are renewed while the pod runs: each handshake reads them.
+		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(cert, key)
+			return &pair, err
+		}
+		if _, err := conf.GetClientCertificate(nil); err != nil {
+			faults = append(faults, fault(redisCertVariable, "and "+redisKeyVariable+" cannot be used: "+err.Error()))
+		}
+	}
+	c.tls = conf
+	return faults
+}
+
+// into puts the target into the configuration of the client.
+func (c *RedisConfig) into(r *redisstate.Config) {
+	r.Addrs, r.Master, r.Cluster, r.DB, r.TLS = c.Addrs, c.Master, c.Kind == RedisCluster, c.DB, c.tls
+	r.Username, r.Password = c.User, c.Password.Reveal()
+	r.SentinelUsername, r.SentinelPassword = c.SentinelUser, c.SentinelPassword.Reveal()
+	r.PoolSize, r.Protocol = c.PoolSize, c.Protocol
 }

@@ -38,6 +38,7 @@ func variables(c *Config) []variable {
 	all := httpVariables(c)
 	all = append(all, tokenVariables(c)...)
 	all = append(all, storeVariables(c)...)
+	all = append(all, redisVariables(c)...)
 	all = append(all, modelVariables(c)...)
 	all = append(all, notifyVariables(c)...)
 	all = append(all, supportVariables(c)...)
@@ -112,10 +113,6 @@ func storeVariables(c *Config) []variable {
 			doc: "Key that seals the history: exactly 32 bytes as they are, or 64 hexadecimal digits, or base64 of 32 bytes. This or ENCRYPTION_KEYS is required.",
 		},
 		{name: keysVariable, secret: true, set: done, doc: "Several keys, id:base64 separated by commas. The first seals, all of them open."},
-		{
-			name: "REDIS_URL", required: true, secret: true, set: redisTarget(&c.Redis),
-			doc: "Redis: redis:// or rediss://[user:password@]host[:port][/db], redis+sentinel://host,host/master, redis+cluster://host,host.",
-		},
 		{
 			name: "MONGO_URI", required: true, secret: true, set: mongoURI(&c.Mongo.URI),
 			doc: "MongoDB or a compatible server: mongodb:// or mongodb+srv://.",

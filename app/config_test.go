@@ -287,25 +287,6 @@ func TestLoad_FaultsOfTheFile(t *testing.T) {
 	require.ErrorContains(t, err, "--config")
 }
 
-func TestLoad_Redis(t *testing.T) {
-	for url, want := range map[string]RedisConfig{
-		"redis://h":                         {Kind: RedisSingle, Addrs: []string{"h:6379"}},
-		"rediss://ann:p%40ss@h:1/2?x=1":     {Kind: RedisSingle, Addrs: []string{"h:1"}, User: "ann", DB: 2, TLS: true},
-		"redis://[::1]:7":                   {Kind: RedisSingle, Addrs: []string{"[::1]:7"}},
-		"redis+sentinel://a,b:5/main":       {Kind: RedisSentinel, Addrs: []string{"a:26379", "b:5"}, Master: "main"},
-		"redis+sentinel://:pw@a,b:5/main/3": {Kind: RedisSentinel, Addrs: []string{"a:26379", "b:5"}, Master: "main", DB: 3},
-		"redis+cluster://a:1,b:2,c:3":       {Kind: RedisCluster, Addrs: []string{"a:1", "b:2", "c:3"}},
-	} {
-		c, err := Load(settings("REDIS_URL="+url), "")
-		require.NoError(t, err, url)
-		got := c.Redis
-		assert.Equal(t, url, got.URL.Reveal())
-		assert.Equal(t, strings.Contains(url, "@"), got.Password.Reveal() != "")
-		got.URL, got.Password = want.URL, want.Password
-		assert.Equal(t, want, got)
-	}
-}
-
 func TestConfig_ShowsNoSecretHoweverPrinted(t *testing.T) {
 	jwt, key := random(32), random(32)
 	c, err := Load(settings("JWT_SECRET="+jwt, "ENCRYPTION_KEY="+key, "REDIS_URL=redis://:hunter2hunter2@h", "MONGO_URI=mongodb://u:hunter2hunter2@h",

@@ -79,12 +79,7 @@ func serve(ctx context.Context, a *App) error {
 func optionsOf(cfg Config, log *slog.Logger) Options {
 	redis := redisstate.DefaultConfig()
 	redis.RateLimit, redis.MaxSocketsPerUsr = cfg.Limits.RatePerMinute, cfg.Limits.ConnectionsPerUser
-	if cfg.Redis.Kind == RedisSingle {
-		redis.URL = cfg.Redis.URL.Reveal()
-	} else {
-		redis.Addrs, redis.Master, redis.DB, redis.TLS = cfg.Redis.Addrs, cfg.Redis.Master, cfg.Redis.DB, cfg.Redis.TLS
-		redis.Username, redis.Password = cfg.Redis.User, cfg.Redis.Password.Reveal()
-	}
+	cfg.Redis.into(&redis)
 	redis.HelpLimit = cfg.Limits.HelpPerMinute
 	gate := access.DefaultConfig()
 	gate.UserRate, gate.AdminRate, gate.MarkLife = cfg.Limits.RESTPerMinute, cfg.Limits.AdminPerMinute, cfg.JWT.MaxLife

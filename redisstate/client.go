@@ -6,6 +6,7 @@
 package redisstate
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -31,16 +32,22 @@ type Sealer interface {
 }
 
 // Config is how to reach Redis and how long things live there. Either URL is
-// set, or Addrs: of the sentinels that watch Master, or, without one, of a
-// Cluster's nodes.
+// set, or Addrs: of the sentinels that watch Master, of a Cluster's nodes, or of
+// the one server.
 type Config struct {
 	URL      string // redis:// or rediss://
 	Addrs    []string
 	Master   string
+	Cluster  bool // Addrs are some of a Cluster's nodes
 	Username string
 	Password string
 	DB       int
-	TLS      bool
+	TLS      *tls.Config // nil: none
+	PoolSize int         // connections; 0: 64
+	Protocol int         // of RESP; 0: 3
+
+	SentinelUsername string // at the sentinels, which have users of their own
+	SentinelPassword string
 
 	CommandTimeout   time.Duration
 	LeaseTTL         time.Duration
@@ -107,10 +114,8 @@ func Open(cfg Config, seal Sealer) (*Client, error) {
 func Dial(cfg Config) (redis.UniversalClient, error) { //nolint:ireturn // which client it is depends on the configuration
 	o := redis.UniversalOptions{
 		Addrs: cfg.Addrs, MasterName: cfg.Master, Username: cfg.Username, Password: cfg.Password, DB: cfg.DB,
-		IsClusterMode: len(cfg.Addrs) > 0 && cfg.Master == "",
-	}
-	if cfg.TLS {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		SentinelUsername: cfg.SentinelUsername, SentinelPassword: cfg.SentinelPassword, Protocol: cfg.Protocol,
+		TLSConfig: cfg.TLS, IsClusterMode: cfg.Cluster,
 	}
 	if cfg.URL != "" {
 		u, err := redis.ParseURL(cfg.URL)
@@ -120,7 +125,7 @@ func Dial(cfg Config) (redis.UniversalClient, error) { //nolint:ireturn // which
 		o.Addrs, o.Username, o.Password, o.DB, o.TLSConfig = []string{u.Addr}, u.Username, u.Password, u.DB, u.TLSConfig
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = cfg.CommandTimeout, cfg.CommandTimeout, cfg.CommandTimeout
-	o.ContextTimeoutEnabled, o.MaxRetries, o.PoolSize = true, 1, poolSize
+	o.ContextTimeoutEnabled, o.MaxRetries, o.PoolSize = true, 1, cmp.Or(cfg.PoolSize, poolSize)
 	o.DisableIdentity = true
 	if !o.IsClusterMode {
 		return redis.NewUniversalClient(&o), nil

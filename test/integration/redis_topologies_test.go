@@ -25,9 +25,9 @@ import (
 func dialTopology(t *testing.T, url string) func(t *testing.T) redis.UniversalClient {
 	t.Helper()
 	cfg := redisstate.DefaultConfig()
-	_, rest, _ := strings.Cut(url, "://")
+	scheme, rest, _ := strings.Cut(url, "://")
 	hosts, master, _ := strings.Cut(rest, "/")
-	cfg.Addrs, cfg.Master = strings.Split(hosts, ","), master
+	cfg.Addrs, cfg.Master, cfg.Cluster = strings.Split(hosts, ","), master, strings.HasSuffix(scheme, "+cluster")
 	return func(t *testing.T) redis.UniversalClient {
 		t.Helper()
 		rdb, err := redisstate.Dial(cfg)
