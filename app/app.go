@@ -23,6 +23,7 @@ import (
 	"chatbox/app/desk"
 	"chatbox/app/door"
 	"chatbox/hub"
+	"chatbox/internal/outage"
 	"chatbox/redisstate"
 )
 
@@ -48,6 +49,7 @@ type Stores struct {
 	Labels      desk.Labels
 	Finder      desk.Finder
 	Ping        func(ctx context.Context) error
+	Kind        func(err error) outage.Kind // why Ping failed; nil: what the network says
 	Withdrawals access.Archive
 	Blocks      Blocks
 }
@@ -89,6 +91,7 @@ type Options struct {
 	Desk         desk.Config
 	Channels     []alert.Channel // to staff that is not connected; may be none
 	Drain        Drain
+	Env          string // how Redis must be set up: as in Production, or Development; empty: it is not asked
 	Logger       *slog.Logger
 	ShedAbove    int  // sockets from which some are sent to other pods; 0: never
 	Console      bool // serve the page, which only development does
@@ -109,6 +112,9 @@ type App struct {
 	service  *conversation.Service
 	gate     *access.Gate
 	tally    *tally // the heartbeat's
+	name     podName
+	around   surroundings
+	failed   chan error // one: why the process must end; never closed
 	alerts   *alert.Service
 	desk     *desk.Service
 	door     *door.Door
@@ -140,6 +146,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.desk.KeepPresence(run) })
 	a.work.Go(func() { a.desk.TellPlaces(run) })
 	a.work.Go(func() { a.heartbeat(run) })
+	a.work.Go(func() { a.watchSurroundings(run) })
 	a.work.Go(func() { a.shed(run) })
 	a.work.Go(func() { a.opts.Auth.Run(run) })
 	a.work.Go(func() { a.gate.Run(run) })

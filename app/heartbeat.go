@@ -23,16 +23,15 @@ const (
 // heartbeat gives the pod's and its sockets' signs of life until ctx ends.
 // Started and waited for by the App.
 func (a *App) heartbeat(ctx context.Context) {
-	pod, socks := time.NewTicker(podBeat), time.NewTicker(socketBeat)
+	pod, socks := time.NewTimer(podBeat), time.NewTicker(socketBeat)
 	defer pod.Stop()
 	defer socks.Stop()
-	a.beatPod(ctx)
 	for {
+		pod.Reset(a.beatPod(ctx))
 		select {
 		case <-ctx.Done():
 			return
 		case <-pod.C:
-			a.beatPod(ctx)
 			a.beatTally(ctx)
 			a.beatSockets(ctx, a.hub.EachAdmin)
 		case <-socks.C:
@@ -41,7 +40,8 @@ func (a *App) heartbeat(ctx context.Context) {
 	}
 }
 
-func (a *App) beatPod(ctx context.Context) {
+// beatPod renews the pod's card and returns when to do so again.
+func (a *App) beatPod(ctx context.Context) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, podBeat)
 	defer cancel()
 	card := chatbox.PodInfo{
@@ -51,9 +51,12 @@ func (a *App) beatPod(ctx context.Context) {
 	if a.draining.Load() {
 		card.State = podDraining
 	}
-	if err := a.redis.BeatPod(ctx, card); err != nil {
+	other, err := a.redis.BeatPod(ctx, card, a.name.replaceable(time.Now()))
+	if err != nil {
 		a.log.DebugContext(ctx, "heartbeat failed", "error", err)
+		return podBeat
 	}
+	return a.judgeName(ctx, other)
 }
 
 func (a *App) beatTally(ctx context.Context) {

@@ -113,6 +113,7 @@ func (h *history) stores() Stores {
 		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
 		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(),
 		Ledger: store.Sessions(), Crowds: store.Crowds(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
+		Kind:    persistence.Kind,
 		Queue:   store.Sessions(),
 		Ratings: store.Sessions(),
 		Labels:  store.Sessions(),

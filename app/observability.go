@@ -6,7 +6,12 @@ import (
 	"log/slog"
 
 	"chatbox/internal/logattr"
+	"chatbox/internal/logcap"
 )
+
+// sameLines is how many warnings or errors of one message are written within a
+// minute.
+const sameLines = 20
 
 // NewLogger makes the pod's logger: JSON or text on w, from the level on, with
 // the attributes that the context of each line carries.
@@ -16,7 +21,7 @@ func NewLogger(w io.Writer, cfg LogConfig) *slog.Logger {
 	if cfg.Format == "text" {
 		h = slog.NewTextHandler(w, opts)
 	}
-	return slog.New(logattr.NewHandler(h))
+	return slog.New(logattr.NewHandler(logcap.NewHandler(h, sameLines)))
 }
 
 // shortTime logs spans of time as people read them.

@@ -64,15 +64,19 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func serve(ctx context.Context, a *App) error {
-	if err := a.Start(ctx); err != nil {
+	if err := a.startInGoodSurroundings(ctx); err != nil {
 		return err
 	}
-	<-ctx.Done()
-	err := a.Stop(context.WithoutCancel(ctx))
-	if why := context.Cause(ctx); errors.As(why, new(*chatbox.UnfitError)) {
-		return errors.Join(why, err)
+	var why error
+	select {
+	case <-ctx.Done():
+		if cause := context.Cause(ctx); errors.As(cause, new(*chatbox.UnfitError)) {
+			why = cause
+		}
+	case why = <-a.Failed():
+		a.log.ErrorContext(ctx, "pod cannot serve here", "error", why)
 	}
-	return err
+	return errors.Join(why, a.Stop(context.WithoutCancel(ctx)))
 }
 
 // optionsOf is what the configuration says of a pod, its parts apart.
@@ -103,6 +107,7 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 		Access: gate,
 		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, Conversation: talk, Alerts: alert.DefaultConfig(), Drain: cfg.Drain, Logger: log,
 		Desk: desk.Config{Support: cfg.Support},
+		Env:  cfg.Env,
 	}
 }
 

@@ -68,8 +68,9 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	a := &App{id: o.ID, opts: o, log: o.Logger.With("pod", string(o.ID)), registry: reg, redis: redis, stores: o.Stores}
+	a := &App{id: o.ID, opts: o, log: o.Logger.With("pod", string(o.ID)), registry: reg, redis: redis, stores: o.Stores, failed: make(chan error, 1)}
 	a.door = door.New(o.Door, reg)
+	a.around = newSurroundings(a.log)
 	o.Hub.Logger = a.log
 	a.hub = hub.New(o.Hub, api.Encode, hub.NewMetrics(reg))
 	feeds := hub.NewFeeds(a.hub)

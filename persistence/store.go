@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"chatbox/internal/outage"
 	"chatbox/persistence/internal/chain"
 	"chatbox/persistence/internal/group"
 	"chatbox/persistence/internal/record"
@@ -47,6 +48,8 @@ type Store struct {
 	book        *mongo.Collection
 	trusted     atomic.Bool // this pod's keys open what is there, which is ours
 	indexed     atomic.Bool // the unique indexes are known to exist
+	overTLS     bool        // as the URI says
+	served      atomic.Bool // a ping was answered once
 	withdrawals *mongo.Collection
 	blocks      *mongo.Collection
 
@@ -82,7 +85,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	}
 	db := client.Database(cfg.Database)
 	s := &Store{
-		cfg: cfg, keys: keys, client: client,
+		cfg: cfg, keys: keys, client: client, overTLS: opts.TLSConfig != nil,
 		messages: db.Collection("messages"), sessions: db.Collection("sessions"), shares: db.Collection("shares"),
 		withdrawals: db.Collection("withdrawals"),
 		blocks:      db.Collection("blocks"),
@@ -116,14 +119,20 @@ func (s *Store) Search() *Search { return &Search{s} }
 // Withdrawals is whose credentials were withdrawn.
 func (s *Store) Withdrawals() *Withdrawals { return &Withdrawals{s} }
 
-// Ping reports whether the primary answers and the store may be written.
+// Ping reports whether the primary answers and the store may be written. Kind
+// tells why not.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.ready(); err != nil {
-		return err
-	}
-	return s.do(ctx, "ping", func(ctx context.Context) error {
+	err := s.do(ctx, "ping", func(ctx context.Context) error {
 		return s.client.Ping(ctx, readpref.Primary())
 	})
+	if err == nil {
+		s.served.Store(true)
+		return outage.As(outage.Preparing, s.ready())
+	}
+	if Kind(err) == outage.Closed && !s.overTLS && !s.served.Load() {
+		return outage.As(outage.NeedsTLS, err)
+	}
+	return err
 }
 
 // Close lets the writes that wait be written, and disconnects. When ctx ends

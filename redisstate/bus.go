@@ -120,6 +120,16 @@ func (b *Bus) Healthy() bool {
 	return true
 }
 
+// Silent is why the bus is not Healthy; nil where it is.
+func (b *Bus) Silent() error {
+	for _, l := range b.links() {
+		if err := l.silent(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (b *Bus) links() []*link {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -78,6 +79,7 @@ const (
 	erasedTTL  = 15 * time.Minute // longer than traces of an erased session are looked for
 	connTTL    = 60 * time.Second
 	podTTL     = 15 * time.Second
+	probeTTL   = 10 * time.Second
 	aliveTTL   = 8 * time.Second // renewed with every card, every 2 s
 	staffTTL   = 8 * time.Second // the same of admins with sockets there
 
@@ -94,24 +96,35 @@ type Client struct {
 	cluster *redis.ClusterClient // rdb, where it is one
 	sharded bool                 // pub/sub is: on a Cluster
 	scripts map[string]*redis.Script
-	boot    string // names this process among all that ever were
+	dialer  *dialer     // nil: the client came from elsewhere
+	served  atomic.Bool // Redis has done once what it was asked
+	boot    string      // names this process among all that ever were
 }
 
 // Open makes the client; it does not wait for the server. Its errors do not
 // quote the URL, which may hold a password.
 func Open(cfg Config, seal Sealer) (*Client, error) {
-	rdb, err := Dial(cfg)
+	rdb, d, err := dial(cfg)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Hook != nil {
 		rdb.AddHook(cfg.Hook)
 	}
-	return New(cfg, rdb, seal)
+	c, err := New(cfg, rdb, seal)
+	if err == nil {
+		c.dialer = d
+	}
+	return c, err
 }
 
 // Dial makes the library's client as Open does. It connects when it is used.
 func Dial(cfg Config) (redis.UniversalClient, error) { //nolint:ireturn // which client it is depends on the configuration
+	rdb, _, err := dial(cfg)
+	return rdb, err
+}
+
+func dial(cfg Config) (redis.UniversalClient, *dialer, error) {
 	o := redis.UniversalOptions{
 		Addrs: cfg.Addrs, MasterName: cfg.Master, Username: cfg.Username, Password: cfg.Password, DB: cfg.DB,
 		SentinelUsername: cfg.SentinelUsername, SentinelPassword: cfg.SentinelPassword, Protocol: cfg.Protocol,
@@ -120,22 +133,24 @@ func Dial(cfg Config) (redis.UniversalClient, error) { //nolint:ireturn // which
 	if cfg.URL != "" {
 		u, err := redis.ParseURL(cfg.URL)
 		if err != nil {
-			return nil, errors.New("REDIS_URL: cannot be parsed")
+			return nil, nil, errors.New("REDIS_URL: cannot be parsed")
 		}
 		o.Addrs, o.Username, o.Password, o.DB, o.TLSConfig = []string{u.Addr}, u.Username, u.Password, u.DB, u.TLSConfig
 	}
+	d := &dialer{timeout: cfg.CommandTimeout, tls: o.TLSConfig}
+	o.Dialer = d.dial
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = cfg.CommandTimeout, cfg.CommandTimeout, cfg.CommandTimeout
 	o.ContextTimeoutEnabled, o.MaxRetries, o.PoolSize = true, 1, cmp.Or(cfg.PoolSize, poolSize)
 	o.DisableIdentity = true
 	if !o.IsClusterMode {
-		return redis.NewUniversalClient(&o), nil
+		return redis.NewUniversalClient(&o), d, nil
 	}
 	// A Cluster's client repeats by itself where it is redirected or a node does
 	// not answer; left to its defaults it would look for a promoted replica once
 	// a minute.
 	c := o.Cluster()
 	c.MaxRetries, c.DialerRetries, c.ClusterStateReloadInterval = -1, 1, 5*time.Second
-	return redis.NewClusterClient(c), nil
+	return redis.NewClusterClient(c), d, nil
 }
 
 // poolSize bounds the connections of a pod; commands are short, so that few

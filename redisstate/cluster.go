@@ -3,43 +3,9 @@ package redisstate
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
-
-// Ping asks the server for a sign of life: on a Cluster every master that
-// serves a partition, as a session may be on any of them.
-func (c *Client) Ping(ctx context.Context) error {
-	if !c.sharded {
-		return wrap("ping", c.rdb.Ping(ctx).Err())
-	}
-	masters := map[*redis.Client]bool{}
-	for p := range partitions {
-		m, err := c.cluster.MasterForKey(ctx, part(p))
-		if err != nil {
-			return wrap("ping", err)
-		}
-		masters[m] = true
-	}
-	var wg sync.WaitGroup
-	failed := make(chan error, len(masters)) // one of each at the most; never closed
-	for m := range masters {
-		wg.Go(func() { // ends with its reply or ctx; waited for below
-			if err := m.Ping(ctx).Err(); err != nil {
-				failed <- err
-			}
-		})
-	}
-	wg.Wait()
-	select {
-	case err := <-failed:
-		c.relearn(ctx)
-		return wrap("ping", err)
-	default:
-		return nil
-	}
-}
 
 // publish says something on a channel outside of any script.
 func (c *Client) publish(ctx context.Context, channel, payload string) error {

@@ -39,6 +39,7 @@ import (
 //	cb:ticket:<h>     string  who a one-time ticket stands for, sealed   30 s
 //	cb:pods           zset    pods by last sign of life                  swept
 //	cb:pod:<id>       string  a pod's card                               podTTL
+//	cb:{p}:probe      string  nothing: that it can be written is what readiness asks  probeTTL
 //	cb:alive:<b>      string  a process that keeps registering sockets        aliveTTL
 //	cb:{p}:canary:<id> channel a pod's messages to itself, on a Cluster one per partition with sessions there
 //	cb:{p}:silent     channel nothing is ever said there; on a Cluster its subscription finds the partition's master
@@ -147,6 +148,9 @@ const staffChannel = "cb:{bus}:staff"
 const outChannel = "cb:{bus}:out"
 
 const blockChannel = "cb:{bus}:block"
+
+// probeKey is written to see whether the partition's master takes writes.
+func probeKey(p int) string { return part(p) + ":probe" }
 
 // aliveKey is a process's own: a pod that was killed and started again under
 // its old name has another.

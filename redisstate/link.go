@@ -1,6 +1,7 @@
 package redisstate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,6 +18,8 @@ import (
 
 // errMoved ends a connection whose slot another server has now.
 var errMoved = errors.New("the server has taken a subscription back: its slot has moved")
+
+var errSilent = errors.New("the pod does not hear itself")
 
 // link is one subscribing connection of a bus, made anew when it breaks. All
 // its channels are of one slot.
@@ -38,6 +41,7 @@ type link struct {
 	left  map[string]int // UNSUBSCRIBEs likewise
 	fresh bool           // the connection is new, what was missed is still to be read
 	met   bool           // there was a connection before
+	failed error         // why the latest connection ended
 	heard time.Time      // when the latest song that was heard had been sung; at first, when the link was made
 }
 
@@ -128,7 +132,8 @@ func (l *link) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := l.session(ctx)
 		if ctx.Err() == nil {
-			l.log.WarnContext(ctx, "bus connection lost", "canary", l.canary, "error", err)
+			l.note(err)
+			l.log.DebugContext(ctx, "bus connection lost", "canary", l.canary, "error", err)
 			l.b.c.relearn(ctx)
 		}
 		sleep.For(ctx, 50*time.Millisecond+rand.N(200*time.Millisecond)) //nolint:gosec // jitter needs no secrecy
@@ -250,6 +255,23 @@ func (l *link) confirm(ch string) {
 	if resync {
 		l.b.handler.Resubscribed()
 	}
+}
+
+// note keeps why the connection ended, for whoever asks why nothing is heard.
+func (l *link) note(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = err
+}
+
+// silent is why nothing has been heard lately; nil where something was.
+func (l *link) silent() error {
+	if l.healthy() {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return cmp.Or(l.failed, errSilent)
 }
 
 // healthy reports whether it has heard itself lately.

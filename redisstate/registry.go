@@ -107,26 +107,43 @@ func (c *Client) BeatSockets(ctx context.Context, socks []Socket) error {
 	return nil
 }
 
-// BeatPod gives the pod's sign of life.
-func (c *Client) BeatPod(ctx context.Context, card chatbox.PodInfo) error {
-	b, err := json.Marshal(card)
-	if err != nil {
-		return wrap("beat pod", err)
-	}
-	return wrap("beat pod", c.flush(ctx, func(p batch) {
-		p.Set(ctx, podKey(card.ID), b, podTTL)
-		p.Set(ctx, aliveKey(c.boot), "1", aliveTTL)
-		p.ZAdd(ctx, podsKey, redis.Z{Score: float64(card.LastHeartbeat.UnixMilli()), Member: string(card.ID)})
-		p.ZRemRangeByScore(ctx, podsKey, "-inf", "("+strconv.FormatInt(time.Now().Add(-10*podTTL).UnixMilli(), 10))
-	}))
+// card is a pod's as it is stored: with the process that wrote it.
+type card struct {
+	chatbox.PodInfo
+
+	Boot string `json:"boot"`
 }
 
-// RemovePod takes a pod that ends off the list.
+// BeatPod gives the pod's sign of life. Where another process has a card of that
+// id it is left alone and returned as it was found; given back as instead, it is
+// replaced if it has not been renewed since. So one process has a name, whoever
+// races.
+func (c *Client) BeatPod(ctx context.Context, pod chatbox.PodInfo, instead string) (other string, err error) {
+	b, err := json.Marshal(card{pod, c.boot})
+	if err != nil {
+		return "", wrap("beat pod", err)
+	}
+	var cmd *redis.Cmd
+	err = c.flush(ctx, func(p batch) {
+		cmd = c.queue(ctx, p, "card.lua", []string{podKey(pod.ID)}, c.boot, b, ms(podTTL), instead)
+		p.Set(ctx, aliveKey(c.boot), "1", aliveTTL)
+		p.ZAdd(ctx, podsKey, redis.Z{Score: float64(pod.LastHeartbeat.UnixMilli()), Member: string(pod.ID)})
+		p.ZRemRangeByScore(ctx, podsKey, "-inf", "("+strconv.FormatInt(time.Now().Add(-10*podTTL).UnixMilli(), 10))
+	})
+	if err == nil {
+		other, err = cmd.Text()
+	}
+	return other, wrap("beat pod", err)
+}
+
+// RemovePod takes a pod that ends off the list, unless the name is another
+// process's by now.
 func (c *Client) RemovePod(ctx context.Context, id chatbox.PodID) error {
-	return wrap("remove pod", c.flush(ctx, func(p batch) {
-		p.Del(ctx, podKey(id))
-		p.ZRem(ctx, podsKey, string(id))
-	}))
+	gone, err := c.run(ctx, "uncard.lua", []string{podKey(id)}, c.boot).Int()
+	if err == nil && gone == 1 {
+		err = c.rdb.ZRem(ctx, podsKey, string(id)).Err()
+	}
+	return wrap("remove pod", err)
 }
 
 // Pods lists the pods whose card is alive, by id.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/internal/outage"
 )
 
 // Store keeps alerts with the events they were stored with. Its methods are
@@ -102,12 +103,16 @@ type Service struct {
 	cfg  Config
 	jobs chan chatbox.AlertKey              // 64 at most: what does not fit is found by a sweep; never closed
 	cut  atomic.Pointer[context.CancelFunc] // breaks off what is being sent; set by Run
+	away map[string]*outage.Outage          // by channel
 }
 
 // New makes a service; Run does the work.
 func New(cfg Config, d Deps) *Service {
-	s := &Service{Deps: d, cfg: cfg, jobs: make(chan chatbox.AlertKey, 64)}
+	s := &Service{Deps: d, cfg: cfg, jobs: make(chan chatbox.AlertKey, 64), away: map[string]*outage.Outage{}}
 	s.Channels = append([]Channel{onSockets{d.Staff}}, d.Channels...)
+	for _, c := range s.Channels {
+		s.away[c.Name()] = outage.New("alerts by "+c.Name(), d.Logger)
+	}
 	return s
 }
 

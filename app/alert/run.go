@@ -112,8 +112,10 @@ func (s *Service) sendAll(life, ctx context.Context, t chatbox.AlertTask) []Chan
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, s.cfg.SendTimeout)
 			defer cancel()
-			if err := c.Send(ctx, m); err != nil {
-				s.Logger.WarnContext(ctx, "alert not taken", "channel", c.Name(), "alert", m.ID, "try", t.Alert.Tries, "error", err)
+			err := c.Send(ctx, m)
+			s.away[c.Name()].Note(ctx, err)
+			if err != nil {
+				s.Logger.DebugContext(ctx, "alert not taken", "channel", c.Name(), "alert", m.ID, "try", t.Alert.Tries, "error", err)
 				mu.Lock()
 				defer mu.Unlock()
 				failed = append(failed, c)

@@ -310,11 +310,15 @@ type fakeReadiness struct {
 	hangs chan struct{} // not nil: Check returns when it is closed
 }
 
-func (f *fakeReadiness) Check(context.Context) (bool, map[string]bool) {
+func (f *fakeReadiness) Check(context.Context) (bool, map[string]bool, map[string]string) {
 	if f.hangs != nil {
 		<-f.hangs
 	}
-	return f.ready, map[string]bool{"redis": f.ready, "mongodb": true, "bus": true, "llm": true}
+	causes := map[string]string{}
+	if !f.ready {
+		causes["redis"] = "out of memory"
+	}
+	return f.ready, map[string]bool{"redis": f.ready, "mongodb": true, "bus": true, "llm": true}, causes
 }
 
 // logs collect what was logged, safely for concurrent use.

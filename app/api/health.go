@@ -18,39 +18,42 @@ func (s *Server) healthy(c echo.Context) error {
 }
 
 type readyView struct {
-	Status string          `json:"status"`
-	Checks map[string]bool `json:"checks"`
+	Status string            `json:"status"`
+	Checks map[string]bool   `json:"checks"`
+	Causes map[string]string `json:"causes,omitempty"`
 }
 
 // ready serves GET /readyz. A pod that is sending its clients away is not
 // ready, whatever its checks say.
 func (s *Server) ready(c echo.Context) error {
-	ok, checks := s.check(c.Request().Context())
+	ok, view := s.check(c.Request().Context())
 	if !ok || s.deps.Hub.Refusing() {
-		return c.JSON(http.StatusServiceUnavailable, readyView{Status: "not ready", Checks: checks})
+		view.Status = "not ready"
+		return c.JSON(http.StatusServiceUnavailable, view)
 	}
-	return c.JSON(http.StatusOK, readyView{Status: "ready", Checks: checks})
+	view.Status = "ready"
+	return c.JSON(http.StatusOK, view)
 }
 
 // check answers in time even where a check does not. The goroutine ends with
 // the check; nobody waits for it.
-func (s *Server) check(ctx context.Context) (ready bool, checks map[string]bool) {
+func (s *Server) check(ctx context.Context) (ready bool, view readyView) {
 	type result struct {
-		ready  bool
-		checks map[string]bool
+		ready bool
+		view  readyView
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	answered := make(chan result, 1)
 	go func() {
-		ready, checks := s.deps.Readiness.Check(ctx)
-		answered <- result{ready, checks}
+		ready, checks, causes := s.deps.Readiness.Check(ctx)
+		answered <- result{ready, readyView{Checks: checks, Causes: causes}}
 	}()
 	select {
 	case r := <-answered:
-		return r.ready, r.checks
+		return r.ready, r.view
 	case <-ctx.Done():
-		return false, map[string]bool{}
+		return false, readyView{Checks: map[string]bool{}}
 	}
 }
 

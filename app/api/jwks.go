@@ -19,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"chatbox"
+	"chatbox/internal/outage"
 	"chatbox/internal/sleep"
 )
 
@@ -40,7 +41,7 @@ const (
 type KeySet struct {
 	url  string
 	http *http.Client
-	log  *slog.Logger
+	away *outage.Outage
 	gap  time.Duration
 
 	mu     sync.Mutex // guards following
@@ -58,7 +59,7 @@ func NewKeySet(url string, log *slog.Logger) *KeySet {
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 	return &KeySet{
-		url: url, log: log, gap: keysGap, failed: true,
+		url: url, away: outage.New("signing keys", log), gap: keysGap, failed: true,
 		http: &http.Client{
 			Transport: transport, Timeout: keysTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -73,7 +74,6 @@ func (k *KeySet) Run(ctx context.Context) {
 	for {
 		pause := keysEvery - rand.N(keysEvery/10) //nolint:gosec // jitter needs no secrecy
 		if err := k.refresh(ctx, true); err != nil && ctx.Err() == nil {
-			k.log.WarnContext(ctx, "signing keys cannot be fetched; the last ones serve on", "error", err, "keys", k.size())
 			pause, again = again, min(2*again, keysEvery)
 		} else {
 			again = keysAgain
@@ -82,12 +82,6 @@ func (k *KeySet) Run(ctx context.Context) {
 			return
 		}
 	}
-}
-
-func (k *KeySet) size() int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return len(k.keys)
 }
 
 // find returns the key for a token's kid and algorithm. An unknown one has the
@@ -185,6 +179,7 @@ func (k *KeySet) failureLocked() error {
 // without the others losing it.
 func (k *KeySet) fetchAndSettle(ctx context.Context, flight chan struct{}) error {
 	keys, err := k.fetch(context.WithoutCancel(ctx))
+	k.away.Note(ctx, err) // the last ones serve on
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.failed = err != nil

@@ -238,7 +238,12 @@ func TestKeySet_OutageTakesNothingAway(t *testing.T) {
 func TestKeySet_RunFetchesBeforeAnybodyAsks(t *testing.T) {
 	is := newIssuer(t, public("k", rsaKey(t, 2048)))
 	p := newPod(t, func(st *setup) { st.auth.Keys = is.set(time.Hour) })
-	require.Eventually(t, func() bool { return p.auth.keys.size() == 1 }, soon, time.Millisecond)
+	require.Eventually(t, func() bool {
+		k := p.auth.keys
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return len(k.keys) == 1
+	}, soon, time.Millisecond)
 }
 
 func TestAbuse_PublicKeyAsSecret(t *testing.T) {

@@ -157,7 +157,7 @@ func TestHealth(t *testing.T) {
 	p.ready.ready = false
 	status, _, body = p.call(http.MethodGet, "/readyz", nil, nil)
 	assert.Equal(t, http.StatusServiceUnavailable, status)
-	assert.JSONEq(t, `{"status":"not ready","checks":{"redis":false,"mongodb":true,"bus":true,"llm":true}}`, string(body))
+	assert.JSONEq(t, `{"status":"not ready","checks":{"redis":false,"mongodb":true,"bus":true,"llm":true},"causes":{"redis":"out of memory"}}`, string(body))
 }
 
 func TestReady_AnswersInTimeThoughACheckHangs(t *testing.T) {

@@ -126,10 +126,10 @@ type Aids interface {
 	Presence
 }
 
-// Readiness knows whether the pod can serve: each check by its name, and
-// whether those that matter hold.
+// Readiness knows whether the pod can serve: each check by its name, whether
+// those that matter hold, and why others do not, in words that anybody may read.
 type Readiness interface {
-	Check(ctx context.Context) (ready bool, checks map[string]bool)
+	Check(ctx context.Context) (ready bool, checks map[string]bool, causes map[string]string)
 }
 
 // Deps is what the edge works with; all of it is required.

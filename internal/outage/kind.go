@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -24,6 +25,7 @@ const (
 	Closed         Kind = "connection closed by the server"
 	NotTLS         Kind = "the server does not speak TLS"
 	NeedsTLS       Kind = "the server may require TLS"
+	Handshake      Kind = "no TLS handshake"
 	Certificate    Kind = "certificate not accepted"
 	Authentication Kind = "authentication failed"
 	Permission     Kind = "permission denied"
@@ -38,6 +40,8 @@ const (
 	Version        Kind = "server version too old"
 	Deaf           Kind = "own messages not received"
 	NameTaken      Kind = "POD_ID in use by another pod"
+	Full           Kind = "too many connections"
+	Draining       Kind = "draining"
 	Preparing      Kind = "still preparing"
 	Failed         Kind = "request failed"
 )
@@ -114,8 +118,11 @@ func tlsKind(err error) Kind {
 	if _, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		return Certificate
 	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok {
-		return Certificate // what the server refuses of a handshake is nearly always the client's certificate
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // an alert
+		if strings.Contains(op.Error(), "certificate") {
+			return Certificate
+		}
+		return Handshake
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ package outage
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ func (o *Outage) Note(ctx context.Context, err error) {
 
 // NoteAs is Note for a caller that knows the kind; err is for the log alone.
 func (o *Outage) NoteAs(ctx context.Context, kind Kind, err error) {
-	if o == nil {
+	if o == nil || errors.Is(err, context.Canceled) { // the caller went away, not the dependency
 		return
 	}
 	o.mu.Lock()

@@ -131,8 +131,9 @@ func TestKindOf(t *testing.T) {
 		NotTLS:      {tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}},
 		Certificate: {
 			&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, x509.HostnameError{Certificate: &x509.Certificate{}},
-			x509.CertificateInvalidError{}, &net.OpError{Op: "remote error", Err: tls.AlertError(42)},
+			x509.CertificateInvalidError{}, &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")},
 		},
+		Handshake: {&net.OpError{Op: "remote error", Err: errors.New("tls: protocol version not supported")}},
 		Memory: {As(Memory, errRefused), fmt.Errorf("probe: %w", As(Memory, errors.New("OOM")))},
 		Failed: {errors.New("whatever")},
 	} {

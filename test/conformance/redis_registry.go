@@ -73,6 +73,7 @@ func redisRegistry(t *testing.T, s RedisServer) {
 		s.Advance(t, 61*time.Second)
 		assert.Equal(t, "b", reserve("b"))
 	})
+	t.Run("PodNames", func(t *testing.T) { redisPodNames(t, s) })
 	t.Run("Pods", func(t *testing.T) { redisPods(t, s) })
 	t.Run("Heads", func(t *testing.T) { redisHeads(t, s) })
 }
@@ -182,19 +183,62 @@ func redisPods(t *testing.T, s RedisServer) {
 	card := func(id string) chatbox.PodInfo {
 		return chatbox.PodInfo{ID: chatbox.PodID(k.key.ID + id), Version: "v", State: "serving", Connections: 7, LastHeartbeat: now}
 	}
+	beat := func(pod chatbox.PodInfo) {
+		t.Helper()
+		other, err := k.c.BeatPod(t.Context(), pod, "")
+		require.NoError(t, err)
+		require.Empty(t, other)
+	}
 	for _, id := range []string{"b", "a", "c"} {
-		require.NoError(t, k.c.BeatPod(t.Context(), card(id)))
+		beat(card(id))
 	}
 	assert.Equal(t, []chatbox.PodID{"a", "b", "c"}, list())
 	require.NoError(t, k.c.RemovePod(t.Context(), card("b").ID))
 	assert.Equal(t, []chatbox.PodID{"a", "c"}, list())
 	s.Advance(t, 10*time.Second)
-	require.NoError(t, k.c.BeatPod(t.Context(), card("c")))
+	beat(card("c"))
 	s.Advance(t, 10*time.Second)
 	assert.Equal(t, []chatbox.PodID{"c"}, list())
 	pods, err := k.c.Pods(t.Context())
 	require.NoError(t, err)
 	assert.Contains(t, pods, card("c"))
+}
+
+// Whoever races for a name, one process has it, and no other touches its card.
+func redisPodNames(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	first, second := k.c, newTalk(t, s, nil).c
+	at := time.Now().UTC().Truncate(time.Millisecond)
+	beat := func(c *redisstate.Client, instead string) string {
+		t.Helper()
+		at = at.Add(time.Second)
+		other, err := c.BeatPod(t.Context(), chatbox.PodInfo{ID: chatbox.PodID(k.key.ID), LastHeartbeat: at}, instead)
+		require.NoError(t, err)
+		return other
+	}
+	require.Empty(t, beat(first, ""))
+	seen := beat(second, "")
+	require.Contains(t, seen, k.key.ID, "the first one's card")
+	require.Equal(t, seen, beat(second, ""), "which stays as it was")
+	require.Empty(t, beat(first, ""))
+	renewed := beat(second, seen)
+	require.NotEqual(t, seen, renewed, "one that was renewed is not replaced")
+	require.NoError(t, second.RemovePod(t.Context(), chatbox.PodID(k.key.ID)))
+	require.Equal(t, renewed, beat(second, ""), "nor removed by another")
+
+	require.Empty(t, beat(second, renewed), "one that was not, is")
+	require.NotEmpty(t, beat(first, ""))
+	require.NoError(t, second.RemovePod(t.Context(), chatbox.PodID(k.key.ID)))
+	require.Empty(t, beat(first, ""), "a pod that ended has left its name")
+	s.Advance(t, 16*time.Second)
+	require.Empty(t, beat(second, ""), "and so has one that is dead")
+
+	old := chatbox.PodID(k.key.ID + "old")
+	require.NoError(t, k.rdb.Set(t.Context(), "cb:pod:"+string(old), `{"id":"old"}`, time.Minute).Err())
+	other, err := first.BeatPod(t.Context(), chatbox.PodInfo{ID: old}, "")
+	require.NoError(t, err)
+	require.JSONEq(t, `{"id":"old"}`, other, "a card of an older version is another's")
 }
 
 func redisHeads(t *testing.T, s RedisServer) {

@@ -1,0 +1,65 @@
+package persistence
+
+import (
+	"errors"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/description"
+	"go.mongodb.org/mongo-driver/x/mongo/driver/auth"
+	"go.mongodb.org/mongo-driver/x/mongo/driver/topology"
+
+	"chatbox/internal/outage"
+)
+
+// Codes of MongoDB's errors.
+const (
+	codeUnauthorized   = 13
+	codeAuthentication = 18
+)
+
+// Kind finds out why the history did not do what it was asked, from an error of
+// this package.
+func Kind(err error) outage.Kind {
+	if sel, ok := errors.AsType[topology.ServerSelectionError](err); ok {
+		return selectionKind(sel.Desc)
+	}
+	if _, ok := errors.AsType[*auth.Error](err); ok {
+		if k := outage.KindOf(err); k != outage.Failed { // the way to the server broke off meanwhile
+			return k
+		}
+		return outage.Authentication
+	}
+	if said, ok := errors.AsType[mongo.ServerError](err); ok {
+		switch {
+		case said.HasErrorCode(codeAuthentication):
+			return outage.Authentication
+		case said.HasErrorCode(codeUnauthorized):
+			if strings.Contains(err.Error(), "requires authentication") {
+				return outage.Authentication
+			}
+			return outage.Permission
+		}
+	}
+	return outage.KindOf(err)
+}
+
+// selectionKind finds out why no server could be chosen: what the latest attempts
+// to reach each one ended with.
+func selectionKind(t description.Topology) outage.Kind {
+	found := outage.Timeout
+	for _, s := range t.Servers {
+		if s.LastError == nil {
+			continue
+		}
+		k := Kind(s.LastError)
+		if k != outage.Timeout && k != outage.Failed {
+			return k
+		}
+		found = k
+	}
+	if t.Kind == description.ReplicaSetNoPrimary && found == outage.Timeout {
+		return outage.NoPrimary
+	}
+	return found
+}

@@ -1,0 +1,79 @@
+package redisstate
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"chatbox/internal/outage"
+)
+
+// dialer connects to servers and sentinels, over TLS where that is configured.
+// It remembers how its latest attempt ended: the library repeats attempts until
+// a command's time is up, and then says no more than that.
+type dialer struct {
+	timeout time.Duration
+	tls     *tls.Config
+	failed  atomic.Pointer[dialFailure] // nil: the latest attempt succeeded
+}
+
+type dialFailure struct{ error }
+
+// dial makes one connection.
+func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := d.connect(ctx, network, addr)
+	switch {
+	case err == nil:
+		d.failed.Store(nil)
+	case !errors.Is(err, context.Canceled):
+		d.failed.Store(&dialFailure{err})
+	}
+	return conn, err
+}
+
+func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	plain := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	conn, err := plain.DialContext(ctx, network, addr)
+	if err != nil || d.tls == nil {
+		return conn, err
+	}
+	conf := d.tls
+	if conf.ServerName == "" {
+		conf = conf.Clone()
+		if conf.ServerName, _, err = net.SplitHostPort(addr); err != nil {
+			conf.ServerName = addr
+		}
+	}
+	secure := tls.Client(conn, conf)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		err = fmt.Errorf("TLS handshake with %s: %w", addr, err)
+		if outage.KindOf(err) == outage.Timeout {
+			err = outage.As(outage.Handshake, err)
+		}
+		return nil, err
+	}
+	return secure, nil
+}
+
+// explain puts what is known of the way to Redis in the place of an error that
+// says only that time was up, or that a connection was closed.
+func (c *Client) explain(err error) error {
+	kind := Kind(err)
+	if c.dialer == nil || kind == "" {
+		return err
+	}
+	if f := c.dialer.failed.Load(); f != nil && kind == outage.Timeout {
+		return f.error
+	}
+	if kind == outage.Closed && c.dialer.tls == nil && !c.served.Load() {
+		return outage.As(outage.NeedsTLS, err)
+	}
+	return err
+}

@@ -1,0 +1,65 @@
+package redisstate
+
+import (
+	"context"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Probe reports whether Redis takes writes: a server that is full, that cannot
+// save or that has become a replica still answers pings. On a Cluster every
+// master that serves a partition is asked, as a session may be on any of them.
+func (c *Client) Probe(ctx context.Context) error {
+	err := c.probe(ctx)
+	if err == nil {
+		c.served.Store(true)
+		return nil
+	}
+	return wrap("probe", c.explain(err))
+}
+
+func (c *Client) probe(ctx context.Context) error {
+	if !c.sharded {
+		return c.writeProbe(ctx, 0)
+	}
+	masters, err := c.masters(ctx)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	failed := make(chan error, len(masters)) // one of each at the most; never closed
+	for _, p := range masters {
+		wg.Go(func() { // ends with its reply or ctx; waited for below
+			if err := c.writeProbe(ctx, p); err != nil {
+				failed <- err
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-failed:
+		c.relearn(ctx)
+		return err
+	default:
+		return nil
+	}
+}
+
+func (c *Client) writeProbe(ctx context.Context, p int) error {
+	return c.rdb.Set(ctx, probeKey(p), c.boot, probeTTL).Err()
+}
+
+// masters are the Cluster's masters that serve partitions, each with one of
+// these.
+func (c *Client) masters(ctx context.Context) (map[*redis.Client]int, error) {
+	masters := map[*redis.Client]int{}
+	for p := range partitions {
+		m, err := c.cluster.MasterForKey(ctx, part(p))
+		if err != nil {
+			return nil, err
+		}
+		masters[m] = p
+	}
+	return masters, nil
+}
