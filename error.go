@@ -53,6 +53,7 @@ type Error struct {
 	Field      string            // the offending field's wire name, if there is one
 	Metadata   map[string]string // facts the client may show: who holds a session
 	RetryAfter time.Duration     // zero: not said
+	Refusal    Refusal           // what it is counted as; empty: what its code says
 	Err        error
 }
 

@@ -145,7 +145,7 @@ func (l *late) BlockChanged(u chatbox.UserKey) { l.gate.BlockChanged(u) }
 // handler is the pod's edge; in development the console stands beside it.
 func (a *App) handler() http.Handler {
 	edge := http.Handler(api.New(a.opts.API, api.Deps{
-		Conversations: a.service, Aids: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Logger: a.log,
+		Conversations: a.service, Aids: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
 	}))
 	if !a.opts.Console {
 		return edge

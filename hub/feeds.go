@@ -74,7 +74,7 @@ func (fs *Feeds) Enter(id chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err
 		return false, nil
 	}
 	if len(st.atts) >= maxAttached {
-		return false, &chatbox.Error{Code: chatbox.LimitExceeded, Field: "session_id", Message: "session_id: this socket is attached to 20 sessions"}
+		return false, &chatbox.Error{Code: chatbox.LimitExceeded, Field: "session_id", Message: "session_id: this socket is attached to 20 sessions", Refusal: chatbox.RefusedSessionCap}
 	}
 	f := fs.feeds[s]
 	if f == nil {

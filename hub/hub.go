@@ -56,7 +56,7 @@ func (h *Hub) Acquire() error {
 	case h.draining:
 		return chatbox.Errorf(chatbox.Draining, "this pod is shutting down", nil)
 	case h.cfg.MaxConns > 0 && h.slots >= h.cfg.MaxConns:
-		return chatbox.Errorf(chatbox.LimitExceeded, "this pod has all the connections it can take", nil)
+		return &chatbox.Error{Code: chatbox.LimitExceeded, Message: "this pod has all the connections it can take", Refusal: chatbox.RefusedPodCap}
 	}
 	h.slots++
 	return nil

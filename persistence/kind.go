@@ -21,6 +21,9 @@ const (
 // Kind finds out why the history did not do what it was asked, from an error of
 // this package.
 func Kind(err error) outage.Kind {
+	if k := outage.Given(err); k != "" {
+		return k
+	}
 	if sel, ok := errors.AsType[topology.ServerSelectionError](err); ok {
 		return selectionKind(sel.Desc)
 	}

@@ -129,10 +129,13 @@ func (s *Store) Ping(ctx context.Context) error {
 		s.served.Store(true)
 		return outage.As(outage.Preparing, s.ready())
 	}
-	if Kind(err) == outage.Closed && !s.overTLS && !s.served.Load() {
-		return outage.As(outage.NeedsTLS, err)
+	if Kind(err) != outage.Closed || s.served.Load() {
+		return err
 	}
-	return err
+	if s.overTLS { // one of both sides speaks TLS and the other does not
+		return outage.As(outage.Handshake, err)
+	}
+	return outage.As(outage.NeedsTLS, err)
 }
 
 // Close lets the writes that wait be written, and disconnects. When ctx ends

@@ -54,7 +54,7 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		err = fmt.Errorf("TLS handshake with %s: %w", addr, err)
-		if outage.KindOf(err) == outage.Timeout {
+		if k := outage.KindOf(err); k == outage.Timeout || k == outage.Closed {
 			err = outage.As(outage.Handshake, err)
 		}
 		return nil, err

@@ -34,15 +34,15 @@ type link struct {
 	// UNSUBSCRIBE after the next SUBSCRIBE would leave the pod deaf.
 	wire sync.Mutex
 
-	mu    sync.Mutex // guards following
-	ps    *redis.PubSub
-	subs  map[string]*subscription
-	asked map[string]int // SUBSCRIBEs of this connection that are not confirmed yet
-	left  map[string]int // UNSUBSCRIBEs likewise
-	fresh bool           // the connection is new, what was missed is still to be read
-	met   bool           // there was a connection before
-	failed error         // why the latest connection ended
-	heard time.Time      // when the latest song that was heard had been sung; at first, when the link was made
+	mu     sync.Mutex // guards following
+	ps     *redis.PubSub
+	subs   map[string]*subscription
+	asked  map[string]int // SUBSCRIBEs of this connection that are not confirmed yet
+	left   map[string]int // UNSUBSCRIBEs likewise
+	fresh  bool           // the connection is new, what was missed is still to be read
+	met    bool           // there was a connection before
+	failed error          // why the latest connection ended
+	heard  time.Time      // when the latest song that was heard had been sung; at first, when the link was made
 }
 
 // subscription counts the local interest in a channel.

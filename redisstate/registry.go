@@ -27,7 +27,7 @@ func (c *Client) Connect(ctx context.Context, u chatbox.UserKey, id chatbox.Conn
 		return wrap("connect", err)
 	}
 	if !in {
-		return &chatbox.Error{Code: chatbox.LimitExceeded, Message: "too many connections of this user", RetryAfter: 5 * time.Second}
+		return &chatbox.Error{Code: chatbox.LimitExceeded, Message: "too many connections of this user", RetryAfter: 5 * time.Second, Refusal: chatbox.RefusedUserCap}
 	}
 	return nil
 }

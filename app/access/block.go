@@ -138,7 +138,7 @@ func (g *Gate) Blocked(u chatbox.UserKey) bool {
 }
 
 func blocked() error {
-	return chatbox.Errorf(chatbox.PermissionDenied, "you are blocked", nil)
+	return &chatbox.Error{Code: chatbox.PermissionDenied, Message: "you are blocked", Refusal: chatbox.RefusedBlocked}
 }
 
 // look reads what has become of the user's block.

@@ -40,7 +40,7 @@ func (g *Gate) Admit(ctx context.Context, a chatbox.Actor) error {
 		return withdrawn()
 	}
 	if wait > 0 {
-		return &chatbox.Error{Code: chatbox.RateLimited, Message: "too many requests", RetryAfter: wait}
+		return &chatbox.Error{Code: chatbox.RateLimited, Message: "too many requests", RetryAfter: wait, Refusal: chatbox.RefusedRESTRate}
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func (g *Gate) missed(ctx context.Context, err error) {
 		return // the client went away
 	}
 	g.away.Store(time.Now().Add(awayFor).UnixNano())
-	g.Logger.WarnContext(ctx, "limits are this pod's alone", "error", err)
+	g.Logger.DebugContext(ctx, "limits are this pod's alone", "error", err) // that Redis is away is told elsewhere
 }
 
 // tally counts requests on this pod, in windows of a minute that begin with

@@ -112,7 +112,7 @@ func (g *Gate) Withdrawn(a chatbox.Actor) bool {
 func (g *Gate) ShutOut(a chatbox.Actor) bool { return g.Withdrawn(a) || g.Blocked(a.User()) }
 
 func withdrawn() error {
-	return chatbox.Errorf(chatbox.Unauthenticated, "the credential was withdrawn", nil)
+	return &chatbox.Error{Code: chatbox.Unauthenticated, Message: "the credential was withdrawn", Refusal: chatbox.RefusedWithdrawn}
 }
 
 // learn remembers a withdrawal unless a later one of the user is known.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"chatbox"
@@ -71,7 +72,8 @@ func (s *Server) dispatch(ctx context.Context, conn *hub.Conn, cmd command) erro
 
 // refuse tells the socket why its frame had no effect.
 func (s *Server) refuse(ctx context.Context, conn *hub.Conn, cmd command, doing string, err error) {
-	report(ctx, s.log, err, doing)
+	s.report(ctx, err, doing)
+	s.refusals.note(ctx, err, slog.String("frame", doing))
 	id, sessionID := cmd.echo()
 	conn.Send(errorFrame(id, sessionID, err, time.Now()))
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -114,16 +113,20 @@ func (s shown) overREST(code chatbox.Code) shown {
 }
 
 // report logs an error's cause if it is one that an operator can act on; what
-// clients did wrong is theirs to know.
-func report(ctx context.Context, log *slog.Logger, err error, doing string) {
-	switch chatbox.CodeOf(err) {
+// clients did wrong is theirs to know. While something is away every request
+// fails for it: of these one a minute is logged, with how many were not.
+func (s *Server) report(ctx context.Context, err error, doing string) {
+	code := chatbox.CodeOf(err)
+	switch code {
 	case chatbox.Internal, chatbox.Clash, chatbox.NotOwner:
 		if errors.Is(err, context.Canceled) {
 			return // the client or the pod went away
 		}
-		log.ErrorContext(ctx, "request failed", "doing", doing, "code", chatbox.CodeOf(err), "error", err)
+		s.log.ErrorContext(ctx, "request failed", "doing", doing, "code", code, "error", err)
 	case chatbox.Unavailable, chatbox.StoreFailed:
-		log.WarnContext(ctx, "request failed", "doing", doing, "code", chatbox.CodeOf(err), "error", err)
+		if more, ok := s.troubles.Pass(string(code)); ok {
+			s.log.WarnContext(ctx, "request failed", "doing", doing, "code", code, "error", err, "others_since", more)
+		}
 	default:
 	}
 }

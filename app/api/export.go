@@ -69,7 +69,7 @@ func (s *Server) stream(c echo.Context, kind string, t transcript, pages convers
 	}
 	for events, err := range pages {
 		if err != nil && begun {
-			report(c.Request().Context(), s.log, err, c.Path())
+			s.report(c.Request().Context(), err, c.Path())
 			panic(http.ErrAbortHandler)
 		}
 		if err != nil {

@@ -388,7 +388,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	keys := make(chan struct{})
 	go func() { defer close(keys); p.auth.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
-		Conversations: p.conv, Aids: st.aids, Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg,
+		Conversations: p.conv, Aids: st.aids, Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg, Registerer: reg,
 		Logger: slog.New(logattr.NewHandler(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}))
 	p.url = srv.URL + "/chatbox"

@@ -15,6 +15,7 @@ import (
 	"chatbox"
 	"chatbox/app/conversation"
 	"chatbox/hub"
+	"chatbox/internal/outage"
 )
 
 // Config is what the edge can be told.
@@ -142,6 +143,7 @@ type Deps struct {
 	Blocking      Blocking
 	Readiness     Readiness
 	Metrics       prometheus.Gatherer
+	Registerer    prometheus.Registerer
 	Logger        *slog.Logger
 }
 
@@ -155,6 +157,8 @@ type Server struct {
 	frames   map[string]frameHandler
 
 	strangers strangers
+	refusals  *refusals
+	troubles  outage.Sparse // by code
 }
 
 // New makes the edge; it opens nothing and starts nothing.
@@ -162,6 +166,7 @@ func New(cfg Config, deps Deps) *Server {
 	s := &Server{cfg: cfg, deps: deps, log: deps.Logger, echo: echo.New()}
 	s.upgrader = newUpgrader()
 	s.frames = s.frameHandlers()
+	s.refusals = newRefusals(deps.Registerer, deps.Logger)
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.Logger.SetLevel(off)
 	s.echo.HTTPErrorHandler = s.fail
@@ -255,7 +260,8 @@ func (s *Server) showHTTP(err error, c echo.Context) shown {
 	if chatbox.CodeOf(err) == chatbox.TooLarge {
 		c.Response().Header().Set("Connection", "close") // what is still to come is not read
 	}
-	report(c.Request().Context(), s.log, err, c.Path())
+	s.report(c.Request().Context(), err, c.Path())
+	s.refusals.note(c.Request().Context(), err, slog.String("route", c.Path()), slog.String("ip", c.RealIP()), originOf(c.Request(), err))
 	what := show(err).overREST(chatbox.CodeOf(err))
 	if _, ok := errors.AsType[podFullError](err); ok {
 		what.status = http.StatusServiceUnavailable

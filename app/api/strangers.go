@@ -81,7 +81,9 @@ func (s *strangers) visit(ip string, at time.Time) (wait time.Duration) {
 func (s *Server) stranger(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if wait := s.strangers.visit(c.RealIP(), time.Now()); wait > 0 {
-			return retryLater(chatbox.RateLimited, "too many requests from this address", wait)
+			return &chatbox.Error{
+				Code: chatbox.RateLimited, Message: "too many requests from this address", RetryAfter: wait, Refusal: chatbox.RefusedAddressRate,
+			}
 		}
 		return next(c)
 	}

@@ -65,7 +65,7 @@ func (s *Server) socket(c echo.Context) error {
 		return chatbox.Errorf(chatbox.InvalidArgument, "this route is a WebSocket: upgrade headers are missing", nil)
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && !s.cfg.Origins.Allow(origin) {
-		return chatbox.Errorf(chatbox.PermissionDenied, "this origin is not allowed", nil)
+		return &chatbox.Error{Code: chatbox.PermissionDenied, Message: "this origin is not allowed", Refusal: chatbox.RefusedOrigin}
 	}
 	id := chatbox.ConnID(strings.ToLower(rand.Text()))
 	leave, err := s.admit(r.Context(), actor, id)

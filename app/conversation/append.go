@@ -25,9 +25,9 @@ type draft struct {
 	session chatbox.SessionKey
 	key     string
 	// once says that the key was made for this append: nothing else can have it.
-	once bool
-	user    chatbox.UserKey // whose limit counts it; zero: nobody's
-	lease   *chatbox.Lease  // refuse unless it is held
+	once  bool
+	user  chatbox.UserKey // whose limit counts it; zero: nobody's
+	lease *chatbox.Lease  // refuse unless it is held
 	// create makes the session where there is none; nil: it must exist.
 	create func() chatbox.Session
 	// decide makes the event for the place, or refuses. It runs again when the
@@ -88,6 +88,7 @@ func (s *Service) tryAppend(ctx context.Context, d *draft, b chatbox.Beginning) 
 	if begun.RetryAfter > 0 {
 		return s.refused(ctx, d, b, begun, &chatbox.Error{
 			Code: chatbox.RateLimited, Message: "too many messages; wait a moment", RetryAfter: begun.RetryAfter,
+			Refusal: chatbox.RefusedRate,
 		})
 	}
 	at, err := s.place(ctx, d, begun)

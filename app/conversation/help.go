@@ -43,7 +43,7 @@ func (s *Service) helpDraft(ctx context.Context, d draft) draft {
 			return e, err
 		}
 		if wait > 0 {
-			return e, &chatbox.Error{Code: chatbox.RateLimited, Message: "help was asked for too often; wait a moment", RetryAfter: wait}
+			return e, &chatbox.Error{Code: chatbox.RateLimited, Message: "help was asked for too often; wait a moment", RetryAfter: wait, Refusal: chatbox.RefusedHelpRate}
 		}
 		if p.state.HolderID == "" && !p.state.HelpPending {
 			e.Alert = &chatbox.Alert{State: chatbox.AlertPending, Due: e.Time}

@@ -63,14 +63,22 @@ func As(kind Kind, err error) error {
 	return caused{err, kind}
 }
 
+// Given is the kind that As gave an error; "" where it gave none.
+func Given(err error) Kind {
+	if c, ok := errors.AsType[caused](err); ok {
+		return c.kind
+	}
+	return ""
+}
+
 // KindOf finds the kind that As gave an error, or else what the network and TLS
 // say; Failed where nothing is known, "" for nil.
 func KindOf(err error) Kind {
 	if err == nil {
 		return ""
 	}
-	if c, ok := errors.AsType[caused](err); ok {
-		return c.kind
+	if k := Given(err); k != "" {
+		return k
 	}
 	if k := tlsKind(err); k != "" {
 		return k

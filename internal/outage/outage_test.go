@@ -134,8 +134,8 @@ func TestKindOf(t *testing.T) {
 			x509.CertificateInvalidError{}, &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")},
 		},
 		Handshake: {&net.OpError{Op: "remote error", Err: errors.New("tls: protocol version not supported")}},
-		Memory: {As(Memory, errRefused), fmt.Errorf("probe: %w", As(Memory, errors.New("OOM")))},
-		Failed: {errors.New("whatever")},
+		Memory:    {As(Memory, errRefused), fmt.Errorf("probe: %w", As(Memory, errors.New("OOM")))},
+		Failed:    {errors.New("whatever")},
 	} {
 		for _, err := range errs {
 			assert.Equal(t, want, KindOf(err), "%v", err)
