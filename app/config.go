@@ -45,6 +45,10 @@ type Config struct {
 
 	Support chatbox.SupportSettings // of tenants without their own
 
+	// Warnings are what looks like a mistake and is none for certain; each names
+	// its variable.
+	Warnings []string
+
 	notifySecrets notifySecrets
 }
 
@@ -123,6 +127,8 @@ func Load(environ []string, file string) (Config, error) {
 	faults = append(faults, c.check(given)...)
 	faults = append(faults, c.checkNotify(given)...)
 	faults = append(faults, c.checkRedis(given)...)
+	faults = append(faults, c.checkTimes(given)...)
+	c.Warnings = append(c.Warnings, c.doubts(given)...)
 	return c, errors.Join(faults...)
 }
 
@@ -232,7 +238,11 @@ func flatten(err error) []error {
 
 // values are what was given, by variable; what is empty was not given.
 type values struct {
-	set map[string]string
+	set  map[string]string
+	from map[string]string // where it was given
+
+	fileRead   bool     // or there is none
+	passedOver []string // of the environment: allowed, and read by nobody
 }
 
 func (g *values) get(name string) string { return g.set[name] }

@@ -8,10 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
-
-	"github.com/pelletier/go-toml/v2"
-	"go.yaml.in/yaml/v3"
 
 	"chatbox/providers/llm"
 )
@@ -19,26 +17,28 @@ import (
 // maxFile is how long a configuration or a secret's file may be, in bytes.
 const maxFile = 1 << 20
 
+// configVariable names the file where --config does not.
+const configVariable = "CHATBOX_CONFIG"
+
 // gather brings together what the file and the environment say. The
 // environment wins, also where one of them names a file for a secret and the
 // other gives the secret itself.
 func gather(environ []string, file string) (*values, []error) {
-	var faults []error
-	g := &values{set: map[string]string{}}
-	secrets := secretNames()
-	if file != "" {
-		flat, err := readConfig(file)
-		if err != nil {
-			faults = append(faults, err)
-		}
-		faults = append(faults, strangers(flat)...)
-		maps.Copy(g.set, flat)
-	}
-	for _, e := range environ {
+	g := &values{set: map[string]string{}, from: map[string]string{}}
+	environ = slices.DeleteFunc(slices.Clone(environ), func(e string) bool {
 		name, v, _ := strings.Cut(e, "=")
-		if v == "" {
-			continue
-		}
+		return v == "" || isServiceLink(name, v)
+	})
+	var faults []error
+	if file == "" {
+		file = lookUp(environ, configVariable)
+	}
+	if g.fileRead = file == ""; !g.fileRead {
+		faults = append(faults, g.readConfig(file)...)
+	}
+	secrets := secretNames()
+	for _, e := range environ {
+		name, _, _ := strings.Cut(e, "=")
 		if secret, isFile := strings.CutSuffix(name, "_FILE"); isFile && secrets(secret) {
 			delete(g.set, secret)
 		} else if secrets(name) {
@@ -46,11 +46,25 @@ func gather(environ []string, file string) (*values, []error) {
 		}
 	}
 	for _, e := range environ {
-		if name, v, _ := strings.Cut(e, "="); v != "" {
-			g.set[name] = v
+		name, v, _ := strings.Cut(e, "=")
+		g.set[name], g.from[name] = v, fromEnvironment
+	}
+	faults = append(faults, g.readSecrets(secrets)...)
+	return g, append(faults, g.checkNames(environ)...)
+}
+
+// fromEnvironment is the origin of what the environment says.
+const fromEnvironment = "environment"
+
+// lookUp finds a variable; of several the last counts.
+func lookUp(environ []string, name string) string {
+	var found string
+	for _, e := range environ {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			found = v
 		}
 	}
-	return g, append(faults, g.readSecrets(secrets)...)
+	return found
 }
 
 // secretNames tells which variables may come from a file of their own.
@@ -95,7 +109,7 @@ func (g *values) readSecrets(secret func(string) bool) []error {
 		if v == "" {
 			faults = append(faults, fault(name, "names an empty file"))
 		}
-		g.set[plain] = v
+		g.set[plain], g.from[plain] = v, name+" "+path
 	}
 	return faults
 }
@@ -103,33 +117,82 @@ func (g *values) readSecrets(secret func(string) bool) []error {
 // readConfig reads a file whose keys are the variables, in capitals or nested
 // in small letters: jwt: {secret: x} is JWT_SECRET. A list is its entries
 // joined by commas.
-func readConfig(path string) (map[string]string, error) {
+func (g *values) readConfig(path string) []error {
 	b, err := readBounded(path)
 	if err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
+		return []error{fmt.Errorf("--config: %s %w", path, err)}
 	}
 	var tree map[string]any
+	var lines map[string][]int
 	switch filepath.Ext(path) {
 	case ".yaml", ".yml":
-		err = yaml.Unmarshal(b, &tree)
+		tree, lines, err = readYAML(b)
 	case ".toml":
-		err = toml.Unmarshal(b, &tree)
+		tree, lines, err = readTOML(b)
 	default:
-		return nil, fmt.Errorf("--config: %s is neither a .toml nor a .yaml file", path)
+		return []error{fmt.Errorf("--config: %s is neither a .toml nor a .yaml file", path)}
+	}
+	faults := twice(path, lines)
+	if len(faults) > 0 {
+		return faults // which of the two would be read is nobody's guess
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--config: %s is not valid %s", path, strings.ToUpper(filepath.Ext(path)[1:])) // the cause may quote a secret
+		return []error{fmt.Errorf("--config: %s%w", path, err)}
 	}
 	flat := map[string]string{}
-	return flat, flattenTree(flat, "", tree)
+	if err := flattenTree(flat, "", tree); err != nil {
+		return []error{err}
+	}
+	for name, v := range flat {
+		g.set[name], g.from[name] = v, path+lineOf(lines, name)
+	}
+	g.fileRead = true
+	return strangers(flat, g.from)
+}
+
+// twice finds settings that the file has more than once, also where one is
+// nested and the other is not.
+func twice(path string, lines map[string][]int) []error {
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(lines)) {
+		if at := lines[name]; len(at) > 1 {
+			faults = append(faults, fault(name, fmt.Sprintf("is given twice in %s, lines %d and %d", path, at[0], at[1])))
+		}
+	}
+	for _, v := range variables(&Config{}) {
+		if here, there := lines[v.name], lines[v.alias]; v.alias != "" && len(here) > 0 && len(there) > 0 {
+			faults = append(faults, fault(v.alias, fmt.Sprintf("says the same as %s in %s, lines %d and %d", v.name, path, there[0], here[0])))
+		}
+	}
+	return faults
+}
+
+// lineOf is ":12" where the setting is on line 12; of a table the first line.
+func lineOf(lines map[string][]int, name string) string {
+	first := 0
+	for key, at := range lines {
+		if (key == name || strings.HasPrefix(key, name+"_")) && len(at) > 0 && (first == 0 || at[0] < first) {
+			first = at[0]
+		}
+	}
+	if first == 0 {
+		return ""
+	}
+	return fmt.Sprintf(":%d", first)
+}
+
+// nameOf is the variable that a key below others means.
+func nameOf(above, key string) string {
+	name := strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+	if above != "" {
+		name = above + "_" + name
+	}
+	return name
 }
 
 func flattenTree[K comparable](into map[string]string, above string, tree map[K]any) error {
 	for key, v := range tree {
-		name := strings.ToUpper(strings.ReplaceAll(fmt.Sprint(key), "-", "_"))
-		if above != "" {
-			name = above + "_" + name
-		}
+		name := nameOf(above, fmt.Sprint(key))
 		if kind := reflect.ValueOf(v).Kind(); kind == reflect.Map && objectSetting(name) {
 			text, err := object(v)
 			if err != nil {
@@ -163,31 +226,20 @@ func flattenTree[K comparable](into map[string]string, above string, tree map[K]
 	return nil
 }
 
-// strangers finds keys of a file that mean nothing: most likely a slip.
-func strangers(flat map[string]string) []error {
-	known := map[string]bool{}
-	note := func(v variable, name string) {
-		known[name] = true
-		known[v.alias] = true
-		if v.secret {
-			known[name+"_FILE"] = true
-		}
-	}
-	for _, v := range variables(&Config{}) {
-		note(v, v.name)
-	}
-	g := values{set: flat}
-	numbers, _ := g.providers()
-	for _, n := range numbers {
-		for _, v := range providerVariables(&llm.Provider{}) {
-			note(v, providerName(n, v.name))
-		}
-	}
+// strangers finds keys of a file that mean nothing: most likely a slip. Those
+// of models are found where the models are read.
+func strangers(flat, from map[string]string) []error {
+	known := newNames()
 	var faults []error
-	for _, name := range g.names("") {
-		if !known[name] && !strings.HasPrefix(name, providerPrefix) {
-			faults = append(faults, fault(name, "is not a known variable: see --help"))
+	for _, name := range slices.Sorted(maps.Keys(flat)) {
+		if flat[name] == "" || known.has(name) && name != configVariable || strings.HasPrefix(name, providerPrefix) {
+			continue
 		}
+		why := "is not a known variable" + known.suggestion(name) + ", in " + from[name]
+		if name == configVariable {
+			why = "cannot be set in the file that it names"
+		}
+		faults = append(faults, fault(name, why))
 	}
 	return faults
 }

@@ -30,13 +30,26 @@ func (v variable) state() string {
 	}
 }
 
+// Usage is how the command is called.
+const Usage = `usage: chatbox [command] [options]
+
+commands
+  (none)        serve one pod of a chat cluster
+  healthcheck   exit 0 where this machine's pod is ready; it reads the same settings
+  version       print the version
+  help          print every setting
+
+options
+  --config FILE   read settings from a .toml or .yaml file; the environment wins
+  --print-config  print every setting, secrets redacted, and where its value comes from
+  --version       print the version
+  --help          print every setting
+`
+
 // Help prints every variable with its default and meaning.
 func Help(w io.Writer) error {
 	var b strings.Builder
-	b.WriteString("chatbox serves one pod of a chat cluster.\n\n" +
-		"  --config FILE  read settings from a .toml or .yaml file; the environment wins\n" +
-		"  --version      print the version\n" +
-		"  --help         print this\n\n" +
+	b.WriteString("chatbox serves one pod of a chat cluster.\n\n" + Usage + "\n" +
 		"Settings are variables of the environment. Those marked * may come from a file:\nNAME_FILE names it.\n\n")
 	for _, v := range documented() {
 		mark := ""
@@ -58,8 +71,13 @@ func Doc() string {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\n" +
 		"A pod reads its settings from the environment and, with `--config file.toml` or `file.yaml`, from a file; the environment wins. In the file a\n" +
-		"setting is named as below or nested in small letters (`jwt: {secret: …}` is `JWT_SECRET`), and a list may be written as one. All\n" +
-		"faults are reported at once and the pod exits with 2.\n\n" +
+		"setting is named as below or nested in small letters (`jwt: {secret: …}` is `JWT_SECRET`), and a list may be written as one. A setting that\n" +
+		"the file has twice, in whichever way it is written, is a fault. All faults are reported at once and the pod exits with 2.\n\n" +
+		"`chatbox --print-config` prints every setting with its value and where that comes from, without secrets. `chatbox healthcheck` reads the same\n" +
+		"settings as the pod and exits with 0 where it is ready.\n\n" +
+		"A variable of the environment that looks like one of these and is none, such as `RATE_LIMITS` or `JWT_SECERT`, is a fault too, and so is every\n" +
+		"unknown one that begins with `CHATBOX_` or `LLM_PROVIDER_`. What Kubernetes and other programs set is left alone.\n" +
+		"`CHATBOX_UNKNOWN_VARIABLES=allow` turns the fault into a warning.\n\n" +
 		"Durations are written `30s` or `2m`, or as whole seconds; sizes in bytes, `64KiB` or `1MiB`. A setting marked \\* may come from a\n" +
 		"file instead: `NAME_FILE` names it. `LLM_PROVIDER_<n>_…` is one model for each number n, offered in their order; at least one is\n" +
 		"required. Secrets that are placeholders or predictable are refused.\n\n" +

@@ -16,7 +16,9 @@ func (c *Config) loadProviders(g *values) []error {
 	var faults []error
 	numbers, strays := g.providers()
 	for _, name := range strays {
-		faults = append(faults, fault(name, "is not a known variable: see --help"))
+		if f := g.unknown(name, "is not a known variable"+newNames().suggestion(name)); f != nil {
+			faults = append(faults, f)
+		}
 	}
 	for _, n := range numbers {
 		var p llm.Provider

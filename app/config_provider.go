@@ -150,6 +150,13 @@ func objectSetting(name string) bool {
 	return ok && (suffix == "EXTRA" || suffix == "HEADERS")
 }
 
+// inObject reports whether a name of a file is a key inside such a setting.
+func inObject(name string) bool {
+	rest, ok := strings.CutPrefix(name, providerPrefix)
+	_, suffix, _ := strings.Cut(rest, "_")
+	return ok && (strings.HasPrefix(suffix, "EXTRA_") || strings.HasPrefix(suffix, "HEADERS_"))
+}
+
 // object writes a file's table as JSON.
 func object(table any) (string, error) {
 	raw, err := json.Marshal(textKeys(table))

@@ -56,6 +56,11 @@ func httpVariables(c *Config) []variable {
 			name: "CHATBOX_ENV", def: Production, doc: "production or development. Development accepts sockets of any origin where none is listed.",
 			set: oneOf(&c.Env, Production, Development),
 		},
+		{name: configVariable, doc: "A .toml or .yaml file of settings. --config names one too, and wins.", set: done},
+		{
+			name: unknownVariable, def: "refuse", set: oneOf(new(string), "refuse", "allow"),
+			doc: "refuse or allow. Whether the environment may hold variables that look like these and are none, such as RATE_LIMITS or CHATBOX_COLOUR.",
+		},
 		{name: "CHATBOX_PATH_PREFIX", def: "/chatbox", doc: "Path under which every route lives; / means none.", set: prefix(&h.Prefix)},
 		{
 			name: "POD_ID", doc: "Name of this pod, unique in the cluster. Without it: the host's name.",
@@ -98,15 +103,17 @@ func tokenVariables(c *Config) []variable {
 		{name: "JWT_AUDIENCE", doc: "Required aud of tokens. Without it: any.", set: text(&c.JWT.Audience)},
 		{name: "JWT_REQUIRE_EXP", def: "on", doc: "on or off. Off accepts tokens that never expire.", set: onOff(&c.JWT.RequireExpiry)},
 		{
-			name: "TOKEN_MAX_LIFE", def: "2160h", set: duration(&c.JWT.MaxLife, time.Minute),
+			name: "TOKEN_MAX_LIFE", def: "2160h", set: within(&c.JWT.MaxLife, time.Minute, 10*365*day),
 			doc: "The longest that a token lives from its issue to its exp. For so long it is remembered that an admin disconnected a user, so that older tokens stay refused.",
 		},
 		{name: "WS_QUERY_TOKEN", def: "on", doc: "on or off. On accepts ?token= when a socket is opened.", set: onOff(&c.HTTP.QueryToken)},
 	}
 }
 
+// done is the set of what is read elsewhere.
+func done(string) error { return nil }
+
 func storeVariables(c *Config) []variable {
-	done := func(string) error { return nil } // read by Config.loadKeys
 	return []variable{
 		{
 			name: keyVariable, secret: true, set: done,
@@ -127,8 +134,8 @@ func modelVariables(c *Config) []variable {
 		{name: "LLM_DEFAULT", doc: "ID of the model that answers where the user chose none. Without it: the first.", set: text(&l.Default)},
 		{name: "LLM_FALLBACK", doc: "ID of the model that is asked where another fails before its first word. Without it: none.", set: text(&l.Fallback)},
 		{name: "LLM_SYSTEM_PROMPT", doc: "What every model is told first.", set: text(&c.Prompt.System)},
-		{name: "LLM_STREAM_TIMEOUT", def: "120s", doc: "How long a whole answer may take.", set: duration(&l.StreamTimeout, 1)},
-		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may be silent within an answer, unless it has a limit of its own.", set: duration(&l.IdleTimeout, 1)},
+		{name: "LLM_STREAM_TIMEOUT", def: "120s", doc: "How long a whole answer may take.", set: within(&l.StreamTimeout, time.Second, time.Hour)},
+		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may be silent within an answer, unless it has a limit of its own.", set: within(&l.IdleTimeout, 100*time.Millisecond, time.Hour)},
 		{name: "ANSWER_MAX", def: "256KiB", doc: "Size at which an answer is cut, with finish length.", set: size(&c.Prompt.AnswerMax, 1, 512<<10)},
 	}
 }
@@ -157,12 +164,12 @@ func boundVariables(c *Config) []variable {
 			name: "SHED_ABOVE", def: "100", set: number(&c.Limits.ShedAbove, 0),
 			doc: "A pod with at least this many sockets sends some to other pods while it has more than a quarter above the mean; 0: never.",
 		},
-		{name: "SHUTDOWN_TIMEOUT", def: "30s", doc: "Within this time of SIGTERM the pod is gone.", set: duration(&c.Drain.Shutdown, 1)},
-		{name: "DRAIN_FINISH", def: "5s", doc: "How long running answers may still finish here before other pods take them over.", set: duration(&c.Drain.Finish, 0)},
-		{name: "DRAIN_WINDOW", def: "10s", doc: "Time over which clients are sent to other pods.", set: duration(&c.Drain.Window, 0)},
+		{name: "SHUTDOWN_TIMEOUT", def: "30s", doc: "Within this time of SIGTERM the pod is gone.", set: within(&c.Drain.Shutdown, time.Second, 12*time.Hour)},
+		{name: "DRAIN_FINISH", def: "5s", doc: "How long running answers may still finish here before other pods take them over.", set: within(&c.Drain.Finish, 0, 12*time.Hour)},
+		{name: "DRAIN_WINDOW", def: "10s", doc: "Time over which clients are sent to other pods.", set: within(&c.Drain.Window, 0, 12*time.Hour)},
 		{name: "RATING_REQUEST", def: "on", doc: "on or off. On asks users how a talk with a person was when it is over.", set: onOff(&c.Admin.AskRating)},
 		{name: "WATCH_NOTICE", def: "off", doc: "on or off. On tells users when staff begins to watch their session, and when nobody does any more.", set: onOff(&c.Admin.WatchNotice)},
-		{name: "ADMIN_GRACE", def: "2m", doc: "How long an admin without sockets keeps a session.", set: duration(&c.Admin.Grace, 1)},
+		{name: "ADMIN_GRACE", def: "2m", doc: "How long an admin without sockets keeps a session.", set: within(&c.Admin.Grace, time.Second, day)},
 		{
 			name: "SEARCH_INDEX", def: "on", set: onOff(&c.SearchIndex),
 			doc: "on or off. Whether words of new messages can be found by staff; off writes nothing of them and refuses to search. See ADR 16.",

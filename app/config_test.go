@@ -77,7 +77,7 @@ func TestLoad_ReadsEveryKind(t *testing.T) {
 		"JWT_ALGORITHMS=HS512", "JWT_ISSUER=https://id.example.com", "JWT_AUDIENCE=chat",
 		"WS_ALLOWED_ORIGINS=https://a.example.com, https://*.b.example.com:8443", "CORS_ALLOWED_ORIGINS=https://c.example.com",
 		"TRUSTED_PROXIES=10.0.0.0/8,192.0.2.1", "METRICS_ALLOWED_NETWORKS=10.1.0.0/16", "MAX_MESSAGE_SIZE=65536", "ANSWER_MAX=64KiB",
-		"RATE_LIMIT=7", "MAX_CONNECTIONS=8", "MAX_CONNECTIONS_PER_USER=9", "SHED_ABOVE=0", "SHUTDOWN_TIMEOUT=40", "DRAIN_FINISH=0s", "DRAIN_WINDOW=2m",
+		"RATE_LIMIT=7", "MAX_CONNECTIONS=8", "MAX_CONNECTIONS_PER_USER=9", "SHED_ABOVE=0", "SHUTDOWN_TIMEOUT=200", "DRAIN_FINISH=0s", "DRAIN_WINDOW=2m",
 		"LOG_LEVEL=debug", "LOG_FORMAT=text", "MONGO_DATABASE=talks", "LLM_SYSTEM_PROMPT=Be brief.", "LLM_DEFAULT=large",
 		"LLM_PROVIDER_5_ID=large", "LLM_PROVIDER_5_NAME=Large", "LLM_PROVIDER_5_TYPE=openai", "LLM_PROVIDER_5_MODEL=m",
 		"LLM_PROVIDER_5_ENDPOINT=http://127.0.0.1:9/v1", "LLM_PROVIDER_5_API_KEY=dummy", "LLM_PROVIDER_5_CONTINUE=prefix",
@@ -94,7 +94,7 @@ func TestLoad_ReadsEveryKind(t *testing.T) {
 	assert.EqualValues(t, 65536, c.Limits.Frame)
 	assert.Zero(t, c.Limits.ShedAbove)
 	assert.Equal(t, 64<<10, c.Prompt.AnswerMax)
-	assert.Equal(t, Drain{Window: 2 * time.Minute, Shutdown: 40 * time.Second}, c.Drain)
+	assert.Equal(t, Drain{Window: 2 * time.Minute, Shutdown: 200 * time.Second}, c.Drain)
 	assert.Equal(t, slog.LevelDebug, c.Log.Level)
 	require.Len(t, c.LLM.Providers, 2)
 	assert.Equal(t, "small", c.LLM.Providers[0].ID)
@@ -148,8 +148,8 @@ func TestLoad_EachFaultNamesItsVariable(t *testing.T) {
 		"WS_ALLOWED_ORIGINS=https://a.*.com": "first label", "CORS_ALLOWED_ORIGINS=nowhere": "scheme", "TRUSTED_PROXIES=10.0.0.0/99": "network",
 		"METRICS_ALLOWED_NETWORKS=everybody": "network", "MAX_MESSAGE_SIZE=0": "size", "MAX_MESSAGE_SIZE=-1": "size", "ANSWER_MAX=0": "size",
 		"MAX_MESSAGE_SIZE=1GB": "size", "RATE_LIMIT=0": "at least 1", "MAX_CONNECTIONS=-5": "at least 1", "MAX_CONNECTIONS_PER_USER=x": "at least 1",
-		"SHUTDOWN_TIMEOUT=0": "positive", "DRAIN_FINISH=-1s": "positive", "DRAIN_WINDOW=soon": "duration", "ADMIN_GRACE=0s": "positive",
-		"LLM_STREAM_TIMEOUT=0s": "positive", "LLM_IDLE_TIMEOUT=-3s": "positive", "LOG_LEVEL=loud": "debug", "LOG_FORMAT=xml": "one of",
+		"SHUTDOWN_TIMEOUT=0": "from 1s", "DRAIN_FINISH=-1s": "from 0s", "DRAIN_WINDOW=soon": "duration", "ADMIN_GRACE=0s": "from 1s",
+		"LLM_STREAM_TIMEOUT=0s": "from 1s", "LLM_IDLE_TIMEOUT=-3s": "from 100ms", "LOG_LEVEL=loud": "debug", "LOG_FORMAT=xml": "one of",
 		"LLM_DEFAULT=gone": "none of", "LLM_FALLBACK=gone": "none of", "LLM_PROVIDER_1_TYPE=oracle": "unknown", "LLM_PROVIDER_1_ID=": "ID",
 		"LLM_PROVIDER_1_TYPE=": "unknown", "LLM_PROVIDER_1_TYPE=openai": "",
 		"LLM_PROVIDER_1_CONTINUE=suffix": "unknown", "LLM_PROVIDER_X_ID=a": "not a known", "LLM_PROVIDER_1_COLOUR=red": "not a known",

@@ -83,8 +83,19 @@ func number(into *int, least int) func(string) error {
 	}
 }
 
-// duration reads a Go duration, or a whole number of seconds.
+const day = 24 * time.Hour
+
+// duration reads a Go duration, or a whole number of seconds, of a day at most.
 func duration(into *time.Duration, least time.Duration) func(string) error {
+	if least > 0 {
+		least = max(least, time.Millisecond)
+	}
+	return within(into, least, day)
+}
+
+// within reads a duration that makes sense. Where none at all does, least is 0;
+// then the shortest other one is a millisecond.
+func within(into *time.Duration, least, most time.Duration) func(string) error {
 	return func(s string) error {
 		d, err := time.ParseDuration(s)
 		if n, nerr := strconv.ParseInt(s, 10, 32); nerr == nil {
@@ -92,13 +103,26 @@ func duration(into *time.Duration, least time.Duration) func(string) error {
 		}
 		switch {
 		case err != nil:
-			return errors.New("must be a duration such as 30s or 2m")
-		case d < 0 || d < least:
-			return errors.New("must be positive")
+			return fmt.Errorf("must be a duration such as 30s or 2m, from %s to %s", span(least), span(most))
+		case d < least || d > most:
+			return fmt.Errorf("must be from %s to %s", span(least), span(most))
+		case d > 0 && d < time.Millisecond:
+			return fmt.Errorf("must be %s, or from 1ms to %s", span(least), span(most))
 		}
 		*into = d
 		return nil
 	}
+}
+
+// span writes a duration without the zeros that Go puts behind it.
+func span(d time.Duration) string {
+	s := d.String()
+	for _, zeros := range []string{"m0s", "h0m"} {
+		if short, ok := strings.CutSuffix(s, zeros); ok {
+			s = short + zeros[:1]
+		}
+	}
+	return s
 }
 
 // size reads bytes, or KiB or MiB.

@@ -26,6 +26,7 @@ import (
 // where it is, and that a restart does not help; it has written nothing.
 func Run(ctx context.Context, cfg Config) error {
 	log := NewLogger(os.Stderr, cfg.Log)
+	warn(ctx, cfg, log)
 	redisstate.LogTo(log) // for the whole process, which is this pod's
 	keys, err := persistence.NewKeyring(cfg.Keys)
 	if err != nil {
@@ -61,6 +62,18 @@ func Run(ctx context.Context, cfg Config) error {
 		log.DebugContext(ctx, "history closed with an error", "error", cerr)
 	}
 	return err
+}
+
+// warn logs what looks like a mistake in the configuration, or around the pod.
+func warn(ctx context.Context, cfg Config, log *slog.Logger) {
+	for _, w := range cfg.Warnings {
+		log.WarnContext(ctx, "doubtful configuration", "warning", w)
+	}
+	if limit, known := openFiles(); known {
+		if w := doubtFiles(limit, cfg.Limits.Connections, cfg.Limits.Unknown); w != "" {
+			log.WarnContext(ctx, "doubtful surroundings", "warning", w)
+		}
+	}
 }
 
 func serve(ctx context.Context, a *App) error {

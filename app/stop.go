@@ -73,11 +73,14 @@ func untilEnd(ctx context.Context) time.Duration {
 // than the pod may: answers have what clients leave them, and at least a third
 // of the time.
 func (d Drain) fit() Drain {
-	room := d.Shutdown - 2*d.rest()
+	room := d.room()
 	d.Finish = min(d.Finish, max(room/3, room-d.Window))
 	d.Window = min(d.Window, room-d.Finish)
 	return d
 }
+
+// room is what answers and clients may have of the shutdown's time.
+func (d Drain) room() time.Duration { return d.Shutdown - 2*d.rest() }
 
 // rest is kept for what comes after the last socket.
 func (d Drain) rest() time.Duration { return d.Shutdown / 10 }

@@ -12,12 +12,6 @@ import (
 	"chatbox/internal/outage"
 )
 
-// Codes of MongoDB's errors.
-const (
-	codeUnauthorized   = 13
-	codeAuthentication = 18
-)
-
 // Kind finds out why the history did not do what it was asked, from an error of
 // this package.
 func Kind(err error) outage.Kind {
@@ -35,7 +29,7 @@ func Kind(err error) outage.Kind {
 	}
 	if said, ok := errors.AsType[mongo.ServerError](err); ok {
 		switch {
-		case said.HasErrorCode(codeAuthentication):
+		case said.HasErrorCode(codeAuthFailed), said.HasErrorCode(codeAtlasAuth):
 			return outage.Authentication
 		case said.HasErrorCode(codeUnauthorized):
 			if strings.Contains(err.Error(), "requires authentication") {

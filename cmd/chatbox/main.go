@@ -1,9 +1,10 @@
 // Command chatbox is one pod of a chat cluster. It reads its configuration,
 // serves until it is asked to stop, sends its clients to other pods and ends.
+// Subcommands look at a pod or its configuration; see --help.
 //
-// Exit status: 0 after a clean drain, 1 when the pod failed, 2 when the
-// command line or the configuration is at fault, or does not fit what the pod
-// finds around it: a restart does not help.
+// Exit status: 0 after a clean drain, 1 when the pod failed or is not ready, 2
+// when the command line or the configuration is at fault, or does not fit what
+// the pod finds around it: a restart does not help.
 package main
 
 import (
@@ -42,39 +43,114 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, app.Run))
 }
 
-// run is main without the process: serve is what runs the pod.
-func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve func(context.Context, app.Config) error) int {
-	flags := flag.NewFlagSet("chatbox", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	file := flags.String("config", "", "")
-	version := flags.Bool("version", false, "")
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return status(app.Help(out), errs)
-	case err != nil:
-		_, _ = fmt.Fprintf(errs, "chatbox: %v; see --help\n", err)
-		return exitUsage
-	case flags.NArg() > 0:
-		_, _ = fmt.Fprintf(errs, "chatbox: %q is not an option; see --help\n", flags.Arg(0))
-		return exitUsage
-	case *version:
-		_, err := fmt.Fprintln(out, versionText())
-		return status(err, errs)
-	}
-	cfg, err := app.Load(environ, *file)
-	if err != nil {
-		_, _ = fmt.Fprintf(errs, "chatbox: the configuration is at fault; see --help\n%v\n", err)
-		return exitUsage
-	}
-	return status(serve(ctx, cfg), errs)
+// call is one use of the command.
+type call struct {
+	file    string // of --config
+	environ []string
+	out     io.Writer
+	errs    io.Writer
+	serve   func(context.Context, app.Config) error // runs the pod
 }
 
-func status(err error, errs io.Writer) int {
+// commands are what the command can do by its first word; without one it is
+// the pod.
+func commands() map[string]func(call, context.Context) int {
+	return map[string]func(call, context.Context) int{
+		"":            call.pod,
+		"healthcheck": call.healthcheck,
+		"version":     call.version,
+		"help":        call.help,
+	}
+}
+
+// run is main without the process.
+func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve func(context.Context, app.Config) error) int {
+	c := call{environ: environ, out: out, errs: errs, serve: serve}
+	flags := flag.NewFlagSet("chatbox", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.file, "config", "", "")
+	version := flags.Bool("version", false, "")
+	printed := flags.Bool("print-config", false, "")
+	name, err := parse(flags, args)
+	command, known := commands()[name]
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return c.help(ctx)
+	case err != nil:
+		return c.misused(err.Error())
+	case !known:
+		return c.misused(fmt.Sprintf("%q is no command", name))
+	case *version:
+		return c.version(ctx)
+	case *printed:
+		return c.printConfig(ctx)
+	}
+	return command(c, ctx)
+}
+
+// parse reads options, before and after the one word that is the command.
+func parse(flags *flag.FlagSet, args []string) (name string, err error) {
+	if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
+		return "", err
+	}
+	name = flags.Arg(0)
+	if name == "" {
+		return "", errors.New("an empty word is no command")
+	}
+	if err := flags.Parse(flags.Args()[1:]); err != nil {
+		return "", err
+	}
+	if flags.NArg() > 0 {
+		return "", fmt.Errorf("%q is one word too many", flags.Arg(0))
+	}
+	return name, nil
+}
+
+func (c call) pod(ctx context.Context) int {
+	cfg, err := app.Load(c.environ, c.file)
+	if err != nil {
+		return c.misconfigured(err)
+	}
+	return c.status(c.serve(ctx, cfg))
+}
+
+func (c call) healthcheck(ctx context.Context) int {
+	err := app.Probe(ctx, c.environ, c.file)
+	if _, ok := errors.AsType[*app.ProbeConfigError](err); ok {
+		return c.misconfigured(err)
+	}
+	return c.status(err)
+}
+
+func (c call) version(context.Context) int {
+	_, err := fmt.Fprintln(c.out, versionText())
+	return c.status(err)
+}
+
+func (c call) help(context.Context) int { return c.status(app.Help(c.out)) }
+
+func (c call) printConfig(context.Context) int {
+	if err := app.PrintConfig(c.out, c.environ, c.file); err != nil {
+		return c.misconfigured(err)
+	}
+	return 0
+}
+
+func (c call) misconfigured(err error) int {
+	_, _ = fmt.Fprintf(c.errs, "chatbox: the configuration is at fault; see --help\n%v\n", err)
+	return exitUsage
+}
+
+func (c call) misused(why string) int {
+	_, _ = fmt.Fprintf(c.errs, "chatbox: %s\n%s\nchatbox --help says more\n", why, app.Usage)
+	return exitUsage
+}
+
+func (c call) status(err error) int {
 	if err == nil {
 		return 0
 	}
-	_, _ = fmt.Fprintf(errs, "chatbox: %v\n", err)
+	_, _ = fmt.Fprintf(c.errs, "chatbox: %v\n", err)
 	if _, unfit := errors.AsType[*chatbox.UnfitError](err); unfit {
 		return exitUsage
 	}

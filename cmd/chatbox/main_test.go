@@ -5,6 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,8 +27,8 @@ func environ() []string {
 	}
 }
 
-// call runs the command with a pod that returns err.
-func call(t *testing.T, err error, env []string, args ...string) (code int, out, errs string) {
+// try runs the command with a pod that returns err.
+func try(t *testing.T, err error, env []string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
 	code = run(t.Context(), args, env, &o, &e, func(context.Context, app.Config) error { return err })
@@ -32,52 +36,91 @@ func call(t *testing.T, err error, env []string, args ...string) (code int, out,
 }
 
 func TestRun_ExitCodes(t *testing.T) {
-	code, _, errs := call(t, nil, environ())
+	code, _, errs := try(t, nil, environ())
 	assert.Zero(t, code)
 	assert.Empty(t, errs)
 
-	code, _, errs = call(t, errors.New("the port is taken"), environ())
+	code, _, errs = try(t, errors.New("the port is taken"), environ())
 	assert.Equal(t, 1, code)
 	assert.Contains(t, errs, "the port is taken")
 }
 
 func TestRun_ConfigurationAtFault(t *testing.T) {
-	code, out, errs := call(t, errors.New("must not be started"), []string{"RATE_LIMIT=0"})
+	code, out, errs := try(t, errors.New("must not be started"), []string{"RATE_LIMIT=0"})
 	assert.Equal(t, 2, code)
 	assert.Empty(t, out)
 	for _, name := range []string{"JWT_SECRET", "ENCRYPTION_KEY", "REDIS_URL", "MONGO_URI", "WS_ALLOWED_ORIGINS", "RATE_LIMIT"} {
 		assert.Contains(t, errs, "\n"+name)
 	}
-	code, _, errs = call(t, nil, environ(), "--config", "/nowhere/chatbox.yaml")
+	code, _, errs = try(t, nil, environ(), "--config", "/nowhere/chatbox.yaml")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "--config")
 }
 
 func TestRun_CommandLineAtFault(t *testing.T) {
-	for _, args := range [][]string{{"--nonsense"}, {"serve"}, {"--config"}} {
-		code, _, errs := call(t, nil, environ(), args...)
-		assert.Equal(t, 2, code)
-		assert.Contains(t, errs, "--help")
+	for _, args := range [][]string{{"--nonsense"}, {"serve"}, {"--config"}, {"healthcheck", "now"}, {"health-check"}, {""}, {"version", "--nonsense"}} {
+		code, out, errs := try(t, errors.New("must not be started"), environ(), args...)
+		assert.Equal(t, 2, code, args)
+		assert.Empty(t, out)
+		assert.Contains(t, errs, "usage: chatbox")
+		assert.Contains(t, errs, "healthcheck")
 	}
 }
 
 func TestRun_HelpAndVersionNeedNoConfiguration(t *testing.T) {
-	for _, flag := range []string{"--help", "-h"} {
-		code, out, errs := call(t, nil, nil, flag)
+	for _, flag := range []string{"--help", "-h", "help"} {
+		code, out, errs := try(t, nil, nil, flag)
 		assert.Zero(t, code)
 		assert.Empty(t, errs)
 		assert.Contains(t, out, "REDIS_URL * (required)")
 		assert.Contains(t, out, "LISTEN_ADDR (default :8080)")
 	}
-	code, out, _ := call(t, nil, nil, "--version")
+	for _, word := range []string{"--version", "version"} {
+		code, out, _ := try(t, nil, nil, word)
+		assert.Zero(t, code)
+		require.True(t, strings.HasPrefix(out, "chatbox "), out)
+	}
+}
+
+func TestRun_PrintConfig(t *testing.T) {
+	code, out, errs := try(t, errors.New("must not be started"), environ(), "--print-config")
 	assert.Zero(t, code)
-	require.True(t, strings.HasPrefix(out, "chatbox "), out)
+	assert.Empty(t, errs)
+	assert.Contains(t, out, "RATE_LIMIT=100")
+	code, out, errs = try(t, errors.New("must not be started"), append(environ(), "RATE_LIMIT=0"), "--print-config")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, out, "JWT_SECRET=(redacted)")
+	assert.Contains(t, errs, "\nRATE_LIMIT: ")
+}
+
+// TestRun_Healthcheck: the same options name the same file, before and after the word.
+func TestRun_Healthcheck(t *testing.T) {
+	ready := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/talk/readyz" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer ready.Close()
+	file := filepath.Join(t.TempDir(), "c.toml")
+	text := fmt.Sprintf("listen_addr = %q\n[chatbox]\npath_prefix = \"/talk\"\n", ready.Listener.Addr())
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	for _, args := range [][]string{{"healthcheck", "--config", file}, {"--config", file, "healthcheck"}, {"--config=" + file, "healthcheck"}} {
+		code, out, errs := try(t, errors.New("must not be started"), nil, args...)
+		assert.Zero(t, code, errs)
+		assert.Empty(t, out+errs)
+	}
+	code, _, errs := try(t, nil, []string{"CHATBOX_PATH_PREFIX=/other"}, "healthcheck", "--config", file)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, errs, "503")
+	code, _, errs = try(t, nil, []string{"LISTEN_ADDR=nothing"}, "healthcheck")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, "LISTEN_ADDR")
 }
 
 func TestRun_SurroundingsAtFault(t *testing.T) {
 	unfit := fmt.Errorf("history: %w", &chatbox.UnfitError{Reason: "another cluster's key"})
 	for _, err := range []error{unfit, errors.Join(unfit, errors.New("closed late"))} {
-		code, _, errs := call(t, err, environ())
+		code, _, errs := try(t, err, environ())
 		assert.Equal(t, 2, code, "a restart does not help")
 		assert.Contains(t, errs, "another cluster's key")
 	}

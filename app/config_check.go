@@ -1,0 +1,91 @@
+package app
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// checkTimes finds durations that contradict one another. What was given
+// stands; what was not makes room for it.
+func (c *Config) checkTimes(g *values) []error {
+	var faults []error
+	if c.LLM.IdleTimeout > c.LLM.StreamTimeout {
+		if g.has("LLM_IDLE_TIMEOUT") {
+			faults = append(faults, fault("LLM_IDLE_TIMEOUT",
+				fmt.Sprintf("is %s, longer than the whole answer may take: LLM_STREAM_TIMEOUT is %s", span(c.LLM.IdleTimeout), span(c.LLM.StreamTimeout))))
+		}
+		c.LLM.IdleTimeout = c.LLM.StreamTimeout
+	}
+	return append(faults, c.checkDrain(g)...)
+}
+
+func (c *Config) checkDrain(g *values) []error {
+	d := &c.Drain
+	finish, window := g.has("DRAIN_FINISH"), g.has("DRAIN_WINDOW")
+	if d.Shutdown <= 0 {
+		return nil // its variable is at fault already
+	}
+	var given time.Duration
+	if finish {
+		given += d.Finish
+	}
+	if window {
+		given += d.Window
+	}
+	if given > d.Shutdown {
+		name := "DRAIN_WINDOW"
+		if !window {
+			name = "DRAIN_FINISH"
+		}
+		return []error{fault(name, fmt.Sprintf("does not fit: DRAIN_FINISH (%s) and DRAIN_WINDOW (%s) together must be below SHUTDOWN_TIMEOUT (%s)",
+			span(d.Finish), span(d.Window), span(d.Shutdown)))}
+	}
+	room := max(0, d.room()-given)
+	switch {
+	case finish && !window:
+		d.Window = min(d.Window, room)
+	case window && !finish:
+		d.Finish = min(d.Finish, room)
+	}
+	return nil
+}
+
+// doubts are what an operator is told at the start and may mean all the same.
+func (c *Config) doubts(g *values) []string {
+	warnings := g.passed()
+	for _, list := range []struct {
+		name, means string
+		networks    []netip.Prefix
+	}{
+		{"TRUSTED_PROXIES", "any client may claim any address, so limits by address bound nobody", c.HTTP.TrustedProxies},
+		{"METRICS_ALLOWED_NETWORKS", "anybody may read the metrics", c.HTTP.MetricsNetworks},
+	} {
+		for _, p := range list.networks {
+			if isEverybody(p) {
+				warnings = append(warnings, fmt.Sprintf("%s has %s: %s", list.name, p, list.means))
+			}
+		}
+	}
+	if d := c.Drain; d.Finish+d.Window > d.room() && (g.has("DRAIN_FINISH") || g.has("DRAIN_WINDOW")) {
+		fits := d.fit()
+		warnings = append(warnings, fmt.Sprintf("DRAIN_FINISH and DRAIN_WINDOW leave too little of SHUTDOWN_TIMEOUT (%s) for the end: they are cut to %s and %s",
+			span(d.Shutdown), span(fits.Finish.Round(time.Millisecond)), span(fits.Window.Round(time.Millisecond))))
+	}
+	if l := c.Limits; g.has("SHED_ABOVE") && l.ShedAbove >= l.Connections {
+		warnings = append(warnings, fmt.Sprintf("SHED_ABOVE (%d) is not below MAX_CONNECTIONS (%d): no socket is ever sent to another pod", l.ShedAbove, l.Connections))
+	}
+	return warnings
+}
+
+// isEverybody reports whether a network is wider than any that is one's own:
+// 10.0.0.0/8 and fc00::/7 are the widest private ones.
+func isEverybody(p netip.Prefix) bool {
+	if p.Addr().Is4In6() {
+		return p.Bits() < 96+8
+	}
+	if p.Addr().Is4() {
+		return p.Bits() < 8
+	}
+	return p.Bits() < 7
+}

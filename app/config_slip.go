@@ -1,0 +1,81 @@
+package app
+
+import "strings"
+
+// slipOf reports whether a name is most likely a slip for another one: word by
+// word, or with an underscore too many or too few. Short words must be nearly
+// the same, since POD_IP, SMTP_SSL and SERVER_HOST are nobody's slips.
+func slipOf(name, meant string) bool {
+	if name == meant {
+		return false
+	}
+	words, wanted := strings.Split(name, "_"), strings.Split(meant, "_")
+	if len(words) == len(wanted) && nearWords(words, wanted) {
+		return true
+	}
+	name, meant = strings.ReplaceAll(name, "_", ""), strings.ReplaceAll(meant, "_", "")
+	return name == meant || len(meant) >= 8 && slip(name, meant, 2) == 1
+}
+
+// nearWords compares as many words as there are, singular and plural alike.
+func nearWords(words, wanted []string) bool {
+	total := 0
+	for i := range words {
+		if singular(words[i]) == singular(wanted[i]) {
+			continue
+		}
+		d := wordDistance(words[i], wanted[i])
+		if d > min(len(words[i]), len(wanted[i]))/3 {
+			return false
+		}
+		total += d
+	}
+	return total <= 2
+}
+
+func singular(word string) string {
+	if stem, ok := strings.CutSuffix(word, "IES"); ok {
+		return stem + "Y"
+	}
+	if len(word) < 3 {
+		return word
+	}
+	return strings.TrimSuffix(word, "S")
+}
+
+// wordDistance is that of slip; in short words another letter makes another
+// word (SMS and SNS, URL and URI).
+func wordDistance(a, b string) int {
+	if min(len(a), len(b)) <= 3 {
+		return slip(a, b, 2)
+	}
+	return slip(a, b, 1)
+}
+
+// distance is how many letters are missing, too many, wrong or swapped with
+// their neighbour.
+func distance(a, b string) int { return slip(a, b, 1) }
+
+// slip is distance with its own price for a wrong letter.
+func slip(a, b string, wrong int) int {
+	before, last := []int(nil), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		now := make([]int, len(b)+1)
+		now[0] = i
+		for j := 1; j <= len(b); j++ {
+			price := wrong
+			if a[i-1] == b[j-1] {
+				price = 0
+			}
+			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+price)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				now[j] = min(now[j], before[j-2]+1)
+			}
+		}
+		before, last = last, now
+	}
+	return last[len(b)]
+}

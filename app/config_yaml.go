@@ -1,0 +1,134 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// readYAML reads a document and finds the lines of its settings. No error
+// quotes what the document says, which may be a secret.
+func readYAML(b []byte) (map[string]any, map[string][]int, error) {
+	var doc, more yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	err := d.Decode(&doc)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, nil, nil
+	case err != nil:
+		return nil, nil, yamlFault(b, err)
+	}
+	if err := d.Decode(&more); err == nil {
+		return nil, nil, fmt.Errorf(":%d begins a second YAML document, and only one is read", more.Line)
+	} else if !errors.Is(err, io.EOF) {
+		return nil, nil, yamlFault(b, err)
+	}
+	root := doc.Content[0]
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		return nil, nil, nil
+	}
+	if root.Kind != yaml.MappingNode {
+		return nil, nil, fmt.Errorf(":%d is not valid YAML for settings: it must be NAME: value", root.Line)
+	}
+	lines := map[string][]int{}
+	yamlLines(lines, "", root, maxDepth)
+	asWritten(root, "", maxDepth)
+	tree := map[string]any{}
+	if err := root.Decode(&tree); err != nil {
+		return nil, lines, yamlFault(b, err)
+	}
+	return tree, lines, nil
+}
+
+// maxDepth bounds how deep settings are nested; aliases could nest for ever.
+const maxDepth = 10
+
+// yamlLines notes where each setting is. A key that a mapping has twice is
+// noted twice, whatever it holds.
+func yamlLines(into map[string][]int, above string, n *yaml.Node, depth int) {
+	seen := map[string]int{} // lines
+	for i := 0; i+1 < len(n.Content) && depth > 0; i += 2 {
+		key, v := n.Content[i], n.Content[i+1]
+		name := nameOf(above, key.Value)
+		if v.Kind == yaml.AliasNode {
+			v = v.Alias
+		}
+		switch first, again := seen[name]; {
+		case key.Tag == "!!merge": // what it brings gives way to what is there
+			continue
+		case again && len(into[name]) == 0: // it was a mapping before
+			into[name] = []int{first, key.Line}
+		case !again && v.Kind == yaml.MappingNode && !objectSetting(name):
+			yamlLines(into, name, v, depth-1)
+		default:
+			into[name] = append(into[name], key.Line)
+		}
+		seen[name] = key.Line
+	}
+}
+
+// asWritten makes texts of numbers and dates: a secret of digits alone, a code
+// that begins with 0 and a day stay what they are.
+func asWritten(n *yaml.Node, above string, depth int) {
+	for i, c := range n.Content {
+		name := above
+		if n.Kind == yaml.MappingNode {
+			name = nameOf(above, n.Content[i-i%2].Value)
+		}
+		switch {
+		case depth == 0, objectSetting(name):
+		case c.Kind == yaml.ScalarNode:
+			switch c.ShortTag() {
+			case "!!int", "!!float", "!!timestamp":
+				c.Tag = "!!str"
+			}
+		default:
+			asWritten(c, name, depth-1)
+		}
+	}
+}
+
+// yamlFault says where a document is at fault, and what is wrong as far as the
+// library can say it without quoting the document.
+func yamlFault(b []byte, err error) error {
+	at := faultyLine(b)
+	for _, known := range []string{
+		"mapping values are not allowed in this context", "could not find expected ':'", "did not find expected key", "did not find expected '-' indicator",
+		"did not find expected ',' or ']'", "did not find expected ',' or '}'", "did not find expected node content", "found character that cannot start any token",
+		"found unexpected end of stream", "found unknown escape character", "block sequence entries are not allowed in this context",
+		"found a tab character that violates indentation", "control characters are not allowed", "found unexpected document indicator",
+	} {
+		if strings.Contains(err.Error(), known) {
+			return fmt.Errorf("%s is not valid YAML: %s", at, known)
+		}
+	}
+	if strings.Contains(err.Error(), "unknown anchor") {
+		return fmt.Errorf("%s is not valid YAML: a value that begins with * must stand in quotes", at)
+	}
+	return fmt.Errorf("%s is not valid YAML", at)
+}
+
+// mostLines is how long a document may be for its faulty line to be looked for.
+const mostLines = 2000
+
+// faultyLine is the line behind the longest beginning that can be read. The
+// library's own line may be that of what surrounds the fault, less one.
+func faultyLine(b []byte) string {
+	lines := bytes.SplitAfter(b, []byte("\n"))
+	if len(lines) > mostLines {
+		return ""
+	}
+	end := len(b)
+	for n := len(lines); n > 0; n-- {
+		end -= len(lines[n-1])
+		var beginning yaml.Node
+		if yaml.Unmarshal(b[:end], &beginning) == nil {
+			return fmt.Sprintf(":%d", n)
+		}
+	}
+	return ""
+}

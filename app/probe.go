@@ -1,0 +1,113 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// probeTime bounds a whole health check. A pod answers within a second; Docker
+// gives the check three.
+const probeTime = 2 * time.Second
+
+// Probe asks this machine's pod whether it is ready, and returns nil if it is.
+// Where the pod is, it reads from the settings that the pod reads; all others
+// may be missing or at fault. A *ProbeConfigError says that those are.
+func Probe(ctx context.Context, environ []string, file string) error {
+	c, err := loadListener(environ, file)
+	if err != nil {
+		return &ProbeConfigError{err}
+	}
+	addrs, err := dialable(c.Listen)
+	if err != nil {
+		return &ProbeConfigError{err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	for _, addr := range addrs {
+		if err = askReady(ctx, addr, c.Prefix); err == nil {
+			return nil
+		}
+		if _, unreached := errors.AsType[*net.OpError](err); !unreached {
+			return err
+		} // nobody listens there; the other loopback may have somebody
+	}
+	return err
+}
+
+// ProbeConfigError says that no pod could be asked.
+type ProbeConfigError struct{ cause error }
+
+func (e *ProbeConfigError) Error() string { return e.cause.Error() }
+
+func (e *ProbeConfigError) Unwrap() error { return e.cause }
+
+// loadListener reads where the pod listens, and nothing else.
+func loadListener(environ []string, file string) (HTTPConfig, error) {
+	given, faults := gather(environ, file)
+	var c Config
+	for _, v := range httpVariables(&c) {
+		if v.name != "LISTEN_ADDR" && v.name != "CHATBOX_PATH_PREFIX" {
+			continue
+		}
+		if f := given.apply(v); f != nil {
+			return c.HTTP, errors.Join(f...)
+		}
+	}
+	if !given.fileRead && len(faults) > 0 {
+		return c.HTTP, errors.Join(faults...)
+	}
+	return c.HTTP, nil
+}
+
+// dialable are the addresses at which this machine reaches a listener.
+func dialable(listen string) ([]string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("LISTEN_ADDR: %w", err)
+	case port == "0":
+		return nil, errors.New("LISTEN_ADDR: port 0 lets the machine choose a port, so nobody knows which one to ask")
+	}
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "" || err == nil && ip == netip.IPv6Unspecified():
+		return []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}, nil
+	case err == nil && ip.Unmap() == netip.IPv4Unspecified():
+		return []string{net.JoinHostPort("127.0.0.1", port)}, nil
+	default:
+		return []string{listen}, nil
+	}
+}
+
+// askReady asks one address, by no proxy and without following anybody
+// elsewhere.
+func askReady(ctx context.Context, addr, prefix string) error {
+	client := http.Client{
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			},
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+prefix+"/readyz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", "chatbox-healthcheck")
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s: %w", addr, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s%s/readyz answers %s", addr, prefix, resp.Status)
+	}
+	return nil
+}
