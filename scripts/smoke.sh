@@ -66,5 +66,7 @@ env -i PATH="$PATH" LISTEN_ADDR="127.0.0.1:$port" REDIS_URL="$CHATBOX_TEST_REDIS
 pid=$!
 ready "http://127.0.0.1:$port/chatbox/healthz"
 ready "http://127.0.0.1:$port/chatbox/readyz"
+env -i LISTEN_ADDR="127.0.0.1:$port" "$out/chatbox" healthcheck || die 'healthcheck does not find the ready pod'
 leaves chatbox
+! env -i LISTEN_ADDR="127.0.0.1:$port" "$out/chatbox" healthcheck 2>/dev/null || die 'healthcheck finds a pod that has left'
 say 'chatbox: ready on Redis and MongoDB, left on SIGTERM'
