@@ -8,7 +8,7 @@ import (
 // MaxContent is how much one message of a client may say, in bytes.
 const MaxContent = 32 << 10
 
-// Limits of metadata (PROTOCOL 1.2), in characters where they are of text.
+// Limits of metadata (docs/protocol/contract.md), in characters where they are of text.
 const (
 	maxMetadataKeys  = 32
 	maxMetadataKey   = 64

@@ -74,7 +74,7 @@ func (a Actor) User() UserKey { return UserKey{Tenant: a.Tenant, ID: a.UserID} }
 // Session names a session of the actor's tenant.
 func (a Actor) Session(id string) SessionKey { return SessionKey{Tenant: a.Tenant, ID: id} }
 
-// Limits of names on the wire (PROTOCOL 1.2).
+// Limits of names on the wire (docs/protocol/contract.md).
 const (
 	maxSessionID = 128
 	maxMessageID = 64

@@ -67,7 +67,7 @@ type State struct {
 // unless somebody has replied to it.
 const MetaAutomatic = "automatic"
 
-// Names of metadata that events of an admin carry (PROTOCOL 1.3).
+// Names of metadata that events of an admin carry.
 const (
 	MetaAdminID   = "admin_id"
 	MetaAdminName = "admin_name"

@@ -66,7 +66,7 @@ type Blocks interface {
 	conversation.Blocks
 }
 
-// Drain bounds the end of a pod (PROTOCOL 1.4).
+// Drain bounds the end of a pod; docs/operations/runbook.md has its order.
 type Drain struct {
 	Finish   time.Duration // running answers may still end here
 	Window   time.Duration // over which clients are sent away

@@ -22,7 +22,7 @@ type Config struct {
 	Logger        *slog.Logger  // told of panics in frame handlers, with their stack
 }
 
-// DefaultConfig returns the values of PROTOCOL 1.5.
+// DefaultConfig returns the values of docs/protocol/contract.md.
 func DefaultConfig() Config { return Config{}.withDefaults() }
 
 func (c Config) withDefaults() Config {

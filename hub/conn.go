@@ -13,8 +13,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Close codes of PROTOCOL 1.4: 4000-4499 mean reconnect and resume, 4500-4999
-// mean do not.
+// Close codes, as docs/protocol/README.md has them: 4000-4499 mean reconnect
+// and resume, 4500-4999 mean do not.
 const (
 	CloseInternal     = websocket.CloseInternalServerErr
 	CloseUnavailable  = 4001

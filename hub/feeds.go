@@ -7,7 +7,7 @@ import (
 	"chatbox"
 )
 
-// maxAttached is how many sessions one socket may be attached to (PROTOCOL 1.4).
+// maxAttached is how many sessions one socket may be attached to (docs/protocol/contract.md).
 const maxAttached = 20
 
 // Feeds is the index of a pod's feeds and of what each socket is attached to.

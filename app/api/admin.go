@@ -30,7 +30,7 @@ type Oblivion interface {
 	ErasePerson(ctx context.Context, a chatbox.Actor, userID string) (done bool, err error)
 }
 
-// Sizes of pages and lengths of periods (PROTOCOL 2).
+// Sizes of pages and lengths of periods (docs/protocol/openapi.yaml).
 const (
 	defaultStaffSessions = 50
 	maxStaffSessions     = 1000

@@ -20,7 +20,7 @@ const leeway = 60 * time.Second
 // maxToken is how long a credential may be, in bytes.
 const maxToken = 16 << 10
 
-// Names of WebSocket subprotocols (PROTOCOL 1.1).
+// Names of WebSocket subprotocols.
 const (
 	subprotocol       = "chatbox.v1"
 	bearerSubprotocol = "bearer."

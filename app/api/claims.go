@@ -9,7 +9,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// claims are what is read of a token's payload.
+// claims are what is read of a token's payload; docs/protocol/contract.md lists
+// them.
 type claims struct {
 	jwt.RegisteredClaims
 

@@ -64,7 +64,7 @@ func (c command) durable() chatbox.Command {
 }
 
 // decode reads a client's frame: one JSON object, names in exactly the case of
-// PROTOCOL 1.2, none of them twice. Unknown fields, and those that only the
+// docs/protocol/contract.md, none of them twice. Unknown fields, and those that only the
 // server decides (sender, timestamp, models, error), are passed over whatever
 // they hold; null is the same as absent. The error names the first field at
 // fault; what could be read is returned beside it.

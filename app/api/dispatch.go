@@ -12,7 +12,7 @@ import (
 // frameHandler does what one type of frame asks for.
 type frameHandler func(ctx context.Context, conn *hub.Conn, cmd command) error
 
-// frameHandlers is the table of what clients may send (PROTOCOL 1.3).
+// frameHandlers is the table of what clients may send (docs/protocol/README.md).
 func (s *Server) frameHandlers() map[string]frameHandler {
 	return map[string]frameHandler{
 		string(chatbox.TypeUserMessage): s.post,

@@ -78,7 +78,7 @@ const (
 	timeLayout      = "2006-01-02T15:04:05.000Z07:00"
 )
 
-// frame is everything a server's frame may carry (PROTOCOL 1.2). Pointers tell
+// frame is everything a server's frame may carry (docs/protocol/contract.md). Pointers tell
 // an empty value from none.
 type frame struct {
 	Type      string            `json:"type"`

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// readyWithin bounds the answer to a readiness probe (PROTOCOL 2: 1 s).
+// readyWithin bounds the answer to a readiness probe (docs/protocol/openapi.yaml: 1 s).
 const readyWithin = 800 * time.Millisecond
 
 // healthy serves GET /healthz. It touches nothing outside the process.

@@ -12,7 +12,7 @@ import (
 	"chatbox"
 )
 
-// sessionView is S of PROTOCOL 2.
+// sessionView is the schema Session of docs/protocol/openapi.yaml.
 type sessionView struct {
 	ID            string `json:"id"`
 	SessionID     string `json:"session_id"`
@@ -72,7 +72,7 @@ func viewSession(s chatbox.Session) sessionView {
 	return v
 }
 
-// messageView is M of PROTOCOL 2.
+// messageView is the schema Message of docs/protocol/openapi.yaml.
 type messageView struct {
 	ID        string            `json:"id"`
 	Seq       int64             `json:"seq"`

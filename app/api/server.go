@@ -179,7 +179,7 @@ func New(cfg Config, deps Deps) *Server {
 // ServeHTTP serves one request; a socket's lasts as long as the socket.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
-// routes is the table of PROTOCOL 2. Authentication belongs to each route, so
+// routes is the table of docs/protocol/openapi.yaml. Authentication belongs to each route, so
 // that what no route matches is unknown to everybody.
 func (s *Server) routes() {
 	p := s.cfg.Prefix
@@ -217,7 +217,7 @@ func (s *Server) routes() {
 	s.echo.POST(p+"/admin/sessions/:id/end", s.endAsStaff, s.user, s.admin)
 }
 
-// failure is the body of every refused request (PROTOCOL 2).
+// failure is the body of every refused request (docs/protocol/contract.md).
 type failure struct {
 	Error     string            `json:"error"`
 	Code      string            `json:"code"`

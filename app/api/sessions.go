@@ -10,7 +10,7 @@ import (
 	"chatbox"
 )
 
-// Sizes of pages (PROTOCOL 2).
+// Sizes of pages (docs/protocol/openapi.yaml).
 const (
 	defaultSessions = 50
 	maxSessions     = 200

@@ -47,10 +47,10 @@ func newUpgrader() websocket.Upgrader {
 	}
 }
 
-// socket serves GET {prefix}/ws. The checks come in the order of PROTOCOL 1.1,
-// and one that fails leaves nothing behind. The socket gets a goroutine of its
-// own: the server's holds on to four times the memory. It ends with the socket,
-// and Hub.Run waits for its slot.
+// socket serves GET {prefix}/ws. The checks come in the order of
+// docs/protocol/contract.md, and one that fails leaves nothing behind. The
+// socket gets a goroutine of its own: the server's holds on to four times the
+// memory. It ends with the socket, and Hub.Run waits for its slot.
 func (s *Server) socket(c echo.Context) error {
 	r := c.Request()
 	if s.deps.Hub.Refusing() {

@@ -26,7 +26,7 @@ const (
 
 type frame = map[string]any
 
-// fake is three pods, one history and one model in one value: enough of PROTOCOL for a page to be used and tested.
+// fake is three pods, one history and one model in one value: enough of the protocol for a page to be used and tested.
 // One mutex guards everything; socket writers have their own bounded queues.
 type fake struct {
 	server *httptest.Server

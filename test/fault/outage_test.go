@@ -19,7 +19,7 @@ type outage struct {
 	controlled bool // the history's server must be one that may be stopped
 }
 
-// Bounds of PROTOCOL 2, twice as wide: a shared machine is not to fail a build.
+// The contract's bounds, twice as wide: a shared machine is not to fail a build.
 const (
 	unreadyWithin = 2 * 2 * time.Second
 	readyWithin   = 2 * 5 * time.Second

@@ -308,7 +308,7 @@ func TestStalled_HalfOpenSocketsAreGone(t *testing.T) {
 	}
 	const (
 		vanished = 20
-		bound    = 60 * time.Second // PROTOCOL 1.5
+		bound    = 60 * time.Second // docs/protocol/contract.md
 	)
 	c := start(t, setup{})
 	p := c.pods[0]

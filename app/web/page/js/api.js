@@ -1,4 +1,4 @@
-// REST, as PROTOCOL section 2 has it. One call, one promise; a refusal is an APIError that says what the server said.
+// REST, as docs/protocol/openapi.yaml has it. One call, one promise; a refusal is an APIError that says what the server said.
 
 export class APIError extends Error {
   constructor(status, code, message, retryAfter) {
