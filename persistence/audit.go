@@ -26,7 +26,6 @@ func (s *Store) Audit() *Audit { return &Audit{s} }
 
 // Bounds of the audit log.
 const (
-	auditTries   = 8    // a place that another pod took is tried again with the next
 	auditTenants = 4096 // tenants whose chain's end is remembered
 	auditWindow  = 2000 // entries that one step of a filtered read looks at
 	auditSteps   = 25   // steps of one page
@@ -86,11 +85,23 @@ func (e *ends) set(tenant string, last chain.Entry) {
 	e.of[tenant] = last
 }
 
+// Pauses of a writer whose place another pod took: after one loss, and at most.
+const (
+	auditPause   = 2 * time.Millisecond
+	auditPauses  = 7 // doublings: 256 ms
+	auditYielded = 6 // the first pause, in doublings, of a writer that the server undid for another's sake
+)
+
+// errBusy says that others have written a chain's next place all the time.
+var errBusy = errors.New("persistence: others write the audit log all the time")
+
 // Record appends an entry and returns when a majority has it. It costs a read
 // of the people and one insert that it may share; entries that meet on this pod
-// are written together. Any error means that the entry may not be there: what
-// was to be audited must not be done.
+// are written together. Where other pods write the same chain it waits for its
+// turn as long as ctx lasts, and is chatbox.Unavailable then. Any error means
+// that the entry may not be there: what was to be audited must not be done.
 func (a *Audit) Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error {
+	const act = "audit"
 	if err := a.s.ready(); err != nil {
 		return err
 	}
@@ -106,11 +117,21 @@ func (a *Audit) Record(ctx context.Context, actor chatbox.Actor, action chatbox.
 		Tenant: actor.Tenant, At: time.Now(), Action: action, Actor: names[actor.UserID],
 		Session: about.SessionID, User: names[about.UserID],
 	}
-	err = again(ctx, func(ctx context.Context) error { return a.s.audits.Do(ctx, "", auditBytes, d) })
-	if err != nil {
-		return record.Failed("audit", err)
+	lost := a.s.lostPlaces.Load()
+	for {
+		err = a.s.audits.Do(ctx, "", auditBytes, d)
+		if !errors.Is(err, errBusy) || ctx.Err() != nil {
+			break // a group's time is shorter than a caller's may be
+		}
 	}
-	return nil
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errBusy), ctx.Err() != nil && a.s.lostPlaces.Load() != lost:
+		return record.Busy(act, err)
+	default:
+		return record.Failed(act, err)
+	}
 }
 
 // link writes one group: every tenant's drafts become the next links of its
@@ -141,17 +162,13 @@ func (s *Store) link(ctx context.Context, drafts []chain.Draft) []error {
 
 // linkTenant appends the drafts in order and returns how many were written.
 // Another pod that takes a place is met by the unique key: the rest goes after
-// what it wrote. Inserts are ordered, so a chain never has a hole.
+// what it wrote, a little later each time, until ctx ends. Inserts are ordered,
+// so a chain never has a hole.
 func (s *Store) linkTenant(ctx context.Context, tenant string, drafts []chain.Draft) (done int, err error) {
-	for try := range auditTries {
-		if try > 0 {
-			if !sleep.About(ctx, time.Millisecond<<try) {
-				return done, ctx.Err()
-			}
-		}
+	for losses := 0; ; losses++ {
 		prev, err := s.chainEnd(ctx, tenant)
 		if err != nil {
-			return done, err
+			return done, s.unlessBusy(ctx, losses, err)
 		}
 		docs := make([]any, 0, len(drafts)-done)
 		links := make([]chain.Entry, 0, len(drafts)-done)
@@ -162,10 +179,11 @@ func (s *Store) linkTenant(ctx context.Context, tenant string, drafts []chain.Dr
 			docs, links = append(docs, auditDocOf(prev)), append(links, prev)
 		}
 		_, err = s.audit.InsertMany(ctx, docs, options.InsertMany().SetOrdered(true))
-		wrote := len(docs)
+		wrote, undone := len(docs), false
 		if err != nil {
+			undone = yielded(err)
 			if wrote, err = writtenBefore(err); err != nil {
-				return done, err
+				return done, s.unlessBusy(ctx, losses, err)
 			}
 		}
 		if done += wrote; wrote > 0 {
@@ -174,18 +192,40 @@ func (s *Store) linkTenant(ctx context.Context, tenant string, drafts []chain.Dr
 		if done == len(drafts) {
 			return done, nil
 		}
+		s.lostPlaces.Add(1)
+		if undone {
+			losses = max(losses, auditYielded)
+		}
+		if !sleep.About(ctx, auditPause<<min(losses, auditPauses)) {
+			return done, errBusy
+		}
 	}
-	return done, errors.New("persistence: too many write the audit log together")
+}
+
+// unlessBusy is what an append that lost places is told when its time ends: the
+// store was there all the time.
+func (s *Store) unlessBusy(ctx context.Context, losses int, err error) error {
+	if losses > 0 && ctx.Err() != nil {
+		return errBusy
+	}
+	return err
 }
 
 // writtenBefore is how many of an ordered insert were applied where one of them
-// met a duplicate; any other failure is returned.
+// met a duplicate, or was undone for another's sake; any other failure is
+// returned.
 func writtenBefore(err error) (int, error) {
 	bulk, ok := errors.AsType[mongo.BulkWriteException](err)
-	if !ok || bulk.WriteConcernError != nil || len(bulk.WriteErrors) != 1 || !mongo.IsDuplicateKeyError(bulk.WriteErrors[0].WriteError) {
+	switch {
+	case !ok && yielded(err):
+		return 0, nil
+	case !ok, bulk.WriteConcernError != nil, len(bulk.WriteErrors) != 1:
+		return 0, err
+	case mongo.IsDuplicateKeyError(bulk.WriteErrors[0].WriteError), yielded(err):
+		return bulk.WriteErrors[0].Index, nil
+	default:
 		return 0, err
 	}
-	return bulk.WriteErrors[0].Index, nil
 }
 
 // chainEnd is the last entry of the tenant's chain; the zero Entry where there

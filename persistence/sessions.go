@@ -60,10 +60,10 @@ func (m *Sessions) Create(ctx context.Context, in chatbox.Session) (stored chatb
 			return stored, false, err
 		}
 		if !sleep.About(ctx, createWait<<try) {
-			return chatbox.Session{}, false, record.Failed(act, ctx.Err())
+			return chatbox.Session{}, false, record.Busy(act, ctx.Err())
 		}
 	}
-	return chatbox.Session{}, false, record.Failed(act, errors.New("the id is taken by what no majority has"))
+	return chatbox.Session{}, false, record.Busy(act, errors.New("the id is taken by what no majority has"))
 }
 
 // Load returns the session, chatbox.NotFound where there is none.

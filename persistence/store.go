@@ -46,10 +46,11 @@ type Store struct {
 	cards       *mongo.Collection
 	ends        ends
 	book        *mongo.Collection
-	trusted     atomic.Bool // this pod's keys open what is there, which is ours
-	indexed     atomic.Bool // the unique indexes are known to exist
-	overTLS     bool        // as the URI says
-	served      atomic.Bool // a ping was answered once
+	trusted     atomic.Bool  // this pod's keys open what is there, which is ours
+	lostPlaces  atomic.Int64 // of the audit log, to other pods
+	indexed     atomic.Bool  // the unique indexes are known to exist
+	overTLS     bool         // as the URI says
+	served      atomic.Bool  // a ping was answered once
 	withdrawals *mongo.Collection
 	blocks      *mongo.Collection
 
@@ -189,10 +190,14 @@ func (s *Store) trip(ctx context.Context, act string, f func(ctx context.Context
 		return mongo.ErrNoDocuments
 	}
 	s.observe(act, start, err)
-	if err != nil {
+	switch {
+	case err == nil:
+		return nil
+	case yielded(err):
+		return record.Busy(act, err)
+	default:
 		return record.Failed(act, err)
 	}
-	return nil
 }
 
 // all is do for a read of everything that find finds; into is a slice's address.

@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"time"
 
 	"chatbox"
 )
@@ -10,6 +11,15 @@ import (
 func Failed(act string, cause error) error {
 	return chatbox.Errorf(chatbox.StoreFailed, "the history cannot be reached at the moment",
 		fmt.Errorf("%s: %w", act, cause))
+}
+
+// Busy is chatbox.Unavailable for an act that others were in the way of for as
+// long as it could wait. The store was there, and nothing was written.
+func Busy(act string, cause error) error {
+	return &chatbox.Error{
+		Code: chatbox.Unavailable, Message: "too many do this at the same time; please try again", RetryAfter: time.Second,
+		Err: fmt.Errorf("%s: %w", act, cause),
+	}
 }
 
 // Clash says that the place in the log, or the key, is taken.
