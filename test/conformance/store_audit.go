@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -157,6 +158,34 @@ func auditRace(t *testing.T, f StoreFixture) {
 	verdict, err := pods[1].Audit.Verify(t.Context(), tenant)
 	require.NoError(t, err)
 	assert.Equal(t, chatbox.AuditVerdict{Entries: writers * each, HeadHash: all[0].Hash}, verdict)
+}
+
+// auditCrowd has many on four pods write one chain at the same moment: each is
+// written within the time that a request has, and none is told of an outage.
+func auditCrowd(t *testing.T, f StoreFixture) {
+	t.Helper()
+	tenant := unique("t-")
+	pods := []Stores{f.Stores}
+	for range 3 {
+		pods = append(pods, f.Reopen(t, StoreKey()))
+	}
+	const crowd = 64
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // conversation.Config.AckWait
+	defer cancel()
+	began := time.Now()
+	var wg sync.WaitGroup
+	for i := range crowd {
+		wg.Go(func() {
+			assert.NoError(t, pods[i%len(pods)].Audit.Record(ctx, admin(tenant, fmt.Sprint("a", i)), chatbox.AuditSessionTakeover,
+				chatbox.AuditSubject{SessionID: fmt.Sprint("s", i), UserID: "ada"}))
+		})
+	}
+	wg.Wait()
+	t.Logf("%d entries by %d pods in %v", crowd, len(pods), time.Since(began).Round(time.Millisecond))
+	assert.Len(t, audited(t, f.Stores, chatbox.AuditQuery{Tenant: tenant}, 100), crowd)
+	for _, e := range audited(t, f.Stores, chatbox.AuditQuery{Tenant: tenant}, 100)[:1] {
+		assert.EqualValues(t, crowd, e.N)
+	}
 }
 
 func auditTampering(t *testing.T, f StoreFixture) {
