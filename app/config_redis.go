@@ -322,10 +322,12 @@ func (c *RedisConfig) loadTLS() []error {
 	return faults
 }
 
-// into puts the target into the configuration of the client.
-func (c *RedisConfig) into(r *redisstate.Config) {
+// Client is the configuration of the client that connects there; all else is
+// as in r.
+func (c *RedisConfig) Client(r redisstate.Config) redisstate.Config {
 	r.Addrs, r.Master, r.Cluster, r.DB, r.TLS = c.Addrs, c.Master, c.Kind == RedisCluster, c.DB, c.tls
 	r.Username, r.Password = c.User, c.Password.Reveal()
 	r.SentinelUsername, r.SentinelPassword = c.SentinelUser, c.SentinelPassword.Reveal()
 	r.PoolSize, r.Protocol = c.PoolSize, c.Protocol
+	return r
 }

@@ -108,8 +108,7 @@ func TestLoad_RedisOverTLS(t *testing.T) {
 	c, err := Load(settings("REDIS_URL=rediss+sentinel://:data@a,b/m", "REDIS_SENTINEL_USER=watch", "REDIS_SENTINEL_PASSWORD=over",
 		"REDIS_CA_FILE="+cert, "REDIS_CERT_FILE="+cert, "REDIS_KEY_FILE="+key, "REDIS_SERVER_NAME=redis.internal"), "")
 	require.NoError(t, err)
-	var r redisstate.Config
-	c.Redis.into(&r)
+	r := c.Redis.Client(redisstate.Config{})
 	assert.Equal(t, "redis.internal", r.TLS.ServerName)
 	assert.EqualValues(t, tls.VersionTLS12, r.TLS.MinVersion)
 	assert.False(t, r.TLS.InsecureSkipVerify)

@@ -94,9 +94,8 @@ func serve(ctx context.Context, a *App) error {
 
 // optionsOf is what the configuration says of a pod, its parts apart.
 func optionsOf(cfg Config, log *slog.Logger) Options {
-	redis := redisstate.DefaultConfig()
+	redis := cfg.Redis.Client(redisstate.DefaultConfig())
 	redis.RateLimit, redis.MaxSocketsPerUsr = cfg.Limits.RatePerMinute, cfg.Limits.ConnectionsPerUser
-	cfg.Redis.into(&redis)
 	redis.HelpLimit = cfg.Limits.HelpPerMinute
 	gate := access.DefaultConfig()
 	gate.UserRate, gate.AdminRate, gate.MarkLife = cfg.Limits.RESTPerMinute, cfg.Limits.AdminPerMinute, cfg.JWT.MaxLife

@@ -38,7 +38,7 @@ import (
 //	cb:t:{<t>.}:seen  zset    admins by when they were last there                   staffMemory
 //	cb:ticket:<h>     string  who a one-time ticket stands for, sealed   30 s
 //	cb:pods           zset    pods by last sign of life                  swept
-//	cb:pod:<id>       string  a pod's card                               podTTL
+//	cb:pod:<id>       string  a pod's card, with the process that has the name  podTTL
 //	cb:{p}:probe      string  nothing: that it can be written is what readiness asks  probeTTL
 //	cb:alive:<b>      string  a process that keeps registering sockets        aliveTTL
 //	cb:{p}:canary:<id> channel a pod's messages to itself, on a Cluster one per partition with sessions there

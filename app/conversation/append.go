@@ -130,7 +130,7 @@ func (s *Service) finishAppend(ctx context.Context, pub chatbox.Publication) (sh
 	shown, err := s.show(ctx, pub, true)
 	if err != nil {
 		s.Observer.PublishFailed()
-		s.Logger.WarnContext(ctx, "published by a sweeper", "session", pub.Event.Session.ID, "seq", pub.Event.Seq, "error", err)
+		s.Logger.DebugContext(ctx, "published by a sweeper", "session", pub.Event.Session.ID, "seq", pub.Event.Seq, "error", err)
 	}
 	if t := pub.Event.Turn; t != nil && t.State == chatbox.TurnPending && pub.State.HolderID == "" {
 		s.due.Add(pub.Event.Session)
