@@ -313,3 +313,10 @@ func TestAbuse_IssuerAwayIsNotTheClientsFault(t *testing.T) {
 	assert.Zero(t, p.conv.registered())
 	p.open("").alive()
 }
+
+// size is how many keys are known.
+func (k *KeySet) size() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.keys)
+}
