@@ -168,7 +168,7 @@ func (a *App) ID() chatbox.PodID { return a.id }
 // newHTTPServer makes the server behind the door, which bounds what a client may
 // take; sockets have their own bounds.
 func newHTTPServer(ctx context.Context, h http.Handler, d *door.Door) *http.Server {
-	s := &http.Server{
+	s := &http.Server{ //nolint:gosec // the door sets the time for headers
 		Handler:        h,
 		MaxHeaderBytes: 32 << 10,
 		BaseContext:    func(net.Listener) context.Context { return ctx },

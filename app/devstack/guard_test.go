@@ -115,7 +115,7 @@ func TestLockFolder_OneProcess(t *testing.T) {
 	release, err := lockFolder(data, "this one")
 	require.NoError(t, err)
 	other := func() ([]byte, error) {
-		cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test itself
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), "DEVSTACK_TEST_LOCK="+data)
 		return cmd.CombinedOutput()
 	}

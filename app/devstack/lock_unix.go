@@ -15,11 +15,11 @@ import (
 // or the process's end, however that comes. Two stacks of one folder would
 // write one history. The file says whose the folder is.
 func lockFolder(dir, who string) (release func() error, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the operator named the folder
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	path := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator named the folder
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the same
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}

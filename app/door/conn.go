@@ -256,6 +256,6 @@ func (c *Conn) release() net.Conn {
 	c.closed = true
 	c.mu.Unlock()
 	c.door.forget(c)
-	_ = c.Conn.SetDeadline(time.Time{})
+	_ = c.SetDeadline(time.Time{})
 	return c.Conn
 }

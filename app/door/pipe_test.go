@@ -1,8 +1,6 @@
 package door
 
 import (
-	"bufio"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -190,21 +188,6 @@ func reads(w http.ResponseWriter, r *http.Request) {
 
 // refuses is a handler that does not know its caller.
 func refuses(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
-
-// exchange sends one request on a kept connection and reads its response.
-func exchange(ctx context.Context, c net.Conn, r *bufio.Reader, request string) (*http.Response, error) {
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	defer stop()
-	if _, err := io.WriteString(c, request); err != nil {
-		return nil, err
-	}
-	res, err := http.ReadResponse(r, nil)
-	if err != nil {
-		return nil, err
-	}
-	_, err = io.Copy(io.Discard, res.Body)
-	return res, err
-}
 
 // silent is a connection on which nobody reads but the test.
 func (o *house) silent() net.Conn {

@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,7 +60,7 @@ func (w raw) answer() (status int, last bool, text string) {
 		w.c.t.Fatal(err)
 	}
 	body, err := io.ReadAll(res.Body)
-	if err != nil {
+	if err = errors.Join(err, res.Body.Close()); err != nil {
 		w.c.t.Fatal(err)
 	}
 	return res.StatusCode, res.Close, string(body)
@@ -68,7 +70,7 @@ func (w raw) answer() (status int, last bool, text string) {
 func (w raw) ends(what string) {
 	w.c.t.Helper()
 	_, err := io.Copy(io.Discard, w.r)
-	if late, ok := err.(net.Error); ok && late.Timeout() {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		w.c.t.Errorf("%s: the connection stands", what)
 	}
 }
