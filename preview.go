@@ -1,6 +1,7 @@
 package chatbox
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -24,8 +25,7 @@ const excerptLength = 120 // code points
 // PreviewOf is the preview of the newest event that people or the model said,
 // false where none of these is one.
 func PreviewOf(session string, newest []Event) (Preview, bool) {
-	for i := len(newest) - 1; i >= 0; i-- {
-		e := newest[i]
+	for _, e := range slices.Backward(newest) {
 		switch e.Type {
 		case TypeUserMessage, TypeAnswer, TypeFileUpload, TypeVoiceMessage:
 		default:

@@ -87,9 +87,7 @@ func (s State) Apply(e Event) State {
 		s.StartedAt = e.Time
 	}
 	s.Head = e.Seq
-	if e.Time.After(s.LastActivity) {
-		s.LastActivity = e.Time
-	}
+	s.LastActivity = later(s.LastActivity, e.Time)
 	if !e.Type.Message() {
 		s.Others++
 	}
@@ -155,6 +153,13 @@ func holderBy(e Event) string {
 	default:
 		return e.UserID
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func (s State) applyAnswer(e Event) State {

@@ -53,7 +53,7 @@ func TestLoad_FaultsOfModelSettings(t *testing.T) {
 	for setting, about := range map[string]string{
 		"CONTEXT=0": "whole number of tokens", "CONTEXT=-1": "whole number", "CONTEXT=4k": "whole number", "CONTEXT=255": "from 256", "CONTEXT=999999999": "to 100000000",
 		"MAX_TOKENS=0": "whole number", "MAX_TOKENS=1.5": "whole number", "MAX_TOKENS=40000": "less than the window of 32768",
-		"FIRST_TOKEN_TIMEOUT=0s": "positive", "FIRST_TOKEN_TIMEOUT=soon": "duration", "IDLE_TIMEOUT=-1s": "positive",
+		"FIRST_TOKEN_TIMEOUT=0s": "1ms to 24h", "FIRST_TOKEN_TIMEOUT=soon": "duration", "IDLE_TIMEOUT=-1s": "1ms to 24h",
 		"HEADERS=hunter3hunter3": "pairs", "HEADERS=Host: x": "Host", `HEADERS={"A": 1}`: "JSON", "HEADERS=X-A: 1, X-A: 2": "twice",
 		"EXTRA=temperature": "JSON object", "EXTRA=[1]": "JSON object", `EXTRA={"stream": false}`: "stream", `EXTRA={"messages": null}`: "messages",
 		"ROLES=strict": "one of", "VISION=maybe": "on or off", "TOOLS=2": "on or off", "INSECURE_HTTP=perhaps": "on or off",
@@ -70,7 +70,7 @@ func TestLoad_FaultsOfModelSettings(t *testing.T) {
 			assert.NotContains(t, err.Error(), "\n", "one fault")
 			name, _, _ := strings.Cut(setting, "=")
 			assert.True(t, strings.HasPrefix(err.Error(), "LLM_PROVIDER_1_"+name+": "), err.Error())
-			assert.ErrorContains(t, err, about)
+			require.ErrorContains(t, err, about)
 			assert.NotContains(t, err.Error(), "hunter3")
 		})
 	}

@@ -123,20 +123,21 @@ func (s *Store) Withdrawals() *Withdrawals { return &Withdrawals{s} }
 // Ping reports whether the primary answers and the store may be written. Kind
 // tells why not.
 func (s *Store) Ping(ctx context.Context) error {
-	err := s.do(ctx, "ping", func(ctx context.Context) error {
+	err := s.trip(ctx, "ping", func(ctx context.Context) error {
 		return s.client.Ping(ctx, readpref.Primary())
 	})
 	if err == nil {
 		s.served.Store(true)
-		return outage.As(outage.Preparing, s.ready())
+		return outage.As(outage.Preparing, errors.Join(s.may("ping"), s.ready()))
 	}
-	if Kind(err) != outage.Closed || s.served.Load() {
-		return err
+	switch {
+	case Kind(err) != outage.Closed || s.served.Load():
+	case s.overTLS: // one of both sides speaks TLS and the other does not
+		err = outage.As(outage.Handshake, err)
+	default:
+		err = outage.As(outage.NeedsTLS, err)
 	}
-	if s.overTLS { // one of both sides speaks TLS and the other does not
-		return outage.As(outage.Handshake, err)
-	}
-	return outage.As(outage.NeedsTLS, err)
+	return errors.Join(err, s.ready())
 }
 
 // Close lets the writes that wait be written, and disconnects. When ctx ends

@@ -124,7 +124,7 @@ func Dial(cfg Config) (redis.UniversalClient, error) { //nolint:ireturn // which
 	return rdb, err
 }
 
-func dial(cfg Config) (redis.UniversalClient, *dialer, error) {
+func dial(cfg Config) (redis.UniversalClient, *dialer, error) { //nolint:ireturn // as Dial
 	o := redis.UniversalOptions{
 		Addrs: cfg.Addrs, MasterName: cfg.Master, Username: cfg.Username, Password: cfg.Password, DB: cfg.DB,
 		SentinelUsername: cfg.SentinelUsername, SentinelPassword: cfg.SentinelPassword, Protocol: cfg.Protocol,

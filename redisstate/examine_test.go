@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"chatbox"
 	"chatbox/internal/outage"
@@ -77,8 +78,8 @@ func TestServer_WhatIsWrongWithIt(t *testing.T) {
 // A server that hangs up on the first connection may want TLS; time that ran out
 // while connections were refused was not a slow server's.
 func TestProbe_SaysWhyRedisCannotBeReached(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
-	assert.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -95,19 +96,19 @@ func TestProbe_SaysWhyRedisCannotBeReached(t *testing.T) {
 		cfg := DefaultConfig()
 		cfg.Addrs = []string{l.Addr().String()}
 		c, err := Open(cfg, nil)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		defer func() { _ = c.Close() }()
 		ctx, cancel := context.WithTimeout(t.Context(), checkPatience)
 		defer cancel()
 		return c.Probe(ctx)
 	}
 	err = probe()
-	assert.ErrorIs(t, err, chatbox.Unavailable)
+	require.ErrorIs(t, err, chatbox.Unavailable)
 	assert.Equal(t, outage.NeedsTLS, Kind(err), "%v", err)
 	_ = l.Close()
 	<-ended
 	err = probe()
-	assert.ErrorIs(t, err, chatbox.Unavailable)
+	require.ErrorIs(t, err, chatbox.Unavailable)
 	assert.Equal(t, outage.Refused, Kind(err), "%v", err)
 }
 

@@ -12,11 +12,15 @@ import (
 	"chatbox"
 )
 
+// Previews are the last words of a tenant's sessions.
+type Previews interface {
+	Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error)
+}
+
 // Overview is what staff reads of a tenant.
 type Overview interface {
 	AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error)
 	UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
-	Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error)
 	AnyHistory(ctx context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
 	Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (chatbox.Metrics, error)
 	AuditEntries(ctx context.Context, a chatbox.Actor, q chatbox.AuditQuery) (chatbox.AuditPage, error)

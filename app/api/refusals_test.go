@@ -15,7 +15,7 @@ import (
 // metric reads one line of the pod's metrics.
 func (p *pod) metric(line string) string {
 	p.t.Helper()
-	resp, err := http.Get(p.url + "/metrics/prometheus") //nolint:noctx // of a test
+	resp, err := http.Get(p.url + "/metrics/prometheus")
 	require.NoError(p.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)

@@ -114,6 +114,7 @@ type Staff interface {
 	Staffing
 	Serving
 	Overview
+	Previews
 	Oblivion
 }
 

@@ -3,7 +3,6 @@ package conversation
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -66,7 +65,7 @@ func TestSweepErased_ARefusingStoreIsAskedNowAndThen(t *testing.T) {
 	for _, poisoned := range []int{49, 50, 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			g := &graveyard{poisoned: poisoned, healthy: chatbox.SessionKey{ID: "healthy"}}
-			s := New(DefaultConfig(), Deps{Tombstones: g, Catalog: g, Shares: g, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+			s := New(DefaultConfig(), Deps{Tombstones: g, Catalog: g, Shares: g, Logger: slog.New(slog.DiscardHandler)})
 			s.erased.Open(t.Context())
 			const looks = 40
 			for range looks {

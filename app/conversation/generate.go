@@ -143,7 +143,7 @@ func (g *generation) accept(ctx context.Context, p chatbox.Piece, text string) e
 // reclaim takes the turn back where the lease has expired, or Redis was away
 // or lost everything, and nobody else has gone on: what is shown must be what
 // this generation showed, perhaps with the piece under way.
-func (g *generation) reclaim(ctx context.Context, underway string) error {
+func (g *generation) reclaim(ctx context.Context, underway string) error { //nolint:gocognit // one case after the other
 	s, k := g.s, g.lease.Session
 	// Where the session was seeded, the lease is kept for this generation.
 	err := s.Leases.Renew(ctx, g.lease)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,12 +20,16 @@ type records struct {
 	SessionStore
 	MessageStore
 
-	lost   map[string]bool
+	lost map[string]bool
+
+	mu     sync.Mutex // guards following
 	loaded map[string]int
 }
 
 func (r *records) Load(_ context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
+	r.mu.Lock()
 	r.loaded[k.ID]++
+	r.mu.Unlock()
 	if r.lost[k.ID] {
 		return chatbox.Session{}, chatbox.Errorf(chatbox.StoreFailed, "", errors.New("no key opens it"))
 	}

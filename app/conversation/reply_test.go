@@ -113,7 +113,7 @@ func TestReply_WaitsForTheHistoryUnderOneClaim(t *testing.T) {
 					Logger: slog.New(slog.DiscardHandler),
 				})
 				began := time.Now()
-				s.answer(t.Context(), chatbox.Claim{
+				_, _ = s.answer(t.Context(), chatbox.Claim{
 					Status: chatbox.ClaimTaken, State: chatbox.State{Head: 1},
 					Lease: chatbox.Lease{Session: chatbox.SessionKey{ID: "s"}, Gen: chatbox.Gen{Seq: 1, Run: 1}},
 				})

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"chatbox/internal/sleep"
 )
 
 func TestHandler_ALoopThatFailsDoesNotFloodTheLog(t *testing.T) {
@@ -24,7 +26,7 @@ func TestHandler_ALoopThatFailsDoesNotFloodTheLog(t *testing.T) {
 			log.With("pod", fmt.Sprint(i)).WithGroup("g").Warn("cannot be read", "session", i)
 			log.Error("another one")
 			log.Info("something happens")
-			time.Sleep(100 * time.Millisecond)
+			sleep.For(t.Context(), 100*time.Millisecond)
 		}
 		assert.Contains(t, b.String(), "held_back=597")
 		assert.Equal(t, 2*2*3+1000, said())
@@ -36,7 +38,7 @@ func TestHandler_ForgetsNoneAndHoldsFew(t *testing.T) {
 	h := NewHandler(slog.NewTextHandler(&b, nil), 1)
 	log := slog.New(h)
 	for i := range 2 * maxMessages {
-		log.Warn(fmt.Sprint("message ", i))
+		log.Warn(fmt.Sprint("message ", i)) //nolint:sloglint // many messages are the point
 	}
 	assert.LessOrEqual(t, len(h.counts.seen), maxMessages+1)
 	assert.Equal(t, maxMessages+1, strings.Count(b.String(), "\n"))

@@ -105,5 +105,5 @@ func (o *Outage) lineLocked(now time.Time) func(ctx context.Context) {
 		attrs = append(attrs, slog.Int("more_outages", o.untold))
 	}
 	o.told, o.untold = o.kind, 0
-	return func(ctx context.Context) { o.log.LogAttrs(ctx, level, message, attrs...) }
+	return func(ctx context.Context) { o.log.LogAttrs(ctx, level, message, attrs...) } //nolint:sloglint // one of three constants
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chatbox/internal/sleep"
 )
 
 func logged() (*slog.Logger, func() []string) {
@@ -34,7 +36,7 @@ func logged() (*slog.Logger, func() []string) {
 	}
 }
 
-var errRefused = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED} //nolint:gochecknoglobals // an example
+var errRefused = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 
 func TestOutage_SaysItAtOnceOnceAMinuteAndWhenItIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -44,7 +46,7 @@ func TestOutage_SaysItAtOnceOnceAMinuteAndWhenItIsBack(t *testing.T) {
 		assert.Empty(t, lines(), "what answers is not news")
 		for range 130 { // 2 minutes and 10 seconds
 			o.Note(t.Context(), errRefused)
-			time.Sleep(time.Second)
+			sleep.For(t.Context(), time.Second)
 		}
 		o.Note(t.Context(), nil)
 		o.Note(t.Context(), nil)
@@ -78,17 +80,17 @@ func TestOutage_FlappingIsToldOfLessOftenThanItFlaps(t *testing.T) {
 		o := New("redis", log)
 		for range 600 { // ten minutes, away for half of each second
 			o.Note(t.Context(), errRefused)
-			time.Sleep(500 * time.Millisecond)
+			sleep.For(t.Context(), 500*time.Millisecond)
 			o.Note(t.Context(), nil)
-			time.Sleep(500 * time.Millisecond)
+			sleep.For(t.Context(), 500*time.Millisecond)
 		}
 		got := lines()
 		assert.LessOrEqual(t, len(got), 4*10+4)
 		assert.Contains(t, strings.Join(got, "\n"), "more_outages=", "the others are counted")
-		time.Sleep(time.Minute)
+		sleep.For(t.Context(), time.Minute)
 		o.Note(t.Context(), nil)
 		o.Note(t.Context(), errRefused)
-		time.Sleep(time.Hour)
+		sleep.For(t.Context(), time.Hour)
 		o.Note(t.Context(), nil)
 		got = lines()
 		assert.Contains(t, got[len(got)-1], "dependency is back", "the last word is how it is")
@@ -112,9 +114,9 @@ func TestSparse_CountsWhatItHoldsBack(t *testing.T) {
 		assert.Equal(t, "0 false", pass("a"))
 		assert.Equal(t, "0 false", pass("a"))
 		assert.Equal(t, "0 true", pass("b"))
-		time.Sleep(time.Minute)
+		sleep.For(t.Context(), time.Minute)
 		assert.Equal(t, "2 true", pass("a"))
-		time.Sleep(time.Minute)
+		sleep.For(t.Context(), time.Minute)
 		assert.Equal(t, "0 true", pass("a"))
 	})
 }
@@ -130,8 +132,10 @@ func TestKindOf(t *testing.T) {
 		Closed:      {io.EOF, io.ErrUnexpectedEOF, &net.OpError{Err: syscall.ECONNRESET}},
 		NotTLS:      {tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}},
 		Certificate: {
-			&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, x509.HostnameError{Certificate: &x509.Certificate{}},
-			x509.CertificateInvalidError{}, &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")},
+			&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+			x509.HostnameError{Certificate: &x509.Certificate{}},
+			x509.CertificateInvalidError{},
+			&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")},
 		},
 		Handshake: {&net.OpError{Op: "remote error", Err: errors.New("tls: protocol version not supported")}},
 		Memory:    {As(Memory, errRefused), fmt.Errorf("probe: %w", As(Memory, errors.New("OOM")))},

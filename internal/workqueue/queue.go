@@ -178,7 +178,7 @@ func (q *Queue[K]) work() {
 }
 
 // next takes a key; false, and the worker is over, where there is none for it.
-func (q *Queue[K]) next() (k K, e *entry, ctx context.Context, ok bool) {
+func (q *Queue[K]) next() (k K, e *entry, ctx context.Context, ok bool) { //nolint:ireturn // the key is whatever the queue is of
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {

@@ -154,7 +154,7 @@ func TestQueue_DelayGrowsAndIsForgotten(t *testing.T) {
 		j.mu.Unlock()
 		before = j.sum(1)
 		q.Add(0)
-		pause(ctx, 1600*time.Millisecond)
+		pause(ctx, 1500*time.Millisecond)
 		assert.Equal(t, before+2, j.sum(1), "it begins anew after a success")
 	})
 }

@@ -78,7 +78,7 @@ func parseEndpoint(raw string) (*url.URL, error) {
 	case strings.ContainsAny(raw, "<>{}$|\\^` \"") || placeholder.MatchString(u.Host):
 		return nil, errors.New("is a placeholder, or holds characters that no URL has")
 	case slices.Contains(strings.Split(u.Path, "/"), ".."):
-		return nil, errors.New("must not climb with ..")
+		return nil, errors.New("must not climb with two dots")
 	}
 	u.Host = strings.ToLower(u.Host)
 	return u, nil

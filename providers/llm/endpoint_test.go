@@ -159,8 +159,8 @@ func TestResolve_Refusals(t *testing.T) {
 	} {
 		_, err := resolve(tt.kind, tt.raw)
 		require.Error(t, err, tt.raw)
-		assert.ErrorContains(t, err, tt.says, tt.raw)
-		assert.ErrorContains(t, err, tt.calls, tt.raw)
+		require.ErrorContains(t, err, tt.says, tt.raw)
+		require.ErrorContains(t, err, tt.calls, tt.raw)
 		assert.NotContains(t, err.Error(), canary, tt.raw)
 	}
 }

@@ -57,7 +57,7 @@ func openaiRequest(model string, set settings, p chatbox.Prompt) openai.ChatComp
 	case set.answerField == fieldCompletion:
 		req.MaxCompletionTokens = set.answerFor(t)
 	default:
-		req.MaxTokens = set.answerFor(t)
+		req.MaxTokens = set.answerFor(t) //nolint:staticcheck // the field that compatible servers know
 	}
 	return req
 }

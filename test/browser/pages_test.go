@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -52,9 +53,7 @@ func (f *fake) says(kind, id, content string, more frame) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	meta := frame{"admin_id": "p1", "admin_name": "The night desk"}
-	for name, value := range more {
-		meta[name] = value
-	}
+	maps.Copy(meta, more)
 	for _, s := range f.sessions {
 		f.appendLocked(s, frame{"type": kind, "id": id, "sender": "admin", "content": content, "metadata": meta}, nil)
 	}
@@ -140,7 +139,7 @@ func TestConsole_ContinuedIsToldWithTheNextWord(t *testing.T) {
 		t.Errorf("told at %v characters, the socket had moved at %v", atWord, atMove)
 	}
 	var pause float64
-	if _, err := fmt.Sscanf(told[strings.Index(told, "after "):], "after %f s", &pause); err != nil || pause < fakeLease.Seconds() {
+	if _, err := fmt.Sscanf(afterWord(told), "%f s", &pause); err != nil || pause < fakeLease.Seconds() {
 		t.Errorf("%q, and the lease alone took %v", told, fakeLease)
 	}
 }
@@ -383,4 +382,10 @@ func TestConsole_IsAccessible(t *testing.T) {
 	out := openTab(t, f.server.URL+fakePrefix+"/console/")
 	out.wait(`document.getElementById("signed-out").checkVisibility()`)
 	out.accessible("signed out")
+}
+
+// afterWord is what follows "after " in a line.
+func afterWord(line string) string {
+	_, rest, _ := strings.Cut(line, "after ")
+	return rest
 }

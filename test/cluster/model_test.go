@@ -55,12 +55,12 @@ func TestModel_ASmallStrictServerGoesOnAnswering(t *testing.T) {
 
 	for i := range 40 {
 		question := fmt.Sprintf("question %d %s", i, strings.Repeat("lorem ipsum dolor sit amet ", 12))
-		switch {
-		case i%7 == 3: // fails before a word
+		switch i % 7 {
+		case 3: // fails before a word
 			c.answered(d, "s-1", c.say(d, "s-1", question+" [[fail=422]]"))
-		case i%7 == 4: // breaks off
+		case 4: // breaks off
 			c.answered(d, "s-1", c.say(d, "s-1", question+" [[truncate=5]]"))
-		case i%7 == 5: // is stopped
+		case 5: // is stopped
 			id := c.say(d, "s-1", question+" [[words=400 delay=5ms]]")
 			c.streaming(d, "s-1", id, 10)
 			_, err := d.Send(client.Frame{Type: client.TypeCancel, SessionID: "s-1"})

@@ -41,7 +41,7 @@ func (k *talk) answer(seq int64) {
 	k.say(k.final(k.stream(l, 0, "a"), chatbox.FinishStop))
 }
 
-func redisSeedTurns(t *testing.T, s RedisServer) {
+func redisSeedTurns(t *testing.T, s RedisServer) { //nolint:funlen // a list of cases
 	t.Helper()
 	t.Run("InOrder", func(t *testing.T) {
 		k := newTalk(t, s, nil)

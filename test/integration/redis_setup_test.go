@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -72,7 +71,7 @@ func (a authority) tlsArgs(port string, clients string) []string {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // for its number alone
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
@@ -86,11 +85,11 @@ func launchRedis(t *testing.T, port string, args ...string) string {
 		t.Skip("NOT RUN: no redis-server on this machine (apt-get install redis-server)")
 	}
 	dir := t.TempDir()
-	cmd := exec.Command(path, append(args, "--bind", "127.0.0.1", "--dir", dir, "--daemonize", "no")...) //nolint:gosec,noctx // ended below
+	cmd := exec.Command(path, append(args, "--bind", "127.0.0.1", "--dir", dir, "--daemonize", "no")...)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+port) //nolint:noctx // of a test
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err != nil {
 			return false
 		}
@@ -135,7 +134,7 @@ func probe(t *testing.T, c *redisstate.Client) error {
 func requireServes(t *testing.T, c *redisstate.Client) {
 	t.Helper()
 	require.Eventually(t, func() bool { return probe(t, c) == nil }, 20*time.Second, 100*time.Millisecond)
-	bus := redisstate.NewBus(c, "p", &counter{}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	bus := redisstate.NewBus(c, "p", &counter{}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); bus.Run(ctx) }()
@@ -227,7 +226,7 @@ func TestRedis_ThatRefusesWritesIsNotReady(t *testing.T) {
 		url, _, admin := start(t)
 		c := open(t, url)
 		require.NoError(t, probe(t, c))
-		require.NoError(t, admin.SlaveOf(t.Context(), "127.0.0.1", "1").Err())
+		require.NoError(t, admin.ReplicaOf(t.Context(), "127.0.0.1", "1").Err())
 		assert.Equal(t, outage.ReadOnly, redisstate.Kind(probe(t, c)))
 	})
 	t.Run("cannot save", func(t *testing.T) {
