@@ -3,8 +3,7 @@ package conversation
 import (
 	"context"
 	"errors"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"chatbox"
 )
@@ -24,16 +23,18 @@ func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) (
 	if err := s.Audit.Record(ctx, a, chatbox.AuditSessionPreview, chatbox.AuditSubject{}); err != nil {
 		return nil, err
 	}
-	found := make([]chatbox.Preview, len(ids))
-	readers, ctx := errgroup.WithContext(ctx)
-	readers.SetLimit(previewReaders)
+	found, failed := make([]chatbox.Preview, len(ids)), make([]error, len(ids))
+	var readers sync.WaitGroup
+	places := make(chan struct{}, previewReaders) // beyond it the next reader waits
 	for i, id := range ids {
-		readers.Go(func() (err error) { // ends with its reads; Wait below waits
-			found[i], err = s.preview(ctx, a.Session(id))
-			return err
+		places <- struct{}{}
+		readers.Go(func() { // ends with its reads; Wait below waits
+			defer func() { <-places }()
+			found[i], failed[i] = s.preview(ctx, a.Session(id))
 		})
 	}
-	if err := readers.Wait(); err != nil {
+	readers.Wait()
+	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
 	previews := found[:0]
