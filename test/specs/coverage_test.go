@@ -134,7 +134,7 @@ func (w *world) generic(s *scene) {
 		"PUT /admin/sessions/s-1/tags": `{}`, "PUT /admin/sessions/s-1/assignee": `{}`,
 		"POST /admin/sessions/s-1/notes": `{}`, "PATCH /admin/sessions/s-1/notes/n": `{}`,
 		"POST /admin/replies": `{}`, "PUT /admin/replies/r": `{"text":"x"}`, "POST /admin/replies/r/render": `{}`,
-		"GET /admin/users/ann/sessions?limit=0": "", "GET /admin/metrics?start_time=x": "", "GET /admin/audit?limit=0": "", "GET /admin/search?limit=0": "", "DELETE /admin/users/%00": "", "POST /admin/users/%00/disconnect": "",
+		"GET /admin/users/ann/sessions?limit=0": "", "GET /admin/metrics?start_time=x": "", "GET /admin/audit?limit=0": "", "GET /admin/search?limit=0": "", "GET /admin/previews?sessions=a%20b": "", "DELETE /admin/users/%00": "", "POST /admin/users/%00/disconnect": "",
 		"PUT /admin/users/ann/block": `{"until":"tomorrow"}`, "GET /admin/users/%00/block": "", "DELETE /admin/users/%00/block": "", "GET /admin/blocks?limit=0": "",
 	} {
 		method, at, _ := strings.Cut(path, " ")
