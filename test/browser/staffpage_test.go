@@ -169,8 +169,9 @@ func TestStaff_IsAlertedOnDemand(t *testing.T) {
 	if eval[bool](o.sam, `window.shown.some((text) => text.includes("4711"))`) {
 		t.Error("a notification shows the words")
 	}
+	eval[bool](o.sam, `(window.before = true)`)
 	o.sam.do(chromedp.Reload())
-	o.sam.connected()
+	o.sam.wait(`!window.before && document.documentElement.dataset.connection === "open"`)
 	o.sam.wait(`document.getElementById("alerts").getAttribute("aria-pressed") === "true"`)
 	o.sam.click("#alerts")
 	o.sam.wait(`document.getElementById("alerts").getAttribute("aria-pressed") === "false"`)
