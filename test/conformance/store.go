@@ -138,7 +138,7 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Erasures/AMarkStaysUntilTheLastTombstoneIsNobodys", erasures},
 		{"Audit/ReadsBackWhatWasRecorded", auditReadsBack},
 		{"Audit/PodsMakeOneChain", auditRace},
-		{"Audit/ACrowdOnFourPodsIsWritten", auditCrowd},
+		{"Audit/ACrowdIsWritten", auditCrowd},
 		{"Audit/TamperingIsFound", auditTampering},
 		{"Audit/ThePersonIsForgottenTheChainIsNot", auditForgets},
 		{"Sessions/OneOwnerOfARace", sessionRace},
