@@ -176,9 +176,10 @@ func auditCrowd(t *testing.T, f StoreFixture) {
 		wg.Go(func() {
 			for n := range each {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // conversation.Config.AckWait
-				assert.NoError(t, pods[i%len(pods)].Audit.Record(ctx, admin(tenant, fmt.Sprint("a", i)), chatbox.AuditSessionTakeover,
-					chatbox.AuditSubject{SessionID: fmt.Sprint("s", i, "-", n), UserID: "ada"}))
+				err := pods[i%len(pods)].Audit.Record(ctx, admin(tenant, fmt.Sprint("a", i)), chatbox.AuditSessionTakeover,
+					chatbox.AuditSubject{SessionID: fmt.Sprint("s", i, "-", n), UserID: "ada"})
 				cancel()
+				assert.NoError(t, err)
 			}
 		})
 	}
