@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -43,7 +44,23 @@ func AsyncAPI(prefix string) (Document, error) {
 	return document(asyncAPI, asyncAPIServer, prefix)
 }
 
+// made keeps the documents by their server's line and prefix: reading one takes longer
+// than everything else that a pod does at its start.
+var made sync.Map // of [2]string to Document
+
 func document(text, server, prefix string) (Document, error) {
+	of := [2]string{server, prefix}
+	if d, ok := made.Load(of); ok {
+		return d.(Document), nil //nolint:forcetypeassert // nothing else is stored
+	}
+	d, err := render(text, server, prefix)
+	if err == nil {
+		made.Store(of, d)
+	}
+	return d, err
+}
+
+func render(text, server, prefix string) (Document, error) {
 	line, _, ok := strings.Cut(server, "/")
 	if !ok || strings.Count(text, server) != 1 {
 		return Document{}, errors.New("protocol: the document does not say where its routes begin")
