@@ -93,8 +93,9 @@ type Options struct {
 	Drain        Drain
 	Env          string // how Redis must be set up: as in Production, or Development; empty: it is not asked
 	Logger       *slog.Logger
-	ShedAbove    int  // sockets from which some are sent to other pods; 0: never
-	Console      bool // serve the page, which only development does
+	Clock        func() time.Time // nil: the machine's
+	ShedAbove    int              // sockets from which some are sent to other pods; 0: never
+	Console      bool             // serve the page, which only development does
 	// DecryptFailures counts boxes that could not be opened.
 	DecryptFailures func() uint64
 }
@@ -113,6 +114,7 @@ type App struct {
 	gate     *access.Gate
 	tally    *tally // the heartbeat's
 	name     podName
+	clock    podClock
 	around   surroundings
 	failed   chan error // one: why the process must end; never closed
 	alerts   *alert.Service

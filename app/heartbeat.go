@@ -46,17 +46,19 @@ func (a *App) beatPod(ctx context.Context) time.Duration {
 	defer cancel()
 	card := chatbox.PodInfo{
 		ID: a.id, Version: Version, State: podServing, Connections: a.hub.Len(),
-		Generations: a.service.Generations(), LastHeartbeat: time.Now().UTC().Truncate(time.Millisecond),
+		Generations: a.service.Generations(), LastHeartbeat: a.now().UTC().Truncate(time.Millisecond),
 	}
 	if a.draining.Load() {
 		card.State = podDraining
 	}
-	other, err := a.redis.BeatPod(ctx, card, a.name.replaceable(time.Now()))
+	began := time.Now()
+	beat, err := a.redis.BeatPod(ctx, card, a.name.replaceable(began))
 	if err != nil {
 		a.log.DebugContext(ctx, "heartbeat failed", "error", err)
 		return podBeat
 	}
-	return a.judgeName(ctx, other)
+	a.judgeClock(ctx, card.LastHeartbeat, beat.Now, time.Since(began))
+	return a.judgeName(ctx, beat.Other)
 }
 
 func (a *App) beatTally(ctx context.Context) {

@@ -69,7 +69,10 @@ func (a *App) podState() outage.Kind {
 	if a.draining.Load() {
 		return outage.Draining
 	}
-	return a.name.state()
+	if name := a.name.state(); name != "" {
+		return name
+	}
+	return a.clock.state()
 }
 
 // kind finds out why the history did not answer.

@@ -18,6 +18,7 @@ import (
 	"chatbox/app/door"
 	"chatbox/app/web"
 	"chatbox/hub"
+	"chatbox/internal/outage"
 	"chatbox/redisstate"
 )
 
@@ -71,6 +72,10 @@ func New(o Options) (*App, error) {
 	a := &App{id: o.ID, opts: o, log: o.Logger.With("pod", string(o.ID)), registry: reg, redis: redis, stores: o.Stores, failed: make(chan error, 1)}
 	a.door = door.New(o.Door, reg)
 	a.around = newSurroundings(a.log)
+	a.clock.told = outage.New("clock", a.log)
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "chat_clock_ahead_seconds", Help: "How far the pod's clock is ahead of Redis'; negative where it is behind.",
+	}, a.clock.seconds))
 	o.Hub.Logger = a.log
 	a.hub = hub.New(o.Hub, api.Encode, hub.NewMetrics(reg))
 	feeds := hub.NewFeeds(a.hub)
@@ -85,7 +90,7 @@ func New(o Options) (*App, error) {
 		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures, Cards: o.Stores.Cards, Ratings: o.Stores.Ratings, Blocks: o.Stores.Blocks,
 		Staff: redis, Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, Receipts: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Colleagues: redis, Watchers: redis,
 		LLM: o.LLM, Seats: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
-		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log,
+		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log, Clock: a.now,
 	}
 	a.tally = newTally(o.ID, o.Stores.Crowds, feeds.Crowd)
 	a.gate = access.New(o.Access, access.Deps{

@@ -39,6 +39,12 @@ func (c *Client) Remark(ctx context.Context, ws []chatbox.Withdrawal) error {
 	return nil
 }
 
+// Time is what the server's clock says.
+func (c *Client) Time(ctx context.Context) (time.Time, error) {
+	now, err := c.rdb.Time(ctx).Result()
+	return now, wrap("time", err)
+}
+
 // MarkOf returns before when the user's credentials do not count.
 func (c *Client) MarkOf(ctx context.Context, u chatbox.UserKey) (time.Time, error) {
 	before, err := markTime(c.rdb.Get(ctx, markKey(u)))

@@ -2,10 +2,7 @@ package redisstate
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -105,69 +102,4 @@ func (c *Client) BeatSockets(ctx context.Context, socks []Socket) error {
 		}
 	}
 	return nil
-}
-
-// card is a pod's as it is stored: with the process that wrote it.
-type card struct {
-	chatbox.PodInfo
-
-	Boot string `json:"boot"`
-}
-
-// BeatPod gives the pod's sign of life. Where another process has a card of that
-// id it is left alone and returned as it was found; given back as instead, it is
-// replaced if it has not been renewed since. So one process has a name, whoever
-// races.
-func (c *Client) BeatPod(ctx context.Context, pod chatbox.PodInfo, instead string) (other string, err error) {
-	b, err := json.Marshal(card{pod, c.boot})
-	if err != nil {
-		return "", wrap("beat pod", err)
-	}
-	var cmd *redis.Cmd
-	err = c.flush(ctx, func(p batch) {
-		cmd = c.queue(ctx, p, "card.lua", []string{podKey(pod.ID)}, c.boot, b, ms(podTTL), instead)
-		p.Set(ctx, aliveKey(c.boot), "1", aliveTTL)
-		p.ZAdd(ctx, podsKey, redis.Z{Score: float64(pod.LastHeartbeat.UnixMilli()), Member: string(pod.ID)})
-		p.ZRemRangeByScore(ctx, podsKey, "-inf", "("+strconv.FormatInt(time.Now().Add(-10*podTTL).UnixMilli(), 10))
-	})
-	if err == nil {
-		other, err = cmd.Text()
-	}
-	return other, wrap("beat pod", err)
-}
-
-// RemovePod takes a pod that ends off the list, unless the name is another
-// process's by now.
-func (c *Client) RemovePod(ctx context.Context, id chatbox.PodID) error {
-	gone, err := c.run(ctx, "uncard.lua", []string{podKey(id)}, c.boot).Int()
-	if err == nil && gone == 1 {
-		err = c.rdb.ZRem(ctx, podsKey, string(id)).Err()
-	}
-	return wrap("remove pod", err)
-}
-
-// Pods lists the pods whose card is alive, by id.
-func (c *Client) Pods(ctx context.Context) ([]chatbox.PodInfo, error) {
-	ids, err := c.rdb.ZRange(ctx, podsKey, 0, -1).Result()
-	if err != nil {
-		return nil, wrap("list pods", err)
-	}
-	cmds := make([]*redis.StringCmd, len(ids))
-	err = c.flush(ctx, func(p batch) {
-		for i, id := range ids {
-			cmds[i] = p.Get(ctx, podKey(chatbox.PodID(id)))
-		}
-	})
-	if err != nil {
-		return nil, wrap("list pods", err)
-	}
-	pods := make([]chatbox.PodInfo, 0, len(ids))
-	for _, cmd := range cmds {
-		var card chatbox.PodInfo
-		if b, err := cmd.Bytes(); err == nil && json.Unmarshal(b, &card) == nil {
-			pods = append(pods, card)
-		}
-	}
-	slices.SortFunc(pods, func(a, b chatbox.PodInfo) int { return strings.Compare(string(a.ID), string(b.ID)) })
-	return pods, nil
 }

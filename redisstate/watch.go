@@ -3,7 +3,6 @@ package redisstate
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,18 +11,16 @@ import (
 	"chatbox"
 )
 
-// watchTTL is how long an admin without a socket may take to come back to what
-// he watched.
+// watchTTL is how long an admin without a socket may take to come back to the
+// session that they watched.
 const watchTTL = 3 * time.Minute
 
 // Watch notes that the admin watches the session; it lasts three minutes
 // unless it is called again.
 func (c *Client) Watch(ctx context.Context, s chatbox.SessionKey, adminID string) error {
-	until := float64(time.Now().Add(watchTTL).UnixMilli())
 	return wrap("watch", c.flush(ctx, func(p batch) {
 		p.Set(ctx, watchKey(s, adminID), "1", watchTTL)
-		p.ZAdd(ctx, watchersKey(s), redis.Z{Score: until, Member: c.watcher(adminID)})
-		p.PExpire(ctx, watchersKey(s), watchTTL)
+		c.queue(ctx, p, "watch.lua", []string{watchersKey(s)}, c.watcher(adminID), ms(watchTTL))
 	}))
 }
 
@@ -39,10 +36,9 @@ func (c *Client) Unwatch(ctx context.Context, s chatbox.SessionKey, adminID stri
 // not end what goes on at another.
 func (c *Client) watcher(adminID string) string { return b64(adminID) + "@" + c.boot }
 
-// Watched reports whether anybody watches the session. Clocks of pods may differ
-// by less than a watch lasts.
+// Watched reports whether anybody watches the session.
 func (c *Client) Watched(ctx context.Context, s chatbox.SessionKey) (bool, error) {
-	n, err := c.rdb.ZCount(ctx, watchersKey(s), strconv.FormatInt(time.Now().UnixMilli(), 10), "+inf").Result()
+	n, err := c.run(ctx, "watched.lua", []string{watchersKey(s)}).Int()
 	return n > 0, wrap("watched", err)
 }
 

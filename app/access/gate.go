@@ -29,6 +29,8 @@ type Marks interface {
 	Mark(ctx context.Context, w chatbox.Withdrawal) error
 	// Remark keeps withdrawals and tells nobody: what an emptied Redis lost.
 	Remark(ctx context.Context, ws []chatbox.Withdrawal) error
+	// Time is what Redis' clock says: pods' clocks may differ.
+	Time(ctx context.Context) (time.Time, error)
 	// MarkOf returns before when credentials of the user do not count; the zero
 	// time where none was withdrawn.
 	MarkOf(ctx context.Context, u chatbox.UserKey) (before time.Time, err error)

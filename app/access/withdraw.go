@@ -39,7 +39,8 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 	case <-onRecord:
 	case <-first.C:
 	}
-	before := time.Now().Truncate(time.Second).Add(time.Second)
+	now := g.time(ctx)
+	before := now.Truncate(time.Second).Add(time.Second)
 	w := chatbox.Withdrawal{
 		User: chatbox.UserKey{Tenant: admin.Tenant, ID: userID}, Before: before.UTC(), Until: before.Add(g.cfg.MarkLife).UTC(),
 	}
@@ -56,10 +57,23 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 		return w, err
 	}
 	g.Logger.InfoContext(ctx, "user disconnected", "tenant", w.User.Tenant, "user", userID, "admin", admin.UserID)
-	if !sleep.For(ctx, time.Until(before)) {
+	if !sleep.For(ctx, before.Sub(now)) {
 		return w, context.Cause(ctx)
 	}
 	return w, nil
+}
+
+// time is Redis' where it answers: a pod whose clock is behind would leave
+// credentials valid that were issued meanwhile.
+func (g *Gate) time(ctx context.Context) time.Time {
+	ctx, cancel := context.WithTimeout(ctx, countPatience)
+	defer cancel()
+	now, err := g.Marks.Time(ctx)
+	if err != nil {
+		g.Logger.DebugContext(ctx, "the pod's clock dates a withdrawal", "error", err)
+		return time.Now()
+	}
+	return now
 }
 
 // Disconnected is what the bus brings when any pod disconnects a user; it does

@@ -28,7 +28,8 @@ type world struct {
 	full     error // of forgetting what is over
 	slow     bool  // the history answers when who asks has given up
 	recorded []string
-	deaf     bool // what is told reaches nobody
+	deaf     bool          // what is told reaches nobody
+	ahead    time.Duration // of pods' clocks, Redis'
 	pods     []*Gate
 
 	blocks    map[chatbox.UserKey]chatbox.Block
@@ -40,6 +41,12 @@ func newWorld() *world {
 		marks: map[chatbox.UserKey]time.Time{}, kept: map[chatbox.UserKey]chatbox.Withdrawal{}, counted: map[chatbox.UserKey]int{},
 		blocks: map[chatbox.UserKey]chatbox.Block{},
 	}
+}
+
+func (w *world) Time(context.Context) (time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.ahead), w.redis
 }
 
 func (w *world) Mark(_ context.Context, x chatbox.Withdrawal) error {
@@ -182,6 +189,21 @@ func root() chatbox.Actor {
 
 // pass lets time pass on the clock of a synctest bubble.
 func pass(d time.Duration) { <-time.After(d) }
+
+// A pod whose clock is behind withdraws what was issued until now all the same.
+func TestDisconnect_IsDatedByRedis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.ahead = time.Hour
+		g, _ := w.pod()
+		issued := ann(time.Now().Add(time.Hour))
+		began := time.Now()
+		got, err := g.Disconnect(t.Context(), root(), "ann")
+		require.NoError(t, err)
+		assert.True(t, got.Covers(issued))
+		assert.LessOrEqual(t, time.Since(began), 2*time.Second)
+	})
+}
 
 func TestDisconnect_WithdrawsWhatWasIssuedBeforeAndNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

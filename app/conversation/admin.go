@@ -72,7 +72,7 @@ func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Ti
 		return chatbox.Metrics{}, err
 	}
 	return chatbox.Metrics{
-		From: from, To: to, Sessions: sum, AvgConcurrent: average(crowd, from, to, now()), MaxConcurrent: crowd.Peak,
+		From: from, To: to, Sessions: sum, AvgConcurrent: average(crowd, from, to, s.now()), MaxConcurrent: crowd.Peak,
 	}, nil
 }
 

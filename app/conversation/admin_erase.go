@@ -58,7 +58,7 @@ func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID strin
 	if err := s.Audit.Record(ctx, a, chatbox.AuditUserErase, chatbox.AuditSubject{UserID: userID}); err != nil {
 		return false, err
 	}
-	e := chatbox.Erasing{User: chatbox.UserKey{Tenant: a.Tenant, ID: userID}, At: now()}
+	e := chatbox.Erasing{User: chatbox.UserKey{Tenant: a.Tenant, ID: userID}, At: s.now()}
 	if err := s.Erasures.BeginErasure(ctx, e.User, e.At); err != nil {
 		return false, err
 	}

@@ -52,7 +52,7 @@ func (s *Service) end(ctx context.Context, a chatbox.Actor, sess chatbox.Session
 			}
 			return chatbox.Event{
 				ID: id, Type: chatbox.TypeSessionEnded, Sender: chatbox.SenderSystem, UserID: a.UserID,
-				Metadata: map[string]string{chatbox.MetaReason: chatbox.ReasonEnded}, Time: now(), Status: chatbox.StatusComplete,
+				Metadata: map[string]string{chatbox.MetaReason: chatbox.ReasonEnded}, Time: s.now(), Status: chatbox.StatusComplete,
 			}, nil
 		},
 	})
@@ -135,7 +135,7 @@ func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open ch
 			w.SetUsage(billOf(open))
 			return chatbox.Event{
 				ID: open.AnswerID, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI, Content: open.Text,
-				ModelID: open.ModelID, Time: now(), Status: why.Status(), Answer: w,
+				ModelID: open.ModelID, Time: s.now(), Status: why.Status(), Answer: w,
 			}, nil
 		},
 	})

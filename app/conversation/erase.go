@@ -43,7 +43,7 @@ func (s *Service) Erase(ctx context.Context, a chatbox.Actor, sessionID string) 
 	if sess.Owner != a.UserID || sess.State.Erased {
 		return errErased
 	}
-	at := now()
+	at := s.now()
 	if err := s.Tombstones.Bury(ctx, sess.Key, at); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (s *Service) appendErasure(ctx context.Context, sess chatbox.Session) error
 	_, err = s.appendAlone(ctx, chatbox.FinishCancelled, draft{
 		session: k, key: chatbox.ServerKey(chatbox.ReasonErased), // one key: a session is erased once
 		decide: func(p place) (chatbox.Event, error) {
-			return chatbox.Erasure(k, p.owner, p.state.Head+1, now()), nil
+			return chatbox.Erasure(k, p.owner, p.state.Head+1, s.now()), nil
 		},
 	})
 	return err
@@ -120,7 +120,7 @@ func (s *Service) removeTraces(ctx context.Context, sess chatbox.Session) error 
 // back, until the inserts that were under way are long over. It needs nothing of
 // Redis but to be there. One look brings a page; what is beyond it has the next.
 func (s *Service) sweepErased(ctx context.Context) {
-	found, err := s.Tombstones.Unswept(ctx, now(), eraseMost)
+	found, err := s.Tombstones.Unswept(ctx, s.now(), eraseMost)
 	if err != nil {
 		s.Logger.DebugContext(ctx, "tombstones not read", "error", err)
 		return
@@ -129,7 +129,7 @@ func (s *Service) sweepErased(ctx context.Context) {
 		s.erased.Add(t)
 	}
 	if rand.N(20) == 0 { //nolint:gosec // about every five minutes, by no pod in particular
-		if err := s.Shares.Expire(ctx, now().Add(-s.cfg.EraseFor)); err != nil {
+		if err := s.Shares.Expire(ctx, s.now().Add(-s.cfg.EraseFor)); err != nil {
 			s.Logger.DebugContext(ctx, "expired shares not removed", "error", err)
 		}
 	}
@@ -145,7 +145,7 @@ func (s *Service) sweepQuietly(ctx context.Context, t chatbox.Tombstone) error {
 	s.Logger.WarnContext(ctx, "traces of an erased session not removed yet", "session", t.Session.ID, "error", err)
 	turn, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	if perr := s.Tombstones.Sweep(turn, t.Session, now().Add(s.cfg.EraseEvery)); perr != nil {
+	if perr := s.Tombstones.Sweep(turn, t.Session, s.now().Add(s.cfg.EraseEvery)); perr != nil {
 		s.Logger.DebugContext(ctx, "tombstone not put off", "error", perr)
 	}
 	return err
@@ -156,7 +156,7 @@ func (s *Service) sweepTombstone(ctx context.Context, t chatbox.Tombstone) error
 	defer cancel()
 	tell, stop := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer stop()
-	last := now().Sub(t.At) >= s.cfg.EraseFor
+	last := s.now().Sub(t.At) >= s.cfg.EraseFor
 	sess, err := s.sayErased(tell, t.Session)
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func (s *Service) sweepTombstone(ctx context.Context, t chatbox.Tombstone) error
 		return err
 	}
 	if !last {
-		return s.Tombstones.Sweep(ctx, t.Session, now().Add(s.cfg.EraseEvery))
+		return s.Tombstones.Sweep(ctx, t.Session, s.now().Add(s.cfg.EraseEvery))
 	}
 	if err := s.Messages.EraseRange(ctx, t.Session, sess.State.Head, sess.State.Head); err != nil {
 		return err

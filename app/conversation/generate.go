@@ -235,7 +235,7 @@ func (g *generation) final(ctx context.Context, f chatbox.Finish, why *chatbox.E
 	s, k, gen := g.s, g.lease.Session, g.lease.Gen
 	w := &chatbox.Answer{
 		Gen: gen, ReplyTo: g.message.ID, Attempt: g.attempt, Index: g.index, Finish: f,
-		ResponseMillis: time.Since(g.message.Time).Milliseconds(),
+		ResponseMillis: g.took().Milliseconds(),
 	}
 	w.SetUsage(g.bill.total(g.text.String(), f.Status() == chatbox.StatusComplete))
 	if why != nil {
@@ -264,6 +264,12 @@ func (g *generation) final(ctx context.Context, f chatbox.Finish, why *chatbox.E
 	return nil
 }
 
+// took is how long the message has waited for the answer; no less than this pod
+// has worked on it, as the clock that dated the message may be ahead.
+func (g *generation) took() time.Duration {
+	return max(g.s.now().Sub(g.message.Time), time.Since(g.claimed))
+}
+
 // appendFinal appends under the lease. One that Redis has forgotten is claimed
 // again first, and the pieces shown again, so that the final continues them.
 func (g *generation) appendFinal(ctx context.Context, e chatbox.Event) (appended, error) {
@@ -278,7 +284,7 @@ func (g *generation) appendFinal(ctx context.Context, e chatbox.Event) (appended
 					return e, errLost
 				}
 				e := e
-				e.Time = now()
+				e.Time = g.s.now()
 				return e, nil
 			},
 		})

@@ -113,7 +113,7 @@ func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
 		if p.state.HolderID != h.Holder || p.state.AnswerableFrom != h.Since {
 			return e, stale
 		}
-		e.Time = now()
+		e.Time = s.now()
 		return e, nil
 	}})
 	if err != nil {

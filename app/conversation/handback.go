@@ -59,7 +59,7 @@ func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.
 		if p.state.HolderID != e.Metadata[chatbox.MetaAdminID] {
 			return e, notHeld()
 		}
-		e.Time = now()
+		e.Time = s.now()
 		return e, nil
 	}})
 }
@@ -88,7 +88,7 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 		if p.state.HolderID != a.UserID {
 			return e, notHeld()
 		}
-		e.Time = now()
+		e.Time = s.now()
 		return e, nil
 	}})
 	if err != nil {

@@ -132,7 +132,7 @@ func (s *Service) PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox
 	decide := d.decide
 	d.decide = func(p place) (chatbox.Event, error) {
 		if p.owner == a.UserID && !p.state.Ended { // he holds his own: what he asks here, he says as staff
-			return asHolder(a, p, e)
+			return s.asHolder(a, p, e)
 		}
 		return decide(p)
 	}
@@ -210,7 +210,7 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 	return draft{
 		session: k, key: e.Key, once: !e.Named, user: a.User(),
 		create: func() chatbox.Session {
-			t := now()
+			t := s.now()
 			name := ""
 			if e.Type == chatbox.TypeUserMessage {
 				name = chatbox.NameFrom(e.Content)
@@ -226,12 +226,12 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 				return e, foreign()
 			case p.state.Ended: // it is nobody's to hold any more
 			default:
-				return asHolder(a, p, e)
+				return s.asHolder(a, p, e)
 			}
 			if p.state.Ended {
 				return e, hasEnded()
 			}
-			e.Time = now()
+			e.Time = s.now()
 			if e.Type == chatbox.TypeUserMessage && e.Sender == chatbox.SenderUser {
 				// Also while a person holds the session: should the person
 				// vanish, the last one is answered (State.AnswerableFrom).
@@ -243,14 +243,14 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 }
 
 // asHolder makes the event one of the admin's who holds the session.
-func asHolder(a chatbox.Actor, p place, e chatbox.Event) (chatbox.Event, error) {
+func (s *Service) asHolder(a chatbox.Actor, p place, e chatbox.Event) (chatbox.Event, error) {
 	switch {
 	case p.state.HolderID != a.UserID:
 		return e, notHeld()
 	case !maySayAsAdmin(e.Type):
 		return e, &chatbox.Error{Code: chatbox.PermissionDenied, Field: "type", Message: "type: only the session's user may send this"}
 	}
-	e.Sender, e.Metadata, e.Time = chatbox.SenderAdmin, adminMetadata(e.Metadata, a), now()
+	e.Sender, e.Metadata, e.Time = chatbox.SenderAdmin, adminMetadata(e.Metadata, a), s.now()
 	return e, nil
 }
 

@@ -46,7 +46,7 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 	if err != nil {
 		return chatbox.Rating{}, err
 	}
-	r := chatbox.Rating{Score: score, Comment: comment, Time: now(), Talk: talk.Ended, AdminID: who.UserID}
+	r := chatbox.Rating{Score: score, Comment: comment, Time: s.now(), Talk: talk.Ended, AdminID: who.UserID}
 	if r, err = s.Ratings.Rate(ctx, sess.Key, r); err != nil {
 		return chatbox.Rating{}, err
 	}

@@ -82,6 +82,7 @@ type Deps struct {
 	HelpLimits   HelpLimits
 	Observer     Observer
 	Logger       *slog.Logger
+	Clock        func() time.Time // nil: the machine's
 }
 
 // sessions is a queue of sessions.
@@ -108,6 +109,9 @@ type Service struct {
 
 // New makes a service; Run starts its background work.
 func New(cfg Config, d Deps) *Service {
+	if d.Clock == nil {
+		d.Clock = time.Now
+	}
 	s := &Service{Deps: d, cfg: cfg, forgotten: make(chan struct{}, 1), receipts: newReceipts()}
 	s.behind = workqueue.New(workqueue.Config{Workers: 8, Longest: 10 * time.Second}, s.catchUp)
 	s.broken = workqueue.New(workqueue.Config{Workers: 4}, s.healQuietly)
@@ -210,4 +214,5 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
-func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+// now is the moment as it is kept: in UTC, to the millisecond.
+func (s *Service) now() time.Time { return s.Clock().UTC().Truncate(time.Millisecond) }

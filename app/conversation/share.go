@@ -27,7 +27,7 @@ func (s *Service) Share(ctx context.Context, a chatbox.Actor, sessionID string, 
 	var secret [shareToken]byte
 	_, _ = rand.Read(secret[:]) // never fails (crypto/rand)
 	token = base64.RawURLEncoding.EncodeToString(secret[:])
-	at := now()
+	at := s.now()
 	sh = chatbox.Share{Session: sess.Key, Name: sess.Name, Head: sess.State.Head, CreatedAt: at, ExpiresAt: at.Add(life)}
 	if err := s.Shares.Add(ctx, token, sh); err != nil {
 		return "", chatbox.Share{}, err
@@ -53,7 +53,7 @@ func (s *Service) Shared(ctx context.Context, token string) (chatbox.Share, Page
 		return chatbox.Share{}, nil, errNoShare
 	}
 	sh, err := s.Shares.ByToken(ctx, token)
-	if err == nil && !sh.ExpiresAt.After(now()) {
+	if err == nil && !sh.ExpiresAt.After(s.now()) {
 		err = errNoShare
 	}
 	if err == nil {

@@ -74,16 +74,29 @@ func (s *Service) sweepForgotten(ctx context.Context) {
 }
 
 // sweepPending enters the turns that a lost Redis forgot. Those younger than
-// age are left alone: a worker that lives takes its own turn back first. Redis
-// is asked once for a page of turns, and of sessions that a person holds not at
-// all: what is said to a person stays pending for as long as they hold it.
+// age are left alone: a worker that lives takes its own turn back first. Those
+// of the future are a pod's whose clock is ahead; nobody knows how old they are.
+// Redis is asked once for a page of turns, and of sessions that a person holds
+// not at all: what is said to a person stays pending for as long as they hold it.
 func (s *Service) sweepPending(ctx context.Context, age time.Duration) {
-	before, from := now().Add(-age), time.Time{}
+	now := s.now()
 	held, err := s.held(ctx)
 	if err != nil {
 		s.Logger.DebugContext(ctx, "held sessions not read", "error", err)
 		return
 	}
+	s.sweepSpan(ctx, held, time.Time{}, now.Add(-age))
+	s.sweepSpan(ctx, held, now.Add(futureSkew), now.Add(futureMost))
+}
+
+const (
+	futureSkew = 5 * time.Second           // of a turn, beyond which a clock is ahead and not a request late
+	futureMost = 10 * 365 * 24 * time.Hour // clocks further ahead are not met
+)
+
+// sweepSpan revives the pending turns since from and before a moment, except
+// those of held sessions.
+func (s *Service) sweepSpan(ctx context.Context, held map[chatbox.SessionKey]bool, from, before time.Time) {
 	for limit := pendingPage; ctx.Err() == nil; {
 		page, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 		pending, err := s.Turns.PendingTurns(page, from, before, limit)

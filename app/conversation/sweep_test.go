@@ -82,6 +82,24 @@ func TestSweepPending_ComesToTheLast(t *testing.T) {
 	}
 }
 
+// A turn that a pod with a clock ahead entered waits no longer than others; one
+// of a moment ago is left to its worker.
+func TestSweepPending_FindsTurnsOfTheFuture(t *testing.T) {
+	clock := time.UnixMilli(1_700_000_000_000).UTC()
+	turns := &turnTable{}
+	for id, since := range map[string]time.Duration{"ahead": time.Hour, "fresh": -time.Second} {
+		turns.pending = append(turns.pending, chatbox.PendingTurn{
+			Session: chatbox.SessionKey{ID: id}, Gen: chatbox.Gen{Seq: 1, Run: 1}, Since: clock.Add(since),
+		})
+	}
+	redis := &timetable{}
+	s := New(DefaultConfig(), Deps{
+		Turns: turns, Catalog: &rota{}, Schedule: redis, Logger: slog.New(slog.DiscardHandler), Clock: func() time.Time { return clock },
+	})
+	s.sweepPending(t.Context(), 10*time.Second)
+	assert.Equal(t, []string{"ahead"}, redis.asked)
+}
+
 // What is said to people who hold sessions stays pending, and costs Redis
 // nothing.
 func TestSweepPending_AsksNothingOfHeldSessions(t *testing.T) {

@@ -133,7 +133,7 @@ func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.
 	if err == nil {
 		res, err = s.appendAlone(ctx, chatbox.FinishTakenOver, draft{session: k, key: e.Key, once: !e.Named, decide: func(p place) (chatbox.Event, error) {
 			tail.State = p.state
-			e.Time = now()
+			e.Time = s.now()
 			return e, free(p.state)
 		}})
 	}

@@ -49,6 +49,8 @@ type Config struct {
 	Hub          hub.Config
 	Drain        app.Drain
 	Logger       *slog.Logger
+	// Clock, if set, is a pod's clock: for tests of clocks that differ.
+	Clock func(chatbox.PodID) time.Time
 	// Watch, if set, stands between the pods and the history: for tests that
 	// count what a message costs.
 	Watch func(app.Stores) app.Stores
@@ -163,6 +165,10 @@ func loopback() []netip.Prefix {
 func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 	redis := s.cfg.Redis
 	redis.URL = s.redisURL
+	var clock func() time.Time
+	if s.cfg.Clock != nil {
+		clock = func() time.Time { return s.cfg.Clock(id) }
+	}
 	return app.New(app.Options{
 		ID: id, Listen: "127.0.0.1:0", Console: true,
 		API: api.Config{
@@ -172,7 +178,7 @@ func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 		Auth:   api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
 		Access: s.cfg.Access,
 		Hub:    s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
-		Conversation: s.cfg.Conversation, Desk: s.cfg.Desk, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Logger: s.cfg.Logger,
+		Conversation: s.cfg.Conversation, Desk: s.cfg.Desk, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Logger: s.cfg.Logger, Clock: clock,
 	})
 }
 

@@ -40,6 +40,7 @@ const (
 	Version        Kind = "server version too old"
 	Deaf           Kind = "own messages not received"
 	NameTaken      Kind = "POD_ID in use by another pod"
+	Clock          Kind = "clock differs from Redis and other pods"
 	Full           Kind = "too many connections"
 	Draining       Kind = "draining"
 	Preparing      Kind = "still preparing"

@@ -86,11 +86,12 @@ func (b *behind) left(t *testing.T, k chatbox.SessionKey) []chatbox.Event {
 // until waits for what sweeps do.
 func (c *cluster) until(what string, ok func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); {
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(patience); !ok(); <-again.C {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("still waiting for %s", what)
 		}
-		c.stack.Generations("") // yields
 	}
 }
 

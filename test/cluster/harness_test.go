@@ -256,14 +256,14 @@ func (c *cluster) judge(user, session string, allow []ledger.Class, devices ...*
 // serving is the place of the pod that gives the session's answer now.
 func (c *cluster) generating() chatbox.PodID {
 	c.t.Helper()
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) {
+	var id chatbox.PodID
+	c.until("a pod that answers", func() bool {
 		for _, p := range c.stack.Pods() {
 			if c.stack.Generations(p.ID) > 0 {
-				return p.ID
+				id = p.ID
 			}
 		}
-	}
-	c.t.Fatal("no pod is answering")
-	return ""
+		return id != ""
+	})
+	return id
 }

@@ -74,6 +74,7 @@ func redisRegistry(t *testing.T, s RedisServer) {
 		assert.Equal(t, "b", reserve("b"))
 	})
 	t.Run("PodNames", func(t *testing.T) { redisPodNames(t, s) })
+	t.Run("PodClocks", func(t *testing.T) { redisPodClocks(t, s) })
 	t.Run("Pods", func(t *testing.T) { redisPods(t, s) })
 	t.Run("Heads", func(t *testing.T) { redisHeads(t, s) })
 }
@@ -185,9 +186,10 @@ func redisPods(t *testing.T, s RedisServer) {
 	}
 	beat := func(pod chatbox.PodInfo) {
 		t.Helper()
-		other, err := k.c.BeatPod(t.Context(), pod, "")
+		b, err := k.c.BeatPod(t.Context(), pod, "")
 		require.NoError(t, err)
-		require.Empty(t, other)
+		require.Empty(t, b.Other)
+		require.Positive(t, b.Now.UnixMilli())
 	}
 	for _, id := range []string{"b", "a", "c"} {
 		beat(card(id))
@@ -204,6 +206,31 @@ func redisPods(t *testing.T, s RedisServer) {
 	assert.Contains(t, pods, card("c"))
 }
 
+// A pod whose clock is wrong stays on the list, and takes nobody off it.
+func redisPodClocks(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	id := func(name string) chatbox.PodID { return chatbox.PodID(k.key.ID + name) }
+	ahead := map[string]time.Duration{"right": 0, "ahead": time.Hour, "behind": -time.Hour}
+	for range 2 {
+		for name, skew := range ahead {
+			now := time.Now()
+			if b, err := k.c.BeatPod(t.Context(), chatbox.PodInfo{ID: id(name), LastHeartbeat: now}, ""); err == nil {
+				now = b.Now // the server's clock may be another than this test's
+			}
+			_, err := k.c.BeatPod(t.Context(), chatbox.PodInfo{ID: id(name), LastHeartbeat: now.Add(skew)}, "")
+			require.NoError(t, err)
+		}
+	}
+	skews, err := k.c.Skews(t.Context())
+	require.NoError(t, err)
+	for name, want := range ahead {
+		got, there := skews[id(name)]
+		assert.True(t, there, "%s is not on the list", name)
+		assert.InDelta(t, want, got, float64(time.Minute), name)
+	}
+}
+
 // Whoever races for a name, one process has it, and no other touches its card.
 func redisPodNames(t *testing.T, s RedisServer) {
 	t.Helper()
@@ -213,9 +240,9 @@ func redisPodNames(t *testing.T, s RedisServer) {
 	beat := func(c *redisstate.Client, instead string) string {
 		t.Helper()
 		at = at.Add(time.Second)
-		other, err := c.BeatPod(t.Context(), chatbox.PodInfo{ID: chatbox.PodID(k.key.ID), LastHeartbeat: at}, instead)
+		b, err := c.BeatPod(t.Context(), chatbox.PodInfo{ID: chatbox.PodID(k.key.ID), LastHeartbeat: at}, instead)
 		require.NoError(t, err)
-		return other
+		return b.Other
 	}
 	require.Empty(t, beat(first, ""))
 	seen := beat(second, "")
@@ -236,9 +263,9 @@ func redisPodNames(t *testing.T, s RedisServer) {
 
 	old := chatbox.PodID(k.key.ID + "old")
 	require.NoError(t, k.rdb.Set(t.Context(), "cb:pod:"+string(old), `{"id":"old"}`, time.Minute).Err())
-	other, err := first.BeatPod(t.Context(), chatbox.PodInfo{ID: old}, "")
+	b, err := first.BeatPod(t.Context(), chatbox.PodInfo{ID: old}, "")
 	require.NoError(t, err)
-	require.JSONEq(t, `{"id":"old"}`, other, "a card of an older version is another's")
+	require.JSONEq(t, `{"id":"old"}`, b.Other, "a card of an older version is another's")
 }
 
 func redisHeads(t *testing.T, s RedisServer) {

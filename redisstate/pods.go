@@ -1,0 +1,115 @@
+package redisstate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"chatbox"
+)
+
+// card is a pod's as it is stored: with the process that wrote it.
+type card struct {
+	chatbox.PodInfo
+
+	Boot string `json:"boot"`
+}
+
+// Beat is what a pod's sign of life brings back.
+type Beat struct {
+	Other string    // another process's card of that id; "" where there is none
+	Now   time.Time // by the server's clock
+}
+
+// BeatPod gives the pod's sign of life. Where another process has a card of that
+// id it is left alone and returned as it was found; given back as instead, it is
+// replaced if it has not been renewed since. So one process has a name, whoever
+// races.
+func (c *Client) BeatPod(ctx context.Context, pod chatbox.PodInfo, instead string) (Beat, error) {
+	b, err := json.Marshal(card{pod, c.boot})
+	if err != nil {
+		return Beat{}, wrap("beat pod", err)
+	}
+	var other, at *redis.Cmd
+	err = c.flush(ctx, func(p batch) {
+		other = c.queue(ctx, p, "card.lua", []string{podKey(pod.ID)}, c.boot, b, ms(podTTL), instead)
+		p.Set(ctx, aliveKey(c.boot), "1", aliveTTL)
+		at = c.queue(ctx, p, "pods.lua", []string{podsKey}, string(pod.ID), ms(10*podTTL))
+	})
+	if err != nil {
+		return Beat{}, wrap("beat pod", err)
+	}
+	held, err := other.Text()
+	now, err2 := at.Int64()
+	return Beat{Other: held, Now: time.UnixMilli(now)}, wrap("beat pod", errors.Join(err, err2))
+}
+
+// RemovePod takes a pod that ends off the list, unless the name is another
+// process's by now.
+func (c *Client) RemovePod(ctx context.Context, id chatbox.PodID) error {
+	gone, err := c.run(ctx, "uncard.lua", []string{podKey(id)}, c.boot).Int()
+	if err == nil && gone == 1 {
+		err = c.rdb.ZRem(ctx, podsKey, string(id)).Err()
+	}
+	return wrap("remove pod", err)
+}
+
+// Pods lists the pods whose card is alive, by id.
+func (c *Client) Pods(ctx context.Context) ([]chatbox.PodInfo, error) {
+	cards, err := c.cards(ctx)
+	pods := make([]chatbox.PodInfo, len(cards))
+	for i, k := range cards {
+		pods[i] = k.PodInfo
+	}
+	return pods, err
+}
+
+// Skews is how far the clock of each pod whose card is alive is ahead of the
+// server's. The way of a heartbeat to the server makes it up to a heartbeat less.
+func (c *Client) Skews(ctx context.Context) (map[chatbox.PodID]time.Duration, error) {
+	cards, err := c.cards(ctx)
+	skews := make(map[chatbox.PodID]time.Duration, len(cards))
+	for _, k := range cards {
+		skews[k.ID] = k.LastHeartbeat.Sub(k.listed)
+	}
+	return skews, err
+}
+
+// listedCard is a pod's card with the server's time of its latest heartbeat.
+type listedCard struct {
+	chatbox.PodInfo
+
+	listed time.Time
+}
+
+// cards reads the cards that are alive, by id.
+func (c *Client) cards(ctx context.Context) ([]listedCard, error) {
+	ids, err := c.rdb.ZRangeWithScores(ctx, podsKey, 0, -1).Result()
+	if err != nil {
+		return nil, wrap("list pods", err)
+	}
+	found := make([]*redis.StringCmd, len(ids))
+	err = c.flush(ctx, func(p batch) {
+		for i, z := range ids {
+			id, _ := z.Member.(string)
+			found[i] = p.Get(ctx, podKey(chatbox.PodID(id)))
+		}
+	})
+	if err != nil {
+		return nil, wrap("list pods", err)
+	}
+	cards := make([]listedCard, 0, len(ids))
+	for i, cmd := range found {
+		k := listedCard{listed: time.UnixMilli(int64(ids[i].Score))}
+		if b, err := cmd.Bytes(); err == nil && json.Unmarshal(b, &k.PodInfo) == nil {
+			cards = append(cards, k)
+		}
+	}
+	slices.SortFunc(cards, func(a, b listedCard) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return cards, nil
+}
