@@ -107,6 +107,7 @@ func (tb *tab) askForHelp(words string) {
 // users, over several pods: the queue, notes, tags, assignment, canned replies,
 // transfer, ratings.
 func TestStaff_WorksTogether(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.sam.elsewhere(o.ada.connected())
 	o.kim.elsewhere(o.sam.connected())
@@ -254,6 +255,7 @@ func (tb *tab) fits(name string) {
 // TestStaff_SearchesAndBlocks is finding a conversation by its words, keeping
 // its user out, and what a viewer and a narrow window have of it all.
 func TestStaff_SearchesAndBlocks(t *testing.T) {
+	t.Parallel()
 	o := &office{t: t, stack: startStack(t)}
 	o.ada, o.sam = o.user("ada"), o.staff("sam", "Sam")
 	o.sam.elsewhere(o.ada.connected())

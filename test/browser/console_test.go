@@ -23,6 +23,9 @@ func newPlace(t *testing.T) place {
 	if link := os.Getenv("CHATBOX_TEST_CONSOLE_URL"); link != "" {
 		return place{link: link}
 	}
+	if strings.HasPrefix(t.Name(), "TestOnTheStack/") {
+		return place{link: *stackLink.Load()}
+	}
 	f := newFake(t)
 	return place{link: f.link("reader", true), fake: f}
 }
@@ -54,6 +57,12 @@ func stored(tb *tab) []string {
 }
 
 func TestConsole_TypeAndStream(t *testing.T) {
+	t.Parallel()
+	typesAndStreams(t)
+}
+
+func typesAndStreams(t *testing.T) {
+	t.Helper()
 	tb := openTab(t, newPlace(t).link)
 	tb.connected()
 	tb.say("Show me Markdown")
@@ -72,6 +81,12 @@ func TestConsole_TypeAndStream(t *testing.T) {
 }
 
 func TestConsole_ReloadResumes(t *testing.T) {
+	t.Parallel()
+	resumesAfterReload(t)
+}
+
+func resumesAfterReload(t *testing.T) {
+	t.Helper()
 	tb := openTab(t, newPlace(t).link)
 	tb.connected()
 	tb.say("First, briefly")
@@ -87,6 +102,12 @@ func TestConsole_ReloadResumes(t *testing.T) {
 }
 
 func TestConsole_TwoTabsInStep(t *testing.T) {
+	t.Parallel()
+	keepsTwoTabsInStep(t)
+}
+
+func keepsTwoTabsInStep(t *testing.T) {
+	t.Helper()
 	p := newPlace(t)
 	one := openTab(t, p.link)
 	one.connected()
@@ -108,6 +129,12 @@ func TestConsole_TwoTabsInStep(t *testing.T) {
 }
 
 func TestConsole_KilledPodLosesNothing(t *testing.T) {
+	t.Parallel()
+	losesNothingWithAPod(t)
+}
+
+func losesNothingWithAPod(t *testing.T) {
+	t.Helper()
 	p := newPlace(t)
 	for _, restart := range []bool{false, true} {
 		t.Run(map[bool]string{false: "continued", true: "restarted"}[restart], func(t *testing.T) {
@@ -134,6 +161,7 @@ func TestConsole_KilledPodLosesNothing(t *testing.T) {
 }
 
 func TestConsole_GeneratingPodKilled(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	f.restart = true
 	tb := openTab(t, f.link("reader", true))
@@ -153,6 +181,7 @@ func TestConsole_GeneratingPodKilled(t *testing.T) {
 }
 
 func TestConsole_SocketCutInMidAnswer(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", true))
 	tb.connected()
@@ -168,6 +197,7 @@ func TestConsole_SocketCutInMidAnswer(t *testing.T) {
 }
 
 func TestConsole_MessageWrittenWhileAwayIsSentOnce(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -193,6 +223,7 @@ func TestConsole_MessageWrittenWhileAwayIsSentOnce(t *testing.T) {
 }
 
 func TestConsole_DrainMovesQuietly(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", true))
 	from := tb.connected()
@@ -203,6 +234,12 @@ func TestConsole_DrainMovesQuietly(t *testing.T) {
 }
 
 func TestConsole_StopAndRetry(t *testing.T) {
+	t.Parallel()
+	stopsAndRetries(t)
+}
+
+func stopsAndRetries(t *testing.T) {
+	t.Helper()
 	tb := openTab(t, newPlace(t).link)
 	tb.connected()
 	tb.say("Answer slowly, word by word")
@@ -220,6 +257,7 @@ func TestConsole_StopAndRetry(t *testing.T) {
 }
 
 func TestConsole_FailuresAreShownWhereTheyHappen(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -245,6 +283,7 @@ func TestConsole_FailuresAreShownWhereTheyHappen(t *testing.T) {
 }
 
 func TestConsole_SeveralSessions(t *testing.T) {
+	t.Parallel()
 	tb := openTab(t, newPlace(t).link)
 	tb.connected()
 	tb.say("The first conversation")
@@ -274,6 +313,7 @@ func TestConsole_SeveralSessions(t *testing.T) {
 }
 
 func TestConsole_ModelPicker(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -289,6 +329,7 @@ func TestConsole_ModelPicker(t *testing.T) {
 }
 
 func TestConsole_HostileMarkdownIsInert(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -309,6 +350,7 @@ func TestConsole_HostileMarkdownIsInert(t *testing.T) {
 }
 
 func TestConsole_Keyboard(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -343,6 +385,12 @@ func TestConsole_Keyboard(t *testing.T) {
 }
 
 func TestConsole_Narrow(t *testing.T) {
+	t.Parallel()
+	fitsNarrowScreens(t)
+}
+
+func fitsNarrowScreens(t *testing.T) {
+	t.Helper()
 	tb := openTab(t, newPlace(t).link)
 	tb.width(380, 780)
 	tb.connected()
@@ -373,6 +421,7 @@ func TestConsole_Narrow(t *testing.T) {
 }
 
 func TestConsole_ReaderWhoScrolledUpIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -391,6 +440,7 @@ func TestConsole_ReaderWhoScrolledUpIsLeftAlone(t *testing.T) {
 }
 
 func TestConsole_ExpiredTokenSaysSo(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("expired", false))
 	tb.wait(`document.documentElement.dataset.connection === "refused"`)
@@ -398,6 +448,7 @@ func TestConsole_ExpiredTokenSaysSo(t *testing.T) {
 }
 
 func TestConsole_WithoutALink(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.server.URL+fakePrefix+"/console/")
 	tb.wait(`document.getElementById("signed-out").checkVisibility()`)
@@ -408,6 +459,7 @@ func TestConsole_WithoutALink(t *testing.T) {
 }
 
 func TestConsole_ForeignSessionIsRefusedKindly(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	one := openTab(t, f.link("reader", false))
 	one.connected()
@@ -420,6 +472,7 @@ func TestConsole_ForeignSessionIsRefusedKindly(t *testing.T) {
 }
 
 func TestConsole_PersonTakesOver(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -447,6 +500,7 @@ func TestConsole_PersonTakesOver(t *testing.T) {
 }
 
 func TestConsole_ThemeIsRemembered(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()

@@ -62,6 +62,7 @@ func (f *fake) says(kind, id, content string, more frame) {
 // The box is measured when it is seen: hidden it has no height, and on a
 // telephone there is no other way to write.
 func TestConsole_BoxHasItsHeightAfterItWasHidden(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.phone()
@@ -100,6 +101,7 @@ func TestConsole_BoxHasItsHeightAfterItWasHidden(t *testing.T) {
 // What a reconnect repeats is no progress: the story says that the answer went
 // on when its next word is there, and how long that took.
 func TestConsole_ContinuedIsToldWithTheNextWord(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", true))
 	serving := tb.connected()
@@ -148,6 +150,7 @@ func TestConsole_ContinuedIsToldWithTheNextWord(t *testing.T) {
 // A word to a person is not the model's to answer, also once the person has
 // gone; a question after that is.
 func TestConsole_ThanksToAPersonNeedNoAnswer(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.atOnce(`window.ahead = 0; Date.now = ((now) => () => now() + window.ahead)(Date.now);`)
@@ -183,6 +186,7 @@ func TestConsole_ThanksToAPersonNeedNoAnswer(t *testing.T) {
 
 // The browser knows at once what a silent socket would show after half a minute.
 func TestConsole_OfflineIsToldAtOnce(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -210,6 +214,7 @@ func TestConsole_OfflineIsToldAtOnce(t *testing.T) {
 
 // Enter that chooses a word in an input method sends nothing; Safari tells of it by the key's number alone.
 func TestConsole_InputMethodsKeepTheirEnter(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -232,6 +237,7 @@ func TestConsole_InputMethodsKeepTheirEnter(t *testing.T) {
 // A person is one tap away, before the first word too; while one is there the
 // page offers neither another nor a model.
 func TestConsole_PersonIsOneTapAway(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.phone()
@@ -260,6 +266,7 @@ func TestConsole_PersonIsOneTapAway(t *testing.T) {
 
 // What the server refused was not done, and the page says so.
 func TestConsole_RefusedHelpIsNotShownAsDone(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
@@ -280,6 +287,7 @@ const (
 
 // Each text runs as its own letters do, and no name turns what stands around it.
 func TestConsole_RightToLeftAndMixed(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.phone()
@@ -317,6 +325,7 @@ func TestConsole_RightToLeftAndMixed(t *testing.T) {
 
 // Nothing that is read or pressed lies under a notch or the home bar.
 func TestConsole_KeepsClearOfTheScreensEdges(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", true))
 	tb.connected()
@@ -339,6 +348,7 @@ func TestConsole_KeepsClearOfTheScreensEdges(t *testing.T) {
 }
 
 func TestConsole_IsAccessible(t *testing.T) {
+	t.Parallel()
 	needsAxe(t)
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", true))

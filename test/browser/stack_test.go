@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,18 +12,22 @@ import (
 	"chatbox/providers/llm"
 )
 
+// stackLink is where the parts of TestOnTheStack find the page.
+var stackLink atomic.Pointer[string]
+
 // TestOnTheStack runs the page against a real cluster of three pods, whose
 // serving pod is killed by the page's own button in mid-answer.
 func TestOnTheStack(t *testing.T) {
+	t.Parallel()
 	link, err := startStack(t).Link("reader")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("CHATBOX_TEST_CONSOLE_URL", link)
+	stackLink.Store(&link)
 	for name, test := range map[string]func(*testing.T){
-		"TypeAndStream": TestConsole_TypeAndStream, "ReloadResumes": TestConsole_ReloadResumes,
-		"TwoTabsInStep": TestConsole_TwoTabsInStep, "KilledPod": TestConsole_KilledPodLosesNothing,
-		"StopAndRetry": TestConsole_StopAndRetry, "Narrow": TestConsole_Narrow,
+		"TypeAndStream": typesAndStreams, "ReloadResumes": resumesAfterReload,
+		"TwoTabsInStep": keepsTwoTabsInStep, "KilledPod": losesNothingWithAPod,
+		"StopAndRetry": stopsAndRetries, "Narrow": fitsNarrowScreens,
 	} {
 		t.Run(name, test)
 	}

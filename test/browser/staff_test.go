@@ -12,6 +12,7 @@ import (
 // real cluster: the queue, the live view, the wall, both ways of speaking, and
 // the reports.
 func TestStaff_TakesOverFromAnotherPod(t *testing.T) {
+	t.Parallel()
 	stack := startStack(t)
 	userLink, err := stack.Link("reader")
 	if err != nil {

@@ -27,6 +27,7 @@ const hostileWords = "**Bold** and https://example.org/a?b=c&d=e, <img src=x one
 // words: when, whose, the talks before, who writes just now, and the last words
 // in the list; and that words of whatever kind are words.
 func TestStaff_SeesTheWholeOfATalk(t *testing.T) {
+	t.Parallel()
 	o := &office{t: t, stack: startStack(t)}
 	o.ada, o.sam = o.named("u-77", "Ada Lovelace"), o.staff("sam", "Sam")
 	o.sam.elsewhere(o.ada.connected())
@@ -147,6 +148,7 @@ func (tb *tab) accessibleIfItCan(state string) {
 // TestStaff_IsAlertedOnDemand: no sound and no question by itself; with the
 // button on, both come with who asks for a person.
 func TestStaff_IsAlertedOnDemand(t *testing.T) {
+	t.Parallel()
 	o := &office{t: t, stack: startStack(t)}
 	o.ada, o.sam = o.user("ada"), o.staff("sam", "Sam")
 	o.sam.atOnce(`window.shown = []; window.asked = 0;
@@ -179,6 +181,7 @@ func TestStaff_IsAlertedOnDemand(t *testing.T) {
 
 // TestStaff_PageIsAccessible: every view, wide and narrow.
 func TestStaff_PageIsAccessible(t *testing.T) {
+	t.Parallel()
 	needsAxe(t)
 	o := &office{t: t, stack: startStack(t)}
 	o.ada, o.sam = o.user("ada"), o.staff("sam", "Sam")
