@@ -19,6 +19,7 @@ import (
 	"chatbox/app/access"
 	"chatbox/app/alert"
 	"chatbox/app/api"
+	"chatbox/app/config"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/app/door"
@@ -66,13 +67,6 @@ type Blocks interface {
 	conversation.Blocks
 }
 
-// Drain bounds the end of a pod; docs/operations/runbook.md has its order.
-type Drain struct {
-	Finish   time.Duration // running answers may still end here
-	Window   time.Duration // over which clients are sent away
-	Shutdown time.Duration // all of it
-}
-
 // Options is what one pod is made of; all parts are required.
 type Options struct {
 	ID           chatbox.PodID
@@ -90,7 +84,7 @@ type Options struct {
 	Alerts       alert.Config
 	Desk         desk.Config
 	Channels     []alert.Channel // to staff that is not connected; may be none
-	Drain        Drain
+	Drain        config.Drain
 	Env          string // how Redis must be set up: as in Production, or Development; empty: it is not asked
 	Logger       *slog.Logger
 	Clock        func() time.Time // nil: the machine's

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 
+	"chatbox/app/config"
 	"chatbox/internal/logattr"
 	"chatbox/internal/logcap"
 )
@@ -15,7 +16,7 @@ const sameLines = 20
 
 // NewLogger makes the pod's logger: JSON or text on w, from the level on, with
 // the attributes that the context of each line carries.
-func NewLogger(w io.Writer, cfg LogConfig) *slog.Logger {
+func NewLogger(w io.Writer, cfg config.Log) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: shortTime}
 	var h slog.Handler = slog.NewJSONHandler(w, opts)
 	if cfg.Format == "text" {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"chatbox/app/config"
 	"chatbox/internal/logattr"
 
 	"github.com/stretchr/testify/assert"
@@ -15,7 +16,7 @@ import (
 
 func TestLogger_LevelAndFormat(t *testing.T) {
 	var b bytes.Buffer
-	log := NewLogger(&b, LogConfig{Level: slog.LevelWarn, Format: "text"})
+	log := NewLogger(&b, config.Log{Level: slog.LevelWarn, Format: "text"})
 	log.InfoContext(t.Context(), "quiet")
 	assert.Empty(t, b.String())
 	log.WarnContext(t.Context(), "loud")
@@ -24,7 +25,7 @@ func TestLogger_LevelAndFormat(t *testing.T) {
 
 func TestLogger_NamesWhatTheContextCarries(t *testing.T) {
 	var b bytes.Buffer
-	log := NewLogger(&b, LogConfig{Format: "json"})
+	log := NewLogger(&b, config.Log{Format: "json"})
 	log.InfoContext(logattr.With(t.Context(), slog.String("conn", "c-1")), "x", "took", time.Second)
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(b.Bytes(), &line))

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"chatbox/app/config"
 )
 
 // probeTime bounds a whole health check. A pod answers within a second; Docker
@@ -18,7 +20,7 @@ const probeTime = 2 * time.Second
 // Where the pod is, it reads from the settings that the pod reads; all others
 // may be missing or at fault. A *ProbeConfigError says that those are.
 func Probe(ctx context.Context, environ []string, file string) error {
-	c, err := loadListener(environ, file)
+	c, err := config.Listener(environ, file)
 	if err != nil {
 		return &ProbeConfigError{err}
 	}
@@ -45,24 +47,6 @@ type ProbeConfigError struct{ cause error }
 func (e *ProbeConfigError) Error() string { return e.cause.Error() }
 
 func (e *ProbeConfigError) Unwrap() error { return e.cause }
-
-// loadListener reads where the pod listens, and nothing else.
-func loadListener(environ []string, file string) (HTTPConfig, error) {
-	given, faults := gather(environ, file)
-	var c Config
-	for _, v := range httpVariables(&c) {
-		if v.name != "LISTEN_ADDR" && v.name != "CHATBOX_PATH_PREFIX" {
-			continue
-		}
-		if f := given.apply(v); f != nil {
-			return c.HTTP, errors.Join(f...)
-		}
-	}
-	if !given.fileRead && len(faults) > 0 {
-		return c.HTTP, errors.Join(faults...)
-	}
-	return c.HTTP, nil
-}
 
 // dialable are the addresses at which this machine reaches a listener.
 func dialable(listen string) ([]string, error) {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -11,12 +12,14 @@ import (
 	"chatbox/app/access"
 	"chatbox/app/alert"
 	"chatbox/app/api"
+	"chatbox/app/config"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/app/door"
 	"chatbox/hub"
 	"chatbox/persistence"
 	"chatbox/providers/llm"
+	"chatbox/providers/notify"
 	"chatbox/redisstate"
 )
 
@@ -24,7 +27,7 @@ import (
 // drains, and returns. A server that is away at the start is waited for: the
 // pod lives and is not ready. A *chatbox.UnfitError says that the pod cannot work
 // where it is, and that a restart does not help; it has written nothing.
-func Run(ctx context.Context, cfg Config) error {
+func Run(ctx context.Context, cfg config.Config) error {
 	log := NewLogger(os.Stderr, cfg.Log)
 	warn(ctx, cfg, log)
 	redisstate.LogTo(log) // for the whole process, which is this pod's
@@ -65,7 +68,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // warn logs what looks like a mistake in the configuration, or around the pod.
-func warn(ctx context.Context, cfg Config, log *slog.Logger) {
+func warn(ctx context.Context, cfg config.Config, log *slog.Logger) {
 	for _, w := range cfg.Warnings {
 		log.WarnContext(ctx, "doubtful configuration", "warning", w)
 	}
@@ -93,7 +96,7 @@ func serve(ctx context.Context, a *App) error {
 }
 
 // optionsOf is what the configuration says of a pod, its parts apart.
-func optionsOf(cfg Config, log *slog.Logger) Options {
+func optionsOf(cfg config.Config, log *slog.Logger) Options {
 	redis := cfg.Redis.Client(redisstate.DefaultConfig())
 	redis.RateLimit, redis.MaxSocketsPerUsr = cfg.Limits.RatePerMinute, cfg.Limits.ConnectionsPerUser
 	redis.HelpLimit = cfg.Limits.HelpPerMinute
@@ -105,7 +108,7 @@ func optionsOf(cfg Config, log *slog.Logger) Options {
 	sockets := hub.DefaultConfig()
 	sockets.MaxFrame, sockets.MaxConns = cfg.Limits.Frame, cfg.Limits.Connections
 	return Options{
-		ID: cfg.Pod, Listen: cfg.HTTP.Listen, Console: cfg.Env == Development,
+		ID: cfg.Pod, Listen: cfg.HTTP.Listen, Console: cfg.Env == config.Development,
 		Door: door.Config{Unknown: cfg.Limits.Unknown, PerAddress: cfg.Limits.UnknownPerAddress, Shared: cfg.HTTP.TrustedProxies},
 		API: api.Config{
 			Prefix: cfg.HTTP.Prefix, Pod: cfg.Pod, Origins: cfg.HTTP.Origins, CORS: cfg.HTTP.CORS,
@@ -128,4 +131,18 @@ func issuerKeys(url string, log *slog.Logger) *api.KeySet {
 		return nil
 	}
 	return api.NewKeySet(url, log)
+}
+
+// notifyChannels makes what the configuration names.
+func notifyChannels(cfg notify.Config, log *slog.Logger) ([]alert.Channel, *notify.Channels, error) {
+	made, err := notify.New(cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ways to tell staff: %w", err)
+	}
+	channels := make([]alert.Channel, 0, len(made.All))
+	for _, c := range made.All {
+		channels = append(channels, c)
+	}
+	log.Info("ways to tell staff of a request for help", "channels", len(channels))
+	return channels, made, nil
 }

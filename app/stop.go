@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox/app/api"
+	"chatbox/app/config"
 )
 
 // Stop drains the pod and returns when it is gone, at the latest when its
@@ -19,7 +20,7 @@ func (a *App) Stop(ctx context.Context) error {
 }
 
 func (a *App) drain(ctx context.Context) error {
-	began, phases := time.Now(), a.opts.Drain.fit()
+	began, phases := time.Now(), a.opts.Drain.Fit()
 	ctx, cancel := context.WithTimeout(ctx, phases.Shutdown)
 	defer cancel()
 	a.draining.Store(true)
@@ -30,7 +31,7 @@ func (a *App) drain(ctx context.Context) error {
 	a.service.ReleaseAll()
 	a.sendAway(ctx, phases, began)
 	a.closeServer(ctx, phases)
-	gone, end := context.WithTimeout(context.WithoutCancel(ctx), min(time.Second, phases.rest()/3))
+	gone, end := context.WithTimeout(context.WithoutCancel(ctx), min(time.Second, phases.Rest()/3))
 	defer end()
 	if err := a.redis.RemovePod(gone, a.id); err != nil {
 		a.log.DebugContext(ctx, "card left to age", "error", err)
@@ -50,11 +51,11 @@ const requestGrace = time.Second
 // pod waiting for the rest of a request are cut off after a moment, those that
 // do not take their answer when the pod's time is up: neither is a failure of
 // the pod's.
-func (a *App) closeServer(ctx context.Context, phases Drain) {
-	cut := time.AfterFunc(min(requestGrace, phases.rest()/2), a.door.End)
+func (a *App) closeServer(ctx context.Context, phases config.Drain) {
+	cut := time.AfterFunc(min(requestGrace, phases.Rest()/2), a.door.End)
 	defer cut.Stop()
 	left := untilEnd(ctx)
-	answers, cancel := context.WithTimeout(ctx, max(left/2, left-phases.rest()))
+	answers, cancel := context.WithTimeout(ctx, max(left/2, left-phases.Rest()))
 	defer cancel()
 	if err := a.server.Shutdown(answers); err != nil {
 		a.log.WarnContext(ctx, "responses cut off", "error", err)
@@ -69,26 +70,10 @@ func untilEnd(ctx context.Context) time.Duration {
 	return time.Until(at)
 }
 
-// fit shortens what comes before the end, where all of it would take longer
-// than the pod may: answers have what clients leave them, and at least a third
-// of the time.
-func (d Drain) fit() Drain {
-	room := d.room()
-	d.Finish = min(d.Finish, max(room/3, room-d.Window))
-	d.Window = min(d.Window, room-d.Finish)
-	return d
-}
-
-// room is what answers and clients may have of the shutdown's time.
-func (d Drain) room() time.Duration { return d.Shutdown - 2*d.rest() }
-
-// rest is kept for what comes after the last socket.
-func (d Drain) rest() time.Duration { return d.Shutdown / 10 }
-
 // sendAway paces the clients. Those whose time was up were told and closed like
 // the others, all at once: that is no failure of the pod's.
-func (a *App) sendAway(ctx context.Context, phases Drain, began time.Time) {
-	ctx, cancel := context.WithDeadline(ctx, began.Add(phases.Shutdown-phases.rest()))
+func (a *App) sendAway(ctx context.Context, phases config.Drain, began time.Time) {
+	ctx, cancel := context.WithDeadline(ctx, began.Add(phases.Shutdown-phases.Rest()))
 	defer cancel()
 	if err := a.hub.Drain(ctx, phases.Window, api.Reconnect); err != nil {
 		a.log.WarnContext(ctx, "sockets closed all at once", "error", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app/config"
 	"chatbox/internal/outage"
 	"chatbox/internal/sleep"
 	"chatbox/redisstate"
@@ -150,7 +151,7 @@ func (a *App) examine(ctx context.Context, now time.Time) {
 		if wrong := s.Outdated(); wrong != "" {
 			faults = append(faults, outage.As(outage.Version, errors.New(wrong)))
 		}
-		if wrong := s.Forgetful(); wrong != "" && a.opts.Env == Production {
+		if wrong := s.Forgetful(); wrong != "" && a.opts.Env == config.Production {
 			faults = append(faults, outage.As(outage.Eviction, errors.New(wrong+"; only CHATBOX_ENV=development runs without")))
 		} else if wrong != "" {
 			a.advise(ctx, wrong)

@@ -22,6 +22,7 @@ import (
 	"chatbox/app/access"
 	"chatbox/app/alert"
 	"chatbox/app/api"
+	"chatbox/app/config"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/hub"
@@ -47,7 +48,7 @@ type Config struct {
 	Access       access.Config
 	Redis        redisstate.Config // URL is the stack's
 	Hub          hub.Config
-	Drain        app.Drain
+	Drain        config.Drain
 	Logger       *slog.Logger
 	// Clock, if set, is a pod's clock: for tests of clocks that differ.
 	Clock func(chatbox.PodID) time.Time
@@ -61,7 +62,7 @@ func DefaultConfig() Config {
 	return Config{
 		Pods: 3, Addr: "127.0.0.1:8080", Data: "data", MongoName: "chat",
 		Conversation: conversation.DefaultConfig(), Access: access.DefaultConfig(), Alerts: alert.DefaultConfig(), Redis: redisstate.DefaultConfig(), Hub: hub.DefaultConfig(),
-		Drain:  app.Drain{Finish: 5 * time.Second, Window: 3 * time.Second, Shutdown: 20 * time.Second},
+		Drain:  config.Drain{Finish: 5 * time.Second, Window: 3 * time.Second, Shutdown: 20 * time.Second},
 		Logger: slog.New(slog.DiscardHandler),
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"chatbox"
 	"chatbox/app"
+	"chatbox/app/config"
 )
 
 const (
@@ -49,7 +50,7 @@ type call struct {
 	environ []string
 	out     io.Writer
 	errs    io.Writer
-	serve   func(context.Context, app.Config) error // runs the pod
+	serve   func(context.Context, config.Config) error // runs the pod
 }
 
 // commands are what the command can do by its first word; without one it is
@@ -64,7 +65,7 @@ func commands() map[string]func(call, context.Context) int {
 }
 
 // run is main without the process.
-func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve func(context.Context, app.Config) error) int {
+func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve func(context.Context, config.Config) error) int {
 	c := call{environ: environ, out: out, errs: errs, serve: serve}
 	flags := flag.NewFlagSet("chatbox", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -107,7 +108,7 @@ func parse(flags *flag.FlagSet, args []string) (name string, err error) {
 }
 
 func (c call) pod(ctx context.Context) int {
-	cfg, err := app.Load(c.environ, c.file)
+	cfg, err := config.Load(c.environ, c.file)
 	if err != nil {
 		return c.misconfigured(err)
 	}
@@ -127,10 +128,10 @@ func (c call) version(context.Context) int {
 	return c.status(err)
 }
 
-func (c call) help(context.Context) int { return c.status(app.Help(c.out)) }
+func (c call) help(context.Context) int { return c.status(config.Help(c.out)) }
 
 func (c call) printConfig(context.Context) int {
-	if err := app.PrintConfig(c.out, c.environ, c.file); err != nil {
+	if err := config.Print(c.out, c.environ, c.file); err != nil {
 		return c.misconfigured(err)
 	}
 	return 0
@@ -142,7 +143,7 @@ func (c call) misconfigured(err error) int {
 }
 
 func (c call) misused(why string) int {
-	_, _ = fmt.Fprintf(c.errs, "chatbox: %s\n%s\nchatbox --help says more\n", why, app.Usage)
+	_, _ = fmt.Fprintf(c.errs, "chatbox: %s\n%s\nchatbox --help says more\n", why, config.Usage)
 	return exitUsage
 }
 

@@ -12,11 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	"chatbox/app/config"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
-	"chatbox/app"
 )
 
 func environ() []string {
@@ -31,7 +32,7 @@ func environ() []string {
 func try(t *testing.T, err error, env []string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = run(t.Context(), args, env, &o, &e, func(context.Context, app.Config) error { return err })
+	code = run(t.Context(), args, env, &o, &e, func(context.Context, config.Config) error { return err })
 	return code, o.String(), e.String()
 }
 

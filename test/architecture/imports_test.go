@@ -103,6 +103,11 @@ var edges = []edge{
 	{file: "app/api/x.go", imports: "chatbox/redisstate"},
 	{file: "app/api/x.go", imports: "github.com/redis/go-redis/v9"},
 
+	{file: "app/config/x.go", imports: "chatbox/redisstate", allowed: true},
+	{file: "app/config/x.go", imports: "chatbox/app"},
+	{file: "app/config/x.go", imports: "chatbox/app/conversation"},
+	{file: "app/config/x.go", imports: "chatbox/hub"},
+
 	{file: "app/x.go", imports: "chatbox/redisstate", allowed: true},
 	{file: "app/x.go", imports: "chatbox/persistence", allowed: true},
 	{file: "app/x.go", imports: "chatbox/persistence/embedded"},

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chatbox/app"
+	"chatbox/app/config"
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 	"chatbox/cmd/chatload/ledger"
@@ -72,7 +73,7 @@ func start(t *testing.T, p *plan, change ...func(*devstack.Config)) *stage {
 	cfg.RedisURL = s.wire.url()
 	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr, cfg.Redis.LeaseTTL = 100_000, 1000, 2*time.Second
 	cfg.Redis.CommandTimeout = 2 * time.Second // an emulator, on a busy machine
-	cfg.Drain = app.Drain{Finish: 300 * time.Millisecond, Window: 200 * time.Millisecond, Shutdown: 10 * time.Second}
+	cfg.Drain = config.Drain{Finish: 300 * time.Millisecond, Window: 200 * time.Millisecond, Shutdown: 10 * time.Second}
 	// What runs by the clock runs faster, so that a schedule with many faults
 	// is over in seconds; its order is what the defaults have.
 	cfg.Conversation.RenewEvery, cfg.Conversation.PendingEvery = 500*time.Millisecond, 3*time.Second

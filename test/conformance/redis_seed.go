@@ -269,7 +269,15 @@ func redisRevive(t *testing.T, s RedisServer) {
 	}
 	_, err := k.c.Revive(t.Context(), turns[:0])
 	require.NoError(t, err)
-	hasCode(t, k.c.Enqueue(t.Context(), k.key, chatbox.Gen{Seq: 1, Run: 1}, 1), chatbox.NotFound) // the script is known from here on
+	many := make([]chatbox.PendingTurn, 0, 40)
+	for i := range 40 {
+		many = append(many, chatbox.PendingTurn{
+			Session: chatbox.SessionKey{Tenant: "t", ID: fmt.Sprint("none-", i)}, Gen: chatbox.Gen{Seq: 1, Run: 1}, At: 1,
+		})
+	}
+	got, err := k.c.Revive(t.Context(), many) // every server of a Cluster knows the script from here on
+	require.NoError(t, err)
+	assert.NotContains(t, got, chatbox.TurnThere)
 	hook := &RoundTrips{}
 	k.rdb.AddHook(hook)
 	assert.EqualValues(t, 1, hook.Of(func() {
@@ -278,15 +286,6 @@ func redisRevive(t *testing.T, s RedisServer) {
 		assert.Equal(t, want, got)
 	}), "however many they are")
 	assert.Equal(t, chatbox.Gen{Seq: 1, Run: 1}, sessions[chatbox.TurnEntered].taken().Gen)
-	many := make([]chatbox.PendingTurn, 0, 40)
-	for i := range 40 {
-		many = append(many, chatbox.PendingTurn{
-			Session: chatbox.SessionKey{Tenant: "t", ID: fmt.Sprint("none-", i)}, Gen: chatbox.Gen{Seq: 1, Run: 1}, At: 1,
-		})
-	}
-	got, err := k.c.Revive(t.Context(), many)
-	require.NoError(t, err)
-	assert.NotContains(t, got, chatbox.TurnThere)
 	none, err := k.c.Revive(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Empty(t, none)

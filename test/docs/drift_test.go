@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"chatbox/app"
+	"chatbox/app/config"
 	protocol "chatbox/docs/protocol"
 )
 
@@ -89,7 +89,7 @@ func pathsIn(code string) []string {
 func TestVariables(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{"GOMEMLIMIT": true, "GOGC": true}
-	for _, name := range found(app.Doc(), "(?m)^\\| `([A-Z][A-Z0-9_<n>]+)`") {
+	for _, name := range found(config.Doc(), "(?m)^\\| `([A-Z][A-Z0-9_<n>]+)`") {
 		known[name], known[name+"_FILE"] = true, true
 	}
 	known["SERVER_PORT"] = true
@@ -130,7 +130,7 @@ func TestCommands(t *testing.T) {
 	for _, doc := range files(t, ".md") {
 		for _, code := range found(read(t, doc), "`(?:bin/)?chatbox ([^`\n]+)`") {
 			for _, word := range regexp.MustCompile(`^[a-z]+|--[a-z-]+`).FindAllString(code, -1) {
-				assert.Contains(t, app.Usage, word, "%s speaks of `chatbox %s`", doc, code)
+				assert.Contains(t, config.Usage, word, "%s speaks of `chatbox %s`", doc, code)
 			}
 		}
 	}
@@ -151,7 +151,7 @@ func TestMissing(t *testing.T) {
 		"Files and voice.": strings.Contains(string(doc.YAML), "/files:"),
 		"Metrics of single Redis and history calls, and tracing.": strings.Contains(code, `"chat_redis_seconds"`) || strings.Contains(code, `"chat_history_seconds"`) ||
 			strings.Contains(read(t, root+"/go.mod"), "go.opentelemetry.io/otel/sdk"),
-		"Re-sealing what an old key has sealed.": strings.Contains(app.Usage, "rotate"),
+		"Re-sealing what an old key has sealed.": strings.Contains(config.Usage, "rotate"),
 	}
 	_, section, ok := strings.Cut(read(t, root+"/README.md"), "## Not there yet\n")
 	require.True(t, ok)

@@ -22,7 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"chatbox/app"
+	"chatbox/app/config"
 	"chatbox/internal/outage"
 	"chatbox/redisstate"
 	"chatbox/test/conformance"
@@ -99,14 +99,14 @@ func launchRedis(t *testing.T, port string, args ...string) string {
 }
 
 // readConfig reads settings as a pod does.
-func readConfig(t *testing.T, environ ...string) app.Config {
+func readConfig(t *testing.T, environ ...string) config.Config {
 	t.Helper()
 	secret := func() string {
 		b := make([]byte, 32)
 		_, _ = rand.Read(b)
 		return hex.EncodeToString(b)
 	}
-	c, err := app.Load(append([]string{
+	c, err := config.Load(append([]string{
 		"JWT_SECRET=" + secret(), "ENCRYPTION_KEY=" + secret(), "MONGO_URI=mongodb://h", "CHATBOX_ENV=development", "POD_ID=p",
 		"LLM_PROVIDER_1_ID=s", "LLM_PROVIDER_1_TYPE=scripted",
 	}, environ...), "")
@@ -114,7 +114,7 @@ func readConfig(t *testing.T, environ ...string) app.Config {
 	return c
 }
 
-func openRedis(t *testing.T, c app.Config) *redisstate.Client {
+func openRedis(t *testing.T, c config.Config) *redisstate.Client {
 	t.Helper()
 	client, err := redisstate.Open(c.Redis.Client(redisstate.DefaultConfig()), conformance.RedisSealer(t))
 	require.NoError(t, err)

@@ -1,7 +1,6 @@
-package app
+package config
 
 import (
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -108,17 +107,6 @@ func TestLoad_Warnings(t *testing.T) {
 			assert.Contains(t, cfg.Warnings[0], part)
 		}
 	}
-}
-
-func TestFiles_AreEnoughForTheSockets(t *testing.T) {
-	assert.Empty(t, doubtFiles(math.MaxUint64, 20000, 4096), "no limit")
-	assert.Empty(t, doubtFiles(25120, 20000, 4096))
-	said := doubtFiles(1024, 20000, 4096)
-	for _, part := range []string{"1024 files", "need 25120", "MAX_CONNECTIONS is 20000", "MAX_UNAUTHENTICATED 4096"} {
-		assert.Contains(t, said, part)
-	}
-	limit, known := openFiles()
-	assert.True(t, known && limit > 0)
 }
 
 func TestSpan(t *testing.T) {

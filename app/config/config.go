@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"errors"
@@ -28,20 +28,20 @@ const (
 type Config struct {
 	Env    string // Production or Development
 	Pod    chatbox.PodID
-	HTTP   HTTPConfig
-	JWT    JWTConfig
+	HTTP   HTTP
+	JWT    JWT
 	Keys   []persistence.Key // the first one seals
-	Redis  RedisConfig
-	Mongo  MongoConfig
+	Redis  Redis
+	Mongo  Mongo
 	LLM    llm.Config
-	Prompt PromptConfig
-	Limits LimitConfig
+	Prompt Prompt
+	Limits Limits
 	Drain  Drain
-	Admin  AdminConfig
+	Admin  Admin
 	// SearchIndex: words of messages can be found by staff.
 	SearchIndex bool
 	Notify      notify.Config
-	Log         LogConfig
+	Log         Log
 
 	Support chatbox.SupportSettings // of tenants without their own
 
@@ -52,8 +52,8 @@ type Config struct {
 	notifySecrets notifySecrets
 }
 
-// HTTPConfig is where and to whom the pod speaks.
-type HTTPConfig struct {
+// HTTP is where and to whom the pod speaks.
+type HTTP struct {
 	Listen          string
 	Prefix          string // "" or "/name"
 	Origins         api.Origins
@@ -63,8 +63,8 @@ type HTTPConfig struct {
 	QueryToken      bool
 }
 
-// JWTConfig says which tokens are accepted.
-type JWTConfig struct {
+// JWT says which tokens are accepted.
+type JWT struct {
 	Secret        llm.Secret
 	JWKS          string   // where an issuer's public keys are; empty: nowhere
 	Algorithms    []string // of what is configured
@@ -74,20 +74,20 @@ type JWTConfig struct {
 	MaxLife       time.Duration // no token lives longer: withdrawals are remembered so long
 }
 
-// MongoConfig is where the history is.
-type MongoConfig struct {
+// Mongo is where the history is.
+type Mongo struct {
 	URI      llm.Secret // may hold a password
 	Database string
 }
 
-// PromptConfig shapes what models are asked and how much they may say.
-type PromptConfig struct {
+// Prompt shapes what models are asked and how much they may say.
+type Prompt struct {
 	System    string
 	AnswerMax int // bytes of one answer
 }
 
-// LimitConfig bounds what clients may do.
-type LimitConfig struct {
+// Limits bounds what clients may do.
+type Limits struct {
 	Frame              int64 // bytes of one frame
 	RatePerMinute      int   // durable frames of one user, over all pods
 	HelpPerMinute      int   // requests for help of one user, over all pods
@@ -100,15 +100,15 @@ type LimitConfig struct {
 	ShedAbove          int   // sockets of this pod below which none are sent to other pods; 0: never
 }
 
-// AdminConfig is about staff.
-type AdminConfig struct {
+// Admin is about staff.
+type Admin struct {
 	Grace       time.Duration // a holder whose sockets are gone keeps a session so long
 	AskRating   bool          // users are asked how a talk with a person was
 	WatchNotice bool          // users are told that staff watches
 }
 
-// LogConfig is how the pod logs.
-type LogConfig struct {
+// Log is how the pod logs.
+type Log struct {
 	Level  slog.Level
 	Format string // "json" or "text"
 }
@@ -130,6 +130,24 @@ func Load(environ []string, file string) (Config, error) {
 	faults = append(faults, c.checkTimes(given)...)
 	c.Warnings = append(c.Warnings, c.doubts(given)...)
 	return c, errors.Join(faults...)
+}
+
+// Listener reads where the pod listens, and nothing else.
+func Listener(environ []string, file string) (HTTP, error) {
+	given, faults := gather(environ, file)
+	var c Config
+	for _, v := range httpVariables(&c) {
+		if v.name != "LISTEN_ADDR" && v.name != "CHATBOX_PATH_PREFIX" {
+			continue
+		}
+		if f := given.apply(v); f != nil {
+			return c.HTTP, errors.Join(f...)
+		}
+	}
+	if !given.fileRead && len(faults) > 0 {
+		return c.HTTP, errors.Join(faults...)
+	}
+	return c.HTTP, nil
 }
 
 // check finds what no variable shows by itself.

@@ -1,15 +1,13 @@
-package app
+package config
 
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/mail"
 	"net/url"
 	"regexp"
 	"strings"
 
-	"chatbox/app/alert"
 	"chatbox/providers/llm"
 	"chatbox/providers/notify"
 )
@@ -74,20 +72,6 @@ func (c *Config) checkNotify(g *values) []error {
 	c.Notify.Email.Password, c.Notify.SMS.Token = s.mail, s.sms
 	c.Notify.Webhook = notify.WebhookConfig{URL: s.webhook, Secret: s.webhookKey}
 	return faults
-}
-
-// notifyChannels makes what the configuration names.
-func notifyChannels(cfg notify.Config, log *slog.Logger) ([]alert.Channel, *notify.Channels, error) {
-	made, err := notify.New(cfg)
-	if err != nil {
-		return nil, nil, fmt.Errorf("ways to tell staff: %w", err)
-	}
-	channels := make([]alert.Channel, 0, len(made.All))
-	for _, c := range made.All {
-		channels = append(channels, c)
-	}
-	log.Info("ways to tell staff of a request for help", "channels", len(channels))
-	return channels, made, nil
 }
 
 func addresses(into *[]string) func(string) error {

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"cmp"
@@ -12,9 +12,9 @@ import (
 	"chatbox/providers/llm"
 )
 
-// PrintConfig prints every variable with its value and where that comes from,
+// Print prints every variable with its value and where that comes from,
 // and no secret. What Load would find at fault is returned.
-func PrintConfig(w io.Writer, environ []string, file string) error {
+func Print(w io.Writer, environ []string, file string) error {
 	given, _ := gather(environ, file)
 	rows := variables(&Config{})
 	numbers, _ := given.providers()

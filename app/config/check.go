@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"fmt"
@@ -68,7 +68,7 @@ func (c *Config) doubts(g *values) []string {
 		}
 	}
 	if d := c.Drain; d.Finish+d.Window > d.room() && (g.has("DRAIN_FINISH") || g.has("DRAIN_WINDOW")) {
-		fits := d.fit()
+		fits := d.Fit()
 		warnings = append(warnings, fmt.Sprintf("DRAIN_FINISH and DRAIN_WINDOW leave too little of SHUTDOWN_TIMEOUT (%s) for the end: they are cut to %s and %s",
 			span(d.Shutdown), span(fits.Finish.Round(time.Millisecond)), span(fits.Window.Round(time.Millisecond))))
 	}

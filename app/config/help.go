@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"fmt"
@@ -81,7 +81,7 @@ func Doc() string {
 		"Durations are written `30s` or `2m`, or as whole seconds; sizes in bytes, `64KiB` or `1MiB`. A setting marked \\* may come from a\n" +
 		"file instead: `NAME_FILE` names it. `LLM_PROVIDER_<n>_…` is one model for each number n, offered in their order; at least one is\n" +
 		"required. Secrets that are placeholders or predictable are refused.\n\n" +
-		"This page is made from the table that the pod reads (`UPDATE_DOCS=1 go test ./app -run TestDoc`).\n\n" +
+		"This page is made from the table that the pod reads (`UPDATE_DOCS=1 go test ./app/config -run TestDoc`).\n\n" +
 		"| variable | default | meaning |\n|---|---|---|\n")
 	for _, v := range documented() {
 		mark := ""

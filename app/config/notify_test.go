@@ -1,11 +1,12 @@
-package app
+package config
 
 import (
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
+
+	"chatbox/providers/notify"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -29,11 +30,11 @@ func TestLoad_WaysToTellStaff(t *testing.T) {
 	assert.Equal(t, `"Chat" <chat@example.com>`, n.Email.From)
 	assert.Equal(t, 587, n.Email.Port)
 	assert.Equal(t, "https://api.twilio.com", n.SMS.Endpoint)
-	channels, made, err := notifyChannels(n, slog.New(slog.DiscardHandler))
+	made, err := notify.New(n)
 	require.NoError(t, err)
 	made.Close()
 	var names []string
-	for _, ch := range channels {
+	for _, ch := range made.All {
 		names = append(names, ch.Name())
 	}
 	assert.Equal(t, []string{"email-1", "email-2", "sms-1", "sms-2", "webhook-1", "notify-1", "notify-2"}, names)
@@ -41,10 +42,10 @@ func TestLoad_WaysToTellStaff(t *testing.T) {
 
 	c, err = Load(settings(), "")
 	require.NoError(t, err)
-	channels, made, err = notifyChannels(c.Notify, slog.New(slog.DiscardHandler))
+	made, err = notify.New(c.Notify)
 	require.NoError(t, err)
 	made.Close()
-	assert.Empty(t, channels, "none is configured, none is made")
+	assert.Empty(t, made.All, "none is configured, none is made")
 }
 
 func TestLoad_FaultsOfTheWaysToTellStaff(t *testing.T) {

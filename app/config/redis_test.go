@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"crypto/ecdsa"
@@ -22,7 +22,7 @@ import (
 )
 
 func TestLoad_Redis(t *testing.T) {
-	for url, want := range map[string]RedisConfig{
+	for url, want := range map[string]Redis{
 		"redis://h":                         {Kind: RedisSingle, Addrs: []string{"h:6379"}},
 		"rediss://ann:p%40ss@h:1/2":         {Kind: RedisSingle, Addrs: []string{"h:1"}, User: "ann", DB: 2, TLS: true},
 		"redis://[::1]:7":                   {Kind: RedisSingle, Addrs: []string{"[::1]:7"}},

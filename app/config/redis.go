@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"crypto/tls"
@@ -36,9 +36,9 @@ const (
 
 const maxRedisPool = 4096
 
-// RedisConfig is where Redis is and how a pod proves who it is. URL is as it was
+// Redis is where Redis is and how a pod proves who it is. URL is as it was
 // given; the rest is what it and the variables beside it say.
-type RedisConfig struct {
+type Redis struct {
 	URL      llm.Secret
 	Kind     string
 	Addrs    []string // host:port
@@ -82,7 +82,7 @@ func redisVariables(c *Config) []variable {
 // not take. Whatever it does not understand is a fault: a setting that is
 // dropped in silence is found out in production. No fault quotes what may be a
 // part of a password.
-func redisTarget(into *RedisConfig) func(string) error {
+func redisTarget(into *Redis) func(string) error {
 	return func(s string) error {
 		scheme, rest, _ := strings.Cut(s, "://")
 		c := *into
@@ -111,7 +111,7 @@ func redisTarget(into *RedisConfig) func(string) error {
 	}
 }
 
-func (c *RedisConfig) scheme(scheme string) (defaultPort string, err error) {
+func (c *Redis) scheme(scheme string) (defaultPort string, err error) {
 	base, topology, _ := strings.Cut(scheme, "+")
 	kinds := map[string]string{"": RedisSingle, "sentinel": RedisSentinel, "cluster": RedisCluster}
 	kind, known := kinds[topology]
@@ -125,7 +125,7 @@ func (c *RedisConfig) scheme(scheme string) (defaultPort string, err error) {
 	return "6379", nil
 }
 
-func (c *RedisConfig) credentials(hosts *string) error {
+func (c *Redis) credentials(hosts *string) error {
 	at := strings.LastIndexByte(*hosts, '@')
 	if at < 0 {
 		return nil
@@ -144,7 +144,7 @@ func (c *RedisConfig) credentials(hosts *string) error {
 	return nil
 }
 
-func (c *RedisConfig) hosts(hosts, defaultPort string) error {
+func (c *Redis) hosts(hosts, defaultPort string) error {
 	for _, h := range list(hosts) {
 		host, p, err := net.SplitHostPort(h)
 		if err != nil {
@@ -165,7 +165,7 @@ func (c *RedisConfig) hosts(hosts, defaultPort string) error {
 }
 
 // path is /db, of sentinels /master or /master/db.
-func (c *RedisConfig) path(path string) error {
+func (c *Redis) path(path string) error {
 	db := path
 	if c.Kind == RedisSentinel {
 		c.Master, db, _ = strings.Cut(path, "/")
@@ -179,7 +179,7 @@ func (c *RedisConfig) path(path string) error {
 	return c.database(db)
 }
 
-func (c *RedisConfig) database(db string) error {
+func (c *Redis) database(db string) error {
 	n, err := strconv.Atoi(db)
 	if err != nil || n < 0 {
 		return errors.New("has a path that is no number of a database")
@@ -192,7 +192,7 @@ func (c *RedisConfig) database(db string) error {
 }
 
 // query reads the parameters behind the question mark.
-func (c *RedisConfig) query(query string) error {
+func (c *Redis) query(query string) error {
 	given, err := url.ParseQuery(query)
 	if err != nil {
 		return errors.New("has parameters that are not escaped")
@@ -213,7 +213,7 @@ func (c *RedisConfig) query(query string) error {
 	return nil
 }
 
-func (c *RedisConfig) parameter(name, v string) error {
+func (c *Redis) parameter(name, v string) error {
 	wrong := func(must string) error { return fmt.Errorf("has the parameter %s, which must be %s", name, must) }
 	sentinel := c.Kind == RedisSentinel
 	switch {
@@ -288,7 +288,7 @@ func (c *Config) checkRedis(g *values) []error {
 	return r.loadTLS()
 }
 
-func (c *RedisConfig) loadTLS() []error {
+func (c *Redis) loadTLS() []error {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
 	var faults []error
 	if c.CAFile != "" {
@@ -324,7 +324,7 @@ func (c *RedisConfig) loadTLS() []error {
 
 // Client is the configuration of the client that connects there; all else is
 // as in r.
-func (c *RedisConfig) Client(r redisstate.Config) redisstate.Config {
+func (c *Redis) Client(r redisstate.Config) redisstate.Config {
 	r.Addrs, r.Master, r.Cluster, r.DB, r.TLS = c.Addrs, c.Master, c.Kind == RedisCluster, c.DB, c.tls
 	r.Username, r.Password = c.User, c.Password.Reveal()
 	r.SentinelUsername, r.SentinelPassword = c.SentinelUser, c.SentinelPassword.Reveal()

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"testing"
@@ -16,6 +16,6 @@ func TestDrain_FitsIntoTheShutdown(t *testing.T) {
 		{Finish: 20 * s, Window: 5 * s, Shutdown: 30 * s}:  {Finish: 19 * s, Window: 5 * s, Shutdown: 30 * s},
 		{Finish: 60 * s, Window: 0, Shutdown: 30 * s}:      {Finish: 24 * s, Window: 0, Shutdown: 30 * s},
 	} {
-		assert.Equal(t, want, given.fit())
+		assert.Equal(t, want, given.Fit())
 	}
 }

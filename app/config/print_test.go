@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 func printed(t *testing.T, file string, environ ...string) (string, error) {
 	t.Helper()
 	var b bytes.Buffer
-	err := PrintConfig(&b, environ, file)
+	err := Print(&b, environ, file)
 	return b.String(), err
 }
 

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"bytes"
@@ -65,10 +65,10 @@ func TestLoad_LeastSettingsAndDefaults(t *testing.T) {
 	assert.Equal(t, RedisSingle, c.Redis.Kind)
 	assert.Equal(t, 120*time.Second, c.LLM.StreamTimeout)
 	assert.Equal(t, 256<<10, c.Prompt.AnswerMax)
-	assert.Equal(t, LimitConfig{Frame: 256 << 10, RatePerMinute: 100, HelpPerMinute: 5, RESTPerMinute: 600, AdminPerMinute: 1200, Connections: 20000, Unknown: 4096, UnknownPerAddress: 128, ConnectionsPerUser: 10, ShedAbove: 100}, c.Limits)
+	assert.Equal(t, Limits{Frame: 256 << 10, RatePerMinute: 100, HelpPerMinute: 5, RESTPerMinute: 600, AdminPerMinute: 1200, Connections: 20000, Unknown: 4096, UnknownPerAddress: 128, ConnectionsPerUser: 10, ShedAbove: 100}, c.Limits)
 	assert.Equal(t, Drain{Finish: 5 * time.Second, Window: 10 * time.Second, Shutdown: 30 * time.Second}, c.Drain)
 	assert.Equal(t, 2*time.Minute, c.Admin.Grace)
-	assert.Equal(t, LogConfig{Level: slog.LevelInfo, Format: "json"}, c.Log)
+	assert.Equal(t, Log{Level: slog.LevelInfo, Format: "json"}, c.Log)
 }
 
 func TestLoad_ReadsEveryKind(t *testing.T) {
@@ -318,12 +318,12 @@ func TestHelp_ListsEveryVariable(t *testing.T) {
 }
 
 func TestDoc_IsCurrent(t *testing.T) {
-	const path = "../docs/operations/config.md"
+	const path = "../../docs/operations/config.md"
 	if os.Getenv("UPDATE_DOCS") != "" {
 		require.NoError(t, os.WriteFile(path, []byte(Doc()), 0o600))
 	}
 	b, err := os.ReadFile(path)
-	require.NoError(t, err, "UPDATE_DOCS=1 go test ./app -run TestDoc writes it")
+	require.NoError(t, err, "UPDATE_DOCS=1 go test ./app/config -run TestDoc writes it")
 	assert.Equal(t, Doc(), string(b))
 }
 
