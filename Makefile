@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 # Packages that have something to say to a real Redis and MongoDB. One after another (-p 1): Redis' pub/sub knows no databases, and some of them
 # pause the server.
-SERVER_PACKAGES := $(patsubst %,./%/...,$(wildcard test/integration test/cluster redisstate persistence))
+SERVER_PACKAGES := $(patsubst %,./test/%,integration cluster)
 # Packages whose tests run whole clusters, or a browser, in one process. Each needs the machine for itself: side by side they starve each other.
 CLUSTER_PACKAGES := $(patsubst %,./test/%,chaos cluster browser)
 FAULT    ?= short

@@ -1,3 +1,7 @@
+// Package config reads what an operator tells a pod: environment variables, and a
+// file that the environment overrides. Load reports every fault at once. The
+// table of variables is the only one: help, the printed configuration and
+// docs/operations/config.md are made from it.
 package config
 
 import (
