@@ -91,8 +91,8 @@ func (c *chat) count() int {
 
 func user(r *http.Request) string {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if p := r.Header.Get("Sec-Websocket-Protocol"); p != "" {
-		token = strings.TrimPrefix(p, "chatbox.v1, bearer.")
+	if _, bearer, ok := strings.Cut(r.Header.Get("Sec-Websocket-Protocol"), ", bearer."); ok {
+		token = bearer
 	}
 	if q := r.URL.Query().Get("token"); q != "" {
 		token = q

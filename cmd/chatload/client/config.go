@@ -70,6 +70,9 @@ func setDefault(d *time.Duration, to time.Duration) {
 	}
 }
 
+// subprotocol is the protocol that the client speaks.
+const subprotocol = "chatbox.v1"
+
 // upgrade is the request of one dial, without the credential's value in anything printable.
 type upgrade struct {
 	url          string
@@ -79,14 +82,15 @@ type upgrade struct {
 
 // upgradeTo builds the request for base. lastSeq NoResume leaves the parameter out.
 func (c Config) upgradeTo(base, token, session string, lastSeq int64) upgrade {
-	u := upgrade{header: c.Header.Clone()}
+	// It says that it knows snapshots: without a word of it the server takes it for an old client until its first frame.
+	u := upgrade{header: c.Header.Clone(), subprotocols: []string{subprotocol}}
 	if u.header == nil {
 		u.header = http.Header{}
 	}
 	query := url.Values{}
 	switch c.Auth {
 	case AuthSubprotocol:
-		u.subprotocols = []string{"chatbox.v1", "bearer." + token}
+		u.subprotocols = append(u.subprotocols, "bearer."+token)
 	case AuthQuery:
 		query.Set("token", token)
 	case AuthTicket:

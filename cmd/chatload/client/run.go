@@ -145,7 +145,7 @@ func (c *Client) dial(ctx context.Context, session string, last int64) (*websock
 		}
 		return nil, errors.New("dial: " + redact(err)) // the cause may quote the URL and its token
 	}
-	if c.cfg.Auth == AuthSubprotocol && ws.Subprotocol() != "chatbox.v1" {
+	if ws.Subprotocol() != subprotocol {
 		c.note(Entry{Act: ActGarbled, Note: "subprotocol " + strconv.Quote(ws.Subprotocol()) + " selected"})
 	}
 	return ws, nil
