@@ -33,6 +33,7 @@ const (
 	NoPrimary      Kind = "no primary"
 	Memory         Kind = "out of memory"
 	Disk           Kind = "cannot save to disk"
+	ReadOnlyFile   Kind = "read-only file"
 	Replicas       Kind = "too few replicas"
 	Loading        Kind = "still loading"
 	ClusterDown    Kind = "cluster down"

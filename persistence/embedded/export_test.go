@@ -73,3 +73,10 @@ func AuditPlan(t *testing.T, s *Store) []string {
 	t.Helper()
 	return plan(t, s, sqlAuditPage, make([]any, 8))
 }
+
+// SetPragma changes the writer's connection.
+func SetPragma(t *testing.T, s *Store, name, value string) {
+	t.Helper()
+	_, err := s.writer.ExecContext(t.Context(), "PRAGMA "+name+" = "+value)
+	require.NoError(t, err)
+}

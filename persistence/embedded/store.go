@@ -41,6 +41,7 @@ type Store struct {
 	reader *sql.DB
 	stmts  statements
 	writes *group.Committer[write]
+	proof  proof
 }
 
 // write is one act inside a group's transaction.
@@ -92,15 +93,6 @@ func (s *Store) Search() *Search { return &Search{s} }
 // Withdrawals is whose credentials were withdrawn.
 func (s *Store) Withdrawals() *Withdrawals { return &Withdrawals{s} }
 
-// Ping reports whether the file can be read.
-func (s *Store) Ping(ctx context.Context) error {
-	var one int
-	if err := s.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
-		return record.Failed("ping", err)
-	}
-	return nil
-}
-
 // Close lets the writes that wait be written, then closes the file. Writes and
 // reads that come later fail with chatbox.StoreFailed.
 func (s *Store) Close(ctx context.Context) error {
@@ -126,7 +118,7 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	s.writer.SetMaxOpenConns(1)
 	s.writer.SetConnMaxIdleTime(0)
-	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaWords+schemaBlocks+schemaKeys); err != nil {
+	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaWords+schemaBlocks+schemaKeys+schemaProof); err != nil {
 		return fmt.Errorf("make the tables: %w", err)
 	}
 	if err := addColumns(ctx, s.writer); err != nil {
@@ -179,25 +171,33 @@ type settled struct{ error }
 func (s *settled) Unwrap() error { return s.error }
 
 // commit runs the writes one after another in one transaction. A write that
-// fails leaves its neighbours alone; a commit that fails fails them all.
+// fails leaves its neighbours alone, unless the file is what fails: SQLite may
+// have undone the transaction then, and what came behind would stand alone. A
+// commit that fails fails them all.
 func (s *Store) commit(ctx context.Context, writes []write) []error {
 	errs := make([]error, len(writes))
-	err := func() error {
-		tx, err := s.writer.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		for i, w := range writes {
-			errs[i] = w(ctx, tx)
-		}
-		return tx.Commit()
-	}()
+	err := s.transact(ctx, writes, errs)
 	if err != nil {
 		for i := range errs {
 			errs[i] = err
 		}
 	}
+	s.proof.note(err)
 	return errs
+}
+
+func (s *Store) transact(ctx context.Context, writes []write, errs []error) error {
+	tx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for i, w := range writes {
+		if errs[i] = w(ctx, tx); spoils(errs[i]) {
+			_ = tx.Rollback() // the transaction may be gone already
+			return errs[i]
+		}
+	}
+	return tx.Commit()
 }
 
 // atomically undoes what f wrote where f fails, if it is asked to: the group's
