@@ -79,6 +79,8 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	if cfg.Monitor != nil {
 		opts.SetMonitor(cfg.Monitor)
 	}
+	overTLS := opts.TLSConfig != nil
+	readFilesAnew(opts, cfg.URI, cfg.SelectTimeout)
 	client, err := mongo.Connect(ctx, opts)
 	if err != nil {
 		// The driver's words may quote the URI, and so its password.
@@ -86,7 +88,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	}
 	db := client.Database(cfg.Database)
 	s := &Store{
-		cfg: cfg, keys: keys, client: client, overTLS: opts.TLSConfig != nil,
+		cfg: cfg, keys: keys, client: client, overTLS: overTLS,
 		messages: db.Collection("messages"), sessions: db.Collection("sessions"), shares: db.Collection("shares"),
 		withdrawals: db.Collection("withdrawals"),
 		blocks:      db.Collection("blocks"),

@@ -43,9 +43,9 @@ type Config struct {
 	Username string
 	Password string
 	DB       int
-	TLS      *tls.Config // nil: none
-	PoolSize int         // connections; 0: 64
-	Protocol int         // of RESP; 0: 3
+	TLS      func() (*tls.Config, error) // nil: none; asked for each connection, and the connection's own
+	PoolSize int                         // connections; 0: 64
+	Protocol int                         // of RESP; 0: 3
 
 	SentinelUsername string // at the sentinels, which have users of their own
 	SentinelPassword string
@@ -128,16 +128,23 @@ func dial(cfg Config) (redis.UniversalClient, *dialer, error) { //nolint:ireturn
 	o := redis.UniversalOptions{
 		Addrs: cfg.Addrs, MasterName: cfg.Master, Username: cfg.Username, Password: cfg.Password, DB: cfg.DB,
 		SentinelUsername: cfg.SentinelUsername, SentinelPassword: cfg.SentinelPassword, Protocol: cfg.Protocol,
-		TLSConfig: cfg.TLS, IsClusterMode: cfg.Cluster,
+		IsClusterMode: cfg.Cluster,
 	}
+	over := cfg.TLS
 	if cfg.URL != "" {
 		u, err := redis.ParseURL(cfg.URL)
 		if err != nil {
 			return nil, nil, errors.New("REDIS_URL: cannot be parsed")
 		}
-		o.Addrs, o.Username, o.Password, o.DB, o.TLSConfig = []string{u.Addr}, u.Username, u.Password, u.DB, u.TLSConfig
+		o.Addrs, o.Username, o.Password, o.DB = []string{u.Addr}, u.Username, u.Password, u.DB
+		if over = nil; u.TLSConfig != nil {
+			over = func() (*tls.Config, error) { return u.TLSConfig.Clone(), nil }
+		}
 	}
-	d := &dialer{timeout: cfg.CommandTimeout, tls: o.TLSConfig}
+	if over != nil {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12} // tells the library that TLS is spoken; the dialer does it
+	}
+	d := &dialer{timeout: cfg.CommandTimeout, tls: over}
 	o.Dialer = d.dial
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = cfg.CommandTimeout, cfg.CommandTimeout, cfg.CommandTimeout
 	o.ContextTimeoutEnabled, o.MaxRetries, o.PoolSize = true, 1, cmp.Or(cfg.PoolSize, poolSize)

@@ -17,7 +17,7 @@ import (
 // a command's time is up, and then says no more than that.
 type dialer struct {
 	timeout time.Duration
-	tls     *tls.Config
+	tls     func() (*tls.Config, error) // as Config's
 	failed  atomic.Pointer[dialFailure] // nil: the latest attempt succeeded
 }
 
@@ -43,9 +43,12 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	if err != nil || d.tls == nil {
 		return conn, err
 	}
-	conf := d.tls
+	conf, err := d.tls()
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("TLS to %s: %w", addr, err)
+	}
 	if conf.ServerName == "" {
-		conf = conf.Clone()
 		if conf.ServerName, _, err = net.SplitHostPort(addr); err != nil {
 			conf.ServerName = addr
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chatbox/internal/outage"
 	"chatbox/providers/llm"
 	"chatbox/redisstate"
 )
@@ -58,7 +59,7 @@ type Redis struct {
 	KeyFile    string
 	ServerName string // that certificates must name; empty: the host that was dialled
 
-	tls *tls.Config // of TLS, made by checkRedis
+	connectTLS func() (*tls.Config, error) // of TLS, made by checkRedis; reads the files anew
 }
 
 func redisVariables(c *Config) []variable {
@@ -71,7 +72,7 @@ func redisVariables(c *Config) []variable {
 		},
 		{name: sentinelUserVariable, doc: "User at the sentinels, where they ask for one.", set: text(&r.SentinelUser)},
 		{name: sentinelPasswVariable, secret: true, doc: "Password at the sentinels. The one in REDIS_URL is for the Redis servers.", set: secret(&r.SentinelPassword)},
-		{name: redisCAVariable, doc: "PEM file of the authorities that Redis' certificate must come from. Without it: the system's.", set: text(&r.CAFile)},
+		{name: redisCAVariable, doc: "PEM file of the authorities that Redis' certificate must come from. Without it: the system's. Read anew for each connection.", set: text(&r.CAFile)},
 		{name: redisCertVariable, doc: "PEM file of the pod's own certificate, where Redis asks for one. Read anew for each connection.", set: text(&r.CertFile)},
 		{name: redisKeyVariable, doc: "PEM file of that certificate's key.", set: text(&r.KeyFile)},
 		{name: redisNameVariable, doc: "Name that Redis' certificate must bear. Without it: the host that is connected to.", set: text(&r.ServerName)},
@@ -289,43 +290,57 @@ func (c *Config) checkRedis(g *values) []error {
 }
 
 func (c *Redis) loadTLS() []error {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
-	var faults []error
-	if c.CAFile != "" {
-		pem, err := readBounded(c.CAFile)
-		conf.RootCAs = x509.NewCertPool()
-		switch {
-		case err != nil:
-			faults = append(faults, fault(redisCAVariable, err.Error()))
-		case !conf.RootCAs.AppendCertsFromPEM(pem):
-			faults = append(faults, fault(redisCAVariable, "names a file that holds no certificate"))
-		}
-	}
 	switch {
-	case c.CertFile == "" && c.KeyFile == "":
-	case c.CertFile == "":
-		faults = append(faults, fault(redisKeyVariable, "needs "+redisCertVariable))
-	case c.KeyFile == "":
-		faults = append(faults, fault(redisCertVariable, "needs "+redisKeyVariable))
-	default:
-		cert, key := c.CertFile, c.KeyFile
-		// Certificates are renewed while the pod runs: each handshake reads them.
-		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(cert, key)
-			return &pair, err
-		}
-		if _, err := conf.GetClientCertificate(nil); err != nil {
-			faults = append(faults, fault(redisCertVariable, "and "+redisKeyVariable+" cannot be used: "+err.Error()))
-		}
+	case c.CertFile == "" && c.KeyFile != "":
+		return []error{fault(redisKeyVariable, "needs "+redisCertVariable)}
+	case c.CertFile != "" && c.KeyFile == "":
+		return []error{fault(redisCertVariable, "needs "+redisKeyVariable)}
 	}
-	c.tls = conf
-	return faults
+	ca, cert, key, name := c.CAFile, c.CertFile, c.KeyFile, c.ServerName
+	// Certificates and their authorities are replaced while the pod runs.
+	c.connectTLS = func() (*tls.Config, error) {
+		conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name}
+		err := errors.Join(loadAuthorities(conf, ca), loadCertificate(conf, cert, key))
+		return conf, outage.As(outage.Certificate, err)
+	}
+	probe := &tls.Config{MinVersion: tls.VersionTLS12}
+	faults := []error{loadAuthorities(probe, ca), loadCertificate(probe, cert, key)}
+	return slices.DeleteFunc(faults, func(err error) bool { return err == nil })
+}
+
+// loadAuthorities reads the file of authorities, if there is one.
+func loadAuthorities(conf *tls.Config, file string) error {
+	if file == "" {
+		return nil
+	}
+	pem, err := readBounded(file)
+	if err != nil {
+		return fault(redisCAVariable, err.Error())
+	}
+	conf.RootCAs = x509.NewCertPool()
+	if !conf.RootCAs.AppendCertsFromPEM(pem) {
+		return fault(redisCAVariable, "names a file that holds no certificate")
+	}
+	return nil
+}
+
+// loadCertificate reads the pod's own certificate, if there is one.
+func loadCertificate(conf *tls.Config, cert, key string) error {
+	if cert == "" {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return fault(redisCertVariable, "and "+redisKeyVariable+" cannot be used: "+err.Error())
+	}
+	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	return nil
 }
 
 // Client is the configuration of the client that connects there; all else is
 // as in r.
 func (c *Redis) Client(r redisstate.Config) redisstate.Config {
-	r.Addrs, r.Master, r.Cluster, r.DB, r.TLS = c.Addrs, c.Master, c.Kind == RedisCluster, c.DB, c.tls
+	r.Addrs, r.Master, r.Cluster, r.DB, r.TLS = c.Addrs, c.Master, c.Kind == RedisCluster, c.DB, c.connectTLS
 	r.Username, r.Password = c.User, c.Password.Reveal()
 	r.SentinelUsername, r.SentinelPassword = c.SentinelUser, c.SentinelPassword.Reveal()
 	r.PoolSize, r.Protocol = c.PoolSize, c.Protocol

@@ -48,11 +48,11 @@ func TestLoad_Redis(t *testing.T) {
 		got := c.Redis
 		assert.Equal(t, url, got.URL.Reveal())
 		assert.Equal(t, strings.Contains(url, "@"), got.Password.Reveal() != "")
-		assert.Equal(t, got.TLS, got.tls != nil, url)
+		assert.Equal(t, got.TLS, got.connectTLS != nil, url)
 		if got.SentinelUser != "" {
 			assert.Equal(t, "p&w", got.SentinelPassword.Reveal())
 		}
-		got.URL, got.Password, got.SentinelPassword, got.tls = want.URL, want.Password, want.SentinelPassword, nil
+		got.URL, got.Password, got.SentinelPassword, got.connectTLS = want.URL, want.Password, want.SentinelPassword, nil
 		assert.Equal(t, want, got, url)
 	}
 }
@@ -109,11 +109,13 @@ func TestLoad_RedisOverTLS(t *testing.T) {
 		"REDIS_CA_FILE="+cert, "REDIS_CERT_FILE="+cert, "REDIS_KEY_FILE="+key, "REDIS_SERVER_NAME=redis.internal"), "")
 	require.NoError(t, err)
 	r := c.Redis.Client(redisstate.Config{})
-	assert.Equal(t, "redis.internal", r.TLS.ServerName)
-	assert.EqualValues(t, tls.VersionTLS12, r.TLS.MinVersion)
-	assert.False(t, r.TLS.InsecureSkipVerify)
-	assert.NotNil(t, r.TLS.RootCAs)
-	pair, err := r.TLS.GetClientCertificate(nil)
+	conf, err := r.TLS()
+	require.NoError(t, err)
+	assert.Equal(t, "redis.internal", conf.ServerName)
+	assert.EqualValues(t, tls.VersionTLS12, conf.MinVersion)
+	assert.False(t, conf.InsecureSkipVerify)
+	assert.NotNil(t, conf.RootCAs)
+	pair, err := conf.GetClientCertificate(nil)
 	require.NoError(t, err)
 	assert.Len(t, pair.Certificate, 1)
 	assert.Equal(t, []string{"data", "watch", "over", "m"}, []string{r.Password, r.SentinelUsername, r.SentinelPassword, r.Master})

@@ -33,7 +33,11 @@ import (
 )
 
 // authority is the files of a certificate authority and of what it signed.
-type authority struct{ ca, cert, key string }
+type authority struct {
+	ca, cert, key string
+
+	signs func(name string) // writes another certificate and key in the place of these
+}
 
 func newAuthority(t *testing.T, dir string) authority {
 	t.Helper()
@@ -48,17 +52,28 @@ func newAuthority(t *testing.T, dir string) authority {
 	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"}, NotAfter: until, IsCA: true, BasicConstraintsValid: true}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
 	require.NoError(t, err)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "redis"}, NotAfter: until,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"redis.internal"},
+	a := authority{ca: write("ca.pem", "CERTIFICATE", caDER), cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
+	serial := int64(1)
+	a.signs = func(name string) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		serial++
+		leaf := &x509.Certificate{
+			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "redis"}, NotAfter: until,
+			DNSNames: []string{name},
+		}
+		if name == "redis.internal" {
+			leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+		}
+		der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
+		require.NoError(t, err)
+		keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+		require.NoError(t, err)
+		write("cert.pem", "CERTIFICATE", der)
+		write("key.pem", "PRIVATE KEY", keyDER)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
-	require.NoError(t, err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	return authority{write("ca.pem", "CERTIFICATE", caDER), write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)}
+	a.signs("redis.internal")
+	return a
 }
 
 // tlsArgs has a server speak TLS alone.
@@ -191,7 +206,9 @@ func TestRedis_TLSAndPasswordsInEveryTopology(t *testing.T) {
 			"--cluster-announce-ip", "127.0.0.1", "--requirepass", "data")...)
 		c := readConfig(t, ca, "REDIS_URL=rediss+cluster://:data@127.0.0.1:"+port)
 		cfg := c.Redis.Client(redisstate.DefaultConfig())
-		one := redis.NewClient(&redis.Options{Addr: cfg.Addrs[0], Password: "data", TLSConfig: cfg.TLS})
+		conf, err := cfg.TLS()
+		require.NoError(t, err)
+		one := redis.NewClient(&redis.Options{Addr: cfg.Addrs[0], Password: "data", TLSConfig: conf})
 		t.Cleanup(func() { _ = one.Close() })
 		require.NoError(t, one.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
 		requireServes(t, openRedis(t, c))
