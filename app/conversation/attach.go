@@ -3,6 +3,7 @@ package conversation
 import (
 	"context"
 	"errors"
+	"time"
 
 	"chatbox"
 )
@@ -25,11 +26,16 @@ type visit struct {
 // Attach takes the socket to the session named when it connected; with after
 // it also resumes.
 func (s *Service) Attach(ctx context.Context, c Socket, sessionID string, after *int64) error {
+	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+		return err
+	}
 	return s.seat(ctx, c, sessionID, visit{after: after, announce: after != nil, reserve: true})
 }
 
 // Resume replays to the socket every durable event after seq and goes on live;
-// an attached socket is told again what it asks for.
+// an attached socket is told again what it asks for. A user who has more
+// replayed than Config allows is refused with chatbox.RateLimited, which changes
+// nothing.
 func (s *Service) Resume(ctx context.Context, c Socket, sessionID string, seq int64) error {
 	if sessionID == "" {
 		if sessionID = s.Currents.Current(c.ID()); sessionID == "" {
@@ -38,6 +44,9 @@ func (s *Service) Resume(ctx context.Context, c Socket, sessionID string, seq in
 	}
 	if seq < 0 {
 		return chatbox.Invalid("seq", "must not be negative")
+	}
+	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+		return err
 	}
 	return s.seat(ctx, c, sessionID, visit{after: &seq, announce: true, reserve: true})
 }
@@ -111,6 +120,7 @@ func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, v vi
 		if j, err = s.replay(ctx, c, k, j, from, v); err != nil {
 			return err
 		}
+		s.efforts.spend(c.Actor().User(), len(j.Events), time.Now())
 		err = s.Seats.Join(ctx, c.ID(), k, j)
 		if !errors.Is(err, chatbox.Clash) {
 			return err

@@ -152,6 +152,9 @@ func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open ch
 // Cancel stops the answer that the caller's session is being given; where none
 // is running it has no effect, and that is no error.
 func (s *Service) Cancel(ctx context.Context, c Socket, sessionID string) error {
+	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	k, _, err := s.mine(ctx, c, sessionID)
@@ -178,6 +181,9 @@ func (s *Service) Cancel(ctx context.Context, c Socket, sessionID string) error 
 // cancelled or taken over; otherwise, or while one is running, it is
 // chatbox.NotFound.
 func (s *Service) Retry(ctx context.Context, c Socket, sessionID string) error {
+	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	k, st, err := s.mine(ctx, c, sessionID)

@@ -3,6 +3,7 @@ package conversation
 import (
 	"context"
 	"errors"
+	"time"
 
 	"chatbox"
 )
@@ -19,6 +20,9 @@ type Reads interface {
 func (s *Service) Read(ctx context.Context, c Socket, sessionID string, seq int64) error {
 	if seq < 1 {
 		return chatbox.Invalid("seq", "must be at least 1")
+	}
+	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()

@@ -18,6 +18,8 @@ type Config struct {
 	AnswerMax    int           // bytes of one answer
 	AckWait      time.Duration // the longest a frame is kept waiting
 	ReplayMax    int64         // events a resume replays at the most
+	ReplayBurst  int64         // events this pod replays to one user at once, by any number of resumes
+	ReplayRate   int64         // and more of them a second
 	Generations  int           // answers given at once by this pod
 	MaxClaims    int           // claims of one run before it fails honestly
 	RenewEvery   time.Duration // a lease is renewed
@@ -35,7 +37,7 @@ type Config struct {
 // DefaultConfig has the values of the contract.
 func DefaultConfig() Config {
 	return Config{
-		AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000,
+		AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000, ReplayBurst: 20_000, ReplayRate: 200,
 		Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
 		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, CheckEvery: 10 * time.Second,
 		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: time.Minute, AdminGrace: 2 * time.Minute, AskRating: true,
@@ -105,6 +107,7 @@ type Service struct {
 	running   sync.Map      // generations under way: *generation → struct{}
 	forgotten chan struct{} // has one where Redis may have forgotten turns
 	receipts  *receipts     // of old clients, not noted yet
+	efforts   *efforts      // what users have had read for them
 }
 
 // New makes a service; Run starts its background work.
@@ -112,7 +115,7 @@ func New(cfg Config, d Deps) *Service {
 	if d.Clock == nil {
 		d.Clock = time.Now
 	}
-	s := &Service{Deps: d, cfg: cfg, forgotten: make(chan struct{}, 1), receipts: newReceipts()}
+	s := &Service{Deps: d, cfg: cfg, forgotten: make(chan struct{}, 1), receipts: newReceipts(), efforts: newEfforts(cfg.ReplayBurst, cfg.ReplayRate)}
 	s.behind = workqueue.New(workqueue.Config{Workers: 8, Longest: 10 * time.Second}, s.catchUp)
 	s.broken = workqueue.New(workqueue.Config{Workers: 4}, s.healQuietly)
 	s.due = workqueue.New(workqueue.Config{Workers: cfg.Generations, Longest: 5 * time.Second}, s.reply)

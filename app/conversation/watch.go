@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"context"
+	"time"
 
 	"chatbox"
 )
@@ -17,6 +18,9 @@ func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *
 		return chatbox.Missing("session_id")
 	case after != nil && *after < 0:
 		return chatbox.Invalid("seq", "must not be negative")
+	}
+	if err := s.efforts.admit(a.User(), time.Now()); err != nil {
+		return err
 	}
 	if err := s.Audit.Record(ctx, a, chatbox.AuditSessionWatch, s.about(ctx, a.Session(sessionID))); err != nil {
 		return err

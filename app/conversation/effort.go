@@ -1,0 +1,86 @@
+package conversation
+
+import (
+	"sync"
+	"time"
+
+	"chatbox"
+)
+
+const (
+	frameEffort  = 10      // of a frame that reads or tells something, in replayed events
+	maxEfforts   = 100_000 // users that a pod keeps accounts of; beyond that nobody new is bounded
+	effortsSwept = time.Minute
+)
+
+// efforts bounds what users have this pod read for them by frames that no other
+// limit counts. Each user has burst events at once and rate more a second. What a
+// frame costs is known only afterwards, so an account may be overdrawn once. It is
+// safe for concurrent use.
+type efforts struct {
+	burst, rate float64
+
+	mu    sync.Mutex // guards following
+	users map[chatbox.UserKey]account
+	swept time.Time
+}
+
+// account is what a user had left at a time.
+type account struct {
+	left float64
+	at   time.Time
+}
+
+func newEfforts(burst, rate int64) *efforts {
+	return &efforts{burst: float64(burst), rate: float64(rate), users: map[chatbox.UserKey]account{}}
+}
+
+// admit takes the price of a frame, or says how long the user has to wait for
+// the account to be in credit again; then nothing was taken.
+func (e *efforts) admit(u chatbox.UserKey, now time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sweepLocked(now)
+	a, known := e.balanceLocked(u, now)
+	if a.left <= 0 {
+		wait := time.Duration((1 - a.left) / e.rate * float64(time.Second))
+		return &chatbox.Error{
+			Code: chatbox.RateLimited, Message: "too much was asked for again and again", RetryAfter: max(wait, time.Millisecond), Refusal: chatbox.RefusedRate,
+		}
+	}
+	if known || len(e.users) < maxEfforts {
+		e.users[u] = account{a.left - frameEffort, now}
+	}
+	return nil
+}
+
+// spend takes what a frame turned out to cost.
+func (e *efforts) spend(u chatbox.UserKey, events int, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a, known := e.balanceLocked(u, now); known {
+		e.users[u] = account{a.left - float64(events), now}
+	}
+}
+
+func (e *efforts) balanceLocked(u chatbox.UserKey, now time.Time) (a account, known bool) {
+	a, known = e.users[u]
+	if !known {
+		return account{e.burst, now}, false
+	}
+	a.left = min(e.burst, a.left+e.rate*max(0, now.Sub(a.at).Seconds()))
+	return a, true
+}
+
+// sweepLocked forgets accounts that are as if they had never been used.
+func (e *efforts) sweepLocked(now time.Time) {
+	if now.Sub(e.swept) < effortsSwept {
+		return
+	}
+	e.swept = now
+	for u := range e.users {
+		if a, _ := e.balanceLocked(u, now); a.left >= e.burst {
+			delete(e.users, u)
+		}
+	}
+}
