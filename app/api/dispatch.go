@@ -2,12 +2,18 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"chatbox"
 	"chatbox/hub"
+	"chatbox/internal/sleep"
 )
+
+// refusedPause is how long a socket waits for its next frame to be looked at
+// after one came too early: a flood of refused frames costs its sender the time.
+const refusedPause = 50 * time.Millisecond
 
 // frameHandler does what one type of frame asks for.
 type frameHandler func(ctx context.Context, conn *hub.Conn, cmd command) error
@@ -53,6 +59,9 @@ func (s *Server) onFrame(conn *hub.Conn) hub.OnFrame {
 		}
 		if err != nil {
 			s.refuse(ctx, conn, cmd, "frame", err)
+		}
+		if errors.Is(err, chatbox.RateLimited) {
+			sleep.For(ctx, refusedPause)
 		}
 	}
 }

@@ -160,12 +160,14 @@ func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j 
 	if err := s.endShown(ctx, k, &j, tail.Open); err != nil {
 		return j, err
 	}
-	return s.plan(ctx, k, j, tail, from)
+	return s.plan(ctx, k, c.Actor().User(), j, tail, from)
 }
 
 // plan decides what is replayed: everything after from, or nothing where that
 // is too much or more than there is.
-func (s *Service) plan(ctx context.Context, k chatbox.SessionKey, j chatbox.Join, tail chatbox.Tail, from int64) (chatbox.Join, error) {
+func (s *Service) plan(
+	ctx context.Context, k chatbox.SessionKey, u chatbox.UserKey, j chatbox.Join, tail chatbox.Tail, from int64,
+) (chatbox.Join, error) {
 	head := tail.State.Head
 	j.State, j.Open, j.Reads, j.Events = tail.State, tail.Open, tail.Reads, nil
 	if !j.Continue {
@@ -181,22 +183,24 @@ func (s *Service) plan(ctx context.Context, k chatbox.SessionKey, j chatbox.Join
 		}
 		j.From = from
 	}
-	var err error
-	j.Events, err = s.missing(ctx, k, from, tail)
+	if whole(tail, from) {
+		j.Events = tail.Events
+		return j, nil
+	}
+	err := s.efforts.read(ctx, u, func() (err error) {
+		j.Events, err = s.missing(ctx, k, from, tail)
+		return err
+	})
 	return j, err
 }
 
 // missing completes a tail's events with older ones from the history, so that
 // they begin at after+1.
 func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64, tail chatbox.Tail) ([]chatbox.Event, error) {
-	head := tail.State.Head
-	first := head + 1
-	if len(tail.Events) > 0 {
-		first = tail.Events[0].Seq
-	}
-	if first <= after+1 || after >= head {
+	if whole(tail, after) {
 		return tail.Events, nil
 	}
+	first := firstOf(tail)
 	const page = 250
 	var events []chatbox.Event
 	for lo := after + 1; lo < first; lo += page {
@@ -207,6 +211,19 @@ func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64
 		events = append(events, part...)
 	}
 	return append(events, tail.Events...), nil
+}
+
+// whole reports whether the tail has everything after a place.
+func whole(tail chatbox.Tail, after int64) bool {
+	return firstOf(tail) <= after+1 || after >= tail.State.Head
+}
+
+// firstOf is the place of the tail's oldest event.
+func firstOf(tail chatbox.Tail) int64 {
+	if len(tail.Events) == 0 {
+		return tail.State.Head + 1
+	}
+	return tail.Events[0].Seq
 }
 
 // readFor reads a session for a socket, where the socket may see it. An id

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ const (
 	frameEffort  = 10      // of a frame that reads or tells something, in replayed events
 	maxEfforts   = 100_000 // users that a pod keeps accounts of; beyond that nobody new is bounded
 	effortsSwept = time.Minute
+	replayLanes  = 16 // replays of a pod that read the history at once; what comes beyond waits
 )
 
 // efforts bounds what users have this pod read for them by frames that no other
@@ -19,6 +21,9 @@ const (
 // safe for concurrent use.
 type efforts struct {
 	burst, rate float64
+
+	reads serial[chatbox.UserKey] // one at a time for each user
+	lanes chan struct{}           // holds one for each replay that reads the history; never closed
 
 	mu    sync.Mutex // guards following
 	users map[chatbox.UserKey]account
@@ -32,7 +37,7 @@ type account struct {
 }
 
 func newEfforts(burst, rate int64) *efforts {
-	return &efforts{burst: float64(burst), rate: float64(rate), users: map[chatbox.UserKey]account{}}
+	return &efforts{burst: float64(burst), rate: float64(rate), lanes: make(chan struct{}, replayLanes), users: map[chatbox.UserKey]account{}}
 }
 
 // admit takes the price of a frame, or says how long the user has to wait for
@@ -82,5 +87,22 @@ func (e *efforts) sweepLocked(now time.Time) {
 		if a, _ := e.balanceLocked(u, now); a.left >= e.burst {
 			delete(e.users, u)
 		}
+	}
+}
+
+// read reads the history for a user's replay: for one of the user at a time,
+// however many sockets resume, and for a few of the pod.
+func (e *efforts) read(ctx context.Context, u chatbox.UserKey, read func() error) error {
+	leave, err := e.reads.enter(ctx, u)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	select {
+	case e.lanes <- struct{}{}:
+		defer func() { <-e.lanes }()
+		return read()
+	case <-ctx.Done():
+		return chatbox.Errorf(chatbox.Unavailable, "too much is being read at the moment", context.Cause(ctx))
 	}
 }

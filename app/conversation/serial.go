@@ -7,11 +7,12 @@ import (
 	"chatbox"
 )
 
-// serial lets one append per session run at a time on this pod, in the order
-// of arrival; the race between pods is decided by the insert.
-type serial struct {
+// serial lets one act of a key run at a time on this pod, in the order of
+// arrival. Of a session's appends; the race between pods is decided by the
+// insert.
+type serial[K comparable] struct {
 	mu   sync.Mutex // guards following
-	held map[chatbox.SessionKey]*turnstile
+	held map[K]*turnstile
 }
 
 type turnstile struct {
@@ -20,12 +21,12 @@ type turnstile struct {
 	why  error // what keeps whoever is inside
 }
 
-// enter waits for the session; the returned func leaves it. Who waits in vain
+// enter waits for the key; the returned func leaves it. Who waits in vain
 // is told what keeps the one inside, where that is known.
-func (s *serial) enter(ctx context.Context, k chatbox.SessionKey) (leave func(), err error) {
+func (s *serial[K]) enter(ctx context.Context, k K) (leave func(), err error) {
 	s.mu.Lock()
 	if s.held == nil {
-		s.held = map[chatbox.SessionKey]*turnstile{}
+		s.held = map[K]*turnstile{}
 	}
 	t := s.held[k]
 	if t == nil {
@@ -58,7 +59,7 @@ func (s *serial) enter(ctx context.Context, k chatbox.SessionKey) (leave func(),
 }
 
 // kept notes what keeps the one who is inside; nil: nothing any more.
-func (s *serial) kept(k chatbox.SessionKey, why error) {
+func (s *serial[K]) kept(k K, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.held[k]; t != nil {
