@@ -10,6 +10,7 @@ type Shown struct {
 	Gen     Gen
 	Bytes   int
 	Sum     uint64 // FNV-1a of these bytes; see Extend
+	Unknown bool   // it may have text that nobody has noted: nothing continues it
 	Stage   ShownStage
 }
 
@@ -45,6 +46,9 @@ func (s Shown) Extend(text string) Shown {
 
 // Begins reports whether the text begins with what was received.
 func (s Shown) Begins(text string) bool {
+	if s.Unknown {
+		return false
+	}
 	if s.Bytes == 0 {
 		return true
 	}

@@ -97,6 +97,7 @@ func (c *Conn) writeReceipt(s step) error {
 // its text, also where its connection breaks before the first piece.
 func (a *attachment) loading(frame []byte, g chatbox.Gen) {
 	if a.conn.Old() {
+		a.meetAnswer(g, 0)
 		a.conn.pushReceipt(frame, nil, receipt{shown: a.nothing(g), of: a})
 		return
 	}
@@ -107,9 +108,7 @@ func (a *attachment) loading(frame []byte, g chatbox.Gen) {
 // piece that brought the text this far; frame is shared with sockets that are
 // sent exactly p.
 func (a *attachment) showOld(p chatbox.Piece, text []byte, frame *shared) {
-	if a.given.Gen != p.Gen {
-		a.given, a.unsure = a.nothing(p.Gen), false
-	}
+	a.meetAnswer(p.Gen, p.Attempt)
 	if a.collapsed || len(text) <= a.given.Bytes {
 		return // the rest follows when the queue has drained, or when there is some
 	}
@@ -124,6 +123,18 @@ func (a *attachment) showOld(p chatbox.Piece, text []byte, frame *shared) {
 	a.give(rest, func(r receipt) verdict {
 		return a.conn.pushReceipt(frame.of(a.f.encode, chatbox.Delivery{Session: a.f.key, Piece: &p}), a, r)
 	})
+}
+
+// meetAnswer begins with an answer that this connection has not been shown. One
+// that was begun again before may have been shown by an earlier connection, of
+// which nothing is noted any more: then nothing continues it, and the final
+// brings the whole text.
+func (a *attachment) meetAnswer(g chatbox.Gen, attempt int) {
+	if a.given.Gen == g {
+		return
+	}
+	a.given = a.nothing(g)
+	a.given.Unknown, a.unsure = attempt > 0, attempt > 0
 }
 
 // give hands text to the socket's queue and notes what the client will have.
@@ -142,16 +153,15 @@ func (a *attachment) nothing(g chatbox.Gen) chatbox.Shown {
 
 // finalOld ends an answer at an old client, which then shows its whole text: by
 // the rest of it, or, where what it shows is not the answer's beginning, by the
-// text as a message of its own.
+// text as a message of its own. Words that were withdrawn stay there, and a
+// message says so where nothing stands in their place.
 func (a *attachment) finalOld(e chatbox.Event) {
 	w := e.Answer
 	if !a.keep() {
 		a.recall()
 	}
-	if a.given.Gen != w.Gen {
-		a.given = a.nothing(w.Gen)
-	}
-	fits := a.given.Begins(e.Content)
+	a.meetAnswer(w.Gen, w.Attempt)
+	fits := a.given.Begins(e.Content) || e.Unreadable
 	if rest := e.Content[min(a.given.Bytes, len(e.Content)):]; fits && rest != "" {
 		a.give(rest, func(r receipt) verdict {
 			return a.conn.pushReceipt(a.f.encode(chatbox.Delivery{Session: e.Session, Piece: &chatbox.Piece{
@@ -164,6 +174,9 @@ func (a *attachment) finalOld(e chatbox.Event) {
 	over.Stage = chatbox.ShownOver
 	a.conn.pushReceipt(a.f.encode(chatbox.Delivery{Session: e.Session, Event: &e}), nil, receipt{shown: over, of: a})
 	if !fits {
+		if e.Content == "" {
+			e.Content = chatbox.WithdrawnAnswer
+		}
 		a.push(chatbox.Delivery{Session: e.Session, Event: &e, Replay: true})
 	}
 	a.gen, a.attempt, a.index, a.collapsed, a.unsure = w.Gen, w.Attempt, w.Index, false, false

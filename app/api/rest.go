@@ -99,25 +99,17 @@ func viewMessage(e chatbox.Event) messageView {
 		v.Metadata = answerMetadata(e)
 	}
 	if v.Content == "" && !e.Unreadable {
-		v.Content = happened(e)
+		v.Content = e.Happened()
 	}
 	return v
 }
 
-// happened tells in words what an event without content stands for. Clients of
-// the earlier service show every entry of a history as a bubble with its
-// content, and an empty one where there is none.
-func happened(e chatbox.Event) string {
-	switch e.Type {
-	case chatbox.TypeHelpRequest:
-		return "Asked for a person."
-	case chatbox.TypeModelSelect:
-		return "Switched to " + e.ModelID + "."
-	case chatbox.TypeSessionEnded:
-		return "The conversation has ended."
-	default: // it has content, or nothing to tell
-		return ""
-	}
+// viewForPages is viewMessage for a page that shows an entry by its content
+// alone, and an empty bubble where there is none.
+func viewForPages(e chatbox.Event) messageView {
+	v := viewMessage(e)
+	v.Content = cmp.Or(v.Content, e.Missing())
+	return v
 }
 
 // views renders a list; an empty one is [], never null.

@@ -90,14 +90,26 @@ func historyOf(
 	if err != nil {
 		return err
 	}
-	return reply(c, viewHistory(h))
+	view := viewMessage
+	if oldPage(c) {
+		view = viewForPages
+	}
+	return reply(c, viewHistory(h, view))
 }
 
-func viewHistory(h chatbox.History) sessionHistory {
+// oldPage reports whether a page of the earlier service may be asking: a browser
+// that wants a history and knows no parameters. Programs, and pages that read a
+// history in parts, are told exactly what was said.
+func oldPage(c echo.Context) bool {
+	h := c.Request().Header
+	return c.Request().URL.RawQuery == "" && (h.Get("Origin") != "" || h.Get("Referer") != "" || h.Get("Sec-Fetch-Mode") != "")
+}
+
+func viewHistory(h chatbox.History, view func(chatbox.Event) messageView) sessionHistory {
 	return sessionHistory{
 		SessionID: h.Session.Key.ID, Name: h.Session.Name, ModelID: h.Session.State.ModelID,
 		Status: statusOf(h.Session), HeadSeq: h.Session.State.Head,
-		Messages: views(h.Events, viewMessage), Truncated: h.Truncated, Unreadable: h.Session.Unreadable,
+		Messages: views(h.Events, view), Truncated: h.Truncated, Unreadable: h.Session.Unreadable,
 	}
 }
 

@@ -80,13 +80,16 @@ func (s *Server) shared(c echo.Context) error {
 
 // hasWords reports whether there is anything of the event that strangers see: not
 // of an answer that was stopped before its first word, or of a file alone.
-func hasWords(e chatbox.Event) bool { return e.Content != "" || e.Unreadable || happened(e) != "" }
+func hasWords(e chatbox.Event) bool { return e.Content != "" || e.Unreadable || e.Happened() != "" }
 
 // viewShared is what strangers see of an event: no address of a file, and of
 // the metadata only what the server itself says of how the talk went.
 func viewShared(e chatbox.Event) messageView {
 	v := viewMessage(e)
 	v.FileURL = ""
+	if e.Unreadable {
+		v.Content = e.Missing()
+	}
 	if e.Type == chatbox.TypeAnswer {
 		return v
 	}

@@ -29,10 +29,12 @@ func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
 			g.modelID = d.ModelID
 		}
 		if d.Replace {
-			g.withdraw(ctx)
+			if err := g.withdraw(ctx); err != nil {
+				return err
+			}
 		}
 		text, full := g.fit(d.Text)
-		if text != "" || d.Replace {
+		if text != "" {
 			if err := g.show(ctx, text); err != nil {
 				return err
 			}
@@ -57,25 +59,39 @@ func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
 	return g.final(ctx, finish, nil)
 }
 
-// withdraw takes back what was shown: what is shown next is a snapshot, of the
-// next attempt. It is counted as a claim of the turn, so that an attempt by
-// another pod is a later one even where Redis has forgotten this one.
-func (g *generation) withdraw(ctx context.Context) {
+// withdraw takes back what was shown at once, as the empty beginning of the next
+// attempt. Text of that attempt waits until the turn counts it.
+func (g *generation) withdraw(ctx context.Context) error {
 	if g.index < 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, withdrawalPatience)
-	defer cancel()
-	if _, err := g.s.Turns.ClaimTurn(ctx, g.lease.Session, g.lease.Gen.Seq); err != nil {
-		g.s.Logger.DebugContext(ctx, "withdrawal not counted", "session", g.lease.Session.ID, "error", err)
+		return nil // nothing was shown
 	}
 	g.attempt, g.index, g.withdrawn = g.attempt+1, -1, true
 	g.text.Reset()
+	if err := g.show(ctx, ""); err != nil {
+		return err
+	}
+	return g.patiently(ctx, func() error { return g.count(ctx) })
 }
 
-// withdrawalPatience is how long the history is waited for before words that
-// should not have been said are taken back.
-const withdrawalPatience = 2 * time.Second
+// count has the turn count as many claims as there were attempts. Text may be
+// shown as an attempt only then: another pod numbers its attempt by the claims
+// alone where Redis has forgotten this one, and clients take what they have seen
+// of a number for all there will be.
+func (g *generation) count(ctx context.Context) error {
+	for g.message.Turn.Claims <= g.attempt {
+		m, err := g.s.Turns.ClaimTurn(ctx, g.lease.Session, g.lease.Gen.Seq)
+		switch {
+		case errors.Is(err, chatbox.NotFound):
+			return errLost // settled by somebody else, or erased
+		case err != nil:
+			return err
+		case m.Turn == nil || m.Turn.Run != g.lease.Gen.Run || m.Turn.State != chatbox.TurnPending:
+			return errLost
+		}
+		g.message.Turn = m.Turn
+	}
+	return nil
+}
 
 // fit cuts what would make the answer longer than it may be, between
 // characters.

@@ -34,11 +34,16 @@ func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) (
 		})
 	}
 	readers.Wait()
-	if err := errors.Join(failed...); err != nil {
-		return nil, err
-	}
 	previews := found[:0]
-	for _, p := range found {
+	for i, p := range found {
+		switch err := failed[i]; {
+		case err == nil:
+		case passing(err) || ctx.Err() != nil:
+			return nil, err
+		default: // of one record, which must not keep the others from being shown
+			s.Logger.WarnContext(ctx, "last words not read", "session", ids[i], "error", err)
+			continue
+		}
 		if p.Seq > 0 {
 			previews = append(previews, p)
 		}

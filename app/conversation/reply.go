@@ -202,6 +202,9 @@ func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, 
 			g.attempt = max(g.attempt, o.Attempt+1)
 		}
 	}
+	if err := g.patiently(ctx, func() error { return g.count(ctx) }); err != nil {
+		return "", err
+	}
 	return "", g.s.Pieces.Start(ctx, g.lease, chatbox.OpenAnswer{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID, Attempt: g.attempt, Index: -1,
 	})
@@ -219,6 +222,9 @@ func (g *generation) goOn(ctx context.Context, o *chatbox.OpenAnswer, torn bool)
 		return nil
 	}
 	g.attempt = max(g.attempt, o.Attempt+1)
+	if err := g.patiently(ctx, func() error { return g.count(ctx) }); err != nil {
+		return err
+	}
 	return g.accept(ctx, chatbox.Piece{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
 		Attempt: g.attempt, Index: g.index, Content: o.Text, Snapshot: true,

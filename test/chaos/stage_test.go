@@ -299,11 +299,18 @@ func (s *stage) settled(devices ...*client.Client) {
 // what the contract does not allow; error frames are allowed.
 func (s *stage) judge(user, session string, devices ...*client.Client) []client.Message {
 	s.t.Helper()
+	return s.judgeBy(llm.ScriptedText, user, session, devices...)
+}
+
+// judgeBy is judge where a model answers that says something of its own; nil:
+// nobody knows what.
+func (s *stage) judgeBy(expected func(string) string, user, session string, devices ...*client.Client) []client.Message {
+	s.t.Helper()
 	history, err := s.rest(user).History(s.ctx, session)
 	if err != nil {
 		s.t.Fatalf("history of %s: %v", session, err)
 	}
-	in := ledger.Input{SessionID: session, History: history, Expected: llm.ScriptedText, Complete: true}
+	in := ledger.Input{SessionID: session, History: history, Expected: expected, Complete: true}
 	head := history[len(history)-1].Seq
 	for i, d := range devices {
 		s.wait(d, "the head", func(t *client.Tracker) bool {

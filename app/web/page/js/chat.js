@@ -335,7 +335,7 @@ export class Chat extends EventTarget {
 
   async #loadHistory(store) {
     try {
-      const page = await this.#api.history(store.id);
+      const page = await this.#api.history(store.id, '?limit=500');
       store.fill(page.messages, page.truncated);
       if (store === this.current) this.#tell('session');
     } catch (error) {

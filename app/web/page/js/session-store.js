@@ -283,11 +283,12 @@ export class SessionStore {
     }
     if (this.#bySeq.has(frame.seq)) return;
     const meta = frame.metadata ?? {};
+    const unreadable = meta.unreadable === 'true' || frame.unreadable === true;
     const item = {
       kind: CONTROL.has(frame.type) ? 'note' : 'message', type: frame.type, key: frame.id ? `m:${frame.id}` : `s:${frame.seq}`, id: frame.id,
       seq: frame.seq, sender: frame.sender ?? 'system', content: frame.content ?? '', timestamp: frame.timestamp, modelID: frame.model_id,
       adminID: meta.admin_id ?? '', adminName: meta.admin_name ?? '', automatic: meta.automatic === 'true', reason: meta.reason ?? '', heardAt: this.#now(), fileID: frame.file_id, fileURL: frame.file_url,
-      filename: meta.filename ?? '', state: 'sent', error: null, order: ++this.#order, rev: 1,
+      filename: meta.filename ?? '', unreadable, state: 'sent', error: null, order: ++this.#order, rev: 1,
     };
     // Ids are unique per sender: a person who helps may use one that this user has used too.
     if (item.sender === 'user' && item.kind === 'message' && item.id) this.#own.set(item.id, item);
