@@ -116,3 +116,11 @@ func uncommented(t *testing.T, file string) string {
 	require.NoError(t, err, file)
 	return regexp.MustCompile(`(?m)^\s*#.*$`).ReplaceAllString(string(text), "")
 }
+
+// TestDeploy_NginxKeepsWhatAProxyInFrontSays: pods believe X-Forwarded-Proto, so the balancer passes it on where TLS ended before it.
+func TestDeploy_NginxKeepsWhatAProxyInFrontSays(t *testing.T) {
+	t.Parallel()
+	text := uncommented(t, "../../deploy/nginx/chatbox.conf")
+	assert.Regexp(t, `map \$http_x_forwarded_proto \$chatbox_proto \{\s+default\s+\$scheme;`, text)
+	assert.Regexp(t, `proxy_set_header X-Forwarded-Proto\s+\$chatbox_proto;`, text)
+}

@@ -92,3 +92,13 @@ test('times as people say them', () => {
   assert.deepEqual(['2026-03-02T09:59:30Z', '2026-03-02T09:00:00Z', '2026-02-27T10:00:00Z', ''].map((time) => ago(time, NOW)), ['now', '1 h', '3 d', 'now']);
   assert.deepEqual([plural(1, 'note'), plural(0, 'note')], ['1 note', '0 notes']);
 });
+
+test('whoever holds the conversation is not also said to read along', () => {
+  const help = new Help();
+  help.hear(told('watched'));
+  const open = { holder: null, ended: false };
+  assert.equal(help.readAlong(open), true);
+  assert.equal(help.readAlong({ ...open, holder: { id: 'sam', name: 'Sam' } }), false);
+  assert.equal(help.readAlong(open), true, 'the conversation was handed back, and they read on');
+  assert.equal(help.readAlong({ ...open, ended: true }), false);
+});

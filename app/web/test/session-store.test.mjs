@@ -1,6 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { SessionStore } from '../page/js/session-store.js';
+import { SessionStore, spoken } from '../page/js/session-store.js';
 
 function make() {
   let n = 0;
@@ -354,4 +354,20 @@ test('random schedules of cuts, repeats and losses end in the same text', () => 
     assert.deepEqual(texts(store), ['u1', text], `run ${run}`);
     assert.equal(store.lastSeq, 2);
   }
+});
+
+test('what nobody can read any more says so, from the socket and from a history, and stands for no text', () => {
+  const lost = 'This message cannot be read any more.';
+  const live = make().store;
+  live.receive({ ...user(1, 'u1', ''), metadata: { unreadable: 'true' } });
+  live.receive({ ...whole(2, ''), metadata: { ...whole(2, '').metadata, unreadable: 'true', length: '0' } });
+  const read = make().store;
+  read.fill([
+    { id: 'u1', seq: 1, type: 'user_message', sender: 'user', content: '', status: 'complete', unreadable: true },
+    { id: 'ans_1', seq: 2, type: 'ai_response', sender: 'ai', content: '', status: 'complete', unreadable: true, metadata: { reply_to: 'u1', unreadable: 'true', length: '0' } },
+    user(3, 'u3', 'here'),
+  ], false);
+  assert.deepEqual(live.items().map(spoken), [lost, lost]);
+  assert.deepEqual(read.items().map(spoken), [lost, lost, 'here']);
+  assert.deepEqual(texts(read), ['', '', 'here'], 'nothing of it is copied or sent again');
 });

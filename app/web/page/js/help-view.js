@@ -16,7 +16,7 @@ export class HelpView {
     this.#chat = chat;
     this.#api = api;
     byID('ask-person').addEventListener('click', () => chat.askForHelp());
-    chat.addEventListener('session', () => this.#drawAsk());
+    chat.addEventListener('session', () => this.#draw());
     chat.addEventListener('frame', ({ detail: frame }) => this.#hear(frame));
     chat.addEventListener('switched', () => {
       this.#draw();
@@ -70,7 +70,7 @@ export class HelpView {
     const text = current.holder || current.ended ? '' : words(help.state);
     show(byID('queue-place'), text !== '');
     setText(byID('queue-place-text'), text);
-    show(byID('watched'), help.watched && !current.ended);
+    show(byID('watched'), help.readAlong(current));
     this.#drawAsk();
   }
 

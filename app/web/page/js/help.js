@@ -9,6 +9,11 @@ export class Help {
   state = NOBODY;
   watched = false;
 
+  /** readAlong: staff reads and nobody of them answers here. Who holds the conversation reads it, and is named anyway. */
+  readAlong(session) {
+    return this.watched && !session.holder && !session.ended;
+  }
+
   /** learn takes what REST says of this session's request. */
   learn(answer) {
     this.state = answer.waiting ? stateOf(answer) : NOBODY;

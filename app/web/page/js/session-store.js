@@ -283,12 +283,11 @@ export class SessionStore {
     }
     if (this.#bySeq.has(frame.seq)) return;
     const meta = frame.metadata ?? {};
-    const unreadable = meta.unreadable === 'true' || frame.unreadable === true;
     const item = {
       kind: CONTROL.has(frame.type) ? 'note' : 'message', type: frame.type, key: frame.id ? `m:${frame.id}` : `s:${frame.seq}`, id: frame.id,
       seq: frame.seq, sender: frame.sender ?? 'system', content: frame.content ?? '', timestamp: frame.timestamp, modelID: frame.model_id,
       adminID: meta.admin_id ?? '', adminName: meta.admin_name ?? '', automatic: meta.automatic === 'true', reason: meta.reason ?? '', heardAt: this.#now(), fileID: frame.file_id, fileURL: frame.file_url,
-      filename: meta.filename ?? '', unreadable, state: 'sent', error: null, order: ++this.#order, rev: 1,
+      filename: meta.filename ?? '', unreadable: unreadable(frame), state: 'sent', error: null, order: ++this.#order, rev: 1,
     };
     // Ids are unique per sender: a person who helps may use one that this user has used too.
     if (item.sender === 'user' && item.kind === 'message' && item.id) this.#own.set(item.id, item);
@@ -409,7 +408,7 @@ export class SessionStore {
     const ends = (!answer.done && answer.attempt !== null) || shortBefore;
     if (answer.done && answer.text === text && answer.seq === frame.seq) return;
     this.#touch(answer, {
-      text, seq: frame.seq, done: true, finish: meta.finish ?? 'stop', timestamp: frame.timestamp ?? answer.timestamp,
+      text, unreadable: unreadable(frame), seq: frame.seq, done: true, finish: meta.finish ?? 'stop', timestamp: frame.timestamp ?? answer.timestamp,
       modelID: frame.model_id ?? answer.modelID, attempt: Number(meta.attempt ?? answer.attempt ?? 0), index: Number(meta.index ?? answer.index),
       tokens: meta.tokens_completion ?? '',
     });
@@ -449,3 +448,9 @@ export class SessionStore {
 }
 
 const flag = (frame, name) => frame.metadata?.[name] === 'true';
+
+// What no key opens says so: a frame in its metadata, an entry of a history beside its content.
+const unreadable = (frame) => flag(frame, 'unreadable') || frame.unreadable === true;
+
+/** spoken is what an item shows as its words. */
+export const spoken = (item) => (item.unreadable ? 'This message cannot be read any more.' : item.kind === 'answer' ? item.text : item.content);

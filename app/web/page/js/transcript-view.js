@@ -4,6 +4,7 @@ import { byID, h, icon, name as named, setParts, setText, show } from './dom.js'
 import { Follow } from './follow.js';
 import { inText } from './names.js';
 import { MarkdownView, copyButton } from './markdown-view.js';
+import { spoken } from './session-store.js';
 
 const STALLED = 2500; // ms without a piece, then the pause is explained
 const SILENT = 15_000; // ms without any answer that is due, then asking again is offered
@@ -140,8 +141,8 @@ export class TranscriptView {
         person ? h('div', { class: 'who' }, icon('person'), named(item.adminName || 'A person')) : null,
         text, h('div', { class: 'meta' }, time, state), problem));
     const update = (now, store) => {
-      if (markdown && now.type === 'user_message') markdown.update(now.content);
-      else setText(text, now.type === 'user_message' ? now.content : `${now.type === 'voice_message' ? 'Voice message' : 'File'} ${now.filename || now.fileID || ''} ${now.content}`.trim());
+      if (markdown && now.type === 'user_message') markdown.update(spoken(now));
+      else setText(text, now.type === 'user_message' || now.unreadable ? spoken(now) : `${now.type === 'voice_message' ? 'Voice message' : 'File'} ${now.filename || now.fileID || ''} ${now.content}`.trim());
       node.dataset.state = now.state;
       setTime(time, now.timestamp);
       state.replaceChildren(...stateOf(now, store.synced));
@@ -174,7 +175,7 @@ export class TranscriptView {
       node.setAttribute('aria-busy', String(!now.done));
       setText(name, this.#chat.models.find((model) => model.id === now.modelID)?.name ?? now.modelID ?? '');
       setTime(time, now.done ? now.timestamp : '');
-      markdown.update(now.text);
+      markdown.update(spoken(now));
       show(wait, !now.done && !now.text);
       show(pause, stalled(now));
       show(footer, now.done);

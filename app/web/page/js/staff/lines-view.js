@@ -3,6 +3,7 @@
 import { byID, h, icon, name, setParts, setText, show } from '../dom.js';
 import { MarkdownView } from '../markdown-view.js';
 import { inText } from '../names.js';
+import { spoken } from '../session-store.js';
 import { clock, day } from '../time.js';
 
 const NEAR = 60; // px from the end that still count as reading along
@@ -131,7 +132,7 @@ export class LinesView {
       const fresh = `${now.rev}|${this.#desk.connection.name}`;
       if (stamp === fresh) return;
       stamp = fresh;
-      markdown.update(answer ? now.text : now.content || now.filename || now.fileID || '');
+      markdown.update(spoken(now) || now.filename || now.fileID || '');
       state.replaceChildren(...(answer ? [FINISHES[now.finish] ?? ''] : this.#stateOf(now)));
     } };
   }
