@@ -175,6 +175,7 @@ func TestOldClient_RestartedAnswer(t *testing.T) {
 		"others":          {"uno dos tres", []string{"one two ", "uno dos tres"}},
 		"fewer":           {"one", []string{"one two ", "one"}},
 		"exactly as many": {"one two ", []string{"one two "}},
+		"none":            {"", []string{"one two ", chatbox.WithdrawnAnswer}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newOldPage(newStage(t))
@@ -184,14 +185,46 @@ func TestOldClient_RestartedAnswer(t *testing.T) {
 			p.flow()
 			p.settle()
 			p.tr.restart()
-			for _, word := range strings.SplitAfter(again.text, " ") {
-				p.tr.piece(word, false)
+			for word := range strings.SplitAfterSeq(again.text, " ") {
+				if word != "" {
+					p.tr.piece(word, false)
+				}
 			}
 			p.tr.final(chatbox.FinishStop, nil)
 			p.flow()
 			p.settle()
 			assert.Equal(t, again.bubbles, p.bubbles)
 			assert.Empty(t, p.faults)
+		})
+	}
+}
+
+// A page whose notes are lost comes back to an answer that was begun again:
+// what it shows is nobody's to continue.
+func TestOldClient_ComesBackWithoutANote(t *testing.T) {
+	for name, waits := range map[string]bool{"all at once": false, "in mid-answer": true} {
+		t.Run(name, func(t *testing.T) {
+			p := newOldPage(newStage(t))
+			p.tr.message("")
+			p.tr.start()
+			p.tr.piece("one two ", false)
+			p.flow()
+			p.settle()
+			p.breaks()
+			p.has = nil
+			p.tr.restart()
+			p.tr.piece("uno ", false)
+			p.tr.channel = nil
+			p.connect(1 << 20)
+			if waits {
+				p.settle()
+				assert.Equal(t, "one two ", p.running)
+			}
+			p.tr.piece("dos", false)
+			p.tr.final(chatbox.FinishStop, nil)
+			p.flow()
+			p.settle()
+			assert.Equal(t, []string{"one two ", "uno dos"}, p.bubbles)
 		})
 	}
 }

@@ -32,6 +32,7 @@ type page struct {
 	heard   []string // what others said
 	failed  []string // codes of errors
 	noise   map[string]int
+	types   map[string]int // of all frames
 }
 
 // oldFrame has the fields that such a client reads, as it declares them: flags
@@ -56,7 +57,7 @@ type oldFrame struct {
 // load opens the page: the token in the address, from a file on the disk.
 func load(w *world, pod int, token, session string) *page {
 	w.t.Helper()
-	p := &page{t: w.t, noise: map[string]int{}}
+	p := &page{t: w.t, noise: map[string]int{}, types: map[string]int{}}
 	p.connect(w, pod, token, session)
 	return p
 }
@@ -94,6 +95,7 @@ func (p *page) receive(text []byte) oldFrame {
 	p.t.Helper()
 	var f oldFrame
 	require.NoError(p.t, json.Unmarshal(text, &f), "%s", text)
+	p.types[f.Type]++
 	switch f.Type {
 	case "ai_response":
 		switch {
