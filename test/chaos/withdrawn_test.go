@@ -50,8 +50,8 @@ func (f *fickle) Stream(ctx context.Context, p chatbox.Prompt) iter.Seq2[chatbox
 	}
 	return func(yield func(chatbox.Delta, error) bool) {
 		finish := chatbox.FinishStop
-		switch {
-		case n == 1:
+		switch n {
+		case 1:
 			if !yield(chatbox.Delta{Text: terrible}, nil) || !waits(f.withdraw) || !yield(chatbox.Delta{Text: f.instead, Replace: true}, nil) {
 				return
 			}
