@@ -110,7 +110,6 @@ func New(o Options) (*App, error) {
 	handler := &late{hub: a.hub, gate: a.gate}
 	a.bus = redisstate.NewBus(redis, o.ID, handler, a.log)
 	deps.Bus = a.bus
-	plant(&deps)
 	a.service = conversation.New(o.Conversation, deps)
 	feeds.OnShown(a.service.Shown)
 	handler.Service = a.service

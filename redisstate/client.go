@@ -185,7 +185,7 @@ func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
 		if c.sharded {
 			text = strings.ReplaceAll(text, "'PUBLISH'", "'SPUBLISH'")
 		}
-		c.scripts[f.Name()] = redis.NewScript(plant(rdb, f.Name(), text))
+		c.scripts[f.Name()] = redis.NewScript(text)
 	}
 	return c, nil
 }

@@ -184,7 +184,7 @@ func (c *Committer[T]) takeLocked() []*waiter[T] {
 			rest = append(rest, c.queue[i:]...)
 			break
 		}
-		if apart && w.key != "" && c.flying[w.key] {
+		if w.key != "" && c.flying[w.key] {
 			rest = append(rest, w)
 			continue
 		}

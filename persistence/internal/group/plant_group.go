@@ -1,5 +1,0 @@
-//go:build defect_group
-
-package group
-
-const apart = false
