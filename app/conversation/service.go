@@ -37,7 +37,7 @@ type Config struct {
 // DefaultConfig has the values of the contract.
 func DefaultConfig() Config {
 	return Config{
-		AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000, ReplayBurst: 10_000, ReplayRate: 200,
+		AnswerMax: 256 << 10, AckWait: 10 * time.Second, ReplayMax: 1000, ReplayBurst: 50_000, ReplayRate: 1000,
 		Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
 		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, CheckEvery: 10 * time.Second,
 		LoseAfter: 60 * time.Second, EraseFor: 10 * time.Minute, EraseEvery: time.Minute, AdminGrace: 2 * time.Minute, AskRating: true,
