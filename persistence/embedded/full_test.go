@@ -32,11 +32,13 @@ func TestStore_ThatCannotWrite(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, dir string, s func() *embedded.Store) refusal{
 		"no space on the disk": fullDisk,
 		"no more pages": func(t *testing.T, _ string, s func() *embedded.Store) refusal {
+			t.Helper()
 			return refusal{outage.Disk, func() { embedded.SetPragma(t, s(), "max_page_count", "1") }, func() {
 				embedded.SetPragma(t, s(), "max_page_count", "1000000")
 			}}
 		},
 		"read-only": func(t *testing.T, _ string, s func() *embedded.Store) refusal {
+			t.Helper()
 			return refusal{outage.ReadOnlyFile, func() { embedded.SetPragma(t, s(), "query_only", "1") }, func() {
 				embedded.SetPragma(t, s(), "query_only", "0")
 			}}
@@ -70,6 +72,7 @@ func TestStore_ThatCannotWrite(t *testing.T) {
 
 // fullDisk is a small file system of the test's own.
 func fullDisk(t *testing.T, dir string, _ func() *embedded.Store) refusal {
+	t.Helper()
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
 		t.Skip("NOT RUN: takes a mount, which takes root on Linux")
 	}
@@ -79,7 +82,7 @@ func fullDisk(t *testing.T, dir string, _ func() *embedded.Store) refusal {
 	t.Cleanup(func() { assert.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
 	ballast := filepath.Join(dir, "ballast")
 	return refusal{outage.Disk, func() {
-		f, err := os.Create(ballast) //nolint:gosec // the test's folder
+		f, err := os.Create(ballast)
 		require.NoError(t, err)
 		for piece := bytes.Repeat([]byte{1}, 4096); err == nil; {
 			_, err = f.Write(piece)

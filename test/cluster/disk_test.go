@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -84,11 +83,11 @@ func smallDisk(t *testing.T) string {
 // fill writes a file until no byte is left.
 func fill(t *testing.T, path string) {
 	t.Helper()
-	f, err := os.Create(path) //nolint:gosec // the test's folder
+	f, err := os.Create(path)
 	require.NoError(t, err)
 	for piece := make([]byte, 4096); err == nil; {
 		_, err = f.Write(piece)
 	}
-	require.True(t, errors.Is(err, syscall.ENOSPC), "%v", err)
+	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.NoError(t, f.Close())
 }
