@@ -68,6 +68,7 @@ type Service struct {
 	settings *recent[settings]
 	lines    *recent[line]
 	held     *recent[map[chatbox.UserKey]int]
+	searches *searches
 
 	mu   sync.Mutex                              // guards following
 	here map[chatbox.UserKey]chatbox.StaffMember // staff with sockets here
@@ -76,6 +77,7 @@ type Service struct {
 // New makes a service; it starts nothing.
 func New(cfg Config, d Deps) *Service {
 	s := &Service{Deps: d, cfg: cfg, here: map[chatbox.UserKey]chatbox.StaffMember{}}
+	s.searches = newSearches()
 	s.settings = newRecent(settingsLife, settingsSpare, s.readSettings)
 	s.lines = newRecent(lineLife, 0, s.readLine)
 	s.held = newRecent(heldLife, 0, s.countHeld)

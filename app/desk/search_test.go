@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -64,4 +65,60 @@ func TestSearch_IsOnRecordBeforeItLooks(t *testing.T) {
 	w = &searchWorld{fail: errors.New("away")}
 	require.ErrorIs(t, search(w, chatbox.RoleAdmin, chatbox.SearchQuery{}), w.fail)
 	assert.NotContains(t, w.heard, "find", "nothing is done that is not on record")
+}
+
+// slowFinder holds every search until it is let go.
+type slowFinder struct {
+	entered, letGo chan struct{}
+}
+
+func (f *slowFinder) Record(context.Context, chatbox.Actor, chatbox.AuditAction, chatbox.AuditSubject) error {
+	return nil
+}
+
+func (f *slowFinder) Check(chatbox.SearchQuery) error { return nil }
+
+func (f *slowFinder) Find(context.Context, chatbox.SearchQuery) (chatbox.SearchPage, error) {
+	f.entered <- struct{}{}
+	<-f.letGo
+	return chatbox.SearchPage{}, nil
+}
+
+// However many searches one member of staff begins, others' are done beside
+// them; those that wait too long are refused, and nothing is left of any.
+func TestSearch_OneMemberOfStaffTakesNoLaneOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &slowFinder{entered: make(chan struct{}, 100), letGo: make(chan struct{})}
+		s := New(Config{}, Deps{Audit: f, Finder: f, Logger: slog.New(slog.DiscardHandler)})
+		results := make(chan error, 20)
+		search := func(who string) {
+			a := chatbox.Actor{Tenant: "acme", UserID: who, Roles: []string{chatbox.RoleChatAdmin}}
+			go func() {
+				_, err := s.Search(t.Context(), a, chatbox.SearchQuery{Words: "word"})
+				results <- err
+			}()
+		}
+		for range 10 {
+			search("greedy")
+		}
+		synctest.Wait()
+		assert.Len(t, f.entered, searchesEach)
+		search("ada")
+		search("ben")
+		synctest.Wait()
+		assert.Len(t, f.entered, searchLanes)
+		for range 10 - searchesEach {
+			err := <-results
+			require.ErrorIs(t, err, chatbox.Unavailable)
+			var refusal *chatbox.Error
+			require.ErrorAs(t, err, &refusal)
+			assert.Positive(t, refusal.RetryAfter)
+		}
+		close(f.letGo)
+		for range searchLanes {
+			require.NoError(t, <-results)
+		}
+		assert.Empty(t, s.searches.of)
+		assert.Empty(t, s.searches.lanes)
+	})
 }
