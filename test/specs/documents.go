@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -56,9 +57,13 @@ type Documents struct {
 	failure     *jsonschema.Schema // of any refused request
 }
 
-// Load reads and compiles the documents as a pod serves them; it fails where
-// one refers to what is not there, or holds a schema that is none.
-func Load() (*Documents, error) {
+// Load reads and compiles the documents as a pod serves them, once; it fails
+// where one refers to what is not there, or holds a schema that is none.
+func Load() (*Documents, error) { return loaded() }
+
+var loaded = sync.OnceValues(compile) //nolint:gochecknoglobals // nobody changes it
+
+func compile() (*Documents, error) {
 	d := &Documents{}
 	if err := d.loadOpenAPI(); err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
