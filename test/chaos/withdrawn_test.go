@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -108,6 +109,7 @@ func TestWithdrawn_WhateverHappensNext(t *testing.T) {
 		instead string
 		early   func(s *stage) // before the withdrawal
 		late    func(s *stage) // right after it
+		forgets bool           // nobody may know any more that the page was shown anything
 	}{
 		{name: "nothing", instead: instead},
 		{name: "its pod dies", instead: instead, late: (*stage).killAnswering},
@@ -120,7 +122,10 @@ func TestWithdrawn_WhateverHappensNext(t *testing.T) {
 		},
 		{name: "a takeover", instead: instead, late: takeover},
 		{name: "Redis is emptied, and a takeover", instead: instead, late: func(s *stage) { s.redis.FlushAll(); takeover(s) }},
-		{name: "Redis is emptied, its pod dies, and a takeover", instead: instead, late: func(s *stage) { s.killAnswering(); s.redis.FlushAll(); takeover(s) }},
+		{
+			name: "Redis is emptied, its pod dies, and a takeover", instead: instead, forgets: true,
+			late: func(s *stage) { s.killAnswering(); s.redis.FlushAll(); takeover(s) },
+		},
 		{name: "nothing, and nothing stands in their place"},
 		{name: "its pod dies, and nothing stands in their place", late: (*stage).killAnswering},
 		{name: "a takeover, and nothing stands in their place", late: takeover},
@@ -155,6 +160,10 @@ func TestWithdrawn_WhateverHappensNext(t *testing.T) {
 			if strings.Contains(final.Content, "terrible") || tt.late == nil && tt.instead != "" && final.Content != instead+", and that is that." {
 				t.Errorf("stored %q", final.Content)
 			}
+			if tt.forgets {
+				s.showsNoMixture(page, final)
+				return
+			}
 			s.showsNoGarbage(page, final)
 		})
 	}
@@ -177,5 +186,18 @@ func (s *stage) showsNoGarbage(p *oldPage, final client.Message) {
 	last := p.bubbles[len(p.bubbles)-1]
 	if len(p.bubbles) != 2 || p.bubbles[0] != terrible || final.Content != "" && last != final.Content || strings.TrimSpace(last) == "" {
 		s.t.Errorf("the page shows %q, want %q and %q", p.bubbles, terrible, final.Content)
+	}
+}
+
+// showsNoMixture: the page joins nothing to the withdrawn words. That it is told
+// of the answer's end takes a note of what it has, and Redis had the only one.
+func (s *stage) showsNoMixture(p *oldPage, final client.Message) {
+	s.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, text := range append(slices.Clone(p.bubbles), p.running) {
+		if strings.Contains(text, terrible) && text != terrible || text != "" && strings.TrimSpace(text) == "" {
+			s.t.Errorf("the page shows %q, and %q is stored", text, final.Content)
+		}
 	}
 }
