@@ -84,7 +84,7 @@ func TestPush_OverflowClosesWith4002(t *testing.T) {
 	})
 }
 
-// Who reads on is told why he was closed, unless something else hurries.
+// A client that reads on is told why it was closed, unless something else hurries.
 func TestPush_OverflowIsToldToWhoReadsOn(t *testing.T) {
 	for _, hurried := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -41,7 +41,7 @@ type blockade struct {
 	learned time.Time // by this pod's clock: what was read before says nothing against it
 }
 
-// Block keeps a user of the admin's tenant out and closes every socket of his.
+// Block keeps a user of the admin's tenant out and closes all the user's sockets.
 // Where it fails, what it did stands and a repeat completes it.
 func (g *Gate) Block(ctx context.Context, admin chatbox.Actor, b chatbox.Block) (chatbox.Block, error) {
 	reason, err := chatbox.CheckBlockReason(b.Reason)

@@ -16,8 +16,8 @@ type visit struct {
 	made     bool   // the id was made a moment ago: nobody has it
 	watch    bool   // an admin wants to see it
 	known    bool   // there must be such a session
-	speaks   bool   // to say something in it: what keeps an admin from it is its end, or his not holding it
-	leaves   bool   // to hand it back: his not holding it
+	speaks   bool   // to say something in it: an admin may not once it has ended, or without holding it
+	leaves   bool   // to hand it back: an admin may not without holding it
 	// An admin_join: expect is the socket's own event, which the replay brings
 	// as an ack; ack is one that it repeats.
 	expect, ack *chatbox.Event

@@ -82,8 +82,8 @@ func untold(t chatbox.Type) bool {
 	return t == chatbox.TypeUserMessage || t == chatbox.TypeFileUpload || t == chatbox.TypeVoiceMessage
 }
 
-// unlessRepeated answers why an admin's socket cannot be attached, unless its
-// frame repeats one that he sent while he held the session.
+// unlessRepeated returns why an admin's socket cannot be attached, unless its
+// frame repeats one that the admin sent while holding the session.
 func (s *Service) unlessRepeated(ctx context.Context, c Socket, k chatbox.SessionKey, cmd chatbox.Command, why error) error {
 	if !c.Actor().Admin() || !errors.Is(why, chatbox.PermissionDenied) && !errors.Is(why, chatbox.Ended) {
 		return why
@@ -131,7 +131,7 @@ func (s *Service) PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox
 	d.create = nil
 	decide := d.decide
 	d.decide = func(p place) (chatbox.Event, error) {
-		if p.owner == a.UserID && !p.state.Ended { // he holds his own: what he asks here, he says as staff
+		if p.owner == a.UserID && !p.state.Ended { // an admin who holds their own session speaks in it as staff
 			return s.asHolder(a, p, e)
 		}
 		return decide(p)

@@ -44,7 +44,7 @@ func (s *Service) repeatedDetached(ctx context.Context, c Socket, k chatbox.Sess
 		}
 		if st.HolderID == c.Actor().UserID {
 			err := s.seat(ctx, c, k.ID, visit{after: &first.Seq, announce: true, ack: &first})
-			if !errors.Is(err, chatbox.NotYours) { // else he lost it this moment
+			if !errors.Is(err, chatbox.NotYours) { // else it was lost this moment
 				return err
 			}
 		}

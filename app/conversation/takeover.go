@@ -13,10 +13,10 @@ import (
 // errAlready means that the session is the caller's already.
 var errAlready = errors.New("held by the caller already")
 
-// TakeOver makes the admin the session's holder. Before his admin_join the
+// TakeOver makes the admin the session's holder. Before the admin_join the
 // answer that is being given is closed; after it no word of the model reaches
-// anyone until he leaves. A session that he holds already is no error; one that
-// somebody else holds is chatbox.TakenOver and says who.
+// anyone until the admin leaves. A session that the admin holds already is no
+// error; one that somebody else holds is chatbox.TakenOver and says who.
 func (s *Service) TakeOver(ctx context.Context, a chatbox.Actor, sessionID string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()

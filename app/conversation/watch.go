@@ -7,8 +7,8 @@ import (
 	"chatbox"
 )
 
-// Watch attaches an admin's socket to a session that is not his: he hears
-// everything and can do nothing. With after it also resumes.
+// Watch attaches an admin's socket to somebody else's session. The socket
+// receives everything and can change nothing. With after it also resumes.
 func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *int64) error {
 	a := c.Actor()
 	switch {
@@ -28,7 +28,7 @@ func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *
 	if err := s.seat(ctx, c, sessionID, visit{after: after, announce: true, known: true, watch: true}); err != nil {
 		return err
 	}
-	if k := a.Session(sessionID); s.Rights.Watching(c.ID(), k) { // his own he need not watch
+	if k := a.Session(sessionID); s.Rights.Watching(c.ID(), k) { // an own session need not be watched
 		s.tellWatched(ctx, k, true)
 	}
 	return nil

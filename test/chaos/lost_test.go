@@ -273,8 +273,8 @@ func TestLease_WhoLostItIsHeardNoMore(t *testing.T) {
 	}
 }
 
-// An admin whose pod dies with the ack of his takeover repeats it elsewhere,
-// and hears from there on what the user says.
+// An admin whose pod dies with the ack of a takeover repeats it elsewhere, and
+// hears from there on what the user says.
 func TestLostReply_OfATakeoverTheRepeatHears(t *testing.T) {
 	s := start(t, newPlan(), mortal)
 	a := s.device("ada", "s-1", s.podURL(1))

@@ -12,7 +12,7 @@ import (
 )
 
 // Who holds a session speaks in it, and neither asks for help nor chooses the
-// model in its user's place; the refusal does not deny that he holds it.
+// model in its user's place; the refusal does not deny the holding.
 func TestHolder_DoesNotActForTheUser(t *testing.T) {
 	c := start(t, 2)
 	a := c.device("ada", "s-1", c.podURL(0))
@@ -28,8 +28,8 @@ func TestHolder_DoesNotActForTheUser(t *testing.T) {
 	assert.Len(t, c.history("ada", "s-1"), 3)
 }
 
-// An admin's own session is one he may hold as any other; what he says in it
-// by staff's request he says as staff, and only while he holds it.
+// Admins may hold their own session as any other. What they say in it by a
+// request of staff they say as staff, and only while they hold it.
 func TestHolder_OfHisOwnSession(t *testing.T) {
 	c := start(t, 2)
 	a := c.device("bob", "s-1", c.podURL(0))
@@ -64,8 +64,8 @@ func TestHolder_WithoutAPlaceTakesNothing(t *testing.T) {
 	assert.Len(t, c.history("ada", "s-1"), 2)
 }
 
-// Whose session ended under him is told that, by frame as by request; to leave
-// it he does not hold it any more.
+// A holder whose session has ended is told so, by frame as by request; for
+// leaving it the answer is that it is not held any more.
 func TestHolder_OfAnEndedSession(t *testing.T) {
 	c := start(t, 2)
 	a := c.device("ada", "s-1", c.podURL(0))
@@ -83,8 +83,8 @@ func TestHolder_OfAnEndedSession(t *testing.T) {
 	assert.Equal(t, http.StatusConflict, status, body)
 }
 
-// Whose newer credential makes nobody of staff hears no more of what he watched
-// or held; of his own session he does.
+// An admin whose newer credential has no staff role hears no more of the
+// sessions that they watched or held, but still of their own.
 func TestStaff_NoMoreHearsNothing(t *testing.T) {
 	c := start(t, 2)
 	talks := map[string]*client.Client{"s-1": c.device("ada", "s-1", c.podURL(0)), "s-2": c.device("ben", "s-2", c.podURL(1))}

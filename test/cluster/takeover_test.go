@@ -230,7 +230,7 @@ func TestWatch_SeesEverythingAndSaysNothing(t *testing.T) {
 	c.sees(vic, "s-1", "the final", func(f client.Frame) bool { return f.Type == client.TypeAIResponse && f.Seq == 2 })
 	assert.Len(t, received(bob, "s-1"), seen, "nothing after unwatch")
 
-	// Who watched finds his way back by himself, on any pod.
+	// A watcher's client comes back by itself, on any pod.
 	token := c.staffToken("vic", "chat_viewer")
 	again := c.device("vic", "s-1", c.podURL(2), func(cfg *client.Config) {
 		cfg.Token = func(context.Context) (string, error) { return token, nil }

@@ -1,4 +1,4 @@
-// Keeping a user out, and letting him in again; who is kept out stands in the settings.
+// Keeping a user out, and letting them in again; who is kept out stands in the settings.
 
 import { ask } from '../dialog.js';
 import { byID, h, name, setText, show } from '../dom.js';
