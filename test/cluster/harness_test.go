@@ -7,6 +7,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -82,7 +83,27 @@ func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	})
 	seen := specs.Record(t)
-	return &cluster{t: t, ctx: ctx, stack: stack, seen: seen, http: &http.Client{Transport: seen.Transport(http.DefaultTransport)}}
+	c := &cluster{t: t, ctx: ctx, stack: stack, seen: seen, http: &http.Client{Transport: seen.Transport(http.DefaultTransport)}}
+	for i := range n {
+		c.until("a pod that is ready", func() bool { return c.ready(i) })
+	}
+	return c
+}
+
+// ready reports whether the n-th pod is.
+func (c *cluster) ready(n int) bool {
+	c.t.Helper()
+	req, err := http.NewRequestWithContext(c.ctx, http.MethodGet, c.podURL(n)+"/chatbox/readyz", http.NoBody)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	_, _ = io.Copy(io.Discard, res.Body) // the connection is used again
+	return res.StatusCode == http.StatusOK
 }
 
 // emptyRedis is a database of the real Redis that only these tests use, one

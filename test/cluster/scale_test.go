@@ -131,67 +131,69 @@ func TestScale_OneLongSession(t *testing.T) {
 	short, long := 1500, scale(4000, 100_000) // both longer than what is replayed
 	reads := map[int]map[string]int{}
 	for _, length := range []int{short, long} {
-		c, stores, counts := startCounted(t)
-		began := time.Now()
-		head := c.lengthen(stores, "ada", "s-1", length)
-		require.NoError(t, c.hot().rdb.FlushDB(c.ctx).Err())
-		t.Logf("%d events made in %v", head, time.Since(began).Round(time.Millisecond))
-		counts.taken()
-		reads[length] = map[string]int{}
-		var ws *websocket.Conn
-		for _, step := range []struct {
-			name string
-			do   func()
-		}{
-			{"connect", func() {
-				ws, _ = c.dial(0, url.Values{"token": {c.token("ada")}, "session_id": {"s-1"}})
-				require.EqualValues(t, head, c.untilAnswered(ws)["seq"])
-			}},
-			{"resume", func() {
-				require.NoError(t, ws.WriteJSON(map[string]any{"type": "resume", "session_id": "s-1", "seq": head - 900}))
-				require.EqualValues(t, head, c.untilAnswered(ws)["seq"])
-			}},
-			{"a page", func() {
-				status, _, body := c.call(0, http.MethodGet, "/sessions/s-1?limit=50&after_seq="+fmt.Sprint(length/2), c.token("ada"))
-				require.Equal(t, http.StatusOK, status)
-				require.Len(t, body["messages"], 50)
-			}},
-			{"the newest page", func() {
-				status, _, _ := c.call(0, http.MethodGet, "/sessions/s-1?limit=50", c.token("ada"))
-				require.Equal(t, http.StatusOK, status)
-			}},
-			{"the user's list", func() {
-				status, _, _ := c.call(0, http.MethodGet, "/sessions", c.token("ada"))
-				require.Equal(t, http.StatusOK, status)
-			}},
-			{"staff's list", func() {
-				status, _, _ := c.call(0, http.MethodGet, "/admin/sessions", c.staffToken("root"))
-				require.Equal(t, http.StatusOK, status)
-			}},
-			{"an answer", func() {
-				require.NoError(t, ws.WriteJSON(map[string]any{"type": "user_message", "session_id": "s-1", "content": "again [[words=2]]", "id": "again"}))
-				c.untilSeq(ws, float64(head+2))
-			}},
-		} {
+		t.Run(fmt.Sprint(length, " events"), func(t *testing.T) {
+			c, stores, counts := startCounted(t)
+			began := time.Now()
+			head := c.lengthen(stores, "ada", "s-1", length)
+			require.NoError(t, c.hot().rdb.FlushDB(c.ctx).Err())
+			t.Logf("%d events made in %v", head, time.Since(began).Round(time.Millisecond))
+			counts.taken()
+			reads[length] = map[string]int{}
+			var ws *websocket.Conn
+			for _, step := range []struct {
+				name string
+				do   func()
+			}{
+				{"connect", func() {
+					ws, _ = c.dial(0, url.Values{"token": {c.token("ada")}, "session_id": {"s-1"}})
+					require.EqualValues(t, head, c.untilAnswered(ws)["seq"])
+				}},
+				{"resume", func() {
+					require.NoError(t, ws.WriteJSON(map[string]any{"type": "resume", "session_id": "s-1", "seq": head - 900}))
+					require.EqualValues(t, head, c.untilAnswered(ws)["seq"])
+				}},
+				{"a page", func() {
+					status, _, body := c.call(0, http.MethodGet, "/sessions/s-1?limit=50&after_seq="+fmt.Sprint(length/2), c.token("ada"))
+					require.Equal(t, http.StatusOK, status)
+					require.Len(t, body["messages"], 50)
+				}},
+				{"the newest page", func() {
+					status, _, _ := c.call(0, http.MethodGet, "/sessions/s-1?limit=50", c.token("ada"))
+					require.Equal(t, http.StatusOK, status)
+				}},
+				{"the user's list", func() {
+					status, _, _ := c.call(0, http.MethodGet, "/sessions", c.token("ada"))
+					require.Equal(t, http.StatusOK, status)
+				}},
+				{"staff's list", func() {
+					status, _, _ := c.call(0, http.MethodGet, "/admin/sessions", c.staffToken("root"))
+					require.Equal(t, http.StatusOK, status)
+				}},
+				{"an answer", func() {
+					require.NoError(t, ws.WriteJSON(map[string]any{"type": "user_message", "session_id": "s-1", "content": "again [[words=2]]", "id": "again"}))
+					c.untilSeq(ws, float64(head+2))
+				}},
+			} {
+				before := time.Now()
+				step.do()
+				events, largest := counts.taken()
+				reads[length][step.name] = events
+				t.Logf("%d events, %s: %v, %d events read, %d at once", length, step.name, time.Since(before).Round(time.Millisecond), events, largest)
+			}
+			var mem runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&mem)
 			before := time.Now()
-			step.do()
+			status, size := c.download("/sessions/s-1/export?format=markdown", c.token("ada"))
+			require.Equal(t, http.StatusOK, status)
 			events, largest := counts.taken()
-			reads[length][step.name] = events
-			t.Logf("%d events, %s: %v, %d events read, %d at once", length, step.name, time.Since(before).Round(time.Millisecond), events, largest)
-		}
-		var mem runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&mem)
-		before := time.Now()
-		status, size := c.download("/sessions/s-1/export?format=markdown", c.token("ada"))
-		require.Equal(t, http.StatusOK, status)
-		events, largest := counts.taken()
-		var after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		t.Logf("%d events, export: %v, %d bytes, %d events read, %d at once, heap %d KiB before and %d KiB after", length,
-			time.Since(before).Round(time.Millisecond), size, events, largest, mem.HeapAlloc>>10, after.HeapAlloc>>10)
-		assert.LessOrEqual(t, largest, 1000)
+			var after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			t.Logf("%d events, export: %v, %d bytes, %d events read, %d at once, heap %d KiB before and %d KiB after", length,
+				time.Since(before).Round(time.Millisecond), size, events, largest, mem.HeapAlloc>>10, after.HeapAlloc>>10)
+			assert.LessOrEqual(t, largest, 1000)
+		})
 	}
 	assert.True(t, maps.Equal(reads[short], reads[long]), "%v and %v", reads[short], reads[long])
 }

@@ -96,7 +96,7 @@ func TestSearch_TenantsAreWalls(t *testing.T) {
 	c := start(t, 3)
 	for i, tenant := range []string{"north", "south"} {
 		p := c.as(tenant, "ann")
-		p.want(202, "POST", "/sessions/"+tenant+"/messages", fmt.Sprintf(`{"content":"a needle and %s%d"}`, tenant, i))
+		p.want(202, "POST", "/sessions/"+tenant+"/messages", fmt.Sprintf(`{"content":"a needle and %s%d [[words=2]]"}`, tenant, i))
 	}
 	claims := jwt.MapClaims{"user_id": "bob", "tenant": "north", "roles": []string{"chat_admin"}, "exp": time.Now().Add(time.Hour).Unix()}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(c.stack.Secret())
