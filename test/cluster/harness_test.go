@@ -97,7 +97,7 @@ func (c *cluster) ready(n int) bool {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := (&http.Client{Timeout: patience}).Do(req)
 	if err != nil {
 		c.t.Fatal(err)
 	}
