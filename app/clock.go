@@ -6,16 +6,17 @@ import (
 	"sync"
 	"time"
 
+	"chatbox/app/api"
 	"chatbox/internal/outage"
 )
 
 const (
-	// skewTold is how far the pod's clock may be from Redis' before it is told
-	// of. Users see times that differ; NTP keeps clocks within a fraction of it.
+	// skewTold is how far the pod's clock may be from Redis' before the log says
+	// so. NTP keeps clocks within a fraction of it.
 	skewTold = 5 * time.Second
-	// skewMost is the leeway of tokens: a pod further off refuses tokens that
-	// other pods accept, and accepts those that are over.
-	skewMost = time.Minute
+	// skewMost is how far it may be before the pod refuses tokens that other pods
+	// accept, and accepts tokens that have expired.
+	skewMost = api.Leeway
 )
 
 // podClock follows how far the pod's clock is ahead of Redis'.
@@ -44,10 +45,11 @@ func (c *podClock) state() outage.Kind {
 	return ""
 }
 
-// judgeClock compares the clock with Redis', as a heartbeat sent at a moment
-// brought it. Where both differ by more than tokens allow, other pods decide
-// which of them is wrong: the pod's own, where another pod agrees with Redis.
-// Were Redis' alone enough, its wrong clock would end the whole service.
+// judgeClock compares the pod's clock with Redis'. sent and redis are what the
+// two said when a heartbeat began and arrived; took is how long the heartbeat
+// took. Redis' clock may be the wrong one, and must not end the whole service: a
+// pod that differs by more than skewMost is wrong only if another pod agrees
+// with Redis.
 func (a *App) judgeClock(ctx context.Context, sent, redis time.Time, took time.Duration) {
 	ahead := sent.Add(took / 2).Sub(redis)
 	if ahead.Abs() <= took/2 { // as far as can be told it is right

@@ -13,9 +13,9 @@ import (
 	"chatbox"
 )
 
-// leeway is how far the clocks of those who issue tokens and of pods may be
+// Leeway is how far the clocks of those who issue tokens and of pods may be
 // apart.
-const leeway = 60 * time.Second
+const Leeway = 60 * time.Second
 
 // maxToken is how long a credential may be, in bytes.
 const maxToken = 16 << 10
@@ -50,7 +50,7 @@ func NewAuth(cfg AuthConfig) *Auth {
 	if len(algorithms) == 0 {
 		algorithms = []string{"HS256", "HS384", "HS512"}
 	}
-	opts := []jwt.ParserOption{jwt.WithValidMethods(algorithms), jwt.WithLeeway(leeway)}
+	opts := []jwt.ParserOption{jwt.WithValidMethods(algorithms), jwt.WithLeeway(Leeway)}
 	if !cfg.NoExpiry {
 		opts = append(opts, jwt.WithExpirationRequired())
 	}

@@ -81,7 +81,7 @@ func TestAbuse_CredentialsCountInOrder(t *testing.T) {
 
 func TestAbuse_TicketsOfATokenThatEndedSince(t *testing.T) {
 	p := newPod(t, nil)
-	p.gate.tickets["old"] = chatbox.Actor{UserID: "ann", ExpiresAt: time.Now().Add(-leeway - time.Second)}
+	p.gate.tickets["old"] = chatbox.Actor{UserID: "ann", ExpiresAt: time.Now().Add(-Leeway - time.Second)}
 	status, _, f := p.refused("?ticket=old", nil)
 	assert.Equal(t, http.StatusUnauthorized, status)
 	assert.Equal(t, "EXPIRED_TOKEN", f.Code)

@@ -205,7 +205,7 @@ func endOfCredential(a chatbox.Actor, now time.Time) time.Time {
 	if a.ExpiresAt.IsZero() || a.ExpiresAt.After(now) {
 		return a.ExpiresAt
 	}
-	return a.ExpiresAt.Add(leeway)
+	return a.ExpiresAt.Add(Leeway)
 }
 
 func expire(conn *hub.Conn) {
