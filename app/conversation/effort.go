@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/internal/lanes"
 )
 
 const (
@@ -22,8 +23,7 @@ const (
 type efforts struct {
 	burst, rate float64
 
-	reads serial[chatbox.UserKey] // one at a time for each user
-	lanes chan struct{}           // holds one for each replay that reads the history; never closed
+	reads *lanes.Lanes[chatbox.UserKey] // replays that read the history
 
 	mu    sync.Mutex // guards following
 	users map[chatbox.UserKey]account
@@ -37,7 +37,7 @@ type account struct {
 }
 
 func newEfforts(burst, rate int64) *efforts {
-	return &efforts{burst: float64(burst), rate: float64(rate), lanes: make(chan struct{}, replayLanes), users: map[chatbox.UserKey]account{}}
+	return &efforts{burst: float64(burst), rate: float64(rate), reads: lanes.New[chatbox.UserKey](replayLanes, 1), users: map[chatbox.UserKey]account{}}
 }
 
 // admit takes the price of a frame, or says how long the user has to wait for
@@ -93,16 +93,10 @@ func (e *efforts) sweepLocked(now time.Time) {
 // read reads the history for a user's replay: for one of the user at a time,
 // however many sockets resume, and for a few of the pod.
 func (e *efforts) read(ctx context.Context, u chatbox.UserKey, read func() error) error {
-	leave, err := e.reads.enter(ctx, u)
+	leave, err := e.reads.Enter(ctx, u)
 	if err != nil {
-		return err
+		return chatbox.Errorf(chatbox.Unavailable, "too much is being read at the moment", err)
 	}
 	defer leave()
-	select {
-	case e.lanes <- struct{}{}:
-		defer func() { <-e.lanes }()
-		return read()
-	case <-ctx.Done():
-		return chatbox.Errorf(chatbox.Unavailable, "too much is being read at the moment", context.Cause(ctx))
-	}
+	return read()
 }

@@ -7,12 +7,11 @@ import (
 	"chatbox"
 )
 
-// serial lets one act of a key run at a time on this pod, in the order of
-// arrival. Of a session's appends; the race between pods is decided by the
-// insert.
-type serial[K comparable] struct {
+// serial lets one append per session run at a time on this pod, in the order
+// of arrival; the race between pods is decided by the insert.
+type serial struct {
 	mu   sync.Mutex // guards following
-	held map[K]*turnstile
+	held map[chatbox.SessionKey]*turnstile
 }
 
 type turnstile struct {
@@ -21,12 +20,12 @@ type turnstile struct {
 	why  error // what keeps whoever is inside
 }
 
-// enter waits for the key; the returned func leaves it. Who waits in vain
+// enter waits for the session; the returned func leaves it. Who waits in vain
 // is told what keeps the one inside, where that is known.
-func (s *serial[K]) enter(ctx context.Context, k K) (leave func(), err error) {
+func (s *serial) enter(ctx context.Context, k chatbox.SessionKey) (leave func(), err error) {
 	s.mu.Lock()
 	if s.held == nil {
-		s.held = map[K]*turnstile{}
+		s.held = map[chatbox.SessionKey]*turnstile{}
 	}
 	t := s.held[k]
 	if t == nil {
@@ -59,7 +58,7 @@ func (s *serial[K]) enter(ctx context.Context, k K) (leave func(), err error) {
 }
 
 // kept notes what keeps the one who is inside; nil: nothing any more.
-func (s *serial[K]) kept(k K, why error) {
+func (s *serial) kept(k chatbox.SessionKey, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.held[k]; t != nil {

@@ -15,7 +15,7 @@ import (
 // history, not that somebody is busy.
 func TestSerial_SaysWhatKeepsTheOneInside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s serial[chatbox.SessionKey]
+		var s serial
 		k := chatbox.SessionKey{ID: "s"}
 		leave, err := s.enter(t.Context(), k)
 		require.NoError(t, err)

@@ -94,7 +94,7 @@ type sessions = workqueue.Queue[chatbox.SessionKey]
 type Service struct {
 	Deps
 	cfg    Config
-	serial serial[chatbox.SessionKey]
+	serial serial
 	behind *sessions // whose sockets here have missed something
 	broken *sessions // whose hot copy lags behind the history
 	due    *sessions // that may want an answer

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/internal/lanes"
 )
 
 // Catalog knows the sessions.
@@ -68,7 +69,7 @@ type Service struct {
 	settings *recent[settings]
 	lines    *recent[line]
 	held     *recent[map[chatbox.UserKey]int]
-	searches *searches
+	searches *lanes.Lanes[chatbox.UserKey]
 
 	mu   sync.Mutex                              // guards following
 	here map[chatbox.UserKey]chatbox.StaffMember // staff with sockets here
@@ -77,7 +78,7 @@ type Service struct {
 // New makes a service; it starts nothing.
 func New(cfg Config, d Deps) *Service {
 	s := &Service{Deps: d, cfg: cfg, here: map[chatbox.UserKey]chatbox.StaffMember{}}
-	s.searches = newSearches()
+	s.searches = lanes.New[chatbox.UserKey](searchLanes, searchesEach)
 	s.settings = newRecent(settingsLife, settingsSpare, s.readSettings)
 	s.lines = newRecent(lineLife, 0, s.readLine)
 	s.held = newRecent(heldLife, 0, s.countHeld)

@@ -2,7 +2,6 @@ package desk
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"chatbox"
@@ -13,65 +12,6 @@ const (
 	searchesEach = 2               // of them of one member of staff
 	searchWait   = 5 * time.Second // the longest wait
 )
-
-// searches bounds what searches cost everybody else. It is safe for concurrent
-// use.
-type searches struct {
-	lanes chan struct{} // holds one for each search that reads; never closed
-
-	mu sync.Mutex // guards of
-	of map[chatbox.UserKey]*searcher
-}
-
-// searcher is a member of staff who searches.
-type searcher struct {
-	lanes    chan struct{} // as those of searches
-	searches int           // those that wait included
-}
-
-func newSearches() *searches {
-	return &searches{lanes: make(chan struct{}, searchLanes), of: map[chatbox.UserKey]*searcher{}}
-}
-
-// enter waits until the member of staff may search: chatbox.Unavailable where
-// that is not in time.
-func (l *searches) enter(ctx context.Context, u chatbox.UserKey) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, searchWait)
-	defer cancel()
-	own := l.join(u)
-	for i, lanes := range []chan struct{}{own.lanes, l.lanes} {
-		select {
-		case lanes <- struct{}{}:
-		case <-ctx.Done():
-			if i > 0 {
-				<-own.lanes
-			}
-			l.part(u, own)
-			return nil, &chatbox.Error{Code: chatbox.Unavailable, Message: "too many searches are under way", RetryAfter: time.Second}
-		}
-	}
-	return func() { <-l.lanes; <-own.lanes; l.part(u, own) }, nil
-}
-
-func (l *searches) join(u chatbox.UserKey) *searcher {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	own := l.of[u]
-	if own == nil {
-		own = &searcher{lanes: make(chan struct{}, searchesEach)}
-		l.of[u] = own
-	}
-	own.searches++
-	return own
-}
-
-func (l *searches) part(u chatbox.UserKey, own *searcher) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if own.searches--; own.searches == 0 {
-		delete(l.of, u)
-	}
-}
 
 // Finder finds messages by their words, and sessions.
 type Finder interface {
@@ -95,7 +35,7 @@ func (s *Service) Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQ
 	if err := s.Finder.Check(q); err != nil {
 		return chatbox.SearchPage{}, err
 	}
-	leave, err := s.searches.enter(ctx, a.User())
+	leave, err := s.enterSearch(ctx, a.User())
 	if err != nil {
 		return chatbox.SearchPage{}, err
 	}
@@ -104,4 +44,16 @@ func (s *Service) Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQ
 		return chatbox.SearchPage{}, err
 	}
 	return s.Finder.Find(ctx, q)
+}
+
+// enterSearch waits until the member of staff may search: chatbox.Unavailable
+// where that is not in time.
+func (s *Service) enterSearch(ctx context.Context, u chatbox.UserKey) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, searchWait)
+	defer cancel()
+	leave, err = s.searches.Enter(ctx, u)
+	if err != nil {
+		return nil, &chatbox.Error{Code: chatbox.Unavailable, Message: "too many searches are under way", RetryAfter: time.Second, Err: err}
+	}
+	return leave, nil
 }

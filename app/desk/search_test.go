@@ -118,7 +118,6 @@ func TestSearch_OneMemberOfStaffTakesNoLaneOfOthers(t *testing.T) {
 		for range searchLanes {
 			require.NoError(t, <-results)
 		}
-		assert.Empty(t, s.searches.of)
-		assert.Empty(t, s.searches.lanes)
+		assert.Zero(t, s.searches.Acts())
 	})
 }
