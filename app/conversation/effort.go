@@ -16,10 +16,10 @@ const (
 	replayLanes  = 16 // replays of a pod that read the history at once; what comes beyond waits
 )
 
-// efforts bounds what users have this pod read for them by frames that no other
-// limit counts. Each user has burst events at once and rate more a second. What a
-// frame costs is known only afterwards, so an account may be overdrawn once. It is
-// safe for concurrent use.
+// efforts limits the reading that each user causes on this pod by frames without
+// another rate limit. A user may have burst events read at once, and rate more
+// each second. The cost of a frame is known only after it, so an account may be
+// overdrawn once. It is safe for concurrent use.
 type efforts struct {
 	burst, rate float64
 
@@ -77,7 +77,7 @@ func (e *efforts) balanceLocked(u chatbox.UserKey, now time.Time) (a account, kn
 	return a, true
 }
 
-// sweepLocked forgets accounts that are as if they had never been used.
+// sweepLocked forgets accounts that are full again.
 func (e *efforts) sweepLocked(now time.Time) {
 	if now.Sub(e.swept) < effortsSwept {
 		return

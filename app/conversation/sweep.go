@@ -74,8 +74,9 @@ func (s *Service) sweepForgotten(ctx context.Context) {
 }
 
 // sweepPending enters the turns that a lost Redis forgot. Those younger than
-// age are left alone: a worker that lives takes its own turn back first. Those
-// of the future are a pod's whose clock is ahead; nobody knows how old they are.
+// age are left alone: a worker that lives takes its own turn back first. A turn
+// dated in the future comes from a pod whose clock is ahead, so its age is unknown
+// and it is entered at once.
 // Redis is asked once for a page of turns, and of sessions that a person holds
 // not at all: what is said to a person stays pending for as long as they hold it.
 func (s *Service) sweepPending(ctx context.Context, age time.Duration) {

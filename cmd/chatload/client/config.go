@@ -82,7 +82,7 @@ type upgrade struct {
 
 // upgradeTo builds the request for base. lastSeq NoResume leaves the parameter out.
 func (c Config) upgradeTo(base, token, session string, lastSeq int64) upgrade {
-	// It says that it knows snapshots: without a word of it the server takes it for an old client until its first frame.
+	// The subprotocol says that the client knows snapshots. Without it the server treats the client as an old one until its first frame.
 	u := upgrade{header: c.Header.Clone(), subprotocols: []string{subprotocol}}
 	if u.header == nil {
 		u.header = http.Header{}
