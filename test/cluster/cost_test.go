@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -172,28 +173,30 @@ func cost(c *cluster, m *meter, d *client.Client, session string) map[string]int
 func TestCost_OfAMessageIsConstant(t *testing.T) {
 	want := map[string]int{"begin.lua": 1, "publish.lua": 1, "insert": 1, "touch": 1, "tail.lua": 1}
 	for _, pods := range []int{1, 3} {
-		m := newMeter(t)
-		c := start(t, pods, m.quiet)
-		d := c.device("ada", "s-1", c.podURL(0))
-		for i := range pods {
-			c.device("ada", "s-1", c.podURL(i)) // other pods listen
-		}
-		c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
-		for _, length := range []int{2, 250} {
-			last := ""
-			for range length {
-				id, err := d.Send(client.Frame{Type: client.TypeModelSelect, SessionID: "s-1", ModelID: "fast"})
-				if err != nil {
-					t.Fatal(err)
+		t.Run(fmt.Sprintf("%d pods", pods), func(t *testing.T) {
+			m := newMeter(t)
+			c := start(t, pods, m.quiet)
+			d := c.device("ada", "s-1", c.podURL(0))
+			for i := range pods {
+				c.device("ada", "s-1", c.podURL(i)) // other pods listen
+			}
+			c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
+			for _, length := range []int{2, 250} {
+				last := ""
+				for range length {
+					id, err := d.Send(client.Frame{Type: client.TypeModelSelect, SessionID: "s-1", ModelID: "fast"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					last = id
 				}
-				last = id
+				c.acked(d, "s-1", last)
+				cost(c, m, d, "s-1") // what the last one still had to do
+				if got := cost(c, m, d, "s-1"); !maps.Equal(got, want) {
+					t.Errorf("session of %d and more: %v, want %v", length, got, want)
+				}
 			}
-			c.acked(d, "s-1", last)
-			cost(c, m, d, "s-1") // what the last one still had to do
-			if got := cost(c, m, d, "s-1"); !maps.Equal(got, want) {
-				t.Errorf("%d pods, session of %d and more: %v, want %v", pods, length, got, want)
-			}
-		}
+		})
 	}
 }
 

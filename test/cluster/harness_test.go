@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,9 +43,18 @@ type cluster struct {
 	http  *http.Client
 }
 
-// start brings up a stack of n pods; change may alter its configuration.
+// stacks counts the stacks that are up. Two would share one Redis database and
+// have pods of the same names.
+var stacks atomic.Int32
+
+// start brings up a stack of n pods; change may alter its configuration. The
+// stack stops when t ends, and only then may the next one start.
 func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 	t.Helper()
+	if !stacks.CompareAndSwap(0, 1) {
+		t.Fatal("another stack is up: give each one a subtest of its own")
+	}
+	t.Cleanup(func() { stacks.Store(0) })
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	t.Cleanup(cancel)
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
