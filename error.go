@@ -102,6 +102,12 @@ func Missing(field string) *Error {
 	return &Error{Code: MissingField, Field: field, Message: field + " is required"}
 }
 
+// IsTransient reports whether the error passes by itself, so that a repeat is
+// safe and may succeed: Redis, the pod or the history cannot serve now.
+func IsTransient(err error) bool {
+	return errors.Is(err, Unavailable) || errors.Is(err, StoreFailed)
+}
+
 // CodeOf finds the code in an error's chain; an error that carries none is
 // Internal, nil is "".
 func CodeOf(err error) Code {

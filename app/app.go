@@ -18,78 +18,47 @@ import (
 	"chatbox"
 	"chatbox/app/access"
 	"chatbox/app/alert"
+	"chatbox/app/answer"
 	"chatbox/app/api"
 	"chatbox/app/config"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/app/door"
+	"chatbox/app/history"
+	"chatbox/app/live"
+	"chatbox/app/privacy"
+	"chatbox/app/sessionlog"
 	"chatbox/hub"
-	"chatbox/internal/outage"
 	"chatbox/redisstate"
 )
 
 // Version is what the cluster view shows; the linker sets it for releases.
 var Version = "dev" //nolint:gochecknoglobals // set by -ldflags
 
-// Stores is the history, whichever server keeps it. The owner closes it after
-// the App has stopped; several Apps of one process may share it.
-type Stores struct {
-	Messages    conversation.MessageStore
-	Sessions    conversation.SessionStore
-	Turns       conversation.TurnStore
-	Alerts      alert.Store
-	Tombs       conversation.Tombstones
-	Shares      conversation.ShareStore
-	Audit       conversation.AuditLog
-	Ledger      conversation.Ledger
-	Crowds      conversation.Crowds
-	Erasures    conversation.Erasures
-	Cards       Cards
-	Queue       desk.Queue
-	Ratings     conversation.Ratings
-	Labels      desk.Labels
-	Finder      desk.Finder
-	Ping        func(ctx context.Context) error
-	Kind        func(err error) outage.Kind // why Ping failed; nil: what the network says
-	Withdrawals access.Archive
-	Blocks      Blocks
-}
-
-// Cards is the store of cards by all that is asked of it.
-type Cards interface {
-	desk.Cards
-	conversation.Cards
-}
-
-// Blocks is who is kept out, and the erasing of it.
-type Blocks interface {
-	access.Blocks
-	conversation.Blocks
-}
-
 // Options is what one pod is made of; all parts are required.
 type Options struct {
-	ID           chatbox.PodID
-	Listen       string
-	Door         door.Config
-	API          api.Config
-	Auth         *api.Auth
-	Access       access.Config
-	Hub          hub.Config
-	Redis        redisstate.Config
-	Sealer       redisstate.Sealer
-	Stores       Stores
-	LLM          conversation.LLM
-	Conversation conversation.Config
-	Alerts       alert.Config
-	Desk         desk.Config
-	Channels     []alert.Channel // to staff that is not connected; may be none
-	Drain        config.Drain
-	Env          string // how Redis must be set up: as in Production, or Development; empty: it is not asked
-	Logger       *slog.Logger
-	Clock        func() time.Time // nil: the machine's
-	ShedAbove    int              // sockets from which some are sent to other pods; 0: never
-	Console      bool             // serve the page, which only development does
+	UseCases
+
+	ID        chatbox.PodID
+	Listen    string
+	Door      door.Config
+	API       api.Config
+	Auth      *api.Auth
+	Access    access.Config
+	Hub       hub.Config
+	Redis     redisstate.Config
+	Sealer    redisstate.Sealer
+	Stores    Stores
+	LLM       answer.LLM
+	Alerts    alert.Config
+	Desk      desk.Config
+	Channels  []alert.Channel // to staff that is not connected; may be none
+	Drain     config.Drain
+	Env       string // how Redis must be set up: as in Production, or Development; empty: it is not asked
+	Logger    *slog.Logger
+	Clock     func() time.Time // nil: the machine's
+	ShedAbove int              // sockets from which some are sent to other pods; 0: never
+	Console   bool             // serve the page, which only development does
 	// DecryptFailures counts boxes that could not be opened.
 	DecryptFailures func() uint64
 }
@@ -104,7 +73,12 @@ type App struct {
 	redis    *redisstate.Client
 	bus      *redisstate.Bus
 	stores   Stores
-	service  *conversation.Service
+	sessions *sessionlog.Log
+	answers  *answer.Service
+	live     *live.Service
+	privacy  *privacy.Service
+	history  *history.Service
+	talks    *conversation.Service
 	gate     *access.Gate
 	tally    *tally // the heartbeat's
 	name     podName
@@ -136,8 +110,12 @@ func (a *App) Start(ctx context.Context) error {
 	a.cancel = cancel
 	a.server = newHTTPServer(run, a.handler(), a.door)
 	a.work.Go(func() { a.hub.Run(run) })
-	a.work.Go(func() { a.bus.Run(run) })
-	a.work.Go(func() { a.service.Run(run) })
+	a.work.Go(func() { a.bus.Run(run, inbox{live: a.live, answers: a.answers, gate: a.gate, hub: a.hub}) })
+	a.work.Go(func() { a.sessions.Run(run) })
+	a.work.Go(func() { a.answers.Run(run) })
+	a.work.Go(func() { a.live.Run(run) })
+	a.work.Go(func() { a.privacy.Run(run) })
+	a.work.Go(func() { a.talks.Run(run) })
 	a.work.Go(func() { a.alerts.Run(run) })
 	a.work.Go(func() { a.desk.KeepPresence(run) })
 	a.work.Go(func() { a.desk.TellPlaces(run) })
@@ -175,4 +153,4 @@ func newHTTPServer(ctx context.Context, h http.Handler, d *door.Door) *http.Serv
 }
 
 // Generations counts the answers that the pod is giving now.
-func (a *App) Generations() int { return a.service.Generations() }
+func (a *App) Generations() int { return a.answers.Generations() }

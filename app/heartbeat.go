@@ -46,7 +46,7 @@ func (a *App) beatPod(ctx context.Context) time.Duration {
 	defer cancel()
 	card := chatbox.PodInfo{
 		ID: a.id, Version: Version, State: podServing, Connections: a.hub.Len(),
-		Generations: a.service.Generations(), LastHeartbeat: a.now().UTC().Truncate(time.Millisecond),
+		Generations: a.answers.Generations(), LastHeartbeat: a.now().UTC().Truncate(time.Millisecond),
 	}
 	if a.draining.Load() {
 		card.State = podDraining

@@ -29,7 +29,7 @@ func (a *App) Check(ctx context.Context) (ready bool, checks map[string]bool, ca
 	if !a.bus.Healthy() {
 		kinds["bus"] = outage.Deaf
 	}
-	if len(a.service.Models()) == 0 {
+	if len(a.answers.Models()) == 0 {
 		kinds["llm"] = outage.Failed
 	}
 	checks, causes = map[string]bool{}, map[string]string{}

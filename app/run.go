@@ -13,7 +13,6 @@ import (
 	"chatbox/app/alert"
 	"chatbox/app/api"
 	"chatbox/app/config"
-	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/app/door"
 	"chatbox/hub"
@@ -102,9 +101,9 @@ func optionsOf(cfg config.Config, log *slog.Logger) Options {
 	redis.HelpLimit = cfg.Limits.HelpPerMinute
 	gate := access.DefaultConfig()
 	gate.UserRate, gate.AdminRate, gate.MarkLife = cfg.Limits.RESTPerMinute, cfg.Limits.AdminPerMinute, cfg.JWT.MaxLife
-	talk := conversation.DefaultConfig()
-	talk.AskRating, talk.WatchNotice = cfg.Admin.AskRating, cfg.Admin.WatchNotice
-	talk.SystemPrompt, talk.AnswerMax, talk.AdminGrace = cfg.Prompt.System, cfg.Prompt.AnswerMax, cfg.Admin.Grace
+	use := DefaultUseCases()
+	use.Conversation.AskRating, use.Conversation.AdminGrace, use.Live.WatchNotice = cfg.Admin.AskRating, cfg.Admin.Grace, cfg.Admin.WatchNotice
+	use.Answer.SystemPrompt, use.Answer.AnswerMax = cfg.Prompt.System, cfg.Prompt.AnswerMax
 	sockets := hub.DefaultConfig()
 	sockets.MaxFrame, sockets.MaxConns = cfg.Limits.Frame, cfg.Limits.Connections
 	return Options{
@@ -120,7 +119,7 @@ func optionsOf(cfg config.Config, log *slog.Logger) Options {
 			Issuer: cfg.JWT.Issuer, Audience: cfg.JWT.Audience, NoExpiry: !cfg.JWT.RequireExpiry,
 		}),
 		Access: gate,
-		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, Conversation: talk, Alerts: alert.DefaultConfig(), Drain: cfg.Drain, Logger: log,
+		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, UseCases: use, Alerts: alert.DefaultConfig(), Drain: cfg.Drain, Logger: log,
 		Desk: desk.Config{Support: cfg.Support},
 		Env:  cfg.Env,
 	}

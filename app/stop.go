@@ -26,9 +26,9 @@ func (a *App) drain(ctx context.Context) error {
 	a.draining.Store(true)
 	a.hub.Refuse()
 	a.beatPod(ctx)
-	a.service.StopClaiming()
+	a.answers.StopClaiming()
 	a.awaitAnswers(ctx, phases.Finish)
-	a.service.ReleaseAll()
+	a.answers.ReleaseAll()
 	a.sendAway(ctx, phases, began)
 	a.closeServer(ctx, phases)
 	gone, end := context.WithTimeout(context.WithoutCancel(ctx), min(time.Second, phases.Rest()/3))
@@ -86,7 +86,7 @@ func (a *App) awaitAnswers(ctx context.Context, limit time.Duration) {
 	defer cancel()
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
-	for a.service.Generations() > 0 {
+	for a.answers.Generations() > 0 {
 		select {
 		case <-ctx.Done():
 			return

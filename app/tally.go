@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"chatbox"
-	"chatbox/app/conversation"
 )
 
 const (
@@ -21,7 +20,7 @@ const (
 type tally struct {
 	pod    chatbox.PodID
 	run    string // of this process: another's counts of the same minute are not overwritten
-	crowds conversation.Crowds
+	crowds Crowds
 	count  func() map[string]int // sessions with sockets, by tenant
 
 	at      time.Time // of the last count
@@ -41,7 +40,7 @@ type crowd struct {
 	fresh   bool // not written since it changed
 }
 
-func newTally(pod chatbox.PodID, crowds conversation.Crowds, count func() map[string]int) *tally {
+func newTally(pod chatbox.PodID, crowds Crowds, count func() map[string]int) *tally {
 	return &tally{pod: pod, run: crand.Text()[:8], crowds: crowds, count: count, minutes: map[minute]*crowd{}}
 }
 

@@ -10,12 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
-	"chatbox/app/conversation"
 )
 
 // minutes is Crowds in memory.
 type minutes struct {
-	conversation.Crowds
+	Crowds
 
 	down bool
 	of   map[time.Time]chatbox.Crowd

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,53 +8,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"chatbox"
 	"chatbox/app/access"
 	"chatbox/app/alert"
+	"chatbox/app/answer"
 	"chatbox/app/api"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/app/door"
+	"chatbox/app/history"
+	"chatbox/app/live"
+	"chatbox/app/privacy"
+	"chatbox/app/sessionlog"
 	"chatbox/app/web"
 	"chatbox/hub"
 	"chatbox/internal/outage"
 	"chatbox/redisstate"
-)
-
-// The proofs that leaves satisfy what the use cases and the edge need.
-var (
-	_ conversation.Log      = (*redisstate.Client)(nil)
-	_ conversation.Traces   = (*redisstate.Client)(nil)
-	_ conversation.Leases   = (*redisstate.Client)(nil)
-	_ conversation.Pieces   = (*redisstate.Client)(nil)
-	_ conversation.Schedule = (*redisstate.Client)(nil)
-	_ conversation.Registry = (*redisstate.Client)(nil)
-	_ conversation.Bus      = (*redisstate.Bus)(nil)
-	_ conversation.Seats    = (*hub.Feeds)(nil)
-	_ conversation.Acks     = (*hub.Feeds)(nil)
-	_ conversation.Feed     = (*hub.Feeds)(nil)
-	_ conversation.Observer = (*observer)(nil)
-	_ conversation.Socket   = (*hub.Conn)(nil)
-	_ redisstate.Handler    = (*late)(nil)
-	_ api.Conversations     = (*conversation.Service)(nil)
-	_ api.Aids              = (*desk.Service)(nil)
-	_ api.Readiness         = (*App)(nil)
-	_ api.Access            = (*access.Gate)(nil)
-	_ access.Tickets        = (*redisstate.Client)(nil)
-	_ access.Marks          = (*redisstate.Client)(nil)
-	_ api.Blocking          = (*access.Gate)(nil)
-	_ access.News           = (*redisstate.Client)(nil)
-	_ access.Counts         = (*redisstate.Client)(nil)
-	_ access.Sockets        = (*hub.Hub)(nil)
-	_ alert.Staff           = (*redisstate.Client)(nil)
-	_ alert.Observer        = (*observer)(nil)
-	_ conversation.Alerts   = (*alert.Service)(nil)
-
-	_ conversation.HelpLimits = (*redisstate.Client)(nil)
-	_ conversation.Receipts   = (*redisstate.Client)(nil)
-	_ desk.Roster             = (*redisstate.Client)(nil)
-	_ desk.Floor              = (*hub.Hub)(nil)
-	_ desk.Line               = (*hub.Feeds)(nil)
 )
 
 // New wires a pod; nothing is opened but a lazy client of Redis.
@@ -78,78 +45,64 @@ func New(o Options) (*App, error) {
 	}, a.clock.seconds))
 	o.Hub.Logger = a.log
 	a.hub = hub.New(o.Hub, api.Encode, hub.NewMetrics(reg))
-	feeds := hub.NewFeeds(a.hub)
-	watch := newObserver(reg)
-	a.alerts = alert.New(o.Alerts, alert.Deps{
-		Pod: o.ID, Store: o.Stores.Alerts, Staff: redis, Channels: o.Channels, Observer: watch, Logger: a.log,
-		Mend: func(ctx context.Context, k chatbox.SessionKey) error { return a.service.Mend(ctx, k) },
-	})
-	deps := conversation.Deps{
-		Messages: o.Stores.Messages, Catalog: o.Stores.Sessions, Turns: o.Stores.Turns,
-		Tombstones: o.Stores.Tombs, Traces: redis, Shares: o.Stores.Shares, Audit: o.Stores.Audit,
-		Ledger: o.Stores.Ledger, Crowds: o.Stores.Crowds, Erasures: o.Stores.Erasures, Cards: o.Stores.Cards, Ratings: o.Stores.Ratings, Blocks: o.Stores.Blocks,
-		Staff: redis, Log: redis, Leases: redis, Interrupts: redis, Pieces: redis, Whispers: redis, Reads: redis, Receipts: redis, TypingLeases: feeds, Schedule: redis, Registry: redis, Presence: redis, Colleagues: redis, Watchers: redis,
-		LLM: o.LLM, Seats: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds,
-		Alerts: a.alerts, HelpLimits: redis, Observer: watch, Logger: a.log, Clock: a.now,
-	}
-	a.tally = newTally(o.ID, o.Stores.Crowds, feeds.Crowd)
+	a.bus = redisstate.NewBus(redis, o.ID, a.log)
 	a.gate = access.New(o.Access, access.Deps{
 		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Blocks: o.Stores.Blocks, News: redis, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
 	})
-	a.desk = desk.New(o.Desk, desk.Deps{
-		Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log,
-		Queue: o.Stores.Queue, Labels: o.Stores.Labels, Whispers: redis, Staff: redis,
-		Finder: o.Stores.Finder,
-		Roster: redis, Floor: a.hub, Line: feeds, Holdings: o.Stores.Sessions,
-		Owned: func(ctx context.Context, actor chatbox.Actor, id string) (chatbox.Session, error) {
-			return a.service.Owned(ctx, actor, id)
-		},
-	})
-	// The bus and the service need each other: the service is the bus's
-	// handler, the bus the service's port.
-	handler := &late{hub: a.hub, gate: a.gate}
-	a.bus = redisstate.NewBus(redis, o.ID, handler, a.log)
-	deps.Bus = a.bus
-	a.service = conversation.New(o.Conversation, deps)
-	feeds.OnShown(a.service.Shown)
-	handler.Service = a.service
+	feeds, watch := hub.NewFeeds(a.hub), newObserver(reg)
+	a.tally = newTally(o.ID, o.Stores.Crowds, feeds.Crowd)
+	a.wireUseCases(feeds, watch)
 	return a, nil
 }
 
-// late hands what the bus brings to whom it concerns; the service is set after
-// what needs it was made, and before that runs.
-type late struct {
-	*conversation.Service
-
-	hub  *hub.Hub
-	gate *access.Gate
+// wireUseCases makes the use cases, each of them after the ones that it works
+// through.
+func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
+	o, redis := a.opts, a.redis
+	due := answer.NewQueue(o.Answer)
+	log := sessionlog.New(o.Log, sessionlog.Deps{
+		Messages: o.Stores.Messages, Sessions: o.Stores.Sessions, Turns: o.Stores.Turns, Hot: redis, Due: due,
+		Observer: watch, Logger: a.log, Clock: a.now,
+	})
+	a.answers = answer.New(o.Answer, answer.Deps{
+		Log: log, Due: due, Messages: o.Stores.Messages, Turns: o.Stores.Turns, Holdings: o.Stores.Sessions,
+		Leases: redis, Interrupts: redis, Pieces: redis, Schedule: redis, LLM: o.LLM, Ephemerals: redis, Observer: watch, Logger: a.log,
+	})
+	receipts := live.NewReceipts(redis, a.log)
+	feeds.OnShown(receipts.Shown)
+	a.live = live.New(o.Live, live.Deps{
+		Log: log, Messages: o.Stores.Messages, Heads: redis, Bus: a.bus, Registry: redis, Watchers: redis,
+		Attachments: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds, TypingLeases: feeds,
+		Receipts: receipts, Reads: redis, Ephemerals: redis, Audit: o.Stores.Audit, Observer: watch, Logger: a.log,
+	})
+	a.privacy = privacy.New(o.Privacy, privacy.Deps{
+		Log: log, Answers: a.answers, Sessions: o.Stores.Sessions, Messages: o.Stores.Messages, Tombstones: o.Stores.Tombs, Traces: redis,
+		Shares: o.Stores.Shares, Cards: o.Stores.Cards, Blocks: o.Stores.Blocks, Erasures: o.Stores.Erasures, Audit: o.Stores.Audit, Logger: a.log,
+	})
+	a.history = history.New(history.Deps{
+		Log: log, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions, Shares: o.Stores.Shares, Overview: o.Stores.Ledger,
+		Crowds: o.Stores.Crowds, Audit: o.Stores.Audit, Logger: a.log,
+	})
+	a.alerts = alert.New(o.Alerts, alert.Deps{
+		Pod: o.ID, Store: o.Stores.Alerts, Staff: redis, Channels: o.Channels, Observer: watch, Logger: a.log, Mend: log.Mend,
+	})
+	a.talks = conversation.New(o.Conversation, conversation.Deps{
+		Log: log, Answers: a.answers, Live: a.live, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions,
+		Attachments: feeds, Currents: feeds, Acks: feeds, Audit: o.Stores.Audit, Alerts: a.alerts, HelpLimits: redis, Ratings: o.Stores.Ratings,
+		Staff: redis, Colleagues: redis, Presence: redis, Ephemerals: redis, Observer: watch, Logger: a.log,
+	})
+	a.desk = desk.New(o.Desk, desk.Deps{
+		Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log, Queue: o.Stores.Queue, Labels: o.Stores.Labels,
+		Ephemerals: redis, Staff: redis, Finder: o.Stores.Finder, Roster: redis, Floor: a.hub, Line: feeds, Holdings: o.Stores.Sessions,
+		Owned: log.Owned,
+	})
+	a.sessions = log
 }
-
-// Notice tells the tenant's admins on this pod, or the one whom it is for.
-func (l *late) Notice(n chatbox.Notice) {
-	if n.To != "" {
-		l.hub.NotifyAdmin(chatbox.UserKey{Tenant: n.Tenant, ID: n.To}, api.Notification(n))
-		return
-	}
-	l.hub.Notify(n.Tenant, api.Notification(n))
-}
-
-// Resubscribed tells both that something may have been missed.
-func (l *late) Resubscribed() {
-	l.Service.Resubscribed()
-	l.gate.Resubscribed()
-}
-
-// Disconnected is the gate's affair.
-func (l *late) Disconnected(w chatbox.Withdrawal) { l.gate.Disconnected(w) }
-
-// BlockChanged likewise.
-func (l *late) BlockChanged(u chatbox.UserKey) { l.gate.BlockChanged(u) }
 
 // handler is the pod's edge; in development the console stands beside it.
 func (a *App) handler() http.Handler {
 	edge := http.Handler(api.New(a.opts.API, api.Deps{
-		Conversations: a.service, Aids: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
+		Live: a.live, Talks: a.talks, History: a.history, Privacy: a.privacy, Answers: a.answers, HelpDesk: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
 	}))
 	if !a.opts.Console {
 		return edge

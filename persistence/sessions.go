@@ -82,9 +82,9 @@ func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Sess
 	return m.s.decodeSession(d), nil
 }
 
-// Touch stores the fold unless a later one is stored already, or there is no
+// SaveState stores the fold unless a later one is stored already, or there is no
 // such session. Calls that meet share one command.
-func (m *Sessions) Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	const act = "touch a session"
 	if err := m.s.may(act); err != nil {
 		return err

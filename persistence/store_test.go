@@ -138,7 +138,7 @@ func TestStore_ServerAway(t *testing.T) {
 			_, err := s.Sessions().List(ctx, chatbox.SessionQuery{Limit: 1})
 			return err
 		},
-		"touch": func(ctx context.Context) error { return s.Sessions().Touch(ctx, k, chatbox.State{Head: 1}) },
+		"touch": func(ctx context.Context) error { return s.Sessions().SaveState(ctx, k, chatbox.State{Head: 1}) },
 		"name":  func(ctx context.Context) error { return s.Sessions().SetName(ctx, k, "x", false) },
 		"claim": func(ctx context.Context) error {
 			_, err := s.Turns().ClaimTurn(ctx, k, 1)

@@ -95,7 +95,7 @@ func TestStore_NothingBeforeTheSurvey(t *testing.T) {
 	for name, act := range map[string]func() error{
 		"load":   func() error { _, err := s.Sessions().Load(t.Context(), k); return err },
 		"create": func() error { _, _, err := s.Sessions().Create(t.Context(), chatbox.Session{Key: k}); return err },
-		"touch":  func() error { return s.Sessions().Touch(t.Context(), k, chatbox.State{Head: 1}) },
+		"touch":  func() error { return s.Sessions().SaveState(t.Context(), k, chatbox.State{Head: 1}) },
 		"append": func() error { return s.Messages().Append(t.Context(), chatbox.Event{Session: k, Seq: 1, Key: "k"}) },
 		"erase":  func() error { return s.Messages().EraseRange(t.Context(), k, 1, 2) },
 		"bury":   func() error { return s.Sessions().Bury(t.Context(), k, time.Now()) },

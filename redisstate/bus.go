@@ -45,7 +45,7 @@ const (
 type Bus struct {
 	c       *Client
 	pod     chatbox.PodID
-	handler Handler
+	handler Handler // from Run on
 	log     *slog.Logger
 	voice   string    // tells this bus's songs from those of an earlier process
 	born    time.Time // songs carry the time since
@@ -57,9 +57,9 @@ type Bus struct {
 }
 
 // NewBus makes the bus; nothing arrives until Run.
-func NewBus(c *Client, pod chatbox.PodID, h Handler, log *slog.Logger) *Bus {
+func NewBus(c *Client, pod chatbox.PodID, log *slog.Logger) *Bus {
 	b := &Bus{
-		c: c, pod: pod, handler: h, log: log, voice: nonce(), born: time.Now(), shards: map[int]*link{},
+		c: c, pod: pod, log: log, voice: nonce(), born: time.Now(), shards: map[int]*link{},
 	}
 	b.trunk = newLink(b, wakeChannel, trunkCanary(pod), canaryEvery)
 	for _, ch := range []string{staffChannel, outChannel, blockChannel} {
@@ -140,11 +140,12 @@ func (b *Bus) links() []*link {
 	return all
 }
 
-// Run receives until ctx ends, making connections anew as they break. Started
-// by the app, which waits for it.
-func (b *Bus) Run(ctx context.Context) {
+// Run hands what arrives to h until ctx ends, and reconnects where connections
+// break. The app starts it once and waits for it.
+func (b *Bus) Run(ctx context.Context, h Handler) {
 	var wg sync.WaitGroup
 	b.mu.Lock()
+	b.handler = h
 	b.launch = func(l *link) {
 		wg.Go(func() { l.run(ctx) })  // stopped by ctx, waited for below
 		wg.Go(func() { l.sing(ctx) }) // likewise

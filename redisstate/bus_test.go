@@ -32,9 +32,15 @@ func isConfirmed(sub *subscription) bool {
 	}
 }
 
+func newBus(h Handler) *Bus {
+	b := NewBus(&Client{}, "pod", slog.New(slog.DiscardHandler))
+	b.handler = h
+	return b
+}
+
 func TestBus_OnlyTheLastConfirmationCounts(t *testing.T) {
 	var h resyncs
-	b := NewBus(&Client{}, "pod", &h, slog.New(slog.DiscardHandler))
+	b := newBus(&h)
 	sub := &subscription{refs: 1, confirmed: make(chan struct{})}
 	b.trunk.subs["ch"], b.trunk.asked["ch"] = sub, 2 // SUBSCRIBE, UNSUBSCRIBE, SUBSCRIBE are on their way
 	b.trunk.confirm("ch")
@@ -48,7 +54,7 @@ func TestBus_OnlyTheLastConfirmationCounts(t *testing.T) {
 
 func TestBus_ResyncWaitsForTheConnectionAndForNobodyElse(t *testing.T) {
 	var h resyncs
-	b := NewBus(&Client{}, "pod", &h, slog.New(slog.DiscardHandler))
+	b := newBus(&h)
 	b.trunk.fresh = true
 	b.trunk.subs["of the connection"] = &subscription{refs: 1, confirmed: make(chan struct{})}
 	b.trunk.subs["added meanwhile"] = &subscription{refs: 1, confirmed: make(chan struct{})}
@@ -63,7 +69,7 @@ func TestBus_ResyncWaitsForTheConnectionAndForNobodyElse(t *testing.T) {
 
 func TestBus_HealthCountsFromWhenTheSongWasSung(t *testing.T) {
 	var h resyncs
-	b := NewBus(&Client{}, "pod", &h, slog.New(slog.DiscardHandler))
+	b := newBus(&h)
 	song := func(voice string, ago time.Duration) string {
 		return voice + "." + strconv.FormatInt(int64(time.Since(b.born)-ago), 10)
 	}

@@ -264,9 +264,9 @@ func (c *Client) Erase(ctx context.Context, s chatbox.SessionKey, owner string, 
 		k.channel, st.Head, owner, fold, member(s), ms(erasedTTL)).Err())
 }
 
-// Whisper tells every pod with sockets of the session something that is kept
+// PublishEphemeral tells every pod with sockets of the session something that is kept
 // nowhere.
-func (c *Client) Whisper(ctx context.Context, u chatbox.Update) error {
+func (c *Client) PublishEphemeral(ctx context.Context, u chatbox.Update) error {
 	box, err := c.sealUpdate(u)
 	if err != nil {
 		return err

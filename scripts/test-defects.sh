@@ -5,7 +5,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 root=$PWD
-mkdir -p out/defects
+mkdir -p out/defects out/_defects
 
 # defect | package | the test that must fail
 defects=(
@@ -22,7 +22,7 @@ export CHAOS_PATIENCE=${CHAOS_PATIENCE:-15s} # a broken promise shows as a wait 
 # plant DEFECT prints the overlay that has the defect. A patch that no longer applies fails. git must not find the repository: it would pass over
 # files that the repository ignores.
 plant() {
-	local patch=$root/test/defects/$1.patch at=$root/out/defects/$1 files file
+	local patch=$root/test/defects/$1.patch at=$root/out/_defects/$1 files file
 	rm -rf "$at" && mkdir -p "$at" || return
 	files=$(sed -n 's|^+++ b/||p' "$patch")
 	for file in $files; do

@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
-	"chatbox/app/conversation"
+	"chatbox/app/live"
 )
 
 func requireUnauthenticated(t *testing.T, a *Auth, token string) {
@@ -169,7 +169,7 @@ func TestAbuse_ExpiredTokenSaysSo(t *testing.T) {
 
 func TestAbuse_TokenIsNeverEchoedOrLogged(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error { return errors.New("boom") }
+	p.conv.post = func(context.Context, live.Socket, chatbox.Command) error { return errors.New("boom") }
 	good := token(t, nil)
 	bad := good[:len(good)-4] + "AAAA"
 	ws, resp, err := p.dial("", http.Header{"Sec-WebSocket-Protocol": {"chatbox.v1, bearer." + good}})
@@ -352,7 +352,7 @@ func TestAbuse_FrameThatAnnouncesTooMuch(t *testing.T) {
 
 func TestAbuse_HandlerThatPanicsTakesOnlyItsSocketAlong(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error { panic("boom") }
+	p.conv.post = func(context.Context, live.Socket, chatbox.Command) error { panic("boom") }
 	s, other := p.open(""), p.open("")
 	s.send(`{"type":"user_message","content":"x"}`)
 	assert.Equal(t, websocket.CloseInternalServerErr, s.closeCode())

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,28 +10,6 @@ import (
 
 	"chatbox"
 )
-
-// Previews are the last words of a tenant's sessions.
-type Previews interface {
-	Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error)
-}
-
-// Overview is what staff reads of a tenant.
-type Overview interface {
-	AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error)
-	UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
-	AnyHistory(ctx context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
-	Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (chatbox.Metrics, error)
-	AuditEntries(ctx context.Context, a chatbox.Actor, q chatbox.AuditQuery) (chatbox.AuditPage, error)
-	VerifyAudit(ctx context.Context, a chatbox.Actor) (chatbox.AuditVerdict, error)
-}
-
-// Oblivion is the end of what is kept of a person.
-type Oblivion interface {
-	// ErasePerson marks the person for erasing and erases as much as it can at
-	// once; the rest follows by itself. done: nothing is left to be read.
-	ErasePerson(ctx context.Context, a chatbox.Actor, userID string) (done bool, err error)
-}
 
 // Sizes of pages and lengths of periods (docs/protocol/openapi.yaml).
 const (
@@ -83,7 +60,7 @@ func (s *Server) allSessions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.deps.Conversations.AllSessions(c.Request().Context(), actorOf(c), q)
+	page, err := s.deps.History.AllSessions(c.Request().Context(), actorOf(c), q)
 	if err != nil {
 		return err
 	}
@@ -205,7 +182,7 @@ func sensible(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9998 }
 
 // anySession serves GET /admin/sessions/{id}, as its owner sees it.
 func (s *Server) anySession(c echo.Context) error {
-	return historyOf(c, s.deps.Conversations.AnyHistory)
+	return historyOf(c, s.deps.History.AnyHistory)
 }
 
 // userSessions serves GET /admin/users/{id}/sessions.
@@ -214,7 +191,7 @@ func (s *Server) userSessions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sessionsOf(c, chatbox.UserKey{ID: id}, s.deps.Conversations.UserSessions, viewForStaff)
+	return sessionsOf(c, chatbox.UserKey{ID: id}, s.deps.History.UserSessions, viewForStaff)
 }
 
 type erasedView struct {
@@ -233,7 +210,7 @@ func (s *Server) erasePerson(c echo.Context) error {
 	if _, err := s.deps.Access.Disconnect(ctx, actorOf(c), id); err != nil {
 		return err
 	}
-	done, err := s.deps.Conversations.ErasePerson(ctx, actorOf(c), id)
+	done, err := s.deps.Privacy.ErasePerson(ctx, actorOf(c), id)
 	if err != nil {
 		return err
 	}

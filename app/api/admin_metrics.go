@@ -50,7 +50,7 @@ func (s *Server) periodMetrics(c echo.Context) error {
 	case to.Sub(from) > maxPeriod+24*time.Hour:
 		return chatbox.Invalid("start_time", "is more than 366 days before the period's end")
 	}
-	m, err := s.deps.Conversations.Metrics(c.Request().Context(), actorOf(c), from, to)
+	m, err := s.deps.History.Metrics(c.Request().Context(), actorOf(c), from, to)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (s *Server) auditLog(c echo.Context) error {
 		return err
 	}
 	q.Limit = int(limit)
-	page, err := s.deps.Conversations.AuditEntries(c.Request().Context(), actorOf(c), q)
+	page, err := s.deps.History.AuditEntries(c.Request().Context(), actorOf(c), q)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ type verdictView struct {
 
 // verifyAudit serves GET /admin/audit/verify: it reads the whole log.
 func (s *Server) verifyAudit(c echo.Context) error {
-	v, err := s.deps.Conversations.VerifyAudit(c.Request().Context(), actorOf(c))
+	v, err := s.deps.History.VerifyAudit(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // fullAids refuse as a desk does that has no room.
-type fullAids struct{ Aids }
+type fullAids struct{ HelpDesk }
 
 func (fullAids) AddNote(context.Context, chatbox.Actor, string, string) (chatbox.Note, error) {
 	return chatbox.Note{}, chatbox.Errorf(chatbox.Full, "the session has 200 notes; delete some first", nil)

@@ -17,7 +17,7 @@ type podView struct {
 
 // cluster serves GET /admin/cluster: the pods that gave a sign of life lately.
 func (s *Server) cluster(c echo.Context) error {
-	pods, err := s.deps.Conversations.Pods(c.Request().Context())
+	pods, err := s.deps.Live.Pods(c.Request().Context())
 	if err != nil {
 		return err
 	}

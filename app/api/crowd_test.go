@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
-	"chatbox/app/conversation"
+	"chatbox/app/history"
 )
 
 // Behind a proxy the requests of one address are counted as long as they have
@@ -76,7 +76,7 @@ func TestAbuse_CrowdOfOneAddress(t *testing.T) {
 func TestAbuse_ShareTokensGuessed(t *testing.T) {
 	p := newPod(t, nil)
 	asked := 0
-	p.conv.shared = func(string) (chatbox.Share, conversation.Pages, error) {
+	p.conv.shared = func(string) (chatbox.Share, history.Pages, error) {
 		asked++
 		return chatbox.Share{}, nil, chatbox.NotFound
 	}

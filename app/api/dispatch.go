@@ -92,22 +92,22 @@ func (s *Server) post(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if err := durable.Validate(); err != nil {
 		return err
 	}
-	return s.deps.Conversations.Post(ctx, conn, durable)
+	return s.deps.Talks.Post(ctx, conn, durable)
 }
 
 func (s *Server) resume(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if cmd.Seq == nil {
 		return chatbox.Missing(fieldSeq)
 	}
-	return s.deps.Conversations.Resume(ctx, conn, cmd.SessionID, *cmd.Seq)
+	return s.deps.Live.Resume(ctx, conn, cmd.SessionID, *cmd.Seq)
 }
 
 func (s *Server) cancel(ctx context.Context, conn *hub.Conn, cmd command) error {
-	return s.deps.Conversations.Cancel(ctx, conn, cmd.SessionID)
+	return s.deps.Talks.Cancel(ctx, conn, cmd.SessionID)
 }
 
 func (s *Server) retry(ctx context.Context, conn *hub.Conn, cmd command) error {
-	return s.deps.Conversations.Retry(ctx, conn, cmd.SessionID)
+	return s.deps.Talks.Retry(ctx, conn, cmd.SessionID)
 }
 
 func (s *Server) typing(ctx context.Context, conn *hub.Conn, cmd command) error {
@@ -118,14 +118,14 @@ func (s *Server) typing(ctx context.Context, conn *hub.Conn, cmd command) error 
 	case state != stateStart && state != stateStop:
 		return chatbox.Invalid("metadata.state", "must be start or stop")
 	}
-	return s.deps.Conversations.Typing(ctx, conn, cmd.SessionID, state == stateStart)
+	return s.deps.Live.Typing(ctx, conn, cmd.SessionID, state == stateStart)
 }
 
 func (s *Server) read(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if cmd.Seq == nil {
 		return chatbox.Missing(fieldSeq)
 	}
-	return s.deps.Conversations.Read(ctx, conn, cmd.SessionID, *cmd.Seq)
+	return s.deps.Live.Read(ctx, conn, cmd.SessionID, *cmd.Seq)
 }
 
 func (s *Server) pong(_ context.Context, conn *hub.Conn, cmd command) error {

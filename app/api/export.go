@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
-	"chatbox/app/conversation"
+	"chatbox/app/history"
 )
 
 // transcript writes a whole session: what is before its events, the events of
@@ -31,7 +31,7 @@ func (s *Server) exportSession(c echo.Context) error {
 	if format != "" && format != "json" && format != "markdown" {
 		return chatbox.Invalid("format", "must be json or markdown")
 	}
-	sess, pages, err := s.deps.Conversations.Export(c.Request().Context(), actorOf(c), id)
+	sess, pages, err := s.deps.History.Export(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Server) exportSession(c echo.Context) error {
 // is answered like any error; what fails later breaks the connection off, so
 // that a part is not taken for the whole; so does a client that takes nothing for
 // a while, to whom the door ends the connection.
-func (s *Server) stream(c echo.Context, kind string, t transcript, pages conversation.Pages) error {
+func (s *Server) stream(c echo.Context, kind string, t transcript, pages history.Pages) error {
 	w := c.Response()
 	begun := false
 	step := func(write func(io.Writer) error) {

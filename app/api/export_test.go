@@ -16,11 +16,11 @@ import (
 	"pgregory.net/rapid"
 
 	"chatbox"
-	"chatbox/app/conversation"
+	"chatbox/app/history"
 )
 
 // pagesOf yields the events one by one, then err if there is one.
-func pagesOf(err error, events ...chatbox.Event) conversation.Pages {
+func pagesOf(err error, events ...chatbox.Event) history.Pages {
 	return func(yield func([]chatbox.Event, error) bool) {
 		for _, e := range events {
 			if !yield([]chatbox.Event{e}, nil) {
@@ -37,7 +37,7 @@ func TestExport_JSONIsTheWholeSession(t *testing.T) {
 	p := newPod(t, nil)
 	s := endedSession()
 	question, final := *event(func(*chatbox.Event) {}).Event, *answer(chatbox.FinishStop, "Grüße <b> 👋", 1, false).Event
-	p.conv.export = func(id string) (chatbox.Session, conversation.Pages, error) {
+	p.conv.export = func(id string) (chatbox.Session, history.Pages, error) {
 		assert.Equal(t, "s-1", id)
 		return s, pagesOf(nil, question, final), nil
 	}
@@ -56,7 +56,7 @@ func TestExport_JSONIsTheWholeSession(t *testing.T) {
 		assert.Equal(t, "s-1 a < b small ended 5", fmt.Sprint(got.SessionID, " ", got.Name, " ", got.ModelID, " ", got.Status, " ", got.HeadSeq))
 		assert.Contains(t, string(body), "Grüße <b> 👋", "text is not escaped")
 	}
-	p.conv.export = func(string) (chatbox.Session, conversation.Pages, error) { return s, pagesOf(nil), nil }
+	p.conv.export = func(string) (chatbox.Session, history.Pages, error) { return s, pagesOf(nil), nil }
 	_, _, body := p.call(http.MethodGet, "/sessions/s-1/export", bearerHeader(token(t, nil)), nil)
 	assert.JSONEq(t, `{"session_id":"s-1","name":"a < b","model_id":"small","status":"ended","head_seq":5,"messages":[]}`, string(body))
 }
@@ -68,7 +68,7 @@ func TestExport_Refusals(t *testing.T) {
 		assert.Equal(t, http.StatusBadRequest, status)
 		assert.Contains(t, f.Message, "format")
 	}
-	p.conv.export = func(string) (chatbox.Session, conversation.Pages, error) {
+	p.conv.export = func(string) (chatbox.Session, history.Pages, error) {
 		return endedSession(), pagesOf(chatbox.Errorf(chatbox.StoreFailed, "", nil)), nil
 	}
 	status, h, _ := p.call(http.MethodGet, "/sessions/s-1/export", bearerHeader(token(t, nil)), nil)
@@ -81,7 +81,7 @@ func TestExport_Refusals(t *testing.T) {
 func TestExport_FailureInMidStreamBreaksOff(t *testing.T) {
 	p := newPod(t, nil)
 	big := *event(func(e *chatbox.Event) { e.Content = strings.Repeat("x", 20_000) }).Event
-	p.conv.export = func(string) (chatbox.Session, conversation.Pages, error) {
+	p.conv.export = func(string) (chatbox.Session, history.Pages, error) {
 		return endedSession(), pagesOf(chatbox.Errorf(chatbox.StoreFailed, "", nil), big, big), nil
 	}
 	for _, format := range []string{"json", "markdown"} {
@@ -107,7 +107,7 @@ func TestExport_MarkdownForPeople(t *testing.T) {
 		e.Type, e.Sender, e.Content, e.Metadata = chatbox.TypeAdminJoin, chatbox.SenderAdmin, "", map[string]string{"admin_name": "*Ada*\n# x"}
 	}).Event
 	said := *event(func(e *chatbox.Event) { e.Content = "```go\nx\n````\n## no heading" }).Event
-	p.conv.export = func(string) (chatbox.Session, conversation.Pages, error) { return s, pagesOf(nil, said, join), nil }
+	p.conv.export = func(string) (chatbox.Session, history.Pages, error) { return s, pagesOf(nil, said, join), nil }
 	status, h, body := p.call(http.MethodGet, "/sessions/s-1/export?format=markdown", bearerHeader(token(t, nil)), nil)
 	require.Equal(t, http.StatusOK, status)
 	assert.Equal(t, "text/markdown; charset=UTF-8", h.Get("Content-Type"))
@@ -184,7 +184,7 @@ func TestShare_LivesAsLongAsSaid(t *testing.T) {
 func TestShared_ForAnyoneAndNothingPrivate(t *testing.T) {
 	p := newPod(t, nil)
 	const secret = "c2VjcmV0IHRva2VuIG9mIGEgc2hhcmU"
-	p.conv.shared = func(token string) (chatbox.Share, conversation.Pages, error) {
+	p.conv.shared = func(token string) (chatbox.Share, history.Pages, error) {
 		if token != secret {
 			return chatbox.Share{}, nil, chatbox.Errorf(chatbox.NotFound, "no such share", nil)
 		}

@@ -24,7 +24,8 @@ import (
 	"go.uber.org/goleak"
 
 	"chatbox"
-	"chatbox/app/conversation"
+	"chatbox/app/history"
+	"chatbox/app/live"
 	"chatbox/hub"
 	"chatbox/internal/logattr"
 	"chatbox/test/specs"
@@ -37,27 +38,28 @@ const (
 	soon   = 20 * time.Second // on a busy machine too
 )
 
-// fakeConversations are the use cases as the edge sees them; a nil function
+// fakeUseCases are the use cases as the edge sees them; a nil function
 // does nothing and succeeds.
-type fakeConversations struct {
-	Staffing // tested on whole pods
+type fakeUseCases struct {
+	Staffing // tested on whole pods, as the next two are
 	Serving
+	Watching
 	fakeDesk
 	fakeRating
 
 	connect  func(a chatbox.Actor) error
-	attach   func(ctx context.Context, c conversation.Socket, id string, after *int64) error
-	resume   func(c conversation.Socket, id string, seq int64) error
-	read     func(c conversation.Socket, id string, seq int64) error
-	post     func(ctx context.Context, c conversation.Socket, cmd chatbox.Command) error
+	attach   func(ctx context.Context, c live.Socket, id string, after *int64) error
+	resume   func(c live.Socket, id string, seq int64) error
+	read     func(c live.Socket, id string, seq int64) error
+	post     func(ctx context.Context, c live.Socket, cmd chatbox.Command) error
 	sessions func(a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 	history  func(a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
 	end      func(a chatbox.Actor, id string) error
 	erase    func(a chatbox.Actor, id string) error
-	export   func(id string) (chatbox.Session, conversation.Pages, error)
+	export   func(id string) (chatbox.Session, history.Pages, error)
 	share    func(a chatbox.Actor, id string, life time.Duration) (string, chatbox.Share, error)
 	unshare  func(a chatbox.Actor, id string) error
-	shared   func(token string) (chatbox.Share, conversation.Pages, error)
+	shared   func(token string) (chatbox.Share, history.Pages, error)
 	rename   func(a chatbox.Actor, id, name string) (chatbox.Session, error)
 	say      func(a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
 	pods     func() ([]chatbox.PodInfo, error)
@@ -68,7 +70,7 @@ type fakeConversations struct {
 	left  int
 }
 
-func (f *fakeConversations) Connect(_ context.Context, a chatbox.Actor, id chatbox.ConnID) error {
+func (f *fakeUseCases) Connect(_ context.Context, a chatbox.Actor, id chatbox.ConnID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tried++
@@ -81,92 +83,92 @@ func (f *fakeConversations) Connect(_ context.Context, a chatbox.Actor, id chatb
 	return nil
 }
 
-func (f *fakeConversations) Disconnect(_ context.Context, _ chatbox.Actor, id chatbox.ConnID) {
+func (f *fakeUseCases) Disconnect(_ context.Context, _ chatbox.Actor, id chatbox.ConnID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.open, id)
 }
 
-func (f *fakeConversations) registered() int {
+func (f *fakeUseCases) registered() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.open)
 }
 
-func (f *fakeConversations) Attach(ctx context.Context, c conversation.Socket, id string, after *int64) error {
+func (f *fakeUseCases) Attach(ctx context.Context, c live.Socket, id string, after *int64) error {
 	if f.attach == nil {
 		return nil
 	}
 	return f.attach(ctx, c, id, after)
 }
 
-func (f *fakeConversations) Renewed(context.Context, conversation.Socket) {}
+func (f *fakeUseCases) Renewed(context.Context, live.Socket) {}
 
-func (f *fakeConversations) Cancel(context.Context, conversation.Socket, string) error {
+func (f *fakeUseCases) Cancel(context.Context, live.Socket, string) error {
 	return nil
 }
 
-func (f *fakeConversations) Retry(context.Context, conversation.Socket, string) error {
+func (f *fakeUseCases) Retry(context.Context, live.Socket, string) error {
 	return nil
 }
 
-func (f *fakeConversations) Help(ctx context.Context, c conversation.Socket, cmd chatbox.Command) (string, error) {
+func (f *fakeUseCases) Help(ctx context.Context, c live.Socket, cmd chatbox.Command) (string, error) {
 	return cmd.SessionID, f.Post(ctx, c, cmd)
 }
 
-func (f *fakeConversations) Typing(context.Context, conversation.Socket, string, bool) error {
+func (f *fakeUseCases) Typing(context.Context, live.Socket, string, bool) error {
 	return nil
 }
 
-func (f *fakeConversations) Read(_ context.Context, c conversation.Socket, id string, seq int64) error {
+func (f *fakeUseCases) Read(_ context.Context, c live.Socket, id string, seq int64) error {
 	if f.read == nil {
 		return nil
 	}
 	return f.read(c, id, seq)
 }
 
-func (f *fakeConversations) Resume(_ context.Context, c conversation.Socket, id string, seq int64) error {
+func (f *fakeUseCases) Resume(_ context.Context, c live.Socket, id string, seq int64) error {
 	if f.resume == nil {
 		return nil
 	}
 	return f.resume(c, id, seq)
 }
 
-func (f *fakeConversations) Post(ctx context.Context, c conversation.Socket, cmd chatbox.Command) error {
+func (f *fakeUseCases) Post(ctx context.Context, c live.Socket, cmd chatbox.Command) error {
 	if f.post == nil {
 		return nil
 	}
 	return f.post(ctx, c, cmd)
 }
 
-func (f *fakeConversations) Leave(conversation.Socket) {
+func (f *fakeUseCases) Leave(live.Socket) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.left++
 }
 
-func (f *fakeConversations) Sessions(_ context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
+func (f *fakeUseCases) Sessions(_ context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
 	if f.sessions == nil {
 		return chatbox.SessionPage{}, nil
 	}
 	return f.sessions(a, q)
 }
 
-func (f *fakeConversations) History(_ context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error) {
+func (f *fakeUseCases) History(_ context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error) {
 	if f.history == nil {
 		return chatbox.History{Session: chatbox.Session{Key: a.Session(id)}}, nil
 	}
 	return f.history(a, id, q)
 }
 
-func (f *fakeConversations) End(_ context.Context, a chatbox.Actor, id string) error {
+func (f *fakeUseCases) End(_ context.Context, a chatbox.Actor, id string) error {
 	if f.end == nil {
 		return nil
 	}
 	return f.end(a, id)
 }
 
-func (f *fakeConversations) Erase(_ context.Context, a chatbox.Actor, id string) error {
+func (f *fakeUseCases) Erase(_ context.Context, a chatbox.Actor, id string) error {
 	if f.erase == nil {
 		return nil
 	}
@@ -175,56 +177,56 @@ func (f *fakeConversations) Erase(_ context.Context, a chatbox.Actor, id string)
 
 func noPages(func([]chatbox.Event, error) bool) {}
 
-func (f *fakeConversations) Export(_ context.Context, _ chatbox.Actor, id string) (chatbox.Session, conversation.Pages, error) {
+func (f *fakeUseCases) Export(_ context.Context, _ chatbox.Actor, id string) (chatbox.Session, history.Pages, error) {
 	if f.export == nil {
 		return chatbox.Session{}, noPages, nil
 	}
 	return f.export(id)
 }
 
-func (f *fakeConversations) Share(_ context.Context, a chatbox.Actor, id string, life time.Duration) (string, chatbox.Share, error) {
+func (f *fakeUseCases) Share(_ context.Context, a chatbox.Actor, id string, life time.Duration) (string, chatbox.Share, error) {
 	if f.share == nil {
 		return "", chatbox.Share{}, nil
 	}
 	return f.share(a, id, life)
 }
 
-func (f *fakeConversations) Unshare(_ context.Context, a chatbox.Actor, id string) error {
+func (f *fakeUseCases) Unshare(_ context.Context, a chatbox.Actor, id string) error {
 	if f.unshare == nil {
 		return nil
 	}
 	return f.unshare(a, id)
 }
 
-func (f *fakeConversations) Shared(_ context.Context, token string) (chatbox.Share, conversation.Pages, error) {
+func (f *fakeUseCases) Shared(_ context.Context, token string) (chatbox.Share, history.Pages, error) {
 	if f.shared == nil {
 		return chatbox.Share{Session: chatbox.SessionKey{ID: "s-1"}}, noPages, nil
 	}
 	return f.shared(token)
 }
 
-func (f *fakeConversations) Rename(_ context.Context, a chatbox.Actor, id, name string) (chatbox.Session, error) {
+func (f *fakeUseCases) Rename(_ context.Context, a chatbox.Actor, id, name string) (chatbox.Session, error) {
 	if f.rename == nil {
 		return chatbox.Session{}, nil
 	}
 	return f.rename(a, id, name)
 }
 
-func (f *fakeConversations) PostMessage(_ context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error) {
+func (f *fakeUseCases) PostMessage(_ context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error) {
 	if f.say == nil {
 		return chatbox.Event{}, nil
 	}
 	return f.say(a, cmd)
 }
 
-func (f *fakeConversations) Pods(context.Context) ([]chatbox.PodInfo, error) {
+func (f *fakeUseCases) Pods(context.Context) ([]chatbox.PodInfo, error) {
 	if f.pods == nil {
 		return nil, nil
 	}
 	return f.pods()
 }
 
-func (f *fakeConversations) Models() []chatbox.Model {
+func (f *fakeUseCases) Models() []chatbox.Model {
 	return []chatbox.Model{{ID: "small", Name: "Small"}}
 }
 
@@ -342,7 +344,7 @@ func (l *logs) String() string {
 // pod is an edge over fakes, served on loopback.
 type pod struct {
 	t     testing.TB
-	conv  *fakeConversations
+	conv  *fakeUseCases
 	aids  *fakeAids
 	gate  *fakeAccess
 	auth  *Auth
@@ -357,7 +359,7 @@ type setup struct {
 	cfg  Config
 	auth AuthConfig
 	hub  hub.Config
-	aids Aids
+	aids HelpDesk
 }
 
 func newPod(tb testing.TB, change func(*setup)) *pod {
@@ -373,7 +375,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 		change(&st)
 	}
 	p := &pod{
-		t: tb, seen: specs.Record(tb), aids: &fakeAids{}, conv: &fakeConversations{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
+		t: tb, seen: specs.Record(tb), aids: &fakeAids{}, conv: &fakeUseCases{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
 		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}, withdrawn: map[chatbox.UserKey]chatbox.Withdrawal{}, blocks: map[chatbox.UserKey]chatbox.Block{}},
 	}
 	if st.aids == nil {
@@ -388,7 +390,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	keys := make(chan struct{})
 	go func() { defer close(keys); p.auth.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
-		Conversations: p.conv, Aids: st.aids, Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg, Registerer: reg,
+		Live: p.conv, Talks: p.conv, History: p.conv, Privacy: p.conv, Answers: p.conv, HelpDesk: st.aids, Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg, Registerer: reg,
 		Logger: slog.New(logattr.NewHandler(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}))
 	p.url = srv.URL + "/chatbox"

@@ -29,11 +29,11 @@ func (s *Server) help(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if err := durable.Validate(); err != nil {
 		return err
 	}
-	sessionID, err := s.deps.Conversations.Help(ctx, conn, durable)
+	sessionID, err := s.deps.Talks.Help(ctx, conn, durable)
 	if err != nil {
 		return err
 	}
-	info := s.deps.Aids.HelpAsked(ctx, conn.ID(), conn.Actor(), sessionID)
+	info := s.deps.HelpDesk.HelpAsked(ctx, conn.ID(), conn.Actor(), sessionID)
 	conn.Send(helpFrame(cmd.ID, info, conn.Actor(), time.Now()))
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 
 // fakeLabels knows the same session as fakeDesk; what it is told is kept.
 type fakeLabels struct {
-	Aids
+	HelpDesk
 
 	tags []string
 	to   chatbox.Assignee

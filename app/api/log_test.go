@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"chatbox"
-	"chatbox/app/conversation"
+	"chatbox/app/live"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -32,7 +32,7 @@ func (l *logs) line(t *testing.T, text string) (line map[string]any) {
 // its client knows, too.
 func TestLog_NamesTheRequestAndTheSocket(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error { return errors.New("boom") }
+	p.conv.post = func(context.Context, live.Socket, chatbox.Command) error { return errors.New("boom") }
 	named := func(id string) http.Header {
 		h := maps.Clone(bearerHeader(token(t, nil)))
 		h.Set(headerRequestID, id)

@@ -21,7 +21,7 @@ type accepted struct {
 // clients without a socket. It answers when the message is durable; the answer
 // to it is in the history.
 func (s *Server) postMessage(c echo.Context) error {
-	return s.postWith(c, s.deps.Conversations.PostMessage)
+	return s.postWith(c, s.deps.Talks.PostMessage)
 }
 
 // postWith reads a message's body and has it posted.

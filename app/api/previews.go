@@ -31,7 +31,7 @@ func (s *Server) previews(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.deps.Conversations.Previews(c.Request().Context(), actorOf(c), ids)
+	found, err := s.deps.History.Previews(c.Request().Context(), actorOf(c), ids)
 	if err != nil {
 		return err
 	}

@@ -1,21 +1,12 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
 )
-
-// Rating is what owners say of their talks with people.
-type Rating interface {
-	// Rate keeps a rating of the newest talk that is over: chatbox.NotFound
-	// where there was none.
-	Rate(ctx context.Context, a chatbox.Actor, id string, score int, comment string) (chatbox.Rating, error)
-	RatingOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.RatingView, error)
-}
 
 const (
 	fieldScore   = "score"
@@ -67,7 +58,7 @@ func (s *Server) showRating(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.deps.Conversations.RatingOf(c.Request().Context(), actorOf(c), id)
+	v, err := s.deps.Talks.RatingOf(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -97,7 +88,7 @@ func (s *Server) rate(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.deps.Conversations.Rate(c.Request().Context(), actorOf(c), id, int(*score), comment)
+	r, err := s.deps.Talks.Rate(c.Request().Context(), actorOf(c), id, int(*score), comment)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (s *Server) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
 		return nil
 	}
 	s.deps.Hub.Regard(conn)
-	s.deps.Conversations.Renewed(ctx, conn)
+	s.deps.Live.Renewed(ctx, conn)
 	now := time.Now()
 	conn.ExpireAt(endOfCredential(actor, now))
 	conn.Send(renewedFrame(cmd.ID, actor, conn.ID(), s.cfg.Pod, now))

@@ -15,7 +15,7 @@ import (
 
 // fakeSearch finds one message in one tenant and notes what it was asked.
 type fakeSearch struct {
-	Aids
+	HelpDesk
 
 	searched chatbox.SearchQuery
 	wordsOff bool

@@ -6,14 +6,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"chatbox"
-	"chatbox/app/conversation"
 	"chatbox/hub"
 	"chatbox/internal/outage"
 )
@@ -32,102 +30,6 @@ type Config struct {
 	Unknown int
 }
 
-// Sockets is what the edge asks of the use cases for a socket. A socket's calls
-// come from its worker, one at a time; Leave is the last.
-type Sockets interface {
-	// Connect registers the socket: chatbox.LimitExceeded at the user's cap,
-	// and then nothing is left behind.
-	Connect(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) error
-	Disconnect(ctx context.Context, a chatbox.Actor, id chatbox.ConnID)
-	// Attach attaches the socket to the session and sends what it missed
-	// after; nil means from the head.
-	Attach(ctx context.Context, c conversation.Socket, sessionID string, after *int64) error
-	Resume(ctx context.Context, c conversation.Socket, sessionID string, seq int64) error
-	// Post makes a command durable; what comes of it reaches sockets in the
-	// session's order, only a refusal is returned.
-	Post(ctx context.Context, c conversation.Socket, cmd chatbox.Command) error
-	Leave(c conversation.Socket)
-}
-
-// Controls is what a socket may ask beside durable frames. An empty session
-// means the socket's current one.
-type Controls interface {
-	Cancel(ctx context.Context, c conversation.Socket, sessionID string) error
-	Retry(ctx context.Context, c conversation.Socket, sessionID string) error
-	// Help posts a request for help and returns the session it is in.
-	Help(ctx context.Context, c conversation.Socket, cmd chatbox.Command) (sessionID string, err error)
-	// Typing tells the session's other sockets.
-	Typing(ctx context.Context, c conversation.Socket, sessionID string, on bool) error
-	// Read tells them how far the caller has read.
-	Read(ctx context.Context, c conversation.Socket, sessionID string, seq int64) error
-	// Renewed is called when the socket has a newer credential: what that does
-	// not let it hear it hears no more.
-	Renewed(ctx context.Context, c conversation.Socket)
-}
-
-// Library is what clients may read over REST.
-type Library interface {
-	Sessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
-	History(ctx context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
-	Pods(ctx context.Context) ([]chatbox.PodInfo, error)
-	Models() []chatbox.Model
-}
-
-// Keeping is what users do with their sessions over REST.
-type Keeping interface {
-	Rating
-
-	End(ctx context.Context, a chatbox.Actor, id string) error
-	Rename(ctx context.Context, a chatbox.Actor, id, name string) (chatbox.Session, error)
-	// Erase removes the session for good, burning its id.
-	Erase(ctx context.Context, a chatbox.Actor, id string) error
-	// PostMessage returns when the message is durable; a repeat returns the
-	// first one.
-	PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
-}
-
-// Sharing is how sessions leave the cluster.
-type Sharing interface {
-	// Export returns the session and its events, read while they are written.
-	Export(ctx context.Context, a chatbox.Actor, id string) (chatbox.Session, conversation.Pages, error)
-	// Share makes one more link to the session as it is now; Unshare revokes
-	// all of them.
-	Share(ctx context.Context, a chatbox.Actor, id string, life time.Duration) (token string, sh chatbox.Share, err error)
-	Unshare(ctx context.Context, a chatbox.Actor, id string) error
-	// Shared is what the token's holder may read; whatever is wrong with it is
-	// the same chatbox.NotFound.
-	Shared(ctx context.Context, token string) (chatbox.Share, conversation.Pages, error)
-}
-
-// Conversations is all that the edge asks of the use cases.
-type Conversations interface {
-	Sockets
-	Controls
-	Library
-	Keeping
-	Sharing
-	Staff
-}
-
-// Staff is all that staff may ask.
-type Staff interface {
-	Staffing
-	Serving
-	Overview
-	Previews
-	Oblivion
-}
-
-// Aids is what helps those who help.
-type Aids interface {
-	Notes
-	Replies
-	Searching
-	Labelling
-	Support
-	Presence
-}
-
 // Readiness knows whether the pod can serve: each check by its name, whether
 // those that matter hold, and why others do not, in words that anybody may read.
 type Readiness interface {
@@ -136,16 +38,20 @@ type Readiness interface {
 
 // Deps is what the edge works with; all of it is required.
 type Deps struct {
-	Conversations Conversations
-	Aids          Aids
-	Hub           *hub.Hub
-	Auth          *Auth
-	Access        Access
-	Blocking      Blocking
-	Readiness     Readiness
-	Metrics       prometheus.Gatherer
-	Registerer    prometheus.Registerer
-	Logger        *slog.Logger
+	Live       Live
+	Talks      Talks
+	History    History
+	Privacy    Privacy
+	Answers    Answers
+	HelpDesk   HelpDesk
+	Hub        *hub.Hub
+	Auth       *Auth
+	Access     Access
+	Blocking   Blocking
+	Readiness  Readiness
+	Metrics    prometheus.Gatherer
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
 // Server is the edge of one pod: a handler of HTTP, sockets included.

@@ -28,7 +28,7 @@ type sessionList[V any] struct {
 
 // listSessions serves GET /sessions: the caller's own, newest activity first.
 func (s *Server) listSessions(c echo.Context) error {
-	return sessionsOf(c, actorOf(c).User(), s.deps.Conversations.Sessions, viewSession)
+	return sessionsOf(c, actorOf(c).User(), s.deps.History.Sessions, viewSession)
 }
 
 // sessionsOf answers with a page of a person's sessions, each as view has it.
@@ -71,7 +71,7 @@ type sessionHistory struct {
 
 // showSession serves GET /sessions/{id}: one page of its history, oldest first.
 func (s *Server) showSession(c echo.Context) error {
-	return historyOf(c, s.deps.Conversations.History)
+	return historyOf(c, s.deps.History.History)
 }
 
 // historyOf answers with a page of the session that the path names.
@@ -151,7 +151,7 @@ func (s *Server) renameSession(c echo.Context) error {
 	if name == nil {
 		return chatbox.Missing(fieldName)
 	}
-	sess, err := s.deps.Conversations.Rename(c.Request().Context(), actorOf(c), id, *name)
+	sess, err := s.deps.History.Rename(c.Request().Context(), actorOf(c), id, *name)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (s *Server) endSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Conversations.End(c.Request().Context(), actorOf(c), id); err != nil {
+	if err := s.deps.Talks.End(c.Request().Context(), actorOf(c), id); err != nil {
 		return err
 	}
 	return reply(c, map[string]string{"status": statusEnded})
@@ -178,7 +178,7 @@ func (s *Server) eraseSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Conversations.Erase(c.Request().Context(), actorOf(c), id); err != nil {
+	if err := s.deps.Privacy.Erase(c.Request().Context(), actorOf(c), id); err != nil {
 		return err
 	}
 	return reply(c, map[string]string{"status": "erased"})

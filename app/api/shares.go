@@ -40,7 +40,7 @@ func (s *Server) shareSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	token, sh, err := s.deps.Conversations.Share(c.Request().Context(), actorOf(c), id, life)
+	token, sh, err := s.deps.History.Share(c.Request().Context(), actorOf(c), id, life)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (s *Server) unshareSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Conversations.Unshare(c.Request().Context(), actorOf(c), id); err != nil {
+	if err := s.deps.History.Unshare(c.Request().Context(), actorOf(c), id); err != nil {
 		return err
 	}
 	return reply(c, map[string]string{"status": "revoked"})
@@ -70,7 +70,7 @@ type sharedHead struct {
 // share was made. It needs no credential but the token, which is said nowhere.
 func (s *Server) shared(c echo.Context) error {
 	c.Response().Header().Set("X-Robots-Tag", "noindex")
-	sh, pages, err := s.deps.Conversations.Shared(c.Request().Context(), c.Param("token"))
+	sh, pages, err := s.deps.History.Shared(c.Request().Context(), c.Param("token"))
 	if err != nil {
 		return err
 	}

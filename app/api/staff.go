@@ -6,47 +6,23 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
-	"chatbox/app/conversation"
 	"chatbox/hub"
 )
 
-// Staffing is what staff does with users' sessions.
-type Staffing interface {
-	// TakeOver and HandBack make the caller the session's holder, and no more;
-	// JoinSession and LeaveSession do so from a socket, whose attachment
-	// begins and ends with it.
-	TakeOver(ctx context.Context, a chatbox.Actor, id string) error
-	HandBack(ctx context.Context, a chatbox.Actor, id string) error
-	JoinSession(ctx context.Context, c conversation.Socket, frameID, id string) error
-	LeaveSession(ctx context.Context, c conversation.Socket, frameID, id string) error
-	// Watch attaches an admin's socket read-only; after is as Attach has it.
-	Watch(ctx context.Context, c conversation.Socket, id string, after *int64) error
-	Unwatch(ctx context.Context, c conversation.Socket, id string) error
-}
-
-// Serving is what staff does in sessions over REST.
-type Serving interface {
-	// Transfer makes a connected colleague the holder instead of the caller.
-	Transfer(ctx context.Context, a chatbox.Actor, id, to, name string) error
-	// PostAsHolder is PostMessage into a session that the caller holds.
-	PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
-	EndAsStaff(ctx context.Context, a chatbox.Actor, id string) error
-}
-
 func (s *Server) joinSession(ctx context.Context, conn *hub.Conn, cmd command) error {
-	return s.deps.Conversations.JoinSession(ctx, conn, cmd.ID, cmd.SessionID)
+	return s.deps.Talks.JoinSession(ctx, conn, cmd.ID, cmd.SessionID)
 }
 
 func (s *Server) leaveSession(ctx context.Context, conn *hub.Conn, cmd command) error {
-	return s.deps.Conversations.LeaveSession(ctx, conn, cmd.ID, cmd.SessionID)
+	return s.deps.Talks.LeaveSession(ctx, conn, cmd.ID, cmd.SessionID)
 }
 
 func (s *Server) watch(ctx context.Context, conn *hub.Conn, cmd command) error {
-	return s.deps.Conversations.Watch(ctx, conn, cmd.SessionID, cmd.Seq)
+	return s.deps.Live.Watch(ctx, conn, cmd.SessionID, cmd.Seq)
 }
 
 func (s *Server) unwatch(ctx context.Context, conn *hub.Conn, cmd command) error {
-	return s.deps.Conversations.Unwatch(ctx, conn, cmd.SessionID)
+	return s.deps.Live.Unwatch(ctx, conn, cmd.SessionID)
 }
 
 // taken is the answer of both takeover routes.
@@ -58,12 +34,12 @@ type taken struct {
 
 // takeOver serves POST /admin/takeover/{id}.
 func (s *Server) takeOver(c echo.Context) error {
-	return s.holding(c, s.deps.Conversations.TakeOver, "you hold the session")
+	return s.holding(c, s.deps.Talks.TakeOver, "you hold the session")
 }
 
 // handBack serves DELETE /admin/takeover/{id}.
 func (s *Server) handBack(c echo.Context) error {
-	return s.holding(c, s.deps.Conversations.HandBack, "the session is handed back")
+	return s.holding(c, s.deps.Talks.HandBack, "the session is handed back")
 }
 
 func (s *Server) holding(c echo.Context, act func(context.Context, chatbox.Actor, string) error, done string) error {
@@ -94,7 +70,7 @@ func (s *Server) transfer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Conversations.Transfer(c.Request().Context(), actorOf(c), id, to, name); err != nil {
+	if err := s.deps.Talks.Transfer(c.Request().Context(), actorOf(c), id, to, name); err != nil {
 		return err
 	}
 	return reply(c, taken{Message: "the session is transferred", SessionID: id, AdminID: to})
@@ -102,7 +78,7 @@ func (s *Server) transfer(c echo.Context) error {
 
 // postAsHolder serves POST /admin/sessions/{id}/messages.
 func (s *Server) postAsHolder(c echo.Context) error {
-	return s.postWith(c, s.deps.Conversations.PostAsHolder)
+	return s.postWith(c, s.deps.Talks.PostAsHolder)
 }
 
 // endAsStaff serves POST /admin/sessions/{id}/end.
@@ -111,7 +87,7 @@ func (s *Server) endAsStaff(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Conversations.EndAsStaff(c.Request().Context(), actorOf(c), id); err != nil {
+	if err := s.deps.Talks.EndAsStaff(c.Request().Context(), actorOf(c), id); err != nil {
 		return err
 	}
 	return reply(c, map[string]string{"status": statusEnded})

@@ -75,7 +75,7 @@ func stampKnown(t time.Time) string {
 
 // showSupport serves GET /admin/support.
 func (s *Server) showSupport(c echo.Context) error {
-	info, err := s.deps.Aids.Support(c.Request().Context(), actorOf(c))
+	info, err := s.deps.HelpDesk.Support(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (s *Server) setSupport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	info, err := s.deps.Aids.SetSupport(c.Request().Context(), actorOf(c), set)
+	info, err := s.deps.HelpDesk.SetSupport(c.Request().Context(), actorOf(c), set)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s *Server) setSupport(c echo.Context) error {
 
 // resetSupport serves DELETE /admin/support.
 func (s *Server) resetSupport(c echo.Context) error {
-	info, err := s.deps.Aids.ResetSupport(c.Request().Context(), actorOf(c))
+	info, err := s.deps.HelpDesk.ResetSupport(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func viewAvailability(a chatbox.Availability) availabilityView {
 
 // supportNow serves GET /support.
 func (s *Server) supportNow(c echo.Context) error {
-	now, waiting, err := s.deps.Aids.SupportNow(c.Request().Context(), actorOf(c))
+	now, waiting, err := s.deps.HelpDesk.SupportNow(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (s *Server) helpOf(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	info, err := s.deps.Aids.HelpOf(c.Request().Context(), actorOf(c), id)
+	info, err := s.deps.HelpDesk.HelpOf(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ type staffView struct {
 
 // staffOnline serves GET /admin/staff.
 func (s *Server) staffOnline(c echo.Context) error {
-	staff, err := s.deps.Aids.StaffOnline(c.Request().Context(), actorOf(c))
+	staff, err := s.deps.HelpDesk.StaffOnline(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (s *Server) sayAvailability(c echo.Context) error {
 		return err
 	}
 	said := chatbox.StaffStatus(status)
-	if err := s.deps.Aids.SayAvailability(c.Request().Context(), actorOf(c), said); err != nil {
+	if err := s.deps.HelpDesk.SayAvailability(c.Request().Context(), actorOf(c), said); err != nil {
 		return err
 	}
 	return reply(c, struct {

@@ -16,7 +16,7 @@ import (
 )
 
 // otherAids are those that have fakes of their own, or are tested on whole pods.
-type otherAids struct{ Aids }
+type otherAids struct{ HelpDesk }
 
 // fakeAids are what helps those who help, as the edge sees it.
 type fakeAids struct {

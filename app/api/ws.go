@@ -95,9 +95,9 @@ func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) 
 	forget := func() {
 		ctx, cancel := detached(ctx)
 		defer cancel()
-		s.deps.Conversations.Disconnect(ctx, a, id)
+		s.deps.Live.Disconnect(ctx, a, id)
 	}
-	if err := s.deps.Conversations.Connect(ctx, a, id); err != nil {
+	if err := s.deps.Live.Connect(ctx, a, id); err != nil {
 		return nil, withRetry(err, retryFull)
 	}
 	if err := s.deps.Hub.Acquire(); err != nil {
@@ -119,8 +119,8 @@ func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) 
 func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()) {
 	defer s.survive(ctx)
 	defer leave()
-	s.deps.Aids.StaffArrived(ctx, conn.Actor())
-	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Conversations.Models(), conn.ID(), s.cfg.Pod, time.Now()))
+	s.deps.HelpDesk.StaffArrived(ctx, conn.Actor())
+	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Answers.Models(), conn.ID(), s.cfg.Pod, time.Now()))
 	conn.OnExpire(func() { expire(conn) })
 	conn.ExpireAt(endOfCredential(conn.Actor(), time.Now()))
 	switch {
@@ -128,7 +128,7 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 		conn.Send(errorFrame("", w.sessionID, w.wrong, time.Now()))
 	case w.sessionID != "":
 		conn.First(func(ctx context.Context) {
-			if err := s.deps.Conversations.Attach(ctx, conn, w.sessionID, w.after); err != nil {
+			if err := s.deps.Live.Attach(ctx, conn, w.sessionID, w.after); err != nil {
 				s.refuse(ctx, conn, command{SessionID: w.sessionID}, "attach", err)
 			}
 		})
@@ -138,7 +138,7 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 		conn.Close(hub.CloseDisconnected, "disconnected by admin")
 	}
 	defer s.deps.Hub.Remove(conn)
-	defer s.deps.Conversations.Leave(conn)
+	defer s.deps.Live.Leave(conn)
 	if err := conn.Run(ctx, s.onFrame(conn)); err != nil {
 		s.log.DebugContext(ctx, "socket ended", "error", err)
 	}

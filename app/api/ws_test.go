@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
-	"chatbox/app/conversation"
+	"chatbox/app/live"
 	"chatbox/hub"
 )
 
@@ -59,7 +59,7 @@ func TestSocket_AttachesBeforeFramesAreAnswered(t *testing.T) {
 		after *int64
 	}
 	got := make(chan wish, 1)
-	p.conv.attach = func(_ context.Context, c conversation.Socket, id string, after *int64) error {
+	p.conv.attach = func(_ context.Context, c live.Socket, id string, after *int64) error {
 		<-gate
 		got <- wish{id, after}
 		p.hub.Get(c.ID()).Send(Encode(chatbox.Delivery{
@@ -81,7 +81,7 @@ func TestSocket_AttachesBeforeFramesAreAnswered(t *testing.T) {
 
 func TestSocket_RefusedAttachIsOneErrorAndTheSocketStays(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.attach = func(_ context.Context, _ conversation.Socket, _ string, after *int64) error {
+	p.conv.attach = func(_ context.Context, _ live.Socket, _ string, after *int64) error {
 		assert.Nil(t, after)
 		return chatbox.Errorf(chatbox.NotYours, "", nil)
 	}
@@ -108,12 +108,12 @@ func TestSocket_MalformedWishIsReportedOnTheSocket(t *testing.T) {
 func TestSocket_DispatchesFrames(t *testing.T) {
 	p := newPod(t, nil)
 	posted := make(chan chatbox.Command, 2)
-	p.conv.post = func(_ context.Context, _ conversation.Socket, cmd chatbox.Command) error {
+	p.conv.post = func(_ context.Context, _ live.Socket, cmd chatbox.Command) error {
 		posted <- cmd
 		return nil
 	}
 	resumed := make(chan int64, 1)
-	p.conv.resume = func(_ conversation.Socket, id string, seq int64) error {
+	p.conv.resume = func(_ live.Socket, id string, seq int64) error {
 		assert.Empty(t, id, "the use case knows the current session")
 		resumed <- seq
 		return nil
@@ -128,7 +128,7 @@ func TestSocket_DispatchesFrames(t *testing.T) {
 	s.send(`{"type":"resume","seq":0}`)
 	assert.EqualValues(t, 0, <-resumed)
 	reads := make(chan int64, 1)
-	p.conv.read = func(_ conversation.Socket, id string, seq int64) error {
+	p.conv.read = func(_ live.Socket, id string, seq int64) error {
 		assert.Equal(t, "s", id)
 		reads <- seq
 		return chatbox.Invalid("seq", "there is no such event yet")
@@ -147,7 +147,7 @@ func TestSocket_DispatchesFrames(t *testing.T) {
 
 func TestSocket_RefusalsNameTheFieldAndEcho(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error {
+	p.conv.post = func(context.Context, live.Socket, chatbox.Command) error {
 		t.Error("a refused frame reached the use case")
 		return nil
 	}
@@ -179,7 +179,7 @@ func TestSocket_RefusalsNameTheFieldAndEcho(t *testing.T) {
 
 func TestSocket_ErrorsOfUseCasesGoToTheAskerAlone(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error {
+	p.conv.post = func(context.Context, live.Socket, chatbox.Command) error {
 		return &chatbox.Error{Code: chatbox.RateLimited, RetryAfter: 1200 * time.Millisecond}
 	}
 	other, s := p.open(""), p.open("")
@@ -224,7 +224,7 @@ func TestSocket_DeathFreesEverything(t *testing.T) {
 func TestSocket_ReaderDoesNotWaitForUseCases(t *testing.T) {
 	p := newPod(t, nil)
 	entered, gate := make(chan struct{}), make(chan struct{})
-	p.conv.post = func(context.Context, conversation.Socket, chatbox.Command) error {
+	p.conv.post = func(context.Context, live.Socket, chatbox.Command) error {
 		close(entered)
 		<-gate
 		return nil

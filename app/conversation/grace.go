@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app/sessionlog"
+	"chatbox/internal/sleep"
 )
 
 // holdings remembers since when the holders of sessions have had no socket. It
@@ -23,13 +25,13 @@ const (
 // the grace time, until ctx ends.
 func (s *Service) sweepHeld(ctx context.Context) {
 	gone := holdings{}
-	every(ctx, min(graceEvery, max(graceEveryMin, s.cfg.AdminGrace/8)), func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	sleep.Every(ctx, min(graceEvery, max(graceEveryMin, s.cfg.AdminGrace/8)), func(ctx context.Context) {
+		ctx, cancel := s.log.Bound(ctx)
 		defer cancel()
 		overdue, err := s.absent(ctx, gone)
 		if err != nil {
 			clear(gone)
-			s.Logger.DebugContext(ctx, "holders not looked for", "error", err)
+			s.deps.Logger.DebugContext(ctx, "holders not looked for", "error", err)
 			return
 		}
 		for _, h := range overdue {
@@ -38,24 +40,24 @@ func (s *Service) sweepHeld(ctx context.Context) {
 	})
 }
 
-// leaveQuietly hands one session back for the sweep.
-func (s *Service) leaveQuietly(ctx context.Context, h chatbox.Holding) error {
-	turn, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+// leaveQueued hands one session back for the sweep.
+func (s *Service) leaveQueued(ctx context.Context, h chatbox.Holding) error {
+	turn, cancel := s.log.Bound(ctx)
 	defer cancel()
 	// It may have waited since the sweep, and the holder be back.
-	here, err := s.Presence.Present(turn, []chatbox.UserKey{{Tenant: h.Session.Tenant, ID: h.Holder}})
+	here, err := s.deps.Presence.Present(turn, []chatbox.UserKey{{Tenant: h.Session.Tenant, ID: h.Holder}})
 	if err == nil && !here[0] {
 		err = s.leaveFor(turn, h)
 	}
 	if err != nil && ctx.Err() == nil {
-		s.Logger.WarnContext(ctx, "session of an absent admin not handed back", "session", h.Session.ID, "error", err)
+		s.deps.Logger.WarnContext(ctx, "session of an absent admin not handed back", "session", h.Session.ID, "error", err)
 	}
 	return err
 }
 
 // absent updates who is gone and returns whose grace time is over.
 func (s *Service) absent(ctx context.Context, gone holdings) ([]chatbox.Holding, error) {
-	held, err := s.Catalog.Held(ctx)
+	held, err := s.deps.Sessions.Held(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func (s *Service) absent(ctx context.Context, gone holdings) ([]chatbox.Holding,
 	for i, h := range held {
 		users[i] = chatbox.UserKey{Tenant: h.Session.Tenant, ID: h.Holder}
 	}
-	here, err := s.Presence.Present(ctx, users)
+	here, err := s.deps.Presence.Present(ctx, users)
 	if err != nil {
 		return nil, err
 	}
@@ -91,29 +93,29 @@ func (s *Service) absent(ctx context.Context, gone holdings) ([]chatbox.Holding,
 // leaveFor hands the session back for an admin who is gone, and has the last
 // user message answered if nobody has replied to it.
 func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
-	sess, err := s.truth(ctx, h.Session)
+	sess, err := s.log.Load(ctx, h.Session)
 	if err != nil {
 		return err
 	}
 	st := sess.State
 	if st.HolderID != h.Holder || st.AnswerableFrom != h.Since {
-		return s.Catalog.Touch(ctx, h.Session, st) // the stored fold was behind
+		return s.log.SaveState(ctx, h.Session, st) // the stored fold was behind
 	}
 	if st.Unreplied() {
 		// Before the leave: what crashes in between is found pending.
-		if err := s.reopen(ctx, h.Session, st); err != nil {
+		if err := s.answers.Reopen(ctx, h.Session, st); err != nil {
 			return err
 		}
 	}
-	e := s.staffEvent(chatbox.Actor{UserID: st.HolderID, Name: st.HolderName}, "", chatbox.TypeAdminLeave)
+	e := staffEvent(chatbox.Actor{UserID: st.HolderID, Name: st.HolderName}, "", chatbox.TypeAdminLeave)
 	e.Key, e.UserID = automaticKey(h.Since), ""
 	e.Metadata[chatbox.MetaAutomatic] = "true"
 	stale := errors.New("held by somebody else meanwhile")
-	_, err = s.append(ctx, draft{session: h.Session, key: e.Key, decide: func(p place) (chatbox.Event, error) {
-		if p.state.HolderID != h.Holder || p.state.AnswerableFrom != h.Since {
+	_, err = s.append(ctx, sessionlog.Draft{Session: h.Session, Key: e.Key, Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
+		if b.State.HolderID != h.Holder || b.State.AnswerableFrom != h.Since {
 			return e, stale
 		}
-		e.Time = s.now()
+		e.Time = s.log.Now()
 		return e, nil
 	}})
 	if err != nil {
@@ -122,39 +124,9 @@ func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
 		}
 		return err
 	}
-	s.Logger.InfoContext(ctx, "session handed back: its admin is gone", "session", h.Session.ID)
+	s.deps.Logger.InfoContext(ctx, "session handed back: its admin is gone", "session", h.Session.ID)
 	if st.Unreplied() {
-		return s.enqueue(ctx, h.Session, st.LastUserSeq)
+		return s.answers.Enqueue(ctx, h.Session, st.LastUserSeq)
 	}
 	return nil
-}
-
-// reopen makes the turn of the last user message, which nobody has replied to,
-// pending again where its run is over: its answer came to a bad end, whether or
-// not the turn has been told, or an earlier hand-back made it void.
-func (s *Service) reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
-	m, err := s.message(ctx, k, st.LastUserSeq)
-	if err != nil || m.Turn == nil {
-		return err
-	}
-	_, err = s.Messages.ByKey(ctx, k, chatbox.AnswerKey(m.Seq, m.Turn.Run))
-	switch {
-	case errors.Is(err, chatbox.NotFound):
-		if m.Turn.State == chatbox.TurnPending {
-			return nil
-		}
-	case err != nil:
-		return err
-	}
-	_, err = s.Turns.RetryTurn(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, st.Head)
-	return err
-}
-
-// enqueue has the message at seq answered if its turn is pending.
-func (s *Service) enqueue(ctx context.Context, k chatbox.SessionKey, seq int64) error {
-	m, err := s.message(ctx, k, seq)
-	if err != nil || m.Turn == nil || m.Turn.State != chatbox.TurnPending {
-		return err
-	}
-	return s.enter(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, m.Turn.At(m.Seq))
 }

@@ -15,7 +15,7 @@ import (
 
 // rota is who holds what, as the records have it, and who is connected.
 type rota struct {
-	SessionStore
+	Sessions
 
 	held []chatbox.Holding
 	here map[string]bool
@@ -36,7 +36,7 @@ func (r *rota) Present(_ context.Context, users []chatbox.UserKey) ([]bool, erro
 func TestAbsent_CountsEachHoldingByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rota{}
-		s := &Service{Deps: Deps{Catalog: r, Presence: r}, cfg: Config{AdminGrace: time.Minute}}
+		s := &Service{deps: Deps{Sessions: r, Presence: r}, cfg: Config{AdminGrace: time.Minute}}
 		gone := holdings{}
 		look := func() []chatbox.Holding {
 			overdue, err := s.absent(t.Context(), gone)

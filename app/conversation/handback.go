@@ -5,61 +5,63 @@ import (
 	"context"
 
 	"chatbox"
+	"chatbox/app/live"
+	"chatbox/app/sessionlog"
 )
 
 // HandBack hands the session back to the model, which answers from the next user
 // message on; chatbox.PermissionDenied where the admin does not hold it.
 func (s *Service) HandBack(ctx context.Context, a chatbox.Actor, sessionID string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
 	k, err := s.staffed(ctx, a, sessionID, chatbox.AuditSessionLeave)
 	if err != nil {
 		return err
 	}
-	_, err = s.handBack(ctx, k, s.staffEvent(a, "", chatbox.TypeAdminLeave))
+	_, err = s.handBack(ctx, k, staffEvent(a, "", chatbox.TypeAdminLeave))
 	return err
 }
 
 // LeaveSession is HandBack from a socket, whose attachment ends with it.
-func (s *Service) LeaveSession(ctx context.Context, c Socket, id, sessionID string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+func (s *Service) LeaveSession(ctx context.Context, c live.Socket, id, sessionID string) error {
+	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
 	if sessionID == "" {
-		sessionID = s.Currents.Current(c.ID())
+		sessionID = s.deps.Currents.Current(c.ID())
 	}
 	k, err := s.staffed(ctx, c.Actor(), sessionID, chatbox.AuditSessionLeave)
 	if err != nil {
 		return err
 	}
-	e := s.staffEvent(c.Actor(), id, chatbox.TypeAdminLeave)
+	e := staffEvent(c.Actor(), id, chatbox.TypeAdminLeave)
 	if done, err := s.repeated(ctx, c, k, e); done || err != nil {
 		return err
 	}
-	if _, attached := s.Seats.Attached(c.ID(), k); !attached {
-		if err := s.seat(ctx, c, k.ID, visit{known: true, leaves: true}); err != nil {
+	if _, attached := s.deps.Attachments.Attached(c.ID(), k); !attached {
+		if err := s.live.AttachWith(ctx, c, k.ID, live.AttachOptions{MustExist: true, Leaves: true}); err != nil {
 			return err
 		}
 	}
 	if e.Named {
-		s.Acks.Expect(c.ID(), k, e.Key, true)
+		s.deps.Acks.Expect(c.ID(), k, e.Key, true)
 	}
 	res, err := s.handBack(ctx, k, e)
 	if err != nil {
-		if !passing(err) {
-			s.Acks.Forget(c.ID(), k, e.Key)
+		if !chatbox.IsTransient(err) {
+			s.deps.Acks.Forget(c.ID(), k, e.Key)
 		}
 		return err
 	}
-	s.awaitOwn(ctx, c, res.event)
-	return s.dismiss(ctx, c, k)
+	s.live.AwaitOwn(ctx, c, res.Event)
+	return s.live.Dismiss(ctx, c, k)
 }
 
-func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
-	return s.append(ctx, draft{session: k, key: e.Key, once: !e.Named, decide: func(p place) (chatbox.Event, error) {
-		if p.state.HolderID != e.Metadata[chatbox.MetaAdminID] {
-			return e, notHeld()
+func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (sessionlog.Appended, error) {
+	return s.append(ctx, sessionlog.Draft{Session: k, Key: e.Key, FreshKey: !e.Named, Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
+		if b.State.HolderID != e.Metadata[chatbox.MetaAdminID] {
+			return e, chatbox.NotHolder()
 		}
-		e.Time = s.now()
+		e.Time = s.log.Now()
 		return e, nil
 	}})
 }
@@ -68,7 +70,7 @@ func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.
 // well, who must be connected: from then on it is the colleague's, or the grace
 // time's. The name stands where the colleague's credential has none.
 func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
 	if to == a.UserID || !chatbox.ValidUserID(to) {
 		return chatbox.Invalid("admin_id", "must name a colleague")
@@ -82,20 +84,20 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 		return err
 	}
 	colleague.Name = cmp.Or(colleague.Name, name)
-	e := s.staffEvent(colleague, "", chatbox.TypeAdminJoin)
+	e := staffEvent(colleague, "", chatbox.TypeAdminJoin)
 	e.UserID = a.UserID
-	done, err := s.append(ctx, draft{session: k, key: e.Key, once: !e.Named, decide: func(p place) (chatbox.Event, error) {
-		if p.state.HolderID != a.UserID {
-			return e, notHeld()
+	done, err := s.append(ctx, sessionlog.Draft{Session: k, Key: e.Key, FreshKey: !e.Named, Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
+		if b.State.HolderID != a.UserID {
+			return e, chatbox.NotHolder()
 		}
-		e.Time = s.now()
+		e.Time = s.log.Now()
 		return e, nil
 	}})
 	if err != nil {
 		return err
 	}
 	s.tellStaff(ctx, chatbox.Notice{
-		Tenant: k.Tenant, Event: chatbox.NoticeTransferred, SessionID: k.ID, UserID: done.event.Owner, Time: done.event.Time,
+		Tenant: k.Tenant, Event: chatbox.NoticeTransferred, SessionID: k.ID, UserID: done.Event.Owner, Time: done.Event.Time,
 		AdminID: a.UserID, To: to,
 	})
 	return nil
@@ -103,7 +105,7 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 
 // colleague is an admin of the tenant who is connected, on whatever pod.
 func (s *Service) colleague(ctx context.Context, tenant, id string) (chatbox.Actor, error) {
-	staff, err := s.Colleagues.Staff(ctx, tenant)
+	staff, err := s.deps.Colleagues.Staff(ctx, tenant)
 	if err != nil {
 		return chatbox.Actor{}, err
 	}

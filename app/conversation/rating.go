@@ -5,23 +5,12 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app/sessionlog"
 )
 
-// Ratings keeps what owners say of their talks with people, with the sessions.
-type Ratings interface {
-	// Rate keeps the rating unless one of a later talk is there, and returns
-	// the one that stands. chatbox.NotFound: no such session, or an erased one.
-	Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rating) (stands chatbox.Rating, err error)
-}
-
-// StaffBus tells a tenant's connected admins, at most once.
-type StaffBus interface {
-	TellStaff(ctx context.Context, n chatbox.Notice) error
-}
-
-// asideWait is the longest that what is told and kept nowhere may hold up what
-// caused it.
-const asideWait = 2 * time.Second
+// ephemeralWait is the longest that an ephemeral update may delay the request
+// that causes it.
+const ephemeralWait = 2 * time.Second
 
 // Rate keeps what the session's owner says of the newest talk with a person
 // that is over, and tells the admins. What was said already is not said again.
@@ -31,7 +20,7 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 	if err != nil {
 		return chatbox.Rating{}, err
 	}
-	sess, err := s.owned(ctx, a, sessionID)
+	sess, err := s.log.Owned(ctx, a, sessionID)
 	if err != nil {
 		return chatbox.Rating{}, err
 	}
@@ -46,8 +35,8 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 	if err != nil {
 		return chatbox.Rating{}, err
 	}
-	r := chatbox.Rating{Score: score, Comment: comment, Time: s.now(), Talk: talk.Ended, AdminID: who.UserID}
-	if r, err = s.Ratings.Rate(ctx, sess.Key, r); err != nil {
+	r := chatbox.Rating{Score: score, Comment: comment, Time: s.log.Now(), Talk: talk.Ended, AdminID: who.UserID}
+	if r, err = s.deps.Ratings.Rate(ctx, sess.Key, r); err != nil {
 		return chatbox.Rating{}, err
 	}
 	s.tellStaff(ctx, chatbox.Notice{
@@ -59,17 +48,17 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 // tellStaff tells connected admins what is durable already: who misses it reads
 // it elsewhere.
 func (s *Service) tellStaff(ctx context.Context, n chatbox.Notice) {
-	ctx, cancel := context.WithTimeout(ctx, asideWait)
+	ctx, cancel := context.WithTimeout(ctx, ephemeralWait)
 	defer cancel()
-	if err := s.Staff.TellStaff(ctx, n); err != nil {
-		s.Logger.DebugContext(ctx, "admins not told", "event", n.Event, "session", n.SessionID, "error", err)
+	if err := s.deps.Staff.TellStaff(ctx, n); err != nil {
+		s.deps.Logger.DebugContext(ctx, "admins not told", "event", n.Event, "session", n.SessionID, "error", err)
 	}
 }
 
 // RatingOf is where the rating of the caller's session stands: what was said of
 // the newest talk, or that it is to be asked for.
 func (s *Service) RatingOf(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.RatingView, error) {
-	sess, err := s.owned(ctx, a, sessionID)
+	sess, err := s.log.Owned(ctx, a, sessionID)
 	st := sess.State
 	if err != nil || st.Talk.Ended == 0 {
 		return chatbox.RatingView{}, err
@@ -89,19 +78,19 @@ func (s *Service) RatingOf(ctx context.Context, a chatbox.Actor, sessionID strin
 
 // talkedTo is the admin whom the session's newest talk was with.
 func (s *Service) talkedTo(ctx context.Context, k chatbox.SessionKey, t chatbox.Talk) (chatbox.Actor, error) {
-	e, err := s.message(ctx, k, t.By)
+	e, err := s.log.Message(ctx, k, t.By)
 	return chatbox.Actor{Tenant: k.Tenant, UserID: e.Metadata[chatbox.MetaAdminID], Name: e.Metadata[chatbox.MetaAdminName]}, err
 }
 
-// askRating asks the owner's sockets for a rating where the event ended a talk.
-// It is done by the pod that made the event; who is not connected finds it
-// asked for later (RatingOf).
-func (s *Service) askRating(ctx context.Context, pub chatbox.Publication) {
-	e, talk := pub.Event, pub.State.Talk
-	if !s.cfg.AskRating || talk.Ended != e.Seq || e.Erases() {
+// askRating asks the owner's sockets for a rating where the appended event ended
+// a talk with a person. The pod that made the event asks; an owner who is not
+// connected is asked later (RatingOf).
+func (s *Service) askRating(ctx context.Context, res sessionlog.Appended) {
+	e, talk := res.Event, res.State.Talk
+	if res.Repeat || !s.cfg.AskRating || talk.Ended != e.Seq {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, asideWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ephemeralWait)
 	defer cancel()
 	who, err := s.talkedTo(ctx, e.Session, talk)
 	if err == nil {
@@ -109,11 +98,11 @@ func (s *Service) askRating(ctx context.Context, pub chatbox.Publication) {
 		if who.Name != "" {
 			meta[chatbox.MetaAdminName] = who.Name
 		}
-		err = s.Whispers.Whisper(ctx, chatbox.Update{Session: e.Session, Owner: e.Owner, Aside: &chatbox.Aside{
+		err = s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: e.Session, Owner: e.Owner, Aside: &chatbox.Aside{
 			To: chatbox.ToOwner, Event: chatbox.AsideRating, After: e.Seq, Metadata: meta,
 		}})
 	}
 	if err != nil {
-		s.Logger.DebugContext(ctx, "owner not asked for a rating", "session", e.Session.ID, "error", err)
+		s.deps.Logger.DebugContext(ctx, "owner not asked for a rating", "session", e.Session.ID, "error", err)
 	}
 }

@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"time"
 
 	"chatbox"
+	"chatbox/app/live"
+	"chatbox/app/sessionlog"
 )
 
 // errAlready means that the session is the caller's already.
@@ -18,13 +19,13 @@ var errAlready = errors.New("held by the caller already")
 // anyone until the admin leaves. A session that the admin holds already is no
 // error; one that somebody else holds is chatbox.TakenOver and says who.
 func (s *Service) TakeOver(ctx context.Context, a chatbox.Actor, sessionID string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
 	k, err := s.staffed(ctx, a, sessionID, chatbox.AuditSessionTakeover)
 	if err != nil {
 		return err
 	}
-	_, err = s.takeOver(ctx, k, s.staffEvent(a, "", chatbox.TypeAdminJoin))
+	_, err = s.takeOver(ctx, k, staffEvent(a, "", chatbox.TypeAdminJoin))
 	if errors.Is(err, errAlready) {
 		return nil
 	}
@@ -34,24 +35,24 @@ func (s *Service) TakeOver(ctx context.Context, a chatbox.Actor, sessionID strin
 // JoinSession is TakeOver from a socket, which is attached to the session by it and
 // told by an ack, or by the event itself where the frame had no id. One that
 // names a session of which the admin is the holder already is attached.
-func (s *Service) JoinSession(ctx context.Context, c Socket, id, sessionID string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+func (s *Service) JoinSession(ctx context.Context, c live.Socket, id, sessionID string) error {
+	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
 	if sessionID == "" {
-		sessionID = s.Currents.Current(c.ID())
+		sessionID = s.deps.Currents.Current(c.ID())
 	}
 	k, err := s.staffed(ctx, c.Actor(), sessionID, chatbox.AuditSessionTakeover)
 	if err != nil {
 		return err
 	}
-	e := s.staffEvent(c.Actor(), id, chatbox.TypeAdminJoin)
+	e := staffEvent(c.Actor(), id, chatbox.TypeAdminJoin)
 	if done, err := s.repeated(ctx, c, k, e); done || err != nil {
 		return err
 	}
-	_, attached := s.Seats.Attached(c.ID(), k)
+	_, attached := s.deps.Attachments.Attached(c.ID(), k)
 	switch {
 	case attached && e.Named:
-		s.Acks.Expect(c.ID(), k, e.Key, true)
+		s.deps.Acks.Expect(c.ID(), k, e.Key, true)
 	case !attached:
 		if err := s.roomFor(c, k); err != nil {
 			return err
@@ -60,57 +61,57 @@ func (s *Service) JoinSession(ctx context.Context, c Socket, id, sessionID strin
 	res, err := s.takeOver(ctx, k, e)
 	switch {
 	case errors.Is(err, errAlready):
-		return s.joinAgain(ctx, c, k, e, res.event.Seq)
+		return s.joinAgain(ctx, c, k, e, res.Event.Seq)
 	case err != nil:
-		if attached && !passing(err) {
-			s.Acks.Forget(c.ID(), k, e.Key)
+		if attached && !chatbox.IsTransient(err) {
+			s.deps.Acks.Forget(c.ID(), k, e.Key)
 		}
 		return err
 	case attached:
-		s.awaitOwn(ctx, c, res.event)
+		s.live.AwaitOwn(ctx, c, res.Event)
 		return nil
 	}
-	before := res.event.Seq - 1
-	return s.seat(ctx, c, k.ID, visit{after: &before, announce: true, expect: &res.event})
+	before := res.Event.Seq - 1
+	return s.live.AttachWith(ctx, c, k.ID, live.AttachOptions{After: &before, Announce: true, Expect: &res.Event})
 }
 
 // roomFor refuses a socket that has no place left for one more session, before
 // anything is done that it would not hear of. Its frames come one at a time, so
 // none takes the place meanwhile.
-func (s *Service) roomFor(c Socket, k chatbox.SessionKey) error {
-	if _, err := s.Seats.Enter(c.ID(), k); err != nil {
+func (s *Service) roomFor(c live.Socket, k chatbox.SessionKey) error {
+	if _, err := s.deps.Attachments.Enter(c.ID(), k); err != nil {
 		return err
 	}
-	s.Seats.Leave(c.ID(), k)
+	s.deps.Attachments.Leave(c.ID(), k)
 	return nil
 }
 
 // joinAgain attaches a socket of the admin who holds the session since joined. The
 // ack echoes the frame, and is that event's in all else.
-func (s *Service) joinAgain(ctx context.Context, c Socket, k chatbox.SessionKey, e chatbox.Event, joined int64) error {
+func (s *Service) joinAgain(ctx context.Context, c live.Socket, k chatbox.SessionKey, e chatbox.Event, joined int64) error {
 	if e.Named {
-		s.Acks.Forget(c.ID(), k, e.Key) // no event of this frame will come
+		s.deps.Acks.Forget(c.ID(), k, e.Key) // no event of this frame will come
 	}
 	var events []chatbox.Event
-	err := patiently(ctx, func() (err error) { events, err = s.Messages.Range(ctx, k, joined, joined); return err })
+	err := sessionlog.RetryTransient(ctx, func() (err error) { events, err = s.deps.Messages.Range(ctx, k, joined, joined); return err })
 	switch {
 	case err != nil:
 		return err
 	case len(events) == 0: // erased this moment
-		return unknownSession()
+		return chatbox.NoSuchSession()
 	}
 	e.Session, e.Seq, e.Time = k, joined, events[0].Time
-	return s.seat(ctx, c, k.ID, visit{announce: true, ack: &e})
+	return s.live.AttachWith(ctx, c, k.ID, live.AttachOptions{Announce: true, Ack: &e})
 }
 
 // takeOver appends the admin_join. With errAlready the event's place is that of
 // the one by which the session became the admin's.
-func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (appended, error) {
+func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (sessionlog.Appended, error) {
 	admin := e.Metadata[chatbox.MetaAdminID]
 	free := func(st chatbox.State) error {
 		switch {
 		case st.Ended:
-			return hasEnded()
+			return chatbox.SessionEnded()
 		case st.HolderID == admin:
 			return errAlready
 		case st.HolderID != "":
@@ -119,27 +120,27 @@ func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.
 		return nil
 	}
 	var tail chatbox.Tail
-	err := patiently(ctx, func() error {
+	err := sessionlog.RetryTransient(ctx, func() error {
 		var err error
-		if tail, err = s.tail(ctx, k, atHead); err != nil {
+		if tail, err = s.log.Tail(ctx, k, sessionlog.AtHead); err != nil {
 			return err
 		}
 		if tail.Owner == "" {
-			return unknownSession()
+			return chatbox.NoSuchSession()
 		}
 		return free(tail.State)
 	})
-	var res appended
+	var res sessionlog.Appended
 	if err == nil {
-		res, err = s.appendAlone(ctx, chatbox.FinishTakenOver, draft{session: k, key: e.Key, once: !e.Named, decide: func(p place) (chatbox.Event, error) {
-			tail.State = p.state
-			e.Time = s.now()
-			return e, free(p.state)
+		res, err = s.appendAlone(ctx, chatbox.FinishTakenOver, sessionlog.Draft{Session: k, Key: e.Key, FreshKey: !e.Named, Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
+			tail.State = b.State
+			e.Time = s.log.Now()
+			return e, free(b.State)
 		}})
 	}
 	if errors.Is(err, errAlready) {
 		e.Seq = tail.State.AnswerableFrom // nothing changes it while a person holds the session
-		return appended{event: e}, err
+		return sessionlog.Appended{Event: e}, err
 	}
 	return res, err
 }
@@ -151,43 +152,19 @@ func (s *Service) staffed(
 ) (chatbox.SessionKey, error) {
 	switch {
 	case !a.Admin():
-		return chatbox.SessionKey{}, notStaff()
+		return chatbox.SessionKey{}, chatbox.StaffOnly()
 	case sessionID == "":
 		return chatbox.SessionKey{}, chatbox.Missing("session_id")
 	case !chatbox.ValidSessionID(sessionID):
 		return chatbox.SessionKey{}, chatbox.BadSessionID()
 	}
 	k := a.Session(sessionID)
-	return k, s.Audit.Record(ctx, a, action, s.about(ctx, k))
+	return k, s.deps.Audit.Record(ctx, a, action, s.log.About(ctx, k))
 }
-
-// about is a session and whose it is, for the record: the user is left out
-// where one cheap read does not say it, since that must not be in the act's way.
-func (s *Service) about(ctx context.Context, k chatbox.SessionKey) chatbox.AuditSubject {
-	subject := chatbox.AuditSubject{SessionID: k.ID}
-	if !chatbox.ValidSessionID(k.ID) {
-		return subject
-	}
-	ctx, cancel := context.WithTimeout(ctx, aboutWait)
-	defer cancel()
-	tail, err := s.Log.Read(ctx, k, atHead)
-	switch {
-	case err == nil && tail.Seeded && !tail.State.Erased:
-		subject.UserID = tail.Owner
-	case err == nil && !tail.Seeded:
-		if sess, err := s.Catalog.Load(ctx, k); err == nil && !sess.Erased {
-			subject.UserID = sess.Owner
-		}
-	}
-	return subject
-}
-
-// aboutWait is the longest that a record waits to know whom it is about.
-const aboutWait = time.Second
 
 // staffEvent is an admin's coming or going.
-func (s *Service) staffEvent(a chatbox.Actor, id string, kind chatbox.Type) chatbox.Event {
-	e := s.eventOf(a, chatbox.Command{Type: kind, ID: id})
+func staffEvent(a chatbox.Actor, id string, kind chatbox.Type) chatbox.Event {
+	e := eventOf(a, chatbox.Command{Type: kind, ID: id})
 	who := cmp.Or(a.Name, chatbox.UnnamedStaff)
 	e.Content = who + " has joined."
 	if kind == chatbox.TypeAdminLeave {
@@ -227,16 +204,6 @@ func takenOver(st chatbox.State) error {
 		Code: chatbox.TakenOver, Message: "another member of staff holds this session",
 		Metadata: map[string]string{chatbox.MetaAdminID: st.HolderID, chatbox.MetaAdminName: cmp.Or(st.HolderName, chatbox.UnnamedStaff)},
 	}
-}
-
-func hasEnded() error { return chatbox.Errorf(chatbox.Ended, "the session has ended", nil) }
-
-func notHeld() error {
-	return &chatbox.Error{Code: chatbox.PermissionDenied, Field: "session_id", Message: "session_id: you do not hold this session"}
-}
-
-func unknownSession() *chatbox.Error {
-	return &chatbox.Error{Code: chatbox.NotFound, Field: "session_id", Message: "session_id: no such session"}
 }
 
 func otherMessage() error { return chatbox.Invalid("id", "names another message of this session") }

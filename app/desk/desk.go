@@ -37,15 +37,15 @@ type Staff interface {
 
 // Deps are the ports a Service works through; all are required.
 type Deps struct {
-	Catalog  Catalog
-	Cards    Cards
-	Audit    Audit
-	Queue    Queue
-	Labels   Labels
-	Whispers Whispers
-	Staff    Staff
-	Logger   *slog.Logger
-	Finder   Finder
+	Catalog    Catalog
+	Cards      Cards
+	Audit      Audit
+	Queue      Queue
+	Labels     Labels
+	Ephemerals Ephemerals
+	Staff      Staff
+	Logger     *slog.Logger
+	Finder     Finder
 
 	Roster   Roster
 	Floor    Floor

@@ -33,7 +33,7 @@ type office struct {
 	deaf bool // nobody can be told
 }
 
-func (o *office) Whisper(_ context.Context, u chatbox.Update) error {
+func (o *office) PublishEphemeral(_ context.Context, u chatbox.Update) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.deaf {
@@ -70,7 +70,7 @@ func open(t *testing.T, change ...func(*desk.Deps)) *office {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(t.Context()))) })
 	o := &office{t: t, store: st}
-	d := desk.Deps{Catalog: st.Sessions(), Cards: st.Cards(), Audit: o, Whispers: o, Logger: slog.New(slog.DiscardHandler)}
+	d := desk.Deps{Catalog: st.Sessions(), Cards: st.Cards(), Audit: o, Ephemerals: o, Logger: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&d)
 	}
@@ -90,7 +90,7 @@ func (o *office) session(id string, change ...func(*chatbox.Session)) {
 	_, created, err := o.store.Sessions().Create(o.t.Context(), s)
 	require.NoError(o.t, err)
 	require.True(o.t, created)
-	require.NoError(o.t, o.store.Sessions().Touch(o.t.Context(), s.Key, s.State))
+	require.NoError(o.t, o.store.Sessions().SaveState(o.t.Context(), s.Key, s.State))
 }
 
 func staff(id string, roles ...string) chatbox.Actor {

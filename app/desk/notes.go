@@ -9,10 +9,10 @@ import (
 	"chatbox"
 )
 
-// Whispers reach the sockets of a session, on any pod.
-type Whispers interface {
-	// Whisper tells every pod with sockets of the session, at most once.
-	Whisper(ctx context.Context, u chatbox.Update) error
+// Ephemerals reach the sockets of a session, on any pod.
+type Ephemerals interface {
+	// PublishEphemeral tells every pod with sockets of the session, at most once.
+	PublishEphemeral(ctx context.Context, u chatbox.Update) error
 }
 
 // What has happened to a note, and which, on the wire.
@@ -144,7 +144,7 @@ const whisperWait = 2 * time.Second
 func (s *Service) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbox.Actor, noteID, change string) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
-	err := s.Whispers.Whisper(ctx, chatbox.Update{Session: sess.Key, Owner: sess.Owner, Aside: &chatbox.Aside{
+	err := s.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: sess.Key, Owner: sess.Owner, Aside: &chatbox.Aside{
 		To: chatbox.ToStaff, Event: chatbox.AsideNote,
 		Metadata: map[string]string{metaNote: noteID, metaChange: change, chatbox.MetaAdminID: a.UserID},
 	}})

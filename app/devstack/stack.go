@@ -21,9 +21,9 @@ import (
 	"chatbox/app"
 	"chatbox/app/access"
 	"chatbox/app/alert"
+	"chatbox/app/answer"
 	"chatbox/app/api"
 	"chatbox/app/config"
-	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/hub"
 	"chatbox/persistence"
@@ -33,23 +33,24 @@ import (
 // Config is what a stack may be told; the zero value of a field means its
 // default.
 type Config struct {
-	Pods         int    // default 3
-	Addr         string // of the balancer, default 127.0.0.1:8080
-	Data         string // folder of history and secrets, default ./data
-	RedisURL     string // empty: in this process
-	MongoURI     string // empty: SQLite under Data
-	MongoName    string // default chat
-	NoWords      bool   // words of messages are not indexed: SEARCH_INDEX=off
-	LLM          conversation.LLM
-	Conversation conversation.Config
-	Desk         desk.Config
-	Alerts       alert.Config
-	Channels     []alert.Channel // to staff that is not connected
-	Access       access.Config
-	Redis        redisstate.Config // URL is the stack's
-	Hub          hub.Config
-	Drain        config.Drain
-	Logger       *slog.Logger
+	app.UseCases
+
+	Pods      int    // default 3
+	Addr      string // of the balancer, default 127.0.0.1:8080
+	Data      string // folder of history and secrets, default ./data
+	RedisURL  string // empty: in this process
+	MongoURI  string // empty: SQLite under Data
+	MongoName string // default chat
+	NoWords   bool   // words of messages are not indexed: SEARCH_INDEX=off
+	LLM       answer.LLM
+	Desk      desk.Config
+	Alerts    alert.Config
+	Channels  []alert.Channel // to staff that is not connected
+	Access    access.Config
+	Redis     redisstate.Config // URL is the stack's
+	Hub       hub.Config
+	Drain     config.Drain
+	Logger    *slog.Logger
 	// Clock, if set, is a pod's clock: for tests of clocks that differ.
 	Clock func(chatbox.PodID) time.Time
 	// Watch, if set, stands between the pods and the history: for tests that
@@ -61,7 +62,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Pods: 3, Addr: "127.0.0.1:8080", Data: "data", MongoName: "chat",
-		Conversation: conversation.DefaultConfig(), Access: access.DefaultConfig(), Alerts: alert.DefaultConfig(), Redis: redisstate.DefaultConfig(), Hub: hub.DefaultConfig(),
+		UseCases: app.DefaultUseCases(), Access: access.DefaultConfig(), Alerts: alert.DefaultConfig(), Redis: redisstate.DefaultConfig(), Hub: hub.DefaultConfig(),
 		Drain:  config.Drain{Finish: 5 * time.Second, Window: 3 * time.Second, Shutdown: 20 * time.Second},
 		Logger: slog.New(slog.DiscardHandler),
 	}
@@ -179,7 +180,7 @@ func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 		Auth:   api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
 		Access: s.cfg.Access,
 		Hub:    s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
-		Conversation: s.cfg.Conversation, Desk: s.cfg.Desk, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Logger: s.cfg.Logger, Clock: clock,
+		UseCases: s.cfg.UseCases, Desk: s.cfg.Desk, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Logger: s.cfg.Logger, Clock: clock,
 	})
 }
 

@@ -7,19 +7,19 @@ import (
 
 	"chatbox/app"
 	"chatbox/app/alert"
-	"chatbox/app/conversation"
+	"chatbox/app/privacy"
 	"chatbox/persistence"
 	"chatbox/persistence/embedded"
 )
 
 var (
-	_ conversation.MessageStore = (*embedded.Messages)(nil)
-	_ conversation.SessionStore = (*embedded.Sessions)(nil)
-	_ conversation.TurnStore    = (*embedded.Turns)(nil)
-	_ alert.Store               = (*embedded.Alerts)(nil)
-	_ conversation.Tombstones   = (*embedded.Sessions)(nil)
-	_ conversation.ShareStore   = (*embedded.Shares)(nil)
-	_ conversation.AuditLog     = (*embedded.Audit)(nil)
+	_ app.MessageStore   = (*embedded.Messages)(nil)
+	_ app.SessionStore   = (*embedded.Sessions)(nil)
+	_ app.TurnStore      = (*embedded.Turns)(nil)
+	_ alert.Store        = (*embedded.Alerts)(nil)
+	_ privacy.Tombstones = (*embedded.Sessions)(nil)
+	_ app.ShareStore     = (*embedded.Shares)(nil)
+	_ app.AuditLog       = (*embedded.Audit)(nil)
 )
 
 // openStores opens the history: the server that was named, or one file.

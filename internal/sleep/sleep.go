@@ -28,3 +28,12 @@ func For(ctx context.Context, d time.Duration) bool {
 func About(ctx context.Context, d time.Duration) bool {
 	return For(ctx, d/2+rand.N(max(d, 1))) //nolint:gosec // jitter needs no secrecy
 }
+
+// Every calls f again and again until ctx ends, at intervals between three
+// quarters of d and five quarters of it, so that callers that began together
+// drift apart.
+func Every(ctx context.Context, d time.Duration, f func(ctx context.Context)) {
+	for For(ctx, d*3/4+rand.N(max(d/2, 1))) { //nolint:gosec // jitter needs no secrecy
+		f(ctx)
+	}
+}

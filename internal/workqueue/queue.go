@@ -30,11 +30,11 @@ type Config struct {
 // one. Safe for concurrent use.
 type Queue[K comparable] struct {
 	cfg Config
-	do  func(ctx context.Context, k K) error
 	wg  sync.WaitGroup // the workers
 
-	mu       sync.Mutex      // guards following
-	ctx      context.Context //nolint:containedctx // of the workers, from Open on
+	mu       sync.Mutex                           // guards following
+	ctx      context.Context                      //nolint:containedctx // of the workers, from Open on
+	do       func(ctx context.Context, k K) error // from Open on
 	keys     map[K]*entry
 	fresh    []K // due, and the last time was no failure
 	failed   []K // due again after a failure
@@ -58,20 +58,22 @@ const (
 	delayed
 )
 
-// New makes a queue that takes nothing before Open. do works on one key; its
-// error has the key wait and tried again.
-func New[K comparable](cfg Config, do func(ctx context.Context, k K) error) *Queue[K] {
+// New makes a queue that takes nothing before Open.
+func New[K comparable](cfg Config) *Queue[K] {
 	cfg.Workers = max(1, cfg.Workers)
 	cfg.Most = cmp.Or(cfg.Most, 100_000)
 	cfg.First, cfg.Longest = cmp.Or(cfg.First, 200*time.Millisecond), cmp.Or(cfg.Longest, 30*time.Second)
-	return &Queue[K]{cfg: cfg, do: do, keys: map[K]*entry{}, closed: true}
+	return &Queue[K]{cfg: cfg, keys: map[K]*entry{}, closed: true}
 }
 
-// Open has the queue take keys; the workers' context is ctx.
-func (q *Queue[K]) Open(ctx context.Context) {
+// Open has the queue take keys. do works on one key, in up to Config.Workers
+// goroutines; ctx is the workers' context. After an error of do the key waits and
+// is tried again. The work is named here and not in New, so that whoever adds to
+// a queue need not know who works on it.
+func (q *Queue[K]) Open(ctx context.Context, do func(ctx context.Context, k K) error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.ctx, q.closed = ctx, false
+	q.ctx, q.do, q.closed = ctx, do, false
 }
 
 // Add has the key worked on soon. One that is worked on already is worked on
@@ -167,18 +169,18 @@ func (q *Queue[K]) startLocked() {
 
 func (q *Queue[K]) work() {
 	for {
-		k, e, ctx, ok := q.next()
+		k, e, ok := q.next()
 		if !ok {
 			return
 		}
 		retry := e.failures > 0
-		err := q.do(ctx, k)
+		err := q.do(q.ctx, k) // neither changes while a worker runs
 		q.done(k, e, retry, err)
 	}
 }
 
 // next takes a key; false, and the worker is over, where there is none for it.
-func (q *Queue[K]) next() (k K, e *entry, ctx context.Context, ok bool) { //nolint:ireturn // the key is whatever the queue is of
+func (q *Queue[K]) next() (k K, e *entry, ok bool) { //nolint:ireturn // the key is whatever the queue is of
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -189,11 +191,11 @@ func (q *Queue[K]) next() (k K, e *entry, ctx context.Context, ok bool) { //noli
 		q.retrying++
 	default:
 		q.workers--
-		return k, nil, nil, false
+		return k, nil, false
 	}
 	e = q.keys[k]
 	e.state, e.again = working, false
-	return k, e, q.ctx, true
+	return k, e, true
 }
 
 func (q *Queue[K]) done(k K, e *entry, retry bool, err error) {

@@ -71,9 +71,9 @@ func run(t *testing.T, cfg Config, j *job, f func(ctx context.Context, q *Queue[
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		q := New(cfg, j.do)
+		q := New[int](cfg)
 		assert.False(t, q.Add(0), "nothing is taken before Open")
-		q.Open(ctx)
+		q.Open(ctx, j.do)
 		f(ctx, q)
 		stop()
 		q.Close()

@@ -74,9 +74,9 @@ func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Sess
 	return s, nil
 }
 
-// Touch stores the fold unless a later one is stored already, or there is no
+// SaveState stores the fold unless a later one is stored already, or there is no
 // such session.
-func (m *Sessions) Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	row, err := m.s.encodeState(k, st)
 	if err != nil {
 		return record.Failed("encode a session", err)

@@ -2,6 +2,7 @@ package architecture
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,13 +25,24 @@ func TestDomain_StandsOnTheStandardLibrary(t *testing.T) {
 	require.Equal(t, []string{module}, deps(t, "."))
 }
 
-// TestUseCases_StandOnTheDomain: app/conversation reaches Redis, MongoDB, sockets and models through its ports alone. What is internal stands on
+// TestUseCases_StandOnTheDomain: the use cases reach Redis, MongoDB, sockets and models through their ports alone. Everything under internal stands on
 // the standard library.
 func TestUseCases_StandOnTheDomain(t *testing.T) {
 	t.Parallel()
-	for _, dep := range deps(t, "./app/conversation") {
-		own := strings.HasPrefix(dep, "chatbox/app/conversation") || strings.HasPrefix(dep, "chatbox/internal/")
-		require.True(t, dep == module || own, "app/conversation contains %s", dep)
+	below := map[string][]string{
+		"sessionlog":   nil,
+		"answer":       {"sessionlog"},
+		"live":         {"answer", "sessionlog"},
+		"privacy":      {"answer", "sessionlog"},
+		"history":      {"sessionlog"},
+		"conversation": {"live", "answer", "sessionlog"},
+	}
+	for pkg, allowed := range below {
+		for _, dep := range deps(t, "./app/"+pkg) {
+			use, isUseCase := strings.CutPrefix(dep, "chatbox/app/")
+			ok := dep == module || strings.HasPrefix(dep, "chatbox/internal/") || isUseCase && (use == pkg || slices.Contains(allowed, use))
+			require.True(t, ok, "app/%s contains %s", pkg, dep)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func startStack(t *testing.T) *devstack.Stack {
 	cfg := devstack.DefaultConfig()
 	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
 	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 10_000, 100
-	cfg.Conversation.WatchNotice = true
+	cfg.Live.WatchNotice = true
 	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	model, err := llm.New(llm.Config{
 		Providers: []llm.Provider{{

@@ -14,11 +14,11 @@ import (
 // quiet leaves only what a test is about: no look at the history for pending
 // turns and no comparing of positions.
 func quiet(cfg *devstack.Config) {
-	cfg.Conversation.PendingEvery, cfg.Conversation.CheckEvery = time.Hour, time.Hour
+	cfg.Answer.PendingEvery, cfg.Live.CheckEvery = time.Hour, time.Hour
 }
 
 // mortal bounds how long a killed pod repeats its last act, in vain.
-func mortal(cfg *devstack.Config) { cfg.Conversation.AckWait = 2 * time.Second }
+func mortal(cfg *devstack.Config) { cfg.Log.AckWait = 2 * time.Second }
 
 func (s *stage) met(f *fault) {
 	s.t.Helper()

@@ -76,8 +76,8 @@ func start(t *testing.T, p *plan, change ...func(*devstack.Config)) *stage {
 	cfg.Drain = config.Drain{Finish: 300 * time.Millisecond, Window: 200 * time.Millisecond, Shutdown: 10 * time.Second}
 	// What runs by the clock runs faster, so that a schedule with many faults
 	// is over in seconds; its order is what the defaults have.
-	cfg.Conversation.RenewEvery, cfg.Conversation.PendingEvery = 500*time.Millisecond, 3*time.Second
-	cfg.Conversation.CheckEvery, cfg.Conversation.MaxClaims = 3*time.Second, 100
+	cfg.Answer.RenewEvery, cfg.Answer.PendingEvery, cfg.Privacy.SweepEvery = 500*time.Millisecond, 3*time.Second, 3*time.Second
+	cfg.Live.CheckEvery, cfg.Answer.MaxClaims = 3*time.Second, 100
 	cfg.Conversation.AdminGrace = 2 * patience // staff of requests alone has no socket, and leaves by itself
 	cfg.Watch = func(st app.Stores) app.Stores { s.stores = st; return history{p}.watch(st) }
 	for _, f := range change {

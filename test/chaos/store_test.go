@@ -7,7 +7,6 @@ import (
 
 	"chatbox"
 	"chatbox/app"
-	"chatbox/app/conversation"
 )
 
 var errPlanted = errors.New("a planned fault")
@@ -58,7 +57,7 @@ func (h history) watch(s app.Stores) app.Stores {
 }
 
 type messages struct {
-	conversation.MessageStore
+	app.MessageStore
 	h history
 }
 
@@ -77,7 +76,7 @@ func (m messages) Range(ctx context.Context, s chatbox.SessionKey, from, to int6
 }
 
 type sessions struct {
-	conversation.SessionStore
+	app.SessionStore
 	h history
 }
 
@@ -91,12 +90,12 @@ func (s sessions) Load(ctx context.Context, k chatbox.SessionKey) (got chatbox.S
 	return got, err
 }
 
-func (s sessions) Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
-	return s.h.around(ctx, "touch", func() error { return s.SessionStore.Touch(ctx, k, st) })
+func (s sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+	return s.h.around(ctx, "touch", func() error { return s.SessionStore.SaveState(ctx, k, st) })
 }
 
 type turns struct {
-	conversation.TurnStore
+	app.TurnStore
 	h history
 }
 

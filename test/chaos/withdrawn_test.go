@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"chatbox"
-	"chatbox/app/conversation"
+	"chatbox/app/answer"
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 )
@@ -23,7 +23,7 @@ const (
 // fickle withdraws what it has said where it is asked for the first time, and
 // says something else each time it is asked again.
 type fickle struct {
-	conversation.LLM
+	answer.LLM
 	instead  string // stands in the place of the withdrawn words
 	asked    atomic.Int32
 	withdraw chan struct{} // closed: it takes its words back

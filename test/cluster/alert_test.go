@@ -19,7 +19,6 @@ import (
 	"chatbox"
 	"chatbox/app"
 	"chatbox/app/alert"
-	"chatbox/app/conversation"
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 	"chatbox/providers/notify"
@@ -96,7 +95,7 @@ func quiet(t *testing.T, s alert.Store) {
 
 // crash is a history that stops one pod at a place, to be killed there.
 type crash struct {
-	conversation.MessageStore
+	app.MessageStore
 	alert.Store
 
 	at     string        // "insert" or "claim"

@@ -16,7 +16,6 @@ import (
 
 	"chatbox"
 	"chatbox/app"
-	"chatbox/app/conversation"
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 )
@@ -91,7 +90,7 @@ func (m *meter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 }
 
 type countedMessages struct {
-	conversation.MessageStore
+	app.MessageStore
 	m *meter
 }
 
@@ -111,7 +110,7 @@ func (c countedMessages) Range(ctx context.Context, s chatbox.SessionKey, from, 
 }
 
 type countedSessions struct {
-	conversation.SessionStore
+	app.SessionStore
 	m *meter
 }
 
@@ -125,15 +124,15 @@ func (c countedSessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbo
 	return c.SessionStore.Load(ctx, k)
 }
 
-func (c countedSessions) Touch(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+func (c countedSessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	c.m.note("touch")
-	return c.SessionStore.Touch(ctx, k, st)
+	return c.SessionStore.SaveState(ctx, k, st)
 }
 
 // quiet switches off what runs by the clock, so that only messages count.
 func (m *meter) quiet(cfg *devstack.Config) {
 	cfg.Redis.Hook = m
-	cfg.Conversation.SweepEvery, cfg.Conversation.PendingEvery, cfg.Conversation.CheckEvery = time.Hour, time.Hour, time.Hour
+	cfg.Answer.SweepEvery, cfg.Answer.PendingEvery, cfg.Privacy.SweepEvery, cfg.Live.CheckEvery = time.Hour, time.Hour, time.Hour, time.Hour
 	cfg.Watch = func(s app.Stores) app.Stores {
 		s.Messages, s.Sessions = countedMessages{s.Messages, m}, countedSessions{s.Sessions, m}
 		return s

@@ -137,7 +137,7 @@ func TestErasePerson_NothingIsLeftToRead(t *testing.T) {
 // here there is nothing but the mark.
 func TestErasePerson_GoesOnFromTheMarkAlone(t *testing.T) {
 	seen := &behind{}
-	c := start(t, 2, seen.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Conversation.EraseFor = time.Second })
+	c := start(t, 2, seen.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Privacy.EraseFor = time.Second })
 	d := c.device("gone", "s-1", c.podURL(0))
 	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
 	gone := chatbox.UserKey{ID: "gone"}

@@ -27,7 +27,7 @@ func TestDisk_Full(t *testing.T) {
 	disk := smallDisk(t)
 	c := start(t, 2, func(cfg *devstack.Config) {
 		cfg.Data = disk
-		cfg.Conversation.AckWait = 500 * time.Millisecond
+		cfg.Log.AckWait = 500 * time.Millisecond
 	})
 	ada := c.device("ada", "s-1", c.podURL(0))
 	c.answered(ada, "s-1", c.say(ada, "s-1", "hello [[words=2]]"))

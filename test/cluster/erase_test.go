@@ -17,7 +17,6 @@ import (
 
 	"chatbox"
 	"chatbox/app"
-	"chatbox/app/conversation"
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 )
@@ -50,7 +49,7 @@ func (b *behind) hold(content string) (came <-chan struct{}, let chan<- struct{}
 }
 
 type heldMessages struct {
-	conversation.MessageStore
+	app.MessageStore
 	b *behind
 }
 
@@ -97,7 +96,7 @@ func (c *cluster) until(what string, ok func() bool) {
 
 // quickSweeps has erased sessions looked at all the time.
 func quickSweeps(cfg *devstack.Config) {
-	cfg.Conversation.PendingEvery, cfg.Conversation.EraseEvery = 50*time.Millisecond, 50*time.Millisecond
+	cfg.Privacy.SweepEvery, cfg.Privacy.EraseEvery = 50*time.Millisecond, 50*time.Millisecond
 }
 
 // endings are the session_ended frames that the device was sent, by reason.
@@ -275,7 +274,7 @@ func TestErase_InsertUnderWayIsSweptAway(t *testing.T) {
 // also where Redis has lost everything.
 func TestErase_FinishedByOthers(t *testing.T) {
 	var b behind
-	c := start(t, 2, b.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Conversation.EraseFor = time.Second })
+	c := start(t, 2, b.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Privacy.EraseFor = time.Second })
 	k := chatbox.SessionKey{ID: "s-1"}
 	d := c.device("ada", "s-1", c.podURL(0))
 	c.answered(d, "s-1", c.say(d, "s-1", "first [[words=3]]"))
@@ -333,7 +332,7 @@ func TestErase_ToldToWhoMissedIt(t *testing.T) {
 		func() error { return b.Messages.Append(c.ctx, end) },
 		func() error { return b.Messages.EraseRange(c.ctx, k, 1, 4) },
 		func() error {
-			return b.Sessions.Touch(c.ctx, k, chatbox.State{Head: 5, Ended: true, EndedAt: at, Erased: true, LastActivity: at})
+			return b.Sessions.SaveState(c.ctx, k, chatbox.State{Head: 5, Ended: true, EndedAt: at, Erased: true, LastActivity: at})
 		},
 		func() error { return b.Tombs.Bury(c.ctx, k, at) },
 	} {

@@ -42,7 +42,7 @@ func TestFlood_OfResumesReadsABoundedPartOfTheHistory(t *testing.T) {
 	m := newMeter(t)
 	c := start(t, 1, m.quiet, func(cfg *devstack.Config) {
 		cfg.Redis.LogEntries = 10
-		cfg.Conversation.ReplayBurst, cfg.Conversation.ReplayRate = floodBurst, 1
+		cfg.Live.ReplayBurst, cfg.Live.ReplayRate = floodBurst, 1
 	})
 	mallory, ada := c.device("mallory", "s-1", c.podURL(0)), c.device("ada", "s-2", c.podURL(0))
 	c.fillSession(mallory, "s-1", floodLength)
@@ -124,7 +124,7 @@ func TestFlood_Measured(t *testing.T) {
 		cfg.Redis.HelpLimit, cfg.Redis.MaxSocketsPerUsr = 5, 100
 		cfg.Access.AdminRate = 1200
 		if os.Getenv("CHATBOX_TEST_UNBOUNDED") != "" {
-			cfg.Conversation.ReplayBurst = 1 << 40
+			cfg.Live.ReplayBurst = 1 << 40
 		}
 	})
 	var healthy []*client.Client

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
-	"chatbox/app/conversation"
+	"chatbox/app/answer"
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 	"chatbox/cmd/chatload/ledger"
@@ -234,7 +234,7 @@ func TestFailure_KeptPartAndOneErrorForEverySocket(t *testing.T) {
 // narrowed offers what it is told to, as a pod does that was started anew with
 // fewer models.
 type narrowed struct {
-	conversation.LLM
+	answer.LLM
 
 	offered atomic.Pointer[[]chatbox.Model]
 }

@@ -50,7 +50,7 @@ func TestModel_ASmallStrictServerGoesOnAnswering(t *testing.T) {
 	fake, srv := vendor(t, fakeopenai.Config{Delay: 200 * time.Microsecond, Window: 4096, StrictRoles: true})
 	c := start(t, 2, asking(t, func(m *llm.Config) {
 		m.Providers = []llm.Provider{{ID: "small", Type: llm.TypeOpenAI, Endpoint: srv.URL, Model: "m", Context: 4096, MaxTokens: 700}}
-	}), func(cfg *devstack.Config) { cfg.Conversation.SystemPrompt = "Be brief." })
+	}), func(cfg *devstack.Config) { cfg.Answer.SystemPrompt = "Be brief." })
 	d := c.device("ada", "s-1", c.stack.URL())
 
 	for i := range 40 {

@@ -74,7 +74,7 @@ func TestNotes_HeardByThoseWhoLook(t *testing.T) {
 // name goes.
 func TestNotes_ErasedWithWhatTheyAreAbout(t *testing.T) {
 	var b behind
-	c := start(t, 3, b.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Conversation.EraseFor = 3 * time.Second })
+	c := start(t, 3, b.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Privacy.EraseFor = 3 * time.Second })
 	rob := c.staffToken("rob", "admin")
 	left := func(session string) []chatbox.Card {
 		t.Helper()

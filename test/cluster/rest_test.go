@@ -19,14 +19,14 @@ import (
 )
 
 // answer is a response as a test reads it.
-type answer struct {
+type response struct {
 	Status int
 	Header http.Header
 	Body   string
 }
 
 // field is a member of the response's JSON object.
-func (a answer) field(t *testing.T, name string) any {
+func (a response) field(t *testing.T, name string) any {
 	t.Helper()
 	var m map[string]any
 	if err := json.Unmarshal([]byte(a.Body), &m); err != nil {
@@ -59,7 +59,7 @@ func (c *cluster) as(tenant, user string, roles ...string) person {
 }
 
 // call makes a request through the balancer and reads all of the response.
-func (p person) call(method, path, body string, header ...string) answer {
+func (p person) call(method, path, body string, header ...string) response {
 	p.c.t.Helper()
 	req, err := http.NewRequestWithContext(p.c.ctx, method, p.c.stack.URL()+"/chatbox"+path, strings.NewReader(body))
 	if err != nil {
@@ -80,11 +80,11 @@ func (p person) call(method, path, body string, header ...string) answer {
 	if err != nil {
 		p.c.t.Fatal(err)
 	}
-	return answer{resp.StatusCode, maps.Clone(resp.Header), string(b)}
+	return response{resp.StatusCode, maps.Clone(resp.Header), string(b)}
 }
 
 // want makes the request and insists on the status.
-func (p person) want(status int, method, path, body string, header ...string) answer {
+func (p person) want(status int, method, path, body string, header ...string) response {
 	p.c.t.Helper()
 	a := p.call(method, path, body, header...)
 	if a.Status != status {
@@ -183,7 +183,7 @@ func TestRename_ShowsEverywhereAndStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	renamed := ada.want(http.StatusOK, http.MethodPatch, "/sessions/s-1", string(body))
-	var list answer
+	var list response
 	c.until("the list to have the answer", func() bool { // a session's record follows its log
 		list = ada.want(http.StatusOK, http.MethodGet, "/sessions?status=active&limit=1", "")
 		return strings.Contains(list.Body, `"message_count":2`)

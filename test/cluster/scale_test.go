@@ -20,7 +20,6 @@ import (
 
 	"chatbox"
 	"chatbox/app"
-	"chatbox/app/conversation"
 	"chatbox/app/devstack"
 )
 
@@ -35,7 +34,7 @@ func scale(small, whole int) int {
 
 // sizes counts what reads of the log return.
 type sizes struct {
-	conversation.MessageStore
+	app.MessageStore
 
 	mu          sync.Mutex // guards following
 	reads       int
@@ -68,8 +67,8 @@ func startCounted(t *testing.T) (*cluster, app.Stores, *sizes) {
 	var stores app.Stores
 	counts := &sizes{}
 	c := start(t, 1, func(cfg *devstack.Config) {
-		cfg.Conversation.SweepEvery, cfg.Conversation.PendingEvery, cfg.Conversation.CheckEvery = time.Hour, time.Hour, time.Hour
-		cfg.Conversation.ReplayBurst = 1 << 30
+		cfg.Answer.SweepEvery, cfg.Answer.PendingEvery, cfg.Privacy.SweepEvery, cfg.Live.CheckEvery = time.Hour, time.Hour, time.Hour, time.Hour
+		cfg.Live.ReplayBurst = 1 << 30
 		cfg.Watch = func(s app.Stores) app.Stores {
 			counts.MessageStore = s.Messages
 			s.Messages, stores = counts, s
@@ -120,7 +119,7 @@ func (c *cluster) lengthen(stores app.Stores, user, session string, n int) int64
 	}
 	wg.Wait()
 	require.EqualValues(c.t, n, sess.State.Head)
-	require.NoError(c.t, stores.Sessions.Touch(c.ctx, k, sess.State))
+	require.NoError(c.t, stores.Sessions.SaveState(c.ctx, k, sess.State))
 	return sess.State.Head
 }
 
@@ -224,7 +223,7 @@ func TestScale_ManySessionsOfOneUser(t *testing.T) {
 				e.Session = s.Key
 				errs = append(errs, stores.Messages.Append(c.ctx, e))
 			}
-			errs = append(errs, stores.Sessions.Touch(c.ctx, s.Key, first.State))
+			errs = append(errs, stores.Sessions.SaveState(c.ctx, s.Key, first.State))
 			if err := errors.Join(errs...); err != nil {
 				c.t.Error(err)
 			}

@@ -22,7 +22,7 @@ type told struct {
 	Messages  []client.Message `json:"messages"`
 }
 
-func (a answer) told(t *testing.T) told {
+func (a response) told(t *testing.T) told {
 	t.Helper()
 	var s told
 	if err := json.Unmarshal([]byte(a.Body), &s); err != nil {
@@ -95,7 +95,7 @@ func TestShare_AsOfItsMakingForAnyone(t *testing.T) {
 			t.Errorf("shared %+v, want %+v", got, want)
 		}
 	}
-	for _, read := range []answer{
+	for _, read := range []response{
 		ada.want(http.StatusOK, http.MethodGet, "/sessions", ""), ada.want(http.StatusOK, http.MethodGet, "/sessions/s-1", ""),
 	} {
 		if strings.Contains(read.Body, strings.TrimPrefix(early, "/shared/")) || strings.Contains(read.Body, "share") {
@@ -125,7 +125,7 @@ func TestShare_AsOfItsMakingForAnyone(t *testing.T) {
 
 // The same ids in two tenants are two worlds, by every route.
 func TestTenants_EveryRouteOfUsers(t *testing.T) {
-	c := start(t, 2, func(cfg *devstack.Config) { cfg.Conversation.PendingEvery = 50 * time.Millisecond })
+	c := start(t, 2, func(cfg *devstack.Config) { cfg.Privacy.SweepEvery = 50 * time.Millisecond })
 	north, south := c.as("north", "ada"), c.as("south", "ada")
 	for p, text := range map[person]string{north: "of the north", south: "of the south"} {
 		p.want(http.StatusAccepted, http.MethodPost, "/sessions/s-1/messages", `{"id":"m-1","content":"`+text+` [[words=1]]"}`)

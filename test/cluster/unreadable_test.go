@@ -18,7 +18,6 @@ import (
 
 	"chatbox"
 	"chatbox/app"
-	"chatbox/app/conversation"
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 )
@@ -71,7 +70,7 @@ func (c *cluster) forgetCopies() {
 	require.NoError(c.t, rdb.FlushDB(c.ctx).Err())
 }
 
-func rowsOf(t *testing.T, a answer, list string) []map[string]any {
+func rowsOf(t *testing.T, a response, list string) []map[string]any {
 	t.Helper()
 	var body map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal([]byte(a.Body), &body))
@@ -101,7 +100,7 @@ func withUnreadable(t *testing.T) *cluster {
 func TestUnreadable_NoListFailsForARecord(t *testing.T) {
 	c := withUnreadable(t)
 	ada, eve := c.as("", "ada"), c.as("", "eve", "admin")
-	for _, list := range []answer{
+	for _, list := range []response{
 		ada.want(http.StatusOK, http.MethodGet, "/sessions", ""),
 		eve.want(http.StatusOK, http.MethodGet, "/admin/sessions", ""),
 		eve.want(http.StatusOK, http.MethodGet, "/admin/users/ada/sessions", ""),
@@ -118,7 +117,7 @@ func TestUnreadable_NoListFailsForARecord(t *testing.T) {
 			}
 		}
 	}
-	for _, page := range []answer{
+	for _, page := range []response{
 		ada.want(http.StatusOK, http.MethodGet, "/sessions/s-bad", ""),
 		ada.want(http.StatusOK, http.MethodGet, "/sessions/s-bad/export?format=json", ""),
 		eve.want(http.StatusOK, http.MethodGet, "/admin/sessions/s-bad", ""),
@@ -177,7 +176,7 @@ func TestUnreadable_IsErasedWithItsPerson(t *testing.T) {
 }
 
 // spoiltQuestions has questions that say so be unreadable when they are claimed.
-type spoiltQuestions struct{ conversation.TurnStore }
+type spoiltQuestions struct{ app.TurnStore }
 
 func (s spoiltQuestions) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) (chatbox.Event, error) {
 	e, err := s.TurnStore.ClaimTurn(ctx, k, seq)

@@ -25,7 +25,7 @@ func notices(d *client.Client, session string) []string {
 // The owner's sockets on every pod are told at the first watcher and after the
 // last, those that come meanwhile too, and each once.
 func TestWatchNotice_FromTheFirstToTheLast(t *testing.T) {
-	c := start(t, 3, func(cfg *devstack.Config) { cfg.Conversation.WatchNotice = true })
+	c := start(t, 3, func(cfg *devstack.Config) { cfg.Live.WatchNotice = true })
 	hers := []*client.Client{c.device("ada", "s-1", c.podURL(0)), c.device("ada", "s-1", c.podURL(1))}
 	c.answered(hers[0], "s-1", c.say(hers[0], "s-1", "hello [[words=2]]"))
 	bob, vic := c.admin("bob", c.podURL(2)), c.admin("vic", c.podURL(0), "chat_viewer")
@@ -57,7 +57,7 @@ func TestWatchNotice_FromTheFirstToTheLast(t *testing.T) {
 // An admin who watches in several windows, here or on another pod, goes on
 // doing so when one of them no longer does.
 func TestWatchNotice_OneOfAnAdminsWindows(t *testing.T) {
-	c := start(t, 2, func(cfg *devstack.Config) { cfg.Conversation.WatchNotice = true })
+	c := start(t, 2, func(cfg *devstack.Config) { cfg.Live.WatchNotice = true })
 	d := c.device("ada", "s-1", c.podURL(0))
 	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))
 	bobs := []*client.Client{c.admin("bob", c.podURL(0)), c.admin("bob", c.podURL(0)), c.admin("bob", c.podURL(1))}
@@ -76,7 +76,7 @@ func TestWatchNotice_OneOfAnAdminsWindows(t *testing.T) {
 // because Redis has forgotten it.
 func TestWatchNotice_EndsByItself(t *testing.T) {
 	c := start(t, 2, func(cfg *devstack.Config) {
-		cfg.Conversation.WatchNotice, cfg.Conversation.CheckEvery = true, 50*time.Millisecond
+		cfg.Live.WatchNotice, cfg.Live.CheckEvery = true, 50*time.Millisecond
 	})
 	d := c.device("ada", "s-1", c.podURL(0))
 	c.answered(d, "s-1", c.say(d, "s-1", "hello [[words=2]]"))

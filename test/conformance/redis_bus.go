@@ -103,10 +103,10 @@ func (h *redisHandler) take(t *testing.T, n int) []chatbox.Update {
 // runBus has a bus run until stop is called, or the test ends.
 func runBus(t *testing.T, c *redisstate.Client, h redisstate.Handler) (b *redisstate.Bus, stop func()) {
 	t.Helper()
-	b = redisstate.NewBus(c, chatbox.PodID("pod-"+rand.Text()), h, slog.New(slog.DiscardHandler))
+	b = redisstate.NewBus(c, chatbox.PodID("pod-"+rand.Text()), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); b.Run(ctx) }()
+	go func() { defer close(done); b.Run(ctx, h) }()
 	stop = sync.OnceFunc(func() { cancel(); <-done })
 	t.Cleanup(stop)
 	return b, stop
@@ -161,7 +161,7 @@ func redisBus(t *testing.T, s RedisServer) {
 	})
 	t.Run("SubscribeFailsInTimeAndLeavesNothing", func(t *testing.T) {
 		k := newTalk(t, s, nil)
-		b := redisstate.NewBus(k.c, "never runs", newRedisHandler(), slog.New(slog.DiscardHandler))
+		b := redisstate.NewBus(k.c, "never runs", slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		hasCode(t, b.Subscribe(ctx, k.key), chatbox.Unavailable)

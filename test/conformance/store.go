@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app"
 	"chatbox/app/access"
 	"chatbox/app/alert"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
+	"chatbox/app/history"
+	"chatbox/app/privacy"
 	"chatbox/persistence"
 
 	"github.com/oklog/ulid/v2"
@@ -23,16 +26,16 @@ import (
 
 // Stores is one store by its ports.
 type Stores struct {
-	Messages conversation.MessageStore
-	Sessions conversation.SessionStore
-	Turns    conversation.TurnStore
+	Messages app.MessageStore
+	Sessions app.SessionStore
+	Turns    app.TurnStore
 	Alerts   alert.Store
-	Tombs    conversation.Tombstones
-	Shares   conversation.ShareStore
-	Audit    conversation.AuditLog
-	Ledger   conversation.Ledger
-	Crowds   conversation.Crowds
-	Erasures conversation.Erasures
+	Tombs    privacy.Tombstones
+	Shares   app.ShareStore
+	Audit    app.AuditLog
+	Ledger   history.Overview
+	Crowds   app.Crowds
+	Erasures privacy.Erasures
 	Cards    Cards
 	Ratings  conversation.Ratings
 	Finder   desk.Finder
@@ -46,13 +49,13 @@ type Stores struct {
 // Cards is the store of cards by its ports.
 type Cards interface {
 	desk.Cards
-	conversation.Cards
+	app.Cards
 }
 
 // Blocks is the store of blocks by its ports.
 type Blocks interface {
 	access.Blocks
-	conversation.Blocks
+	app.Blocks
 }
 
 // StoreFixture is a store under test and what only its keeper can do to it.

@@ -219,5 +219,5 @@ func appendContext(t *testing.T, f StoreFixture) {
 	require.ErrorIs(t, err, chatbox.StoreFailed)
 	_, err = f.Messages.ByKey(ctx, k, "c:u:m1")
 	require.ErrorIs(t, err, chatbox.StoreFailed)
-	require.ErrorIs(t, f.Sessions.Touch(ctx, k, chatbox.State{Head: 1}), chatbox.StoreFailed)
+	require.ErrorIs(t, f.Sessions.SaveState(ctx, k, chatbox.State{Head: 1}), chatbox.StoreFailed)
 }

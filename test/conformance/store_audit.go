@@ -175,7 +175,7 @@ func auditCrowd(t *testing.T, f StoreFixture) {
 	for i := range crowd {
 		wg.Go(func() {
 			for n := range each {
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // conversation.Config.AckWait
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // sessionlog.Config.AckWait
 				err := pods[i%len(pods)].Audit.Record(ctx, admin(tenant, fmt.Sprint("a", i)), chatbox.AuditSessionTakeover,
 					chatbox.AuditSubject{SessionID: fmt.Sprint("s", i, "-", n), UserID: "ada"})
 				cancel()

@@ -64,8 +64,8 @@ func eraseBuries(t *testing.T, f StoreFixture) {
 	require.NoError(t, f.Sessions.SetName(t.Context(), k, "late", true))
 	require.ErrorIs(t, f.Sessions.SetName(t.Context(), k, "late", false), chatbox.NotFound)
 	last := chatbox.State{Head: 2, Ended: true, EndedAt: epoch, Erased: true, LastActivity: epoch}
-	require.NoError(t, f.Sessions.Touch(t.Context(), k, last))
-	require.NoError(t, f.Sessions.Touch(t.Context(), k, in.State), "an older fold")
+	require.NoError(t, f.Sessions.SaveState(t.Context(), k, last))
+	require.NoError(t, f.Sessions.SaveState(t.Context(), k, in.State), "an older fold")
 	got, created, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "v", Name: "mine", CreatedAt: epoch})
 	require.NoError(t, err)
 	assert.False(t, created, "the id is burnt")

@@ -49,7 +49,7 @@ func labelsReadBack(t *testing.T, f StoreFixture) {
 		assert.Equal(t, s, again)
 	}
 	is(tags, chatbox.Assignee{ID: "bob|1", Name: "Bob"})
-	require.NoError(t, f.Sessions.Touch(t.Context(), k, chatbox.State{Head: 2, LastActivity: epoch}))
+	require.NoError(t, f.Sessions.SaveState(t.Context(), k, chatbox.State{Head: 2, LastActivity: epoch}))
 	is(tags, chatbox.Assignee{ID: "bob|1", Name: "Bob"})
 	require.NoError(t, f.Labels.SetTags(t.Context(), k, tags[1:2]))
 	require.NoError(t, f.Labels.Assign(t.Context(), k, chatbox.Assignee{ID: "eve"}))
@@ -84,7 +84,7 @@ func labelsFilter(t *testing.T, f StoreFixture) {
 		}
 		if i%7 == 0 {
 			at := epoch.Add(time.Duration(i) * time.Millisecond)
-			require.NoError(t, f.Sessions.Touch(t.Context(), k, chatbox.State{Head: 2, StartedAt: at, LastActivity: at, HolderID: "eve", HolderName: "Eve"}))
+			require.NoError(t, f.Sessions.SaveState(t.Context(), k, chatbox.State{Head: 2, StartedAt: at, LastActivity: at, HolderID: "eve", HolderName: "Eve"}))
 		}
 	}
 	theirs := made(t, f, unique("t-"), 1)[0]
@@ -149,7 +149,7 @@ func labelsWorkload(t *testing.T, f StoreFixture) {
 	touch := func(i int, st chatbox.State) {
 		t.Helper()
 		st.Head, st.LastActivity = 2, epoch
-		require.NoError(t, f.Sessions.Touch(t.Context(), keys[i], st))
+		require.NoError(t, f.Sessions.SaveState(t.Context(), keys[i], st))
 	}
 	touch(0, chatbox.State{HolderID: "bob", Unread: 2})
 	touch(1, chatbox.State{HolderID: "bob"})

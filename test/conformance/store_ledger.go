@@ -40,7 +40,7 @@ func ledgerOf(t *testing.T, f StoreFixture, n int, spread time.Duration) (tenant
 		}
 		_, _, err := f.Sessions.Create(t.Context(), s)
 		require.NoError(t, err)
-		require.NoError(t, f.Sessions.Touch(t.Context(), s.Key, st))
+		require.NoError(t, f.Sessions.SaveState(t.Context(), s.Key, st))
 		s.State = st
 		all = append(all, s)
 	}

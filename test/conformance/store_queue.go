@@ -67,7 +67,7 @@ func queueFollows(t *testing.T, f StoreFixture) {
 	require.NoError(t, err)
 	st := sess.State
 	st.Head, st.HelpPending, st.WaitingSince, st.Unread = 2, false, time.Time{}, 3
-	require.NoError(t, f.Sessions.Touch(t.Context(), first.Session, st))
+	require.NoError(t, f.Sessions.SaveState(t.Context(), first.Session, st))
 	require.NoError(t, f.Tombs.Bury(t.Context(), gone.Session, epoch))
 	got, total, err := f.Queue.Queue(t.Context(), tenant, 100)
 	require.NoError(t, err)
@@ -75,7 +75,7 @@ func queueFollows(t *testing.T, f StoreFixture) {
 	assert.EqualValues(t, len(want)-2, total)
 
 	st.Head, st.HelpPending, st.WaitingSince = 3, true, epoch.Add(time.Hour)
-	require.NoError(t, f.Sessions.Touch(t.Context(), first.Session, st))
+	require.NoError(t, f.Sessions.SaveState(t.Context(), first.Session, st))
 	got, _, err = f.Queue.Queue(t.Context(), tenant, 100)
 	require.NoError(t, err)
 	assert.Equal(t, append(slices.Clone(want[2:]), chatbox.Waiting{Session: first.Session, Owner: first.Owner, Since: st.WaitingSince}), got, "at the end again")

@@ -38,7 +38,7 @@ func ratings(t *testing.T, f StoreFixture) {
 		require.NotNil(t, s.Rating)
 		assert.Equal(t, c.stands, *s.Rating)
 	}
-	require.NoError(t, f.Sessions.Touch(t.Context(), k, chatbox.State{Head: 12, LastActivity: epoch}))
+	require.NoError(t, f.Sessions.SaveState(t.Context(), k, chatbox.State{Head: 12, LastActivity: epoch}))
 	page, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: k.Tenant, UserID: "u", Sort: chatbox.SortActivity, Limit: 5})
 	require.NoError(t, err)
 	require.Len(t, page.Sessions, 1)

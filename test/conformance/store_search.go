@@ -171,7 +171,7 @@ func searchFilters(t *testing.T, f StoreFixture) {
 	key := func(id string) chatbox.SessionKey { return chatbox.SessionKey{Tenant: tenant, ID: id} }
 	spoken(t, f.Stores, key("a"), "ann", "needle", "needle", "hay")
 	spoken(t, f.Stores, key("b"), "bob", "needle")
-	require.NoError(t, f.Sessions.Touch(t.Context(), key("b"), chatbox.State{Head: 1, Ended: true, EndedAt: epoch, LastActivity: epoch}))
+	require.NoError(t, f.Sessions.SaveState(t.Context(), key("b"), chatbox.State{Head: 1, Ended: true, EndedAt: epoch, LastActivity: epoch}))
 	require.NoError(t, f.Sessions.SetName(t.Context(), key("a"), "Lost things", false))
 	require.NoError(t, f.Labels.SetTags(t.Context(), key("b"), []string{"Billing", "vip"}))
 	minute := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Minute) }

@@ -23,7 +23,7 @@ func secrecyAtRest(t *testing.T, f StoreFixture) {
 	_, _, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "u", OwnerName: "owner " + canary, Name: "name " + canary, CreatedAt: epoch})
 	require.NoError(t, err)
 	st := chatbox.State{Head: 1, HolderID: "admin", HolderName: "holder " + canary}
-	require.NoError(t, f.Sessions.Touch(t.Context(), k, st))
+	require.NoError(t, f.Sessions.SaveState(t.Context(), k, st))
 	_, err = f.Ratings.Rate(t.Context(), k, chatbox.Rating{Score: 1, Comment: "comment " + canary, Time: epoch, Talk: 1, AdminID: "admin"})
 	require.NoError(t, err)
 

@@ -85,15 +85,15 @@ func sessionReadsBack(t *testing.T, f StoreFixture) {
 func sessionTouch(t *testing.T, f StoreFixture) {
 	t.Helper()
 	k := newKey()
-	require.NoError(t, f.Sessions.Touch(t.Context(), k, fullState()), "a touch makes no session")
+	require.NoError(t, f.Sessions.SaveState(t.Context(), k, fullState()), "a touch makes no session")
 	_, err := f.Sessions.Load(t.Context(), k)
 	require.ErrorIs(t, err, chatbox.NotFound)
 
 	_, _, err = f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "u", CreatedAt: epoch})
 	require.NoError(t, err)
-	require.NoError(t, f.Sessions.Touch(t.Context(), k, fullState()))
+	require.NoError(t, f.Sessions.SaveState(t.Context(), k, fullState()))
 	for _, late := range []chatbox.State{{}, {Head: 8, ModelID: "late"}, {Head: 9, ModelID: "same"}} {
-		require.NoError(t, f.Sessions.Touch(t.Context(), k, late))
+		require.NoError(t, f.Sessions.SaveState(t.Context(), k, late))
 	}
 	s, err := f.Sessions.Load(t.Context(), k)
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func sessionTouch(t *testing.T, f StoreFixture) {
 	for _, head := range []int64{40, 12, 33, 11, 60, 25, 59} {
 		wg.Go(func() {
 			st := chatbox.State{Head: head, Tokens: head, LastActivity: epoch}
-			assert.NoError(t, f.Sessions.Touch(t.Context(), k, st))
+			assert.NoError(t, f.Sessions.SaveState(t.Context(), k, st))
 		})
 	}
 	wg.Wait()
@@ -195,8 +195,8 @@ func sessionListOrder(t *testing.T, f StoreFixture) {
 		return ids
 	}
 	assert.Equal(t, []string{"c", "b", "a"}, list(""), "without events by creation")
-	require.NoError(t, f.Sessions.Touch(t.Context(), key("a"), chatbox.State{Head: 1, LastActivity: epoch.Add(time.Hour)}))
-	require.NoError(t, f.Sessions.Touch(t.Context(), key("c"),
+	require.NoError(t, f.Sessions.SaveState(t.Context(), key("a"), chatbox.State{Head: 1, LastActivity: epoch.Add(time.Hour)}))
+	require.NoError(t, f.Sessions.SaveState(t.Context(), key("c"),
 		chatbox.State{Head: 1, LastActivity: epoch.Add(time.Second), Ended: true, EndedAt: epoch.Add(time.Second)}))
 	assert.Equal(t, []string{"a", "b", "c"}, list(""))
 	assert.Equal(t, []string{"a", "b"}, list("active"))

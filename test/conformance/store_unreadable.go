@@ -27,7 +27,7 @@ func unreadableSession(t *testing.T, f StoreFixture) {
 	for _, k := range []chatbox.SessionKey{bad, good} {
 		_, _, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "u", OwnerName: "U", Name: "a name", CreatedAt: epoch})
 		require.NoError(t, err)
-		require.NoError(t, f.Sessions.Touch(t.Context(), k, chatbox.State{Head: 3, LastActivity: epoch, Tokens: 9}))
+		require.NoError(t, f.Sessions.SaveState(t.Context(), k, chatbox.State{Head: 3, LastActivity: epoch, Tokens: 9}))
 	}
 	f.AlterNames(t, bad)
 	want, err := f.Sessions.Load(t.Context(), bad)

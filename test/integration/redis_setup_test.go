@@ -149,10 +149,10 @@ func probe(t *testing.T, c *redisstate.Client) error {
 func requireServes(t *testing.T, c *redisstate.Client) {
 	t.Helper()
 	require.Eventually(t, func() bool { return probe(t, c) == nil }, 20*time.Second, 100*time.Millisecond)
-	bus := redisstate.NewBus(c, "p", &counter{}, slog.New(slog.DiscardHandler))
+	bus := redisstate.NewBus(c, "p", slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { defer close(ended); bus.Run(ctx) }()
+	go func() { defer close(ended); bus.Run(ctx, &counter{}) }()
 	defer func() { cancel(); <-ended }()
 	eventually(t, "health", bus.Healthy)
 	servers, err := c.Examine(t.Context())

@@ -40,10 +40,10 @@ func startBus(t *testing.T, rdb redis.UniversalClient, h redisstate.Handler) (*r
 	t.Helper()
 	c, err := redisstate.New(redisstate.DefaultConfig(), rdb, conformance.RedisSealer(t))
 	require.NoError(t, err)
-	b := redisstate.NewBus(c, chatbox.PodID("pod-"+rand.Text()), h, slog.New(slog.DiscardHandler))
+	b := redisstate.NewBus(c, chatbox.PodID("pod-"+rand.Text()), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { b.Run(ctx) })
+	wg.Go(func() { b.Run(ctx, h) })
 	t.Cleanup(func() { cancel(); wg.Wait(); _ = c.Close() })
 	return c, b
 }

@@ -81,7 +81,7 @@ func TestStore_RoundTrips(t *testing.T) {
 			return s.Turns().SettleTurn(ctx, k, chatbox.Gen{Seq: 1, Run: 1}, chatbox.TurnDone)
 		}},
 		{"retry", "update", func() error { _, err := s.Turns().RetryTurn(ctx, k, chatbox.Gen{Seq: 1, Run: 1}, 1); return err }},
-		{"touch", "update", func() error { return s.Sessions().Touch(ctx, k, chatbox.State{Head: 1}) }},
+		{"touch", "update", func() error { return s.Sessions().SaveState(ctx, k, chatbox.State{Head: 1}) }},
 		{"load", "find", func() error { _, err := s.Sessions().Load(ctx, k); return err }},
 		{"name", "update", func() error { return s.Sessions().SetName(ctx, k, "x", true) }},
 		{"list", "find", func() error {

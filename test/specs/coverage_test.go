@@ -31,7 +31,7 @@ var elsewhere = map[string]string{
 // table of what it met.
 func TestCoverage(t *testing.T) {
 	rec := Record(t)
-	w := start(t, rec, func(cfg *devstack.Config) { cfg.Conversation.WatchNotice = true })
+	w := start(t, rec, func(cfg *devstack.Config) { cfg.Live.WatchNotice = true })
 	s := newScene(w, "", "Wort")
 	s.play()
 	s.watched()

@@ -1,0 +1,85 @@
+package answer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"chatbox"
+	"chatbox/app/sessionlog"
+)
+
+// Retry has the newest user message answered anew where its answer failed, was
+// cancelled or was taken over. Otherwise, and while an answer is running, it is
+// chatbox.NotFound. st is the session's state.
+func (s *Service) Retry(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+	none := chatbox.Errorf(chatbox.NotFound, "there is no failed answer to try again", nil)
+	if st.LastUserSeq == 0 || st.HolderID != "" {
+		return none
+	}
+	var next chatbox.Gen // asked for in an earlier try, whose reply may have been lost
+	return sessionlog.RetryTransient(ctx, func() error {
+		m, err := s.log.Message(ctx, k, st.LastUserSeq)
+		if err != nil {
+			return err
+		}
+		if m.Turn == nil || m.Turn.Run != next.Run {
+			again, err := s.retriable(ctx, m)
+			if err != nil || !again {
+				return cmp.Or(err, error(none))
+			}
+			next = chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run + 1}
+			won, err := s.deps.Turns.RetryTurn(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, st.Head)
+			if err != nil || !won {
+				return cmp.Or(err, error(none))
+			}
+		}
+		return s.log.EnterTurn(ctx, k, next, st.Head)
+	})
+}
+
+// retriable reports whether the answer of the message's present run has failed or
+// was cut short.
+func (s *Service) retriable(ctx context.Context, m chatbox.Event) (bool, error) {
+	if m.Turn == nil {
+		return false, nil
+	}
+	final, err := s.deps.Messages.ByKey(ctx, m.Session, chatbox.AnswerKey(m.Seq, m.Turn.Run))
+	switch {
+	case errors.Is(err, chatbox.NotFound):
+		return m.Turn.State == chatbox.TurnFailed, nil
+	case err != nil:
+		return false, err
+	}
+	return final.Status != chatbox.StatusComplete, nil
+}
+
+// Reopen makes the turn of the last user message pending again, where nobody has
+// replied to the message and the turn's run is over: its answer failed or was
+// cut short, or an earlier hand-back voided it.
+func (s *Service) Reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+	m, err := s.log.Message(ctx, k, st.LastUserSeq)
+	if err != nil || m.Turn == nil {
+		return err
+	}
+	_, err = s.deps.Messages.ByKey(ctx, k, chatbox.AnswerKey(m.Seq, m.Turn.Run))
+	switch {
+	case errors.Is(err, chatbox.NotFound):
+		if m.Turn.State == chatbox.TurnPending {
+			return nil
+		}
+	case err != nil:
+		return err
+	}
+	_, err = s.deps.Turns.RetryTurn(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, st.Head)
+	return err
+}
+
+// Enqueue has the message at seq answered if its turn is pending.
+func (s *Service) Enqueue(ctx context.Context, k chatbox.SessionKey, seq int64) error {
+	m, err := s.log.Message(ctx, k, seq)
+	if err != nil || m.Turn == nil || m.Turn.State != chatbox.TurnPending {
+		return err
+	}
+	return s.log.EnterTurn(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, m.Turn.At(m.Seq))
+}

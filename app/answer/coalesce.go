@@ -1,0 +1,221 @@
+package answer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"chatbox"
+)
+
+// coalescing is how a model's deltas become pieces.
+type coalescing struct {
+	Window   time.Duration // of quiet after a piece; what comes meanwhile goes together
+	MaxBytes int           // of one piece
+	ReadOn   int           // deltas read ahead while the consumer is busy; then the provider waits
+}
+
+func defaultCoalesce() coalescing {
+	return coalescing{Window: 30 * time.Millisecond, MaxBytes: 8 << 10, ReadOn: 256}
+}
+
+// coalesce yields what stream yields in fewer, larger deltas. The first one
+// after a pause passes at once; what follows within the window is gathered,
+// up to MaxBytes. Every text is valid UTF-8 and cut between characters, also
+// where the provider cuts inside; bytes that are no character become U+FFFD.
+// A Replace passes at once; text before it that was not yielded yet is not any
+// more. Finish and Usage come with the last text. An error comes after all text
+// before it; the end of ctx comes at once, as its cause, and nothing after it.
+//
+// The provider is read by one goroutine, started and waited for here: it has
+// ended when the iterator returns. To that end stream gets a context of its
+// own, which is cancelled when the consumer breaks, returns or panics; a
+// stream has to end when its context does. A panic in it becomes an error.
+func coalesce(
+	ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.Delta, error], cfg coalescing,
+) iter.Seq2[chatbox.Delta, error] {
+	return func(yield func(chatbox.Delta, error) bool) {
+		rctx, stop := context.WithCancel(ctx)
+		arrivals := make(chan arrival, max(cfg.ReadOn, 1)) // full: the reader waits; closed by the reader
+		go read(rctx, stream, arrivals)
+		defer func() {
+			stop()
+			for range arrivals { // until the reader has closed it
+			}
+		}()
+		c := &coalescer{window: cfg.Window, limit: max(cfg.MaxBytes, utf8.UTFMax), yield: yield}
+		c.run(ctx, arrivals)
+	}
+}
+
+// arrival is what the reader passes on.
+type arrival struct {
+	delta chatbox.Delta
+	err   error
+}
+
+// read passes on what the stream yields, an error or a panic last. It ends
+// with the stream, or with ctx; closing arrivals is the last thing it does.
+func read(ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.Delta, error], arrivals chan<- arrival) {
+	defer close(arrivals)
+	pass := func(a arrival) bool {
+		select {
+		case arrivals <- a:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			cause := fmt.Errorf("conversation: model stream panicked: %v\n%s", p, debug.Stack())
+			pass(arrival{err: chatbox.Errorf(chatbox.Internal, "The model could not answer.", cause)})
+		}
+	}()
+	for d, err := range stream(ctx) {
+		if !pass(arrival{delta: d, err: err}) || err != nil {
+			return
+		}
+	}
+}
+
+// coalescer gathers text for one consumer; all of it runs in the consumer's
+// goroutine.
+type coalescer struct {
+	window  time.Duration
+	limit   int
+	yield   func(chatbox.Delta, error) bool
+	text    []byte    // arrived and not yet yielded
+	replace bool      // text stands in place of what was yielded
+	quiet   time.Time // until then nothing is yielded
+	model   string    // who says it
+	usage   *chatbox.Usage
+}
+
+func (c *coalescer) run(ctx context.Context, arrivals <-chan arrival) {
+	timer := time.NewTimer(c.window)
+	timer.Stop()
+	defer timer.Stop()
+	waiting := false
+	for {
+		select {
+		case <-ctx.Done():
+			c.yield(chatbox.Delta{}, stopped(ctx))
+			return
+		case <-timer.C:
+			waiting = false
+			if !c.flush(ctx) {
+				return
+			}
+		case a, ok := <-arrivals:
+			if !ok || a.err != nil || a.delta.Finish != "" {
+				c.end(ctx, a)
+				return
+			}
+			c.add(a.delta)
+			wait := time.Until(c.quiet)
+			switch {
+			case c.replace || wait <= 0 || len(c.text) >= c.limit:
+				if !c.flush(ctx) {
+					return
+				}
+			case !waiting && len(c.text) > 0:
+				timer.Reset(wait)
+				waiting = true
+			}
+		}
+	}
+}
+
+func stopped(ctx context.Context) error {
+	return fmt.Errorf("conversation: answer stopped: %w", context.Cause(ctx))
+}
+
+func (c *coalescer) add(d chatbox.Delta) {
+	if d.Replace {
+		c.text, c.replace = c.text[:0], true
+	}
+	c.text = append(c.text, d.Text...)
+	c.model = cmp.Or(d.ModelID, c.model)
+	if d.Usage != nil {
+		c.usage = d.Usage
+	}
+}
+
+// flush yields all whole characters; false when the consumer has enough.
+func (c *coalescer) flush(ctx context.Context) bool {
+	n := wholeRunes(c.text)
+	if n == 0 && !c.replace {
+		return true
+	}
+	rest, ok := c.emit(ctx, validText(c.text[:n]))
+	if ok = ok && c.say(ctx, chatbox.Delta{Text: rest}); !ok {
+		return false
+	}
+	c.text = append(c.text[:0], c.text[n:]...)
+	c.quiet = time.Now().Add(c.window) // counted from when the consumer is ready again
+	return true
+}
+
+// end yields what is left together with how the stream ended: a finish, an
+// error, or neither, which is for the consumer to judge.
+func (c *coalescer) end(ctx context.Context, a arrival) {
+	c.add(a.delta)
+	rest, ok := c.emit(ctx, validText(c.text))
+	last := chatbox.Delta{Text: rest, Finish: a.delta.Finish, Usage: c.usage}
+	if last == (chatbox.Delta{}) && !c.replace || ok && c.say(ctx, last) {
+		if ok && a.err != nil {
+			c.yield(chatbox.Delta{}, a.err)
+		}
+	}
+}
+
+// emit yields text down to its last piece, which it returns.
+func (c *coalescer) emit(ctx context.Context, text string) (rest string, ok bool) {
+	for len(text) > c.limit {
+		n := c.limit
+		for !utf8.RuneStart(text[n]) {
+			n--
+		}
+		if !c.say(ctx, chatbox.Delta{Text: text[:n]}) {
+			return "", false
+		}
+		text = text[n:]
+	}
+	return text, true
+}
+
+func (c *coalescer) say(ctx context.Context, d chatbox.Delta) bool {
+	if ctx.Err() != nil {
+		c.yield(chatbox.Delta{}, stopped(ctx))
+		return false
+	}
+	d.Replace, d.ModelID, c.replace = c.replace, c.model, false
+	return c.yield(d, nil)
+}
+
+// validText is b as a string without bytes that are no character.
+func validText(b []byte) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	return strings.ToValidUTF8(string(b), "\uFFFD")
+}
+
+// wholeRunes is the length of b without a character that has only begun.
+func wholeRunes(b []byte) int {
+	for i := len(b) - 1; i >= max(0, len(b)-utf8.UTFMax+1); i-- {
+		if utf8.RuneStart(b[i]) {
+			if !utf8.FullRune(b[i:]) {
+				return i
+			}
+			break
+		}
+	}
+	return len(b)
+}

@@ -1,0 +1,58 @@
+package answer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"chatbox"
+)
+
+// fail ends the turn honestly: what was shown is kept as a failed answer; where
+// nothing was, nothing enters the history.
+func (g *generation) fail(ctx context.Context, failed error) error {
+	why := whyOf(failed)
+	if g.text.Len() > 0 || g.withdrawn {
+		return g.final(ctx, chatbox.FinishError, why)
+	}
+	if err := g.s.deps.Turns.SettleTurn(ctx, g.lease.Session, g.lease.Gen, chatbox.TurnFailed); err != nil {
+		return err
+	}
+	g.s.deps.Observer.Generation("failed")
+	return g.drop(ctx, failureOf(g.id, g.lease.Gen, g.message.ID, why))
+}
+
+// whyOf is what users are told of a failure: the model's own sentence, where
+// its adapter has one.
+func whyOf(failed error) *chatbox.Error {
+	if e, ok := errors.AsType[*chatbox.Error](failed); ok {
+		return e
+	}
+	return &chatbox.Error{Code: chatbox.CodeOf(failed), Err: failed}
+}
+
+// drop gives the turn back with nothing in the history. Where Redis has
+// forgotten it, what is to be told is told all the same.
+func (g *generation) drop(ctx context.Context, f *chatbox.Failure) error {
+	err := g.s.deps.Leases.Drop(ctx, g.lease, f)
+	if !errors.Is(err, chatbox.NotFound) {
+		return err
+	}
+	if f == nil {
+		return nil
+	}
+	return g.s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: g.lease.Session, Owner: g.lease.Owner, Failure: f})
+}
+
+func failureOf(answerID string, g chatbox.Gen, replyTo string, why *chatbox.Error) *chatbox.Failure {
+	return &chatbox.Failure{
+		AnswerID: answerID, Gen: g, ReplyTo: replyTo, Code: why.Code, RetryAfter: why.RetryAfter,
+		Message: cmp.Or(why.Message, "The model could not answer. Please try again."),
+	}
+}
+
+// FailureOf is the failure of the generation to answer the message with the id
+// replyTo, where nothing is known of its cause.
+func FailureOf(k chatbox.SessionKey, g chatbox.Gen, replyTo string) *chatbox.Failure {
+	return failureOf(chatbox.AnswerID(k, g.Seq, g.Run), g, replyTo, whyOf(chatbox.ModelFailed))
+}

@@ -1,0 +1,165 @@
+package answer
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"chatbox"
+)
+
+// buildPrompt is what a model is asked for message m: the system prompt, the
+// turns before m as far as the budget goes, then m. It is a function of its
+// arguments, so every pod and every attempt asks the same.
+//
+// A turn is a question with its answer, wherever in the log the answer stands:
+// of m1 m2 a1 a2 the prompt for m2 is m1 a1 m2. Of several runs the last one's
+// final counts, with whatever text it has: cut off, cancelled and failed ones
+// were shown and are part of the talk. Runs of m itself are not, and nothing
+// that was said after m is. What staff said is the assistant's, under their
+// name, and belongs to the turn during which it was said.
+//
+// The budget is in tokens; chatbox.FitLines says what is cut. The system prompt
+// and m are always there, whatever they cost. full: the budget left a turn of
+// the log out, so what was said before the log begins would be left out too.
+func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []chatbox.Line, full bool) {
+	question, _ := lineOf(m)
+	prompt = make([]chatbox.Line, 0, len(log)+2)
+	if system != "" {
+		prompt = append(prompt, chatbox.Line{Role: chatbox.RoleSystem, Content: system})
+	}
+	prompt = append(append(prompt, linesBefore(m.Seq, log)...), question)
+	return chatbox.FitLines(prompt, budget)
+}
+
+// linesBefore is what was said before the place seq. An answer whose question
+// is not in the log is left out: it would answer something else.
+func linesBefore(seq int64, log []chatbox.Event) []chatbox.Line {
+	log = inOrder(log)
+	answers := lastAnswers(log)
+	var lines []chatbox.Line
+	for _, e := range log {
+		if e.Seq >= seq {
+			break
+		}
+		line, ok := lineOf(e)
+		if !ok {
+			continue
+		}
+		lines = append(lines, line)
+		if a, ok := answers[e.Seq]; ok && a.Content != "" {
+			lines = append(lines, chatbox.Line{Role: chatbox.RoleAssistant, Content: a.Content})
+		}
+	}
+	return lines
+}
+
+// inOrder returns the events by seq, each once.
+func inOrder(log []chatbox.Event) []chatbox.Event {
+	bySeq := func(a, b chatbox.Event) int { return cmp.Compare(a.Seq, b.Seq) }
+	if !slices.IsSortedFunc(log, bySeq) {
+		log = slices.SortedStableFunc(slices.Values(log), bySeq)
+	}
+	sameSeq := func(a, b chatbox.Event) bool { return a.Seq == b.Seq }
+	for i := 1; i < len(log); i++ {
+		if sameSeq(log[i-1], log[i]) {
+			return slices.CompactFunc(slices.Clone(log), sameSeq)
+		}
+	}
+	return log
+}
+
+// lastAnswers finds each message's final of the last run, by the message's seq.
+func lastAnswers(log []chatbox.Event) map[int64]chatbox.Event {
+	answers := make(map[int64]chatbox.Event)
+	for _, e := range log {
+		if e.Type != chatbox.TypeAnswer || e.Answer == nil {
+			continue
+		}
+		known, ok := answers[e.Answer.Gen.Seq]
+		if !ok || e.Answer.Gen.Compare(known.Answer.Gen) >= 0 {
+			answers[e.Answer.Gen.Seq] = e
+		}
+	}
+	return answers
+}
+
+// lineOf is how an event shows in a prompt, if it does: what people said and
+// sent does; who came, left, asked for help or chose a model does not. Answers
+// are placed by their questions.
+func lineOf(e chatbox.Event) (chatbox.Line, bool) {
+	if e.Unreadable {
+		return chatbox.Line{}, false
+	}
+	var said string
+	switch e.Type {
+	case chatbox.TypeUserMessage:
+		said = e.Content
+	case chatbox.TypeFileUpload, chatbox.TypeVoiceMessage:
+		said = attachmentNote(e)
+	default:
+		return chatbox.Line{}, false
+	}
+	switch e.Sender {
+	case chatbox.SenderUser:
+		return chatbox.Line{Role: chatbox.RoleUser, Content: said}, true
+	case chatbox.SenderAdmin:
+		return chatbox.Line{Role: chatbox.RoleAssistant, Content: attribution(e) + said}, true
+	default:
+		return chatbox.Line{}, false
+	}
+}
+
+const maxNoteName = 100 // code points
+
+func attribution(e chatbox.Event) string {
+	name := printable(e.Metadata[chatbox.MetaAdminName])
+	if name == "" || name == chatbox.UnnamedStaff {
+		return chatbox.UnnamedStaff + ": "
+	}
+	return name + " (support): "
+}
+
+// metaFilename is where a client puts the name of what it sends.
+const metaFilename = "filename"
+
+// attachmentNote says that something was sent, with its name and what was
+// written to it. It shows no address: that of a file is signed, and whoever
+// has it has the file.
+func attachmentNote(e chatbox.Event) string {
+	note := "[file"
+	if e.Type == chatbox.TypeVoiceMessage {
+		note = "[voice message"
+	}
+	if name := printable(e.Metadata[metaFilename]); name != "" && !hasAddress(name) {
+		note += ": " + name
+	}
+	note += "]"
+	if e.Content != "" && !hasAddress(e.Content) {
+		note += " " + e.Content
+	}
+	return note
+}
+
+func hasAddress(s string) bool {
+	return strings.Contains(s, "//") || strings.Contains(strings.ToLower(s), "data:") || strings.Contains(s, `\\`)
+}
+
+// printable makes one short line of a name that somebody chose.
+func printable(name string) string {
+	name = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, name))
+	n := 0
+	for i := range name {
+		if n == maxNoteName {
+			return name[:i]
+		}
+		n++
+	}
+	return name
+}

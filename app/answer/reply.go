@@ -1,0 +1,236 @@
+package answer
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"chatbox"
+	"chatbox/app/sessionlog"
+)
+
+// Why a generation's context was cancelled.
+var (
+	errLost     = chatbox.Errorf(chatbox.NotOwner, "", errors.New("the lease is lost"))
+	errReleased = chatbox.Errorf(chatbox.Draining, "", errors.New("released to another pod"))
+)
+
+// generation is one claimed turn on its way to a final. It belongs to the
+// goroutine that runs reply; others use cancel and held only.
+type generation struct {
+	s       *Service
+	cancel  context.CancelCauseFunc
+	claimed time.Time
+
+	mu    sync.Mutex // guards lease against the renewer
+	lease chatbox.Lease
+
+	message chatbox.Event
+	modelID string
+	id      string
+	attempt int
+	index   int // of the last accepted piece
+	text    strings.Builder
+	bill    bill
+	// withdrawn: the provider took back what this generation had shown.
+	withdrawn bool
+}
+
+// reply answers a session's pending turns, oldest first, while there are any
+// that nobody else answers. Its error is that of a turn which had to be given
+// back; one that could not be claimed is found again by a sweep.
+func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) error {
+	for ctx.Err() == nil && !s.due.Closed() {
+		c, err := s.deps.Leases.Claim(ctx, k)
+		if err != nil || c.Status != chatbox.ClaimTaken {
+			if c.Status == chatbox.ClaimUnseeded {
+				s.log.HealLater(k)
+			}
+			return nil
+		}
+		if more, err := s.answer(ctx, c); !more || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer gives one answer; true where the session's next turn may be claimed.
+func (s *Service) answer(ctx context.Context, c chatbox.Claim) (more bool, err error) {
+	gctx, cancel := context.WithCancelCause(ctx)
+	g := &generation{s: s, cancel: cancel, lease: c.Lease, claimed: time.Now(), index: -1}
+	s.running.Store(g, struct{}{})
+	defer s.running.Delete(g)
+	stop := g.renew(gctx)
+	err = g.run(gctx, c)
+	if cause := context.Cause(gctx); cause != nil && err != nil {
+		err = cause
+	}
+	cancel(nil)
+	stop()
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, chatbox.NotOwner):
+		s.deps.Observer.Generation("lost")
+		return false, nil
+	default:
+		// Stopping, or without a store: another pod, or a later claim, takes up
+		// what clients were shown.
+		s.deps.Observer.Generation("released")
+		rctx, rcancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer rcancel()
+		if rerr := s.deps.Leases.Release(rctx, g.held()); rerr != nil && !errors.Is(rerr, chatbox.NotOwner) {
+			s.deps.Logger.DebugContext(ctx, "lease left to expire", "session", c.Lease.Session.ID, "error", rerr)
+		}
+		s.deps.Logger.InfoContext(ctx, "answer released", "session", c.Lease.Session.ID, "cause", err)
+		return false, err
+	}
+}
+
+// run takes the turn from its claim to its end. An error means that the turn
+// is not ended.
+func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
+	s, k := g.s, c.Lease.Session
+	var m chatbox.Event
+	err := g.retryTransient(ctx, func() (err error) { m, err = s.deps.Turns.ClaimTurn(ctx, k, c.Lease.Gen.Seq); return err })
+	if errors.Is(err, chatbox.NotFound) {
+		return g.drop(ctx, nil)
+	}
+	if err != nil {
+		return err
+	}
+	g.message, g.id = m, chatbox.AnswerID(k, m.Seq, c.Lease.Gen.Run)
+	var done bool
+	err = g.retryTransient(ctx, func() (err error) { done, err = g.settled(ctx, c); return err })
+	if done || err != nil {
+		return err
+	}
+	if m.Unreadable {
+		return g.fail(ctx, chatbox.Errorf(chatbox.Unreadable, "The message cannot be read any more, so it is not answered.", nil))
+	}
+	g.modelID = g.pickModel(c.State)
+	prefix, err := g.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	var lines []chatbox.Line
+	err = g.retryTransient(ctx, func() (err error) {
+		lines, err = s.promptFor(ctx, c.State, m, s.deps.LLM.Budget(g.modelID))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Lines: lines, Prefix: prefix})
+}
+
+// patiently waits out a history that is away, as long as an answer may wait.
+// Were the turn given back instead, it would be claimed again at once, and
+// soon look like one that no pod can answer.
+func (g *generation) retryTransient(ctx context.Context, f func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.s.cfg.LoseAfter, errReleased)
+	defer cancel()
+	return sessionlog.RetryTransient(ctx, f)
+}
+
+// settled finds out whether there is still something to answer, and ends the
+// turn where there is not.
+func (g *generation) settled(ctx context.Context, c chatbox.Claim) (bool, error) {
+	s, t, gen := g.s, g.message.Turn, c.Lease.Gen
+	switch {
+	case t == nil || t.Run != gen.Run || t.State == chatbox.TurnDone:
+		return true, g.drop(ctx, nil)
+	case t.State == chatbox.TurnFailed:
+		return true, g.drop(ctx, failureOf(g.id, gen, g.message.ID, whyOf(chatbox.ModelFailed)))
+	case t.At(gen.Seq) < c.State.AnswerableFrom || c.State.Ended:
+		if err := s.deps.Turns.SettleTurn(ctx, g.lease.Session, gen, chatbox.TurnDone); err != nil {
+			return false, err
+		}
+		return true, g.drop(ctx, nil)
+	case t.Claims > 1: // somebody was here before, perhaps to the end
+		return g.finished(ctx)
+	}
+	return false, nil
+}
+
+// finished looks for the final that an earlier claim left unpublished.
+func (g *generation) finished(ctx context.Context) (bool, error) {
+	s, k, gen := g.s, g.lease.Session, g.lease.Gen
+	_, err := s.deps.Messages.ByKey(ctx, k, chatbox.AnswerKey(gen.Seq, gen.Run))
+	if errors.Is(err, chatbox.NotFound) {
+		if g.message.Turn.Claims <= s.cfg.MaxClaims {
+			return false, nil
+		}
+		return true, g.fail(ctx, chatbox.ModelFailed)
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := s.log.Heal(ctx, k); err != nil {
+		return false, err
+	}
+	if err := s.deps.Turns.SettleTurn(ctx, k, gen, chatbox.TurnDone); err != nil {
+		return false, err
+	}
+	if err := g.drop(ctx, nil); err != nil && !errors.Is(err, chatbox.NotOwner) {
+		return false, err
+	}
+	return true, nil
+}
+
+func (g *generation) pickModel(st chatbox.State) string {
+	for _, id := range []string{g.message.ModelID, st.ModelID} {
+		if id != "" && g.s.Offers(id) {
+			return id
+		}
+	}
+	return g.s.deps.LLM.Default()
+}
+
+// open announces the answer. Where clients were shown part of one already it
+// goes on from there, if the model can, or begins again as the next attempt.
+func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, err error) {
+	g.attempt = g.message.Turn.Claims - 1
+	if c.Open {
+		tail, err := g.s.log.Peek(ctx, g.lease.Session, sessionlog.AtHead)
+		if err != nil {
+			return "", err
+		}
+		if o := tail.Open; o != nil && o.Gen == g.lease.Gen {
+			if g.s.deps.LLM.Continues(o.ModelID) && o.Text != "" {
+				return o.Text, g.goOn(ctx, o, c.Torn)
+			}
+			g.attempt = max(g.attempt, o.Attempt+1)
+		}
+	}
+	if err := g.retryTransient(ctx, func() error { return g.count(ctx) }); err != nil {
+		return "", err
+	}
+	return "", g.s.deps.Pieces.Start(ctx, g.lease, chatbox.OpenAnswer{
+		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID, Attempt: g.attempt, Index: -1,
+	})
+}
+
+// goOn takes up an open answer at the text that is visible. Where Redis may
+// have lost the end of it, clients are past that place: the next piece's index
+// would be one they have seen with other text. So it is shown as the next
+// attempt.
+func (g *generation) goOn(ctx context.Context, o *chatbox.OpenAnswer, torn bool) error {
+	g.modelID = o.ModelID
+	g.text.WriteString(o.Text)
+	if !torn {
+		g.attempt, g.index = o.Attempt, o.Index
+		return nil
+	}
+	g.attempt = max(g.attempt, o.Attempt+1)
+	if err := g.retryTransient(ctx, func() error { return g.count(ctx) }); err != nil {
+		return err
+	}
+	return g.accept(ctx, chatbox.Piece{
+		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
+		Attempt: g.attempt, Index: g.index, Content: o.Text, Snapshot: true,
+	}, "")
+}

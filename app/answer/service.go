@@ -1,0 +1,136 @@
+// Package answer has a model answer the messages of users. A pod claims a turn
+// by a lease, shows the model's text piece by piece, and stores the final
+// answer; a turn that a pod loses is taken up by another pod. No answer is begun
+// or continued while a person holds the session, or after its end.
+package answer
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"chatbox"
+	"chatbox/app/sessionlog"
+	"chatbox/internal/workqueue"
+)
+
+// Config bounds answers.
+type Config struct {
+	SystemPrompt string
+	AnswerMax    int           // bytes of one answer
+	Generations  int           // answers given at once by this pod
+	MaxClaims    int           // claims of one run before it fails
+	RenewEvery   time.Duration // between renewals of a lease
+	SweepEvery   time.Duration // between looks for due turns in Redis
+	PendingEvery time.Duration // between looks for pending turns in the history
+	LoseAfter    time.Duration // without Redis or the history until an answer is given back
+}
+
+// DefaultConfig has the values of the contract.
+func DefaultConfig() Config {
+	return Config{
+		AnswerMax: 256 << 10, Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
+		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, LoseAfter: 60 * time.Second,
+	}
+}
+
+// Deps are what a Service works through; all of it is required.
+type Deps struct {
+	Log        *sessionlog.Log
+	Due        *Queue
+	Messages   sessionlog.Reader
+	Turns      Turns
+	Holdings   Holdings
+	Leases     Leases
+	Interrupts Interrupts
+	Pieces     Pieces
+	Schedule   Schedule
+	LLM        LLM
+	Ephemerals Ephemerals
+	Observer   Observer
+	Logger     *slog.Logger
+}
+
+// Queue has the sessions that may want an answer.
+type Queue = workqueue.Queue[chatbox.SessionKey]
+
+// NewQueue makes the queue of a Service; the session log adds to it as well.
+func NewQueue(cfg Config) *Queue {
+	return workqueue.New[chatbox.SessionKey](workqueue.Config{Workers: cfg.Generations, Longest: 5 * time.Second})
+}
+
+// Service gives the answers of one pod. It is safe for concurrent use.
+type Service struct {
+	deps Deps
+	log  *sessionlog.Log
+	cfg  Config
+	due  *Queue
+
+	running   sync.Map      // generations under way: *generation → struct{}
+	forgotten chan struct{} // has a token where Redis may have forgotten turns
+}
+
+// New makes a service; Run does its background work.
+func New(cfg Config, d Deps) *Service {
+	return &Service{deps: d, log: d.Log, cfg: cfg, due: d.Due, forgotten: make(chan struct{}, 1)}
+}
+
+// Run answers until ctx ends, and returns when all of the work has stopped.
+// Answers under way are then given back, for other pods to take up.
+func (s *Service) Run(ctx context.Context) {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	s.due.Open(work, s.reply)
+	s.sweep(ctx)
+	s.due.Close()
+	s.ReleaseAll()
+	stop()
+	s.due.Wait()
+}
+
+// Models lists the models that users may choose, in configured order.
+func (s *Service) Models() []chatbox.Model { return s.deps.LLM.Models() }
+
+// Offers reports whether users may choose the model.
+func (s *Service) Offers(modelID string) bool {
+	for _, m := range s.deps.LLM.Models() {
+		if m.ID == modelID {
+			return true
+		}
+	}
+	return false
+}
+
+// Generations counts the answers that this pod is giving.
+func (s *Service) Generations() int {
+	n := 0
+	s.running.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
+// Wake says that a session's turn can be claimed. It does not block.
+func (s *Service) Wake(k chatbox.SessionKey) { s.due.Add(k) }
+
+// Resubscribed says that Redis was away and is back, perhaps empty: pending turns
+// are looked for in the history. It does not block.
+func (s *Service) Resubscribed() {
+	select {
+	case s.forgotten <- struct{}{}:
+	default: // the look is asked for already
+	}
+}
+
+// StopClaiming has this pod claim no further turn: the first step of a drain.
+func (s *Service) StopClaiming() { s.due.Close() }
+
+// ReleaseAll gives every running answer back, so that other pods take them up
+// without waiting for leases to expire.
+func (s *Service) ReleaseAll() {
+	s.running.Range(func(g, _ any) bool {
+		if g, ok := g.(*generation); ok {
+			g.cancel(errReleased)
+		}
+		return true
+	})
+}

@@ -1,0 +1,50 @@
+package history
+
+import (
+	"context"
+
+	"chatbox"
+)
+
+// Sessions pages through the caller's sessions, newest activity first.
+func (s *Service) Sessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
+	q.User = a.User()
+	return s.deps.Sessions.List(ctx, q)
+}
+
+// History returns one page of the caller's session; someone else's is
+// chatbox.NotFound, as if unknown. Its cost does not depend on the session's
+// length.
+func (s *Service) History(ctx context.Context, a chatbox.Actor, sessionID string, q chatbox.HistoryQuery) (chatbox.History, error) {
+	sess, err := s.log.Owned(ctx, a, sessionID)
+	if err != nil {
+		return chatbox.History{}, err
+	}
+	return s.historyPage(ctx, sess, q)
+}
+
+func (s *Service) historyPage(ctx context.Context, sess chatbox.Session, q chatbox.HistoryQuery) (h chatbox.History, err error) {
+	from, to, truncated := q.Bounds(sess.State.Head)
+	h = chatbox.History{Session: sess, Truncated: truncated}
+	if from <= to {
+		h.Events, err = s.deps.Messages.Range(ctx, sess.Key, from, to)
+	}
+	return h, err
+}
+
+// Rename gives the caller's session a name and returns it as it is then.
+func (s *Service) Rename(ctx context.Context, a chatbox.Actor, sessionID, name string) (chatbox.Session, error) {
+	name, err := chatbox.CheckName(name)
+	if err != nil {
+		return chatbox.Session{}, err
+	}
+	sess, err := s.log.Owned(ctx, a, sessionID)
+	if err != nil {
+		return chatbox.Session{}, err
+	}
+	if err := s.deps.Sessions.SetName(ctx, sess.Key, name, false); err != nil {
+		return chatbox.Session{}, err
+	}
+	sess.Name = name
+	return sess, nil
+}

@@ -1,0 +1,69 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"chatbox"
+)
+
+const (
+	previewDepth   = 20 // events from the head among which somebody's words are looked for
+	previewReaders = 8  // sessions read at a time for one request
+)
+
+// Previews returns the last words of those of the sessions that are the
+// caller's tenant's and have any, in the order asked for. That previews were
+// read is one entry on record, whatever the number of sessions.
+func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error) {
+	if !a.Staff() {
+		return nil, chatbox.StaffOnly()
+	}
+	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditSessionPreview, chatbox.AuditSubject{}); err != nil {
+		return nil, err
+	}
+	found, failed := make([]chatbox.Preview, len(ids)), make([]error, len(ids))
+	var readers sync.WaitGroup
+	places := make(chan struct{}, previewReaders) // beyond it the next reader waits
+	for i, id := range ids {
+		places <- struct{}{}
+		readers.Go(func() { // ends with its reads; Wait below waits
+			defer func() { <-places }()
+			found[i], failed[i] = s.preview(ctx, a.Session(id))
+		})
+	}
+	readers.Wait()
+	previews := found[:0]
+	for i, p := range found {
+		switch err := failed[i]; {
+		case err == nil:
+		case chatbox.IsTransient(err) || ctx.Err() != nil:
+			return nil, err
+		default: // of one record, which must not keep the others from being shown
+			s.deps.Logger.WarnContext(ctx, "last words not read", "session", ids[i], "error", err)
+			continue
+		}
+		if p.Seq > 0 {
+			previews = append(previews, p)
+		}
+	}
+	return previews, nil
+}
+
+// preview is the zero Preview where there is nothing to show.
+func (s *Service) preview(ctx context.Context, k chatbox.SessionKey) (chatbox.Preview, error) {
+	sess, err := s.deps.Sessions.Load(ctx, k)
+	if errors.Is(err, chatbox.NotFound) || err == nil && (sess.Erased || sess.State.Erased || sess.State.Head == 0) {
+		return chatbox.Preview{}, nil
+	}
+	if err != nil {
+		return chatbox.Preview{}, err
+	}
+	events, err := s.deps.Messages.Range(ctx, k, max(1, sess.State.Head-previewDepth+1), sess.State.Head)
+	if err != nil {
+		return chatbox.Preview{}, err
+	}
+	p, _ := chatbox.PreviewOf(k.ID, events)
+	return p, nil
+}

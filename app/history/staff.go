@@ -1,0 +1,116 @@
+package history
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"chatbox"
+)
+
+// AllSessions pages through the sessions of the caller's tenant. It is not
+// audited: consoles ask for it again and again, and it shows no message.
+func (s *Service) AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
+	if !a.Staff() {
+		return chatbox.StaffPage{}, chatbox.StaffOnly()
+	}
+	q.Tenant = a.Tenant
+	return s.deps.Overview.All(ctx, q)
+}
+
+// UserSessions pages through a person's sessions as the person would; that it
+// was done is on record.
+func (s *Service) UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
+	if !a.Staff() {
+		return chatbox.SessionPage{}, chatbox.StaffOnly()
+	}
+	q.User.Tenant = a.Tenant
+	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditUserSessions, chatbox.AuditSubject{UserID: q.User.ID}); err != nil {
+		return chatbox.SessionPage{}, err
+	}
+	return s.deps.Sessions.List(ctx, q)
+}
+
+// AnyHistory is History of any session of the caller's tenant; that it was read
+// is on record.
+func (s *Service) AnyHistory(ctx context.Context, a chatbox.Actor, sessionID string, q chatbox.HistoryQuery) (chatbox.History, error) {
+	if !a.Staff() {
+		return chatbox.History{}, chatbox.StaffOnly()
+	}
+	if !chatbox.ValidSessionID(sessionID) {
+		return chatbox.History{}, chatbox.NoSuchSession()
+	}
+	sess, err := s.log.Load(ctx, a.Session(sessionID))
+	if err != nil {
+		return chatbox.History{}, err
+	}
+	if sess.Erased || sess.State.Erased {
+		return chatbox.History{}, chatbox.NoSuchSession()
+	}
+	about := chatbox.AuditSubject{SessionID: sessionID, UserID: sess.Owner}
+	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditSessionRead, about); err != nil {
+		return chatbox.History{}, err
+	}
+	return s.historyPage(ctx, sess, q)
+}
+
+// Metrics are those of the caller's tenant and from ≤ time < to. What is said
+// of sessions is one read of the history; what is said of concurrency another,
+// of what pods counted. The average is over the time since anybody was there
+// within the period: minutes in which nobody was count, what lies before the
+// first of them and after now does not.
+func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (chatbox.Metrics, error) {
+	if !a.Staff() {
+		return chatbox.Metrics{}, chatbox.StaffOnly()
+	}
+	sum, err := s.deps.Overview.Summary(ctx, a.Tenant, from, to)
+	if err != nil {
+		return chatbox.Metrics{}, err
+	}
+	crowd, err := s.deps.Crowds.Concurrency(ctx, a.Tenant, from.Truncate(time.Minute), to)
+	if err != nil {
+		return chatbox.Metrics{}, err
+	}
+	return chatbox.Metrics{
+		From: from, To: to, Sessions: sum, AvgConcurrent: average(crowd, from, to, s.log.Now()), MaxConcurrent: crowd.Peak,
+	}, nil
+}
+
+// average is rounded to hundredths.
+func average(c chatbox.Concurrency, from, to, now time.Time) float64 {
+	if c.Since.IsZero() {
+		return 0
+	}
+	since, until := c.Since, to
+	if from.After(since) {
+		since = from
+	}
+	if now.Before(until) {
+		until = now
+	}
+	over := max(until.Sub(since), time.Second).Seconds()
+	return math.Min(math.Round(c.Seconds/over*100)/100, float64(c.Peak))
+}
+
+// AuditEntries pages through the audit log of the caller's tenant; that
+// somebody began to read it is in it. Only admins may.
+func (s *Service) AuditEntries(ctx context.Context, a chatbox.Actor, q chatbox.AuditQuery) (chatbox.AuditPage, error) {
+	if !a.Admin() {
+		return chatbox.AuditPage{}, chatbox.StaffOnly()
+	}
+	q.Tenant = a.Tenant
+	if q.Cursor == "" {
+		if err := s.deps.Audit.Record(ctx, a, chatbox.AuditLogRead, chatbox.AuditSubject{}); err != nil {
+			return chatbox.AuditPage{}, err
+		}
+	}
+	return s.deps.Audit.Entries(ctx, q)
+}
+
+// VerifyAudit walks along the whole audit log of the caller's tenant.
+func (s *Service) VerifyAudit(ctx context.Context, a chatbox.Actor) (chatbox.AuditVerdict, error) {
+	if !a.Admin() {
+		return chatbox.AuditVerdict{}, chatbox.StaffOnly()
+	}
+	return s.deps.Audit.Verify(ctx, a.Tenant)
+}

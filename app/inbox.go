@@ -1,0 +1,47 @@
+package app
+
+import (
+	"chatbox"
+	"chatbox/app/access"
+	"chatbox/app/answer"
+	"chatbox/app/api"
+	"chatbox/app/live"
+	"chatbox/hub"
+	"chatbox/redisstate"
+)
+
+var _ redisstate.Handler = inbox{}
+
+// inbox hands each message of the bus to the parts that it concerns. None of its
+// methods blocks.
+type inbox struct {
+	live    *live.Service
+	answers *answer.Service
+	gate    *access.Gate
+	hub     *hub.Hub
+}
+
+func (i inbox) Update(u chatbox.Update) { i.live.Update(u) }
+
+func (i inbox) Wake(k chatbox.SessionKey) { i.answers.Wake(k) }
+
+// Notice tells the tenant's admins on this pod, or the one admin that the notice
+// is for.
+func (i inbox) Notice(n chatbox.Notice) {
+	if n.To != "" {
+		i.hub.NotifyAdmin(chatbox.UserKey{Tenant: n.Tenant, ID: n.To}, api.Notification(n))
+		return
+	}
+	i.hub.Notify(n.Tenant, api.Notification(n))
+}
+
+// Resubscribed tells every part that may have missed something.
+func (i inbox) Resubscribed() {
+	i.live.Resubscribed()
+	i.answers.Resubscribed()
+	i.gate.Resubscribed()
+}
+
+func (i inbox) Disconnected(w chatbox.Withdrawal) { i.gate.Disconnected(w) }
+
+func (i inbox) BlockChanged(u chatbox.UserKey) { i.gate.BlockChanged(u) }

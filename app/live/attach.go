@@ -1,0 +1,300 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"chatbox"
+	"chatbox/app/sessionlog"
+)
+
+// joinTries is how often a socket reads on while the session goes on.
+const joinTries = 8
+
+// AttachOptions say why and from where a socket is attached to a session.
+type AttachOptions struct {
+	After     *int64 // replay the events with a greater seq; nil: none
+	Announce  bool   // end with resumed, also where the session does not exist yet
+	Reserve   bool   // keep a free id for the caller
+	Created   bool   // the id was made a moment ago, so nobody has it
+	Watch     bool   // a member of staff attaches to watch
+	MustExist bool   // refuse an unknown session
+	// Speaks is set for a frame that adds to the session. An admin may not add to
+	// somebody else's session without holding it, nor to one that has ended.
+	Speaks bool
+	Leaves bool // a frame that hands the session back: only its holder may send it
+	// Expect is the socket's own admin_join, which the replay brings as an ack.
+	// Ack is an event that is acked to the socket when it is attached.
+	Expect, Ack *chatbox.Event
+}
+
+// Attach takes the socket to the session named when it connected; with after
+// it also resumes.
+func (s *Service) Attach(ctx context.Context, c Socket, sessionID string, after *int64) error {
+	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+		return err
+	}
+	return s.AttachWith(ctx, c, sessionID, AttachOptions{After: after, Announce: after != nil, Reserve: true})
+}
+
+// Resume replays to the socket every durable event after seq and goes on live;
+// an attached socket is told again what it asks for. A user who has more
+// replayed than Config allows is refused with chatbox.RateLimited, which changes
+// nothing.
+func (s *Service) Resume(ctx context.Context, c Socket, sessionID string, seq int64) error {
+	if sessionID == "" {
+		if sessionID = s.deps.Currents.Current(c.ID()); sessionID == "" {
+			return chatbox.Missing("session_id")
+		}
+	}
+	if seq < 0 {
+		return chatbox.Invalid("seq", "must not be negative")
+	}
+	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+		return err
+	}
+	return s.AttachWith(ctx, c, sessionID, AttachOptions{After: &seq, Announce: true, Reserve: true})
+}
+
+// Leave takes the socket out of everything when it has ended.
+func (s *Service) Leave(c Socket) {
+	for _, k := range s.deps.Attachments.LeaveAll(c.ID()) {
+		s.deps.Bus.Unsubscribe(k)
+	}
+}
+
+// AttachWith attaches the socket to the session. It first subscribes, then reads,
+// and then joins: an event in between is heard or read, and sent once.
+// chatbox.NotYours: the caller may not hear the session.
+func (s *Service) AttachWith(ctx context.Context, c Socket, sessionID string, o AttachOptions) error {
+	if !chatbox.ValidSessionID(sessionID) {
+		return chatbox.BadSessionID()
+	}
+	k := c.Actor().Session(sessionID)
+	fresh, err := s.deps.Attachments.Enter(c.ID(), k)
+	if err != nil {
+		return err
+	}
+	if o.Expect != nil && o.Expect.Named {
+		s.deps.Acks.Expect(c.ID(), k, o.Expect.Key, true)
+	}
+	if err := s.subscribe(ctx, k, fresh); err != nil {
+		s.deps.Attachments.Leave(c.ID(), k)
+		return err
+	}
+	if err := s.join(ctx, c, k, o); err != nil {
+		s.deps.Attachments.Leave(c.ID(), k)
+		s.deps.Bus.Unsubscribe(k)
+		return err
+	}
+	if fresh {
+		s.deps.Currents.SetCurrent(c.ID(), sessionID)
+		if as, speaks := s.deps.Rights.Speaks(c.ID(), k); speaks && as == chatbox.SenderUser && !o.Created {
+			s.checkWatched(ctx, k)
+		}
+	}
+	if o.Ack != nil && o.Ack.Named {
+		s.deps.Acks.AckDetached(c.ID(), *o.Ack)
+	}
+	return nil
+}
+
+// subscribe counts the socket's interest in the session, where it is new.
+func (s *Service) subscribe(ctx context.Context, k chatbox.SessionKey, fresh bool) error {
+	if !fresh {
+		return nil
+	}
+	ctx, cancel := s.log.Bound(ctx)
+	defer cancel()
+	return sessionlog.RetryTransient(ctx, func() error { return s.deps.Bus.Subscribe(ctx, k) })
+}
+
+// join reads and joins, and reads on where more happened meanwhile. Only the
+// reads are bounded: a replay takes as long as its client, and its socket
+// bounds how slow that may be.
+func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, o AttachOptions) error {
+	from := sessionlog.AtHead
+	if o.After != nil {
+		from = *o.After
+	}
+	j := chatbox.Join{Announce: o.Announce}
+	if c.Old() && o.After == nil && !o.Created {
+		j.Shown = s.takeShown(ctx, c, k)
+	}
+	for range joinTries {
+		var err error
+		if j, err = s.replay(ctx, c, k, j, from, o); err != nil {
+			return err
+		}
+		s.efforts.spend(c.Actor().User(), len(j.Events), time.Now())
+		err = s.deps.Attachments.Join(ctx, c.ID(), k, j)
+		if !errors.Is(err, chatbox.Clash) {
+			return err
+		}
+		j.Continue = true
+		from, _ = s.deps.Attachments.Attached(c.ID(), k)
+	}
+	return sessionlog.TooBusy()
+}
+
+// replay reads what the socket is to be given from there.
+func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j chatbox.Join, from int64, o AttachOptions) (chatbox.Join, error) {
+	ctx, cancel := s.log.Bound(ctx)
+	defer cancel()
+	var tail chatbox.Tail
+	err := sessionlog.RetryTransient(ctx, func() (err error) {
+		tail, j.As, err = s.readFor(ctx, c, k, from, o)
+		if err != nil || tail.Owner == "" || from == sessionlog.AtHead {
+			return err
+		}
+		// Somebody was sent more than Redis has: perhaps it failed over and lost
+		// the end, which the history has.
+		if head := tail.State.Head; from > head || j.Continue && from == head {
+			if err = s.log.Heal(ctx, k); err == nil {
+				tail, j.As, err = s.readFor(ctx, c, k, from, o)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return j, err
+	}
+	j.Owner = tail.Owner
+	if tail.Owner != "" && o.After == nil {
+		j.Announce = true // attaching to what exists always ends in resumed
+	}
+	if err := s.endShown(ctx, k, &j, tail.Open); err != nil {
+		return j, err
+	}
+	return s.plan(ctx, k, c.Actor().User(), j, tail, from)
+}
+
+// plan decides what is replayed: everything after from, or nothing where that
+// is too much or more than there is.
+func (s *Service) plan(
+	ctx context.Context, k chatbox.SessionKey, u chatbox.UserKey, j chatbox.Join, tail chatbox.Tail, from int64,
+) (chatbox.Join, error) {
+	head := tail.State.Head
+	j.State, j.Open, j.Reads, j.Events = tail.State, tail.Open, tail.Reads, nil
+	if !j.Continue {
+		j.From, j.Recovered = head, true
+		switch {
+		case tail.Owner == "": // nothing exists: any place is its head
+			return j, nil
+		case from == sessionlog.AtHead:
+			return j, nil
+		case from > head || head-from > s.cfg.ReplayMax:
+			j.Recovered = false
+			return j, nil
+		}
+		j.From = from
+	}
+	if whole(tail, from) {
+		j.Events = tail.Events
+		return j, nil
+	}
+	err := s.efforts.read(ctx, u, func() (err error) {
+		j.Events, err = s.missing(ctx, k, from, tail)
+		return err
+	})
+	return j, err
+}
+
+// missing completes a tail's events with older ones from the history, so that
+// they begin at after+1.
+func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64, tail chatbox.Tail) ([]chatbox.Event, error) {
+	if whole(tail, after) {
+		return tail.Events, nil
+	}
+	first := firstOf(tail)
+	const page = 250
+	var events []chatbox.Event
+	for lo := after + 1; lo < first; lo += page {
+		part, err := s.deps.Messages.Range(ctx, k, lo, min(lo+page, first)-1)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, part...)
+	}
+	return append(events, tail.Events...), nil
+}
+
+// whole reports whether the tail has everything after a place.
+func whole(tail chatbox.Tail, after int64) bool {
+	return firstOf(tail) <= after+1 || after >= tail.State.Head
+}
+
+// firstOf is the place of the tail's oldest event.
+func firstOf(tail chatbox.Tail) int64 {
+	if len(tail.Events) == 0 {
+		return tail.State.Head + 1
+	}
+	return tail.Events[0].Seq
+}
+
+// readFor reads a session for a socket, where the socket may see it. An id
+// that is free is nobody's: an empty tail.
+func (s *Service) readFor(
+	ctx context.Context, c Socket, k chatbox.SessionKey, from int64, o AttachOptions,
+) (chatbox.Tail, chatbox.Right, error) {
+	if o.Created {
+		return chatbox.Tail{}, chatbox.ByOwnership, nil
+	}
+	tail, err := s.log.Tail(ctx, k, from)
+	if err != nil {
+		return tail, 0, err
+	}
+	me := c.Actor().UserID
+	switch {
+	case tail.Owner == me:
+		return tail, chatbox.ByOwnership, nil
+	case tail.Owner != "":
+		right, err := s.staffRight(ctx, c, k, tail.State, o)
+		return tail, right, err
+	case o.MustExist:
+		return tail, 0, chatbox.NoSuchSession()
+	case tail.ReservedBy != "" && tail.ReservedBy != me:
+		return tail, 0, chatbox.NotYourSession()
+	case !o.Reserve:
+		return tail, chatbox.ByOwnership, nil
+	}
+	holder, err := s.deps.Registry.Reserve(ctx, k, me)
+	if err == nil && holder != me {
+		err = chatbox.NotYourSession()
+	}
+	return tail, chatbox.ByOwnership, err
+}
+
+// staffRight is by what right an admin hears somebody else's session. Watching
+// goes before holding: it does not end with it.
+func (s *Service) staffRight(
+	ctx context.Context, c Socket, k chatbox.SessionKey, st chatbox.State, o AttachOptions,
+) (chatbox.Right, error) {
+	a := c.Actor()
+	if !a.Staff() {
+		return 0, chatbox.NotYourSession()
+	}
+	if o.Watch {
+		return chatbox.ByWatching, s.deps.Watchers.Watch(ctx, k, a.UserID)
+	}
+	watches, err := s.deps.Rights.Watching(c.ID(), k), error(nil)
+	if !watches {
+		watches, err = s.deps.Watchers.Watches(ctx, k, a.UserID)
+	}
+	holds := st.HolderID == a.UserID && a.Admin()
+	switch {
+	case err != nil:
+		return 0, err
+	case o.Speaks && !holds && st.Ended:
+		return 0, chatbox.SessionEnded()
+	case (o.Speaks || o.Leaves) && !holds:
+		return 0, chatbox.NotHolder()
+	case watches:
+		return chatbox.ByWatching, nil
+	case holds:
+		return chatbox.ByHolding, nil
+	default:
+		return 0, chatbox.NotYourSession()
+	}
+}

@@ -1,0 +1,23 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+)
+
+// Typing tells the other sockets of the caller's session.
+func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on bool) error {
+	k, as, err := s.Voice(ctx, c, sessionID)
+	if err != nil {
+		return err
+	}
+	if wait := s.deps.TypingLeases.MayType(c.ID(), k, on, time.Now()); wait > 0 {
+		return &chatbox.Error{Code: chatbox.RateLimited, Message: "typing is told at most twice a second", RetryAfter: wait, Refusal: chatbox.RefusedTypingRate}
+	}
+	me := c.Actor().UserID
+	return s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: k, Typing: &chatbox.Typing{
+		Conn: c.ID(), UserID: me, Sender: as, On: on,
+	}})
+}

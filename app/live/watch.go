@@ -1,0 +1,131 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+)
+
+// ephemeralWait is the longest that an ephemeral update may delay the request
+// that causes it.
+const ephemeralWait = 2 * time.Second
+
+// Watch attaches an admin's socket to somebody else's session. The socket
+// receives everything and can change nothing. With after it also resumes.
+func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *int64) error {
+	a := c.Actor()
+	switch {
+	case !a.Staff():
+		return chatbox.StaffOnly()
+	case sessionID == "":
+		return chatbox.Missing("session_id")
+	case after != nil && *after < 0:
+		return chatbox.Invalid("seq", "must not be negative")
+	}
+	if err := s.efforts.admit(a.User(), time.Now()); err != nil {
+		return err
+	}
+	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditSessionWatch, s.log.About(ctx, a.Session(sessionID))); err != nil {
+		return err
+	}
+	if err := s.AttachWith(ctx, c, sessionID, AttachOptions{After: after, Announce: true, MustExist: true, Watch: true}); err != nil {
+		return err
+	}
+	if k := a.Session(sessionID); s.deps.Rights.Watching(c.ID(), k) { // an own session need not be watched
+		s.tellWatched(ctx, k, true)
+	}
+	return nil
+}
+
+// tellWatched has the owner's sockets told, on every pod, that somebody watches
+// or nobody does any more. Those that know are not told again, so it may be
+// repeated, and is while the watching lasts.
+func (s *Service) tellWatched(ctx context.Context, k chatbox.SessionKey, on bool) {
+	if !s.cfg.WatchNotice {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, ephemeralWait)
+	defer cancel()
+	if err := s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: k, Watched: &chatbox.Watched{On: on}}); err != nil {
+		s.deps.Logger.DebugContext(ctx, "watching not told", "session", k.ID, "error", err)
+	}
+}
+
+// checkWatched tells this pod's sockets of the session's owner what is so now.
+func (s *Service) checkWatched(ctx context.Context, k chatbox.SessionKey) {
+	if !s.cfg.WatchNotice {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, ephemeralWait)
+	defer cancel()
+	on, err := s.deps.Watchers.Watched(ctx, k)
+	if err != nil {
+		s.deps.Logger.DebugContext(ctx, "watching not known", "session", k.ID, "error", err)
+		return
+	}
+	s.deps.Feed.Deliver(chatbox.Update{Session: k, Watched: &chatbox.Watched{On: on}})
+}
+
+// Unwatch ends what Watch began; where the socket does not watch it has no
+// effect. The user's own attachment is not touched.
+func (s *Service) Unwatch(ctx context.Context, c Socket, sessionID string) error {
+	if sessionID == "" {
+		sessionID = s.deps.Currents.Current(c.ID())
+	}
+	if sessionID == "" {
+		return chatbox.Missing("session_id")
+	}
+	return s.Dismiss(ctx, c, c.Actor().Session(sessionID))
+}
+
+// Dismiss detaches the socket from a session that its user does not own. It never
+// fails: an end of watching that cannot be recorded is logged.
+func (s *Service) Dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) error {
+	if s.deps.Rights.Dismiss(c.ID(), k) {
+		s.deps.Bus.Unsubscribe(k)
+		err := s.deps.Audit.Record(ctx, c.Actor(), chatbox.AuditSessionUnwatch, s.log.About(ctx, k))
+		if err != nil {
+			s.deps.Logger.WarnContext(ctx, "end of watching not on record", "session", k.ID, "error", err)
+		}
+	}
+	if s.deps.Rights.WatchedBy(c.Actor().UserID, k) {
+		return nil // in another window
+	}
+	if err := s.deps.Watchers.Unwatch(ctx, k, c.Actor().UserID); err != nil {
+		s.deps.Logger.DebugContext(ctx, "watch left to age", "error", err)
+		return nil
+	}
+	if s.cfg.WatchNotice {
+		if on, err := s.deps.Watchers.Watched(ctx, k); err == nil && !on {
+			s.tellWatched(ctx, k, false)
+		}
+	}
+	return nil
+}
+
+// Renewed takes the socket out of the sessions that its newer credential does
+// not let it hear any more. Those that its user holds stay held.
+func (s *Service) Renewed(ctx context.Context, c Socket) {
+	a := c.Actor()
+	if a.Admin() {
+		return
+	}
+	for _, k := range s.deps.Rights.Guest(c.ID()) {
+		switch watches := s.deps.Rights.Watching(c.ID(), k); {
+		case watches && !a.Staff():
+			_ = s.Dismiss(ctx, c, k) // it never fails
+		case watches: // who may only read goes on
+		case s.deps.Rights.Dismiss(c.ID(), k):
+			s.deps.Bus.Unsubscribe(k)
+		default: // the holding has just ended
+		}
+	}
+}
+
+// reap takes sockets out whose admin holds the session no more.
+func (s *Service) reap(k chatbox.SessionKey) {
+	for range s.deps.Rights.Reap(k) {
+		s.deps.Bus.Unsubscribe(k)
+	}
+}

@@ -1,0 +1,115 @@
+package privacy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"chatbox"
+)
+
+const (
+	erasePersonWait = 8 * time.Second // the longest that the caller of ErasePerson waits
+	erasePeopleMost = 500             // marks that one sweep looks at
+)
+
+// ErasePerson erases all of a person's sessions and the key of the person's
+// pseudonym in the audit log. The caller has withdrawn the person's credentials,
+// so that the person begins no session meanwhile; a session that begins later is
+// not erased. When it returns without an error, the mark is durable and sweeps of
+// any pod finish the erasure; done says that nothing is left to be read.
+// chatbox.PermissionDenied: only admins may do this.
+func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID string) (done bool, err error) {
+	if !a.Admin() {
+		return false, chatbox.StaffOnly()
+	}
+	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditUserErase, chatbox.AuditSubject{UserID: userID}); err != nil {
+		return false, err
+	}
+	e := chatbox.Erasing{User: chatbox.UserKey{Tenant: a.Tenant, ID: userID}, At: s.log.Now()}
+	if err := s.deps.Erasures.BeginErasure(ctx, e.User, e.At); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, erasePersonWait)
+	defer cancel()
+	err = s.eraseSessions(ctx, e)
+	if err == nil {
+		_, err = s.deps.Erasures.Disown(ctx, e.User) // tombstones keep the name until they are swept
+	}
+	if err != nil {
+		s.deps.Logger.InfoContext(ctx, "a person's erasure goes on in the background", "error", err)
+		return false, nil
+	}
+	return true, nil
+}
+
+// eraseSessions erases the person's sessions that began before the mark, removes
+// the person's name from blocks and cards, and erases the key of the person's
+// pseudonym.
+func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
+	owner := chatbox.Actor{Tenant: e.User.Tenant, UserID: e.User.ID}
+	q := chatbox.SessionQuery{User: e.User, Limit: 100}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		page, err := s.deps.Sessions.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, sess := range page.Sessions {
+			if sess.CreatedAt.After(e.At) {
+				continue
+			}
+			err := s.Erase(ctx, owner, sess.Key.ID)
+			if err != nil && !errors.Is(err, chatbox.NotFound) {
+				return err
+			}
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			break
+		}
+	}
+	if err := s.deps.Blocks.ForgetBlocks(ctx, e.User, e.At); err != nil {
+		return err
+	}
+	if err := s.deps.Cards.Disown(ctx, e.User); err != nil {
+		return err
+	}
+	return s.deps.Audit.Forget(ctx, e.User)
+}
+
+// sweepPeople continues the erasures of people. A mark is removed when no
+// tombstone has the person's name any more.
+func (s *Service) sweepPeople(ctx context.Context) {
+	found, err := s.deps.Erasures.Erasing(ctx, erasePeopleMost)
+	if err != nil {
+		s.deps.Logger.DebugContext(ctx, "erasures not read", "error", err)
+		return
+	}
+	for _, e := range found {
+		s.people.Add(e)
+	}
+}
+
+// erasePerson continues the erasure of a person of the queue.
+func (s *Service) erasePerson(ctx context.Context, e chatbox.Erasing) error {
+	err := s.sweepPerson(ctx, e)
+	if err != nil && ctx.Err() == nil {
+		s.deps.Logger.WarnContext(ctx, "a person is not erased yet", "error", err)
+	}
+	return err
+}
+
+func (s *Service) sweepPerson(ctx context.Context, e chatbox.Erasing) error {
+	ctx, cancel := context.WithTimeout(ctx, eraseWait)
+	defer cancel()
+	if err := s.eraseSessions(ctx, e); err != nil {
+		return err
+	}
+	left, err := s.deps.Erasures.Disown(ctx, e.User)
+	if err != nil || left > 0 {
+		return err
+	}
+	return s.deps.Erasures.EndErasure(ctx, e)
+}

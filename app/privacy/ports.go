@@ -1,0 +1,92 @@
+package privacy
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+)
+
+// Sessions are the records of sessions.
+type Sessions interface {
+	// Load returns the session, chatbox.NotFound where there is none.
+	Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error)
+	// List pages through a user's sessions, newest activity first.
+	List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error)
+}
+
+// Messages removes events from the durable log.
+type Messages interface {
+	// EraseRange removes the events with from ≤ seq ≤ to for good; its cost is
+	// that of the events which are there.
+	EraseRange(ctx context.Context, s chatbox.SessionKey, from, to int64) error
+}
+
+// Tombstones are the erased sessions: their ids are never used again.
+type Tombstones interface {
+	// Bury marks the session as erased at the time and removes its name; a
+	// session that is buried already stays as it is. chatbox.NotFound: there is no
+	// such session.
+	Bury(ctx context.Context, s chatbox.SessionKey, at time.Time) error
+	// Unswept finds the tombstones whose traces were to be looked for before
+	// the time, the longest overdue first. A new tombstone is due.
+	Unswept(ctx context.Context, before time.Time, limit int) ([]chatbox.Tombstone, error)
+	// Sweep sets when traces are looked for again; the zero time: never.
+	Sweep(ctx context.Context, s chatbox.SessionKey, again time.Time) error
+}
+
+// Traces are the data that Redis has of a session.
+type Traces interface {
+	// Erase removes all of the session's data but its last state, which says for
+	// as long as traces are looked for that the session was erased.
+	Erase(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error
+}
+
+// Shares are the links by which anyone may read a session.
+type Shares interface {
+	// Revoke removes all shares of the session.
+	Revoke(ctx context.Context, s chatbox.SessionKey) error
+	// Expire removes shares that expired before the time, of all sessions.
+	Expire(ctx context.Context, before time.Time) error
+}
+
+// Cards are staff's notes and labels beside the log.
+type Cards interface {
+	// Forget removes all cards of the kinds about the subject.
+	Forget(ctx context.Context, tenant, subject string, kinds ...chatbox.CardKind) error
+	// Disown removes the person's name from all cards that the person wrote.
+	Disown(ctx context.Context, u chatbox.UserKey) error
+}
+
+// Blocks are the users whom staff has blocked.
+type Blocks interface {
+	// ForgetBlocks removes the person's block, which names the person, and the
+	// person's name from blocks that the person made, if they were made by then.
+	ForgetBlocks(ctx context.Context, u chatbox.UserKey, by time.Time) error
+}
+
+// Erasures are the people who are being erased. They are stored, so that no crash
+// forgets a person.
+type Erasures interface {
+	// BeginErasure marks the person, durably when it returns. Of two marks the
+	// later time stands.
+	BeginErasure(ctx context.Context, u chatbox.UserKey, at time.Time) error
+	// Erasing lists up to limit of the people who are marked.
+	Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, error)
+	// Disown removes the person's name from tombstones whose traces are not looked
+	// for any more, and from sessions that are assigned to the person; it returns
+	// how many of the person's tombstones are left.
+	Disown(ctx context.Context, u chatbox.UserKey) (left int64, err error)
+	// EndErasure removes the mark unless a later time was marked.
+	EndErasure(ctx context.Context, e chatbox.Erasing) error
+}
+
+// Audit is the append-only record of staff's acts.
+type Audit interface {
+	// Record appends to the chain of the actor's tenant and returns when the
+	// entry is durable. Nothing is done before it is.
+	Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error
+	// Forget deletes the key by which a person's pseudonym can be told. The
+	// chain stays as it is. Idempotent.
+	Forget(ctx context.Context, u chatbox.UserKey) error
+}
