@@ -10,16 +10,16 @@ type Delivery struct {
 	Event   *Event
 	// Replay is set on an event that is told after the fact: a finished answer
 	// then shows its whole text, a live final only closes what pieces showed.
-	Replay  bool
-	Ack     *Ack
-	Piece   *Piece
-	Loading *Loading
-	Failure *Failure
-	Resumed *Resumed
-	Typing  *Typing
-	Read    *Read
-	Aside   *Aside
-	Place   *Place
+	Replay       bool
+	Ack          *Ack
+	Piece        *Piece
+	Loading      *Loading
+	Failure      *Failure
+	Resumed      *Resumed
+	Typing       *Typing
+	Read         *Read
+	Notification *Notification
+	Place        *QueuePosition
 }
 
 // Ack tells a socket that the frame it named is durable at Seq.

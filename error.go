@@ -86,9 +86,9 @@ type UnfitError struct{ Reason string }
 // Error is the reason, which is for operators and has no secret in it.
 func (e *UnfitError) Error() string { return e.Reason }
 
-// Errorf makes an error of the code; %w keeps a cause for logs but its text
+// NewError makes an error of the code; %w keeps a cause for logs but its text
 // stays out of Message.
-func Errorf(code Code, message string, cause error) *Error {
+func NewError(code Code, message string, cause error) *Error {
 	return &Error{Code: code, Message: message, Err: cause}
 }
 

@@ -17,7 +17,7 @@ const (
 )
 
 // Line is one entry of a prompt.
-type Line struct {
+type PromptMessage struct {
 	Role    Role
 	Content string
 }
@@ -26,9 +26,9 @@ type Line struct {
 // another pod was giving when it died; a provider that can continues it and
 // yields only what follows.
 type Prompt struct {
-	ModelID string
-	Lines   []Line
-	Prefix  string
+	ModelID  string
+	Messages []PromptMessage
+	Prefix   string
 }
 
 // Delta is one step of a model's output. The last one of a whole answer

@@ -13,7 +13,7 @@ const (
 // Chinese or Cyrillic take three bytes or more); digits, emoji and noise may
 // need more, which the room that is left for the answer has to bear. Counting
 // exactly would need each vendor's vocabulary.
-func TokensOf(lines ...Line) int {
+func TokensOf(lines ...PromptMessage) int {
 	n := 0
 	for _, l := range lines {
 		n += lineOverhead + (len(l.Content)+bytesPerToken-1)/bytesPerToken
@@ -21,11 +21,11 @@ func TokensOf(lines ...Line) int {
 	return n
 }
 
-// FitLines cuts a prompt to a budget in tokens, as TokensOf counts them, and
+// FitMessages cuts a prompt to a budget in tokens, as TokensOf counts them, and
 // reports whether anything was left out. It cuts whole turns, the oldest first:
 // a turn begins with a line of the user. The leading lines of the system and
 // the last line are always kept, whatever they cost. lines is not changed.
-func FitLines(lines []Line, budget int) (fitting []Line, cut bool) {
+func FitMessages(lines []PromptMessage, budget int) (fitting []PromptMessage, cut bool) {
 	if len(lines) == 0 {
 		return lines, false
 	}
@@ -54,8 +54,8 @@ func FitLines(lines []Line, budget int) (fitting []Line, cut bool) {
 // Fit returns the prompt with its lines cut to the budget; the prefix counts.
 func (p Prompt) Fit(budget int) Prompt {
 	if p.Prefix != "" {
-		budget -= TokensOf(Line{Role: RoleAssistant, Content: p.Prefix})
+		budget -= TokensOf(PromptMessage{Role: RoleAssistant, Content: p.Prefix})
 	}
-	p.Lines, _ = FitLines(p.Lines, budget)
+	p.Messages, _ = FitMessages(p.Messages, budget)
 	return p
 }

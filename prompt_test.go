@@ -11,22 +11,22 @@ import (
 	"pgregory.net/rapid"
 )
 
-func drawLines(t *rapid.T) []Line {
+func drawLines(t *rapid.T) []PromptMessage {
 	roles := rapid.SliceOfN(rapid.SampledFrom([]Role{RoleUser, RoleAssistant}), 0, 12).Draw(t, "roles")
-	lines := []Line{{Role: RoleSystem, Content: "be brief"}}
+	lines := []PromptMessage{{Role: RoleSystem, Content: "be brief"}}
 	for i, r := range append(roles, RoleUser) {
 		text := fmt.Sprintf("<%d>", i) + strings.Repeat("x", rapid.IntRange(0, 40).Draw(t, "length"))
-		lines = append(lines, Line{Role: r, Content: text})
+		lines = append(lines, PromptMessage{Role: r, Content: text})
 	}
 	return lines
 }
 
-func TestFitLines_Properties(t *testing.T) {
+func TestFitMessages_Properties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lines := drawLines(t)
 		before := slices.Clone(lines)
 		budget := rapid.IntRange(-5, 300).Draw(t, "budget")
-		got, cut := FitLines(lines, budget)
+		got, cut := FitMessages(lines, budget)
 
 		require.Equal(t, before, lines, "the lines are the caller's")
 		require.Equal(t, lines[0], got[0], "the system prompt is kept")
@@ -39,22 +39,22 @@ func TestFitLines_Properties(t *testing.T) {
 		if cut {
 			require.Equal(t, RoleUser, got[1].Role, "whole turns are cut")
 		}
-		again, _ := FitLines(got, budget)
+		again, _ := FitMessages(got, budget)
 		require.Equal(t, got, again)
-		smaller, _ := FitLines(lines, budget-rapid.IntRange(0, 100).Draw(t, "less"))
-		fromFitted, _ := FitLines(got, budget)
+		smaller, _ := FitMessages(lines, budget-rapid.IntRange(0, 100).Draw(t, "less"))
+		fromFitted, _ := FitMessages(got, budget)
 		require.Subset(t, fromFitted, smaller)
 	})
 }
 
 func TestFit_CountsThePrefix(t *testing.T) {
-	p := Prompt{Lines: []Line{
+	p := Prompt{Messages: []PromptMessage{
 		{RoleSystem, "s"}, {RoleUser, "q1"}, {RoleAssistant, "a1"}, {RoleUser, "q2"},
 	}}
-	whole := TokensOf(p.Lines...)
-	assert.Len(t, p.Fit(whole).Lines, 4)
+	whole := TokensOf(p.Messages...)
+	assert.Len(t, p.Fit(whole).Messages, 4)
 	p.Prefix = "half an answer"
-	assert.Len(t, p.Fit(whole).Lines, 2)
+	assert.Len(t, p.Fit(whole).Messages, 2)
 	assert.Equal(t, "half an answer", p.Fit(0).Prefix)
-	assert.Empty(t, Prompt{}.Fit(0).Lines)
+	assert.Empty(t, Prompt{}.Fit(0).Messages)
 }

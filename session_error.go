@@ -16,7 +16,7 @@ func NoSuchSession() error {
 }
 
 // SessionEnded refuses what cannot be added to a session that has ended.
-func SessionEnded() error { return Errorf(Ended, "the session has ended", nil) }
+func SessionEnded() error { return NewError(Ended, "the session has ended", nil) }
 
 // NotHolder refuses an admin who does not hold the session.
 func NotHolder() error {
@@ -24,4 +24,4 @@ func NotHolder() error {
 }
 
 // StaffOnly refuses a caller without a role of staff.
-func StaffOnly() error { return Errorf(PermissionDenied, "only staff may do this", nil) }
+func StaffOnly() error { return NewError(PermissionDenied, "only staff may do this", nil) }

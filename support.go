@@ -160,21 +160,21 @@ const EventPlace = "queue_position"
 // MaxPlaces is up to which place those who wait are told theirs.
 const MaxPlaces = 1000
 
-// Place is where a session stands among those of its tenant that wait for a
+// QueuePosition is where a session stands among those of its tenant that wait for a
 // person.
-type Place struct {
+type QueuePosition struct {
 	Position int  // 1: it is the next one's turn
 	Beyond   bool // it is Position, which is MaxPlaces, or farther back
 	Waiting  int  // how many wait in all, counted up to MaxCounted
 }
 
 // HelpInfo is what the owner of a session is told of their asking for help.
-// What could not be found out is left out: a nil Place, an empty Reason.
+// What could not be found out is left out: a nil QueuePosition, an empty Reason.
 type HelpInfo struct {
 	SessionID string
 	Requested bool // ever
 	Pending   bool // and nobody has come yet
 	Since     time.Time
-	Place     *Place
+	Place     *QueuePosition
 	Availability
 }

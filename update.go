@@ -11,15 +11,15 @@ type Update struct {
 	Owner   string     `json:"owner"`
 	Head    int64      `json:"-"`
 
-	Event   *Event   `json:"event,omitempty"`
-	Piece   *Piece   `json:"piece,omitempty"`
-	Loading *Loading `json:"loading,omitempty"`
-	Failure *Failure `json:"failure,omitempty"`
-	Typing  *Typing  `json:"typing,omitempty"`
-	Read    *Read    `json:"read,omitempty"`
-	Aside   *Aside   `json:"aside,omitempty"`
-	Watched *Watched `json:"watched,omitempty"`
-	Notice  bool     `json:"notice,omitempty"` // only Head matters: re-read what is missing
+	Event        *Event        `json:"event,omitempty"`
+	Piece        *Piece        `json:"piece,omitempty"`
+	Loading      *Loading      `json:"loading,omitempty"`
+	Failure      *Failure      `json:"failure,omitempty"`
+	Typing       *Typing       `json:"typing,omitempty"`
+	Read         *Read         `json:"read,omitempty"`
+	Notification *Notification `json:"aside,omitempty"`
+	Watched      *Watched      `json:"watched,omitempty"`
+	Notice       bool          `json:"notice,omitempty"` // only Head matters: re-read what is missing
 }
 
 // Typing says that somebody is writing, or no longer. It is a lease: whoever
@@ -48,8 +48,8 @@ const (
 	ToStaff Audience = "staff" // who holds or watches it
 )
 
-// Aside is a notification about the session, told once and at most once.
-type Aside struct {
+// Notification is a notification about the session, told once and at most once.
+type Notification struct {
 	To       Audience          `json:"to"`
 	Event    string            `json:"event"`
 	Metadata map[string]string `json:"meta,omitempty"`
@@ -58,10 +58,10 @@ type Aside struct {
 
 // What asides are about, by their names on the wire.
 const (
-	AsideRating    = "rating_requested" // a talk with a person is over
-	AsideWatched   = "watched"          // staff reads along
-	AsideUnwatched = "unwatched"        // and no longer
-	AsideNote      = "note"             // staff's notes on it have changed
+	NotificationRating    = "rating_requested" // a talk with a person is over
+	NotificationWatched   = "watched"          // staff reads along
+	NotificationUnwatched = "unwatched"        // and no longer
+	NotificationNote      = "note"             // staff's notes on it have changed
 )
 
 // Watched says whether staff watches the session. Whoever has been told so is

@@ -161,6 +161,6 @@ func (k trustedKeys) Open(box []byte, ad ...string) ([]byte, error) {
 }
 
 func errNotTrusted() error {
-	return chatbox.Errorf(chatbox.StoreFailed, "the history cannot be reached at the moment",
+	return chatbox.NewError(chatbox.StoreFailed, "the history cannot be reached at the moment",
 		errors.New("it is not known yet whether this pod's keys are the cluster's"))
 }

@@ -93,7 +93,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	})
 	a.desk = desk.New(o.Desk, desk.Deps{
 		Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log, Queue: o.Stores.Queue, Labels: o.Stores.Labels,
-		Ephemerals: redis, Staff: redis, Finder: o.Stores.Finder, Roster: redis, Floor: a.hub, Line: feeds, Holdings: o.Stores.Sessions,
+		Ephemerals: redis, Staff: redis, Finder: o.Stores.Finder, StaffPresence: redis, LocalStaff: a.hub, QueueSockets: feeds, Holdings: o.Stores.Sessions,
 		Owned: log.Owned,
 	})
 	a.sessions = log

@@ -10,7 +10,7 @@ import (
 )
 
 func (s *stage) aside(to chatbox.Audience, event string, after int64) chatbox.Update {
-	return chatbox.Update{Session: s.tr.key, Owner: s.tr.owner, Aside: &chatbox.Aside{To: to, Event: event, After: after}}
+	return chatbox.Update{Session: s.tr.key, Owner: s.tr.owner, Notification: &chatbox.Notification{To: to, Event: event, After: after}}
 }
 
 func TestAside_IsForItsAudience(t *testing.T) {
@@ -27,8 +27,8 @@ func TestAside_IsForItsAudience(t *testing.T) {
 	staff.settle() // the client here is an owner's: it takes all that another hears for a fault
 	var heard []string
 	for _, f := range staff.frames {
-		if f.Aside != nil {
-			heard = append(heard, f.Aside.Event)
+		if f.Notification != nil {
+			heard = append(heard, f.Notification.Event)
 		}
 	}
 	assert.Equal(t, []string{"a note"}, heard)

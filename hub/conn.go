@@ -116,7 +116,7 @@ func (c *Conn) ExpireAt(t time.Time) {
 // where it is another's, and then nothing has changed.
 func (c *Conn) Renew(a chatbox.Actor) error {
 	if c.Actor().User() != a.User() {
-		return chatbox.Errorf(chatbox.NotYours, "the credential is another user's", nil)
+		return chatbox.NewError(chatbox.NotYours, "the credential is another user's", nil)
 	}
 	c.actor.Store(&a)
 	return nil

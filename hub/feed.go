@@ -104,7 +104,7 @@ func (f *feed) deliverLocked(u chatbox.Update) bool {
 	if u.Event != nil {
 		return f.eventLocked(*u.Event)
 	}
-	if u.Aside != nil {
+	if u.Notification != nil {
 		return f.asideLocked(u)
 	}
 	if u.Head > f.last {

@@ -14,9 +14,9 @@ type attachment struct {
 	sent    int64           // the last event this socket was sent, or may not see
 	expects map[string]bool // keys of its own frames under way → whether it gets an ack
 	await   int64
-	awaited chan struct{} // closed when sent reaches await, or the socket leaves
-	heard   int           // how many of feed.failed were told before it entered
-	placed  chatbox.Place // in the queue, as it was told last; zero: it was not
+	awaited chan struct{}         // closed when sent reaches await, or the socket leaves
+	heard   int                   // how many of feed.failed were told before it entered
+	placed  chatbox.QueuePosition // in the queue, as it was told last; zero: it was not
 	// What of the newest answer it was shown.
 	gen       chatbox.Gen
 	attempt   int

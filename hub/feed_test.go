@@ -83,8 +83,8 @@ func (s *stage) got(c *listener) []string {
 			out = append(out, "failure")
 		case d.Read != nil:
 			out = append(out, fmt.Sprint("read ", d.Read.UserID, " ", d.Read.Seq))
-		case d.Aside != nil:
-			out = append(out, d.Aside.Event)
+		case d.Notification != nil:
+			out = append(out, d.Notification.Event)
 		case d.Place != nil:
 			out = append(out, fmt.Sprint("place ", d.Place.Position, " of ", d.Place.Waiting))
 		case d.Resumed != nil:

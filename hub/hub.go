@@ -54,7 +54,7 @@ func (h *Hub) Acquire() error {
 	defer h.mu.Unlock()
 	switch {
 	case h.draining:
-		return chatbox.Errorf(chatbox.Draining, "this pod is shutting down", nil)
+		return chatbox.NewError(chatbox.Draining, "this pod is shutting down", nil)
 	case h.cfg.MaxConns > 0 && h.slots >= h.cfg.MaxConns:
 		return &chatbox.Error{Code: chatbox.LimitExceeded, Message: "this pod has all the connections it can take", Refusal: chatbox.RefusedPodCap}
 	}

@@ -18,7 +18,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	f.mu.Lock()
 	a.right = j.As
 	if !j.Continue {
-		a.sent, a.placed = j.From, chatbox.Place{}
+		a.sent, a.placed = j.From, chatbox.QueuePosition{}
 		a.gen, a.attempt, a.index, a.collapsed = chatbox.Gen{}, 0, -1, false
 		a.meetOld(j.Shown)
 	}
@@ -57,9 +57,9 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	return nil
 }
 
-func gone() error { return chatbox.Errorf(chatbox.Unavailable, "the socket is gone", nil) }
+func gone() error { return chatbox.NewError(chatbox.Unavailable, "the socket is gone", nil) }
 
-func clash() error { return chatbox.Errorf(chatbox.Clash, "", nil) }
+func clash() error { return chatbox.NewError(chatbox.Clash, "", nil) }
 
 // meetLocked brings the socket and the feed to the same place, or leaves the
 // socket ahead where the feed has missed something.

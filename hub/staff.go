@@ -75,9 +75,9 @@ func (h *Hub) EachAdmin(f func(*Conn)) {
 	}
 }
 
-// StaffStirred is given something when Staff may have changed. It is never
+// StaffChanged is given something when Staff may have changed. It is never
 // closed, and for one reader; changes that meet are one.
-func (h *Hub) StaffStirred() <-chan struct{} { return h.staffStirred }
+func (h *Hub) StaffChanged() <-chan struct{} { return h.staffStirred }
 
 func (h *Hub) stirStaff() { stir(h.staffStirred) }
 

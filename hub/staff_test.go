@@ -58,7 +58,7 @@ func TestStaff_IsEachAdminOnceAndChangesAreTold(t *testing.T) {
 		h := newHub(t, nil)
 		stirred := func() bool {
 			select {
-			case <-h.StaffStirred():
+			case <-h.StaffChanged():
 				return true
 			default:
 				return false

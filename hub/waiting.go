@@ -76,7 +76,7 @@ func (f *feed) setWaitsLocked(waits bool) {
 	default:
 		f.waiters.remove(f.key)
 		for _, a := range f.atts {
-			a.placed = chatbox.Place{}
+			a.placed = chatbox.QueuePosition{}
 		}
 	}
 	f.waits = waits
@@ -108,9 +108,9 @@ func (fs *Feeds) Waiting(untold bool) map[string][]chatbox.SessionKey {
 	return of
 }
 
-// WaitingStirred is given something when sockets have come, or have begun to
+// WaitingChanged is given something when sockets have come, or have begun to
 // wait, that were not told their place. It is never closed, and for one reader.
-func (fs *Feeds) WaitingStirred() <-chan struct{} { return fs.waiters.stirred }
+func (fs *Feeds) WaitingChanged() <-chan struct{} { return fs.waiters.stirred }
 
 // owned reports whether the owner has a socket here.
 func (f *feed) owned() bool {
@@ -126,7 +126,7 @@ func (f *feed) owned() bool {
 
 // PlaceTold says that the socket is told in another way where the session
 // stands, so that TellPlace does not repeat it.
-func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.Place) {
+func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.QueuePosition) {
 	a := fs.attachment(c, k)
 	if a == nil {
 		return
@@ -141,7 +141,7 @@ func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.Pla
 // TellPlace tells the owner's sockets where the session stands in the queue:
 // each only what it was not told last, and nothing where it does not wait any
 // more.
-func (fs *Feeds) TellPlace(k chatbox.SessionKey, p chatbox.Place) {
+func (fs *Feeds) TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition) {
 	f := fs.feed(k)
 	if f == nil {
 		return

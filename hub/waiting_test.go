@@ -18,7 +18,7 @@ func (s *stage) commit(typ chatbox.Type, admin string) {
 // stirred reports whether somebody is to be told.
 func (s *stage) stirred() bool {
 	select {
-	case <-s.fs.WaitingStirred():
+	case <-s.fs.WaitingChanged():
 		return true
 	default:
 		return false
@@ -35,8 +35,8 @@ func (s *stage) waiting(untold bool) bool {
 	return true
 }
 
-func place(position, waiting int) chatbox.Place {
-	return chatbox.Place{Position: position, Waiting: waiting}
+func place(position, waiting int) chatbox.QueuePosition {
+	return chatbox.QueuePosition{Position: position, Waiting: waiting}
 }
 
 // A socket that was told in the confirmation of what it asked is told of changes.

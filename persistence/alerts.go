@@ -119,7 +119,7 @@ func (a *Alerts) unclaimed(ctx context.Context, k chatbox.AlertKey) error {
 	if err != nil {
 		return err
 	}
-	return chatbox.Errorf(chatbox.NotOwner, "the alert is settled or another's", nil)
+	return chatbox.NewError(chatbox.NotOwner, "the alert is settled or another's", nil)
 }
 
 // MarkAlert notes that the channel has taken the alert.

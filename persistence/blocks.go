@@ -89,7 +89,7 @@ func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block,
 		return m.s.blocks.FindOne(ctx, blockedUser(u)).Decode(&d)
 	})
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return chatbox.Block{}, chatbox.Errorf(chatbox.NotFound, "no such block", nil)
+		return chatbox.Block{}, chatbox.NewError(chatbox.NotFound, "no such block", nil)
 	}
 	if err != nil {
 		return chatbox.Block{}, err

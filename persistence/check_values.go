@@ -77,7 +77,7 @@ func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 		}
 		for _, d := range messages {
 			k := chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}
-			out = append(out, keybook.Sample{Box: d.Box, Place: record.EventPlace(k, d.Key)})
+			out = append(out, keybook.Sample{Box: d.Box, AAD: record.EventAAD(k, d.Key)})
 		}
 		var sessions []sessionDoc
 		err = s.allBefore(ctx, act, &sessions, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -88,8 +88,8 @@ func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 		}
 		for _, d := range sessions {
 			k := chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}
-			out = append(out, keybook.Sample{Box: d.Name, Place: record.TextPlace(k, record.PartName)},
-				keybook.Sample{Box: d.OwnerName, Place: record.TextPlace(k, record.PartOwner)})
+			out = append(out, keybook.Sample{Box: d.Name, AAD: record.TextAAD(k, record.PartName)},
+				keybook.Sample{Box: d.OwnerName, AAD: record.TextAAD(k, record.PartOwner)})
 		}
 	}
 	return out, nil

@@ -182,7 +182,7 @@ func haveAll(lists [][]int64) bson.D {
 // to find: of an index of arrays, as this one is, the DocumentDB stack looks up
 // the two ends of a period each for itself, and so all that has the word.
 // Passing over few messages takes less.
-func beyondPlace(p record.Place) bson.D {
+func beyondPlace(p record.SearchCursor) bson.D {
 	op := func(name string, args ...any) bson.D { return bson.D{{Key: name, Value: bson.A(args)}} }
 	id := bson.D{{Key: "$literal", Value: p.Session}}
 	at := primitive.DateTime(p.Time)

@@ -46,7 +46,7 @@ func TestCause_SaysWhatToDo(t *testing.T) {
 		{"no answer", topology.ServerSelectionError{Wrapped: context.DeadlineExceeded}, outage.Timeout, "server selection"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := Cause(chatbox.Errorf(chatbox.StoreFailed, "the history cannot be reached at the moment", c.err))
+			got := Cause(chatbox.NewError(chatbox.StoreFailed, "the history cannot be reached at the moment", c.err))
 			assert.Equal(t, c.kind, outage.KindOf(got))
 			assert.Contains(t, got.Error(), c.says)
 		})

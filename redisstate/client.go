@@ -209,7 +209,7 @@ func wrap(op string, err error) error {
 		return err
 	}
 	if errors.Is(err, redis.ErrClosed) { // the process ends: nothing to wait for
-		return chatbox.Errorf(chatbox.Internal, "", fmt.Errorf("redis %s: %w", op, err))
+		return chatbox.NewError(chatbox.Internal, "", fmt.Errorf("redis %s: %w", op, err))
 	}
 	return &chatbox.Error{Code: chatbox.Unavailable, Message: "the service cannot be reached for a moment", Err: fmt.Errorf("redis %s: %w", op, err)}
 }

@@ -96,7 +96,7 @@ func (c *Client) revoke(ctx context.Context, s chatbox.SessionKey, always bool) 
 	}
 	str := func(i int) string { x, _ := v[i].(string); return x }
 	if str(0) == "kept" {
-		return chatbox.Gen{}, nil, chatbox.Errorf(chatbox.Unavailable, "the answer is being taken up again; try again", nil)
+		return chatbox.Gen{}, nil, chatbox.NewError(chatbox.Unavailable, "the answer is being taken up again; try again", nil)
 	}
 	var running chatbox.Gen
 	if g := str(0); g != "" {
@@ -119,9 +119,9 @@ func (c *Client) owned(ctx context.Context, name string, keys []string, args ...
 	}
 	switch n {
 	case 0:
-		return chatbox.Errorf(chatbox.NotOwner, "", nil)
+		return chatbox.NewError(chatbox.NotOwner, "", nil)
 	case -1:
-		return chatbox.Errorf(chatbox.NotFound, "", nil)
+		return chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	return nil
 }

@@ -68,9 +68,9 @@ func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key stri
 	}
 	switch v[0] {
 	case "lost":
-		return chatbox.Begun{}, chatbox.Errorf(chatbox.NotOwner, "", nil)
+		return chatbox.Begun{}, chatbox.NewError(chatbox.NotOwner, "", nil)
 	case "empty":
-		return chatbox.Begun{}, chatbox.Errorf(chatbox.NotFound, "", nil)
+		return chatbox.Begun{}, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	out := chatbox.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}
 	if v[1] == "-1" {

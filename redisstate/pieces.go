@@ -51,11 +51,11 @@ func (c *Client) Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) e
 	case err != nil:
 		return wrap("append piece", err)
 	case got == "lost":
-		return chatbox.Errorf(chatbox.NotOwner, "", nil)
+		return chatbox.NewError(chatbox.NotOwner, "", nil)
 	case got == "empty":
-		return chatbox.Errorf(chatbox.NotFound, "", nil)
+		return chatbox.NewError(chatbox.NotFound, "", nil)
 	case got == "reopen":
-		return chatbox.Errorf(chatbox.Clash, "", nil)
+		return chatbox.NewError(chatbox.Clash, "", nil)
 	}
 	return nil
 }

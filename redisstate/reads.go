@@ -30,7 +30,7 @@ func (c *Client) NoteRead(ctx context.Context, s chatbox.SessionKey, r chatbox.R
 	case "beyond":
 		return chatbox.Invalid("seq", "there is no such event yet")
 	case "empty":
-		return chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+		return chatbox.NewError(chatbox.NotFound, "no such session", nil)
 	default:
 		return wrap("note read", errors.New("script answered something unknown"))
 	}

@@ -60,7 +60,7 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 func (c *Client) Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, at int64) error {
 	fates, err := c.Revive(ctx, []chatbox.PendingTurn{{Session: s, Gen: g, At: at}})
 	if err == nil && (fates[0] == chatbox.TurnForgotten || fates[0] == chatbox.TurnAhead) {
-		err = chatbox.Errorf(chatbox.NotFound, "", nil)
+		err = chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	return err
 }

@@ -56,7 +56,7 @@ func (c *Client) TakeTicket(ctx context.Context, ticket string) (chatbox.Actor, 
 	name := ticketName(ticket)
 	box, err := c.rdb.GetDel(ctx, ticketKey(name)).Bytes()
 	if errors.Is(err, redis.Nil) {
-		return chatbox.Actor{}, chatbox.Errorf(chatbox.NotFound, "no such ticket", nil)
+		return chatbox.Actor{}, chatbox.NewError(chatbox.NotFound, "no such ticket", nil)
 	}
 	if err != nil {
 		return chatbox.Actor{}, wrap("take ticket", err)

@@ -43,7 +43,7 @@ func (w *world) BlockOf(_ context.Context, u chatbox.UserKey) (chatbox.Block, er
 		read()
 	}
 	if err == nil && !ok {
-		err = chatbox.Errorf(chatbox.NotFound, "", nil)
+		err = chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	return b, err
 }

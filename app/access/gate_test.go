@@ -28,7 +28,7 @@ func (f *fakeTickets) PutTicket(_ context.Context, ticket string, a chatbox.Acto
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.down {
-		return chatbox.Errorf(chatbox.Unavailable, "", nil)
+		return chatbox.NewError(chatbox.Unavailable, "", nil)
 	}
 	f.kept[ticket], f.life = a, life
 	return nil
@@ -38,11 +38,11 @@ func (f *fakeTickets) TakeTicket(ctx context.Context, ticket string) (chatbox.Ac
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, bounded := ctx.Deadline(); !bounded || f.down {
-		return chatbox.Actor{}, chatbox.Errorf(chatbox.Unavailable, "", nil)
+		return chatbox.Actor{}, chatbox.NewError(chatbox.Unavailable, "", nil)
 	}
 	a, ok := f.kept[ticket]
 	if !ok {
-		return a, chatbox.Errorf(chatbox.NotFound, "", nil)
+		return a, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	delete(f.kept, ticket)
 	return a, nil

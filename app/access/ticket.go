@@ -41,5 +41,5 @@ func (g *Gate) Redeem(ctx context.Context, ticket string) (chatbox.Actor, error)
 }
 
 func badTicket() error {
-	return chatbox.Errorf(chatbox.Unauthenticated, "the ticket is unknown, used or expired", nil)
+	return chatbox.NewError(chatbox.Unauthenticated, "the ticket is unknown, used or expired", nil)
 }

@@ -246,8 +246,8 @@ func TestDisconnect_SaysWhatFailedAndMayBeRepeated(t *testing.T) {
 	g, socks := w.pod()
 	u := ann(time.Now()).User()
 	for _, fail := range []func(){
-		func() { w.redis, w.history = chatbox.Errorf(chatbox.Unavailable, "", nil), nil },
-		func() { w.redis, w.history = nil, chatbox.Errorf(chatbox.StoreFailed, "", nil) },
+		func() { w.redis, w.history = chatbox.NewError(chatbox.Unavailable, "", nil), nil },
+		func() { w.redis, w.history = nil, chatbox.NewError(chatbox.StoreFailed, "", nil) },
 	} {
 		socks.open[u] = []time.Time{{}}
 		w.set(fail)

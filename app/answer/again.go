@@ -13,7 +13,7 @@ import (
 // cancelled or was taken over. Otherwise, and while an answer is running, it is
 // chatbox.NotFound. st is the session's state.
 func (s *Service) Retry(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
-	none := chatbox.Errorf(chatbox.NotFound, "there is no failed answer to try again", nil)
+	none := chatbox.NewError(chatbox.NotFound, "there is no failed answer to try again", nil)
 	if st.LastUserSeq == 0 || st.HolderID != "" {
 		return none
 	}

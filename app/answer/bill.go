@@ -17,7 +17,7 @@ type bill struct {
 // ask estimates what the prompt costs.
 func (b *bill) ask(p chatbox.Prompt) {
 	b.prompt = 0
-	for _, l := range p.Lines {
+	for _, l := range p.Messages {
 		b.prompt += lineTokens + estimateTokens(l.Content)
 	}
 	b.prompt += estimateTokens(p.Prefix)

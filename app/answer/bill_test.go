@@ -12,8 +12,8 @@ import (
 )
 
 func TestBill_TotalIsWhatWasToldElseAnEstimate(t *testing.T) {
-	p := chatbox.Prompt{Lines: []chatbox.Line{{Role: chatbox.RoleUser, Content: "four"}}} // 1 and 4 for the line
-	text := strings.Repeat("word", 10)                                                    // 10
+	p := chatbox.Prompt{Messages: []chatbox.PromptMessage{{Role: chatbox.RoleUser, Content: "four"}}} // 1 and 4 for the line
+	text := strings.Repeat("word", 10)                                                                // 10
 	for name, tt := range map[string]struct {
 		told  *chatbox.Usage
 		text  string

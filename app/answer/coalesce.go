@@ -74,7 +74,7 @@ func read(ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.De
 	defer func() {
 		if p := recover(); p != nil {
 			cause := fmt.Errorf("conversation: model stream panicked: %v\n%s", p, debug.Stack())
-			pass(arrival{err: chatbox.Errorf(chatbox.Internal, "The model could not answer.", cause)})
+			pass(arrival{err: chatbox.NewError(chatbox.Internal, "The model could not answer.", cause)})
 		}
 	}()
 	for d, err := range stream(ctx) {

@@ -173,7 +173,7 @@ func (g *generation) reclaim(ctx context.Context, underway string) error { //nol
 		}
 	}
 	if errors.Is(err, chatbox.NotFound) {
-		return chatbox.Errorf(chatbox.Unavailable, "", err) // emptied again meanwhile
+		return chatbox.NewError(chatbox.Unavailable, "", err) // emptied again meanwhile
 	}
 	if !errors.Is(err, chatbox.NotOwner) {
 		return err

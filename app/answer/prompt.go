@@ -20,25 +20,25 @@ import (
 // that was said after m is. What staff said is the assistant's, under their
 // name, and belongs to the turn during which it was said.
 //
-// The budget is in tokens; chatbox.FitLines says what is cut. The system prompt
+// The budget is in tokens; chatbox.FitMessages says what is cut. The system prompt
 // and m are always there, whatever they cost. full: the budget left a turn of
 // the log out, so what was said before the log begins would be left out too.
-func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []chatbox.Line, full bool) {
+func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []chatbox.PromptMessage, full bool) {
 	question, _ := lineOf(m)
-	prompt = make([]chatbox.Line, 0, len(log)+2)
+	prompt = make([]chatbox.PromptMessage, 0, len(log)+2)
 	if system != "" {
-		prompt = append(prompt, chatbox.Line{Role: chatbox.RoleSystem, Content: system})
+		prompt = append(prompt, chatbox.PromptMessage{Role: chatbox.RoleSystem, Content: system})
 	}
 	prompt = append(append(prompt, linesBefore(m.Seq, log)...), question)
-	return chatbox.FitLines(prompt, budget)
+	return chatbox.FitMessages(prompt, budget)
 }
 
 // linesBefore is what was said before the place seq. An answer whose question
 // is not in the log is left out: it would answer something else.
-func linesBefore(seq int64, log []chatbox.Event) []chatbox.Line {
+func linesBefore(seq int64, log []chatbox.Event) []chatbox.PromptMessage {
 	log = inOrder(log)
 	answers := lastAnswers(log)
-	var lines []chatbox.Line
+	var lines []chatbox.PromptMessage
 	for _, e := range log {
 		if e.Seq >= seq {
 			break
@@ -49,7 +49,7 @@ func linesBefore(seq int64, log []chatbox.Event) []chatbox.Line {
 		}
 		lines = append(lines, line)
 		if a, ok := answers[e.Seq]; ok && a.Content != "" {
-			lines = append(lines, chatbox.Line{Role: chatbox.RoleAssistant, Content: a.Content})
+			lines = append(lines, chatbox.PromptMessage{Role: chatbox.RoleAssistant, Content: a.Content})
 		}
 	}
 	return lines
@@ -88,9 +88,9 @@ func lastAnswers(log []chatbox.Event) map[int64]chatbox.Event {
 // lineOf is how an event shows in a prompt, if it does: what people said and
 // sent does; who came, left, asked for help or chose a model does not. Answers
 // are placed by their questions.
-func lineOf(e chatbox.Event) (chatbox.Line, bool) {
+func lineOf(e chatbox.Event) (chatbox.PromptMessage, bool) {
 	if e.Unreadable {
-		return chatbox.Line{}, false
+		return chatbox.PromptMessage{}, false
 	}
 	var said string
 	switch e.Type {
@@ -99,15 +99,15 @@ func lineOf(e chatbox.Event) (chatbox.Line, bool) {
 	case chatbox.TypeFileUpload, chatbox.TypeVoiceMessage:
 		said = attachmentNote(e)
 	default:
-		return chatbox.Line{}, false
+		return chatbox.PromptMessage{}, false
 	}
 	switch e.Sender {
 	case chatbox.SenderUser:
-		return chatbox.Line{Role: chatbox.RoleUser, Content: said}, true
+		return chatbox.PromptMessage{Role: chatbox.RoleUser, Content: said}, true
 	case chatbox.SenderAdmin:
-		return chatbox.Line{Role: chatbox.RoleAssistant, Content: attribution(e) + said}, true
+		return chatbox.PromptMessage{Role: chatbox.RoleAssistant, Content: attribution(e) + said}, true
 	default:
-		return chatbox.Line{}, false
+		return chatbox.PromptMessage{}, false
 	}
 }
 

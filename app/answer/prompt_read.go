@@ -24,7 +24,7 @@ func historyWindow(budget int) int64 {
 // promptFor reads what the prompt is built from: behind the message the
 // answers to earlier questions, and before it as much as the budget takes.
 // budget is in tokens, that of the model which is asked.
-func (s *Service) promptFor(ctx context.Context, st chatbox.State, m chatbox.Event, budget int) ([]chatbox.Line, error) {
+func (s *Service) promptFor(ctx context.Context, st chatbox.State, m chatbox.Event, budget int) ([]chatbox.PromptMessage, error) {
 	// Mostly there is nothing behind it, and the first step back is in the same read.
 	from := max(1, m.Seq-promptPage)
 	var log []chatbox.Event
@@ -47,7 +47,7 @@ func answersBefore(e chatbox.Event, seq int64) bool {
 
 // promptBack builds the prompt from the log, which begins at the place from,
 // and reads on back until the budget is used up.
-func (s *Service) promptBack(ctx context.Context, log []chatbox.Event, from int64, m chatbox.Event, budget int) ([]chatbox.Line, error) {
+func (s *Service) promptBack(ctx context.Context, log []chatbox.Event, from int64, m chatbox.Event, budget int) ([]chatbox.PromptMessage, error) {
 	end := max(1, m.Seq-historyWindow(budget))
 	for page := int64(promptPage); ; {
 		prompt, full := buildPrompt(s.cfg.SystemPrompt, log, m, budget)

@@ -46,7 +46,7 @@ func attached(seq int64, typ chatbox.Type, sender chatbox.Sender, name, text str
 }
 
 // script writes a prompt as one string: s, u and a for the roles.
-func script(lines []chatbox.Line) string {
+func script(lines []chatbox.PromptMessage) string {
 	parts := make([]string, len(lines))
 	for i, l := range lines {
 		parts[i] = string(l.Role[0]) + ":" + l.Content
@@ -129,7 +129,7 @@ func TestBuildPrompt_Budget(t *testing.T) {
 	assert.Equal(t, "u:q4", script(built("", log, log[5], -1)), "no system prompt, no line")
 }
 
-func built(system string, log []chatbox.Event, m chatbox.Event, budget int) []chatbox.Line {
+func built(system string, log []chatbox.Event, m chatbox.Event, budget int) []chatbox.PromptMessage {
 	prompt, _ := buildPrompt(system, log, m, budget)
 	return prompt
 }
@@ -173,8 +173,8 @@ func TestBuildPrompt_Properties(t *testing.T) {
 		budget := rapid.IntRange(-10, 800).Draw(t, "budget")
 		got := built("sys", log, m, budget)
 
-		require.Equal(t, chatbox.Line{Role: chatbox.RoleSystem, Content: "sys"}, got[0], "the system prompt leads")
-		require.Equal(t, chatbox.Line{Role: chatbox.RoleUser, Content: m.Content}, got[len(got)-1], "the message is last")
+		require.Equal(t, chatbox.PromptMessage{Role: chatbox.RoleSystem, Content: "sys"}, got[0], "the system prompt leads")
+		require.Equal(t, chatbox.PromptMessage{Role: chatbox.RoleUser, Content: m.Content}, got[len(got)-1], "the message is last")
 		if history := got[1 : len(got)-1]; len(history) > 0 {
 			require.LessOrEqual(t, chatbox.TokensOf(got...), budget)
 		}
@@ -271,7 +271,7 @@ func TestPromptBack_IsAsIfAllHadBeenRead(t *testing.T) {
 
 // requireSaidBefore checks lines against the log: questions in order and before
 // m, each answer right behind its own question.
-func requireSaidBefore(t *rapid.T, log []chatbox.Event, m chatbox.Event, lines []chatbox.Line) {
+func requireSaidBefore(t *rapid.T, log []chatbox.Event, m chatbox.Event, lines []chatbox.PromptMessage) {
 	last, question := int64(0), int64(0)
 	for _, l := range lines {
 		i := slices.IndexFunc(log, func(e chatbox.Event) bool { return strings.HasSuffix(l.Content, e.Content) })
@@ -305,7 +305,7 @@ func TestTokensOf_IsNotLessThanAVocabularyNeeds(t *testing.T) {
 		} {
 			exact, err := codec.Count(text)
 			require.NoError(t, err)
-			assert.GreaterOrEqual(t, chatbox.TokensOf(chatbox.Line{Content: text}), exact, "%s, %s", encoding, name)
+			assert.GreaterOrEqual(t, chatbox.TokensOf(chatbox.PromptMessage{Content: text}), exact, "%s, %s", encoding, name)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 // Why a generation's context was cancelled.
 var (
-	errLost     = chatbox.Errorf(chatbox.NotOwner, "", errors.New("the lease is lost"))
-	errReleased = chatbox.Errorf(chatbox.Draining, "", errors.New("released to another pod"))
+	errLost     = chatbox.NewError(chatbox.NotOwner, "", errors.New("the lease is lost"))
+	errReleased = chatbox.NewError(chatbox.Draining, "", errors.New("released to another pod"))
 )
 
 // generation is one claimed turn on its way to a final. It belongs to the
@@ -109,14 +109,14 @@ func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 		return err
 	}
 	if m.Unreadable {
-		return g.fail(ctx, chatbox.Errorf(chatbox.Unreadable, "The message cannot be read any more, so it is not answered.", nil))
+		return g.fail(ctx, chatbox.NewError(chatbox.Unreadable, "The message cannot be read any more, so it is not answered.", nil))
 	}
 	g.modelID = g.pickModel(c.State)
 	prefix, err := g.open(ctx, c)
 	if err != nil {
 		return err
 	}
-	var lines []chatbox.Line
+	var lines []chatbox.PromptMessage
 	err = g.retryTransient(ctx, func() (err error) {
 		lines, err = s.promptFor(ctx, c.State, m, s.deps.LLM.Budget(g.modelID))
 		return err
@@ -124,7 +124,7 @@ func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 	if err != nil {
 		return err
 	}
-	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Lines: lines, Prefix: prefix})
+	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Messages: lines, Prefix: prefix})
 }
 
 // patiently waits out a history that is away, as long as an answer may wait.

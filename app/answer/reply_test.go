@@ -33,7 +33,7 @@ type flaky struct {
 
 func (f *flaky) call(name string) error {
 	if f.away[name]--; f.away[name] >= 0 {
-		return chatbox.Errorf(chatbox.StoreFailed, "away", nil)
+		return chatbox.NewError(chatbox.StoreFailed, "away", nil)
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ func (f *flaky) ByKey(context.Context, chatbox.SessionKey, string) (chatbox.Even
 	if err := f.call("find"); err != nil {
 		return chatbox.Event{}, err
 	}
-	return chatbox.Event{}, chatbox.Errorf(chatbox.NotFound, "none", nil)
+	return chatbox.Event{}, chatbox.NewError(chatbox.NotFound, "none", nil)
 }
 
 func (f *flaky) Range(context.Context, chatbox.SessionKey, int64, int64) ([]chatbox.Event, error) {

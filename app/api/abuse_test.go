@@ -235,7 +235,7 @@ func TestAbuse_ChecksComeInOrderAndLeaveNothing(t *testing.T) {
 
 	status, _, _ := p.refused("", http.Header{"Origin": {"https://evil.example.com"}})
 	assert.Equal(t, http.StatusUnauthorized, status, "credential before origin")
-	p.conv.connect = func(chatbox.Actor) error { return chatbox.Errorf(chatbox.LimitExceeded, "", nil) }
+	p.conv.connect = func(chatbox.Actor) error { return chatbox.NewError(chatbox.LimitExceeded, "", nil) }
 	status, _, _ = p.refused("", foreign)
 	assert.Equal(t, http.StatusForbidden, status, "origin before the user's cap")
 
@@ -253,7 +253,9 @@ func TestAbuse_ChecksComeInOrderAndLeaveNothing(t *testing.T) {
 	assert.NotEmpty(t, h.Get("Retry-After"))
 	assert.Equal(t, 1, p.conv.registered(), "the user's slot was given back")
 
-	p.conv.connect = func(chatbox.Actor) error { return chatbox.Errorf(chatbox.Unavailable, "", errors.New("redis is away")) }
+	p.conv.connect = func(chatbox.Actor) error {
+		return chatbox.NewError(chatbox.Unavailable, "", errors.New("redis is away"))
+	}
 	status, _, f = p.refused("", first)
 	assert.Equal(t, http.StatusServiceUnavailable, status)
 	assert.Equal(t, "SERVICE_ERROR", f.Code)
@@ -390,7 +392,7 @@ func TestAbuse_RequestIDIsNotALogInjection(t *testing.T) {
 func TestAbuse_CausesStayInside(t *testing.T) {
 	p := newPod(t, nil)
 	p.conv.sessions = func(chatbox.Actor, chatbox.SessionQuery) (chatbox.SessionPage, error) {
-		return chatbox.SessionPage{}, chatbox.Errorf(chatbox.StoreFailed, "", errors.New("mongodb://10.0.0.7 says no"))
+		return chatbox.SessionPage{}, chatbox.NewError(chatbox.StoreFailed, "", errors.New("mongodb://10.0.0.7 says no"))
 	}
 	status, f := p.fails(http.MethodGet, "/sessions", bearerHeader(token(t, nil)), nil)
 	assert.Equal(t, http.StatusServiceUnavailable, status)
@@ -403,9 +405,9 @@ func TestAbuse_OthersSessionsLookUnknown(t *testing.T) {
 	p := newPod(t, nil)
 	p.conv.history = func(_ chatbox.Actor, id string, _ chatbox.HistoryQuery) (chatbox.History, error) {
 		if id == "theirs" {
-			return chatbox.History{}, chatbox.Errorf(chatbox.NotYours, "this belongs to bob", nil)
+			return chatbox.History{}, chatbox.NewError(chatbox.NotYours, "this belongs to bob", nil)
 		}
-		return chatbox.History{}, chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+		return chatbox.History{}, chatbox.NewError(chatbox.NotFound, "no such session", nil)
 	}
 	p.conv.end = func(_ chatbox.Actor, id string) error {
 		_, err := p.conv.history(chatbox.Actor{}, id, chatbox.HistoryQuery{})

@@ -38,7 +38,7 @@ func (s *Server) adminRoutes(p string) {
 func (s *Server) staff(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !actorOf(c).Staff() {
-			return chatbox.Errorf(chatbox.PermissionDenied, "this is for staff", nil)
+			return chatbox.NewError(chatbox.PermissionDenied, "this is for staff", nil)
 		}
 		return next(c)
 	}

@@ -64,7 +64,7 @@ func (f *fakeDesk) Previews(_ context.Context, _ chatbox.Actor, ids []string) (l
 
 func (f *fakeDesk) AnyHistory(_ context.Context, a chatbox.Actor, id string, _ chatbox.HistoryQuery) (chatbox.History, error) {
 	if a.Tenant != theirTenant || id != "known" {
-		return chatbox.History{}, chatbox.Errorf(chatbox.NotFound, "", nil)
+		return chatbox.History{}, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	return chatbox.History{Session: knownSession()}, nil
 }

@@ -14,11 +14,11 @@ import (
 type fullAids struct{ HelpDesk }
 
 func (fullAids) AddNote(context.Context, chatbox.Actor, string, string) (chatbox.Note, error) {
-	return chatbox.Note{}, chatbox.Errorf(chatbox.Full, "the session has 200 notes; delete some first", nil)
+	return chatbox.Note{}, chatbox.NewError(chatbox.Full, "the session has 200 notes; delete some first", nil)
 }
 
 func (fullAids) AddReply(context.Context, chatbox.Actor, chatbox.CannedReply) (chatbox.CannedReply, error) {
-	return chatbox.CannedReply{}, chatbox.Errorf(chatbox.Full, "", nil)
+	return chatbox.CannedReply{}, chatbox.NewError(chatbox.Full, "", nil)
 }
 
 func TestAids_Full(t *testing.T) {

@@ -14,17 +14,17 @@ const (
 	noteChanged = "The notes on this session have changed."
 )
 
-// fillAside makes a notification about the session it is told in.
-func fillAside(f *frame, a *chatbox.Aside) {
+// fillNotification makes a notification about the session it is told in.
+func fillNotification(f *frame, a *chatbox.Notification) {
 	content := otherNotice
 	switch a.Event {
-	case chatbox.AsideRating:
+	case chatbox.NotificationRating:
 		content = askedRating
-	case chatbox.AsideWatched:
+	case chatbox.NotificationWatched:
 		content = isWatched
-	case chatbox.AsideUnwatched:
+	case chatbox.NotificationUnwatched:
 		content = isUnwatched
-	case chatbox.AsideNote:
+	case chatbox.NotificationNote:
 		content = noteChanged
 	}
 	f.notify(a.Event, content)

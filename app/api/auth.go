@@ -88,7 +88,7 @@ func (a *Auth) Actor(ctx context.Context, token string) (chatbox.Actor, error) {
 			return chatbox.Actor{}, away
 		}
 		if onlyExpired(err) {
-			return chatbox.Actor{}, chatbox.Errorf(chatbox.TokenExpired, "the token has expired", nil)
+			return chatbox.Actor{}, chatbox.NewError(chatbox.TokenExpired, "the token has expired", nil)
 		}
 		return chatbox.Actor{}, invalidToken() // the cause may quote the token
 	}
@@ -142,7 +142,7 @@ func onlyExpired(err error) bool {
 }
 
 func invalidToken() error {
-	return chatbox.Errorf(chatbox.Unauthenticated, "the credential is missing or invalid", nil)
+	return chatbox.NewError(chatbox.Unauthenticated, "the credential is missing or invalid", nil)
 }
 
 // bearer returns the token of the Authorization header, if it is one.

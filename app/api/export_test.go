@@ -69,7 +69,7 @@ func TestExport_Refusals(t *testing.T) {
 		assert.Contains(t, f.Message, "format")
 	}
 	p.conv.export = func(string) (chatbox.Session, history.Pages, error) {
-		return endedSession(), pagesOf(chatbox.Errorf(chatbox.StoreFailed, "", nil)), nil
+		return endedSession(), pagesOf(chatbox.NewError(chatbox.StoreFailed, "", nil)), nil
 	}
 	status, h, _ := p.call(http.MethodGet, "/sessions/s-1/export", bearerHeader(token(t, nil)), nil)
 	assert.Equal(t, http.StatusServiceUnavailable, status, "nothing was written yet")
@@ -82,7 +82,7 @@ func TestExport_FailureInMidStreamBreaksOff(t *testing.T) {
 	p := newPod(t, nil)
 	big := *event(func(e *chatbox.Event) { e.Content = strings.Repeat("x", 20_000) }).Event
 	p.conv.export = func(string) (chatbox.Session, history.Pages, error) {
-		return endedSession(), pagesOf(chatbox.Errorf(chatbox.StoreFailed, "", nil), big, big), nil
+		return endedSession(), pagesOf(chatbox.NewError(chatbox.StoreFailed, "", nil), big, big), nil
 	}
 	for _, format := range []string{"json", "markdown"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/sessions/s-1/export?format="+format, nil)
@@ -186,7 +186,7 @@ func TestShared_ForAnyoneAndNothingPrivate(t *testing.T) {
 	const secret = "c2VjcmV0IHRva2VuIG9mIGEgc2hhcmU"
 	p.conv.shared = func(token string) (chatbox.Share, history.Pages, error) {
 		if token != secret {
-			return chatbox.Share{}, nil, chatbox.Errorf(chatbox.NotFound, "no such share", nil)
+			return chatbox.Share{}, nil, chatbox.NewError(chatbox.NotFound, "no such share", nil)
 		}
 		file := *event(func(e *chatbox.Event) {
 			e.Type, e.FileID, e.FileURL = chatbox.TypeFileUpload, "f-1", "https://files.example.com/x?signature=abc"

@@ -256,10 +256,10 @@ func (f *fakeAccess) Allow(_ context.Context, a chatbox.Actor) error {
 	_, blocked := f.blocks[a.User()]
 	f.mu.Unlock()
 	if !hidden && blocked {
-		return chatbox.Errorf(chatbox.PermissionDenied, "you are blocked", nil)
+		return chatbox.NewError(chatbox.PermissionDenied, "you are blocked", nil)
 	}
 	if !hidden && f.ShutOut(a) {
-		return chatbox.Errorf(chatbox.Unauthenticated, "the credential was withdrawn", nil)
+		return chatbox.NewError(chatbox.Unauthenticated, "the credential was withdrawn", nil)
 	}
 	return nil
 }
@@ -285,7 +285,7 @@ func (f *fakeAccess) Ticket(_ context.Context, a chatbox.Actor) (string, time.Du
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.down {
-		return "", 0, chatbox.Errorf(chatbox.Unavailable, "", errors.New("redis is away"))
+		return "", 0, chatbox.NewError(chatbox.Unavailable, "", errors.New("redis is away"))
 	}
 	ticket := rand.Text()
 	f.tickets[ticket] = a
@@ -298,9 +298,9 @@ func (f *fakeAccess) Redeem(_ context.Context, ticket string) (chatbox.Actor, er
 	a, ok := f.tickets[ticket]
 	switch {
 	case f.down:
-		return a, chatbox.Errorf(chatbox.Unavailable, "", errors.New("redis is away"))
+		return a, chatbox.NewError(chatbox.Unavailable, "", errors.New("redis is away"))
 	case !ok:
-		return a, chatbox.Errorf(chatbox.Unauthenticated, "no such ticket", nil)
+		return a, chatbox.NewError(chatbox.Unauthenticated, "no such ticket", nil)
 	}
 	delete(f.tickets, ticket)
 	return a, nil

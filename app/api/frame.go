@@ -136,8 +136,8 @@ func encode(d chatbox.Delivery, now time.Time) []byte {
 		}
 	case d.Read != nil:
 		f.Type, f.Seq, f.Sender, f.UserID = typeRead, &d.Read.Seq, d.Read.Sender, d.Read.UserID
-	case d.Aside != nil:
-		fillAside(&f, d.Aside)
+	case d.Notification != nil:
+		fillNotification(&f, d.Notification)
 	case d.Place != nil:
 		fillPlace(&f, *d.Place)
 	case d.Resumed != nil:

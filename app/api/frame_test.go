@@ -108,15 +108,15 @@ func serverFrames() map[string][]byte {
 		}},
 		"typing_indicator": {Session: s, Typing: &chatbox.Typing{UserID: "ann", Sender: chatbox.SenderUser, On: true}},
 		"read":             {Session: s, Read: &chatbox.Read{UserID: "ann", Sender: chatbox.SenderUser, Seq: 4}},
-		"notification-note": {Session: s, Aside: &chatbox.Aside{
-			To: chatbox.ToStaff, Event: chatbox.AsideNote, Metadata: map[string]string{"admin_id": "bob", "note_id": "n-1", "change": "added"},
+		"notification-note": {Session: s, Notification: &chatbox.Notification{
+			To: chatbox.ToStaff, Event: chatbox.NotificationNote, Metadata: map[string]string{"admin_id": "bob", "note_id": "n-1", "change": "added"},
 		}},
-		"notification-watched":   {Session: s, Aside: &chatbox.Aside{To: chatbox.ToOwner, Event: chatbox.AsideWatched}},
-		"notification-unwatched": {Session: s, Aside: &chatbox.Aside{To: chatbox.ToOwner, Event: chatbox.AsideUnwatched}},
-		"notification-rating_requested": {Session: s, Aside: &chatbox.Aside{
-			To: chatbox.ToOwner, Event: chatbox.AsideRating, After: 7, Metadata: map[string]string{"admin_id": "bob", "admin_name": "Bob"},
+		"notification-watched":   {Session: s, Notification: &chatbox.Notification{To: chatbox.ToOwner, Event: chatbox.NotificationWatched}},
+		"notification-unwatched": {Session: s, Notification: &chatbox.Notification{To: chatbox.ToOwner, Event: chatbox.NotificationUnwatched}},
+		"notification-rating_requested": {Session: s, Notification: &chatbox.Notification{
+			To: chatbox.ToOwner, Event: chatbox.NotificationRating, After: 7, Metadata: map[string]string{"admin_id": "bob", "admin_name": "Bob"},
 		}},
-		"notification-queue_position": {Session: s, Place: &chatbox.Place{Position: 2, Waiting: 7}},
+		"notification-queue_position": {Session: s, Place: &chatbox.QueuePosition{Position: 2, Waiting: 7}},
 		"resumed":                     {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
 	}
 	frames := map[string][]byte{
@@ -125,10 +125,10 @@ func serverFrames() map[string][]byte {
 			Tenant: "acme", UserID: "ann", ExpiresAt: at().Truncate(time.Second).Add(time.Hour),
 		}, "c-9", "pod-1", at()),
 		"connection_status-help": helpFrame("h-1", chatbox.HelpInfo{
-			SessionID: "s-1", Pending: true, Place: &chatbox.Place{Position: 3, Waiting: 7}, Availability: chatbox.Availability{Reason: chatbox.ReasonOpen},
+			SessionID: "s-1", Pending: true, Place: &chatbox.QueuePosition{Position: 3, Waiting: 7}, Availability: chatbox.Availability{Reason: chatbox.ReasonOpen},
 		}, ann, at()),
 		"connection_status-help-away": helpFrame("h-1", chatbox.HelpInfo{
-			SessionID: "s-1", Pending: true, Place: &chatbox.Place{Position: 1000, Beyond: true, Waiting: 1234},
+			SessionID: "s-1", Pending: true, Place: &chatbox.QueuePosition{Position: 1000, Beyond: true, Waiting: 1234},
 			Availability: chatbox.Availability{Reason: chatbox.ReasonClosed, Message: "We are back in the morning.", OpensAt: at().Add(time.Hour)},
 		}, ann, at()),
 		"notification": Notification(chatbox.Notice{

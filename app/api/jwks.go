@@ -99,7 +99,7 @@ func (k *KeySet) find(ctx context.Context, kid, alg string) (any, error) {
 		return key, nil
 	}
 	if err != nil {
-		return nil, chatbox.Errorf(chatbox.Unavailable, "the credential cannot be checked for a moment", err)
+		return nil, chatbox.NewError(chatbox.Unavailable, "the credential cannot be checked for a moment", err)
 	}
 	return nil, errNoKey
 }

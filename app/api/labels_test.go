@@ -24,7 +24,7 @@ type fakeLabels struct {
 
 func (f *fakeLabels) SetTags(_ context.Context, a chatbox.Actor, id string, tags []string) ([]string, error) {
 	if a.Tenant != theirTenant || id != "known" {
-		return nil, chatbox.Errorf(chatbox.NotFound, "", nil)
+		return nil, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	f.tags = tags
 	return chatbox.CheckTags(tags)
@@ -32,7 +32,7 @@ func (f *fakeLabels) SetTags(_ context.Context, a chatbox.Actor, id string, tags
 
 func (f *fakeLabels) Assign(_ context.Context, a chatbox.Actor, id string, to chatbox.Assignee) (chatbox.Assignee, error) {
 	if a.Tenant != theirTenant || id != "known" {
-		return to, chatbox.Errorf(chatbox.NotFound, "", nil)
+		return to, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	f.to = to
 	if !to.Has() {

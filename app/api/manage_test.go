@@ -102,9 +102,9 @@ func TestPostMessage_RefusalsKeepTheirStatus(t *testing.T) {
 		code   string
 	}{
 		{&chatbox.Error{Code: chatbox.RateLimited, RetryAfter: 1500 * time.Millisecond}, http.StatusTooManyRequests, "TOO_MANY_REQUESTS"},
-		{chatbox.Errorf(chatbox.NotYours, "yours it is not", nil), http.StatusNotFound, "NOT_FOUND"},
-		{chatbox.Errorf(chatbox.Ended, "", nil), http.StatusConflict, "SESSION_ENDED"},
-		{chatbox.Errorf(chatbox.StoreFailed, "", nil), http.StatusServiceUnavailable, "DATABASE_ERROR"},
+		{chatbox.NewError(chatbox.NotYours, "yours it is not", nil), http.StatusNotFound, "NOT_FOUND"},
+		{chatbox.NewError(chatbox.Ended, "", nil), http.StatusConflict, "SESSION_ENDED"},
+		{chatbox.NewError(chatbox.StoreFailed, "", nil), http.StatusServiceUnavailable, "DATABASE_ERROR"},
 	} {
 		p.conv.say = func(chatbox.Actor, chatbox.Command) (chatbox.Event, error) { return chatbox.Event{}, tc.err }
 		status, h, body := p.call(http.MethodPost, "/sessions/s-1/messages", bearerHeader(token(t, nil)), strings.NewReader(`{"content":"x"}`))
@@ -151,7 +151,7 @@ func TestErase_AnswersAndHides(t *testing.T) {
 		if id == "s-1" && a.UserID == "ann" {
 			return nil
 		}
-		return chatbox.Errorf(chatbox.NotFound, "session_id: no such session", nil)
+		return chatbox.NewError(chatbox.NotFound, "session_id: no such session", nil)
 	}
 	status, _, body := p.call(http.MethodDelete, "/sessions/s-1", bearerHeader(token(t, nil)), nil)
 	assert.Equal(t, http.StatusOK, status)

@@ -110,7 +110,7 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			s.log.ErrorContext(c.Request().Context(), "handler panicked", "route", c.Path(), "panic", fmt.Sprint(v),
 				"stack", string(debug.Stack()))
-			err = chatbox.Errorf(chatbox.Internal, "", nil)
+			err = chatbox.NewError(chatbox.Internal, "", nil)
 		}()
 		return next(c)
 	}
@@ -168,7 +168,7 @@ func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		known(c)
 		if c.Request().ContentLength > maxBody {
-			return chatbox.Errorf(chatbox.TooLarge, "the body is too large", nil)
+			return chatbox.NewError(chatbox.TooLarge, "the body is too large", nil)
 		}
 		c.Set(actorKey, actor)
 		return next(c)
@@ -185,7 +185,7 @@ func actorOf(c echo.Context) chatbox.Actor {
 func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !actorOf(c).Admin() {
-			return chatbox.Errorf(chatbox.PermissionDenied, "this is for admins", nil)
+			return chatbox.NewError(chatbox.PermissionDenied, "this is for admins", nil)
 		}
 		return next(c)
 	}
@@ -196,7 +196,7 @@ func (s *Server) fromMetricsNetworks(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ip, err := netip.ParseAddr(c.RealIP())
 		if err != nil || !contains(s.cfg.MetricsNetworks, ip) {
-			return chatbox.Errorf(chatbox.PermissionDenied, "metrics are not served to this address", nil)
+			return chatbox.NewError(chatbox.PermissionDenied, "metrics are not served to this address", nil)
 		}
 		return next(c)
 	}

@@ -20,7 +20,7 @@ type fakeRating struct{ kept *chatbox.Rating }
 func (f *fakeRating) Rate(_ context.Context, _ chatbox.Actor, id string, score int, comment string) (chatbox.Rating, error) {
 	comment, err := chatbox.CheckRating(score, comment)
 	if err == nil && id != "talked" {
-		err = chatbox.Errorf(chatbox.NotFound, "", nil)
+		err = chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	if err != nil {
 		return chatbox.Rating{}, err
@@ -36,7 +36,7 @@ func (f *fakeRating) RatingOf(_ context.Context, _ chatbox.Actor, id string) (ch
 	case "alone":
 		return chatbox.RatingView{}, nil
 	default:
-		return chatbox.RatingView{}, chatbox.Errorf(chatbox.NotFound, "", nil)
+		return chatbox.RatingView{}, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestRefused_IsCountedByReasonAndToldOnceAMinute(t *testing.T) {
 func TestReport_WhatIsAwayIsOneLineNotOneARequest(t *testing.T) {
 	p := newPod(t, nil)
 	p.conv.sessions = func(chatbox.Actor, chatbox.SessionQuery) (chatbox.SessionPage, error) {
-		return chatbox.SessionPage{}, chatbox.Errorf(chatbox.StoreFailed, "", io.ErrUnexpectedEOF)
+		return chatbox.SessionPage{}, chatbox.NewError(chatbox.StoreFailed, "", io.ErrUnexpectedEOF)
 	}
 	for range 20 {
 		p.call(http.MethodGet, "/sessions", bearerHeader(token(t, nil)), nil)

@@ -162,7 +162,7 @@ func (s *Server) showHTTP(err error, c echo.Context) shown {
 		}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		err = chatbox.Errorf(chatbox.TooLarge, "the body is too large", err)
+		err = chatbox.NewError(chatbox.TooLarge, "the body is too large", err)
 	}
 	if chatbox.CodeOf(err) == chatbox.TooLarge {
 		c.Response().Header().Set("Connection", "close") // what is still to come is not read

@@ -188,7 +188,7 @@ func (s *Server) eraseSession(c echo.Context) error {
 func sessionParam(c echo.Context) (string, error) {
 	id := c.Param("id")
 	if !chatbox.ValidSessionID(id) {
-		return "", chatbox.Errorf(chatbox.NotFound, "", nil)
+		return "", chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	return id, nil
 }

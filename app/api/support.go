@@ -218,7 +218,7 @@ func (s *Server) sayAvailability(c echo.Context) error {
 }
 
 // fillPlace makes a notification of where its session stands in the queue.
-func fillPlace(f *frame, p chatbox.Place) {
+func fillPlace(f *frame, p chatbox.QueuePosition) {
 	content := "You are number " + strconv.Itoa(p.Position) + " of " + strconv.Itoa(p.Waiting) + " in the queue."
 	if p.Beyond {
 		content = "There are " + strconv.Itoa(p.Position-1) + " people or more before you in the queue."
@@ -227,7 +227,7 @@ func fillPlace(f *frame, p chatbox.Place) {
 	addPlace(f.Metadata, p)
 }
 
-func addPlace(m map[string]string, p chatbox.Place) {
+func addPlace(m map[string]string, p chatbox.QueuePosition) {
 	m[metaPosition], m[metaWaiting] = strconv.Itoa(p.Position), strconv.Itoa(p.Waiting)
 	if p.Beyond {
 		m[metaExact] = no

@@ -71,7 +71,7 @@ func (f *fakeSupport) now(a chatbox.Actor) chatbox.Availability {
 
 func (f *fakeSupport) SupportNow(_ context.Context, a chatbox.Actor) (chatbox.Availability, int64, error) {
 	if f.down {
-		return chatbox.Availability{}, 0, chatbox.Errorf(chatbox.Unavailable, "", errors.New("redis is away"))
+		return chatbox.Availability{}, 0, chatbox.NewError(chatbox.Unavailable, "", errors.New("redis is away"))
 	}
 	return f.now(a), 7, nil
 }
@@ -83,13 +83,13 @@ func (f *fakeSupport) HelpOf(_ context.Context, a chatbox.Actor, id string) (cha
 		return info, nil
 	case "waits", "far":
 		info.Requested, info.Pending, info.Since = true, true, at()
-		info.Place = &chatbox.Place{Position: 2, Waiting: 7}
+		info.Place = &chatbox.QueuePosition{Position: 2, Waiting: 7}
 		if id == "far" {
-			info.Place = &chatbox.Place{Position: chatbox.MaxPlaces, Beyond: true, Waiting: 1234}
+			info.Place = &chatbox.QueuePosition{Position: chatbox.MaxPlaces, Beyond: true, Waiting: 1234}
 		}
 		return info, nil
 	default:
-		return info, chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+		return info, chatbox.NewError(chatbox.NotFound, "no such session", nil)
 	}
 }
 

@@ -93,7 +93,7 @@ func (s *Server) redeem(ctx context.Context, ticket string) (chatbox.Actor, erro
 		return actor, err
 	}
 	if !actor.ExpiresAt.IsZero() && time.Now().After(actor.ExpiresAt.Add(Leeway)) {
-		return chatbox.Actor{}, chatbox.Errorf(chatbox.TokenExpired, "the token has expired", nil)
+		return chatbox.Actor{}, chatbox.NewError(chatbox.TokenExpired, "the token has expired", nil)
 	}
 	return actor, nil
 }

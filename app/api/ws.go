@@ -62,7 +62,7 @@ func (s *Server) socket(c echo.Context) error {
 	}
 	known(c)
 	if !websocket.IsWebSocketUpgrade(r) {
-		return chatbox.Errorf(chatbox.InvalidArgument, "this route is a WebSocket: upgrade headers are missing", nil)
+		return chatbox.NewError(chatbox.InvalidArgument, "this route is a WebSocket: upgrade headers are missing", nil)
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && !s.cfg.Origins.Allow(origin) {
 		return &chatbox.Error{Code: chatbox.PermissionDenied, Message: "this origin is not allowed", Refusal: chatbox.RefusedOrigin}
@@ -78,7 +78,7 @@ func (s *Server) socket(c echo.Context) error {
 		if c.Response().Committed {
 			return nil // the connection was taken over and is gone
 		}
-		return chatbox.Errorf(chatbox.InvalidArgument, "the WebSocket handshake is malformed", nil)
+		return chatbox.NewError(chatbox.InvalidArgument, "the WebSocket handshake is malformed", nil)
 	}
 	c.Response().Committed, c.Response().Status = true, http.StatusSwitchingProtocols
 	ctx, wish := logattr.With(context.WithoutCancel(r.Context()), slog.String("conn", string(id))), wanted(r)
@@ -209,7 +209,7 @@ func endOfCredential(a chatbox.Actor, now time.Time) time.Time {
 }
 
 func expire(conn *hub.Conn) {
-	err := chatbox.Errorf(chatbox.TokenExpired, "the token has expired", nil)
+	err := chatbox.NewError(chatbox.TokenExpired, "the token has expired", nil)
 	conn.Send(errorFrame("", "", err, time.Now()))
 	conn.Close(render(chatbox.TokenExpired).closeCode, "token expired")
 }

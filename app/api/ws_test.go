@@ -83,7 +83,7 @@ func TestSocket_RefusedAttachIsOneErrorAndTheSocketStays(t *testing.T) {
 	p := newPod(t, nil)
 	p.conv.attach = func(_ context.Context, _ live.Socket, _ string, after *int64) error {
 		assert.Nil(t, after)
-		return chatbox.Errorf(chatbox.NotYours, "", nil)
+		return chatbox.NewError(chatbox.NotYours, "", nil)
 	}
 	s := p.open("?session_id=theirs")
 	code, _, f := s.readError()

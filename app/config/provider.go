@@ -96,7 +96,7 @@ func (c *Config) checkProvider(n int, p llm.Provider) []error {
 			"would send the key by plain http to a public host, where anybody on the way reads it: use https, or set "+providerName(n, "INSECURE_HTTP")+"=on"))
 	}
 	const leastQuestion = 64 // tokens
-	if told := chatbox.TokensOf(chatbox.Line{Content: c.Prompt.System}); c.Prompt.System != "" && p.Type != llm.TypeScripted && told+leastQuestion > p.Room() {
+	if told := chatbox.TokensOf(chatbox.PromptMessage{Content: c.Prompt.System}); c.Prompt.System != "" && p.Type != llm.TypeScripted && told+leastQuestion > p.Room() {
 		faults = append(faults, fault(providerName(n, "CONTEXT"),
 			fmt.Sprintf("leaves %d tokens for a prompt, and LLM_SYSTEM_PROMPT alone takes about %d", p.Room(), told)))
 	}

@@ -26,7 +26,7 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 	}
 	talk := sess.State.Talk
 	if talk.Ended == 0 {
-		return chatbox.Rating{}, chatbox.Errorf(chatbox.NotFound, "there has been no talk with a person to rate", nil)
+		return chatbox.Rating{}, chatbox.NewError(chatbox.NotFound, "there has been no talk with a person to rate", nil)
 	}
 	if had := sess.Rating; had != nil && had.Talk == talk.Ended && had.Score == score && had.Comment == comment {
 		return *had, nil // a repeat, whose first answer may have been lost
@@ -98,8 +98,8 @@ func (s *Service) askRating(ctx context.Context, res sessionlog.Appended) {
 		if who.Name != "" {
 			meta[chatbox.MetaAdminName] = who.Name
 		}
-		err = s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: e.Session, Owner: e.Owner, Aside: &chatbox.Aside{
-			To: chatbox.ToOwner, Event: chatbox.AsideRating, After: e.Seq, Metadata: meta,
+		err = s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: e.Session, Owner: e.Owner, Notification: &chatbox.Notification{
+			To: chatbox.ToOwner, Event: chatbox.NotificationRating, After: e.Seq, Metadata: meta,
 		}})
 	}
 	if err != nil {

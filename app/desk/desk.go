@@ -47,10 +47,10 @@ type Deps struct {
 	Logger     *slog.Logger
 	Finder     Finder
 
-	Roster   Roster
-	Floor    Floor
-	Line     Line
-	Holdings Holdings
+	StaffPresence StaffPresence
+	LocalStaff    LocalStaff
+	QueueSockets  QueueSockets
+	Holdings      Holdings
 	// Owned returns the caller's session as of its last event; someone else's is
 	// chatbox.NotFound, as if unknown.
 	Owned func(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error)
@@ -67,7 +67,7 @@ type Service struct {
 
 	cfg      Config
 	settings *recent[settings]
-	lines    *recent[line]
+	lines    *recent[queueView]
 	held     *recent[map[chatbox.UserKey]int]
 	searches *lanes.Lanes[chatbox.UserKey]
 
@@ -80,7 +80,7 @@ func New(cfg Config, d Deps) *Service {
 	s := &Service{Deps: d, cfg: cfg, here: map[chatbox.UserKey]chatbox.StaffMember{}}
 	s.searches = lanes.New[chatbox.UserKey](searchLanes, searchesEach)
 	s.settings = newRecent(settingsLife, settingsSpare, s.readSettings)
-	s.lines = newRecent(lineLife, 0, s.readLine)
+	s.lines = newRecent(queueLife, 0, s.readQueue)
 	s.held = newRecent(heldLife, 0, s.countHeld)
 	return s
 }
@@ -130,7 +130,7 @@ func (s *Service) again(change func(try int) error) error {
 			return err
 		}
 	}
-	return chatbox.Errorf(chatbox.Unavailable, "too many are changing this; try again", nil)
+	return chatbox.NewError(chatbox.Unavailable, "too many are changing this; try again", nil)
 }
 
 // newID is unguessable and unique.
@@ -139,10 +139,12 @@ func newID() string { return strings.ToLower(rand.Text()) }
 // now is the time as it is stored.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-func unknownSession() error { return chatbox.Errorf(chatbox.NotFound, "no such session", nil) }
+func unknownSession() error { return chatbox.NewError(chatbox.NotFound, "no such session", nil) }
 
 func notAdmin() error {
-	return chatbox.Errorf(chatbox.PermissionDenied, "only admins may do this", nil)
+	return chatbox.NewError(chatbox.PermissionDenied, "only admins may do this", nil)
 }
 
-func notStaff() error { return chatbox.Errorf(chatbox.PermissionDenied, "only staff may do this", nil) }
+func notStaff() error {
+	return chatbox.NewError(chatbox.PermissionDenied, "only staff may do this", nil)
+}

@@ -47,7 +47,7 @@ func (o *office) Record(_ context.Context, _ chatbox.Actor, action chatbox.Audit
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.shut {
-		return chatbox.Errorf(chatbox.StoreFailed, "", nil)
+		return chatbox.NewError(chatbox.StoreFailed, "", nil)
 	}
 	o.acts = append(o.acts, action)
 	return nil

@@ -28,7 +28,7 @@ type shelf struct {
 
 func (s *shelf) Load(_ context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
 	if k != s.sess.Key {
-		return chatbox.Session{}, chatbox.Errorf(chatbox.NotFound, "", nil)
+		return chatbox.Session{}, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	return s.sess, nil
 }

@@ -65,7 +65,7 @@ func (s *Service) AddNote(ctx context.Context, a chatbox.Actor, id, text string)
 	}
 	if err := s.Cards.Add(ctx, c, chatbox.MaxNotes); err != nil {
 		if errors.Is(err, chatbox.Full) {
-			err = chatbox.Errorf(chatbox.Full, "the session has 200 notes; delete some first", err)
+			err = chatbox.NewError(chatbox.Full, "the session has 200 notes; delete some first", err)
 		}
 		return chatbox.Note{}, err
 	}
@@ -91,7 +91,7 @@ func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, tex
 			return err
 		}
 		if c.AuthorID != a.UserID {
-			return chatbox.Errorf(chatbox.PermissionDenied, "only its author may change a note", nil)
+			return chatbox.NewError(chatbox.PermissionDenied, "only its author may change a note", nil)
 		}
 		if try == 0 {
 			if err := s.record(ctx, a, sess, chatbox.AuditSessionNote); err != nil {
@@ -124,7 +124,7 @@ func (s *Service) DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID st
 		return err
 	}
 	if c.AuthorID != a.UserID && !slices.Contains(a.Roles, chatbox.RoleAdmin) {
-		return chatbox.Errorf(chatbox.PermissionDenied, "only its author and admins may delete a note", nil)
+		return chatbox.NewError(chatbox.PermissionDenied, "only its author and admins may delete a note", nil)
 	}
 	if err := s.record(ctx, a, sess, chatbox.AuditSessionNote); err != nil {
 		return err
@@ -144,8 +144,8 @@ const whisperWait = 2 * time.Second
 func (s *Service) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbox.Actor, noteID, change string) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
-	err := s.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: sess.Key, Owner: sess.Owner, Aside: &chatbox.Aside{
-		To: chatbox.ToStaff, Event: chatbox.AsideNote,
+	err := s.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: sess.Key, Owner: sess.Owner, Notification: &chatbox.Notification{
+		To: chatbox.ToStaff, Event: chatbox.NotificationNote,
 		Metadata: map[string]string{metaNote: noteID, metaChange: change, chatbox.MetaAdminID: a.UserID},
 	}})
 	if err != nil {

@@ -57,9 +57,9 @@ func TestNotes_WrittenReadChangedDeleted(t *testing.T) {
 	for _, u := range o.told {
 		assert.Equal(t, chatbox.SessionKey{Tenant: "t", ID: "s"}, u.Session)
 		assert.Equal(t, "ann", u.Owner)
-		require.Equal(t, chatbox.AsideNote, u.Aside.Event)
-		require.Equal(t, chatbox.ToStaff, u.Aside.To)
-		changes = append(changes, u.Aside.Metadata["change"]+" by "+u.Aside.Metadata["admin_id"])
+		require.Equal(t, chatbox.NotificationNote, u.Notification.Event)
+		require.Equal(t, chatbox.ToStaff, u.Notification.To)
+		changes = append(changes, u.Notification.Metadata["change"]+" by "+u.Notification.Metadata["admin_id"])
 	}
 	assert.Equal(t, []string{"added by bob", "added by cat", "edited by bob", "deleted by rob", "deleted by cat"}, changes)
 }

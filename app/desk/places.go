@@ -9,18 +9,18 @@ import (
 )
 
 // Line is this pod's sockets of sessions that wait for a person.
-type Line interface {
+type QueueSockets interface {
 	// Waiting is the waiting sessions with sockets of their owners here, by
 	// tenant; with untold only those of tenants where one of these sockets has
 	// come since the last call.
 	Waiting(untold bool) map[string][]chatbox.SessionKey
-	// WaitingStirred is given something when such a socket has come.
-	WaitingStirred() <-chan struct{}
+	// WaitingChanged is given something when such a socket has come.
+	WaitingChanged() <-chan struct{}
 	// TellPlace tells the owner's sockets where the session stands, each only
 	// what it was not told last.
-	TellPlace(k chatbox.SessionKey, p chatbox.Place)
+	TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition)
 	// PlaceTold says that the socket is told the place in another way.
-	PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.Place)
+	PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.QueuePosition)
 }
 
 const (
@@ -29,24 +29,24 @@ const (
 	// says that a session waits be stored.
 	placesPause    = 250 * time.Millisecond
 	placesPatience = 2 * time.Second
-	// lineLife: what REST says of the queue is not older.
-	lineLife = time.Second
+	// queueLife: what REST says of the queue is not older.
+	queueLife = time.Second
 )
 
 // line is a tenant's queue as it was read.
-type line struct {
+type queueView struct {
 	first []chatbox.Waiting // in order, up to MaxPlaces
 	total int64
 }
 
-func (s *Service) readLine(ctx context.Context, tenant string) (line, error) {
+func (s *Service) readQueue(ctx context.Context, tenant string) (queueView, error) {
 	first, total, err := s.Queue.Queue(ctx, tenant, chatbox.MaxPlaces)
-	return line{first, total}, err
+	return queueView{first, total}, err
 }
 
 // place is where somebody who waits stands, whether or not the line has them
 // yet.
-func (l line) place(w chatbox.Waiting) chatbox.Place {
+func (l queueView) place(w chatbox.Waiting) chatbox.QueuePosition {
 	before, listed := 0, false
 	for _, o := range l.first {
 		if o.Session == w.Session {
@@ -59,12 +59,12 @@ func (l line) place(w chatbox.Waiting) chatbox.Place {
 		before++
 	}
 	if before == len(l.first) && l.total > int64(len(l.first)) {
-		return chatbox.Place{Position: chatbox.MaxPlaces, Beyond: true, Waiting: int(l.total)}
+		return chatbox.QueuePosition{Position: chatbox.MaxPlaces, Beyond: true, Waiting: int(l.total)}
 	}
 	if !listed {
 		l.total++
 	}
-	return chatbox.Place{Position: before + 1, Waiting: int(l.total)}
+	return chatbox.QueuePosition{Position: before + 1, Waiting: int(l.total)}
 }
 
 // TellPlaces tells users who wait for a person where they stand, whenever that
@@ -80,12 +80,12 @@ func (s *Service) TellPlaces(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-		case <-s.Line.WaitingStirred():
+		case <-s.QueueSockets.WaitingChanged():
 			if untold = true; !sleep.For(ctx, placesPause) {
 				return
 			}
 		}
-		for tenant, keys := range s.Line.Waiting(untold) {
+		for tenant, keys := range s.QueueSockets.Waiting(untold) {
 			if err := s.tellTenant(ctx, tenant, keys); err != nil {
 				s.Logger.DebugContext(ctx, "places in the queue not told", "error", err)
 				break // the store is away: the others are told with the next look
@@ -111,9 +111,9 @@ func (s *Service) tellTenant(ctx context.Context, tenant string, keys []chatbox.
 	for _, k := range keys {
 		switch position, listed := at[k]; {
 		case listed:
-			s.Line.TellPlace(k, chatbox.Place{Position: position, Waiting: int(l.total)})
+			s.QueueSockets.TellPlace(k, chatbox.QueuePosition{Position: position, Waiting: int(l.total)})
 		case l.total > int64(len(l.first)):
-			s.Line.TellPlace(k, chatbox.Place{Position: chatbox.MaxPlaces, Beyond: true, Waiting: int(l.total)})
+			s.QueueSockets.TellPlace(k, chatbox.QueuePosition{Position: chatbox.MaxPlaces, Beyond: true, Waiting: int(l.total)})
 		}
 	}
 	return nil
@@ -157,11 +157,11 @@ func (s *Service) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.
 	if err == nil {
 		info = helpOf(sess)
 		if w, waits := sess.Waiting(); waits {
-			var l *reading[line]
+			var l *reading[queueView]
 			if l, err = s.lines.now(ctx, a.Tenant); err == nil {
 				p := l.value.place(w)
 				info.Place = &p
-				s.Line.PlaceTold(conn, sess.Key, p)
+				s.QueueSockets.PlaceTold(conn, sess.Key, p)
 			}
 		}
 	}

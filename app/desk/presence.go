@@ -7,10 +7,10 @@ import (
 	"chatbox"
 )
 
-// Roster is which staff is connected, over all pods, and what they said of
+// StaffPresence is which staff is connected, over all pods, and what they said of
 // themselves. It is a copy of what pods know: an emptied one is filled again by
 // their next signs of life.
-type Roster interface {
+type StaffPresence interface {
 	// BeatStaff gives the sign of life of admins with sockets at this pod, and
 	// brings the later word of what the cluster and this pod know into each.
 	// What is not renewed within 8 seconds is gone.
@@ -24,12 +24,12 @@ type Roster interface {
 	Staff(ctx context.Context, tenant string) ([]chatbox.StaffMember, error)
 }
 
-// Floor is this pod's sockets of staff.
-type Floor interface {
+// LocalStaff is this pod's sockets of staff.
+type LocalStaff interface {
 	// Staff lists the admins with sockets here, each once.
 	Staff() []chatbox.Actor
-	// StaffStirred is given something when that may have changed.
-	StaffStirred() <-chan struct{}
+	// StaffChanged is given something when that may have changed.
+	StaffChanged() <-chan struct{}
 }
 
 // Holdings are the sessions that people hold.
@@ -58,7 +58,7 @@ func (s *Service) KeepPresence(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-		case <-s.Floor.StaffStirred():
+		case <-s.LocalStaff.StaffChanged():
 		}
 	}
 }
@@ -66,9 +66,9 @@ func (s *Service) KeepPresence(ctx context.Context) {
 func (s *Service) beatStaff(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, staffBeat)
 	defer cancel()
-	here, gone := s.roll(s.Floor.Staff())
+	here, gone := s.roll(s.LocalStaff.Staff())
 	if len(gone) > 0 {
-		if err := s.Roster.LeaveStaff(ctx, gone); err != nil {
+		if err := s.StaffPresence.LeaveStaff(ctx, gone); err != nil {
 			return err
 		}
 		s.strike(gone)
@@ -76,7 +76,7 @@ func (s *Service) beatStaff(ctx context.Context) error {
 	if len(here) == 0 {
 		return nil
 	}
-	if err := s.Roster.BeatStaff(ctx, here); err != nil {
+	if err := s.StaffPresence.BeatStaff(ctx, here); err != nil {
 		return err
 	}
 	for _, m := range here {
@@ -142,7 +142,7 @@ func (s *Service) StaffArrived(ctx context.Context, a chatbox.Actor) {
 	s.mu.Lock()
 	m := []chatbox.StaffMember{s.memberLocked(a)}
 	s.mu.Unlock()
-	if err := s.Roster.BeatStaff(ctx, m); err != nil {
+	if err := s.StaffPresence.BeatStaff(ctx, m); err != nil {
 		s.Logger.DebugContext(ctx, "staff's presence is left to the next sign of life", "error", err)
 		return
 	}
@@ -154,7 +154,7 @@ func (s *Service) StaffOnline(ctx context.Context, a chatbox.Actor) ([]chatbox.S
 	if !a.Staff() {
 		return nil, notStaff()
 	}
-	members, err := s.Roster.Staff(ctx, a.Tenant)
+	members, err := s.StaffPresence.Staff(ctx, a.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (s *Service) SayAvailability(ctx context.Context, a chatbox.Actor, status c
 	_, here := s.here[a.User()]
 	s.mu.Unlock()
 	m.Status = status
-	if err := s.Roster.SayStaff(ctx, &m); err != nil {
+	if err := s.StaffPresence.SayStaff(ctx, &m); err != nil {
 		return err
 	}
 	if here {

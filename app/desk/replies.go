@@ -68,7 +68,7 @@ func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.Canne
 	err = s.Cards.Add(ctx, c, chatbox.MaxReplies)
 	if errors.Is(err, chatbox.Full) { // after any other failure it may be there all the same
 		s.giveBack(ctx, a.Tenant, func(_ string, c claim) bool { return c.Reply == r.ID })
-		err = chatbox.Errorf(chatbox.Full, "there are 500 replies; delete some first", err)
+		err = chatbox.NewError(chatbox.Full, "there are 500 replies; delete some first", err)
 	}
 	if err != nil {
 		return r, err
@@ -157,7 +157,7 @@ func (s *Service) RenderReply(
 	}
 	r := replyOf(c)
 	if r.Unreadable {
-		return "", nil, chatbox.Errorf(chatbox.NotFound, "nobody can read this reply any more; write it anew or delete it", nil)
+		return "", nil, chatbox.NewError(chatbox.NotFound, "nobody can read this reply any more; write it anew or delete it", nil)
 	}
 	sess, err := s.session(ctx, a, sessionID)
 	if err != nil {

@@ -269,7 +269,7 @@ type dying struct{ desk.Cards }
 
 func (dying) Add(_ context.Context, c chatbox.Card, _ int) error {
 	if c.Pile.Kind == chatbox.CardReply {
-		return chatbox.Errorf(chatbox.StoreFailed, "", nil)
+		return chatbox.NewError(chatbox.StoreFailed, "", nil)
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func (s *Service) claimShortcut(ctx context.Context, tenant, shortcut, reply str
 				return false, err
 			}
 			if held {
-				return false, chatbox.Errorf(chatbox.Conflict, "shortcut: another reply has it", nil)
+				return false, chatbox.NewError(chatbox.Conflict, "shortcut: another reply has it", nil)
 			}
 		}
 		all[shortcut] = claim{Reply: reply, Token: newID(), Since: now()}

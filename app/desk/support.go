@@ -52,7 +52,7 @@ func (s *Service) readSettings(ctx context.Context, tenant string) (settings, er
 func settingsOf(given chatbox.SupportSettings, custom bool) (settings, error) {
 	clean, hours, err := given.Clean()
 	if err != nil && custom { // a zone that this pod does not know
-		err = chatbox.Errorf(chatbox.StoreFailed, "", err)
+		err = chatbox.NewError(chatbox.StoreFailed, "", err)
 	}
 	return settings{SupportSettings: clean, hours: hours, custom: custom}, err
 }
@@ -105,7 +105,7 @@ func (s *Service) SetSupport(ctx context.Context, a chatbox.Actor, given chatbox
 func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set chatbox.SupportSettings) error {
 	body, err := json.Marshal(set)
 	if err != nil {
-		return chatbox.Errorf(chatbox.Internal, "", err)
+		return chatbox.NewError(chatbox.Internal, "", err)
 	}
 	return s.again(func(int) error {
 		at := now()
@@ -121,7 +121,7 @@ func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set chatbox
 		}
 		card.CreatedAt, card.Revision = found.CreatedAt, found.Revision
 		if _, err = s.Cards.Replace(ctx, card); errors.Is(err, chatbox.NotFound) { // given up meanwhile
-			return chatbox.Errorf(chatbox.Clash, "", err)
+			return chatbox.NewError(chatbox.Clash, "", err)
 		}
 		return err
 	})
@@ -158,7 +158,7 @@ func (s *Service) available(ctx context.Context, tenant string) (chatbox.Availab
 	if !open {
 		return chatbox.Availability{Reason: chatbox.ReasonClosed, Message: set.AwayMessage, OpensAt: until}, nil
 	}
-	staff, err := s.Roster.Staff(ctx, tenant)
+	staff, err := s.StaffPresence.Staff(ctx, tenant)
 	if err != nil {
 		return chatbox.Availability{}, err
 	}

@@ -194,22 +194,22 @@ func TestHelp_SaysWhereSomebodyStands(t *testing.T) {
 		info, err := s.HelpOf(t.Context(), ann, "b")
 		require.NoError(t, err)
 		want := chatbox.HelpInfo{
-			SessionID: "b", Requested: true, Pending: true, Since: waitedSince(1), Place: &chatbox.Place{Position: 2, Waiting: 2}, Availability: nobody,
+			SessionID: "b", Requested: true, Pending: true, Since: waitedSince(1), Place: &chatbox.QueuePosition{Position: 2, Waiting: 2}, Availability: nobody,
 		}
 		assert.Equal(t, want, info)
 		info, err = s.HelpOf(t.Context(), ann, "quiet")
 		require.NoError(t, err)
 		assert.Equal(t, chatbox.HelpInfo{SessionID: "quiet", Availability: nobody}, info)
-		assert.Equal(t, &chatbox.Place{Position: 3, Waiting: 3}, s.HelpAsked(t.Context(), "conn", ann, "new").Place, "who is not stored yet counts")
+		assert.Equal(t, &chatbox.QueuePosition{Position: 3, Waiting: 3}, s.HelpAsked(t.Context(), "conn", ann, "new").Place, "who is not stored yet counts")
 		_, err = s.HelpOf(t.Context(), ada, "b")
 		require.ErrorIs(t, err, chatbox.NotFound)
 		f.more = 2000
 		pass(time.Millisecond)
-		assert.Equal(t, &chatbox.Place{Position: 1000, Beyond: true, Waiting: 2002}, s.HelpAsked(t.Context(), "conn", ann, "new").Place)
+		assert.Equal(t, &chatbox.QueuePosition{Position: 1000, Beyond: true, Waiting: 2002}, s.HelpAsked(t.Context(), "conn", ann, "new").Place)
 
 		f.noRedis = true
 		info = s.HelpAsked(t.Context(), "conn", ann, "b")
-		want.Place, want.Availability = &chatbox.Place{Position: 2, Waiting: 2002}, chatbox.Availability{}
+		want.Place, want.Availability = &chatbox.QueuePosition{Position: 2, Waiting: 2002}, chatbox.Availability{}
 		assert.Equal(t, want, info, "what is not known is left out")
 		_, err = s.HelpOf(t.Context(), ann, "b")
 		require.ErrorIs(t, err, chatbox.Unavailable)

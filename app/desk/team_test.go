@@ -40,7 +40,7 @@ func newTeam(support chatbox.SupportSettings) (*team, *desk.Service) {
 		staffStirred: make(chan struct{}, 1), stirred: make(chan struct{}, 1),
 	}
 	return f, desk.New(desk.Config{Support: support}, desk.Deps{
-		Cards: teamCards{f: f}, Audit: f, Queue: teamQueue{f}, Roster: f, Floor: teamFloor{f}, Line: teamLine{f}, Holdings: f,
+		Cards: teamCards{f: f}, Audit: f, Queue: teamQueue{f}, StaffPresence: f, LocalStaff: teamFloor{f}, QueueSockets: teamLine{f}, Holdings: f,
 		Owned: f.owned, Logger: slog.New(slog.DiscardHandler),
 	})
 }
@@ -54,14 +54,14 @@ func (f *team) with(change func()) {
 
 func (f *team) store() error {
 	if f.noStore {
-		return chatbox.Errorf(chatbox.StoreFailed, "", errors.New("away"))
+		return chatbox.NewError(chatbox.StoreFailed, "", errors.New("away"))
 	}
 	return nil
 }
 
 func (f *team) redis() error {
 	if f.noRedis {
-		return chatbox.Errorf(chatbox.Unavailable, "", errors.New("away"))
+		return chatbox.NewError(chatbox.Unavailable, "", errors.New("away"))
 	}
 	return nil
 }
@@ -81,14 +81,14 @@ func (c teamCards) Get(_ context.Context, p chatbox.CardPile, _ string) (chatbox
 	if err := c.f.store(); err != nil || ok {
 		return card, err
 	}
-	return card, chatbox.Errorf(chatbox.NotFound, "", nil)
+	return card, chatbox.NewError(chatbox.NotFound, "", nil)
 }
 
 func (c teamCards) Add(_ context.Context, card chatbox.Card, _ int) error {
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
 	if _, taken := c.f.cards[card.Pile]; taken {
-		return chatbox.Errorf(chatbox.Clash, "", nil)
+		return chatbox.NewError(chatbox.Clash, "", nil)
 	}
 	card.Revision = 1
 	c.f.cards[card.Pile] = card
@@ -99,7 +99,7 @@ func (c teamCards) Replace(_ context.Context, card chatbox.Card) (int64, error) 
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
 	if c.f.cards[card.Pile].Revision != card.Revision {
-		return 0, chatbox.Errorf(chatbox.Clash, "", nil)
+		return 0, chatbox.NewError(chatbox.Clash, "", nil)
 	}
 	card.Revision++
 	c.f.cards[card.Pile] = card
@@ -150,7 +150,7 @@ func (f *team) owned(_ context.Context, a chatbox.Actor, id string) (chatbox.Ses
 	case "new": // its fold is not in the queue yet
 		return chatbox.Session{Key: a.Session(id), Owner: a.UserID, State: chatbox.State{HelpRequested: true, HelpPending: true, WaitingSince: waitedSince(90)}}, nil
 	}
-	return chatbox.Session{}, chatbox.Errorf(chatbox.NotFound, "", nil)
+	return chatbox.Session{}, chatbox.NewError(chatbox.NotFound, "", nil)
 }
 
 func (f *team) BeatStaff(_ context.Context, staff []chatbox.StaffMember) error {
@@ -219,7 +219,7 @@ func (f *team) sockets(actors ...chatbox.Actor) {
 
 type teamFloor struct{ f *team }
 
-func (l teamFloor) StaffStirred() <-chan struct{} { return l.f.staffStirred }
+func (l teamFloor) StaffChanged() <-chan struct{} { return l.f.staffStirred }
 
 func (l teamFloor) Staff() []chatbox.Actor {
 	l.f.mu.Lock()
@@ -243,15 +243,15 @@ func (l teamLine) Waiting(untold bool) map[string][]chatbox.SessionKey {
 	return out
 }
 
-func (l teamLine) WaitingStirred() <-chan struct{} { return l.f.stirred }
+func (l teamLine) WaitingChanged() <-chan struct{} { return l.f.stirred }
 
-func (l teamLine) TellPlace(k chatbox.SessionKey, p chatbox.Place) {
+func (l teamLine) TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition) {
 	l.f.mu.Lock()
 	defer l.f.mu.Unlock()
 	l.f.told = append(l.f.told, fmt.Sprint(k.ID, " is ", p))
 }
 
-func (l teamLine) PlaceTold(chatbox.ConnID, chatbox.SessionKey, chatbox.Place) {}
+func (l teamLine) PlaceTold(chatbox.ConnID, chatbox.SessionKey, chatbox.QueuePosition) {}
 
 // said is what was told since it was asked last.
 func (f *team) said() []string {

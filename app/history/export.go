@@ -35,7 +35,7 @@ func (s *Service) pages(ctx context.Context, k chatbox.SessionKey, head int64) P
 			to := min(head, from+exportPage-1)
 			events, err := s.deps.Messages.Range(ctx, k, from, to)
 			if err == nil && int64(len(events)) != to-from+1 {
-				err = chatbox.Errorf(chatbox.StoreFailed, "the session is not whole any more",
+				err = chatbox.NewError(chatbox.StoreFailed, "the session is not whole any more",
 					fmt.Errorf("session %s: %d events from %d to %d", k.ID, len(events), from, to))
 			}
 			if err != nil {

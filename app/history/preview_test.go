@@ -50,12 +50,12 @@ func TestPreviews_OneBadRecordKeepsNoneBack(t *testing.T) {
 		return words, err
 	}
 	for _, code := range []chatbox.Code{chatbox.Unreadable, chatbox.Internal} {
-		d.fails["s-2"] = chatbox.Errorf(code, "", nil)
+		d.fails["s-2"] = chatbox.NewError(code, "", nil)
 		words, err := read()
 		require.NoError(t, err, "%s", code)
 		assert.Equal(t, []string{"in s-1", "in s-3"}, words)
 	}
-	d.fails["s-2"] = chatbox.Errorf(chatbox.StoreFailed, "the history cannot be reached", nil)
+	d.fails["s-2"] = chatbox.NewError(chatbox.StoreFailed, "the history cannot be reached", nil)
 	_, err := read()
 	require.ErrorIs(t, err, chatbox.StoreFailed)
 }

@@ -15,7 +15,7 @@ const shareToken = 32
 
 // errNoShare is what every token is that opens nothing: unknown, expired,
 // revoked, or of an erased session.
-var errNoShare = chatbox.Errorf(chatbox.NotFound, "no such share", nil)
+var errNoShare = chatbox.NewError(chatbox.NotFound, "no such share", nil)
 
 // Share makes a link to the caller's session as it is now, for anyone who has
 // the token, for as long as said. Links made before stay as they are.

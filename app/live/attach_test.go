@@ -31,10 +31,10 @@ func (*slowSocket) Attached(chatbox.ConnID, chatbox.SessionKey) (int64, bool) { 
 func (s *slowSocket) Join(ctx context.Context, _ chatbox.ConnID, _ chatbox.SessionKey, j chatbox.Join) error {
 	s.joins = append(s.joins, j)
 	if !sleep.For(ctx, s.slow) {
-		return chatbox.Errorf(chatbox.Unavailable, "the socket is gone", nil)
+		return chatbox.NewError(chatbox.Unavailable, "the socket is gone", nil)
 	}
 	if len(s.joins) == 1 {
-		return chatbox.Errorf(chatbox.Clash, "", nil)
+		return chatbox.NewError(chatbox.Clash, "", nil)
 	}
 	return nil
 }

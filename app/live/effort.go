@@ -95,7 +95,7 @@ func (e *efforts) sweepLocked(now time.Time) {
 func (e *efforts) read(ctx context.Context, u chatbox.UserKey, read func() error) error {
 	leave, err := e.reads.Enter(ctx, u)
 	if err != nil {
-		return chatbox.Errorf(chatbox.Unavailable, "too much is being read at the moment", err)
+		return chatbox.NewError(chatbox.Unavailable, "too much is being read at the moment", err)
 	}
 	defer leave()
 	return read()

@@ -106,7 +106,7 @@ func (f *poisonedFeed) Read(_ context.Context, k chatbox.SessionKey, _ int64) (c
 	defer f.mu.Unlock()
 	f.tries[k.ID]++
 	if n, _ := strconv.Atoi(k.ID); n < f.poisoned {
-		return chatbox.Tail{}, chatbox.Errorf(chatbox.StoreFailed, "", nil)
+		return chatbox.Tail{}, chatbox.NewError(chatbox.StoreFailed, "", nil)
 	}
 	return chatbox.Tail{Seeded: true, State: chatbox.State{Head: 1}, Events: []chatbox.Event{{Seq: 1}}}, nil
 }

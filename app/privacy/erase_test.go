@@ -51,11 +51,11 @@ func (g *graveyard) Load(_ context.Context, k chatbox.SessionKey) (chatbox.Sessi
 	} else {
 		g.tries++
 	}
-	return chatbox.Session{}, chatbox.Errorf(chatbox.Internal, "", nil) // not one that passes
+	return chatbox.Session{}, chatbox.NewError(chatbox.Internal, "", nil) // not one that passes
 }
 
 func (g *graveyard) Sweep(context.Context, chatbox.SessionKey, time.Time) error {
-	return chatbox.Errorf(chatbox.StoreFailed, "", nil)
+	return chatbox.NewError(chatbox.StoreFailed, "", nil)
 }
 
 func (g *graveyard) Expire(context.Context, time.Time) error { return nil }

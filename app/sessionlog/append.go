@@ -286,5 +286,5 @@ func (l *Log) show(ctx context.Context, p chatbox.Publication, patient bool) (pu
 			return false, err
 		}
 	}
-	return false, chatbox.Errorf(chatbox.Unavailable, "the session is too busy", nil)
+	return false, chatbox.NewError(chatbox.Unavailable, "the session is too busy", nil)
 }

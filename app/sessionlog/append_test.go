@@ -38,7 +38,7 @@ func (r *refusing) Abandon(context.Context, chatbox.Beginning, string) error {
 func (r *refusing) Append(_ context.Context, e chatbox.Event) error {
 	r.stored[e.Key] = e
 	r.state.Ended = true // whatever comes next is refused
-	return chatbox.Errorf(chatbox.StoreFailed, "", nil)
+	return chatbox.NewError(chatbox.StoreFailed, "", nil)
 }
 
 func (r *refusing) ByKey(_ context.Context, _ chatbox.SessionKey, key string) (chatbox.Event, error) {

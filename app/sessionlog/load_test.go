@@ -31,7 +31,7 @@ func (r *records) Load(_ context.Context, k chatbox.SessionKey) (chatbox.Session
 	r.loaded[k.ID]++
 	r.mu.Unlock()
 	if r.lost[k.ID] {
-		return chatbox.Session{}, chatbox.Errorf(chatbox.StoreFailed, "", errors.New("no key opens it"))
+		return chatbox.Session{}, chatbox.NewError(chatbox.StoreFailed, "", errors.New("no key opens it"))
 	}
 	return chatbox.Session{Key: k}, nil
 }

@@ -98,5 +98,5 @@ var ErrErased = chatbox.NoSuchSession()
 
 // TooBusy refuses an append after too many others have taken its place.
 func TooBusy() error {
-	return chatbox.Errorf(chatbox.Unavailable, "the session is too busy; try again", nil)
+	return chatbox.NewError(chatbox.Unavailable, "the session is too busy; try again", nil)
 }

@@ -70,7 +70,7 @@ func (l *Log) StateAt(ctx context.Context, k chatbox.SessionKey, seq int64) (cha
 func (l *Log) Message(ctx context.Context, k chatbox.SessionKey, seq int64) (chatbox.Event, error) {
 	events, err := l.deps.Messages.Range(ctx, k, seq, seq)
 	if err == nil && len(events) == 0 {
-		err = chatbox.Errorf(chatbox.NotFound, "no such message", nil)
+		err = chatbox.NewError(chatbox.NotFound, "no such message", nil)
 	}
 	if err != nil {
 		return chatbox.Event{}, err
@@ -81,7 +81,7 @@ func (l *Log) Message(ctx context.Context, k chatbox.SessionKey, seq int64) (cha
 // Owned loads the session if it is the caller's. Somebody else's session and an
 // erased one are chatbox.NotFound, as if unknown.
 func (l *Log) Owned(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error) {
-	unknown := chatbox.Errorf(chatbox.NotFound, "no such session", nil)
+	unknown := chatbox.NewError(chatbox.NotFound, "no such session", nil)
 	if !chatbox.ValidSessionID(sessionID) {
 		return chatbox.Session{}, unknown
 	}

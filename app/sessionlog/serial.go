@@ -53,7 +53,7 @@ func (s *serial) enter(ctx context.Context, k chatbox.SessionKey) (leave func(),
 		if why != nil {
 			return nil, why
 		}
-		return nil, chatbox.Errorf(chatbox.Unavailable, "the session is busy", context.Cause(ctx))
+		return nil, chatbox.NewError(chatbox.Unavailable, "the session is busy", context.Cause(ctx))
 	}
 }
 

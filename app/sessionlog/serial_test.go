@@ -26,7 +26,7 @@ func TestSerial_SaysWhatKeepsTheOneInside(t *testing.T) {
 			return err
 		}
 		require.ErrorIs(t, wait(), chatbox.Unavailable)
-		s.kept(k, chatbox.Errorf(chatbox.StoreFailed, "", nil))
+		s.kept(k, chatbox.NewError(chatbox.StoreFailed, "", nil))
 		require.ErrorIs(t, wait(), chatbox.StoreFailed)
 		s.kept(k, nil)
 		require.ErrorIs(t, wait(), chatbox.Unavailable)

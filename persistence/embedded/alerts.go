@@ -80,7 +80,7 @@ func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token strin
 			return err
 		}
 		if t.Alert.State != chatbox.AlertPending || t.Alert.Due.After(record.Time(record.Millis(now))) {
-			return &settled{chatbox.Errorf(chatbox.NotOwner, "the alert is settled or another's", nil)}
+			return &settled{chatbox.NewError(chatbox.NotOwner, "the alert is settled or another's", nil)}
 		}
 		t.Alert.Token, t.Alert.Due, t.Alert.Tries = token, record.Time(record.Millis(until)), t.Alert.Tries+1
 		_, err = tx.ExecContext(ctx, sqlAlertClaim, token, record.Millis(until), k.Session.Tenant, k.Session.ID, k.Seq)

@@ -57,7 +57,7 @@ func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block,
 	b, err := m.scan(m.s.reader.QueryRowContext(ctx, sqlBlockOf, u.Tenant, u.ID).Scan)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return chatbox.Block{}, chatbox.Errorf(chatbox.NotFound, "no such block", nil)
+		return chatbox.Block{}, chatbox.NewError(chatbox.NotFound, "no such block", nil)
 	case err != nil:
 		return chatbox.Block{}, record.Failed("read a block", err)
 	}

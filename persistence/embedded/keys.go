@@ -79,7 +79,7 @@ func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 		var key string
 		var box []byte
 		err := scan(&k.Tenant, &k.ID, &key, &box)
-		return keybook.Sample{Box: box, Place: record.EventPlace(k, key)}, err
+		return keybook.Sample{Box: box, AAD: record.EventAAD(k, key)}, err
 	})
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 			var k chatbox.SessionKey
 			var box []byte
 			err := scan(&k.Tenant, &k.ID, &box)
-			return keybook.Sample{Box: box, Place: record.TextPlace(k, part)}, err
+			return keybook.Sample{Box: box, AAD: record.TextAAD(k, part)}, err
 		})
 		if err != nil {
 			return nil, err

@@ -72,8 +72,8 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 	return all[:min(len(all), c.Limit)], nil
 }
 
-func placeOf(e chatbox.Event) record.Place {
-	return record.Place{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq}
+func placeOf(e chatbox.Event) record.SearchCursor {
+	return record.SearchCursor{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq}
 }
 
 // rarest puts the token first that fewest messages have, as far as it takes

@@ -32,7 +32,7 @@ func TestAnthropic_Request(t *testing.T) {
 		say(w, textEvent("ok"), stopEvent("end_turn"))
 	})
 	r, _ := newTestRouter(t, TypeAnthropic, v.URL+"/v1", nil)
-	a := collect(t, r.Stream(t.Context(), chatbox.Prompt{Lines: []chatbox.Line{
+	a := collect(t, r.Stream(t.Context(), chatbox.Prompt{Messages: []chatbox.PromptMessage{
 		{Role: chatbox.RoleSystem, Content: "Be brief."},
 		{Role: chatbox.RoleAssistant, Content: "Ana (support): hi"},
 		{Role: chatbox.RoleUser, Content: "one"},

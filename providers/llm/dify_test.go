@@ -30,7 +30,7 @@ func TestDify_Request(t *testing.T) {
 	assert.Equal(t, difyRequest{Inputs: map[string]string{"system": "Be brief."}, Query: "Hi", ResponseMode: "streaming", User: difyUser}, body)
 
 	p := prompt("one")
-	p.Lines = append(p.Lines, chatbox.Line{Role: chatbox.RoleAssistant, Content: "two"}, chatbox.Line{Role: chatbox.RoleUser, Content: "three"})
+	p.Messages = append(p.Messages, chatbox.PromptMessage{Role: chatbox.RoleAssistant, Content: "two"}, chatbox.PromptMessage{Role: chatbox.RoleUser, Content: "three"})
 	a = collect(t, r.Stream(t.Context(), p))
 	require.NoError(t, a.err)
 	assert.Equal(t, "What was said so far:\n\nUser: one\nAssistant: two\n\nNow answer this:\n\nthree", body.Query)

@@ -108,7 +108,7 @@ func (f *failure) code() chatbox.Code {
 func explain(ctx context.Context, key Secret, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		if t, ok := errors.AsType[Timeout](cause); ok {
-			return chatbox.Errorf(chatbox.ModelTimeout, t.message(), t)
+			return chatbox.NewError(chatbox.ModelTimeout, t.message(), t)
 		}
 		return fmt.Errorf("llm: stopped: %w", cause)
 	}
@@ -116,7 +116,7 @@ func explain(ctx context.Context, key Secret, err error) error {
 		return e
 	}
 	f := asFailure(key, err)
-	e := chatbox.Errorf(f.code(), f.message(), f)
+	e := chatbox.NewError(f.code(), f.message(), f)
 	e.RetryAfter = f.retryAfter
 	return e
 }

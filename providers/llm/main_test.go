@@ -75,7 +75,7 @@ func collect(t *testing.T, seq iter.Seq2[chatbox.Delta, error]) answer {
 }
 
 func prompt(content string) chatbox.Prompt {
-	return chatbox.Prompt{Lines: []chatbox.Line{
+	return chatbox.Prompt{Messages: []chatbox.PromptMessage{
 		{Role: chatbox.RoleSystem, Content: "Be brief."},
 		{Role: chatbox.RoleUser, Content: content},
 	}}

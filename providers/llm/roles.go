@@ -21,7 +21,7 @@ const (
 // then user and assistant alternate, the user begins and ends.
 type talk struct {
 	system string // empty: none, or it is in the first line
-	lines  []chatbox.Line
+	lines  []chatbox.PromptMessage
 }
 
 // arrange brings a prompt into that form whatever the log looked like: after
@@ -33,10 +33,10 @@ type talk struct {
 func arrange(p chatbox.Prompt, roles string) talk {
 	var system []string
 	var t talk
-	for i, l := range p.Lines {
+	for i, l := range p.Messages {
 		blank := strings.TrimSpace(l.Content) == ""
 		switch {
-		case blank && (l.Role != chatbox.RoleUser || i < len(p.Lines)-1):
+		case blank && (l.Role != chatbox.RoleUser || i < len(p.Messages)-1):
 		case blank:
 			t.add(chatbox.RoleUser, emptyText)
 		case l.Role == chatbox.RoleSystem:
@@ -63,8 +63,8 @@ func (t *talk) add(role chatbox.Role, content string) {
 	case last >= 0 && t.lines[last].Role == role:
 		t.lines[last].Content += "\n\n" + content
 	case last < 0 && role == chatbox.RoleAssistant:
-		t.lines = append(t.lines, chatbox.Line{Role: chatbox.RoleUser, Content: earlierText}, chatbox.Line{Role: role, Content: content})
+		t.lines = append(t.lines, chatbox.PromptMessage{Role: chatbox.RoleUser, Content: earlierText}, chatbox.PromptMessage{Role: role, Content: content})
 	default:
-		t.lines = append(t.lines, chatbox.Line{Role: role, Content: content})
+		t.lines = append(t.lines, chatbox.PromptMessage{Role: role, Content: content})
 	}
 }

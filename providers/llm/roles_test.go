@@ -15,11 +15,11 @@ import (
 )
 
 // lines reads a prompt from one string: s, u and a for the roles, / between.
-func lines(script string) []chatbox.Line {
+func lines(script string) []chatbox.PromptMessage {
 	roles := map[byte]chatbox.Role{'s': chatbox.RoleSystem, 'u': chatbox.RoleUser, 'a': chatbox.RoleAssistant}
-	var list []chatbox.Line
+	var list []chatbox.PromptMessage
 	for part := range strings.SplitSeq(script, "/") {
-		list = append(list, chatbox.Line{Role: roles[part[0]], Content: part[2:]})
+		list = append(list, chatbox.PromptMessage{Role: roles[part[0]], Content: part[2:]})
 	}
 	return list
 }
@@ -49,11 +49,11 @@ func shapes() map[string]struct{ prompt, system, sent string } {
 func TestArrange(t *testing.T) {
 	for name, tt := range shapes() {
 		t.Run(name, func(t *testing.T) {
-			p := chatbox.Prompt{Lines: lines(tt.prompt)}
-			before := slices.Clone(p.Lines)
+			p := chatbox.Prompt{Messages: lines(tt.prompt)}
+			before := slices.Clone(p.Messages)
 			got := arrange(p, RolesSystem)
 			assert.Equal(t, talk{system: tt.system, lines: lines(tt.sent)}, got)
-			assert.Equal(t, before, p.Lines, "the lines are the caller's")
+			assert.Equal(t, before, p.Messages, "the lines are the caller's")
 
 			merged := arrange(p, RolesMerged)
 			assert.Empty(t, merged.system)
@@ -68,13 +68,13 @@ func TestArrange(t *testing.T) {
 
 func TestArrange_AlwaysAlternates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		line := rapid.Custom(func(t *rapid.T) chatbox.Line {
-			return chatbox.Line{
+		line := rapid.Custom(func(t *rapid.T) chatbox.PromptMessage {
+			return chatbox.PromptMessage{
 				Role:    rapid.SampledFrom([]chatbox.Role{chatbox.RoleSystem, chatbox.RoleUser, chatbox.RoleAssistant}).Draw(t, "role"),
 				Content: rapid.SampledFrom([]string{"", " ", "\n\t", "text", "more text"}).Draw(t, "content"),
 			}
 		})
-		p := chatbox.Prompt{Lines: rapid.SliceOfN(line, 0, 20).Draw(t, "lines")}
+		p := chatbox.Prompt{Messages: rapid.SliceOfN(line, 0, 20).Draw(t, "lines")}
 		for _, roles := range []string{RolesSystem, RolesMerged} {
 			got := arrange(p, roles)
 			require.Equal(t, 1, len(got.lines)%2, "the user begins and ends")
@@ -133,7 +133,7 @@ func TestDialects_AServerThatInsistsOnAlternation(t *testing.T) {
 							say(w, answer)
 						})
 						r, _ := newTestRouter(t, kind, v.URL, func(c *Config) { c.Providers[0].Roles = roles })
-						a := collect(t, r.Stream(t.Context(), chatbox.Prompt{Lines: lines(tt.prompt), Prefix: prefix}))
+						a := collect(t, r.Stream(t.Context(), chatbox.Prompt{Messages: lines(tt.prompt), Prefix: prefix}))
 						require.NoError(t, a.err)
 						assert.Equal(t, "Hello", a.text)
 					})
@@ -154,7 +154,7 @@ func TestDify_ArrangesWhatWasSaid(t *testing.T) {
 		"merged":               {"s:sys/u:q1/a:a1/u:q2", RolesMerged, "", "sys\n\nWhat was said so far:\n\nUser: q1\nAssistant: a1\n\nNow answer this:\n\nq2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inputs, query := difyQuestion(chatbox.Prompt{Lines: lines(tt.prompt)}, tt.roles)
+			inputs, query := difyQuestion(chatbox.Prompt{Messages: lines(tt.prompt)}, tt.roles)
 			assert.Equal(t, tt.query, query)
 			assert.Equal(t, tt.system, inputs["system"])
 		})

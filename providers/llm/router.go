@@ -175,7 +175,7 @@ func (r *Router) choose(p chatbox.Prompt) (*model, error) {
 	case !ok:
 		return nil, chatbox.Invalid("model_id", "is not an offered model")
 	case p.Prefix != "" && !m.continues:
-		return nil, chatbox.Errorf(chatbox.Internal, "The answer could not be continued.",
+		return nil, chatbox.NewError(chatbox.Internal, "The answer could not be continued.",
 			fmt.Errorf("llm: model %q does not continue at a prefix", m.id))
 	}
 	return m, nil
@@ -229,7 +229,7 @@ func (r *Router) contain(ctx context.Context, m *model, seq iter.Seq2[chatbox.De
 				if p := recover(); p != nil {
 					reason := clip(hide(fmt.Sprint(p), m.key), maxFailureText)
 					r.logger.ErrorContext(ctx, "model provider panicked", "model", m.id, "panic", reason, "stack", string(debug.Stack()))
-					err = chatbox.Errorf(chatbox.Internal, "The model could not answer.", errors.New("llm: panic: "+reason))
+					err = chatbox.NewError(chatbox.Internal, "The model could not answer.", errors.New("llm: panic: "+reason))
 				}
 			}()
 			seq(func(d chatbox.Delta, err error) bool {

@@ -31,7 +31,7 @@ func newScripted(p Provider) (func(context.Context, chatbox.Prompt) (source, err
 		return nil, err
 	}
 	return func(ctx context.Context, prompt chatbox.Prompt) (source, error) {
-		message := lastUserMessage(prompt.Lines)
+		message := lastUserMessage(prompt.Messages)
 		d := parseScript(message, pace)
 		if d.fail {
 			return source{}, &failure{status: d.status, text: "the message asks for a failure", declared: true}
@@ -43,7 +43,7 @@ func newScripted(p Provider) (func(context.Context, chatbox.Prompt) (source, err
 		words := strings.SplitAfter(prompt.Prefix, " ")
 		s := &script{
 			ctx: ctx, rest: rest, script: d, said: len(words) - 1,
-			usage: chatbox.Usage{Prompt: countWords(prompt.Lines...), Completion: len(strings.Fields(rest))},
+			usage: chatbox.Usage{Prompt: countWords(prompt.Messages...), Completion: len(strings.Fields(rest))},
 		}
 		return source{next: s.next, close: func() {}}, nil
 	}, nil
@@ -70,7 +70,7 @@ func scriptedDelay(endpoint string) (time.Duration, error) {
 	return pace, nil
 }
 
-func lastUserMessage(lines []chatbox.Line) string {
+func lastUserMessage(lines []chatbox.PromptMessage) string {
 	for _, l := range slices.Backward(lines) {
 		if l.Role == chatbox.RoleUser {
 			return l.Content
@@ -79,7 +79,7 @@ func lastUserMessage(lines []chatbox.Line) string {
 	return ""
 }
 
-func countWords(lines ...chatbox.Line) int {
+func countWords(lines ...chatbox.PromptMessage) int {
 	n := 0
 	for _, l := range lines {
 		n += len(strings.Fields(l.Content))

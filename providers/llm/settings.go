@@ -67,7 +67,7 @@ func (s settings) answerFor(t talk) int {
 	}
 	spent := chatbox.TokensOf(t.lines...)
 	if t.system != "" {
-		spent += chatbox.TokensOf(chatbox.Line{Content: t.system})
+		spent += chatbox.TokensOf(chatbox.PromptMessage{Content: t.system})
 	}
 	return min(s.answer, max(s.window-spent, minAnswer))
 }
@@ -91,11 +91,11 @@ func (s settings) fitted(open opener, tooLong func(ctx context.Context, budget i
 			fit := p.Fit(budget)
 			src, err := open(ctx, fit)
 			f, ok := errors.AsType[*failure](err)
-			if !ok || f.reason() != reasonLength || len(fit.Lines) == len(p.Fit(0).Lines) {
+			if !ok || f.reason() != reasonLength || len(fit.Messages) == len(p.Fit(0).Messages) {
 				return src, err
 			}
 			tooLong(ctx, budget)
-			budget = chatbox.TokensOf(fit.Lines...) / 2
+			budget = chatbox.TokensOf(fit.Messages...) / 2
 			if try == maxShorter-1 {
 				budget = 0
 			}

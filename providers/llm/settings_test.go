@@ -114,7 +114,7 @@ func TestMaxTokens_OfALongMessage(t *testing.T) {
 	_, f := sent(t, TypeOpenAI, long, func(p *Provider) { p.Context, p.MaxTokens = 4096, 1000 })
 	n, err := f[fieldTokens].(json.Number).Int64()
 	require.NoError(t, err)
-	assert.LessOrEqual(t, int(n)+chatbox.TokensOf(long.Lines...), 4096)
+	assert.LessOrEqual(t, int(n)+chatbox.TokensOf(long.Messages...), 4096)
 	assert.Greater(t, n, int64(500))
 	_, f = sent(t, TypeOpenAI, prompt(strings.Repeat("x", 3*9000)), func(p *Provider) { p.Context, p.MaxTokens = 4096, 1000 })
 	assert.Equal(t, json.Number(fmt.Sprint(minAnswer)), f[fieldTokens], "the vendor is asked all the same")
@@ -130,24 +130,24 @@ func TestStreamOptions_NotToMistral(t *testing.T) {
 
 // talkOf is a long talk of short turns.
 func talkOf(turns int) chatbox.Prompt {
-	p := chatbox.Prompt{Lines: []chatbox.Line{{Role: chatbox.RoleSystem, Content: "Be brief."}}}
+	p := chatbox.Prompt{Messages: []chatbox.PromptMessage{{Role: chatbox.RoleSystem, Content: "Be brief."}}}
 	for i := range turns {
-		p.Lines = append(p.Lines,
-			chatbox.Line{Role: chatbox.RoleUser, Content: fmt.Sprintf("question %d %s", i, strings.Repeat("x", 300))},
-			chatbox.Line{Role: chatbox.RoleAssistant, Content: fmt.Sprintf("answer %d %s", i, strings.Repeat("y", 300))})
+		p.Messages = append(p.Messages,
+			chatbox.PromptMessage{Role: chatbox.RoleUser, Content: fmt.Sprintf("question %d %s", i, strings.Repeat("x", 300))},
+			chatbox.PromptMessage{Role: chatbox.RoleAssistant, Content: fmt.Sprintf("answer %d %s", i, strings.Repeat("y", 300))})
 	}
-	p.Lines = append(p.Lines, chatbox.Line{Role: chatbox.RoleUser, Content: "and now?"})
+	p.Messages = append(p.Messages, chatbox.PromptMessage{Role: chatbox.RoleUser, Content: "and now?"})
 	return p
 }
 
 // What is sent fits the window of the model that it is sent to: of the
 // fallback too, whatever the first model's was.
 func TestBudget_OfEachModel(t *testing.T) {
-	got := make(chan []chatbox.Line, 8)
+	got := make(chan []chatbox.PromptMessage, 8)
 	v := newVendor(t, func(w http.ResponseWriter, r *http.Request, _ int) {
 		var body struct {
 			Model    string
-			Messages []chatbox.Line
+			Messages []chatbox.PromptMessage
 		}
 		_ = json.NewDecoder(r.Body).Decode(&body)
 		got <- body.Messages
@@ -170,7 +170,7 @@ func TestBudget_OfEachModel(t *testing.T) {
 	p := talkOf(100)
 	collect(t, r.Stream(t.Context(), p))
 	large := <-got
-	require.Len(t, large, len(p.Lines))
+	require.Len(t, large, len(p.Messages))
 	p.ModelID = "m2"
 	a := collect(t, r.Stream(t.Context(), p))
 	require.NoError(t, a.err)
@@ -194,7 +194,7 @@ func TestFitted_APromptThatIsTooLongIsShortened(t *testing.T) {
 		var sizes, answers []int
 		v := newVendor(t, func(w http.ResponseWriter, r *http.Request, _ int) {
 			var body struct {
-				Messages  []chatbox.Line
+				Messages  []chatbox.PromptMessage
 				MaxTokens int `json:"max_tokens"`
 			}
 			_ = json.NewDecoder(r.Body).Decode(&body)

@@ -20,7 +20,7 @@ func (h history) around(ctx context.Context, op string, do func() error) error {
 	if f == nil {
 		return do()
 	}
-	lost := chatbox.Errorf(chatbox.StoreFailed, "the history cannot be reached for a moment", errPlanted)
+	lost := chatbox.NewError(chatbox.StoreFailed, "the history cannot be reached for a moment", errPlanted)
 	switch f.act {
 	case refuse:
 		return lost

@@ -37,7 +37,7 @@ func newFickle(instead string) *fickle {
 func (f *fickle) use(cfg *devstack.Config) { f.LLM, cfg.LLM = cfg.LLM, f }
 
 func (f *fickle) Stream(ctx context.Context, p chatbox.Prompt) iter.Seq2[chatbox.Delta, error] {
-	if p.Lines[len(p.Lines)-1].Content != "bad" {
+	if p.Messages[len(p.Messages)-1].Content != "bad" {
 		return f.LLM.Stream(ctx, p)
 	}
 	n := f.asked.Add(1)

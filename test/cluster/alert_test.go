@@ -117,7 +117,7 @@ func (c *crash) stop(ctx context.Context, at string) error {
 	}
 	close(c.there)
 	<-ctx.Done()
-	return chatbox.Errorf(chatbox.StoreFailed, "", ctx.Err())
+	return chatbox.NewError(chatbox.StoreFailed, "", ctx.Err())
 }
 
 func (c *crash) Append(ctx context.Context, e chatbox.Event) error {

@@ -40,7 +40,7 @@ type Candidates struct {
 	Sessions []string  // nil: any
 	Few      bool      // the sessions have few messages: it takes little to look at all of them
 	From, To time.Time // From ≤ time < To; zero: not given
-	After    *record.Place
+	After    *record.SearchCursor
 	Limit    int
 }
 
@@ -55,7 +55,7 @@ type parsed struct {
 	chatbox.SearchQuery
 
 	words words.Query
-	after *record.Place
+	after *record.SearchCursor
 }
 
 func parse(q chatbox.SearchQuery, wordsOff bool) (parsed, error) {
@@ -87,7 +87,7 @@ func parse(q chatbox.SearchQuery, wordsOff bool) (parsed, error) {
 		return p, chatbox.Invalid("status", "must be active or ended")
 	}
 	if q.Cursor != "" {
-		after, err := record.ParsePlace(q.Cursor)
+		after, err := record.ParseSearchCursor(q.Cursor)
 		if err != nil {
 			return p, err
 		}

@@ -61,7 +61,7 @@ func (s *shelf) Known(_ context.Context, _ string, ids []string) (out []chatbox.
 func (s *shelf) Candidates(_ context.Context, c Candidates) (out []chatbox.Event, err error) {
 	s.asked = append(s.asked, c)
 	for _, e := range s.events {
-		at := record.Place{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq}
+		at := record.SearchCursor{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq}
 		if c.After != nil && !c.After.Before(at) || c.Sessions != nil && !slices.Contains(c.Sessions, e.Session.ID) {
 			continue
 		}

@@ -63,13 +63,13 @@ type room struct {
 }
 
 // look puts the event on the page if it is a hit, and returns its place.
-func (r *room) look(e chatbox.Event, page *chatbox.SearchPage) *record.Place {
+func (r *room) look(e chatbox.Event, page *chatbox.SearchPage) *record.SearchCursor {
 	r.passed++
 	r.read += len(e.Content)
 	if hit, ok := r.hit(e); ok {
 		page.Hits = append(page.Hits, hit)
 	}
-	return &record.Place{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq, Passed: r.passed}
+	return &record.SearchCursor{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq, Passed: r.passed}
 }
 
 // narrow finds out which sessions pass, where the query's filters let few pass,

@@ -52,8 +52,8 @@ type Source interface {
 
 // Sample is a box and the place that it is sealed for.
 type Sample struct {
-	Box   []byte
-	Place []string
+	Box []byte
+	AAD []string
 }
 
 const tries = 8
@@ -150,7 +150,7 @@ func proven(ctx context.Context, ring Ring, src Source) ([]Entry, error) {
 	}
 	opened := map[string]bool{}
 	for _, s := range samples {
-		id, opens := ring.Probe(s.Box, s.Place...)
+		id, opens := ring.Probe(s.Box, s.AAD...)
 		if id != "" {
 			opened[id] = opened[id] || opens
 		}

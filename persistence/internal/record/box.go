@@ -28,20 +28,20 @@ const (
 
 var errBox = errors.New("record: malformed box")
 
-// EventPlace is what an event's box is bound to.
-func EventPlace(k chatbox.SessionKey, key string) []string {
+// EventAAD is what an event's box is bound to.
+func EventAAD(k chatbox.SessionKey, key string) []string {
 	return []string{"event", k.Tenant, k.ID, key}
 }
 
-// TextPlace is what the box of a session's part is bound to.
-func TextPlace(k chatbox.SessionKey, part string) []string {
+// TextAAD is what the box of a session's part is bound to.
+func TextAAD(k chatbox.SessionKey, part string) []string {
 	return []string{"session", k.Tenant, k.ID, part}
 }
 
 // SealEvent seals what people wrote of the event (content, file, metadata) for
 // its place: tenant, session and key. Every event has a box, if an empty one.
 func SealEvent(c Cipher, e chatbox.Event) ([]byte, error) {
-	box, err := c.Seal(appendEvent(nil, e), EventPlace(e.Session, e.Key)...)
+	box, err := c.Seal(appendEvent(nil, e), EventAAD(e.Session, e.Key)...)
 	if err != nil {
 		return nil, fmt.Errorf("record: seal event: %w", err)
 	}
@@ -52,7 +52,7 @@ func SealEvent(c Cipher, e chatbox.Event) ([]byte, error) {
 // A box that no key opens leaves the event unreadable, so that it never keeps
 // the events around it from being read.
 func OpenEvent(c Cipher, box []byte, e *chatbox.Event) {
-	plain, err := c.Open(box, EventPlace(e.Session, e.Key)...)
+	plain, err := c.Open(box, EventAAD(e.Session, e.Key)...)
 	if err == nil {
 		err = parseEvent(plain, e)
 	}
@@ -67,7 +67,7 @@ func SealText(c Cipher, k chatbox.SessionKey, part, text string) ([]byte, error)
 	if text == "" {
 		return nil, nil
 	}
-	box, err := c.Seal([]byte(text), TextPlace(k, part)...)
+	box, err := c.Seal([]byte(text), TextAAD(k, part)...)
 	if err != nil {
 		return nil, fmt.Errorf("record: seal %s: %w", part, err)
 	}
@@ -79,7 +79,7 @@ func OpenText(c Cipher, k chatbox.SessionKey, part string, box []byte) (string, 
 	if len(box) == 0 {
 		return "", nil
 	}
-	plain, err := c.Open(box, TextPlace(k, part)...)
+	plain, err := c.Open(box, TextAAD(k, part)...)
 	if err != nil {
 		return "", fmt.Errorf("record: open %s of session %s: %w", part, k.ID, err)
 	}

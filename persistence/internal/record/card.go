@@ -18,13 +18,13 @@ const (
 // SealCard seals what people wrote of a card for its place: pile and id. Every
 // card has a body's box, if of an empty one; an author without a name has none.
 func SealCard(c Cipher, card chatbox.Card) (body, author []byte, err error) {
-	if body, err = c.Seal(card.Body, cardPlace(card, cardBody)...); err != nil {
+	if body, err = c.Seal(card.Body, cardAAD(card, cardBody)...); err != nil {
 		return nil, nil, fmt.Errorf("record: seal a card: %w", err)
 	}
 	if card.AuthorName == "" {
 		return body, nil, nil
 	}
-	if author, err = c.Seal([]byte(card.AuthorName), cardPlace(card, cardAuthor)...); err != nil {
+	if author, err = c.Seal([]byte(card.AuthorName), cardAAD(card, cardAuthor)...); err != nil {
 		return nil, nil, fmt.Errorf("record: seal a card's author: %w", err)
 	}
 	return body, author, nil
@@ -33,7 +33,7 @@ func SealCard(c Cipher, card chatbox.Card) (body, author []byte, err error) {
 // OpenCard fills in what SealCard sealed; the card has its place already. What
 // no key opens is empty, and the card unreadable.
 func OpenCard(c Cipher, card *chatbox.Card, body, author []byte) {
-	plain, err := c.Open(body, cardPlace(*card, cardBody)...)
+	plain, err := c.Open(body, cardAAD(*card, cardBody)...)
 	if err != nil {
 		card.Unreadable = true
 	}
@@ -41,14 +41,14 @@ func OpenCard(c Cipher, card *chatbox.Card, body, author []byte) {
 	if len(author) == 0 {
 		return
 	}
-	name, err := c.Open(author, cardPlace(*card, cardAuthor)...)
+	name, err := c.Open(author, cardAAD(*card, cardAuthor)...)
 	if err != nil {
 		card.Unreadable = true
 	}
 	card.AuthorName = string(name)
 }
 
-func cardPlace(c chatbox.Card, part string) []string {
+func cardAAD(c chatbox.Card, part string) []string {
 	return []string{"card", c.Pile.Tenant, string(c.Pile.Kind), c.Pile.Subject, c.ID, part}
 }
 
@@ -101,16 +101,16 @@ func CardPage(cards []chatbox.Card, limit int) chatbox.CardPage {
 
 // NoCard says that the pile has no such card.
 func NoCard(p chatbox.CardPile) error {
-	return chatbox.Errorf(chatbox.NotFound, "no such "+string(p.Kind), nil)
+	return chatbox.NewError(chatbox.NotFound, "no such "+string(p.Kind), nil)
 }
 
 // CardClash says that the card's id is taken, or that it was replaced
 // meanwhile.
 func CardClash(p chatbox.CardPile) error {
-	return chatbox.Errorf(chatbox.Clash, "", fmt.Errorf("a %s of that id or a later revision is there", p.Kind))
+	return chatbox.NewError(chatbox.Clash, "", fmt.Errorf("a %s of that id or a later revision is there", p.Kind))
 }
 
 // TooManyCards refuses one more card of a pile.
 func TooManyCards(p chatbox.CardPile, most int) error {
-	return chatbox.Errorf(chatbox.Full, fmt.Sprintf("there are %d of kind %s already", most, p.Kind), nil)
+	return chatbox.NewError(chatbox.Full, fmt.Sprintf("there are %d of kind %s already", most, p.Kind), nil)
 }

@@ -9,7 +9,7 @@ import (
 
 // Failed is chatbox.StoreFailed for the act; the cause is for logs.
 func Failed(act string, cause error) error {
-	return chatbox.Errorf(chatbox.StoreFailed, "the history cannot be reached at the moment",
+	return chatbox.NewError(chatbox.StoreFailed, "the history cannot be reached at the moment",
 		fmt.Errorf("%s: %w", act, cause))
 }
 
@@ -24,23 +24,23 @@ func Busy(act string, cause error) error {
 
 // Clash says that the place in the log, or the key, is taken.
 func Clash(e chatbox.Event) error {
-	return chatbox.Errorf(chatbox.Clash, "", fmt.Errorf("session %s: seq %d or its key is taken", e.Session.ID, e.Seq))
+	return chatbox.NewError(chatbox.Clash, "", fmt.Errorf("session %s: seq %d or its key is taken", e.Session.ID, e.Seq))
 }
 
 // NoEvent says that the session has no such event.
 func NoEvent(k chatbox.SessionKey) error {
-	return chatbox.Errorf(chatbox.NotFound, "no such message", fmt.Errorf("session %s", k.ID))
+	return chatbox.NewError(chatbox.NotFound, "no such message", fmt.Errorf("session %s", k.ID))
 }
 
 // NoSession says that there is no such session.
 func NoSession(k chatbox.SessionKey) error {
-	return chatbox.Errorf(chatbox.NotFound, "no such session", fmt.Errorf("session %s", k.ID))
+	return chatbox.NewError(chatbox.NotFound, "no such session", fmt.Errorf("session %s", k.ID))
 }
 
 // NoShare says that no share has the token, which is not repeated.
-func NoShare() error { return chatbox.Errorf(chatbox.NotFound, "no such share", nil) }
+func NoShare() error { return chatbox.NewError(chatbox.NotFound, "no such share", nil) }
 
 // TooManyShares refuses one more share of a session.
 func TooManyShares(most int) error {
-	return chatbox.Errorf(chatbox.Full, fmt.Sprintf("the session has %d shares; revoke them first", most), nil)
+	return chatbox.NewError(chatbox.Full, fmt.Sprintf("the session has %d shares; revoke them first", most), nil)
 }

@@ -7,9 +7,9 @@ import (
 	"chatbox"
 )
 
-// Place is where a message stands among all of a tenant's, newest first; those
+// SearchCursor is where a message stands among all of a tenant's, newest first; those
 // of one time by session and seq, backwards too.
-type Place struct {
+type SearchCursor struct {
 	Time    int64 // milliseconds since 1970 UTC
 	Session string
 	Seq     int64
@@ -27,28 +27,28 @@ type place struct {
 const placeVersion = 2 // a cursor of sessions is of another
 
 // String encodes the place for a client to give back.
-func (p Place) String() string {
+func (p SearchCursor) String() string {
 	text, _ := json.Marshal(place{placeVersion, p.Time, p.Session, p.Seq, p.Passed}) // plain values
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// ParsePlace takes exactly what String gives. It carries no right: what is
+// ParseSearchCursor takes exactly what String gives. It carries no right: what is
 // found is always the asking tenant's.
-func ParsePlace(s string) (Place, error) {
+func ParseSearchCursor(s string) (SearchCursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	var in place
 	if err != nil || json.Unmarshal(raw, &in) != nil || in.V != placeVersion || !chatbox.ValidSessionID(in.Session) {
-		return Place{}, chatbox.Invalid("cursor", "is not one of ours")
+		return SearchCursor{}, chatbox.Invalid("cursor", "is not one of ours")
 	}
-	p := Place{in.Time, in.Session, in.Seq, in.Passed}
+	p := SearchCursor{in.Time, in.Session, in.Seq, in.Passed}
 	if p.String() != s {
-		return Place{}, chatbox.Invalid("cursor", "is not one of ours")
+		return SearchCursor{}, chatbox.Invalid("cursor", "is not one of ours")
 	}
 	return p, nil
 }
 
 // Before reports whether p comes before o: it is newer.
-func (p Place) Before(o Place) bool {
+func (p SearchCursor) Before(o SearchCursor) bool {
 	switch {
 	case p.Time != o.Time:
 		return p.Time > o.Time

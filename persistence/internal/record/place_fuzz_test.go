@@ -8,17 +8,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParsePlace: what is taken is exactly what String gives, and no list of
+// FuzzParseSearchCursor: what is taken is exactly what String gives, and no list of
 // sessions takes it.
-func FuzzParsePlace(f *testing.F) {
-	good := Place{Time: 1_750_000_000_123, Session: "s-1", Seq: 7, Passed: 20}.String()
+func FuzzParseSearchCursor(f *testing.F) {
+	good := SearchCursor{Time: 1_750_000_000_123, Session: "s-1", Seq: 7, Passed: 20}.String()
 	f.Add(good)
 	f.Add(good + "=")
 	f.Add(Cursor{Activity: 1, ID: "s-1"}.String())
 	f.Add(StaffCursor{Sort: chatbox.SortActivity, Desc: true, ID: "s-1"}.String())
 	f.Add("e30")
 	f.Fuzz(func(t *testing.T, s string) {
-		p, err := ParsePlace(s)
+		p, err := ParseSearchCursor(s)
 		if err != nil {
 			require.ErrorIs(t, err, chatbox.InvalidArgument)
 			return
