@@ -226,17 +226,14 @@ func TestReplies_RenamedAtOnce(t *testing.T) {
 func TestReplies_Bounded(t *testing.T) {
 	o := open(t)
 	const room, racers = 3, 8
-	var wg sync.WaitGroup
 	for i := range chatbox.MaxReplies - room {
-		wg.Go(func() {
-			c := chatbox.Card{
-				Pile: chatbox.CardPile{Tenant: "t", Kind: chatbox.CardReply}, ID: fmt.Sprint(i),
-				Body: fmt.Appendf(nil, `{"shortcut":"old-%d","text":"x"}`, i), CreatedAt: time.UnixMilli(int64(i)),
-			}
-			assert.NoError(t, o.store.Cards().Add(t.Context(), c, chatbox.MaxReplies))
-		})
+		c := chatbox.Card{
+			Pile: chatbox.CardPile{Tenant: "t", Kind: chatbox.CardReply}, ID: fmt.Sprint(i),
+			Body: fmt.Appendf(nil, `{"shortcut":"old-%d","text":"x"}`, i), CreatedAt: time.UnixMilli(int64(i)),
+		}
+		require.NoError(t, o.store.Cards().Add(t.Context(), c, chatbox.MaxReplies))
 	}
-	wg.Wait()
+	var wg sync.WaitGroup
 	won := make(chan string, racers)
 	for i := range racers {
 		wg.Go(func() {

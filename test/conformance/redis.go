@@ -116,7 +116,12 @@ const redisOwner = "owner @ example"
 
 func newTalk(t *testing.T, s RedisServer, change func(*redisstate.Config)) *talk {
 	t.Helper()
-	c, rdb := s.RedisClient(t, change)
+	c, rdb := s.RedisClient(t, func(cfg *redisstate.Config) {
+		cfg.CommandTimeout = 20 * time.Second // the emulator may share a busy processor; no test here is about the limit
+		if change != nil {
+			change(cfg)
+		}
+	})
 	return &talk{t: t, srv: s, c: c, rdb: rdb, key: chatbox.SessionKey{Tenant: "t", ID: "s-" + rand.Text()}}
 }
 
