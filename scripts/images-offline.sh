@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds every image of docker-compose.yml from Debian's packages and this tree, under the names it asks for: the cluster of containers then runs on
-# a machine that reaches no registry of images. After it:
+# scripts/images-offline.sh [NAME…] builds images of docker-compose.yml (redis, nginx, mongo, chatbox; all by default) from Debian's packages and this
+# tree, under the names that the file asks for: the cluster of containers then runs on a machine that reaches no registry of images. After it:
 #   MONGO_URI=mongodb://mongo:27017/ scripts/compose.sh -f docker-compose.yml -f deploy/offline/compose.yml up --detach
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -44,6 +44,10 @@ mongo_image() {
 	docker build --quiet --file deploy/offline/Dockerfile.mongo --tag "$(tag mongo)" "$work/mongo"
 }
 
+chatbox_image() { scripts/image.sh; }
+
+[ $# -gt 0 ] || set -- redis nginx mongo chatbox
 install_for redis mongo
-for image in redis nginx mongo; do docker image inspect "$(tag $image)" >/dev/null 2>&1 || "${image}_image" >/dev/null; done
-scripts/image.sh
+for image in "$@"; do
+	if [ "$image" = chatbox ] || ! docker image inspect "$(tag "$image")" >/dev/null 2>&1; then "${image}_image" >/dev/null; fi
+done

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The integration suite against servers in containers, then the cluster of docker-compose.yml under load while its pods are killed and restarted.
+# scripts/test-containers.sh [short|long]. long, the default: the integration suite against servers in containers, then the cluster of
+# docker-compose.yml under load while its pods are killed and restarted. short: the conformance suites against servers in containers.
 # Needs a container engine: one that runs, or root and Debian's packages to start one for the while. Images that cannot be pulled are built from
 # Debian's packages (scripts/images-offline.sh). Without an engine it prints NOT RUN and fails.
 set -euo pipefail
@@ -8,13 +9,20 @@ cd "$here/.."
 # shellcheck source=scripts/lib.sh
 . "$here/lib.sh"
 
+form=${1:-long}
+[[ $form =~ ^(short|long)$ ]] || die 'usage: scripts/test-containers.sh [short|long]'
+images=(redis mongo) run=()
+if [ "$form" = long ]; then images+=(nginx); else run=(-run '^Test(Redis|Store)_Conformance$'); fi
+
 work=$(mktemp -d)
 engine=
 cleanup() {
 	local rc=$?
-	[ $rc -eq 0 ] || { scripts/compose.sh ps && scripts/compose.sh logs --tail 30; } >"$work/compose.log" 2>&1 || true
-	[ $rc -eq 0 ] || [ ! -s "$work/compose.log" ] || tail -n 120 "$work/compose.log" >&2
-	compose down --volumes --timeout 1 >/dev/null 2>&1 || true
+	if [ "$form" = long ]; then
+		[ $rc -eq 0 ] || { scripts/compose.sh ps && scripts/compose.sh logs --tail 30; } >"$work/compose.log" 2>&1 || true
+		[ $rc -eq 0 ] || [ ! -s "$work/compose.log" ] || tail -n 120 "$work/compose.log" >&2
+		compose down --volumes --timeout 1 >/dev/null 2>&1 || true
+	fi
 	[ -z "$engine" ] || { kill "$engine" && timeout 30 tail --pid="$engine" -f /dev/null; } || true
 	rm -rf "$work"
 }
@@ -24,7 +32,8 @@ trap 'exit 143' TERM HUP
 
 start_engine() {
 	docker info >/dev/null 2>&1 && return
-	[ "$(id -u)" = 0 ] && apt_install docker.io docker-compose || return 1
+	[ "$(id -u)" = 0 ] && apt_install docker.io || return 1
+	[ "$form" = short ] || apt_install docker-compose || return 1
 	dockerd >"$work/dockerd.log" 2>&1 &
 	engine=$!
 	local i
@@ -40,15 +49,14 @@ start_engine() {
 
 tag() { grep -oE "image: $1:[^ ]+" docker-compose.yml | cut -d' ' -f2; }
 
-# fetch pulls what docker-compose.yml names, or builds stand-ins; and makes the pod's image.
+# fetch pulls the images that docker-compose.yml names, or builds stand-ins.
 fetch() {
 	local name
-	for name in redis mongo nginx; do
-		docker image inspect "$(tag $name)" >/dev/null 2>&1 && continue
-		docker pull --quiet "$(tag $name)" >/dev/null 2>&1 && continue
-		scripts/images-offline.sh >"$work/images.log" 2>&1 || { tail -n 20 "$work/images.log" >&2 && return 1; }
+	for name in "${images[@]}"; do
+		docker image inspect "$(tag "$name")" >/dev/null 2>&1 && continue
+		docker pull --quiet "$(tag "$name")" >/dev/null 2>&1 && continue
+		scripts/images-offline.sh "$name" >"$work/images.log" 2>&1 || { tail -n 20 "$work/images.log" >&2 && return 1; }
 	done
-	scripts/image.sh >"$work/images.log" 2>&1 || { tail -n 20 "$work/images.log" >&2 && return 1; }
 }
 
 files=(-f docker-compose.yml)
@@ -67,8 +75,10 @@ fi
 # The reaper's image may not be there to be had, and this script ends what it starts.
 export TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=127.0.0.1
 env -u CHATBOX_TEST_REDIS_URL -u CHATBOX_TEST_MONGO_URI \
-	scripts/test.sh containers -tags integration -timeout 12m ./test/integration/...
+	scripts/test.sh containers -tags integration -timeout 12m "${run[@]}" ./test/integration/...
+[ "$form" = long ] || exit 0
 
+scripts/image.sh >"$work/images.log" 2>&1 || { tail -n 20 "$work/images.log" >&2 && exit 1; }
 export CHATBOX_PORT=$((20000 + RANDOM % 12000))
 export WS_ALLOWED_ORIGINS=http://127.0.0.1:$CHATBOX_PORT
 compose up --detach >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2 && exit 1; }

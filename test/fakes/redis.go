@@ -1,0 +1,294 @@
+package fakes
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"chatbox"
+)
+
+// Redis is Redis as the use cases see it, in memory: sessions' hot copies, turns
+// with their leases, and the text of running answers. Leases never expire by
+// themselves. It is safe for concurrent use.
+type Redis struct {
+	mu         sync.Mutex // guards following
+	hot        map[chatbox.SessionKey]*hotSession
+	ephemerals []chatbox.Update
+	notices    []chatbox.Notice
+	tokens     int
+	fail       map[string]error
+}
+
+type hotSession struct {
+	owner  string
+	state  chatbox.State
+	events []chatbox.Event
+	turns  []chatbox.Gen // pending, oldest first
+	lease  *chatbox.Lease
+	open   *chatbox.OpenAnswer
+}
+
+// NewRedis makes an empty Redis.
+func NewRedis() *Redis {
+	return &Redis{hot: map[chatbox.SessionKey]*hotSession{}, fail: map[string]error{}}
+}
+
+// Fail has calls of the named method return err; nil ends that.
+func (r *Redis) Fail(method string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail[method] = err
+}
+
+// Flush loses everything.
+func (r *Redis) Flush() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.hot)
+}
+
+// Ephemerals lists what PublishEphemeral was given.
+func (r *Redis) Ephemerals() []chatbox.Update {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.ephemerals)
+}
+
+// Notices lists what TellStaff was given.
+func (r *Redis) Notices() []chatbox.Notice {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.notices)
+}
+
+// Begin implements sessionlog.Hot. It knows no repeats and limits nobody.
+func (r *Redis) Begin(_ context.Context, b chatbox.Beginning) (chatbox.Begun, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.hot[b.Session]
+	switch {
+	case r.fail["Begin"] != nil:
+		return chatbox.Begun{}, r.fail["Begin"]
+	case b.Lease != nil && s == nil:
+		return chatbox.Begun{}, chatbox.NotFound
+	case b.Lease != nil && !s.held(*b.Lease):
+		return chatbox.Begun{}, chatbox.NotOwner
+	case s == nil:
+		return chatbox.Begun{Intent: "intent"}, nil
+	}
+	return chatbox.Begun{Seeded: true, Owner: s.owner, State: s.state, Intent: "intent"}, nil
+}
+
+// Abandon implements sessionlog.Hot.
+func (r *Redis) Abandon(context.Context, chatbox.Beginning, string) error { return nil }
+
+// Publish implements sessionlog.Hot.
+func (r *Redis) Publish(_ context.Context, p chatbox.Publication) (chatbox.Published, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.fail["Publish"]; err != nil {
+		return chatbox.Published{}, err
+	}
+	s := r.hot[p.Event.Session]
+	if s == nil && !p.Fresh {
+		return chatbox.Published{Outcome: chatbox.OutcomeUnseeded}, nil
+	}
+	if s == nil {
+		s = &hotSession{owner: p.Event.Owner}
+		r.hot[p.Event.Session] = s
+	}
+	switch {
+	case p.Event.Seq <= s.state.Head:
+		return chatbox.Published{Outcome: chatbox.OutcomeAlready, Head: s.state.Head}, nil
+	case p.Event.Seq > s.state.Head+1:
+		return chatbox.Published{Outcome: chatbox.OutcomeGap, Head: s.state.Head}, nil
+	}
+	s.state, s.events = p.State, append(s.events, p.Event)
+	if t := p.Event.Turn; t != nil && t.State == chatbox.TurnPending && p.State.HolderID == "" {
+		s.turns = append(s.turns, chatbox.Gen{Seq: p.Event.Seq, Run: t.Run})
+	}
+	if p.State.HolderID != "" || p.State.Ended {
+		s.turns, s.lease, s.open = nil, nil, nil
+	}
+	if p.Lease != nil {
+		s.drop(*p.Lease)
+	}
+	return chatbox.Published{Outcome: chatbox.OutcomeDone, Head: s.state.Head}, nil
+}
+
+// Read implements sessionlog.Hot.
+func (r *Redis) Read(_ context.Context, k chatbox.SessionKey, after int64) (chatbox.Tail, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.hot[k]
+	if err := r.fail["Read"]; err != nil || s == nil {
+		return chatbox.Tail{}, err
+	}
+	t := chatbox.Tail{Seeded: true, Owner: s.owner, State: s.state}
+	for _, e := range s.events {
+		if e.Seq > after {
+			t.Events = append(t.Events, e)
+		}
+	}
+	if s.open != nil {
+		open := *s.open
+		t.Open = &open
+	}
+	return t, nil
+}
+
+// Seed implements sessionlog.Hot.
+func (r *Redis) Seed(_ context.Context, in chatbox.Seed) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.hot[in.Session]; s != nil && s.state.Head >= in.State.Head {
+		return r.fail["Seed"]
+	}
+	s := &hotSession{owner: in.Owner, state: in.State}
+	for _, t := range in.Turns {
+		s.turns = append(s.turns, t.Gen)
+	}
+	r.hot[in.Session] = s
+	return r.fail["Seed"]
+}
+
+// Enqueue implements sessionlog.Hot.
+func (r *Redis) Enqueue(_ context.Context, k chatbox.SessionKey, g chatbox.Gen, _ int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.hot[k]
+	if s == nil || s.state.Head < g.Seq {
+		return chatbox.NotFound
+	}
+	if !slices.Contains(s.turns, g) {
+		s.turns = append(s.turns, g)
+	}
+	return r.fail["Enqueue"]
+}
+
+func (s *hotSession) held(l chatbox.Lease) bool { return s.lease != nil && s.lease.Token == l.Token }
+
+func (s *hotSession) drop(l chatbox.Lease) {
+	s.turns = slices.DeleteFunc(s.turns, func(g chatbox.Gen) bool { return g == l.Gen })
+	s.lease, s.open = nil, nil
+}
+
+// under runs f with the session where the lease is held.
+func (r *Redis) under(method string, l chatbox.Lease, f func(s *hotSession)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.hot[l.Session]
+	switch {
+	case r.fail[method] != nil:
+		return r.fail[method]
+	case s == nil:
+		return chatbox.NotFound
+	case !s.held(l):
+		return chatbox.NotOwner
+	}
+	f(s)
+	return nil
+}
+
+// Claim implements answer.Leases.
+func (r *Redis) Claim(_ context.Context, k chatbox.SessionKey) (chatbox.Claim, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.hot[k]
+	switch {
+	case r.fail["Claim"] != nil:
+		return chatbox.Claim{}, r.fail["Claim"]
+	case s == nil:
+		return chatbox.Claim{Status: chatbox.ClaimUnseeded}, nil
+	case s.lease != nil:
+		return chatbox.Claim{Status: chatbox.ClaimBusy}, nil
+	case len(s.turns) == 0 || s.state.HolderID != "":
+		return chatbox.Claim{Status: chatbox.ClaimNone}, nil
+	}
+	r.tokens++
+	s.lease = &chatbox.Lease{Session: k, Owner: s.owner, Token: fmt.Sprint("token-", r.tokens), Gen: s.turns[0]}
+	return chatbox.Claim{Status: chatbox.ClaimTaken, Lease: *s.lease, State: s.state, Open: s.open != nil && s.open.Gen == s.turns[0]}, nil
+}
+
+// Renew implements answer.Leases.
+func (r *Redis) Renew(_ context.Context, l chatbox.Lease) error {
+	return r.under("Renew", l, func(*hotSession) {})
+}
+
+// Release implements answer.Leases.
+func (r *Redis) Release(_ context.Context, l chatbox.Lease) error {
+	return r.under("Release", l, func(s *hotSession) { s.lease = nil })
+}
+
+// Drop implements answer.Leases. A failure is kept with the ephemerals.
+func (r *Redis) Drop(_ context.Context, l chatbox.Lease, f *chatbox.Failure) error {
+	return r.under("Drop", l, func(s *hotSession) {
+		s.drop(l)
+		if f != nil {
+			r.ephemerals = append(r.ephemerals, chatbox.Update{Session: l.Session, Failure: f})
+		}
+	})
+}
+
+// Revoke implements answer.Leases.
+func (r *Redis) Revoke(_ context.Context, k chatbox.SessionKey) (chatbox.Gen, *chatbox.OpenAnswer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.hot[k]
+	if err := r.fail["Revoke"]; err != nil || s == nil || s.lease == nil {
+		return chatbox.Gen{}, nil, err
+	}
+	running, open := s.lease.Gen, s.open
+	s.drop(*s.lease)
+	return running, open, nil
+}
+
+// Interrupt implements answer.Interrupts.
+func (r *Redis) Interrupt(ctx context.Context, k chatbox.SessionKey) (chatbox.Gen, *chatbox.OpenAnswer, error) {
+	return r.Revoke(ctx, k)
+}
+
+// Allow implements answer.Interrupts.
+func (r *Redis) Allow(context.Context, chatbox.SessionKey) error { return nil }
+
+// Start implements answer.Pieces.
+func (r *Redis) Start(_ context.Context, l chatbox.Lease, o chatbox.OpenAnswer) error {
+	return r.under("Start", l, func(s *hotSession) { s.open = &o })
+}
+
+// AppendPiece is answer.Pieces.Append; see Pieces.
+func (r *Redis) AppendPiece(_ context.Context, l chatbox.Lease, p chatbox.Piece) error {
+	return r.under("AppendPiece", l, func(s *hotSession) {
+		if p.Snapshot {
+			s.open = &chatbox.OpenAnswer{AnswerID: p.AnswerID, Gen: p.Gen, ReplyTo: p.ReplyTo, ModelID: p.ModelID, Attempt: p.Attempt, Index: p.Index, Text: p.Content}
+			return
+		}
+		s.open.Index, s.open.Text = p.Index, s.open.Text+p.Content
+	})
+}
+
+// Pieces is the part of a Redis that answer.Pieces names.
+type Pieces struct{ *Redis }
+
+// Append implements answer.Pieces.
+func (p Pieces) Append(ctx context.Context, l chatbox.Lease, piece chatbox.Piece) error {
+	return p.AppendPiece(ctx, l, piece)
+}
+
+// PublishEphemeral implements the Ephemerals of the use cases.
+func (r *Redis) PublishEphemeral(_ context.Context, u chatbox.Update) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ephemerals = append(r.ephemerals, u)
+	return r.fail["PublishEphemeral"]
+}
+
+// TellStaff implements conversation.StaffBus.
+func (r *Redis) TellStaff(_ context.Context, n chatbox.Notice) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notices = append(r.notices, n)
+	return r.fail["TellStaff"]
+}
