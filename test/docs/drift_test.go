@@ -262,3 +262,34 @@ func tracked(t *testing.T) []string {
 	require.Greater(t, len(list), 100)
 	return list
 }
+
+// TestContributing_WordListIsTheStyle: the list that people read and the rules that Vale checks name the same words.
+func TestContributing_WordListIsTheStyle(t *testing.T) {
+	t.Parallel()
+	var style struct{ Swap map[string]string }
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, root+"/.vale/Chatbox/Words.yml")), &style))
+	require.NotEmpty(t, style.Swap)
+	_, table, ok := strings.Cut(read(t, root+"/CONTRIBUTING.md"), "| avoid | write |\n|---|---|\n")
+	require.True(t, ok)
+	table, _, _ = strings.Cut(table, "\n\n")
+	used := map[string]bool{}
+	for row := range strings.Lines(table) {
+		avoid, write, _ := strings.Cut(strings.Trim(row, "| \n"), " | ")
+		avoid = regexp.MustCompile(`\s*\([^)]*\)`).ReplaceAllString(avoid, "")
+		for phrase := range strings.SplitSeq(avoid, ", ") {
+			rule := ""
+			for pattern := range style.Swap {
+				if regexp.MustCompile("(?i)^(?:" + pattern + ")$").MatchString(phrase) {
+					rule = pattern
+				}
+			}
+			if assert.NotEmpty(t, rule, "no rule of .vale/Chatbox/Words.yml finds %q", phrase) {
+				used[rule] = true
+				assert.Equal(t, write, style.Swap[rule], "what to write instead of %q", phrase)
+			}
+		}
+	}
+	for pattern := range style.Swap {
+		assert.True(t, used[pattern], "CONTRIBUTING.md does not list %q", pattern)
+	}
+}
