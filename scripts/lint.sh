@@ -46,25 +46,13 @@ tidy() {
 	return 1
 }
 
-# The word list of CONTRIBUTING.md, by the style in .vale. PROSE_GO names folders whose Go comments are checked too, such as "hub app/api", or "." for
-# all of them.
-prose() {
-	local tool files
-	if ! command -v cc >/dev/null && ! apt_install gcc libc6-dev; then
-		echo 'NOT RUN: word list (vale is built with a C compiler)'
-		return 0
-	fi
-	tool=$("$here/tool.sh" vale) || return 1
-	mapfile -t files < <(git ls-files '*.md' && for folder in ${PROSE_GO:-}; do git ls-files ":(glob)$folder/**/*.go"; done)
-	"$tool" --no-global --output line "${files[@]}"
-}
-
 # Formatting is among what golangci-lint reports: gofumpt and goimports are its formatters.
 check 'golangci-lint' "$("$here/tool.sh" golangci-lint)" run ./...
 check 'go vet' go vet -tags 'integration fault' ./...
 check 'go mod tidy' tidy
 check 'shell scripts' shell_scripts
-check 'word list' prose
+# Folders whose Go comments have no hit are named here, such as hub app/api.
+check 'word list' "$here/prose.sh"
 check 'govulncheck' vulnerabilities
 
 if [ ${#failed[@]} -gt 0 ]; then
