@@ -25,7 +25,7 @@ test: chromium ## all tests that need no server: unit, conformance, cluster in o
 	scripts/test.sh unit -timeout 10m $$(go list ./... | grep -vxF "$$(go list $(CLUSTER_PACKAGES))")
 	scripts/test.sh clusters -timeout 10m -p 1 $(CLUSTER_PACKAGES)
 
-lint: ## linters, import rules, go vet, go mod tidy, vulnerabilities
+lint: ## linters, import rules, go vet, go mod tidy, shell scripts, word list, vulnerabilities
 	scripts/lint.sh
 
 fmt: ## gofumpt and goimports, in place

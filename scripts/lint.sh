@@ -51,6 +51,8 @@ check 'golangci-lint' "$("$here/tool.sh" golangci-lint)" run ./...
 check 'go vet' go vet -tags 'integration fault' ./...
 check 'go mod tidy' tidy
 check 'shell scripts' shell_scripts
+# Folders whose Go comments have no hit are named here, such as hub app/api.
+check 'word list' "$here/prose.sh"
 check 'govulncheck' vulnerabilities
 
 if [ ${#failed[@]} -gt 0 ]; then

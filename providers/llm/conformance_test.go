@@ -253,14 +253,14 @@ func checkTable(t *testing.T, results map[string]outcome) {
 	}
 	documented, err := os.ReadFile(tableFile)
 	require.NoError(t, err)
-	require.Equal(t, string(documented), table, "write it anew: UPDATE_DOCS=1 go test ./providers/llm -run TestVendors_Conformance")
+	require.Equal(t, string(documented), table, "UPDATE_DOCS=1 go test ./providers/llm -run TestVendors_Conformance writes it")
 }
 
-const tableHead = `# What model servers send, and what comes of it
+const tableHead = `# Model servers: input and result
 
 Written by ` + "`UPDATE_DOCS=1 go test ./providers/llm -run TestVendors_Conformance`" + `, which plays each file of
-` + "`providers/llm/testdata/streams`" + ` to the program; do not edit. Usage is prompt/completion tokens as the provider told
-them; "–" means that it told none (answers then carry an estimate, marked as such). Requests are how often the server was asked.
+` + "`providers/llm/testdata/streams`" + ` to the program; do not edit. Usage is the prompt/completion tokens that the provider sent. "–" means
+that it sent none, and the answer then carries an estimate, marked as such. Requests is the number of requests to the server.
 
 A case that ends in "once" is a server that fails the first time and answers the second.
 `
@@ -269,7 +269,7 @@ func renderTable(results map[string]outcome) string {
 	var b strings.Builder
 	b.WriteString(tableHead)
 	for _, d := range vendorDialects() {
-		fmt.Fprintf(&b, "\n## %s (%d cases)\n\n| case | what is sent | what comes of it | usage | requests |\n|---|---|---|---|---|\n", d.title, len(d.cases))
+		fmt.Fprintf(&b, "\n## %s (%d cases)\n\n| case | the server sends | result | usage | requests |\n|---|---|---|---|---|\n", d.title, len(d.cases))
 		for _, c := range d.cases {
 			got := results[c.file]
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %d |\n", caseName(c.file), escapeCell(c.kind), escapeCell(got.describe()), got.usage(), got.requests)
@@ -281,7 +281,7 @@ func renderTable(results map[string]outcome) string {
 func (o outcome) describe() string {
 	what := "the answer"
 	if o.replaced {
-		what = "the answer, words withdrawn"
+		what = "the answer, text withdrawn"
 	}
 	if o.err == nil {
 		return what + ", `" + string(o.last.Finish) + "`"
@@ -289,7 +289,7 @@ func (o outcome) describe() string {
 	e, _ := o.err.(*chatbox.Error) //nolint:errorlint // checked by checkCase
 	what = "`" + string(e.Code) + "`: " + e.Message
 	if o.text != "" {
-		what += " (after words)"
+		what += " (after text)"
 	}
 	if e.RetryAfter > 0 {
 		what += fmt.Sprintf(" `retry_after` %d ms", e.RetryAfter.Milliseconds())

@@ -148,12 +148,12 @@ func TestMissing(t *testing.T) {
 		}
 	}
 	signs := map[string]bool{
-		"Files and voice.": strings.Contains(string(doc.YAML), "/files:"),
-		"Metrics of single Redis and history calls, and tracing.": strings.Contains(code, `"chat_redis_seconds"`) || strings.Contains(code, `"chat_history_seconds"`) ||
+		"File and voice messages.": strings.Contains(string(doc.YAML), "/files:"),
+		"Metrics of individual Redis and history calls, and tracing.": strings.Contains(code, `"chat_redis_seconds"`) || strings.Contains(code, `"chat_history_seconds"`) ||
 			strings.Contains(read(t, root+"/go.mod"), "go.opentelemetry.io/otel/sdk"),
-		"Re-sealing what an old key has sealed.": strings.Contains(config.Usage, "rotate"),
+		"Re-encryption of records that an old key has sealed.": strings.Contains(config.Usage, "rotate"),
 	}
-	_, section, ok := strings.Cut(read(t, root+"/README.md"), "## Not there yet\n")
+	_, section, ok := strings.Cut(read(t, root+"/README.md"), "## Not supported yet\n")
 	require.True(t, ok)
 	section, _, _ = strings.Cut(section, "\n## ")
 	listed := 0
@@ -177,10 +177,10 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestReadme_BinarySizes: the sizes in README are those of what is built.
-func TestReadme_BinarySizes(t *testing.T) {
+// TestGuarantees_BinarySizes: the sizes in docs/guarantees.md are those of the built binary.
+func TestGuarantees_BinarySizes(t *testing.T) {
 	t.Parallel()
-	m := regexp.MustCompile("size of `chatbox`, as `make build` makes it, and stripped as in the image \\| (\\d+) MB and (\\d+) MB").FindStringSubmatch(read(t, root+"/README.md"))
+	m := regexp.MustCompile("size of `chatbox`, as built by `make build`, and stripped as in the image \\| (\\d+) MB and (\\d+) MB").FindStringSubmatch(read(t, root+"/docs/guarantees.md"))
 	require.NotNil(t, m)
 	for i, flags := range []string{"", "-s -w"} {
 		binary := filepath.Join(t.TempDir(), "chatbox")
@@ -191,7 +191,7 @@ func TestReadme_BinarySizes(t *testing.T) {
 		told, err := strconv.ParseFloat(m[i+1], 64)
 		require.NoError(t, err)
 		is := float64(info.Size()) / 1e6
-		assert.InEpsilon(t, is, told, 0.1, "README says %v MB, and it is %.1f MB (%q)", told, is, flags)
+		assert.InEpsilon(t, is, told, 0.1, "the page says %v MB, and it is %.1f MB (%q)", told, is, flags)
 	}
 }
 
@@ -211,15 +211,20 @@ func TestContributing_SaysWhatCIRuns(t *testing.T) {
 	assert.Equal(t, runs, found(does, "`make ([a-z-]+)`"))
 }
 
-// TestReadme_SaysWhatIsForDevelopment: whoever takes the tour must not look for its pages in production, and knows under which licence.
-func TestReadme_SaysWhatIsForDevelopment(t *testing.T) {
+// TestTour_SaysThatItsPagesAreForDevelopment: readers of the tour must not look for its pages in production.
+func TestTour_SaysThatItsPagesAreForDevelopment(t *testing.T) {
 	t.Parallel()
-	readme := read(t, root+"/README.md")
-	_, tour, ok := strings.Cut(readme, "## The tour\n")
+	_, tour, ok := strings.Cut(read(t, root+"/docs/tour.md"), "# The tour\n")
 	require.True(t, ok)
 	first, _, _ := strings.Cut(strings.TrimSpace(tour), "\n\n")
 	assert.Contains(t, first, "development")
 	assert.Contains(t, first, "production")
+}
+
+// TestReadme_Licence: the README says under which licence the code is.
+func TestReadme_Licence(t *testing.T) {
+	t.Parallel()
+	readme := read(t, root+"/README.md")
 	licences, err := filepath.Glob(root + "/LICEN[CS]E*")
 	require.NoError(t, err)
 	assert.Equal(t, len(licences) == 0, strings.Contains(readme, "has not chosen a licence yet"))
@@ -256,4 +261,35 @@ func tracked(t *testing.T) []string {
 	}
 	require.Greater(t, len(list), 100)
 	return list
+}
+
+// TestContributing_WordListIsTheStyle: the list that people read and the rules that Vale checks name the same words.
+func TestContributing_WordListIsTheStyle(t *testing.T) {
+	t.Parallel()
+	var style struct{ Swap map[string]string }
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, root+"/.vale/Chatbox/Words.yml")), &style))
+	require.NotEmpty(t, style.Swap)
+	_, table, ok := strings.Cut(read(t, root+"/CONTRIBUTING.md"), "| avoid | write |\n|---|---|\n")
+	require.True(t, ok)
+	table, _, _ = strings.Cut(table, "\n\n")
+	used := map[string]bool{}
+	for row := range strings.Lines(table) {
+		avoid, write, _ := strings.Cut(strings.Trim(row, "| \n"), " | ")
+		avoid = regexp.MustCompile(`\s*\([^)]*\)`).ReplaceAllString(avoid, "")
+		for phrase := range strings.SplitSeq(avoid, ", ") {
+			rule := ""
+			for pattern := range style.Swap {
+				if regexp.MustCompile("(?i)^(?:" + pattern + ")$").MatchString(phrase) {
+					rule = pattern
+				}
+			}
+			if assert.NotEmpty(t, rule, "no rule of .vale/Chatbox/Words.yml finds %q", phrase) {
+				used[rule] = true
+				assert.Equal(t, write, style.Swap[rule], "what to write instead of %q", phrase)
+			}
+		}
+	}
+	for pattern := range style.Swap {
+		assert.True(t, used[pattern], "CONTRIBUTING.md does not list %q", pattern)
+	}
 }

@@ -66,25 +66,28 @@ func TestTests(t *testing.T) {
 	}
 }
 
-// TestArchitecture_Symbols: every `file · symbol` is declared in that file.
-func TestArchitecture_Symbols(t *testing.T) {
+// TestSymbols: every `file · symbol` of any document is declared in that file.
+func TestSymbols(t *testing.T) {
 	t.Parallel()
-	all := places(t, "# Architecture")
-	require.Greater(t, len(all), 50)
-	for _, place := range all {
-		file, symbol, _ := strings.Cut(place, " · ")
-		if !exists(filepath.Join(root, file)) {
-			t.Errorf("ARCHITECTURE.md names %s, which does not exist", file)
-			continue
+	all := 0
+	for _, doc := range files(t, ".md") {
+		for _, place := range places(t, doc) {
+			all++
+			file, symbol, _ := strings.Cut(place, " · ")
+			if !exists(filepath.Join(root, file)) {
+				t.Errorf("%s names %s, which does not exist", doc, file)
+				continue
+			}
+			assert.True(t, slices.Contains(declared(t, filepath.Join(root, file)), symbol), "%s: %s does not declare %s", doc, file, symbol)
 		}
-		assert.True(t, slices.Contains(declared(t, filepath.Join(root, file)), symbol), "ARCHITECTURE.md: %s does not declare %s", file, symbol)
 	}
+	require.Greater(t, all, 50)
 }
 
-// TestArchitecture_Goroutines: the table has a row for every place that starts one.
-func TestArchitecture_Goroutines(t *testing.T) {
+// TestReference_Goroutines: the table has a row for every function that starts a goroutine.
+func TestReference_Goroutines(t *testing.T) {
 	t.Parallel()
-	known := places(t, "## Goroutines")
+	known := places(t, root+"/docs/reference/goroutines.md")
 	for _, file := range files(t, ".go") {
 		name, err := filepath.Rel(root, file)
 		require.NoError(t, err)
@@ -95,17 +98,17 @@ func TestArchitecture_Goroutines(t *testing.T) {
 		}
 		for _, f := range starters(t, file) {
 			place := filepath.ToSlash(name) + " · " + f
-			assert.True(t, slices.Contains(known, place), "%s starts a goroutine: who stops it, and who waits? ARCHITECTURE.md has a table", place)
+			assert.True(t, slices.Contains(known, place), "%s starts a goroutine: who stops it, and who waits? docs/reference/goroutines.md has a table", place)
 		}
 	}
 }
 
-// TestArchitecture_RedisKeys: the table of keys is that of redisstate/keys.go.
-func TestArchitecture_RedisKeys(t *testing.T) {
+// TestReference_RedisKeys: the table of keys is that of redisstate/keys.go.
+func TestReference_RedisKeys(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t,
 		found(read(t, root+"/redisstate/keys.go"), "(?m)^//\t(cb:\\S+)"),
-		found(read(t, root+"/ARCHITECTURE.md"), "(?m)^\\| `(cb:\\S+)`"))
+		found(read(t, root+"/docs/reference/redis.md"), "(?m)^\\| `(cb:\\S+)`"))
 }
 
 // TestRunbook_Metrics: the runbook names the metrics that exist, and all of them.
@@ -199,14 +202,10 @@ func headings(t *testing.T, file string) []string {
 	return list
 }
 
-// places are all `file · symbol` of ARCHITECTURE.md from the heading to the next of its kind.
-func places(t *testing.T, heading string) []string {
+// places are all `file · symbol` of a document.
+func places(t *testing.T, doc string) []string {
 	t.Helper()
-	_, section, ok := strings.Cut(read(t, root+"/ARCHITECTURE.md"), heading+"\n")
-	require.True(t, ok, heading)
-	kind, _, _ := strings.Cut(heading, " ")
-	section, _, _ = strings.Cut(section, "\n"+kind+" ")
-	return found(section, "`([^` ]+[.]go · [^` ]+)`")
+	return found(read(t, doc), "`([^` ]+[.]go · [^` ]+)`")
 }
 
 // declared are the names that a Go file declares: F, T, T.Method, Interface.Method, const and var.

@@ -18,12 +18,12 @@ import (
 
 const coverageFile = "../../docs/protocol/coverage.md"
 
-// elsewhere says of what TestCoverage does not provoke where it is, or that it
-// is nowhere.
+// elsewhere maps each response that TestCoverage does not provoke to the test that
+// does, or to the reason why there is none.
 var elsewhere = map[string]string{
-	"DELETE /admin/users/{id} 202":        "needs more than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
+	"DELETE /admin/users/{id} 202":        "needs more data than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
 	"POST /admin/sessions/{id}/notes 409": "needs 200 notes; `TestAids_Full` in `app/api/aids_test.go`",
-	"code answer SERVICE_ERROR":           "after a fault of the pod's own, which nothing here provokes",
+	"code answer SERVICE_ERROR":           "needs an internal error of a pod, which no test provokes",
 	"code answer DATABASE_ERROR":          "needs a question that no key opens; `TestUnreadable_AQuestionFailsOnceAndTheNextIsAnswered` in `test/cluster/unreadable_test.go`",
 }
 
@@ -209,10 +209,10 @@ func compare(t *testing.T, rec *Recorder) {
 		if !known {
 			missing = append(missing, what)
 		}
-		return "not here: " + why
+		return "not seen: " + why
 	}
-	fmt.Fprintf(&b, "# What the tests see of the documents\n\nWritten by `TestCoverage` (`UPDATE_DOCS=1 go test ./test/specs -run TestCoverage`), which fails when this page is out of date, when a\n"+
-		"pod answers what the documents do not describe, and when something that they describe is neither seen nor explained here.\n")
+	fmt.Fprintf(&b, "# Test coverage of the specifications\n\nWritten by `TestCoverage` (`UPDATE_DOCS=1 go test ./test/specs -run TestCoverage`). The test fails if this page is out of date, if a\n"+
+		"pod sends a response that the specifications do not describe, or if a described response is neither seen nor explained here.\n")
 	b.WriteString("\n## Requests\n\n| operation | status | |\n|---|---|---|\n")
 	for _, op := range rec.docs.Operations {
 		for _, status := range op.statuses() {
