@@ -37,6 +37,7 @@ func TestOnTheStack(t *testing.T) {
 func startStack(t *testing.T) *devstack.Stack {
 	t.Helper()
 	cfg := devstack.DefaultConfig()
+	cfg.Redis.CommandTimeout = 4 * time.Second // an emulator, on a busy machine
 	cfg.Addr, cfg.Data = "127.0.0.1:0", t.TempDir()
 	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 10_000, 100
 	cfg.Live.WatchNotice = true

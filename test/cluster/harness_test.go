@@ -69,6 +69,7 @@ func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 		t.Fatal(err)
 	}
 	cfg := devstack.DefaultConfig()
+	cfg.Redis.CommandTimeout = 4 * time.Second // a busy machine
 	cfg.Pods, cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = n, "127.0.0.1:0", t.TempDir(), model, logger
 	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 100_000, 1000
 	cfg.Access.UserRate, cfg.Access.AdminRate = 100_000, 100_000

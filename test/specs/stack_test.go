@@ -51,6 +51,7 @@ func start(t *testing.T, rec *Recorder, change ...func(*devstack.Config)) *world
 	}, logger)
 	require.NoError(t, err)
 	cfg := devstack.DefaultConfig()
+	cfg.Redis.CommandTimeout = 4 * time.Second // an emulator, on a busy machine
 	cfg.Pods, cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = 2, "127.0.0.1:0", t.TempDir(), model, logger
 	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 100_000, 1000
 	cfg.Access.UserRate, cfg.Access.AdminRate = 100_000, 100_000
