@@ -52,7 +52,7 @@ func (s *Service) promptBack(ctx context.Context, log []chatbox.Event, from int6
 	for page := int64(promptPage); ; {
 		prompt, full := buildPrompt(s.cfg.SystemPrompt, log, m, budget)
 		room := budget - chatbox.TokensOf(prompt...)
-		if full || from <= end || room <= 0 {
+		if full || from <= end || room <= 0 && beginsTurn(prompt) {
 			return prompt, nil
 		}
 		page = nextPage(page, m.Seq-from, budget, room)
@@ -63,6 +63,14 @@ func (s *Service) promptBack(ctx context.Context, log []chatbox.Event, from int6
 		}
 		log, from = append(part, log...), begin
 	}
+}
+
+// beginsTurn reports whether the first message behind the system's is a user's. If
+// not, the log that was read begins within a turn, whose question is not read yet:
+// the turn may not fit the budget with it.
+func beginsTurn(prompt []chatbox.PromptMessage) bool {
+	i := slices.IndexFunc(prompt, func(m chatbox.PromptMessage) bool { return m.Role != chatbox.RoleSystem })
+	return i >= 0 && prompt[i].Role == chatbox.RoleUser
 }
 
 // nextPage is how many events to read next: as many as the budget seems to

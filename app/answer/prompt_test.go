@@ -269,6 +269,20 @@ func TestPromptBack_IsAsIfAllHadBeenRead(t *testing.T) {
 	})
 }
 
+// A log that is read from within a turn is read on to the turn's question, which
+// may not fit.
+func TestPromptBack_ReadsToTheBeginningOfATurn(t *testing.T) {
+	staff := chatbox.Event{
+		Seq: 2, Type: chatbox.TypeUserMessage, Sender: chatbox.SenderAdmin, Content: "a note", Metadata: map[string]string{chatbox.MetaAdminName: "Ana"},
+	}
+	log := []chatbox.Event{asked(1, "a question"), staff, asked(3, "last")}
+	exact := built("", log[1:], log[2], plenty)
+	s := New(DefaultConfig(), Deps{Messages: &pages{log: log}})
+	got, err := s.promptBack(t.Context(), log[1:2], 2, log[2], chatbox.TokensOf(exact...))
+	require.NoError(t, err)
+	assert.Equal(t, "u:last", script(got))
+}
+
 // requireSaidBefore checks lines against the log: questions in order and before
 // m, each answer right behind its own question.
 func requireSaidBefore(t *rapid.T, log []chatbox.Event, m chatbox.Event, lines []chatbox.PromptMessage) {
