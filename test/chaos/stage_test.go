@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"chatbox/cmd/chatload/client"
 	"chatbox/cmd/chatload/ledger"
 	"chatbox/providers/llm"
+	"chatbox/test/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,22 +57,10 @@ func start(t *testing.T, p *plan, change ...func(*devstack.Config)) *stage {
 	s := &stage{t: t, ctx: ctx, plan: p, acts: make(chan *fault, 64)}
 	s.startRedis()
 	s.wire = startWire(t, p, s.redis.Addr())
-	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	model, err := llm.New(llm.Config{
-		Providers: []llm.Provider{
-			{ID: "anew", Name: "Anew", Type: "scripted", Endpoint: "scripted://?delay=2ms"},
-			{ID: "goes-on", Name: "Goes on", Type: "scripted", Endpoint: "scripted://?delay=2ms", Continue: llm.ContinuePrefix},
-		},
-		StreamTimeout: patience, IdleTimeout: patience,
-	}, logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := devstack.DefaultConfig()
-	cfg.Pods, cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = pods, "127.0.0.1:0", t.TempDir(), model, logger
+	cfg := stack.Config(t, stack.Scripted("anew", "Anew"), stack.Scripted("goes-on", "Goes on", stack.Continuing))
+	cfg.Pods = pods
 	cfg.RedisURL = s.wire.url()
-	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr, cfg.Redis.LeaseTTL = 100_000, 1000, 2*time.Second
-	cfg.Redis.CommandTimeout = 2 * time.Second // an emulator, on a busy machine
+	cfg.Redis.LeaseTTL, cfg.Redis.CommandTimeout = 2*time.Second, 2*time.Second
 	cfg.Drain = config.Drain{Finish: 300 * time.Millisecond, Window: 200 * time.Millisecond, Shutdown: 10 * time.Second}
 	// What runs by the clock runs faster, so that a schedule with many faults
 	// is over in seconds; its order is what the defaults have.
@@ -83,6 +71,7 @@ func start(t *testing.T, p *plan, change ...func(*devstack.Config)) *stage {
 	for _, f := range change {
 		f(&cfg)
 	}
+	var err error
 	if s.stack, err = devstack.Start(ctx, cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +111,7 @@ func (s *stage) stop() {
 	s.wire.back()
 	close(s.acts)
 	s.hands.Wait()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), patience)
-	defer cancel()
-	if err := s.stack.Stop(ctx); err != nil && !strings.Contains(err.Error(), "killed") {
-		s.t.Errorf("stop: %v", err)
-	}
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	stack.Stop(s.t, s.stack)
 }
 
 // whole carries out what concerns all: at once where that is possible, else by

@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -25,8 +24,8 @@ import (
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 	"chatbox/cmd/chatload/ledger"
-	"chatbox/providers/llm"
 	"chatbox/test/specs"
+	"chatbox/test/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,23 +56,8 @@ func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 	t.Cleanup(func() { stacks.Store(0) })
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	t.Cleanup(cancel)
-	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	model, err := llm.New(llm.Config{
-		Providers: []llm.Provider{
-			{ID: "fast", Name: "Fast", Type: "scripted", Endpoint: "scripted://?delay=2ms"},
-			{ID: "other", Name: "Other", Type: "scripted", Endpoint: "scripted://?delay=2ms", Continue: llm.ContinuePrefix},
-		},
-		StreamTimeout: patience, IdleTimeout: patience,
-	}, logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := devstack.DefaultConfig()
-	cfg.Redis.CommandTimeout = 4 * time.Second // a busy machine
-	cfg.Pods, cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = n, "127.0.0.1:0", t.TempDir(), model, logger
-	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 100_000, 1000
-	cfg.Access.UserRate, cfg.Access.AdminRate = 100_000, 100_000
-	cfg.Drain.Window = 100 * time.Millisecond
+	cfg := stack.Config(t, stack.Scripted("fast", "Fast"), stack.Scripted("other", "Other", stack.Continuing))
+	cfg.Pods = n
 	cfg.RedisURL = emptyRedis(ctx, t)
 	if cfg.MongoURI = os.Getenv("CHATBOX_TEST_MONGO_URI"); cfg.MongoURI != "" {
 		cfg.MongoName = "cluster_" + strings.ToLower(client.NewID()[:10])
@@ -81,20 +65,9 @@ func start(t *testing.T, n int, change ...func(*devstack.Config)) *cluster {
 	for _, f := range change {
 		f(&cfg)
 	}
-	stack, err := devstack.Start(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		if err := stack.Stop(stop); err != nil && !strings.Contains(err.Error(), "killed") {
-			t.Errorf("stop: %v", err)
-		}
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	})
+	pods := stack.Start(ctx, t, cfg)
 	seen := specs.Record(t)
-	c := &cluster{t: t, ctx: ctx, stack: stack, seen: seen, http: &http.Client{Transport: seen.Transport(http.DefaultTransport)}}
+	c := &cluster{t: t, ctx: ctx, stack: pods, seen: seen, http: &http.Client{Transport: seen.Transport(http.DefaultTransport)}}
 	for i := range n {
 		c.until("a pod that is ready", func() bool { return c.ready(i) })
 	}

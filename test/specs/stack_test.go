@@ -19,7 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chatbox/app/devstack"
-	"chatbox/providers/llm"
+	"chatbox/test/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -41,35 +41,16 @@ func start(t *testing.T, rec *Recorder, change ...func(*devstack.Config)) *world
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	t.Cleanup(cancel)
-	logger := slog.New(slog.DiscardHandler)
-	model, err := llm.New(llm.Config{
-		Providers: []llm.Provider{
-			{ID: "small", Name: "Small", Type: "scripted", Endpoint: "scripted://?delay=2ms"},
-			{ID: "large", Name: "Large", Type: "scripted", Endpoint: "scripted://?delay=2ms"},
-		},
-		StreamTimeout: patience, IdleTimeout: patience,
-	}, logger)
-	require.NoError(t, err)
-	cfg := devstack.DefaultConfig()
-	cfg.Redis.CommandTimeout = 4 * time.Second // an emulator, on a busy machine
-	cfg.Pods, cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = 2, "127.0.0.1:0", t.TempDir(), model, logger
-	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 100_000, 1000
-	cfg.Access.UserRate, cfg.Access.AdminRate = 100_000, 100_000
-	cfg.Drain.Window = 100 * time.Millisecond
+	cfg := stack.Config(t, stack.Scripted("small", "Small"), stack.Scripted("large", "Large"))
+	cfg.Pods, cfg.Logger = 2, slog.New(slog.DiscardHandler) // faults are part of the tests
 	for _, f := range change {
 		f(&cfg)
 	}
-	stack, err := devstack.Start(ctx, cfg)
-	require.NoError(t, err)
-	w := &world{t: t, ctx: ctx, stack: stack, rec: rec}
+	pods := stack.Start(ctx, t, cfg)
+	w := &world{t: t, ctx: ctx, stack: pods, rec: rec}
 	base := &http.Transport{}
 	w.http = &http.Client{Transport: rec.Transport(base)}
-	t.Cleanup(func() {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		base.CloseIdleConnections()
-		_ = stack.Stop(stop) // what is stopped amid faults may say so
-	})
+	t.Cleanup(base.CloseIdleConnections)
 	return w
 }
 

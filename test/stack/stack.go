@@ -1,0 +1,73 @@
+// Package stack brings up pods in the test's own process, as `make run` does,
+// with settings under which a busy machine makes no test fail.
+package stack
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"chatbox/app/devstack"
+	"chatbox/providers/llm"
+)
+
+// patience bounds the answers of models and the end of a stack.
+const patience = 2 * time.Minute
+
+// Config is the configuration of a stack that answers with the given scripted
+// models. Its limits per user are beyond what tests send, its drain is short, and
+// its log shows warnings with the test.
+func Config(t *testing.T, models ...llm.Provider) devstack.Config {
+	t.Helper()
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	model, err := llm.New(llm.Config{Providers: models, StreamTimeout: patience, IdleTimeout: patience}, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := devstack.DefaultConfig()
+	cfg.Addr, cfg.Data, cfg.LLM, cfg.Logger = "127.0.0.1:0", t.TempDir(), model, logger
+	cfg.Redis.RateLimit, cfg.Redis.MaxSocketsPerUsr = 100_000, 1000
+	// The emulator shares the processor with the pods and the clients.
+	cfg.Redis.CommandTimeout = 4 * time.Second
+	cfg.Access.UserRate, cfg.Access.AdminRate = 100_000, 100_000
+	cfg.Drain.Window = 100 * time.Millisecond
+	return cfg
+}
+
+// Start brings a stack up, and stops it when the test ends. ctx bounds the start.
+func Start(ctx context.Context, t *testing.T, cfg devstack.Config) *devstack.Stack {
+	t.Helper()
+	s, err := devstack.Start(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { Stop(t, s) })
+	return s
+}
+
+// Stop stops a stack and the default client's idle connections. A stack whose
+// pods were killed may say so; any other error fails the test.
+func Stop(t *testing.T, s *devstack.Stack) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil && !strings.Contains(err.Error(), "killed") {
+		t.Errorf("stop: %v", err)
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
+
+// Scripted is a scripted model that says a word every 2 ms.
+func Scripted(id, name string, change ...func(*llm.Provider)) llm.Provider {
+	p := llm.Provider{ID: id, Name: name, Type: llm.TypeScripted, Endpoint: "scripted://?delay=2ms"}
+	for _, f := range change {
+		f(&p)
+	}
+	return p
+}
+
+// Continuing has a model continue an answer from its prefix.
+func Continuing(p *llm.Provider) { p.Continue = llm.ContinuePrefix }
