@@ -46,9 +46,8 @@ tidy() {
 	return 1
 }
 
-# Formatting is among what golangci-lint reports: gofumpt and goimports are its formatters.
+# golangci-lint reports formatting (gofumpt, goimports) and runs go vet's analyzers, with the tests' build tags, too.
 check 'golangci-lint' "$("$here/tool.sh" golangci-lint)" run ./...
-check 'go vet' go vet -tags 'integration fault' ./...
 check 'go mod tidy' tidy
 check 'shell scripts' shell_scripts
 # Folders whose Go comments have no hit are named here, such as hub app/api.

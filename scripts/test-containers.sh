@@ -2,7 +2,7 @@
 # scripts/test-containers.sh [short|long]. long, the default: the integration suite against servers in containers, then the cluster of
 # docker-compose.yml under load while its pods are killed and restarted. short: the conformance suites against servers in containers.
 # Needs a container engine: one that runs, or root and Debian's packages to start one for the while. Images that cannot be pulled are built from
-# Debian's packages (scripts/images-offline.sh). Without an engine it prints NOT RUN and fails.
+# Debian's packages (scripts/images-offline.sh). Without an engine it prints NOT RUN and exits with 3.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/.."
@@ -62,7 +62,7 @@ fetch() {
 files=(-f docker-compose.yml)
 compose() { scripts/compose.sh "${files[@]}" "$@"; }
 
-start_engine || { echo 'NOT RUN: no container engine' && exit 1; }
+start_engine || { echo 'NOT RUN: containers: no container engine (apt-get install docker.io, as root)' && exit 3; }
 fetch
 export CHATBOX_TEST_REDIS_IMAGE CHATBOX_TEST_MONGO_IMAGE
 CHATBOX_TEST_REDIS_IMAGE=$(tag redis)
