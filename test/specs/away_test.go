@@ -38,7 +38,7 @@ func away(t *testing.T, rec *Recorder) {
 	data := t.TempDir()
 	w := start(t, rec, func(cfg *devstack.Config) {
 		cfg.RedisURL, cfg.Data = "redis://"+redis.Addr(), data
-		cfg.Log.AckWait = 500 * time.Millisecond
+		cfg.Log.AckWait = 3 * time.Second // a busy machine needs some of it
 		cfg.Channels, cfg.Alerts.Tries, cfg.Alerts.Backoff = []alert.Channel{deaf{}}, 1, time.Millisecond
 		var err error
 		cfg.LLM, err = llm.New(llm.Config{
