@@ -64,12 +64,12 @@ func (q HistoryQuery) Bounds(head int64) (from, to int64, truncated bool) {
 	limit := int64(q.Limit)
 	lo, hi := int64(1), head
 	if q.AfterSeq >= 0 {
-		lo = q.AfterSeq + 1
+		lo = min(q.AfterSeq, head) + 1 // what is asked for may be the largest number
 	}
 	if q.BeforeSeq > 0 {
 		hi = min(hi, q.BeforeSeq-1)
 	}
-	if hi-lo+1 <= limit {
+	if hi-lo < limit {
 		return lo, hi, false
 	}
 	if q.AfterSeq >= 0 {

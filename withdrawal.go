@@ -7,7 +7,7 @@ import "time"
 type Withdrawal struct {
 	User   UserKey
 	Before time.Time // a whole second, as times of issue are
-	Until  time.Time // when no such credential can be alive any more and this may be forgotten
+	Until  time.Time // Redis has a copy; the history has the withdrawal for good
 }
 
 // Covers reports whether the withdrawal takes the actor's credential away. One

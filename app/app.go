@@ -103,7 +103,7 @@ func (a *App) Start(ctx context.Context) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", a.opts.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("LISTEN_ADDR: %w", err)
 	}
 	a.listener = l
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -53,12 +53,21 @@ func (a *App) beatPod(ctx context.Context) time.Duration {
 	}
 	began := time.Now()
 	beat, err := a.redis.BeatPod(ctx, card, a.name.replaceable(began))
+	a.noteCard(ctx, err)
 	if err != nil {
 		a.log.DebugContext(ctx, "heartbeat failed", "error", err)
 		return podBeat
 	}
 	a.judgeClock(ctx, card.LastHeartbeat, beat.Now, time.Since(began))
 	return a.judgeName(ctx, beat.Other)
+}
+
+// noteCard tells of a card that cannot be renewed although Redis takes writes:
+// where Redis is away that is no news.
+func (a *App) noteCard(ctx context.Context, err error) {
+	if err == nil || a.around.redis.Kind() == "" && ctx.Err() == nil {
+		a.around.card.NoteAs(ctx, redisstate.Kind(err), causeOf(err))
+	}
 }
 
 func (a *App) beatTally(ctx context.Context) {

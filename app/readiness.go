@@ -70,6 +70,9 @@ func (a *App) podState() outage.Kind {
 		return outage.Draining
 	}
 	if name := a.name.state(); name != "" {
+		if why := a.around.card.Kind(); why != "" && name == outage.Preparing {
+			return why
+		}
 		return name
 	}
 	return a.clock.state()

@@ -24,9 +24,9 @@ const (
 
 // surroundings is what the pod knows of what it depends on.
 type surroundings struct {
-	redis, mongo, bus *outage.Outage
-	deaf, preparing   time.Time // since when; zero: it is not. Each of its loop alone
-	examined          time.Time // the latest examination. Of the loop alone, and before it of the start
+	redis, mongo, bus, card *outage.Outage
+	deaf, preparing         time.Time // since when; zero: it is not. Each of its loop alone
+	examined                time.Time // the latest examination. Of the loop alone, and before it of the start
 
 	mu      sync.Mutex // guards following
 	setup   error      // why Redis as it is set up will not do
@@ -36,7 +36,8 @@ type surroundings struct {
 
 func newSurroundings(log *slog.Logger) surroundings {
 	return surroundings{
-		redis: outage.New("redis", log), mongo: outage.New("mongodb", log), bus: outage.New("bus", log), advised: map[string]bool{},
+		redis: outage.New("redis", log), mongo: outage.New("mongodb", log), bus: outage.New("bus", log),
+		card: outage.New("redis: the pod's registration", log), advised: map[string]bool{},
 	}
 }
 
@@ -86,6 +87,7 @@ func (a *App) lookAtRedis(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
+	a.judgeAddress(err)
 	a.around.redis.NoteAs(ctx, redisstate.Kind(err), causeOf(err))
 	a.noteBus(ctx, err, now)
 }
@@ -141,6 +143,7 @@ func (a *App) examine(ctx context.Context, now time.Time) {
 		return
 	}
 	servers, err := a.redis.Examine(ctx)
+	a.judgeAddress(err)
 	if err != nil {
 		a.log.DebugContext(ctx, "redis not examined", "error", err)
 		return
@@ -164,6 +167,21 @@ func (a *App) examine(ctx context.Context, now time.Time) {
 	if first := a.around.settle(err); err != nil && first {
 		a.fail(err)
 	}
+}
+
+// judgeAddress ends the pod where REDIS_URL leads to a server of another kind
+// than it says, unless the server was once the right one.
+func (a *App) judgeAddress(err error) {
+	if a.opts.Env != "" && redisstate.Misdirected(err) && !a.around.wasWell() {
+		a.fail(causeOf(err))
+	}
+}
+
+// wasWell reports whether Redis was once found to be as it should be.
+func (s *surroundings) wasWell() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settled
 }
 
 // settle keeps a verdict; it reports whether none was good before.

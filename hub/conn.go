@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,10 @@ func (c *Conn) OnExpire(f func()) { c.onExpire = f }
 func (c *Conn) ExpireAt(t time.Time) {
 	if t.IsZero() {
 		c.expires.Store(0)
+		return
+	}
+	if t.After(time.Unix(0, math.MaxInt64)) {
+		c.expires.Store(math.MaxInt64) // the latest that nanoseconds can say, in 2262
 		return
 	}
 	c.expires.Store(t.UnixNano())

@@ -273,6 +273,26 @@ func TestBeat_ExpiryIsToldOnce(t *testing.T) {
 	})
 }
 
+// Nanoseconds since 1970 end in the year 2262.
+func TestBeat_AnEndFarAwayIsNoExpiry(t *testing.T) {
+	for _, year := range []int{2262, 2263, 2400, 9999, 285_428_751} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHub(t, nil)
+			ticking(t, h)
+			server, _ := pipe(t)
+			c := NewConn(server, "c1", actor(), h.Config(), h.Metrics())
+			expired := false
+			c.OnExpire(func() { expired = true })
+			c.ExpireAt(time.Date(year, 12, 31, 0, 0, 0, 0, time.UTC))
+			h.Add(c)
+			defer h.Remove(c)
+			<-time.After(3 * tick)
+			synctest.Wait()
+			assert.False(t, expired, year)
+		})
+	}
+}
+
 func TestRenew_MovesTheEndAndTakesTheNewestRoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, nil)

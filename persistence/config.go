@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/event"
-	"go.mongodb.org/mongo-driver/x/mongo/driver/connstring"
 )
 
 // Config says where the history is kept. Only the URI has no default: what is
@@ -60,26 +59,26 @@ func (c Config) whole() Config {
 // contains any part of the URI.
 func (c Config) Validate() error {
 	var faults []error
-	switch {
-	case c.URI == "":
+	if c.URI == "" {
 		faults = append(faults, errors.New("MONGO_URI is required"))
-	case strings.HasPrefix(c.URI, connstring.SchemeMongoDBSRV+"://"):
-		// Reading it would ask the DNS.
-	default:
-		if _, err := connstring.ParseAndValidate(c.URI); err != nil {
-			faults = append(faults, errors.New("MONGO_URI is not a MongoDB connection string"))
-		}
+	} else if err := CheckURI(c.URI); err != nil {
+		faults = append(faults, fmt.Errorf("MONGO_URI %w", err))
 	}
 	if len(c.Database) > 63 || strings.ContainsAny(c.Database, "/\\. \"$*<>:|?\x00") {
 		faults = append(faults, errors.New("MONGO_DATABASE is not a name for a database"))
 	}
-	if slices.Contains([]string{"admin", "config", "local"}, c.Database) {
+	if ReservedDatabase(c.Database) {
 		faults = append(faults, errors.New("MONGO_DATABASE names a database that the server keeps for itself"))
 	}
 	if c.Timeout < 0 || c.SelectTimeout < 0 {
 		faults = append(faults, errors.New("the timeouts of the history must not be negative"))
 	}
 	return errors.Join(faults...)
+}
+
+// ReservedDatabase reports whether a server keeps the database for itself.
+func ReservedDatabase(name string) bool {
+	return slices.Contains([]string{"admin", "config", "local"}, name)
 }
 
 // otherDatabase is the database that the URI names where that is not the one

@@ -2,11 +2,8 @@ package persistence
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"chatbox"
-	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
@@ -15,7 +12,7 @@ import (
 )
 
 // Withdrawals keeps whose credentials were withdrawn, one document per user,
-// for as long as such a credential could be alive.
+// for good.
 type Withdrawals struct{ s *Store }
 
 type withdrawalDoc struct {
@@ -47,42 +44,21 @@ func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
 	})
 }
 
-// Kept returns all withdrawals that still matter and forgets the others. It
-// reads the whole collection, which holds as many documents as users were
-// disconnected within a credential's longest life.
-func (m *Withdrawals) Kept(ctx context.Context, now time.Time) ([]chatbox.Withdrawal, error) {
-	const act = "read withdrawals"
-	at := primitive.NewDateTimeFromTime(now)
+// Kept returns all withdrawals: the whole collection, which holds as many
+// documents as users were ever disconnected.
+func (m *Withdrawals) Kept(ctx context.Context) ([]chatbox.Withdrawal, error) {
 	var docs []withdrawalDoc
-	err := m.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
+	err := m.s.all(ctx, "read withdrawals", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
 		return m.s.withdrawals.Find(ctx, bson.D{})
 	})
 	if err != nil {
 		return nil, err
 	}
-	var kept []chatbox.Withdrawal
-	old := false
+	kept := make([]chatbox.Withdrawal, 0, len(docs))
 	for _, d := range docs {
-		if d.Until < at {
-			old = true
-			continue
-		}
 		kept = append(kept, chatbox.Withdrawal{
 			User: chatbox.UserKey{Tenant: d.Tenant, ID: d.User}, Before: d.Before.Time().UTC(), Until: d.Until.Time().UTC(),
 		})
-	}
-	if !old {
-		return kept, nil
-	}
-	err = m.s.do(ctx, "forget withdrawals", func(ctx context.Context) error {
-		_, err := m.s.withdrawals.DeleteMany(ctx, bson.D{{Key: "until", Value: bson.D{{Key: "$lt", Value: at}}}})
-		return err
-	})
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		err = nil
-	}
-	if err != nil {
-		return nil, record.Failed(act, err)
 	}
 	return kept, nil
 }

@@ -69,7 +69,13 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 // says only that time was up, or that a connection was closed.
 func (c *Client) explain(err error) error {
 	kind := Kind(err)
-	if c.dialer == nil || kind == "" {
+	if kind == "" {
+		return nil
+	}
+	if wrong := misdirected(err); outage.Given(wrong) != outage.Given(err) {
+		return wrong
+	}
+	if c.dialer == nil {
 		return err
 	}
 	if f := c.dialer.failed.Load(); f != nil && kind == outage.Timeout {

@@ -34,11 +34,11 @@ func (c *Client) Examine(ctx context.Context) ([]Server, error) {
 		if single, ok := c.rdb.(*redis.Client); ok && c.cfg.Master == "" {
 			s.Addr = single.Options().Addr
 		}
-		return []Server{s}, wrap("examine", err)
+		return []Server{s}, wrap("examine", c.explain(err))
 	}
 	masters, err := c.masters(ctx)
 	if err != nil {
-		return nil, wrap("examine", err)
+		return nil, wrap("examine", c.explain(err))
 	}
 	var all []Server
 	for m := range masters {

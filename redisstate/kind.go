@@ -2,6 +2,7 @@ package redisstate
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -41,6 +42,7 @@ func Kind(err error) outage.Kind {
 		{"NOPERM ", outage.Permission},
 		{"DENIED ", outage.Permission},
 		{"ERR max number of clients", outage.Full},
+		{"ERR unknown command", outage.Command},
 	} {
 		if strings.HasPrefix(text, is.prefix) {
 			return is.kind
@@ -50,4 +52,31 @@ func Kind(err error) outage.Kind {
 		return outage.NoPrimary
 	}
 	return outage.Failed
+}
+
+// misdirected says where REDIS_URL leads to a server of another kind than it
+// names, which another try does not change.
+func misdirected(err error) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "DB index is out of range"):
+		return outage.As(outage.Database, fmt.Errorf("REDIS_URL names a database that the server does not have: %w", err))
+	case strings.Contains(text, "cluster support disabled"):
+		return outage.As(outage.NotCluster, fmt.Errorf("REDIS_URL is redis+cluster, and the server is no member of a Cluster: %w", err))
+	case strings.Contains(text, "sentinels") && strings.Contains(text, "unknown command") && !strings.Contains(text, "dial "):
+		return outage.As(outage.NotSentinel, fmt.Errorf("REDIS_URL is redis+sentinel, and the server is no sentinel: %w", err))
+	default:
+		return err
+	}
+}
+
+// Misdirected reports whether REDIS_URL itself is at fault: a restart changes
+// nothing.
+func Misdirected(err error) bool {
+	switch outage.Given(err) {
+	case outage.Database, outage.NotCluster, outage.NotSentinel:
+		return true
+	default:
+		return false
+	}
 }

@@ -2,12 +2,13 @@ package redisstate
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Probe reports whether Redis takes writes: a server that is full, that cannot
+// Probe reports whether Redis takes writes and runs scripts: a server that is full, that cannot
 // save or that has become a replica still answers pings. On a Cluster every
 // master that serves a partition is asked, as a session may be on any of them.
 func (c *Client) Probe(ctx context.Context) error {
@@ -46,8 +47,22 @@ func (c *Client) probe(ctx context.Context) error {
 	}
 }
 
+// writeProbe writes to a partition and runs a script there. Until Redis has once
+// done both the script is sent whole, too: the first run of each needs that.
 func (c *Client) writeProbe(ctx context.Context, p int) error {
-	return c.rdb.Set(ctx, probeKey(p), c.boot, probeTTL).Err()
+	if err := c.rdb.Set(ctx, probeKey(p), c.boot, probeTTL).Err(); err != nil {
+		return err
+	}
+	keys := []string{probeKey(p)}
+	if !c.served.Load() {
+		if err := c.scripts["probe.lua"].Eval(ctx, c.rdb, keys).Err(); err != nil {
+			return fmt.Errorf("run a script: %w", err)
+		}
+	}
+	if err := c.run(ctx, "probe.lua", keys).Err(); err != nil {
+		return fmt.Errorf("run a script: %w", err)
+	}
+	return nil
 }
 
 // masters are the Cluster's masters that serve partitions, each with one of

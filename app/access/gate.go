@@ -36,13 +36,14 @@ type Marks interface {
 	MarkOf(ctx context.Context, u chatbox.UserKey) (before time.Time, err error)
 }
 
-// Archive keeps withdrawals for as long as they matter.
+// Archive keeps withdrawals for good: how long a token lives that was issued
+// before one is known to nobody.
 type Archive interface {
 	// Keep stores the withdrawal, durably when it returns; of two of one user
 	// the later stands.
 	Keep(ctx context.Context, w chatbox.Withdrawal) error
-	// Kept returns all withdrawals that still matter and forgets the others.
-	Kept(ctx context.Context, now time.Time) ([]chatbox.Withdrawal, error)
+	// Kept returns all withdrawals.
+	Kept(ctx context.Context) ([]chatbox.Withdrawal, error)
 }
 
 // Counts count requests over the whole cluster.
@@ -63,7 +64,7 @@ type Sockets interface {
 // Config is how long and how much.
 type Config struct {
 	TicketLife time.Duration // a ticket must be used within this time
-	MarkLife   time.Duration // a withdrawal is remembered; no token may live longer
+	MarkLife   time.Duration // Redis has its copy of a withdrawal
 	UserRate   int           // REST requests of one user per minute, over all pods
 	AdminRate  int           // of one member of staff
 	Patience   time.Duration // the longest that Redis is waited for

@@ -190,8 +190,7 @@ func (g *Gate) rest(ctx context.Context, d time.Duration) (restore bool) {
 func (g *Gate) reload(ctx context.Context, restore bool) error {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
-	now := time.Now()
-	kept, err := g.Archive.Kept(ctx, now)
+	kept, err := g.Archive.Kept(ctx)
 	if err != nil {
 		return err
 	}
@@ -199,13 +198,6 @@ func (g *Gate) reload(ctx context.Context, restore bool) error {
 		g.learn(w)
 		g.Sockets.Expel(w.User, w.Before)
 	}
-	g.mu.Lock()
-	for u, w := range g.marks {
-		if w.Until.Before(now) {
-			delete(g.marks, u)
-		}
-	}
-	g.mu.Unlock()
 	if err := g.reloadBlocks(ctx); err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -72,10 +74,26 @@ func audience(name string, raw json.RawMessage) (jwt.ClaimStrings, error) {
 	return jwt.ClaimStrings{s}, err
 }
 
+// Bounds of dates in claims, in seconds since 1970.
+const (
+	maxDate  = 1 << 53         // beyond it numbers in JSON are not exact
+	lastDate = 253_402_300_799 // the end of the year 9999, which is the last that RFC 3339 can write
+)
+
+// date reads a time. Issuers write dates far away, or in milliseconds, for a
+// token that does not end: what cannot be written any more becomes the last, or
+// the first, that can.
 func date(raw json.RawMessage) (*jwt.NumericDate, error) {
-	var d jwt.NumericDate
-	err := json.Unmarshal(raw, &d)
-	return &d, err
+	var n json.Number
+	if err := json.Unmarshal(raw, &n); err != nil {
+		return nil, errClaims
+	}
+	seconds, err := n.Float64()
+	if err != nil || math.Abs(seconds) > maxDate {
+		return nil, errClaims
+	}
+	whole, part := math.Modf(min(max(seconds, 0), lastDate))
+	return jwt.NewNumericDate(time.Unix(int64(whole), int64(part*1e9))), nil
 }
 
 // headerIsPlain reports whether a token's header gives no name twice: two

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -152,4 +153,30 @@ func FuzzClaims(f *testing.F) {
 			t.Fatalf("a name twice in %q", payload)
 		}
 	})
+}
+
+func TestAbuse_DatesOutOfRange(t *testing.T) {
+	at := time.Now().Add(time.Hour).Unix()
+	for _, dates := range []string{
+		`"exp":1e300`, `"exp":1e19`, `"exp":9223372036854775807`, `"exp":-1e300`, `"exp":1e400`,
+		fmt.Sprintf(`"exp":%d,"nbf":1e300`, at), fmt.Sprintf(`"exp":%d,"nbf":-1e300`, at), fmt.Sprintf(`"exp":%d,"nbf":1e19`, at),
+		fmt.Sprintf(`"exp":%d,"iat":1e300`, at), fmt.Sprintf(`"exp":%d,"iat":-1e300`, at),
+	} {
+		requireUnauthenticated(t, auth(), written(plainHeader, `{"user_id":"ann",`+dates+`}`))
+	}
+}
+
+// Issuers write "never" as a date far away, or in milliseconds.
+func TestAuth_DatesFarAway(t *testing.T) {
+	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	for exp, want := range map[string]time.Time{
+		"9300000000": time.Unix(9_300_000_000, 0), "253402300799": last, "253402300800": last,
+		"1900000000000": last, "9007199254740991": last, "9e15": last,
+	} {
+		got, err := auth().Actor(t.Context(), written(plainHeader, `{"user_id":"ann","iat":-9e15,"nbf":-1,"exp":`+exp+`}`))
+		require.NoError(t, err, exp)
+		assert.True(t, got.ExpiresAt.Equal(want), "%s: %s", exp, got.ExpiresAt)
+		_, err = json.Marshal(got)
+		assert.NoError(t, err, "a ticket can hold it")
+	}
 }

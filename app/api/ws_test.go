@@ -201,6 +201,19 @@ func TestSocket_ExpiredTokenIsToldAndClosed(t *testing.T) {
 	assert.Equal(t, hub.CloseCredential, s.closeCode())
 }
 
+func TestSocket_ATokenThatEndsAfterTheYear2262Lives(t *testing.T) {
+	p := newPod(t, nil)
+	for _, exp := range []int64{9_223_372_037, 9_300_000_000, 18_500_000_000, 253_402_300_799, 1_900_000_000_000} {
+		s := p.openRaw("", bearerHeader(token(t, map[string]any{"exp": exp})))
+		require.Equal(t, "connection_status", s.read()["type"])
+		s.send(`{"type":"auth","id":"again","token":"` + token(t, map[string]any{"exp": exp}) + `"}`)
+		require.Equal(t, "connection_status", s.read()["type"], "%d", exp)
+		s.alive()
+		require.NoError(t, s.ws.Close())
+		require.Eventually(t, func() bool { return p.hub.Len() == 0 }, soon, time.Millisecond)
+	}
+}
+
 func TestSocket_DeathFreesEverything(t *testing.T) {
 	p := newPod(t, func(st *setup) { st.hub.MaxConns = 1 })
 	for range 3 {

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -65,6 +67,17 @@ func (c *Config) doubts(g *values) []string {
 			if isEverybody(p) {
 				warnings = append(warnings, fmt.Sprintf("%s has %s: %s", list.name, p, list.means))
 			}
+		}
+	}
+	if f := c.LLM.Fallback; f != "" && len(c.LLM.Providers) == 1 && c.LLM.Providers[0].ID == f {
+		warnings = append(warnings, "LLM_FALLBACK names the only model there is: nothing goes on where it fails")
+	}
+	if secret := g.get(jwtSecretVariable); secret != "" && strings.Contains(g.get(keyVariable)+","+g.get(keysVariable), secret) {
+		warnings = append(warnings, jwtSecretVariable+" is also in "+keyVariable+" or "+keysVariable+": who can sign tokens could read the history; give each its own")
+	}
+	for _, o := range slices.Concat(c.HTTP.Origins.List, c.HTTP.CORS.List) {
+		if scheme, _, _ := strings.Cut(o, "://"); scheme != "http" && scheme != "https" {
+			warnings = append(warnings, fmt.Sprintf("WS_ALLOWED_ORIGINS or CORS_ALLOWED_ORIGINS has %q: no page of the web has such an origin, only an application may", o))
 		}
 	}
 	if d := c.Drain; d.Finish+d.Window > d.room() && (g.has("DRAIN_FINISH") || g.has("DRAIN_WINDOW")) {

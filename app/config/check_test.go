@@ -93,6 +93,8 @@ func TestLoad_Warnings(t *testing.T) {
 		{"SHED_ABOVE=30000", []string{"SHED_ABOVE (30000)", "MAX_CONNECTIONS (20000)"}},
 		{"SHED_ABOVE=0", nil},
 		{"DRAIN_FINISH=28s", []string{"DRAIN_FINISH", "cut to"}},
+		{"LLM_FALLBACK=small", []string{"LLM_FALLBACK", "only model"}},
+		{"WS_ALLOWED_ORIGINS=capacitor://localhost,https://a.example.com", []string{"WS_ALLOWED_ORIGINS", "capacitor://localhost"}},
 		{"JWT_EXPIRES_IN=1h", []string{"JWT_EXPIRES_IN", "no effect"}},
 		{"LLM_TIMEOUT=1m", []string{"LLM_TIMEOUT", "no effect"}},
 	} {
@@ -119,4 +121,13 @@ func TestSpan(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, d, back, strings.TrimSpace(want))
 	}
+}
+
+func TestLoad_OneSecretForTwoThingsIsDoubted(t *testing.T) {
+	secret := random(32)
+	cfg, err := Load(settings("JWT_SECRET="+secret, "ENCRYPTION_KEY="+secret), "")
+	require.NoError(t, err)
+	require.Len(t, cfg.Warnings, 1)
+	assert.Contains(t, cfg.Warnings[0], "JWT_SECRET")
+	assert.NotContains(t, cfg.Warnings[0], secret)
 }

@@ -142,8 +142,16 @@ func TestLoad_EachFaultNamesItsVariable(t *testing.T) {
 		"REDIS_URL=": "required", "REDIS_URL=http://x": "redis://", "REDIS_URL=redis://": "no host", "REDIS_URL=redis://a,b": "several hosts",
 		"REDIS_URL=redis://a/x": "database", "REDIS_URL=redis+sentinel://a,b": "master", "REDIS_URL=redis+cluster://a/1": "database",
 		"REDIS_URL=redis://:%zz@a": "escaped", "MONGO_URI=": "required", "MONGO_URI=postgres://x": "mongodb://",
+		"MONGO_URI=mongodb://h/?directConnection=maybe": "directConnection", "MONGO_URI=mongodb://h/?w=majority&connectTimeoutMS=-5": "connectTimeoutMS",
+		"MONGO_URI=mongodb://h/?authMechanism=EVIL": "authMechanism", "MONGO_URI=mongodb://u:p%ZZ@h/": "escaped",
+		"MONGO_URI=mongodb://h/?foo=bar": "foo", "MONGO_URI=mongodb://h/?compressors=snappy,evil": "compressors",
+		"MONGO_URI=mongodb+srv://h.example.com/?foo=bar": "foo", "MONGO_URI=mongodb+srv://h.example.com/?directConnection=maybe": "directConnection",
+		"MONGO_URI=mongodb://h/?appName=%zz": "escaped", "MONGO_URI=mongodb://h:port/": "host",
+		"MONGO_DATABASE=admin": "server keeps", "MONGO_DATABASE=local": "server keeps", "MONGO_DATABASE=config": "server keeps",
 		"MONGO_URI=mongodb://": "no host", "MONGO_URI=mongodb://u:p@/x": "no host", "MONGO_DATABASE=a/b": "database",
 		"WS_ALLOWED_ORIGINS=": "required", "WS_ALLOWED_ORIGINS=*": "scheme", "WS_ALLOWED_ORIGINS=https://a.example.com/path": "scheme",
+		"WS_ALLOWED_ORIGINS=wss://a.example.com": "https", "WS_ALLOWED_ORIGINS=ws://a.example.com": "http", "WS_ALLOWED_ORIGINS=https://a.example.com:0": "port",
+		"WS_ALLOWED_ORIGINS=https://a.example.com:99999": "port", "CHATBOX_PATH_PREFIX=/..": "path", "CHATBOX_PATH_PREFIX=/a/./b": "path",
 		"WS_ALLOWED_ORIGINS=https://your-domain.com": "placeholder", "WS_ALLOWED_ORIGINS=https://*.com": "top-level",
 		"WS_ALLOWED_ORIGINS=https://a.*.com": "first label", "CORS_ALLOWED_ORIGINS=nowhere": "scheme", "TRUSTED_PROXIES=10.0.0.0/99": "network",
 		"METRICS_ALLOWED_NETWORKS=everybody": "network", "MAX_MESSAGE_SIZE=0": "size", "MAX_MESSAGE_SIZE=-1": "size", "ANSWER_MAX=0": "size",
@@ -343,4 +351,15 @@ func TestLoad_TokensMayComeFromAnIssuer(t *testing.T) {
 	_, err = Load(settings("JWT_SECRET=", url, "JWT_ALGORITHMS=HS256"), "")
 	require.ErrorContains(t, err, "JWT_ALGORITHMS: names algorithms that need JWT_SECRET")
 	require.ErrorContains(t, err, "JWT_ALGORITHMS: names no algorithm for JWT_JWKS_URL")
+}
+
+func TestLoad_MongoURIsOfEveryKindPass(t *testing.T) {
+	for _, uri := range []string{
+		"mongodb://h", "mongodb://h:27017,i:27018/?replicaSet=rs0&w=majority&readPreference=primary&tls=true", "mongodb://u:p%40w@h/?authSource=admin",
+		"mongodb+srv://u:p@cluster0.example.com/?retryWrites=true&w=majority&appName=Cluster0", "mongodb+srv://h.example.com/?srvMaxHosts=2&srvServiceName=x",
+		"mongodb://h/?compressors=zstd,snappy,zlib&maxPoolSize=20&waitQueueTimeoutMS=5", "mongodb://u:p@h/?ssl=true&authMechanism=SCRAM-SHA-256&authSource=x",
+	} {
+		_, err := Load(settings("MONGO_URI="+uri), "")
+		assert.NoError(t, err, uri)
+	}
 }

@@ -104,7 +104,7 @@ func tokenVariables(c *Config) []variable {
 		{name: "JWT_REQUIRE_EXP", def: "on", doc: "on or off. Off accepts tokens that never expire.", set: onOff(&c.JWT.RequireExpiry)},
 		{
 			name: "TOKEN_MAX_LIFE", def: "2160h", set: within(&c.JWT.MaxLife, time.Minute, 10*365*day),
-			doc: "The longest that a token lives from its issue to its exp. For so long it is remembered that an admin disconnected a user, so that older tokens stay refused.",
+			doc: "How long Redis has a copy of the record that an admin disconnected a user; as long as most tokens live is enough. The history has the record for good, so older tokens stay refused however long they live, and so do tokens without iat.",
 		},
 		{name: "WS_QUERY_TOKEN", def: "on", doc: "on or off. On accepts ?token= when a socket is opened.", set: onOff(&c.HTTP.QueryToken)},
 	}

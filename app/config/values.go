@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"chatbox/persistence"
 	"chatbox/providers/llm"
 )
 
@@ -191,7 +193,7 @@ func prefix(into *string) func(string) error {
 	valid := regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 	return func(s string) error {
 		s = strings.TrimSuffix(s, "/")
-		if s != "" && !valid.MatchString(s) {
+		if s != "" && (!valid.MatchString(s) || path.Clean(s) != s) {
 			return errors.New("must be a path such as /chatbox")
 		}
 		*into = s
@@ -232,6 +234,10 @@ func checkOrigin(s string) error {
 	switch {
 	case err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
 		return errors.New("is not scheme://host[:port]")
+	case u.Scheme == "ws" || u.Scheme == "wss":
+		return errors.New("can be no page's origin: write https:// or http://")
+	case u.Port() != "" && (!isPort(u.Port()) || u.Port() == "0"):
+		return errors.New("has a port that is none")
 	case placeholder(s) || strings.Contains(normal(u.Host), "yourdomain") || strings.ContainsAny(s, "<>${}"):
 		return errors.New("is a placeholder")
 	case strings.Contains(strings.TrimPrefix(u.Host, "*."), "*"):
@@ -278,6 +284,9 @@ func mongoURI(into *llm.Secret) func(string) error {
 		if host, _, _ := strings.Cut(rest, "/"); host == "" || strings.HasPrefix(host, "?") {
 			return errors.New("names no host")
 		}
+		if err := persistence.CheckURI(s); err != nil {
+			return err
+		}
 		*into = llm.NewSecret(s)
 		return nil
 	}
@@ -287,6 +296,9 @@ func databaseName(into *string) func(string) error {
 	return func(s string) error {
 		if len(s) > 63 || strings.ContainsAny(s, "/\\. \"$*<>:|?\x00") {
 			return errors.New("is no name of a database")
+		}
+		if persistence.ReservedDatabase(s) {
+			return errors.New("names a database that the server keeps for itself")
 		}
 		*into = s
 		return nil

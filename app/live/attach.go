@@ -116,7 +116,7 @@ func (s *Service) subscribe(ctx context.Context, k chatbox.SessionKey, fresh boo
 func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, o AttachOptions) error {
 	from := sessionlog.AtHead
 	if o.After != nil {
-		from = *o.After
+		from = min(*o.After, sessionlog.AtHead-1) // a client's number is never the place that means the head
 	}
 	j := chatbox.Join{Announce: o.Announce}
 	if c.Old() && o.After == nil && !o.Created {

@@ -69,7 +69,13 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve
 	c := call{environ: environ, out: out, errs: errs, serve: serve}
 	flags := flag.NewFlagSet("chatbox", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&c.file, "config", "", "")
+	flags.Func("config", "", func(file string) error {
+		if c.file != "" {
+			return errors.New("is given twice")
+		}
+		c.file = file
+		return nil
+	})
 	version := flags.Bool("version", false, "")
 	printed := flags.Bool("print-config", false, "")
 	name, err := parse(flags, args)

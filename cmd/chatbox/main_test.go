@@ -59,7 +59,7 @@ func TestRun_ConfigurationAtFault(t *testing.T) {
 }
 
 func TestRun_CommandLineAtFault(t *testing.T) {
-	for _, args := range [][]string{{"--nonsense"}, {"serve"}, {"--config"}, {"healthcheck", "now"}, {"health-check"}, {""}, {"version", "--nonsense"}} {
+	for _, args := range [][]string{{"--nonsense"}, {"serve"}, {"--config"}, {"--config", "a.yaml", "--config", "b.yaml"}, {"--config", "a.yaml", "healthcheck", "--config", "a.yaml"}, {"healthcheck", "now"}, {"health-check"}, {""}, {"version", "--nonsense"}} {
 		code, out, errs := try(t, errors.New("must not be started"), environ(), args...)
 		assert.Equal(t, 2, code, args)
 		assert.Empty(t, out)

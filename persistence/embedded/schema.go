@@ -98,7 +98,7 @@ type statements struct {
 	sweep, swept                   *sql.Stmt
 	addShare, countShares          *sql.Stmt
 	revoke, expire                 *sql.Stmt
-	withdraw, forgetWithdrawn      *sql.Stmt
+	withdraw                       *sql.Stmt
 	index, indexWords              *sql.Stmt
 	unindex, unindexWords          *sql.Stmt
 	indexName, unindexName         *sql.Stmt
@@ -140,9 +140,8 @@ const (
 	sqlLoad        = `SELECT ` + storedColumns + ` FROM sessions WHERE tenant = ? AND session = ?`
 	sqlWithdraw    = `INSERT INTO withdrawals (tenant, user, before, until) VALUES (?, ?, ?, ?)
 	ON CONFLICT DO UPDATE SET before = max(before, excluded.before), until = max(until, excluded.until)`
-	sqlForgetWithdrawn = `DELETE FROM withdrawals WHERE until < ?`
-	sqlWithdrawn       = `SELECT tenant, user, before, until FROM withdrawals`
-	sqlList            = `SELECT ` + storedColumns + ` FROM sessions
+	sqlWithdrawn = `SELECT tenant, user, before, until FROM withdrawals`
+	sqlList      = `SELECT ` + storedColumns + ` FROM sessions
 	WHERE tenant = ?1 AND owner = ?2 AND last_activity <= ?3
 	AND (last_activity < ?3 OR session > ?4) AND erased = 0 AND (?5 < 0 OR ended = ?5)
 	ORDER BY last_activity DESC, session LIMIT ?6`
@@ -191,7 +190,6 @@ func (s *statements) prepare(ctx context.Context, writer, reader *sql.DB) error 
 		{&s.revoke, writer, sqlRevoke},
 		{&s.expire, writer, sqlExpire},
 		{&s.withdraw, writer, sqlWithdraw},
-		{&s.forgetWithdrawn, writer, sqlForgetWithdrawn},
 		{&s.index, writer, sqlIndex},
 		{&s.indexWords, writer, sqlIndexWords},
 		{&s.unindex, writer, sqlUnindex},

@@ -9,8 +9,8 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Withdrawals keeps whose credentials were withdrawn, one row per user, for as
-// long as such a credential could be alive.
+// Withdrawals keeps whose credentials were withdrawn, one row per user, for
+// good.
 type Withdrawals struct{ s *Store }
 
 // Keep stores the withdrawal; of two of one user the later stands.
@@ -22,8 +22,8 @@ func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
 	})
 }
 
-// Kept returns all withdrawals that still matter and forgets the others.
-func (m *Withdrawals) Kept(ctx context.Context, now time.Time) ([]chatbox.Withdrawal, error) {
+// Kept returns all withdrawals.
+func (m *Withdrawals) Kept(ctx context.Context) ([]chatbox.Withdrawal, error) {
 	const act = "read withdrawals"
 	rows, err := m.s.stmts.withdrawn.QueryContext(ctx)
 	if err != nil {
@@ -31,7 +31,6 @@ func (m *Withdrawals) Kept(ctx context.Context, now time.Time) ([]chatbox.Withdr
 	}
 	defer rows.Close()
 	var kept []chatbox.Withdrawal
-	old := false
 	for rows.Next() {
 		var w chatbox.Withdrawal
 		var before, until int64
@@ -39,24 +38,10 @@ func (m *Withdrawals) Kept(ctx context.Context, now time.Time) ([]chatbox.Withdr
 			return nil, record.Failed(act, err)
 		}
 		w.Before, w.Until = time.UnixMilli(before).UTC(), time.UnixMilli(until).UTC()
-		if w.Until.Before(now) {
-			old = true
-			continue
-		}
 		kept = append(kept, w)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, record.Failed(act, err)
-	}
-	if !old {
-		return kept, nil
-	}
-	err = m.s.do(ctx, "forget withdrawals", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.StmtContext(ctx, m.s.stmts.forgetWithdrawn).ExecContext(ctx, record.Millis(now))
-		return err
-	})
-	if err != nil {
-		return nil, err
 	}
 	return kept, nil
 }

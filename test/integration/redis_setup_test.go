@@ -266,6 +266,37 @@ func TestRedis_ThatRefusesWritesIsNotReady(t *testing.T) {
 		require.NoError(t, admin.ACLSetUser(t.Context(), "app", "on", ">pw", "~*", "&*", "+@all", "-set").Err())
 		assert.Equal(t, outage.Permission, redisstate.Kind(probe(t, open(t, "redis://app:pw@"+url[len("redis://"):]))))
 	})
+	t.Run("scripts", func(t *testing.T) {
+		url, _, admin := start(t)
+		for user, rights := range map[string][]string{"neither": {"-eval", "-evalsha"}, "byhash": {"-eval"}, "whole": {"-evalsha"}, "none": {"-@scripting"}} {
+			require.NoError(t, admin.ACLSetUser(t.Context(), user, append([]string{"on", ">pw", "~*", "&*", "+@all"}, rights...)...).Err())
+			err := probe(t, open(t, "redis://"+user+":pw@"+url[len("redis://"):]))
+			assert.Equal(t, outage.Permission, redisstate.Kind(err), user)
+			require.ErrorContains(t, err, "script")
+		}
+	})
+	t.Run("renamed commands", func(t *testing.T) {
+		for _, name := range []string{"EVAL", "EVALSHA", "SET"} {
+			url, _, _ := start(t, "--rename-command", name, "")
+			assert.Equal(t, outage.Command, redisstate.Kind(probe(t, open(t, url))), name)
+		}
+	})
+}
+
+func TestRedis_OfAnotherKindThanREDIS_URLSays(t *testing.T) {
+	port := freePort(t)
+	launchRedis(t, port, "--port", port, "--save", "")
+	at := "://127.0.0.1:" + port
+	for url, want := range map[string]outage.Kind{
+		"redis" + at + "/99": outage.Database, "redis+cluster" + at: outage.NotCluster, "redis+sentinel" + at + "/m": outage.NotSentinel,
+	} {
+		c := openRedis(t, readConfig(t, "REDIS_URL="+url))
+		err := probe(t, c)
+		assert.Equal(t, want, redisstate.Kind(err), url)
+		require.ErrorContains(t, err, "REDIS_URL", url)
+		_, err = c.Examine(t.Context())
+		assert.Equal(t, want, redisstate.Kind(err), "%s: %v", url, err)
+	}
 }
 
 func TestRedis_SaysHowItIsSetUp(t *testing.T) {
