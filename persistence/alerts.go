@@ -14,14 +14,15 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Alerts keeps what staff is still to be told. An alert is part of its event's
-// document, so it is written with it and gone with it.
+// Alerts stores alerts that staff have not received yet. An alert is part of its
+// event's document, so the two are written and erased together.
 type Alerts struct{ s *Store }
 
-// Alerts is what staff is still to be told.
+// Alerts returns the store of pending alerts.
 func (s *Store) Alerts() *Alerts { return &Alerts{s} }
 
-// alertDoc is an event's alert. Channels are names, no receivers.
+// alertDoc is an event's alert. Channels holds names of channels, not their
+// receivers.
 type alertDoc struct {
 	State string             `bson:"state"`
 	Due   primitive.DateTime `bson:"due"`
@@ -39,7 +40,7 @@ func newAlertDoc(a *chatbox.Alert) *alertDoc {
 	}
 }
 
-// alertIndex is small: it holds the pending ones only.
+// alertIndex covers pending alerts only, so it stays small.
 func alertIndex() mongo.IndexModel {
 	return mongo.IndexModel{
 		Keys: bson.D{{Key: "alert.due", Value: 1}},
@@ -50,8 +51,8 @@ func alertIndex() mongo.IndexModel {
 
 const indexAlert = "alert_due"
 
-// DueAlerts finds pending alerts that are due before a moment, over all
-// sessions, the oldest first.
+// DueAlerts returns pending alerts due before the given time, over all sessions,
+// oldest first.
 func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
 	var docs []messageDoc
 	err := a.s.all(ctx, "find due alerts", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -70,9 +71,9 @@ func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]
 	return keys, nil
 }
 
-// ClaimAlert gives the alert to the token until a moment and counts the try.
-// chatbox.NotOwner: it is settled, or not due at now; chatbox.NotFound: there
-// is no such alert.
+// ClaimAlert assigns the alert to the token until the given time and counts the
+// attempt. It fails with chatbox.NotOwner if the alert is settled or not due at
+// now, and with chatbox.NotFound if there is no such alert.
 func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error) {
 	const act = "claim an alert"
 	var d messageDoc
@@ -106,7 +107,7 @@ func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token strin
 	}, nil
 }
 
-// unclaimed finds out why an alert could not be claimed.
+// unclaimed returns the reason why an alert could not be claimed.
 func (a *Alerts) unclaimed(ctx context.Context, k chatbox.AlertKey) error {
 	err := a.s.do(ctx, "find an alert", func(ctx context.Context) error {
 		return a.s.messages.FindOne(ctx,
@@ -122,15 +123,15 @@ func (a *Alerts) unclaimed(ctx context.Context, k chatbox.AlertKey) error {
 	return chatbox.NewError(chatbox.NotOwner, "the alert is settled or another's", nil)
 }
 
-// MarkAlert notes that the channel has taken the alert.
+// MarkAlert records that the channel has accepted the alert.
 func (a *Alerts) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel string) error {
 	return a.update(ctx, "mark an alert",
 		append(alertOf(k), bson.E{Key: "alert.state", Value: bson.D{{Key: "$exists", Value: true}}}),
 		bson.D{{Key: "$addToSet", Value: bson.D{{Key: "alert.sent", Value: channel}}}})
 }
 
-// SettleAlert ends the token's claim; where the claim is another's by now it
-// has no effect.
+// SettleAlert ends the token's claim. It does nothing if another token holds the
+// claim by now.
 func (a *Alerts) SettleAlert(ctx context.Context, k chatbox.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
 	return a.update(ctx, "settle an alert",
 		append(alertOf(k),

@@ -21,20 +21,20 @@ import (
 // Audit is the audit log: one chain of hashes per tenant, append-only.
 type Audit struct{ s *Store }
 
-// Audit is the audit log.
+// Audit returns the audit log.
 func (s *Store) Audit() *Audit { return &Audit{s} }
 
-// Bounds of the audit log.
+// Limits of the audit log.
 const (
-	auditTenants = 4096 // tenants whose chain's end is remembered
-	auditWindow  = 2000 // entries that one step of a filtered read looks at
-	auditSteps   = 25   // steps of one page
+	auditTenants = 4096 // tenants whose last entry is cached
+	auditWindow  = 2000 // entries that one step of a filtered read examines
+	auditSteps   = 25   // steps per page
 	auditVerify  = 500  // entries that one step of a verification reads
 	auditBytes   = 1 << 10
 )
 
-// auditDoc is one entry in the collection audit. Its _id is of the place, for
-// the reason of placeID.
+// auditDoc is one entry in the collection audit. Its _id is derived from its
+// place; see placeID for the reason.
 type auditDoc struct {
 	ID      string `bson:"_id"`
 	Tenant  string `bson:"tenant"`
@@ -62,9 +62,9 @@ func (d auditDoc) entry() chain.Entry {
 	}
 }
 
-// ends remembers where tenants' chains end, so that an append needs no search.
-// What it says may lag behind: entries never change, so the search only has to
-// go on from there.
+// ends caches the last entry of each tenant's chain, so that an append needs no
+// search. A cached value may be out of date. That is safe: entries never change,
+// so the search continues from the cached entry.
 type ends struct {
 	mu sync.Mutex // guards following
 	of map[string]chain.Entry
@@ -80,26 +80,27 @@ func (e *ends) set(tenant string, last chain.Entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.of == nil || len(e.of) >= auditTenants && e.of[tenant].N == 0 {
-		e.of = map[string]chain.Entry{} // begun anew; a search costs a few reads
+		e.of = map[string]chain.Entry{} // start again; a search costs a few reads
 	}
 	e.of[tenant] = last
 }
 
-// Pauses of a writer whose place another pod took: after one loss, and at most.
+// Pauses of a writer that lost its place to another pod: after the first loss,
+// and the longest.
 const (
 	auditPause   = 2 * time.Millisecond
 	auditPauses  = 7 // doublings: 256 ms
-	auditYielded = 6 // the first pause, in doublings, of a writer that the server undid for another's sake
+	auditYielded = 6 // the first pause, in doublings, of a writer that the server aborted because of a conflict
 )
 
-// errBusy says that others have written a chain's next place all the time.
-var errBusy = errors.New("persistence: others write the audit log all the time")
+// errBusy means that other writers took the chain's next place on every attempt.
+var errBusy = errors.New("persistence: the audit log is busy with other writers")
 
-// Record appends an entry and returns when a majority has it. It costs a read
-// of the people and one insert that it may share; entries that meet on this pod
-// are written together. Where other pods write the same chain it waits for its
-// turn as long as ctx lasts, and is chatbox.Unavailable then. Any error means
-// that the entry may not be there: what was to be audited must not be done.
+// Record appends an entry and returns once a majority has it. It costs one read
+// of the people and one insert, which concurrent entries of this pod share. If
+// other pods write to the same chain, it retries until ctx ends and then returns
+// chatbox.Unavailable. After any error the entry may be missing, so the audited
+// act must not be carried out.
 func (a *Audit) Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error {
 	const act = "audit"
 	if err := a.s.ready(); err != nil {
@@ -121,7 +122,7 @@ func (a *Audit) Record(ctx context.Context, actor chatbox.Actor, action chatbox.
 	for {
 		err = a.s.audits.Do(ctx, "", auditBytes, d)
 		if !errors.Is(err, errBusy) || ctx.Err() != nil {
-			break // a group's time is shorter than a caller's may be
+			break // the group's time limit may be shorter than the caller's
 		}
 	}
 	switch {
@@ -134,8 +135,7 @@ func (a *Audit) Record(ctx context.Context, actor chatbox.Actor, action chatbox.
 	}
 }
 
-// link writes one group: every tenant's drafts become the next links of its
-// chain.
+// link writes one group: it appends every tenant's drafts to the tenant's chain.
 func (s *Store) link(ctx context.Context, drafts []chain.Draft) []error {
 	errs := make([]error, len(drafts))
 	of := map[string][]int{}
@@ -160,10 +160,10 @@ func (s *Store) link(ctx context.Context, drafts []chain.Draft) []error {
 	return errs
 }
 
-// linkTenant appends the drafts in order and returns how many were written.
-// Another pod that takes a place is met by the unique key: the rest goes after
-// what it wrote, a little later each time, until ctx ends. Inserts are ordered,
-// so a chain never has a hole.
+// linkTenant appends the drafts in order and returns how many were written. If
+// another pod takes a place first, the unique key reports it; the remaining
+// drafts are then appended after that pod's entries, with a growing delay, until
+// ctx ends. Inserts are ordered, so a chain has no gaps.
 func (s *Store) linkTenant(ctx context.Context, tenant string, drafts []chain.Draft) (done int, err error) {
 	for losses := 0; ; losses++ {
 		prev, err := s.chainEnd(ctx, tenant)
@@ -202,8 +202,9 @@ func (s *Store) linkTenant(ctx context.Context, tenant string, drafts []chain.Dr
 	}
 }
 
-// unlessBusy is what an append that lost places is told when its time ends: the
-// store was there all the time.
+// unlessBusy returns the error of an append that lost places until its time
+// ended. The store was reachable all that time, so the error must not say that it
+// was not.
 func (s *Store) unlessBusy(ctx context.Context, losses int, err error) error {
 	if losses > 0 && ctx.Err() != nil {
 		return errBusy
@@ -211,9 +212,9 @@ func (s *Store) unlessBusy(ctx context.Context, losses int, err error) error {
 	return err
 }
 
-// writtenBefore is how many of an ordered insert were applied where one of them
-// met a duplicate, or was undone for another's sake; any other failure is
-// returned.
+// writtenBefore returns how many documents of an ordered insert were applied
+// before one of them was a duplicate or the server aborted the insert because of
+// a conflict. Any other failure is returned as an error.
 func writtenBefore(err error) (int, error) {
 	bulk, ok := errors.AsType[mongo.BulkWriteException](err)
 	switch {
@@ -228,9 +229,9 @@ func writtenBefore(err error) (int, error) {
 	}
 }
 
-// chainEnd is the last entry of the tenant's chain; the zero Entry where there
-// is none. Where the last one was removed there is nothing to go on from, and
-// the log takes no more: it must not look whole again.
+// chainEnd returns the last entry of the tenant's chain, or the zero Entry if the
+// chain is empty. If the last entry was deleted, it fails and the log accepts no
+// more entries: appending would hide the deletion.
 func (s *Store) chainEnd(ctx context.Context, tenant string) (chain.Entry, error) {
 	known := s.ends.get(tenant)
 	n, err := s.lastPlace(ctx, tenant, known.N)
@@ -248,7 +249,8 @@ func (s *Store) chainEnd(ctx context.Context, tenant string) (chain.Entry, error
 	return found[0], nil
 }
 
-// lastPlace is where the tenant's chain ends, at from or later.
+// lastPlace returns the last place of the tenant's chain, searching from the
+// given place on.
 func (s *Store) lastPlace(ctx context.Context, tenant string, from int64) (int64, error) {
 	if from == 0 {
 		var err error
@@ -259,15 +261,16 @@ func (s *Store) lastPlace(ctx context.Context, tenant string, from int64) (int64
 	return chain.Gallop(from, func(ns []int64) (int64, error) { return s.lastOf(ctx, tenant, ns, 0) })
 }
 
-// headDoc is, in the collection audit_heads, how long a tenant's chain was at
-// least. It shows where to begin to search, and that a chain was longer.
+// headDoc records, in the collection audit_heads, a length that the tenant's
+// chain has reached. A search starts there. It also proves that a chain was
+// longer than it is now.
 type headDoc struct {
 	Tenant string `bson:"_id"`
 	N      int64  `bson:"n"`
 }
 
-// noteEnd remembers the end of a chain. What fails here only makes the next
-// search longer.
+// noteEnd records the end of a chain. If it fails, the next search takes longer;
+// nothing else is affected.
 func (s *Store) noteEnd(ctx context.Context, e chain.Entry) {
 	s.ends.set(e.Tenant, e)
 	_ = s.do(ctx, "note the audit log's end", func(ctx context.Context) error {
@@ -290,8 +293,8 @@ func (s *Store) notedEnd(ctx context.Context, tenant string) (int64, error) {
 	return d.N, err
 }
 
-// lastOf is the greatest of the places that has an entry, of those older than
-// before where that is not 0; 0 for none.
+// lastOf returns the greatest of the places that has an entry, or 0 if none has.
+// If before is not 0, only entries older than before count.
 func (s *Store) lastOf(ctx context.Context, tenant string, ns []int64, before int64) (int64, error) {
 	filter := bson.D{{Key: "tenant", Value: tenant}, {Key: "n", Value: bson.D{{Key: "$in", Value: ns}}}}
 	if before != 0 {
@@ -308,7 +311,7 @@ func (s *Store) lastOf(ctx context.Context, tenant string, ns []int64, before in
 	return best, err
 }
 
-// entries reads a closed range, oldest first.
+// entries returns the entries of a closed range, oldest first.
 func (s *Store) entries(ctx context.Context, tenant string, from, to int64, more bson.D) ([]chain.Entry, error) {
 	filter := append(bson.D{
 		{Key: "tenant", Value: tenant},

@@ -12,9 +12,9 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 )
 
-// personDoc is one person in the collection people: whom a pseudonym of the
-// audit log stands for. Deleting it leaves the log whole and nobody in it who
-// can be told.
+// personDoc maps a pseudonym of the audit log to a person, in the collection
+// people. Deleting it leaves the log intact and makes the person's entries
+// anonymous.
 type personDoc struct {
 	ID        string `bson:"_id"` // the key's text
 	Tenant    string `bson:"tenant"`
@@ -27,7 +27,7 @@ func (d personDoc) person() chain.Person {
 	return chain.Person{User: chatbox.UserKey{Tenant: d.Tenant, ID: d.User}, Pseudonym: d.Pseudonym, Key: d.Key}
 }
 
-// people reads those that the filter names.
+// peopleOf returns the people that match the filter.
 func (s *Store) peopleOf(ctx context.Context, filter bson.D) ([]personDoc, error) {
 	var docs []personDoc
 	err := s.all(ctx, "read people", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -36,9 +36,10 @@ func (s *Store) peopleOf(ctx context.Context, filter bson.D) ([]personDoc, error
 	return docs, err
 }
 
-// pseudonyms are those of the users, made where they have none. Two pods that
-// make one for the same person agree on what was inserted first. Nothing is
-// remembered between calls: an erased person's must not be used again.
+// pseudonyms returns the users' pseudonyms and creates the missing ones. If two
+// pods create one for the same person, both use the one inserted first. Nothing
+// is cached between calls, because the pseudonym of an erased person must not be
+// used again.
 func (a *Audit) pseudonyms(ctx context.Context, tenant string, users []string) (map[string]string, error) {
 	ids := make([]string, len(users))
 	for i, u := range users {
@@ -65,7 +66,7 @@ func (a *Audit) pseudonyms(ctx context.Context, tenant string, users []string) (
 			}
 		}
 	}
-	return nil, record.Failed("audit", errors.New("a person's key is erased as fast as it is made"))
+	return nil, record.Failed("audit", errors.New("a person's key is erased each time it is created"))
 }
 
 func (a *Audit) addPerson(ctx context.Context, u chatbox.UserKey) error {
@@ -78,13 +79,13 @@ func (a *Audit) addPerson(ctx context.Context, u chatbox.UserKey) error {
 		return err
 	})
 	if mongo.IsDuplicateKeyError(err) {
-		return nil // another pod's; it is read next
+		return nil // another pod inserted it; it is read next
 	}
 	return err
 }
 
-// pseudonymOf is the user's; what no user of the tenant is called is taken for
-// a pseudonym.
+// pseudonymOf returns the user's pseudonym. An id that no user of the tenant has
+// is taken to be a pseudonym itself.
 func (a *Audit) pseudonymOf(ctx context.Context, u chatbox.UserKey) (string, error) {
 	docs, err := a.s.peopleOf(ctx, bson.D{{Key: "_id", Value: u.String()}})
 	if err != nil || len(docs) == 0 {
@@ -93,7 +94,8 @@ func (a *Audit) pseudonymOf(ctx context.Context, u chatbox.UserKey) (string, err
 	return docs[0].Pseudonym, nil
 }
 
-// known is who the entries' pseudonyms stand for, as far as keys are kept.
+// known returns the people behind the entries' pseudonyms, as far as their keys
+// still exist.
 func (a *Audit) known(ctx context.Context, tenant string, entries []chain.Entry) (map[string]string, error) {
 	names := chain.Pseudonyms(entries)
 	if len(names) == 0 {
@@ -112,8 +114,8 @@ func (a *Audit) known(ctx context.Context, tenant string, entries []chain.Entry)
 	return out, nil
 }
 
-// Forget deletes the person's key: from then on nothing says whose the
-// person's entries were. It is idempotent.
+// Forget deletes the person's key. After that nothing links the person to their
+// entries. It is idempotent.
 func (a *Audit) Forget(ctx context.Context, u chatbox.UserKey) error {
 	return a.s.do(ctx, "forget a person", func(ctx context.Context) error {
 		_, err := a.s.people.DeleteOne(ctx, bson.D{{Key: "_id", Value: u.String()}})

@@ -11,9 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 )
 
-// Entries reads a page of the log, newest first. It looks at a bounded number
-// of entries: a page of a rare filter may be short and have a cursor all the
-// same.
+// Entries returns one page of the log, newest first. It examines a bounded number
+// of entries, so a page of a rare filter may be short and still have a cursor.
 func (a *Audit) Entries(ctx context.Context, q chatbox.AuditQuery) (chatbox.AuditPage, error) {
 	lo, hi, err := a.bounds(ctx, q)
 	if err != nil {
@@ -58,7 +57,8 @@ func (a *Audit) Entries(ctx context.Context, q chatbox.AuditQuery) (chatbox.Audi
 	return a.page(ctx, q, found, hi, hi >= lo)
 }
 
-// page renders what was found; unread says that there are entries below hi+1.
+// page renders the entries found; unread reports that there are more entries
+// below hi+1.
 func (a *Audit) page(ctx context.Context, q chatbox.AuditQuery, found []chain.Entry, hi int64, unread bool) (chatbox.AuditPage, error) {
 	var page chatbox.AuditPage
 	switch {
@@ -78,7 +78,7 @@ func (a *Audit) page(ctx context.Context, q chatbox.AuditQuery, found []chain.En
 	return page, nil
 }
 
-// bounds turns times and cursor into a closed range of places.
+// bounds converts times and cursor into a closed range of places.
 func (a *Audit) bounds(ctx context.Context, q chatbox.AuditQuery) (lo, hi int64, err error) {
 	end, err := a.s.lastPlace(ctx, q.Tenant, a.s.ends.get(q.Tenant).N)
 	if err != nil {
@@ -89,7 +89,7 @@ func (a *Audit) bounds(ctx context.Context, q chatbox.AuditQuery) (lo, hi int64,
 	})
 }
 
-// Verify walks along the tenant's whole chain.
+// Verify checks the tenant's whole chain.
 func (a *Audit) Verify(ctx context.Context, tenant string) (chatbox.AuditVerdict, error) {
 	v := chain.NewVerifier(a.s.keys)
 	last, err := a.s.lastPlace(ctx, tenant, a.s.ends.get(tenant).N)

@@ -14,15 +14,15 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Blocks keeps who is kept out, one document per user.
+// Blocks stores the blocked users, one document per user.
 type Blocks struct{ s *Store }
 
-// Blocks keeps who is kept out.
+// Blocks returns the store of blocked users.
 func (s *Store) Blocks() *Blocks { return &Blocks{s} }
 
 // blockDoc is one block in the collection blocks; the reason is sealed.
 type blockDoc struct {
-	Key    string             `bson:"_id,omitempty"` // of an insert: the user's key, for the reason of placeID
+	Key    string             `bson:"_id,omitempty"` // set on insert: the user's key; see placeID for the reason
 	Tenant string             `bson:"tenant"`
 	User   string             `bson:"user"`
 	Reason []byte             `bson:"reason,omitempty"`
@@ -81,7 +81,7 @@ func (m *Blocks) LiftBlock(ctx context.Context, u chatbox.UserKey) error {
 	})
 }
 
-// BlockOf is the user's block; chatbox.NotFound where there is none.
+// BlockOf returns the user's block, or chatbox.NotFound.
 func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block, error) {
 	const act = "read a block"
 	var d blockDoc
@@ -97,7 +97,7 @@ func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block,
 	return m.decode(d), nil
 }
 
-// PageBlocks lists a tenant's blocks in the order of the users' ids.
+// PageBlocks lists a tenant's blocks in order of user id.
 func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbox.Block, error) {
 	filter := bson.D{
 		{Key: "tenant", Value: q.Tenant}, {Key: "user", Value: bson.D{{Key: "$gt", Value: q.After}}}, lastingAt(q.Now),
@@ -105,13 +105,13 @@ func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbo
 	return m.find(ctx, filter, options.Find().SetSort(bson.D{{Key: "user", Value: 1}}).SetLimit(int64(q.Limit)))
 }
 
-// AllBlocks are those of all tenants, without reasons, also such as are over. It
-// reads the whole collection.
+// AllBlocks returns the blocks of all tenants, without reasons, including expired
+// ones. It reads the whole collection.
 func (m *Blocks) AllBlocks(ctx context.Context) ([]chatbox.Block, error) {
 	return m.find(ctx, bson.D{}, options.Find().SetProjection(bson.D{{Key: "reason", Value: 0}}))
 }
 
-// ForgetOver takes away those that are over. It reads the whole collection.
+// ForgetOver deletes expired blocks. It reads the whole collection.
 func (m *Blocks) ForgetOver(ctx context.Context, now time.Time) error {
 	return m.s.do(ctx, "forget blocks", func(ctx context.Context) error {
 		_, err := m.s.blocks.DeleteMany(ctx, bson.D{{Key: "until", Value: bson.D{{Key: "$lte", Value: primitive.DateTime(record.Millis(now))}}}})
@@ -119,8 +119,8 @@ func (m *Blocks) ForgetOver(ctx context.Context, now time.Time) error {
 	})
 }
 
-// ForgetBlocks takes away the person's block, and the person's name from those
-// that were the person's doing, if they were made by then.
+// ForgetBlocks deletes the person's own block, and removes the person's name from
+// the blocks that they had made by the given time.
 func (m *Blocks) ForgetBlocks(ctx context.Context, u chatbox.UserKey, by time.Time) error {
 	made := bson.E{Key: "at", Value: bson.D{{Key: "$lte", Value: primitive.DateTime(record.Millis(by))}}}
 	return m.s.do(ctx, "forget a person's blocks", func(ctx context.Context) error {
@@ -134,7 +134,7 @@ func (m *Blocks) ForgetBlocks(ctx context.Context, u chatbox.UserKey, by time.Ti
 	})
 }
 
-// lastingAt passes over what is over.
+// lastingAt matches blocks that have not expired.
 func lastingAt(now time.Time) bson.E {
 	return bson.E{Key: "$or", Value: bson.A{
 		bson.D{{Key: "until", Value: bson.D{{Key: "$exists", Value: false}}}},

@@ -14,17 +14,18 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Cards is what staff keeps beside the log.
+// Cards stores the records that staff keep beside the log, such as notes and
+// canned replies.
 type Cards struct{ s *Store }
 
-// Cards is what staff keeps beside the log.
+// Cards returns the store of staff's records.
 func (s *Store) Cards() *Cards { return &Cards{s} }
 
-// cardDoc is one card in the collection cards. Slot is unique in its pile: a
-// number of 1 to the pile's bound, so that no race takes the pile beyond it, or
-// the id where the pile has no bound.
+// cardDoc is one card in the collection cards. Slot is unique in its pile. In a
+// pile with a limit it is a number from 1 to the limit, so that racing inserts
+// cannot exceed the limit; elsewhere it is the card's id.
 type cardDoc struct {
-	Key        string             `bson:"_id"` // for the reason of placeID
+	Key        string             `bson:"_id"` // see placeID for the reason
 	Tenant     string             `bson:"tenant"`
 	Kind       string             `bson:"kind"`
 	Subject    string             `bson:"subject"`
@@ -38,7 +39,7 @@ type cardDoc struct {
 	Revision   int64              `bson:"revision"`
 }
 
-// Names of the indexes of cards.
+// Names of the card indexes.
 const (
 	indexCard   = "tenant_kind_subject_id"
 	indexSlot   = "tenant_kind_subject_slot"
@@ -70,8 +71,9 @@ func cardOf(p chatbox.CardPile, id string) bson.D {
 	return append(pileOf(p), bson.E{Key: "id", Value: id})
 }
 
-// Add stores a new card; see desk.Cards. Whoever loses a race for a slot looks
-// for another one: every such loss is somebody's gain, so they end.
+// Add stores a new card; see desk.Cards. A caller that loses the race for a slot
+// tries another. This ends, because each loss means that another caller has
+// succeeded.
 func (m *Cards) Add(ctx context.Context, c chatbox.Card, most int) error {
 	const act = "add a card"
 	if err := m.s.ready(); err != nil {
@@ -109,8 +111,8 @@ func (m *Cards) Add(ctx context.Context, c chatbox.Card, most int) error {
 	}
 }
 
-// freeSlot is any of the pile's free slots; many who look at once seldom find
-// the same one.
+// freeSlot returns a random free slot of the pile, so that concurrent callers
+// rarely pick the same one.
 func (m *Cards) freeSlot(ctx context.Context, c chatbox.Card, most int) (int, error) {
 	var docs []struct {
 		ID   string
@@ -142,7 +144,7 @@ func (m *Cards) freeSlot(ctx context.Context, c chatbox.Card, most int) (int, er
 	return free[rand.N(len(free))], nil //nolint:gosec // no secret
 }
 
-// Replace stores the card's next revision; see desk.Cards.
+// Replace stores the next revision of the card; see desk.Cards.
 func (m *Cards) Replace(ctx context.Context, c chatbox.Card) (int64, error) {
 	const act = "replace a card"
 	body, author, err := record.SealCard(m.s.keys, c)
@@ -180,7 +182,7 @@ func (m *Cards) Replace(ctx context.Context, c chatbox.Card) (int64, error) {
 	}
 }
 
-// Get returns the card; chatbox.NotFound.
+// Get returns the card, or chatbox.NotFound.
 func (m *Cards) Get(ctx context.Context, p chatbox.CardPile, id string) (chatbox.Card, error) {
 	var d cardDoc
 	err := m.s.do(ctx, "read a card", func(ctx context.Context) error {
@@ -224,7 +226,7 @@ func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage
 	return record.CardPage(cards, q.Limit), nil
 }
 
-// Count counts the pile's cards and stops at most.
+// Count returns the number of cards in the pile, counting no further than most.
 func (m *Cards) Count(ctx context.Context, p chatbox.CardPile, most int) (int, error) {
 	var n int64
 	err := m.s.do(ctx, "count cards", func(ctx context.Context) (err error) {
@@ -234,7 +236,7 @@ func (m *Cards) Count(ctx context.Context, p chatbox.CardPile, most int) (int, e
 	return int(n), err
 }
 
-// Delete removes the card; one that is not there is no error.
+// Delete removes the card. It is not an error if there is no such card.
 func (m *Cards) Delete(ctx context.Context, p chatbox.CardPile, id string) error {
 	return m.s.do(ctx, "delete a card", func(ctx context.Context) error {
 		_, err := m.s.cards.DeleteOne(ctx, cardOf(p, id))
@@ -242,7 +244,7 @@ func (m *Cards) Delete(ctx context.Context, p chatbox.CardPile, id string) error
 	})
 }
 
-// Forget removes all cards of the kinds about the subject.
+// Forget deletes all cards of the given kinds about the subject.
 func (m *Cards) Forget(ctx context.Context, tenant, subject string, kinds ...chatbox.CardKind) error {
 	return m.s.do(ctx, "forget cards", func(ctx context.Context) error {
 		_, err := m.s.cards.DeleteMany(ctx, bson.D{
@@ -252,7 +254,7 @@ func (m *Cards) Forget(ctx context.Context, tenant, subject string, kinds ...cha
 	})
 }
 
-// Disown takes the person's name off all cards that the person wrote.
+// Disown removes the person's name from all cards that they wrote.
 func (m *Cards) Disown(ctx context.Context, u chatbox.UserKey) error {
 	return m.s.do(ctx, "disown cards", func(ctx context.Context) error {
 		_, err := m.s.cards.UpdateMany(ctx, bson.D{{Key: "tenant", Value: u.Tenant}, {Key: "author", Value: u.ID}}, bson.D{

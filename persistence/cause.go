@@ -11,7 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/x/mongo/driver/topology"
 )
 
-// Codes of the server that have a cause an operator can mend.
+// Server error codes whose cause an operator can fix.
 const (
 	codeUnauthorized   = 13
 	codeAuthFailed     = 18
@@ -24,15 +24,15 @@ const (
 	codeNotPrimaryRead = 13435
 )
 
-// Cause gives an error of the history its kind, and says what to do about it
-// where that is known. The text is for operators; it has no credential in it.
+// Cause adds to an error of the history its kind and, where known, how to fix it.
+// The text is for operators and contains no credentials.
 func Cause(err error) error {
 	if err == nil {
 		return nil
 	}
 	if s, ok := errors.AsType[topology.ServerSelectionError](err); ok {
 		if why := lastError(s); why != nil {
-			err = why // what the selection waited for in vain
+			err = why // why the server selection failed
 		}
 	}
 	server, ok := errors.AsType[mongo.ServerError](err)
@@ -52,9 +52,9 @@ func Cause(err error) error {
 	case has(codeOtherCase):
 		return fmt.Errorf("MONGO_DATABASE differs from an existing database only in upper and lower case: %w", err)
 	case has(codeOptionsDiffer, codeKeysDiffer):
-		return fmt.Errorf("an index of one of this program's names is there with other fields; drop it: %w", err)
+		return fmt.Errorf("an index with one of this program's names exists with other fields; drop it: %w", err)
 	case has(codeDuplicate):
-		return fmt.Errorf("a unique index cannot be made, since documents share a place; is the database this program's alone? %w", err)
+		return fmt.Errorf("a unique index cannot be created because some documents have the same key; does another program use this database? %w", err)
 	case has(codeNotPrimary, codeNotPrimaryRead):
 		return outage.As(outage.NoPrimary, err)
 	default:
@@ -62,7 +62,7 @@ func Cause(err error) error {
 	}
 }
 
-// lastError is why one of the servers cannot be used.
+// lastError returns the reason why one of the servers cannot be used.
 func lastError(s topology.ServerSelectionError) error {
 	for _, server := range s.Desc.Servers {
 		if server.LastError != nil {

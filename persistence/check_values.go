@@ -13,9 +13,9 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// bookDoc is the one document of the collection keys: a sealed check value for
-// each key that the cluster seals with. It is one document so that a pod enters
-// its key in the same act in which it relies on having opened all others.
+// bookDoc is the only document of the collection keys. It holds a sealed check
+// value for each key that the cluster seals with. One document allows a pod to
+// add its key atomically with the check that it opens all the others.
 type bookDoc struct {
 	ID       string          `bson:"_id"`
 	Revision int64           `bson:"revision"`
@@ -24,8 +24,8 @@ type bookDoc struct {
 
 const bookID = "keys"
 
-// keySource is the store as far as its keys go. It works before the store may be
-// used.
+// keySource gives the key check access to the store. It works before the store
+// may be used otherwise.
 type keySource struct{ *Store }
 
 // ReadBook reads the check values.
@@ -40,7 +40,8 @@ func (s keySource) ReadBook(ctx context.Context) (keybook.Book, error) {
 	return keybook.Book{Revision: d.Revision, Entries: d.Entries}, err
 }
 
-// WriteBook replaces the revision below the book's.
+// WriteBook replaces the stored book if that has the revision just below the
+// given one.
 func (s keySource) WriteBook(ctx context.Context, b keybook.Book) (won bool, err error) {
 	d := bookDoc{ID: bookID, Revision: b.Revision, Entries: b.Entries}
 	err = s.trip(ctx, "write the keys' check values", func(ctx context.Context) error {
@@ -61,8 +62,8 @@ func (s keySource) WriteBook(ctx context.Context, b keybook.Book) (won bool, err
 
 const sampled = 16 // documents of each kind, from each end
 
-// SampleBoxes takes what the indexes of the _ids have at both their ends: that
-// costs the same however much there is, and needs no index of ours.
+// SampleBoxes returns sealed boxes from both ends of the _id indexes. The cost
+// does not depend on the amount of data, and no index of our own is needed.
 func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 	const act = "read some records"
 	var out []keybook.Sample

@@ -8,7 +8,7 @@ import (
 	"fmt"
 )
 
-// Sizes of the construction, in bytes.
+// Sizes, in bytes.
 const (
 	secretSize = 32
 	nonceSize  = 24
@@ -16,18 +16,18 @@ const (
 	gcmTag     = 16
 )
 
-// xaes is XAES-256-GCM (C2SP): AES-256-GCM under a key that is derived anew
-// for every message from the first half of a random 192-bit nonce, by a
-// CMAC-style function; the second half is the nonce of the GCM.
+// xaes is XAES-256-GCM (C2SP). It seals each message by AES-256-GCM under a key
+// of its own, which a CMAC-style function derives from the first half of a random
+// 192-bit nonce. The second half is the GCM nonce.
 //
-// The bound: plain AES-GCM with random 96-bit nonces must stop after 2^32
-// messages of a key. Here 2^80 messages may be sealed under one key before the
-// probability of a repeated nonce reaches 2^-32, so a key never has to be
-// changed for having sealed too much. One message is at most 64 GiB.
+// Plain AES-GCM with random 96-bit nonces is limited to 2^32 messages per key.
+// Here one key may seal 2^80 messages before the probability of a repeated nonce
+// reaches 2^-32, so the number of messages never forces a key rotation. A message
+// may be up to 64 GiB long.
 //
 // It is immutable and safe for concurrent use.
 type xaes struct {
-	block  cipher.Block // AES-256 under the key itself; it only ever derives
+	block  cipher.Block // AES-256 under the key itself; used for derivation only
 	subkey [aes.BlockSize]byte
 }
 
@@ -46,7 +46,7 @@ func newXAES(secret [secretSize]byte) (*xaes, error) {
 	return x, nil
 }
 
-// derive makes the message's own GCM from the first half of the nonce.
+// derive returns the GCM of one message, from the first half of the nonce.
 func (x *xaes) derive(nonce []byte) (cipher.AEAD, error) {
 	var key [secretSize]byte
 	for i := range 2 {
@@ -69,7 +69,7 @@ func (x *xaes) derive(nonce []byte) (cipher.AEAD, error) {
 	return aead, nil
 }
 
-// seal appends a fresh nonce and the sealed text to dst.
+// seal appends a random nonce and the ciphertext to dst.
 func (x *xaes) seal(dst, plain, ad []byte) ([]byte, error) {
 	at := len(dst)
 	dst = append(dst, make([]byte, nonceSize)...)
@@ -84,8 +84,8 @@ func (x *xaes) seal(dst, plain, ad []byte) ([]byte, error) {
 	return aead.Seal(dst, nonce[gcmNonce:], plain, ad), nil
 }
 
-// open undoes seal; any difference in key, text or associated data is an
-// error.
+// open reverses seal. It fails if the key, the text or the associated data
+// differ.
 func (x *xaes) open(sealed, ad []byte) ([]byte, error) {
 	if len(sealed) < nonceSize+gcmTag {
 		return nil, errShort
@@ -98,8 +98,8 @@ func (x *xaes) open(sealed, ad []byte) ([]byte, error) {
 	return aead.Open(nil, nonce[gcmNonce:], text, ad)
 }
 
-// associate encodes the parts so that two different lists never give the same
-// bytes: each part is preceded by its length.
+// associate encodes the parts unambiguously: each part is preceded by its length,
+// so two different lists never give the same bytes.
 func associate(parts ...string) []byte {
 	n := 0
 	for _, p := range parts {

@@ -12,41 +12,41 @@ import (
 	"go.mongodb.org/mongo-driver/event"
 )
 
-// Config says where the history is kept. Only the URI has no default: what is
-// zero is taken from DefaultConfig.
+// Config describes the connection to the history. Zero fields take their values
+// from DefaultConfig, except URI, which is required.
 type Config struct {
 	URI      string // mongodb:// or mongodb+srv://; may contain a password, so it is never printed
 	Database string
 
-	// Timeout bounds one operation whose context ends later, and one group of
-	// writes.
+	// Timeout limits each group of writes, and each operation whose context ends
+	// later.
 	Timeout time.Duration
-	// SelectTimeout is how long an operation looks for a primary.
+	// SelectTimeout limits the search for a primary.
 	SelectTimeout time.Duration
 
-	// NoWords leaves out the tokens by which words are found; what is there
-	// already is not looked at.
+	// NoWords turns off the search: no tokens of words are stored, and stored
+	// ones are ignored.
 	NoWords bool
 
 	Hooks   Hooks
-	Monitor *event.CommandMonitor // sees every command; nil: none
+	Monitor *event.CommandMonitor // receives every command; may be nil
 }
 
-// Hooks tell metrics what the store does; each may be nil. They are called
-// from many goroutines and must not block.
+// Hooks report the store's work to metrics. Each may be nil. They are called from
+// many goroutines and must not block.
 type Hooks struct {
-	// Done is told of each round trip: its act is from a closed set.
+	// Done is called after each round trip. act is from a closed set.
 	Done func(act string, took time.Duration, err error)
-	// Grouped is told how many writes shared one round trip.
+	// Grouped is called with the number of writes that shared a round trip.
 	Grouped func(act string, writes int)
 }
 
-// DefaultConfig has everything but the URI.
+// DefaultConfig returns the defaults for everything but the URI.
 func DefaultConfig() Config {
 	return Config{Database: "chat", Timeout: 10 * time.Second, SelectTimeout: 5 * time.Second}
 }
 
-// whole is the configuration with defaults for what is zero.
+// whole returns the configuration with defaults in place of zero values.
 func (c Config) whole() Config {
 	d := DefaultConfig()
 	c.Database = cmp.Or(c.Database, d.Database)
@@ -55,8 +55,8 @@ func (c Config) whole() Config {
 	return c
 }
 
-// Validate reports all faults together and opens no connection; no error
-// contains any part of the URI.
+// Validate returns all faults joined and opens no connection. No error contains
+// any part of the URI.
 func (c Config) Validate() error {
 	var faults []error
 	if c.URI == "" {
@@ -65,7 +65,7 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("MONGO_URI %w", err))
 	}
 	if len(c.Database) > 63 || strings.ContainsAny(c.Database, "/\\. \"$*<>:|?\x00") {
-		faults = append(faults, errors.New("MONGO_DATABASE is not a name for a database"))
+		faults = append(faults, errors.New("MONGO_DATABASE is not a valid database name"))
 	}
 	if ReservedDatabase(c.Database) {
 		faults = append(faults, errors.New("MONGO_DATABASE names a database that the server keeps for itself"))

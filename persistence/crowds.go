@@ -13,25 +13,25 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Crowds is how many sessions were open on each pod in each minute.
+// Crowds stores how many sessions were open on each pod in each minute.
 type Crowds struct{ s *Store }
 
-// Crowds is how many sessions were open on each pod in each minute.
+// Crowds returns the counts of open sessions.
 func (s *Store) Crowds() *Crowds { return &Crowds{s} }
 
-// crowdDoc is one tenant's minute on one run of a pod, in the collection
-// crowds. Nobody else writes it, so writing it again does no harm.
+// crowdDoc is the count of one tenant for one minute on one run of a pod, in the
+// collection crowds. Only that pod writes it, so writing it again is safe.
 type crowdDoc struct {
 	ID      string             `bson:"_id"`
 	Tenant  string             `bson:"tenant"`
 	Minute  primitive.DateTime `bson:"minute"`
 	Pod     string             `bson:"pod"`
-	Since   primitive.DateTime `bson:"since,omitempty"` // absent: all along
+	Since   primitive.DateTime `bson:"since,omitempty"` // absent: since before the minute
 	Seconds float64            `bson:"seconds"`
 	Peak    int64              `bson:"peak"`
 }
 
-// Tally writes what the pod has counted so far of a minute, for its tenants.
+// Tally stores the pod's counts of a minute so far, for its tenants.
 func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
 	if len(crowds) == 0 {
 		return nil
@@ -56,8 +56,8 @@ func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
 	})
 }
 
-// Concurrency adds up the pods of each minute of from ≤ minute < to, and then
-// the minutes.
+// Concurrency sums the pods' counts for each minute with from ≤ minute < to and
+// then aggregates the minutes.
 func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (chatbox.Concurrency, error) {
 	sum := func(of string) bson.D { return bson.D{{Key: "$sum", Value: of}} }
 	earliest := bson.D{{Key: "$min", Value: "$since"}}
@@ -65,7 +65,8 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 		{{Key: "$match", Value: bson.D{{Key: "tenant", Value: tenant}, {Key: "minute", Value: bson.D{
 			{Key: "$gte", Value: primitive.DateTime(record.Millis(from))}, {Key: "$lt", Value: primitive.DateTime(record.Millis(to))},
 		}}}}},
-		// A pod that began anew within the minute was there twice, not with twice as many.
+		// A pod that restarted within the minute has two documents; its sessions
+		// must not be counted twice.
 		{{Key: "$group", Value: bson.D{
 			{Key: "_id", Value: bson.D{{Key: "m", Value: "$minute"}, {Key: "p", Value: "$pod"}}},
 			{Key: "since", Value: bson.D{{Key: "$min", Value: bson.D{{Key: "$ifNull", Value: bson.A{"$since", "$minute"}}}}}},
@@ -96,7 +97,7 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 	return chatbox.Concurrency{Since: record.Time(int64(rows[0].Since)), Seconds: rows[0].Seconds, Peak: rows[0].Peak}, nil
 }
 
-// Forget deletes minutes before the time, of all tenants.
+// Forget deletes the counts of minutes before the given time, for all tenants.
 func (c *Crowds) Forget(ctx context.Context, before time.Time) error {
 	return c.s.do(ctx, "forget crowds", func(ctx context.Context) error {
 		_, err := c.s.crowds.DeleteMany(ctx, bson.D{{Key: "minute", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(before))}}}})

@@ -16,16 +16,16 @@ import (
 	"go.mongodb.org/mongo-driver/x/mongo/driver/ocsp"
 )
 
-// dialer connects over TLS by what the files that the URI names hold now:
-// certificates and authorities are replaced while a pod runs, and the driver
-// reads them once.
+// dialer makes TLS connections with the certificates and authorities that the
+// URI's files hold at that moment. Those files are replaced while a pod runs, and
+// the driver reads them only once.
 type dialer struct {
-	settings   string // a URI that has nothing but the TLS parameters
+	settings   string // a URI with the TLS parameters only
 	timeout    time.Duration
 	revocation ocsp.VerifyOptions
 }
 
-// readFilesAnew has the connections made by a dialer where the URI names files.
+// readFilesAnew makes the driver use a dialer if the URI names files.
 func readFilesAnew(opts *options.ClientOptions, uri string, timeout time.Duration) {
 	parameters := tlsParameters(uri)
 	if opts.TLSConfig == nil || !strings.Contains(strings.ToLower(parameters), "file=") {
@@ -39,11 +39,11 @@ func readFilesAnew(opts *options.ClientOptions, uri string, timeout time.Duratio
 		d.revocation.DisableEndpointChecking = *no
 	}
 	opts.SetDialer(d)
-	opts.TLSConfig = nil // or the driver would speak TLS inside of it
+	opts.TLSConfig = nil // otherwise the driver would start TLS inside the TLS connection
 }
 
-// tlsParameters are those of the URI's parameters that the driver makes the TLS
-// settings of.
+// tlsParameters returns the URI parameters from which the driver builds its TLS
+// settings.
 func tlsParameters(uri string) string {
 	_, query, _ := strings.Cut(uri, "?")
 	parameters := []string{"tls=true"}
@@ -57,7 +57,7 @@ func tlsParameters(uri string) string {
 	return strings.Join(parameters, "&")
 }
 
-// DialContext makes one connection.
+// DialContext opens one connection.
 func (d *dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
@@ -84,7 +84,7 @@ func (d *dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	return secure, nil
 }
 
-// load reads the files. Its errors do not quote the URI, which may hold the
+// load reads the files. Its errors do not quote the URI, which may contain the
 // password of a key.
 func (d *dialer) load() (*tls.Config, error) {
 	opts := options.Client().ApplyURI(d.settings)

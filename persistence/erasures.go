@@ -14,8 +14,8 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// erasureDoc is one person who is being erased, in the collection erasures. It
-// is deleted when that is done.
+// erasureDoc is one person whose data is being erased, in the collection
+// erasures. It is deleted when the erasure is complete.
 type erasureDoc struct {
 	ID     string             `bson:"_id"` // the key's text
 	Tenant string             `bson:"tenant"`
@@ -23,8 +23,8 @@ type erasureDoc struct {
 	At     primitive.DateTime `bson:"at"`
 }
 
-// BeginErasure marks the person, durably when it returns; one who is marked
-// already keeps the later time.
+// BeginErasure marks the person for erasure. The mark is durable when it returns.
+// If the person is marked already, the later time is stored.
 func (m *Sessions) BeginErasure(ctx context.Context, u chatbox.UserKey, at time.Time) error {
 	if err := m.s.ready(); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (m *Sessions) BeginErasure(ctx context.Context, u chatbox.UserKey, at time.
 	})
 }
 
-// Erasing lists some of those who are marked.
+// Erasing returns up to limit marked people.
 func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, error) {
 	var docs []erasureDoc
 	err := m.s.all(ctx, "find people to erase", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -53,9 +53,9 @@ func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, e
 	return out, err
 }
 
-// Disown takes the person's name off tombstones that nothing is looked for any
-// more, and off sessions that were assigned to the person; it returns how many
-// of the person's tombstones are left.
+// Disown removes the person's name from tombstones that need no more sweeps and
+// from sessions assigned to the person. It returns how many of the person's
+// tombstones remain.
 func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (left int64, err error) {
 	theirs := bson.D{{Key: "tenant", Value: u.Tenant}, {Key: "owner", Value: u.ID}, {Key: "erased", Value: true}}
 	err = m.s.do(ctx, "disown tombstones", func(ctx context.Context) error {
@@ -76,7 +76,7 @@ func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (left int64, e
 	})
 }
 
-// EndErasure takes the mark away unless a later time was marked.
+// EndErasure removes the mark unless a later time was marked meanwhile.
 func (m *Sessions) EndErasure(ctx context.Context, e chatbox.Erasing) error {
 	return m.s.do(ctx, "end erasing a person", func(ctx context.Context) error {
 		_, err := m.s.erasures.DeleteOne(ctx, bson.D{

@@ -13,7 +13,7 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// Waits between tries to make the indexes.
+// Delays between attempts to create the indexes.
 const (
 	indexWait    = 100 * time.Millisecond
 	indexWaitMax = 5 * time.Second
@@ -35,8 +35,8 @@ const (
 	indexNames   = "tenant_name_words"
 )
 
-// messageIndexes begin with the shard key {tenant, session} where they are
-// unique, as sharding demands.
+// messageIndexes returns the indexes of messages. The unique ones begin with the
+// shard key {tenant, session}, as sharding requires.
 func messageIndexes() []mongo.IndexModel {
 	return []mongo.IndexModel{
 		{
@@ -53,8 +53,8 @@ func messageIndexes() []mongo.IndexModel {
 				SetPartialFilterExpression(bson.D{{Key: "turn.state", Value: "pending"}}),
 		},
 		{
-			// Its own fields, not those of indexSeq: two indexes of the same
-			// fields are one too many for some servers.
+			// It has fields other than those of indexSeq, because some servers
+			// refuse two indexes with the same fields.
 			Keys: bson.D{
 				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "turn.state", Value: 1}, {Key: "seq", Value: 1},
 			},
@@ -93,7 +93,8 @@ func sessionIndexes() []mongo.IndexModel {
 	}
 }
 
-// shareIndexes stand beside _id, the token's digest, by which shares are found.
+// shareIndexes returns the indexes of shares besides _id, which is the token's
+// digest and finds a share.
 func shareIndexes() []mongo.IndexModel {
 	return []mongo.IndexModel{
 		{
@@ -114,14 +115,16 @@ func withdrawalIndexes() []mongo.IndexModel {
 	}}
 }
 
-// EnsureIndexes makes the indexes that are missing. The store may be written as
-// soon as those are there on which promises rest; it does not wait for those
-// that only make staff's reads cheap, which take a while on a history that is
-// large already. While the server is away it tries again, until ctx ends; an answer
-// that another try would not change (no right to do so, an index of that name
-// with other fields, duplicates) is returned at once. Many pods may call it
-// together, and it may be called again. Whoever calls it has seen to it that the
-// pod's keys are the cluster's: Survey does.
+// EnsureIndexes creates the missing indexes. It returns as soon as the indexes
+// exist that the store's guarantees need, and the store then accepts writes. It
+// does not wait for the indexes that only speed up staff's reads, because those
+// take long to build on a large history.
+//
+// While the server is unavailable it retries until ctx ends. It returns an error
+// at once if a retry cannot help: missing rights, an index of that name with
+// other fields, or duplicates. Many pods may call it concurrently, and it may be
+// called repeatedly. The caller must first have checked the pod's keys against
+// the cluster's with Survey.
 func (s *Store) EnsureIndexes(ctx context.Context) error {
 	s.trusted.Store(true)
 	wait := indexWait
@@ -131,16 +134,16 @@ func (s *Store) EnsureIndexes(ctx context.Context) error {
 			return nil
 		}
 		if !passing(err) {
-			return fmt.Errorf("persistence: make the indexes: %w", err)
+			return fmt.Errorf("persistence: create the indexes: %w", err)
 		}
 		if !sleep.About(ctx, wait) {
-			return fmt.Errorf("persistence: make the indexes: %w", errors.Join(ctx.Err(), err))
+			return fmt.Errorf("persistence: create the indexes: %w", errors.Join(ctx.Err(), err))
 		}
 		wait = min(2*wait, indexWaitMax)
 	}
 }
 
-// MakeIndexes is one try of EnsureIndexes.
+// MakeIndexes makes one attempt of EnsureIndexes.
 func (s *Store) MakeIndexes(ctx context.Context) error {
 	if err := s.makeIndexes(ctx); err != nil {
 		return err
@@ -171,8 +174,8 @@ func (s *Store) makeIndexes(ctx context.Context) error {
 	})
 }
 
-// passing reports whether the server was not reached or could not decide, so
-// that another try may succeed.
+// passing reports whether the error is transient: the server was not reached or
+// could not decide, so a retry may succeed.
 func passing(err error) bool {
 	command, ok := errors.AsType[mongo.CommandError](err)
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Names of the indexes of what staff reads.
+// Names of the indexes for staff's reads.
 const (
 	indexAudit   = "tenant_n"
 	indexPersons = "tenant_pseudonym"
@@ -18,8 +18,8 @@ const (
 	indexMinutes = "minute"
 )
 
-// auditIndexes has the one index that every read of the log goes by: places are
-// dense, so a filter only ever looks at closed ranges of them.
+// auditIndexes returns the one index that all reads of the log use. Places have
+// no gaps, so a filter only ever reads closed ranges of places.
 func auditIndexes() []mongo.IndexModel {
 	return []mongo.IndexModel{{
 		Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "n", Value: 1}},
@@ -34,8 +34,9 @@ func peopleIndexes() []mongo.IndexModel {
 	}}
 }
 
-// orderIndex names the index of an order. That of the messages had another field
-// once, and an index keeps its name and its fields for good.
+// orderIndex returns the name of an order's index. The index by messages once had
+// another field. Since the fields of an index cannot change under its name, it
+// has a new name.
 func orderIndex(by chatbox.SessionSort) string {
 	if by == chatbox.SortMessages {
 		return "tenant_messages"
@@ -43,9 +44,9 @@ func orderIndex(by chatbox.SessionSort) string {
 	return "tenant_" + string(by)
 }
 
-// staffIndexes serve staff's list of a tenant's sessions, each order one, in
-// both directions. Two more have only the sessions with a flag, of which there
-// are few.
+// staffIndexes returns the indexes for staff's list of a tenant's sessions: one
+// for each order, usable in both directions, and two that cover only the few
+// sessions with a flag.
 func staffIndexes() []mongo.IndexModel {
 	var all []mongo.IndexModel
 	for _, by := range chatbox.SessionSorts() {
@@ -75,8 +76,8 @@ func crowdIndexes() []mongo.IndexModel {
 	}
 }
 
-// makeStaffIndexes makes those that no promise rests on: an audit entry's place
-// is its _id too, and so is a person's.
+// makeStaffIndexes creates the indexes that no guarantee needs. Audit entries and
+// people are unique by _id already.
 func (s *Store) makeStaffIndexes(ctx context.Context) error {
 	for _, of := range []struct {
 		in   *mongo.Collection

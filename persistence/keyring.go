@@ -10,26 +10,27 @@ import (
 	"sync/atomic"
 )
 
-// ErrUndecipherable means that a sealed box is not what this keyring sealed
-// for that place: another or unknown key, altered bytes, or a box moved from
-// elsewhere. What was in it is never returned, nor the box.
+// ErrUndecipherable means that this keyring did not seal the box for that place:
+// the key differs or is unknown, bytes were altered, or the box was moved from
+// elsewhere. Neither the box nor its content is returned.
 var ErrUndecipherable = errors.New("persistence: undecipherable")
 
 var errShort = errors.New("too short")
 
-// boxVersion is the first byte of every box: the construction and layout.
+// boxVersion is the first byte of every box. It identifies the construction and
+// the layout.
 const boxVersion = 1
 
-// Keyring seals what must not be readable at rest. The first key seals, all
-// open, so a key is rotated by putting a new one in front. It is immutable and
-// safe for concurrent use.
+// Keyring encrypts data at rest. The first key seals and all keys open, so a key
+// is rotated by adding a new one at the front. It is immutable and safe for
+// concurrent use.
 //
-// A box is: version, length of the key's id, the id, nonce, sealed text. The
-// associated data binds it to the version, the key's id and the place that the
-// caller names.
+// A box consists of the version, the length of the key's id, the id, the nonce
+// and the ciphertext. The associated data binds the box to the version, the key's
+// id and the place that the caller names.
 type Keyring struct {
 	first    *entry
-	ids      []string // in the order of the list
+	ids      []string // in list order
 	keys     map[string]*entry
 	failures atomic.Uint64
 }
@@ -37,11 +38,11 @@ type Keyring struct {
 type entry struct {
 	id     string
 	xaes   *xaes
-	digest []byte // the key of digests, derived from the secret
-	words  []byte // that of tenants' keys of tokens, likewise
+	digest []byte // key of the digests, derived from the secret
+	words  []byte // key from which the tenants' token keys are derived; itself derived from the secret
 }
 
-// NewKeyring makes a keyring; ids must be valid and different.
+// NewKeyring returns a keyring. The ids must be valid and distinct.
 func NewKeyring(keys []Key) (*Keyring, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("persistence: a keyring needs a key")
@@ -81,21 +82,21 @@ func (k *Keyring) Seal(plain []byte, ad ...string) ([]byte, error) {
 	return k.first.seal(plain, ad)
 }
 
-// KeyIDs lists the ids of the keys, the sealing one's first.
+// KeyIDs returns the ids of the keys, with the sealing key's first.
 func (k *Keyring) KeyIDs() []string { return slices.Clone(k.ids) }
 
-// SealWith is Seal under the key of the id, which must be one of the keyring's.
+// SealWith seals under the key with the given id, which must be in the keyring.
 func (k *Keyring) SealWith(id string, plain []byte, ad ...string) ([]byte, error) {
 	e := k.keys[id]
 	if e == nil {
-		return nil, fmt.Errorf("persistence: there is no key %q", id)
+		return nil, fmt.Errorf("persistence: unknown key %q", id)
 	}
 	return e.seal(plain, ad)
 }
 
-// Probe says by which key a box claims to be sealed, and whether it opens for the
-// place that ad names. Unlike Open it counts no failure. What is no box has no
-// id.
+// Probe returns the id of the key that a box names, and whether the box opens for
+// the place that ad names. Unlike Open it does not count failures. The id is
+// empty if the bytes are not a box.
 func (k *Keyring) Probe(box []byte, ad ...string) (id string, opens bool) {
 	_, err := k.open(box, ad)
 	if len(box) < 2 || box[0] != boxVersion || len(box) < 2+int(box[1]) {
@@ -118,8 +119,8 @@ func (e *entry) seal(plain []byte, ad []string) ([]byte, error) {
 	return box, nil
 }
 
-// Open decrypts a box that was sealed for the place that ad names, under any
-// of the keys. All failures are ErrUndecipherable and are counted.
+// Open decrypts a box that was sealed for the place that ad names, under any of
+// the keys. Every failure is ErrUndecipherable and is counted.
 func (k *Keyring) Open(box []byte, ad ...string) ([]byte, error) {
 	plain, err := k.open(box, ad)
 	if err != nil {
@@ -129,9 +130,9 @@ func (k *Keyring) Open(box []byte, ad ...string) ([]byte, error) {
 	return plain, nil
 }
 
-// Digests are what the text may be found by without being kept: a digest of 32
-// bytes under each of the keys, the sealing one's first. Nobody without the key
-// can make them; different purposes have different ones.
+// Digests returns 32-byte keyed digests by which a text can be found without
+// being stored: one for each key, the sealing key's first. They cannot be
+// computed without the key. Different purposes give different digests.
 func (k *Keyring) Digests(purpose, text string) [][]byte {
 	out := make([][]byte, 0, len(k.keys))
 	add := func(e *entry) {
@@ -148,8 +149,8 @@ func (k *Keyring) Digests(purpose, text string) [][]byte {
 	return out
 }
 
-// Failures counts the boxes that could not be opened since the start: a metric
-// reads it.
+// Failures returns how many boxes could not be opened since the start, for a
+// metric.
 func (k *Keyring) Failures() uint64 { return k.failures.Load() }
 
 func (k *Keyring) open(box []byte, ad []string) ([]byte, error) {

@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// SingleKeyID is the id under which ENCRYPTION_KEY seals; ENCRYPTION_KEYS may
-// name it to take that key over into a list.
+// SingleKeyID is the id of the key in ENCRYPTION_KEY. Use it in ENCRYPTION_KEYS
+// to move that key into the list.
 const SingleKeyID = "default"
 
 const redacted = "[redacted]"
 
-// Key is one secret of a keyring. However it is printed, only its id shows.
+// Key is one secret of a keyring. Printing it in any form shows only its id.
 type Key struct {
-	ID     string // 1-32 of A-Z a-z 0-9 . _ -; stored in the clear with all it seals
+	ID     string // 1-32 of A-Z a-z 0-9 . _ -; stored unencrypted in every box
 	Secret [secretSize]byte
 }
 
@@ -34,10 +34,10 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // MarshalText hides the secret.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// ParseKeys reads the values of ENCRYPTION_KEY and ENCRYPTION_KEYS. The first
-// of multi seals; single seals only where multi is empty, else it joins the
-// end of the list as an old key called SingleKeyID, unless the list has one of
-// that id. All faults are reported together; no error contains a secret.
+// ParseKeys parses the values of ENCRYPTION_KEY and ENCRYPTION_KEYS. The first
+// key of multi seals. If multi is empty, single seals; otherwise single is
+// appended to the list as an old key with the id SingleKeyID, unless the list has
+// that id. All faults are returned joined. No error contains a secret.
 func ParseKeys(single, multi string) ([]Key, error) {
 	var keys []Key
 	var faults []error
@@ -49,7 +49,7 @@ func ParseKeys(single, multi string) ([]Key, error) {
 			case err != nil:
 				faults = append(faults, fmt.Errorf("ENCRYPTION_KEYS, entry %d: %w", i+1, err))
 			case seen[k.ID]:
-				faults = append(faults, fmt.Errorf("ENCRYPTION_KEYS, entry %d: the id %q is there twice", i+1, k.ID))
+				faults = append(faults, fmt.Errorf("ENCRYPTION_KEYS, entry %d: duplicate id %q", i+1, k.ID))
 			default:
 				seen[k.ID] = true
 				keys = append(keys, k)
@@ -86,7 +86,8 @@ func parseNamed(s string) (Key, error) {
 	return Key{ID: id, Secret: secret}, nil
 }
 
-// parseSecret takes 32 raw bytes, else 64 hexadecimal digits, else base64.
+// parseSecret accepts 32 raw bytes, 64 hexadecimal digits or base64, in that
+// order.
 func parseSecret(s string) (secret [secretSize]byte, err error) {
 	if len(s) == secretSize {
 		copy(secret[:], s)
@@ -104,7 +105,7 @@ func parseSecret(s string) (secret [secretSize]byte, err error) {
 	return secret, errors.New("must be 32 raw bytes, 64 hexadecimal digits or base64 of exactly 32 bytes")
 }
 
-// parseBase64 takes the standard and the URL alphabet, padded or not.
+// parseBase64 accepts the standard and the URL alphabet, with or without padding.
 func parseBase64(s string) (secret [secretSize]byte, ok bool) {
 	s = strings.TrimRight(s, "=")
 	s = strings.NewReplacer("-", "+", "_", "/").Replace(s)

@@ -12,8 +12,8 @@ import (
 	"chatbox/internal/outage"
 )
 
-// Kind finds out why the history did not do what it was asked, from an error of
-// this package.
+// Kind classifies an error of this package by why the history could not do the
+// operation.
 func Kind(err error) outage.Kind {
 	if k := outage.Given(err); k != "" {
 		return k
@@ -22,7 +22,7 @@ func Kind(err error) outage.Kind {
 		return selectionKind(sel.Desc)
 	}
 	if _, ok := errors.AsType[*auth.Error](err); ok {
-		if k := outage.KindOf(err); k != outage.Failed { // the way to the server broke off meanwhile
+		if k := outage.KindOf(err); k != outage.Failed { // the connection broke during the operation
 			return k
 		}
 		return outage.Authentication
@@ -41,8 +41,8 @@ func Kind(err error) outage.Kind {
 	return outage.KindOf(err)
 }
 
-// selectionKind finds out why no server could be chosen: what the latest attempts
-// to reach each one ended with.
+// selectionKind returns why no server could be selected, from the latest error of
+// each server.
 func selectionKind(t description.Topology) outage.Kind {
 	found := outage.Timeout
 	for _, s := range t.Servers {

@@ -12,7 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Names of the indexes of labels.
+// Names of the label indexes.
 const (
 	indexTag      = "tenant_tag"
 	indexTagged   = "tenant_tagged"
@@ -21,8 +21,8 @@ const (
 	indexHolder   = "tenant_holder"
 )
 
-// labelIndexes have only sessions with a label, or a holder: in the order of
-// staff's list, and for counting.
+// labelIndexes cover only sessions that have a label or an owner among staff.
+// They serve staff's list order and the counts.
 func labelIndexes() []mongo.IndexModel {
 	some := func(field string) bson.D { return bson.D{{Key: field, Value: bson.D{{Key: "$gt", Value: ""}}}} }
 	index := func(name string, partial bson.D, fields ...string) mongo.IndexModel {
@@ -43,8 +43,8 @@ func labelIndexes() []mongo.IndexModel {
 	}
 }
 
-// labelFilter adds what the query says of labels and holders; the marks of
-// several tags are conditions on one field, which the caller joins.
+// labelFilter adds the query's conditions on labels and holders. Several tags are
+// several conditions on one field, which the caller joins.
 func labelFilter(filter bson.D, q record.StaffQuery) bson.D {
 	if q.Assigned != "" {
 		filter = append(filter, bson.E{Key: "assigned", Value: q.Assigned})
@@ -65,8 +65,8 @@ func markFilters(q record.StaffQuery) (all bson.A) {
 	return all
 }
 
-// SetTags puts the tags in the place of those that the session has.
-// chatbox.NotFound: no such session, or an erased one.
+// SetTags replaces the session's tags. It returns chatbox.NotFound if there is no
+// such session or it is erased.
 func (m *Sessions) SetTags(ctx context.Context, k chatbox.SessionKey, tags []string) error {
 	const act = "tag a session"
 	sealed, err := record.SealTags(m.s.keys, m.s.keys, k, tags)
@@ -80,8 +80,9 @@ func (m *Sessions) SetTags(ctx context.Context, k chatbox.SessionKey, tags []str
 	return m.label(ctx, act, k, change)
 }
 
-// Assign says who is to look after the session, an empty assignee that nobody
-// is. chatbox.NotFound: no such session, or an erased one.
+// Assign assigns the session to a member of staff; an empty assignee removes the
+// assignment. It returns chatbox.NotFound if there is no such session or it is
+// erased.
 func (m *Sessions) Assign(ctx context.Context, k chatbox.SessionKey, to chatbox.Assignee) error {
 	const act = "assign a session"
 	name, err := record.SealAssignee(m.s.keys, k, to)
@@ -113,9 +114,8 @@ func (m *Sessions) label(ctx context.Context, act string, k chatbox.SessionKey, 
 	return err
 }
 
-// Tags are the tenant's tags in use, the most used first, at most as many as
-// asked for. Of the sessions with tags the chatbox.MaxCounted that were active
-// last are counted.
+// Tags returns up to most of the tenant's tags in use, most used first. It counts
+// only the chatbox.MaxCounted most recently active sessions that have tags.
 func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox.TagCount, error) {
 	const act = "count tags"
 	pipeline := mongo.Pipeline{
@@ -151,8 +151,8 @@ func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox
 	return record.CountTags(m.s.keys, found, most), nil
 }
 
-// Workload counts the sessions that the member of staff holds, and those that
-// are assigned to the same and have not ended.
+// Workload counts the sessions that the member of staff holds, and the sessions
+// assigned to them that have not ended.
 func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w chatbox.Workload, err error) {
 	held := bson.D{{Key: "tenant", Value: who.Tenant}, {Key: "state.holder", Value: who.ID}, {Key: "erased", Value: false}}
 	unread := bson.D{{Key: "$gt", Value: bson.A{"$state.unread", 0}}}
@@ -170,7 +170,8 @@ func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w chatbox
 	return w, err
 }
 
-// countBoth counts what matches, and of that what the expression is true of.
+// countBoth counts the documents that match, and those of them for which the
+// expression is true.
 func (m *Sessions) countBoth(ctx context.Context, match, that bson.D) (all, some int64, err error) {
 	var rows []struct{ All, Some int64 }
 	err = m.s.all(ctx, "count a workload", &rows, func(ctx context.Context) (*mongo.Cursor, error) {

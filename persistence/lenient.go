@@ -4,8 +4,8 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 )
 
-// UnmarshalBSON takes what it can of a malformed document: one record must
-// never keep the others of a list from being read.
+// UnmarshalBSON decodes as much as it can of a malformed document, so that one
+// bad record does not make a whole list unreadable.
 func (d *sessionDoc) UnmarshalBSON(raw []byte) error {
 	type plain sessionDoc
 	whole, err := decodeWhatCan(raw, (*plain)(d))
@@ -13,7 +13,7 @@ func (d *sessionDoc) UnmarshalBSON(raw []byte) error {
 	return err
 }
 
-// UnmarshalBSON is sessionDoc's, for the fold within it.
+// UnmarshalBSON decodes the fold inside a session as leniently as sessionDoc.
 func (d *stateDoc) UnmarshalBSON(raw []byte) error {
 	type plain stateDoc
 	whole, err := decodeWhatCan(raw, (*plain)(d))
@@ -21,7 +21,7 @@ func (d *stateDoc) UnmarshalBSON(raw []byte) error {
 	return err
 }
 
-// UnmarshalBSON is sessionDoc's, for events.
+// UnmarshalBSON decodes events as leniently as sessionDoc.
 func (d *messageDoc) UnmarshalBSON(raw []byte) error {
 	type plain messageDoc
 	whole, err := decodeWhatCan(raw, (*plain)(d))
@@ -29,8 +29,8 @@ func (d *messageDoc) UnmarshalBSON(raw []byte) error {
 	return err
 }
 
-// decodeWhatCan decodes the document into the struct; where that fails, each
-// field that can be decoded by itself.
+// decodeWhatCan decodes the document into the struct. If that fails, it decodes
+// each field separately and skips those that fail.
 func decodeWhatCan[T any](raw []byte, into *T) (whole bool, err error) {
 	if bson.Unmarshal(raw, into) == nil {
 		return true, nil

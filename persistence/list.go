@@ -12,9 +12,9 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// List pages through a user's sessions, newest activity first, then by id;
-// erased ones are not listed. chatbox.InvalidArgument names a cursor that is
-// not one of ours, or an unknown status.
+// List returns one page of a user's sessions, by newest activity and then by id.
+// Erased sessions are not listed. It returns chatbox.InvalidArgument for an
+// unknown status or a cursor that this package did not make.
 func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
 	const act = "list sessions"
 	filter, err := listFilter(q)
@@ -40,7 +40,7 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 	return page, nil
 }
 
-// Held lists the sessions that people hold, as far as folds were stored.
+// Held returns the sessions that people hold, according to the stored folds.
 func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 	var docs []sessionDoc
 	err := m.s.all(ctx, "list held sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -59,7 +59,7 @@ func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 	return held, err
 }
 
-// listOrder is the order of the index.
+// listOrder is the sort order, which is that of the index.
 func listOrder() bson.D {
 	return bson.D{{Key: "last_activity", Value: -1}, {Key: "session", Value: 1}}
 }
@@ -82,7 +82,7 @@ func listFilter(q chatbox.SessionQuery) (bson.D, error) {
 	}
 	at := primitive.DateTime(after.Activity)
 	return append(filter,
-		// The first narrows the index's bounds, the second is exact.
+		// The first condition narrows the index bounds; the second is exact.
 		bson.E{Key: "last_activity", Value: bson.D{{Key: "$lte", Value: at}}},
 		bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: "last_activity", Value: bson.D{{Key: "$lt", Value: at}}}},

@@ -12,10 +12,11 @@ import (
 	"go.mongodb.org/mongo-driver/bson/primitive"
 )
 
-// messageDoc is one event in the collection messages. What people wrote is in
-// Box; the rest is ids, numbers and facts that queries need.
+// messageDoc is one event in the collection messages. Box holds what people
+// wrote, encrypted; the other fields are ids, numbers and facts that queries
+// need.
 type messageDoc struct {
-	ID      string             `bson:"_id"` // of the place: see placeID
+	ID      string             `bson:"_id"` // derived from the place; see placeID
 	Tenant  string             `bson:"tenant"`
 	Session string             `bson:"session"`
 	Seq     int64              `bson:"seq"`
@@ -33,9 +34,9 @@ type messageDoc struct {
 	Turn    *turnDoc           `bson:"turn,omitempty"`
 	Answer  *answerDoc         `bson:"answer,omitempty"`
 	Alert   *alertDoc          `bson:"alert,omitempty"`
-	Words   []int64            `bson:"words,omitempty"` // tokens; never read
+	Words   []int64            `bson:"words,omitempty"` // tokens; never decoded
 
-	malformed bool // not all of it could be decoded
+	malformed bool // some fields could not be decoded
 }
 
 type turnDoc struct {
@@ -61,15 +62,16 @@ type answerDoc struct {
 	ResponseMillis   int64  `bson:"response_ms,omitempty"`
 }
 
-// placeID is the _id of the document at the place. It says nothing that the
-// unique index on (tenant, session, seq) does not, yet lets racing inserts meet
-// at the primary key first: there the DocumentDB stack makes the second one
-// wait, at its other unique indexes the two would deadlock.
+// placeID returns the _id of the document at the place. The unique index on
+// (tenant, session, seq) already implies it. It is there so that racing inserts
+// conflict on the primary key first: at the primary key the DocumentDB stack
+// makes the second insert wait, while at its other unique indexes the two would
+// deadlock.
 func placeID(k chatbox.SessionKey, seq int64) string {
 	return k.String() + ":" + strconv.FormatInt(seq, 10)
 }
 
-// encodeEvent makes the document.
+// encodeEvent returns the event's document.
 func (s *Store) encodeEvent(e chatbox.Event) (bson.Raw, error) {
 	box, err := record.SealEvent(s.keys, e)
 	if err != nil {
@@ -104,7 +106,8 @@ func (s *Store) encodeEvent(e chatbox.Event) (bson.Raw, error) {
 	return raw, nil
 }
 
-// decodeEvent undoes encodeEvent; one whose box no key opens is unreadable.
+// decodeEvent reverses encodeEvent. If no key opens its box, the event is marked
+// unreadable.
 func (s *Store) decodeEvent(d messageDoc) chatbox.Event {
 	e := chatbox.Event{
 		Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Seq: d.Seq, Key: d.Key, ID: d.Name,

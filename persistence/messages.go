@@ -16,14 +16,14 @@ import (
 // Messages is the durable log of every session.
 type Messages struct{ s *Store }
 
-// errTaken is a document's own duplicate inside a group.
+// errTaken marks a document of a group that is a duplicate.
 var errTaken = errors.New("persistence: taken")
 
-// Append inserts the event at its Seq and returns nil once a majority has it.
-// chatbox.Clash: the place or the key is taken, and nothing was written; any
-// other error: the outcome is unknown. Events that meet share one command, at
-// most one of each session; a neighbour's failure is not this one's. Times are
-// kept in milliseconds.
+// Append inserts the event at its Seq and returns nil once a majority has it. It
+// returns chatbox.Clash if the seq or the key is taken; nothing was written then.
+// After any other error the outcome is unknown. Concurrent events of different
+// sessions share one command, and one of them failing does not fail the others.
+// Times are stored in milliseconds.
 func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
 	if err := m.s.ready(); err != nil {
 		return err
@@ -45,14 +45,14 @@ func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
 	}
 }
 
-// ByKey finds the event with the key, or chatbox.NotFound. What it returns, a
-// majority has.
+// ByKey returns the event with the key as a majority has it, or chatbox.NotFound.
 func (m *Messages) ByKey(ctx context.Context, k chatbox.SessionKey, key string) (chatbox.Event, error) {
 	return m.s.findEvent(ctx, "find by key", k, append(placeOf(k), bson.E{Key: "key", Value: key}))
 }
 
-// Range returns the events with from ≤ seq ≤ to in order, as a majority has
-// them. Its cost depends on how many they are, never on the session's length.
+// Range returns the events with from ≤ seq ≤ to in order, as a majority has them.
+// The cost depends on the number of events returned, not on the length of the
+// session.
 func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int64) ([]chatbox.Event, error) {
 	if from > to {
 		return nil, nil
@@ -72,7 +72,7 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 	return events, nil
 }
 
-// EraseRange removes the events with from ≤ seq ≤ to for good.
+// EraseRange permanently deletes the events with from ≤ seq ≤ to.
 func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, to int64) error {
 	if from > to {
 		return nil
@@ -83,7 +83,7 @@ func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, t
 	})
 }
 
-// findEvent finds the one event that the filter names.
+// findEvent returns the one event that matches the filter.
 func (s *Store) findEvent(ctx context.Context, act string, k chatbox.SessionKey, filter bson.D) (chatbox.Event, error) {
 	var d messageDoc
 	err := s.do(ctx, act, func(ctx context.Context) error {
@@ -92,7 +92,8 @@ func (s *Store) findEvent(ctx context.Context, act string, k chatbox.SessionKey,
 	return s.eventOf(k, d, err)
 }
 
-// eventOf turns the result of an act on one document into the port's.
+// eventOf converts the result of an operation on one document into the port's
+// types.
 func (s *Store) eventOf(k chatbox.SessionKey, d messageDoc, err error) (chatbox.Event, error) {
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return chatbox.Event{}, record.NoEvent(k)
@@ -117,9 +118,9 @@ func (s *Store) insert(ctx context.Context, docs []bson.Raw) []error {
 	return errs
 }
 
-// outcomes gives each write of an unordered group its own result: errTaken for
-// a duplicate, nil where it was applied as asked, else an error that leaves
-// its outcome unknown.
+// outcomes returns the result of each write of an unordered group: nil if it was
+// applied as asked, errTaken for a duplicate, any other error if its outcome is
+// unknown.
 func outcomes(err error, n int) []error {
 	errs := make([]error, n)
 	if err == nil {
@@ -150,7 +151,7 @@ func outcomes(err error, n int) []error {
 	return errs
 }
 
-// firstFailure is the first result that is neither success nor a duplicate.
+// firstFailure returns the first error that is not a duplicate, or nil.
 func firstFailure(errs []error) error {
 	for _, err := range errs {
 		if err != nil && !errors.Is(err, errTaken) {
@@ -160,7 +161,7 @@ func firstFailure(errs []error) error {
 	return nil
 }
 
-// placeOf names the session: the shard key.
+// placeOf returns the session's shard key.
 func placeOf(k chatbox.SessionKey) bson.D {
 	return bson.D{{Key: "tenant", Value: k.Tenant}, {Key: "session", Value: k.ID}}
 }

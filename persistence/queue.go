@@ -18,8 +18,8 @@ const (
 	indexWaiting = "tenant_waiting"
 )
 
-// waitingIndex has only the sessions that wait. It is by this order that the
-// queue is read, and counted without a document being looked at.
+// waitingIndex covers only waiting sessions. The queue is read in its order and
+// counted from the index alone.
 func waitingIndex() mongo.IndexModel {
 	return mongo.IndexModel{
 		Keys: bson.D{
@@ -38,9 +38,9 @@ func waitingFilter(tenant string) bson.D {
 	return bson.D{{Key: "tenant", Value: tenant}, {Key: "state.help_pending", Value: true}, {Key: "erased", Value: false}}
 }
 
-// Queue is the first limit of the tenant's sessions that wait for a person, in
-// the order of chatbox.Waiting, and how many there are in all, counted up to
-// chatbox.MaxCounted. It is as of the folds that were stored.
+// Queue returns the first limit of the tenant's sessions that wait for a person,
+// in the order of chatbox.Waiting, and the total number, counted up to
+// chatbox.MaxCounted. It reflects the stored folds.
 func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error) {
 	var docs []sessionDoc
 	err = m.s.all(ctx, "read the queue", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -72,9 +72,9 @@ func (m *Sessions) countWaiting(ctx context.Context, tenant string) (n int64, er
 	return n, err
 }
 
-// beyondWaiting is everything after a place in the queue, or before it where
-// desc is set. A time that was not kept is no time to the server: no comparison
-// with one finds it, and it comes first.
+// beyondWaiting matches everything after a place in the queue, or before it if
+// desc is set. A session without a stored time matches no comparison on the
+// server, and sorts first.
 func beyondWaiting(strict, wide string, since time.Time, id string, desc bool) bson.A {
 	unknown := bson.D{{Key: fieldWaiting, Value: nil}}
 	among := bson.D{{Key: "session", Value: bson.D{{Key: strict, Value: id}}}}

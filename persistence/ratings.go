@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/bson/primitive"
 )
 
-// ratingDoc is what a session's owner said of its newest talk, in the session's
-// document; the comment is sealed.
+// ratingDoc is the owner's rating of the session's newest talk, inside the
+// session's document. The comment is sealed.
 type ratingDoc struct {
 	Score   int                `bson:"score"`
 	Comment []byte             `bson:"comment,omitempty"`
@@ -20,15 +20,16 @@ type ratingDoc struct {
 	Admin   string             `bson:"admin"`
 }
 
-// talkDoc is chatbox.Talk in the fold.
+// talkDoc is chatbox.Talk inside the fold.
 type talkDoc struct {
 	From  int64 `bson:"from,omitempty"`
 	Ended int64 `bson:"ended,omitempty"`
 	By    int64 `bson:"by,omitempty"`
 }
 
-// Rate keeps the rating unless one of a later talk is there, and returns the
-// one that stands. chatbox.NotFound: no such session, or an erased one.
+// Rate stores the rating unless the session has one of a later talk, and returns
+// the rating that is stored afterwards. It returns chatbox.NotFound if there is
+// no such session or it is erased.
 func (m *Sessions) Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rating) (chatbox.Rating, error) {
 	const act = "rate a talk"
 	box, err := record.SealText(m.s.keys, k, record.PartRating, r.Comment)
@@ -59,7 +60,7 @@ func (m *Sessions) Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rat
 	return *s.Rating, nil
 }
 
-// decodeRating is nil where the session is not rated.
+// decodeRating returns nil if the session is not rated.
 func decodeRating(o *record.Opener, d *ratingDoc) *chatbox.Rating {
 	if d == nil {
 		return nil

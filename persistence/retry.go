@@ -10,27 +10,27 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// How often, and after what first wait, an act is repeated that the server
-// undid for another's sake. The DocumentDB stack needs a second to notice that
-// inserts race for one place, and notices one of them at a time: who comes
-// back sooner than that only joins the knot again.
+// Number of retries, and the delay before the first, for an operation that the
+// server aborted because of a conflict. The DocumentDB stack takes a second to
+// detect a deadlock between inserts for one place and resolves one at a time, so
+// an earlier retry would only join the deadlock again.
 const (
 	yieldTries = 5
 	yieldWait  = 100 * time.Millisecond
 )
 
-// yielded reports whether the server undid the act because it stood in
-// another's way: nothing was written, and another try is all it wants.
+// yielded reports whether the server aborted the operation because of a conflict.
+// Nothing was written then, and a retry is enough.
 func yielded(err error) bool {
 	const (
 		writeConflict    = 112
-		documentDBLocked = 16908292 // what the DocumentDB stack calls a deadlock of two inserts that race for one place
+		documentDBLocked = 16908292 // code of the DocumentDB stack for a deadlock between two inserts for one place
 	)
 	server, ok := errors.AsType[mongo.ServerError](err)
 	return ok && (server.HasErrorCode(writeConflict) || server.HasErrorCode(documentDBLocked))
 }
 
-// again runs the act until the server does not undo it, a few times.
+// again runs the operation and retries it a few times while the server aborts it.
 func again(ctx context.Context, act func(ctx context.Context) error) error {
 	for try := 1; ; try++ {
 		err := act(ctx)

@@ -15,29 +15,30 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Search finds messages by the tokens of their words, which are part of their
-// documents: a message can be found from its insert until it is erased, as long
-// as one of the keys opens it.
+// Search finds messages by the tokens of their words. The tokens are part of the
+// messages' documents, so a message can be found from its insert until its
+// erasure, as long as one of the keys opens it.
 type Search struct{ s *Store }
 
-// Check refuses what Find would refuse; it asks no server.
+// Check returns the errors that Find would return for a bad query, without
+// contacting a server.
 func (m *Search) Check(q chatbox.SearchQuery) error { return find.Check(q, m.s.cfg.NoWords) }
 
-// Find returns one page of hits, newest first; a message that is found has the
-// words. chatbox.InvalidArgument names what is wrong with the query.
+// Find returns one page of hits, newest first. It decrypts each candidate to make
+// sure that the message contains the words. It returns chatbox.InvalidArgument
+// for a bad query.
 func (m *Search) Find(ctx context.Context, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
 	return find.Run(ctx, source{m.s.Sessions(), m.s.keys}, q, m.s.cfg.NoWords)
 }
 
-// The first window of a search, and by how much each is wider than the one
-// before.
+// The first window of a search, and the factor by which each window grows.
 const (
 	firstFound  = time.Hour
 	foundFaster = 16
 )
 
-// fewPassed is up to how many messages a search rather passes over than looks
-// up where they end.
+// fewPassed is the largest number of messages that a search skips one by one
+// instead of looking up their end.
 const fewPassed = 2000
 
 type source struct {
@@ -45,7 +46,7 @@ type source struct {
 	*Keyring
 }
 
-// Known are those of the sessions that are there.
+// Known returns the sessions that exist.
 func (src source) Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error) {
 	var docs []sessionDoc
 	err := src.s.all(ctx, "load sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -58,12 +59,12 @@ func (src source) Known(ctx context.Context, tenant string, ids []string) ([]cha
 	return out, err
 }
 
-// Candidates are the messages that have the tokens, newest first.
+// Candidates returns the messages that have the tokens, newest first.
 //
-// They are looked for in windows that reach further and further back from one
-// end until there are enough: a server that sorts all that matches, as the
-// DocumentDB stack does, then sorts little, whether the word is rare or not. One
-// that reads in the index's order stops in the first window that has enough.
+// It searches growing windows of time, going back from the newest, until there
+// are enough messages. A server that sorts all matches, as the DocumentDB stack
+// does, then sorts few, however frequent the word is. A server that reads in
+// index order stops within the first window that has enough.
 func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.Event, error) {
 	newest := time.Now()
 	switch {
@@ -74,7 +75,7 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 	}
 	var docs []messageDoc
 	words := anyOf("words", c.Tokens)
-	if c.Few { // by the sessions' index, whatever a planner makes of the words'
+	if c.Few { // use the sessions' index, whatever a planner would choose for the words
 		words = bson.D{{Key: "$expr", Value: haveAll(c.Tokens)}}
 	}
 	for width := firstFound; ; width *= foundFaster {
@@ -103,7 +104,8 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 	return events, nil
 }
 
-// newest are the newest ones that are not older.
+// newest returns the newest matching messages that are not older than the given
+// time.
 func (src source) newest(ctx context.Context, c find.Candidates, words bson.D, oldest time.Time) (docs []messageDoc, err error) {
 	err = src.s.all(ctx, "search messages", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
 		return src.s.messages.Find(ctx, foundFilter(c, words, oldest), options.Find().
@@ -113,7 +115,8 @@ func (src source) newest(ctx context.Context, c find.Candidates, words bson.D, o
 	return docs, err
 }
 
-// foundFilter is what the search lets pass of what is not older.
+// foundFilter returns the filter of the search for messages that are not older
+// than the given time.
 func foundFilter(c find.Candidates, words bson.D, oldest time.Time) bson.D {
 	at := func(t time.Time) primitive.DateTime { return primitive.DateTime(record.Millis(t)) }
 	filter := append(bson.D{{Key: "tenant", Value: c.Tenant}}, words...)
@@ -142,10 +145,10 @@ func foundFilter(c find.Candidates, words bson.D, oldest time.Time) bson.D {
 	return filter
 }
 
-// rarest makes the condition on the words one on a word that hardly any of the
-// newest messages has, if there is such a word, and leaves the others to be
-// looked at: a server that looks up each word for itself would go through all
-// that has a frequent one.
+// rarest looks for a word that hardly any of the newest messages has. If there is
+// one, only that word is matched by the index and the others are checked
+// afterwards. Otherwise a server that looks up each word separately would read
+// every message with a frequent word.
 func (src source) rarest(ctx context.Context, c find.Candidates, words bson.D, oldest time.Time) (bson.D, error) {
 	const hardly = 10
 	if len(c.Tokens) != 1 || len(c.Tokens[0]) < 2 || c.Few {
@@ -168,7 +171,7 @@ func (src source) rarest(ctx context.Context, c find.Candidates, words bson.D, o
 	return words, nil
 }
 
-// haveAll is anyOf for words as an expression, which is not for an index.
+// haveAll is anyOf as an expression, which no index serves.
 func haveAll(lists [][]int64) bson.D {
 	var ways bson.A
 	for _, tokens := range lists {
@@ -178,10 +181,10 @@ func haveAll(lists [][]int64) bson.D {
 	return bson.D{{Key: "$or", Value: ways}}
 }
 
-// beyondPlace is what comes after the place. An expression is not for an index
-// to find: of an index of arrays, as this one is, the DocumentDB stack looks up
-// the two ends of a period each for itself, and so all that has the word.
-// Passing over few messages takes less.
+// beyondPlace matches everything after the place. It is an expression, so that no
+// index serves it: on an index over an array, as this one is, the DocumentDB
+// stack looks up the two ends of a period separately and so reads every message
+// with the word. Skipping a few messages is cheaper.
 func beyondPlace(p record.SearchCursor) bson.D {
 	op := func(name string, args ...any) bson.D { return bson.D{{Key: name, Value: bson.A(args)}} }
 	id := bson.D{{Key: "$literal", Value: p.Session}}
@@ -193,7 +196,8 @@ func beyondPlace(p record.SearchCursor) bson.D {
 	)}}
 }
 
-// anyOf are the documents whose field has all of one of the lists.
+// anyOf matches the documents whose field contains all tokens of one of the
+// lists.
 func anyOf(field string, lists [][]int64) bson.D {
 	var ways bson.A
 	for _, tokens := range lists {
@@ -221,12 +225,12 @@ func placesOf(tenant string, ids []string) bson.D {
 	return bson.D{{Key: "tenant", Value: tenant}, {Key: "session", Value: bson.D{{Key: "$in", Value: slices.Compact(slices.Sorted(slices.Values(ids)))}}}}
 }
 
-// withoutWords leaves tokens where they are: nobody reads them.
+// withoutWords excludes the tokens, which nobody reads.
 func withoutWords() bson.D { return bson.D{{Key: "words", Value: 0}} }
 
-// wordIndexes serve the search. They begin with the tenant, though a token is
-// of one tenant only: otherwise a planner may join another index to them that
-// has all of the tenant. Where no word is indexed there are none.
+// wordIndexes serve the search. They begin with the tenant although a token
+// belongs to one tenant: otherwise a planner may combine them with another index
+// that covers the whole tenant. There are none if no words are indexed.
 func wordIndexes(none bool) []mongo.IndexModel {
 	if none {
 		return nil

@@ -9,48 +9,48 @@ import (
 	"go.mongodb.org/mongo-driver/bson/primitive"
 )
 
-// sessionDoc is one session in the collection sessions. The names are sealed;
-// State is a copy of the log's fold.
+// sessionDoc is one session in the collection sessions. The names are sealed.
+// State is a copy of the fold of the log.
 type sessionDoc struct {
-	ID      string `bson:"_id"` // the key's text, for the reason of placeID
+	ID      string `bson:"_id"` // the key's text; see placeID for the reason
 	Tenant  string `bson:"tenant"`
 	Session string `bson:"session"`
 	Owner   string `bson:"owner"`
 	Name    []byte `bson:"name,omitempty"`
-	// OwnerName is as of the creation, and never changed.
+	// OwnerName is the name at creation; it never changes.
 	OwnerName []byte             `bson:"owner_name,omitempty"`
 	Created   primitive.DateTime `bson:"created"`
 	Erased    bool               `bson:"erased"`
-	// LastActivity is by what sessions are listed: the creation's time until
-	// there is an event.
+	// LastActivity is the time that lists sort by: the latest event's, or the
+	// creation's if there is none.
 	LastActivity primitive.DateTime `bson:"last_activity"`
 	State        stateDoc           `bson:"state"`
 	Rating       *ratingDoc         `bson:"rating,omitempty"`
 	NameWords    []int64            `bson:"name_words,omitempty"` // tokens
 
-	// What staff put on the session; absent where there is nothing.
+	// Labels from staff; absent if there are none.
 	Tags         []record.Tag `bson:"tags,omitempty"`
 	Assigned     string       `bson:"assigned,omitempty"`
 	AssignedName []byte       `bson:"assigned_name,omitempty"`
 
-	// Of a tombstone whose traces are still looked for.
+	// Set on a tombstone that still needs sweeps.
 	Sweeping bool               `bson:"sweeping,omitempty"`
 	ErasedAt primitive.DateTime `bson:"erased_at,omitempty"`
 	SweepAt  primitive.DateTime `bson:"sweep_at,omitempty"`
 
-	malformed bool // not all of it could be decoded
+	malformed bool // some fields could not be decoded
 }
 
 type stateDoc struct {
 	Head           int64              `bson:"head"`
 	Others         int64              `bson:"others,omitempty"`
-	Messages       int64              `bson:"messages"` // derived, to sort by
+	Messages       int64              `bson:"messages"` // derived, for sorting
 	Holder         string             `bson:"holder,omitempty"`
 	HolderName     []byte             `bson:"holder_name,omitempty"`
 	Assistant      string             `bson:"assistant,omitempty"`
 	Ended          bool               `bson:"ended"`
 	StartedAt      primitive.DateTime `bson:"started_at"`
-	Duration       int64              `bson:"duration"` // milliseconds; derived, to sort by
+	Duration       int64              `bson:"duration"` // milliseconds; derived, for sorting
 	EndedAt        primitive.DateTime `bson:"ended_at"`
 	AnswerableFrom int64              `bson:"answerable_from,omitempty"`
 	LastUserSeq    int64              `bson:"last_user_seq,omitempty"`
@@ -63,15 +63,15 @@ type stateDoc struct {
 	ResponseMax    int64              `bson:"response_max,omitempty"`
 	HelpRequested  bool               `bson:"help_requested,omitempty"`
 	HelpPending    bool               `bson:"help_pending,omitempty"`
-	// WaitingSince is absent where nobody waits, and where it was not kept: an
-	// ascending order has those first.
+	// WaitingSince is absent if nobody waits or if the time was not recorded; an
+	// ascending order lists those first.
 	WaitingSince  primitive.DateTime `bson:"waiting_since,omitempty"`
 	Unread        int64              `bson:"unread,omitempty"`
 	AdminAssisted bool               `bson:"admin_assisted,omitempty"`
 	Talk          talkDoc            `bson:"talk,omitempty"`
 	Erased        bool               `bson:"erased,omitempty"`
 
-	malformed bool // not all of it could be decoded
+	malformed bool // some fields could not be decoded
 }
 
 func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
@@ -98,8 +98,8 @@ func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
 	}, nil
 }
 
-// decodeSession undoes encodeSession; what no key opens is empty, and the
-// session unreadable.
+// decodeSession reverses encodeSession. A field that no key opens is left empty
+// and the session is marked unreadable.
 func (s *Store) decodeSession(d sessionDoc) chatbox.Session {
 	out := chatbox.Session{
 		Key: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Owner: d.Owner,
@@ -136,8 +136,8 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, e
 	}, nil
 }
 
-// timeIfKnown is the zero time where a version that did not know it wrote the
-// fold.
+// timeIfKnown returns the zero time if the fold was written by a version without
+// the field.
 func timeIfKnown(at primitive.DateTime) time.Time {
 	if at == 0 {
 		return time.Time{}
@@ -145,7 +145,7 @@ func timeIfKnown(at primitive.DateTime) time.Time {
 	return record.Time(int64(at))
 }
 
-// knownTime undoes timeIfKnown.
+// knownTime reverses timeIfKnown.
 func knownTime(t time.Time) primitive.DateTime {
 	if t.IsZero() {
 		return 0

@@ -15,25 +15,25 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// Sessions keeps what is known of sessions beside their events.
+// Sessions stores the data of sessions other than their events.
 type Sessions struct{ s *Store }
 
-// Whoever loses the race for an id reads what the other made; another try is
-// only needed where a majority does not have that yet, or lost it again.
+// A caller that loses the race for an id reads the winner's session. It retries
+// only if a majority does not have that session yet, or lost it again.
 const (
 	createTries = 6
 	createWait  = 20 * time.Millisecond
 )
 
-// touchBytes is about what a touch weighs.
+// touchBytes is the approximate size of a touch.
 const touchBytes = 1 << 10
 
-// Create makes the session, or returns the one that has its key already; which
-// of the two is decided by the unique index, so across pods. A new session
-// costs one round trip, one that is there already two.
+// Create stores the session, or returns the existing one with its key. The unique
+// index decides which, so it holds across pods. A new session costs one round
+// trip, an existing one two.
 //
-// An upsert would always cost one, and was rejected: on the DocumentDB stack
-// a dozen that race for one id deadlock each other until they time out.
+// An upsert would always cost one, but on the DocumentDB stack a dozen upserts
+// for one id deadlock until they time out.
 func (m *Sessions) Create(ctx context.Context, in chatbox.Session) (stored chatbox.Session, created bool, err error) {
 	const act = "create a session"
 	if err := m.s.ready(); err != nil {
@@ -63,10 +63,10 @@ func (m *Sessions) Create(ctx context.Context, in chatbox.Session) (stored chatb
 			return chatbox.Session{}, false, record.Busy(act, ctx.Err())
 		}
 	}
-	return chatbox.Session{}, false, record.Busy(act, errors.New("the id is taken by what no majority has"))
+	return chatbox.Session{}, false, record.Busy(act, errors.New("the id is taken by a session that no majority has yet"))
 }
 
-// Load returns the session, chatbox.NotFound where there is none.
+// Load returns the session, or chatbox.NotFound.
 func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
 	const act = "load a session"
 	var d sessionDoc
@@ -82,8 +82,8 @@ func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Sess
 	return m.s.decodeSession(d), nil
 }
 
-// SaveState stores the fold unless a later one is stored already, or there is no
-// such session. Calls that meet share one command.
+// SaveState stores the fold unless a later one is stored already or there is no
+// such session. Concurrent calls share one command.
 func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	const act = "touch a session"
 	if err := m.s.may(act); err != nil {
@@ -94,7 +94,7 @@ func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatb
 		return record.Failed(act, err)
 	}
 	set := bson.D{{Key: "state", Value: state}}
-	if !st.LastActivity.IsZero() { // a fold without events says nothing about it
+	if !st.LastActivity.IsZero() { // a fold without events has no last activity
 		set = append(set, bson.E{Key: "last_activity", Value: state.LastActivity})
 	}
 	update := mongo.NewUpdateOneModel().
@@ -109,9 +109,9 @@ func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatb
 	return nil
 }
 
-// SetName names the session, an empty name takes its name away; with
-// onlyIfEmpty a name it has stays. chatbox.NotFound, without onlyIfEmpty: no
-// such session, or an erased one, which has no name any more.
+// SetName names the session; an empty name removes the name. With onlyIfEmpty an
+// existing name stays. Without onlyIfEmpty it returns chatbox.NotFound if there
+// is no such session or it is erased.
 func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error {
 	const act = "name a session"
 	box, err := record.SealText(m.s.keys, k, record.PartName, name)
@@ -143,7 +143,7 @@ func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name strin
 	return err
 }
 
-// renaming changes the name and what it is found by together.
+// renaming changes the name together with its search tokens.
 func renaming(box []byte, tokens []int64) bson.D {
 	var set, unset bson.D
 	for _, field := range []struct {

@@ -15,11 +15,12 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Shares is the links by which anyone may read a session as it was.
+// Shares stores the links by which anyone may read a session as it was at one
+// moment.
 type Shares struct{ s *Store }
 
 // shareDoc is one share in the collection shares. Its _id is a keyed digest of
-// the token, which nobody but its holder has.
+// the token; only the holder of the link has the token.
 type shareDoc struct {
 	ID      string             `bson:"_id"`
 	Tenant  string             `bson:"tenant"`
@@ -30,11 +31,11 @@ type shareDoc struct {
 	Expires primitive.DateTime `bson:"expires"`
 }
 
-// MaxShares is how many shares a session may have.
+// MaxShares is the largest number of shares of a session.
 const MaxShares = 100
 
-// Add stores the share under its token; the session's expired ones are dropped
-// with it. chatbox.Full: it has MaxShares others.
+// Add stores the share under its token and deletes the session's expired shares.
+// It returns chatbox.Full if the session has MaxShares others.
 func (m *Shares) Add(ctx context.Context, token string, sh chatbox.Share) error {
 	const act = "add a share"
 	id := hex.EncodeToString(m.s.keys.Digests(record.PurposeShare, token)[0])
@@ -67,8 +68,8 @@ func (m *Shares) Add(ctx context.Context, token string, sh chatbox.Share) error 
 	})
 }
 
-// ByToken finds the share, expired or not; chatbox.NotFound. Tokens whose
-// digest was made under any of the keys are found.
+// ByToken returns the share, even if it is expired, or chatbox.NotFound. It finds
+// tokens whose digest was made under any of the keys.
 func (m *Shares) ByToken(ctx context.Context, token string) (chatbox.Share, error) {
 	const act = "find a share"
 	digests := m.s.keys.Digests(record.PurposeShare, token)
@@ -95,12 +96,12 @@ func (m *Shares) ByToken(ctx context.Context, token string) (chatbox.Share, erro
 	return sh, nil
 }
 
-// Revoke removes all shares of the session.
+// Revoke deletes all shares of the session.
 func (m *Shares) Revoke(ctx context.Context, k chatbox.SessionKey) error {
 	return m.remove(ctx, "revoke shares", placeOf(k))
 }
 
-// Expire removes shares that expired before the time, of all sessions.
+// Expire deletes the shares that expired before the given time, for all sessions.
 func (m *Shares) Expire(ctx context.Context, before time.Time) error {
 	return m.remove(ctx, "expire shares", bson.D{
 		{Key: "expires", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(before))}}},

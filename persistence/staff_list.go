@@ -13,16 +13,15 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// The first window of a list by time, and by how much each is wider than the
-// one before.
+// The first window of a list by time, and the factor by which each window grows.
 const (
 	firstWindow = time.Hour
 	widening    = 4
 	lastWindow  = 100 * 365 * 24 * time.Hour
 )
 
-// sortField is the document's field for the order; tenant, it and the session
-// are the fields of an index.
+// sortField returns the field of the order; tenant, this field and session are
+// the fields of an index.
 func sortField(by chatbox.SessionSort) string {
 	switch by {
 	case chatbox.SortStart:
@@ -44,10 +43,10 @@ func sortField(by chatbox.SessionSort) string {
 	}
 }
 
-// All pages through a tenant's sessions in any order; erased ones are not
-// listed. The order is the index's, so a page costs the same wherever it is;
-// an offset costs what it passes over. chatbox.InvalidArgument names what is
-// wrong with the query.
+// All returns one page of a tenant's sessions in any order. Erased sessions are
+// not listed. The index has the order, so every page costs the same; an offset
+// costs as much as the sessions that it skips. It returns chatbox.InvalidArgument
+// for a bad query.
 func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
 	if err := record.CheckStaffQuery(q); err != nil {
 		return chatbox.StaffPage{}, err
@@ -98,12 +97,11 @@ func (m *Sessions) count(ctx context.Context, q record.StaffQuery) (n int64, err
 	return n, err
 }
 
-// staffDocs reads the page and one document more.
+// staffDocs reads the page and one more document.
 //
-// A list by time goes in windows, each of them a closed range of the index and
-// wider than the one before: servers that sort all that matches, as the
-// DocumentDB stack does, then sort little, and servers that read in the index's
-// order lose nothing.
+// A list by time is read in growing windows, each a closed range of the index. A
+// server that sorts all matches, as the DocumentDB stack does, then sorts few; a
+// server that reads in index order loses nothing.
 func (m *Sessions) staffDocs(ctx context.Context, q record.StaffQuery, after *record.StaffCursor) ([]sessionDoc, error) {
 	at, ok := windowsFrom(q.StaffQuery, after)
 	if !ok {
@@ -116,7 +114,7 @@ func (m *Sessions) staffDocs(ctx context.Context, q record.StaffQuery, after *re
 		if !q.Desc {
 			lo, hi = at, at.Add(width)
 		} else if newest {
-			hi = at.Add(lastWindow) // clocks may differ
+			hi = at.Add(lastWindow) // clocks of pods may differ
 		}
 		last := width >= lastWindow
 		filter := append(staffFilter(q, after), within(sortField(q.Sort), lo, hi, q.Desc, last))
@@ -134,8 +132,8 @@ func (m *Sessions) staffDocs(ctx context.Context, q record.StaffQuery, after *re
 	}
 }
 
-// windowsFrom is where the first window of a list by time begins; false: the
-// list does not go in windows.
+// windowsFrom returns where the first window of a list by time begins; false if
+// the list is not read in windows.
 func windowsFrom(q chatbox.StaffQuery, after *record.StaffCursor) (time.Time, bool) {
 	switch {
 	case q.Offset != 0 || q.Sort != chatbox.SortStart && q.Sort != chatbox.SortActivity || q.UserID != "":
@@ -153,9 +151,9 @@ func windowsFrom(q chatbox.StaffQuery, after *record.StaffCursor) (time.Time, bo
 	}
 }
 
-// within is the window's range: it touches the next one without overlapping
-// it. Times of the end that the list comes from are in it, and so is
-// everything beyond the last one's.
+// within returns the range of one window. Windows touch but do not overlap: each
+// contains the times of the end that the list comes from. The last window is
+// unbounded at its other end.
 func within(field string, lo, hi time.Time, desc, last bool) bson.E {
 	from, to := primitive.DateTime(record.Millis(lo)), primitive.DateTime(record.Millis(hi))
 	switch {
@@ -183,10 +181,10 @@ func (m *Sessions) findStaff(ctx context.Context, q record.StaffQuery, filter bs
 	return docs, err
 }
 
-// staffFilter is what the query and its cursor let pass.
+// staffFilter returns the filter of the query and its cursor.
 func staffFilter(q record.StaffQuery, after *record.StaffCursor) bson.D {
 	filter := bson.D{{Key: "tenant", Value: q.Tenant}, {Key: "erased", Value: false}}
-	all := markFilters(q) // and other conditions on fields that several may name
+	all := markFilters(q) // joined with other conditions on fields that several may name
 	if q.UserID != "" {
 		filter = append(filter, bson.E{Key: "owner", Value: q.UserID})
 	}
@@ -212,7 +210,7 @@ func staffFilter(q record.StaffQuery, after *record.StaffCursor) bson.D {
 	return filter
 }
 
-// flag filters by a flag that is only stored where it is set.
+// flag filters by a flag that is stored only if it is set.
 func flag(filter bson.D, field string, want *bool) bson.D {
 	switch {
 	case want == nil:
@@ -224,8 +222,8 @@ func flag(filter bson.D, field string, want *bool) bson.D {
 	}
 }
 
-// beyond is everything after the cursor in the order: the first condition
-// narrows the index's bounds, the second is exact.
+// beyond matches everything after the cursor in the order. The first condition
+// narrows the index bounds; the second is exact.
 func beyond(q chatbox.StaffQuery, c record.StaffCursor) bson.A {
 	field, strict, wide := sortField(q.Sort), "$gt", "$gte"
 	if q.Desc {
@@ -250,8 +248,8 @@ func beyond(q chatbox.StaffQuery, c record.StaffCursor) bson.A {
 	}
 }
 
-// Summary adds up the sessions that began within from ≤ start < to: one
-// aggregation, so its numbers agree with each other.
+// Summary aggregates the sessions that began within from ≤ start < to. It is one
+// aggregation, so its numbers are consistent.
 func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error) {
 	sum := func(of any) bson.D { return bson.D{{Key: "$sum", Value: of}} }
 	countIf := func(field string, want bool) bson.D {

@@ -20,17 +20,17 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/writeconcern"
 )
 
-// Bounds of a group of writes.
+// Limits of a group of writes.
 const (
 	groupFlights = 4
 	groupItems   = 256
 	groupBytes   = 4 << 20
 )
 
-// Store is a connection to the history. Everything is written with concern
-// majority and journal and read from the primary with concern majority,
-// whatever the URI says: what it acknowledges or decides on cannot be rolled
-// back. Safe for concurrent use.
+// Store is a connection to the history. It writes with concern majority and
+// journal and reads from the primary with concern majority, whatever the URI
+// says, so data that it acknowledges or decides on cannot be rolled back. It is
+// safe for concurrent use.
 type Store struct {
 	cfg         Config
 	keys        *Keyring
@@ -46,11 +46,11 @@ type Store struct {
 	cards       *mongo.Collection
 	ends        ends
 	book        *mongo.Collection
-	trusted     atomic.Bool  // this pod's keys open what is there, which is ours
-	lostPlaces  atomic.Int64 // of the audit log, to other pods
-	indexed     atomic.Bool  // the unique indexes are known to exist
-	overTLS     bool         // as the URI says
-	served      atomic.Bool  // a ping was answered once
+	trusted     atomic.Bool  // this pod's keys open the stored data
+	lostPlaces  atomic.Int64 // places in the audit log lost to other pods
+	indexed     atomic.Bool  // the unique indexes exist
+	overTLS     bool         // according to the URI
+	served      atomic.Bool  // a ping has succeeded
 	withdrawals *mongo.Collection
 	blocks      *mongo.Collection
 
@@ -59,10 +59,10 @@ type Store struct {
 	audits  *group.Committer[chain.Draft]
 }
 
-// Open prepares the store without waiting for the server, which may be away;
-// nothing can be written until EnsureIndexes has succeeded. Only with a
-// mongodb+srv URI does it ask the DNS, once. It starts the goroutines of the
-// driver and of three committers; Close stops them.
+// Open prepares the store without waiting for the server, which may be
+// unavailable. The store accepts writes only after EnsureIndexes has succeeded.
+// Open queries the DNS once if the URI is mongodb+srv, and does no other I/O. It
+// starts the goroutines of the driver and of three committers; Close stops them.
 func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	readFilesAnew(opts, cfg.URI, cfg.SelectTimeout)
 	client, err := mongo.Connect(ctx, opts)
 	if err != nil {
-		// The driver's words may quote the URI, and so its password.
+		// The driver's error may quote the URI, which contains the password.
 		return nil, errors.New("MONGO_URI: the driver refuses the connection string")
 	}
 	db := client.Database(cfg.Database)
@@ -99,31 +99,31 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
 	s.appends = group.New(ctx, bounds, s.insert)
 	s.touches = group.New(ctx, bounds, s.update)
-	bounds.Flights = 1 // a pod's entries follow one another
+	bounds.Flights = 1 // one at a time, because a pod's entries are chained
 	s.audits = group.New(ctx, bounds, s.link)
 	return s, nil
 }
 
-// Messages is the log of every session.
+// Messages returns the log of every session.
 func (s *Store) Messages() *Messages { return &Messages{s} }
 
-// Sessions is what is known of sessions beside their events.
+// Sessions returns the store of sessions.
 func (s *Store) Sessions() *Sessions { return &Sessions{s} }
 
-// Turns is which messages still want an answer.
+// Turns returns the store of messages that still need an answer.
 func (s *Store) Turns() *Turns { return &Turns{s} }
 
-// Shares is the links by which anyone may read a session as it was.
+// Shares returns the store of links by which anyone may read a session.
 func (s *Store) Shares() *Shares { return &Shares{s} }
 
-// Search finds messages and sessions by words.
+// Search returns the search for messages and sessions by words.
 func (s *Store) Search() *Search { return &Search{s} }
 
-// Withdrawals is whose credentials were withdrawn.
+// Withdrawals returns the store of withdrawn credentials.
 func (s *Store) Withdrawals() *Withdrawals { return &Withdrawals{s} }
 
-// Ping reports whether the primary answers and the store may be written. Kind
-// tells why not.
+// Ping checks that the primary answers and that the store may be written. Kind
+// classifies its error.
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.trip(ctx, "ping", func(ctx context.Context) error {
 		return s.client.Ping(ctx, readpref.Primary())
@@ -134,7 +134,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	switch {
 	case Kind(err) != outage.Closed || s.served.Load():
-	case s.overTLS: // one of both sides speaks TLS and the other does not
+	case s.overTLS: // one side speaks TLS and the other does not
 		err = outage.As(outage.Handshake, err)
 	default:
 		err = outage.As(outage.NeedsTLS, err)
@@ -142,9 +142,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return errors.Join(err, s.ready())
 }
 
-// Close lets the writes that wait be written, and disconnects. When ctx ends
-// first, what is under way is cancelled. Whatever comes later fails with
-// chatbox.StoreFailed.
+// Close finishes pending writes and disconnects. If ctx ends first, running
+// operations are cancelled. Later calls fail with chatbox.StoreFailed.
 func (s *Store) Close(ctx context.Context) error {
 	s.appends.Close(ctx)
 	s.touches.Close(ctx)
@@ -155,26 +154,26 @@ func (s *Store) Close(ctx context.Context) error {
 	return nil
 }
 
-// may refuses whatever comes before a survey, or EnsureIndexes, has found that
-// this pod may work with what is there.
+// may returns an error until Survey or EnsureIndexes has found that this pod can
+// work with the stored data.
 func (s *Store) may(act string) error {
 	if s.trusted.Load() {
 		return nil
 	}
-	return record.Failed(act, errors.New("it is not known yet whether this pod's keys open the history"))
+	return record.Failed(act, errors.New("this pod's keys have not been checked against the history yet"))
 }
 
-// ready refuses writes whose promise rests on an index that may not be there.
+// ready returns an error until the indexes exist that the write's guarantee
+// needs.
 func (s *Store) ready() error {
 	if s.indexed.Load() {
 		return nil
 	}
-	return record.Failed("write", errors.New("the indexes are not ensured yet"))
+	return record.Failed("write", errors.New("the indexes are not created yet"))
 }
 
-// do runs one round trip within the timeout; what fails is
-// chatbox.StoreFailed. mongo.ErrNoDocuments is an answer and comes back as it
-// is.
+// do runs one round trip within the timeout. Failures become chatbox.StoreFailed.
+// mongo.ErrNoDocuments is a valid answer and is returned unchanged.
 func (s *Store) do(ctx context.Context, act string, f func(ctx context.Context) error) error {
 	if err := s.may(act); err != nil {
 		return err
@@ -182,7 +181,7 @@ func (s *Store) do(ctx context.Context, act string, f func(ctx context.Context) 
 	return s.trip(ctx, act, f)
 }
 
-// trip is do before the store may be used.
+// trip is do without the check that the store may be used.
 func (s *Store) trip(ctx context.Context, act string, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
@@ -203,7 +202,7 @@ func (s *Store) trip(ctx context.Context, act string, f func(ctx context.Context
 	}
 }
 
-// all is do for a read of everything that find finds; into is a slice's address.
+// all runs the query of find and decodes all results into the slice at into.
 func (s *Store) all(ctx context.Context, act string, into any, find func(ctx context.Context) (*mongo.Cursor, error)) error {
 	if err := s.may(act); err != nil {
 		return err
@@ -211,7 +210,7 @@ func (s *Store) all(ctx context.Context, act string, into any, find func(ctx con
 	return s.allBefore(ctx, act, into, find)
 }
 
-// allBefore is all before the store may be used.
+// allBefore is all without the check that the store may be used.
 func (s *Store) allBefore(ctx context.Context, act string, into any, find func(ctx context.Context) (*mongo.Cursor, error)) error {
 	return s.trip(ctx, act, func(ctx context.Context) error {
 		found, err := find(ctx)

@@ -17,19 +17,19 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// What a server and its clock are doubted for.
+// Limits beyond which a server or its clock is reported.
 const (
-	oldestServer = 6 // the oldest major version of MongoDB that is tried
+	oldestServer = 6 // the oldest major version of MongoDB that is tested
 	clockMost    = 5 * time.Second
 )
 
-// Survey looks at the server and at what is there, before anything is read or
-// written otherwise, and enters this pod's key. Findings are what an operator
-// should know though the pod works; an error is the cause why it does not:
-// *chatbox.UnfitError where another try would not help.
+// Survey inspects the server and the stored data before any other read or write,
+// and adds this pod's key to the check values. Findings are warnings for the
+// operator; the pod works nevertheless. An error is why the pod does not work:
+// *chatbox.UnfitError if a retry cannot help.
 //
-// When it returns nil the store may be read; it may be written when EnsureIndexes
-// has succeeded, too.
+// After nil the store may be read. It may be written after EnsureIndexes has
+// succeeded as well.
 func (s *Store) Survey(ctx context.Context) (findings []string, err error) {
 	about, err := s.server(ctx)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Store) Survey(ctx context.Context) (findings []string, err error) {
 		if err != nil {
 			return findings, err
 		}
-		if b.Revision == 0 { // nothing here is known to be ours
+		if b.Revision == 0 { // no check values yet, so nothing proves that the data is ours
 			return findings, &chatbox.UnfitError{Reason: foreign}
 		}
 		findings = append(findings, foreign)
@@ -60,23 +60,23 @@ func (s *Store) Survey(ctx context.Context) (findings []string, err error) {
 	return findings, nil
 }
 
-// Trusted reports whether a survey has found that this pod may work with what
-// is there.
+// Trusted reports whether a survey has found that this pod can work with the
+// stored data.
 func (s *Store) Trusted() bool { return s.trusted.Load() }
 
-// serverInfo is what a server says of itself.
+// serverInfo describes a server, as reported by itself.
 type serverInfo struct {
 	Version  string
 	Primary  bool `bson:"isWritablePrimary"`
 	Legacy   bool `bson:"ismaster"`
 	Msg      string
 	Time     time.Time     `bson:"localTime"`
-	ahead    time.Duration // of this machine's clock
+	ahead    time.Duration // ahead of this machine's clock
 	timeSaid bool
 }
 
-// server asks who answers. It is an error where that takes no writes: the driver
-// finds the primary, unless it is told to speak to one server alone.
+// server asks the server to describe itself. It is an error if the server accepts
+// no writes: the driver finds the primary unless the URI names one server only.
 func (s *Store) server(ctx context.Context) (info serverInfo, err error) {
 	admin := s.client.Database("admin")
 	err = s.trip(ctx, "greet the server", func(ctx context.Context) error {
@@ -93,13 +93,13 @@ func (s *Store) server(ctx context.Context) (info serverInfo, err error) {
 	}
 	if !info.Primary && !info.Legacy && info.Msg != "isdbgrid" {
 		return info, outage.As(outage.NoPrimary,
-			errors.New("the server takes no writes, it is no primary: name the members of the replica set in MONGO_URI, without directConnection"))
+			errors.New("the server is not a primary and accepts no writes: name the members of the replica set in MONGO_URI, without directConnection"))
 	}
 	var build struct{ Version string }
 	err = s.trip(ctx, "ask for the server's version", func(ctx context.Context) error {
 		return admin.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&build)
 	})
-	if err != nil { // some who imitate MongoDB do not say
+	if err != nil { // some imitations of MongoDB do not report it
 		build.Version = ""
 	}
 	info.Version = build.Version
@@ -121,9 +121,9 @@ func (i serverInfo) findings() (out []string) {
 	return out
 }
 
-// foreign says whose documents are in a collection of ours, if any are: all of
-// ours have a tenant. The indexes begin with it, and where there are none yet the
-// first document shows it.
+// foreign returns whose documents a collection of ours contains, if there are
+// documents that this program did not write. All of ours have a tenant, with
+// which the indexes begin. Before there are indexes, the first document decides.
 func (s *Store) foreign(ctx context.Context) (string, error) {
 	for _, c := range []*mongo.Collection{
 		s.sessions, s.messages, s.shares, s.audit, s.people, s.crowds, s.cards, s.blocks, s.withdrawals, s.erasures,

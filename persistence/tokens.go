@@ -8,15 +8,16 @@ import (
 	"fmt"
 )
 
-// Tokens are what words can be found by without being kept: for each word, in
-// their order, 8 bytes of an HMAC under a key that the key that seals gives for
-// this tenant and purpose. The same word has another token wherever one of the
-// three differs. Nobody without the key can make one or tell what it is of.
+// Tokens returns the tokens by which words can be found without being stored: for
+// each word, in order, 8 bytes of an HMAC. The HMAC's key is derived from the
+// sealing key for this tenant and purpose, so a word has different tokens if one
+// of the three differs. Without the key a token can neither be computed nor
+// traced to its word.
 func (k *Keyring) Tokens(tenant, purpose string, words []string) ([]int64, error) {
 	return k.first.tokens(tenant, purpose, words)
 }
 
-// TokensOfAll are the words' tokens under each of the keys, the sealing one's
+// TokensOfAll returns the words' tokens under each of the keys, the sealing key's
 // first.
 func (k *Keyring) TokensOfAll(tenant, purpose string, words []string) ([][]int64, error) {
 	first, err := k.first.tokens(tenant, purpose, words)

@@ -13,9 +13,9 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Bury marks the session as erased at the time and takes away what people
-// wrote into its document; one that is buried stays as it is. chatbox.NotFound:
-// there is none.
+// Bury marks the session as erased at the given time and removes what people
+// wrote from its document. A session that is buried already does not change. It
+// returns chatbox.NotFound if there is no such session.
 func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time) error {
 	when := primitive.DateTime(record.Millis(at))
 	var buried bool
@@ -45,12 +45,12 @@ func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time)
 	if err != nil || buried {
 		return err
 	}
-	_, err = m.Load(ctx, k) // buried before, or not there
+	_, err = m.Load(ctx, k) // buried already, or no such session
 	return err
 }
 
-// Unswept finds the tombstones whose traces were to be looked for before the
-// time, the longest overdue first.
+// Unswept returns tombstones whose sweep was due before the given time, longest
+// overdue first.
 func (m *Sessions) Unswept(ctx context.Context, before time.Time, limit int) ([]chatbox.Tombstone, error) {
 	var docs []sessionDoc
 	err := m.s.all(ctx, "find tombstones", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -76,8 +76,7 @@ func unsweptBefore(t time.Time) bson.D {
 	}
 }
 
-// Sweep says when the tombstone's traces are looked for again; the zero time:
-// never.
+// Sweep schedules the tombstone's next sweep; the zero time means none.
 func (m *Sessions) Sweep(ctx context.Context, k chatbox.SessionKey, again time.Time) error {
 	change := bson.D{{Key: "$set", Value: bson.D{{Key: "sweep_at", Value: primitive.DateTime(record.Millis(again))}}}}
 	if again.IsZero() {

@@ -14,12 +14,12 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Turns keeps which messages still want an answer.
+// Turns stores which messages still need an answer.
 type Turns struct{ s *Store }
 
-// ClaimTurn counts one more claim of the pending turn of the message at seq
-// and returns the message with its turn as it is then. A turn that is not
-// pending is returned unchanged. chatbox.NotFound: no such message.
+// ClaimTurn counts one more claim of the pending turn of the message at seq, and
+// returns the message with the updated turn. A turn that is not pending is
+// returned unchanged. It returns chatbox.NotFound if there is no such message.
 func (t *Turns) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) (chatbox.Event, error) {
 	const act = "claim a turn"
 	message := append(placeOf(k), bson.E{Key: "seq", Value: seq})
@@ -38,8 +38,7 @@ func (t *Turns) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) 
 	return t.s.eventOf(k, d, err)
 }
 
-// SettleTurn ends the turn of the generation, if it is still pending in that
-// run.
+// SettleTurn ends the generation's turn if that is still pending in the same run.
 func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.Gen, to chatbox.TurnState) error {
 	filter := append(placeOf(k),
 		bson.E{Key: "seq", Value: g.Seq},
@@ -52,9 +51,9 @@ func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.
 	})
 }
 
-// RetryTurn makes the turn of a generation that has ended pending again, as the
-// next run that nobody has claimed; false where the message's turn is in
-// another run by now. One compare-and-set: of two that retry, one is told true.
+// RetryTurn makes the turn of a finished generation pending again, as the next,
+// unclaimed run. It returns false if the message's turn is in another run by now.
+// It is one compare-and-set, so only one of two concurrent retries gets true.
 func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatbox.Gen, from int64) (bool, error) {
 	filter := append(placeOf(k), bson.E{Key: "seq", Value: ended.Seq}, bson.E{Key: "turn.run", Value: ended.Run})
 	var won bool
@@ -71,8 +70,8 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 	return won, err
 }
 
-// PendingTurns finds turns of messages with from ≤ time < before, over all
-// sessions, oldest first.
+// PendingTurns returns the pending turns of messages with from ≤ time < before,
+// over all sessions, oldest first.
 func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
 	return t.pending(ctx, "find pending turns", pendingWithin(from, before), "time", limit)
 }
@@ -106,8 +105,9 @@ func (t *Turns) pending(ctx context.Context, act string, filter bson.D, by strin
 	return turns, nil
 }
 
-// PendingOf finds the session's pending turns with from ≤ seq ≤ to, by seq. Its
-// cost is that of what it finds: the index has pending turns alone.
+// PendingOf returns the session's pending turns with from ≤ seq ≤ to, by seq. The
+// cost depends on the number of turns returned, because the index covers pending
+// turns only.
 func (t *Turns) PendingOf(ctx context.Context, k chatbox.SessionKey, from, to int64, limit int) ([]chatbox.PendingTurn, error) {
 	filter := append(placeOf(k),
 		bson.E{Key: "seq", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}},

@@ -11,8 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Withdrawals keeps whose credentials were withdrawn, one document per user,
-// for good.
+// Withdrawals stores withdrawals of credentials, one document per user, for as
+// long as such a credential could still be valid.
 type Withdrawals struct{ s *Store }
 
 type withdrawalDoc struct {
@@ -22,7 +22,8 @@ type withdrawalDoc struct {
 	Until  primitive.DateTime `bson:"until"`
 }
 
-// Keep stores the withdrawal; of two of one user the later stands.
+// Keep stores the withdrawal. Of two withdrawals of one user the later one is
+// stored.
 func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
 	if err := m.s.ready(); err != nil {
 		return err
@@ -33,7 +34,7 @@ func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
 			{Key: "before", Value: primitive.NewDateTimeFromTime(w.Before)},
 			{Key: "until", Value: primitive.NewDateTimeFromTime(w.Until)},
 		}},
-		{Key: "$setOnInsert", Value: bson.D{{Key: "_id", Value: w.User.String()}}}, // for the reason of placeID
+		{Key: "$setOnInsert", Value: bson.D{{Key: "_id", Value: w.User.String()}}}, // see placeID for the reason
 	}
 	return m.s.do(ctx, "keep a withdrawal", func(ctx context.Context) error {
 		_, err := m.s.withdrawals.UpdateOne(ctx, who, later, options.Update().SetUpsert(true))

@@ -12,14 +12,15 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Alerts keeps what staff is still to be told. An alert is written in its
-// event's transaction and goes with it.
+// Alerts stores alerts that staff have not received yet. An alert is written in
+// its event's transaction and erased with the event.
 type Alerts struct{ s *Store }
 
-// Alerts is what staff is still to be told.
+// Alerts returns the store of pending alerts.
 func (s *Store) Alerts() *Alerts { return &Alerts{s} }
 
-// alertSchema is idempotent; sent is names of channels, one a line.
+// alertSchema is idempotent. The column sent holds names of channels, one per
+// line.
 const alertSchema = `
 CREATE TABLE IF NOT EXISTS alerts (
 	tenant TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL,
@@ -32,7 +33,7 @@ CREATE TRIGGER IF NOT EXISTS alerts_go AFTER DELETE ON messages BEGIN
 END;
 `
 
-// Alerts are rare: their statements are not prepared.
+// Alerts are rare, so their statements are not prepared.
 const (
 	sqlAlertAdd = `INSERT INTO alerts (tenant, session, seq, state, due, tries, token, sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	sqlAlertDue = `SELECT tenant, session, seq FROM alerts WHERE state = 'pending' AND due < ? ORDER BY due LIMIT ?`
@@ -46,8 +47,8 @@ const (
 	WHERE tenant = ? AND session = ? AND seq = ? AND state = 'pending' AND token = ?`
 )
 
-// addAlert writes the event's alert, if it has one: with the event, or the
-// event goes as well.
+// addAlert writes the event's alert, if it has one. If that fails, the event is
+// not written either.
 func addAlert(ctx context.Context, tx *sql.Tx, e chatbox.Event) error {
 	a := e.Alert
 	if a == nil {
@@ -58,8 +59,8 @@ func addAlert(ctx context.Context, tx *sql.Tx, e chatbox.Event) error {
 	return err
 }
 
-// DueAlerts finds pending alerts that are due before a moment, over all
-// sessions, the oldest first.
+// DueAlerts returns pending alerts due before the given time, over all sessions,
+// oldest first.
 func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
 	const act = "find due alerts"
 	rows, err := a.s.reader.QueryContext(ctx, sqlAlertDue, record.Millis(before), limit)
@@ -70,9 +71,9 @@ func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]
 	})
 }
 
-// ClaimAlert gives the alert to the token until a moment and counts the try.
-// chatbox.NotOwner: it is settled, or not due at now; chatbox.NotFound: there
-// is no such alert.
+// ClaimAlert assigns the alert to the token until the given time and counts the
+// attempt. It fails with chatbox.NotOwner if the alert is settled or not due at
+// now, and with chatbox.NotFound if there is no such alert.
 func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error) {
 	var t chatbox.AlertTask
 	err := a.s.do(ctx, "claim an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) (err error) {
@@ -86,13 +87,13 @@ func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token strin
 		_, err = tx.ExecContext(ctx, sqlAlertClaim, token, record.Millis(until), k.Session.Tenant, k.Session.ID, k.Seq)
 		return err
 	})
-	if err != nil { // t may still be written by an act that ctx did not wait for
+	if err != nil { // a write that ctx did not wait for may still change t
 		return chatbox.AlertTask{}, err
 	}
 	return t, nil
 }
 
-// readAlert reads one alert with its event's facts.
+// readAlert returns one alert with the facts of its event.
 func readAlert(ctx context.Context, tx *sql.Tx, k chatbox.AlertKey) (chatbox.AlertTask, error) {
 	t := chatbox.AlertTask{Key: k}
 	var due, since int64
@@ -109,13 +110,13 @@ func readAlert(ctx context.Context, tx *sql.Tx, k chatbox.AlertKey) (chatbox.Ale
 	return t, err
 }
 
-// MarkAlert notes that the channel has taken the alert.
+// MarkAlert records that the channel has accepted the alert.
 func (a *Alerts) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel string) error {
 	return a.s.do(ctx, "mark an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		t, err := readAlert(ctx, tx, k)
 		if err != nil {
 			if errors.As(err, new(*settled)) {
-				return nil // it is gone, and nobody sends it again
+				return nil // it is erased, and nobody sends it again
 			}
 			return err
 		}
@@ -128,8 +129,8 @@ func (a *Alerts) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel stri
 	})
 }
 
-// SettleAlert ends the token's claim; where the claim is another's by now it
-// has no effect.
+// SettleAlert ends the token's claim. It does nothing if another token holds the
+// claim by now.
 func (a *Alerts) SettleAlert(ctx context.Context, k chatbox.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
 	return a.s.do(ctx, "settle an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, sqlAlertSettle, string(to), record.Millis(due), k.Session.Tenant, k.Session.ID, k.Seq, token)

@@ -12,8 +12,8 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// schemaAudit is idempotent. The log has pseudonyms; people has whom they stand
-// for.
+// schemaAudit is idempotent. The log names people by pseudonym; the table people
+// maps pseudonyms to people.
 const schemaAudit = `
 CREATE TABLE IF NOT EXISTS audit (
 	tenant TEXT NOT NULL, n INTEGER NOT NULL, time INTEGER NOT NULL, action TEXT NOT NULL, actor TEXT NOT NULL,
@@ -48,11 +48,11 @@ const (
 // Audit is the audit log: one chain of hashes per tenant, append-only.
 type Audit struct{ s *Store }
 
-// Audit is the audit log.
+// Audit returns the audit log.
 func (s *Store) Audit() *Audit { return &Audit{s} }
 
-// Record appends an entry and returns when it is on disk. Any error means that
-// the entry may not be there: what was to be audited must not be done.
+// Record appends an entry and returns once it is on disk. After any error the
+// entry may be missing, so the audited act must not be carried out.
 func (a *Audit) Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error {
 	return a.s.do(ctx, "audit", 2*smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		d := chain.Draft{Tenant: actor.Tenant, At: time.Now(), Action: action, Session: about.SessionID}
@@ -69,8 +69,8 @@ func (a *Audit) Record(ctx context.Context, actor chatbox.Actor, action chatbox.
 	})
 }
 
-// link appends the draft. Where the last entry was removed there is nothing to
-// go on from, and the log takes no more: it must not look whole again.
+// link appends the draft. If the last entry was deleted, it fails and the log
+// accepts no more entries: appending would hide the deletion.
 func (a *Audit) link(ctx context.Context, tx *sql.Tx, d chain.Draft) error {
 	prev, err := scanLink(d.Tenant, tx.QueryRowContext(ctx, sqlAuditEnd, d.Tenant).Scan)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -118,7 +118,7 @@ func scanLink(tenant string, scan func(...any) error) (chain.Entry, error) {
 	return e, nil
 }
 
-// links reads the rows of auditColumns.
+// links decodes rows of auditColumns.
 func (a *Audit) links(ctx context.Context, tenant, query string, args ...any) ([]chain.Entry, error) {
 	rows, err := a.s.reader.QueryContext(ctx, query, args...)
 	return collect("read the audit log", rows, err, func(scan func(...any) error) (chain.Entry, error) {
@@ -126,7 +126,7 @@ func (a *Audit) links(ctx context.Context, tenant, query string, args ...any) ([
 	})
 }
 
-// Entries reads a page of the log, newest first.
+// Entries returns one page of the log, newest first.
 func (a *Audit) Entries(ctx context.Context, q chatbox.AuditQuery) (chatbox.AuditPage, error) {
 	lo, hi, err := a.bounds(ctx, q)
 	if err != nil {
@@ -159,8 +159,8 @@ func (a *Audit) Entries(ctx context.Context, q chatbox.AuditQuery) (chatbox.Audi
 	return page, nil
 }
 
-// pseudonymOf is the user's; what no user of the tenant is called is taken for
-// a pseudonym.
+// pseudonymOf returns the user's pseudonym. An id that no user of the tenant has
+// is taken to be a pseudonym itself.
 func (a *Audit) pseudonymOf(ctx context.Context, tenant, id string) (string, error) {
 	if id == "" {
 		return "", nil
@@ -187,7 +187,7 @@ func (a *Audit) bounds(ctx context.Context, q chatbox.AuditQuery) (lo, hi int64,
 	})
 }
 
-// before is the last place of the range whose entry is older than t.
+// before returns the last place of the range whose entry is older than t.
 func (a *Audit) before(ctx context.Context, tenant string, lo, hi int64, t time.Time) (int64, error) {
 	return chain.Bisect(lo, hi, func(ns []int64) (int64, error) {
 		best := int64(0)
@@ -206,7 +206,8 @@ func (a *Audit) before(ctx context.Context, tenant string, lo, hi int64, t time.
 	})
 }
 
-// known is who the entries' pseudonyms stand for, as far as keys are kept.
+// known returns the people behind the entries' pseudonyms, as far as their keys
+// still exist.
 func (a *Audit) known(ctx context.Context, tenant string, entries []chain.Entry) (map[string]string, error) {
 	out := map[string]string{}
 	for _, name := range chain.Pseudonyms(entries) {
@@ -223,8 +224,8 @@ func (a *Audit) known(ctx context.Context, tenant string, entries []chain.Entry)
 	return out, nil
 }
 
-// Forget deletes the person's key: from then on nothing says whose the
-// person's entries were. It is idempotent.
+// Forget deletes the person's key. After that nothing links the person to their
+// entries. It is idempotent.
 func (a *Audit) Forget(ctx context.Context, u chatbox.UserKey) error {
 	return a.s.do(ctx, "forget a person", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, sqlPersonGone, u.Tenant, u.ID)
@@ -232,7 +233,7 @@ func (a *Audit) Forget(ctx context.Context, u chatbox.UserKey) error {
 	})
 }
 
-// Verify walks along the tenant's whole chain.
+// Verify checks the tenant's whole chain.
 func (a *Audit) Verify(ctx context.Context, tenant string) (chatbox.AuditVerdict, error) {
 	v := chain.NewVerifier(a.s.keys)
 	for at := int64(0); ; {

@@ -10,13 +10,13 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Blocks keeps who is kept out, one row per user.
+// Blocks stores the blocked users, one row per user.
 type Blocks struct{ s *Store }
 
-// Blocks keeps who is kept out.
+// Blocks returns the store of blocked users.
 func (s *Store) Blocks() *Blocks { return &Blocks{s} }
 
-// schemaBlocks has 0 for a block without an end.
+// schemaBlocks stores 0 for a block that does not expire.
 const schemaBlocks = `
 CREATE TABLE IF NOT EXISTS blocks (
 	tenant TEXT NOT NULL, user TEXT NOT NULL, reason BLOB, until INTEGER NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL,
@@ -52,7 +52,7 @@ func (m *Blocks) LiftBlock(ctx context.Context, u chatbox.UserKey) error {
 	return m.exec(ctx, "lift a block", sqlLiftBlock, u.Tenant, u.ID)
 }
 
-// BlockOf is the user's block; chatbox.NotFound where there is none.
+// BlockOf returns the user's block, or chatbox.NotFound.
 func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block, error) {
 	b, err := m.scan(m.s.reader.QueryRowContext(ctx, sqlBlockOf, u.Tenant, u.ID).Scan)
 	switch {
@@ -64,23 +64,24 @@ func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block,
 	return b, nil
 }
 
-// PageBlocks lists a tenant's blocks in the order of the users' ids.
+// PageBlocks lists a tenant's blocks in order of user id.
 func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbox.Block, error) {
 	return m.query(ctx, sqlBlocks, q.Tenant, q.After, record.Millis(q.Now), q.Limit)
 }
 
-// AllBlocks are those of all tenants, without reasons, also such as are over.
+// AllBlocks returns the blocks of all tenants, without reasons, including expired
+// ones.
 func (m *Blocks) AllBlocks(ctx context.Context) ([]chatbox.Block, error) {
 	return m.query(ctx, sqlAllBlocks)
 }
 
-// ForgetOver takes away those that are over.
+// ForgetOver deletes expired blocks.
 func (m *Blocks) ForgetOver(ctx context.Context, now time.Time) error {
 	return m.exec(ctx, "forget blocks", sqlOver, record.Millis(now))
 }
 
-// ForgetBlocks takes away the person's block, and the person's name from those
-// that were the person's doing, if they were made by then.
+// ForgetBlocks deletes the person's own block, and removes the person's name from
+// the blocks that they had made by the given time.
 func (m *Blocks) ForgetBlocks(ctx context.Context, u chatbox.UserKey, by time.Time) error {
 	return m.s.do(ctx, "forget a person's blocks", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, sqlForget, u.Tenant, u.ID, record.Millis(by)); err != nil {
@@ -119,7 +120,7 @@ func (m *Blocks) scan(scan func(...any) error) (b chatbox.Block, err error) {
 	return b, nil
 }
 
-// endOf is 0 for no end.
+// endOf returns 0 for a block that does not expire.
 func endOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -10,10 +10,11 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Cards is what staff keeps beside the log.
+// Cards stores the records that staff keep beside the log, such as notes and
+// canned replies.
 type Cards struct{ s *Store }
 
-// Cards is what staff keeps beside the log.
+// Cards returns the store of staff's records.
 func (s *Store) Cards() *Cards { return &Cards{s} }
 
 const schemaCards = `
@@ -71,7 +72,7 @@ func (m *Cards) Add(ctx context.Context, c chatbox.Card, most int) error {
 	})
 }
 
-// Replace stores the card's next revision; see desk.Cards.
+// Replace stores the next revision of the card; see desk.Cards.
 func (m *Cards) Replace(ctx context.Context, c chatbox.Card) (int64, error) {
 	const act = "replace a card"
 	body, author, err := record.SealCard(m.s.keys, c)
@@ -103,7 +104,7 @@ func (m *Cards) Replace(ctx context.Context, c chatbox.Card) (int64, error) {
 	return c.Revision + 1, nil
 }
 
-// Get returns the card; chatbox.NotFound.
+// Get returns the card, or chatbox.NotFound.
 func (m *Cards) Get(ctx context.Context, p chatbox.CardPile, id string) (chatbox.Card, error) {
 	c, err := m.scan(p, m.s.reader.QueryRowContext(ctx, sqlGetCards+sqlCard, p.Tenant, p.Kind, p.Subject, id).Scan)
 	switch {
@@ -133,7 +134,7 @@ func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage
 	return record.CardPage(cards, q.Limit), nil
 }
 
-// Count counts the pile's cards and stops at most.
+// Count returns the number of cards in the pile, counting no further than most.
 func (m *Cards) Count(ctx context.Context, p chatbox.CardPile, most int) (int, error) {
 	var n int
 	if err := m.s.reader.QueryRowContext(ctx, sqlCountCards, p.Tenant, p.Kind, p.Subject, most).Scan(&n); err != nil {
@@ -142,12 +143,12 @@ func (m *Cards) Count(ctx context.Context, p chatbox.CardPile, most int) (int, e
 	return n, nil
 }
 
-// Delete removes the card; one that is not there is no error.
+// Delete removes the card. It is not an error if there is no such card.
 func (m *Cards) Delete(ctx context.Context, p chatbox.CardPile, id string) error {
 	return m.exec(ctx, "delete a card", sqlDeleteCard, p.Tenant, p.Kind, p.Subject, id)
 }
 
-// Forget removes all cards of the kinds about the subject.
+// Forget deletes all cards of the given kinds about the subject.
 func (m *Cards) Forget(ctx context.Context, tenant, subject string, kinds ...chatbox.CardKind) error {
 	names, err := json.Marshal(kinds)
 	if err != nil {
@@ -156,7 +157,7 @@ func (m *Cards) Forget(ctx context.Context, tenant, subject string, kinds ...cha
 	return m.exec(ctx, "forget cards", sqlForgetCards, tenant, subject, string(names))
 }
 
-// Disown takes the person's name off all cards that the person wrote.
+// Disown removes the person's name from all cards that they wrote.
 func (m *Cards) Disown(ctx context.Context, u chatbox.UserKey) error {
 	return m.exec(ctx, "disown cards", sqlDisownCards, u.Tenant, u.ID)
 }

@@ -9,16 +9,17 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Crowds is how many sessions were open on each pod in each minute.
+// Crowds stores how many sessions were open on each pod in each minute.
 type Crowds struct{ s *Store }
 
-// Crowds is how many sessions were open on each pod in each minute.
+// Crowds returns the counts of open sessions.
 func (s *Store) Crowds() *Crowds { return &Crowds{s} }
 
 const (
 	sqlTally = `INSERT INTO crowds (id, tenant, minute, pod, since, seconds, peak) VALUES (?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds, peak = excluded.peak`
-	// A pod that began anew within the minute was there twice, not with twice as many.
+	// A pod that restarted within the minute has two rows; its sessions must not
+	// be counted twice.
 	sqlConcurrency = `SELECT coalesce(min(since), 0), coalesce(sum(seconds), 0), coalesce(max(peak), 0) FROM (
 		SELECT min(since) AS since, sum(seconds) AS seconds, sum(peak) AS peak FROM (
 			SELECT minute, pod, min(coalesce(since, minute)) AS since, sum(seconds) AS seconds, max(peak) AS peak FROM crowds
@@ -27,7 +28,7 @@ const (
 	sqlForgetCrowds = `DELETE FROM crowds WHERE minute < ?`
 )
 
-// Tally writes what the pod has counted so far of a minute, for its tenants.
+// Tally stores the pod's counts of a minute so far, for its tenants.
 func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
 	return c.s.do(ctx, "tally", len(crowds)*smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		for _, w := range crowds {
@@ -41,8 +42,8 @@ func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
 	})
 }
 
-// Concurrency adds up the pods of each minute of from ≤ minute < to, and then
-// the minutes.
+// Concurrency sums the pods' counts for each minute with from ≤ minute < to and
+// then aggregates the minutes.
 func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (chatbox.Concurrency, error) {
 	var out chatbox.Concurrency
 	var since int64
@@ -57,7 +58,7 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 	return out, nil
 }
 
-// Forget deletes minutes before the time, of all tenants.
+// Forget deletes the counts of minutes before the given time, for all tenants.
 func (c *Crowds) Forget(ctx context.Context, before time.Time) error {
 	return c.s.do(ctx, "forget crowds", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, sqlForgetCrowds, record.Millis(before))

@@ -24,8 +24,8 @@ const (
 	sqlEndErasure = `DELETE FROM erasures WHERE tenant = ? AND user = ? AND at = ?`
 )
 
-// BeginErasure marks the person, durably when it returns; one who is marked
-// already keeps the later time.
+// BeginErasure marks the person for erasure. The mark is durable when it returns.
+// If the person is marked already, the later time is stored.
 func (m *Sessions) BeginErasure(ctx context.Context, u chatbox.UserKey, at time.Time) error {
 	return m.s.do(ctx, "begin to erase a person", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, sqlBeginErasure, u.Tenant, u.ID, record.Millis(at))
@@ -33,7 +33,7 @@ func (m *Sessions) BeginErasure(ctx context.Context, u chatbox.UserKey, at time.
 	})
 }
 
-// Erasing lists some of those who are marked.
+// Erasing returns up to limit marked people.
 func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, error) {
 	rows, err := m.s.reader.QueryContext(ctx, sqlErasing, limit)
 	return collect("find people to erase", rows, err, func(scan func(...any) error) (chatbox.Erasing, error) {
@@ -47,11 +47,11 @@ func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, e
 	})
 }
 
-// Disown takes the person's name off tombstones that nothing is looked for any
-// more, and off sessions that were assigned to the person; it returns how many
-// of the person's tombstones are left.
+// Disown removes the person's name from tombstones that need no more sweeps and
+// from sessions assigned to the person. It returns how many of the person's
+// tombstones remain.
 func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (int64, error) {
-	var left int64 // the write's own until it has returned
+	var left int64 // belongs to the write until that has returned
 	err := m.s.do(ctx, "disown tombstones", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, sqlDisown, u.Tenant, u.ID); err != nil {
 			return err
@@ -67,7 +67,7 @@ func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (int64, error)
 	return left, nil
 }
 
-// EndErasure takes the mark away unless a later time was marked.
+// EndErasure removes the mark unless a later time was marked meanwhile.
 func (m *Sessions) EndErasure(ctx context.Context, e chatbox.Erasing) error {
 	return m.s.do(ctx, "end erasing a person", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, sqlEndErasure, e.User.Tenant, e.User.ID, record.Millis(e.At))

@@ -15,25 +15,25 @@ import (
 )
 
 const (
-	// provenFor is how long a write that reached the disk shows that the next one
-	// can: pods that are looked at often write no more often than that.
+	// provenFor is how long a successful write counts as proof that the file is
+	// writable. It limits how often frequent readiness checks write.
 	provenFor = time.Second
-	// filling is what Ping writes after a write was refused: where a few bytes
-	// still fit, the messages do not.
+	// filling is the number of bytes that Ping writes after a write was refused.
+	// On a nearly full disk a few bytes may still fit although messages do not.
 	filling = 64 << 10
 )
 
-// schemaProof has one row, which Ping writes.
+// schemaProof has one row, which Ping updates.
 const schemaProof = `
 CREATE TABLE IF NOT EXISTS proof (
 	one INTEGER PRIMARY KEY CHECK (one = 1), filling BLOB NOT NULL
 ) STRICT;
 `
 
-// proof is what the latest write has shown. It is safe for concurrent use.
+// proof is the outcome of the latest write. It is safe for concurrent use.
 type proof struct {
-	at      atomic.Int64 // nanoseconds since 1970: when it reached the disk
-	refused atomic.Bool  // it did not
+	at      atomic.Int64 // when the write reached the disk, in nanoseconds since 1970
+	refused atomic.Bool  // the write failed
 }
 
 func (p *proof) note(err error) {
@@ -48,7 +48,7 @@ func (p *proof) fresh() bool {
 	return !p.refused.Load() && since >= 0 && since < provenFor
 }
 
-// Ping reports whether the file can be read and written. Kind tells why not.
+// Ping checks that the file can be read and written. Kind classifies its error.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
 	if err := s.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
@@ -67,8 +67,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// Kind finds out why the file did not do what it was asked, from an error of
-// this package.
+// Kind classifies an error of this package by why the file could not do the
+// operation.
 func Kind(err error) outage.Kind {
 	switch primary, extended := codes(err); {
 	case extended == lib.SQLITE_IOERR_NOMEM:
@@ -86,8 +86,8 @@ func Kind(err error) outage.Kind {
 	}
 }
 
-// spoils tells whether the error is one of those that may end a transaction by
-// themselves.
+// spoils reports whether the error is one after which SQLite may have ended the
+// transaction by itself.
 func spoils(err error) bool {
 	switch primary, _ := codes(err); primary {
 	case lib.SQLITE_FULL, lib.SQLITE_IOERR, lib.SQLITE_NOMEM, lib.SQLITE_BUSY, lib.SQLITE_INTERRUPT, lib.SQLITE_READONLY,
@@ -98,8 +98,8 @@ func spoils(err error) bool {
 	}
 }
 
-// codes are SQLite's, the primary one being the extended one's last byte; 0
-// where the error is not SQLite's.
+// codes returns SQLite's primary and extended error code; the primary code is the
+// extended code's last byte. Both are 0 if the error is not from SQLite.
 func codes(err error) (primary, extended int) {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code() & 0xff, e.Code()

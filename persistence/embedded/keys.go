@@ -12,16 +12,16 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// schemaKeys has one row: the check values of the keys that the file is sealed
-// with.
+// schemaKeys has one row with the check values of the keys that the file is
+// sealed with.
 const schemaKeys = `
 CREATE TABLE IF NOT EXISTS keys (
 	one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL, entries TEXT NOT NULL
 ) STRICT;
 `
 
-// CheckKeys finds out whether the keyring opens what the file was sealed with;
-// a *chatbox.UnfitError says what is wrong with it.
+// CheckKeys checks that the keyring opens what the file was sealed with. If not,
+// the *chatbox.UnfitError gives the reason.
 func (s *Store) CheckKeys(ctx context.Context) error {
 	return keybook.Check(ctx, s.keys, keySource{s})
 }
@@ -45,7 +45,8 @@ func (s keySource) ReadBook(ctx context.Context) (keybook.Book, error) {
 	return b, nil
 }
 
-// WriteBook replaces the revision below the book's.
+// WriteBook replaces the stored book if that has the revision just below the
+// given one.
 func (s keySource) WriteBook(ctx context.Context, b keybook.Book) (won bool, err error) {
 	const act = "write the keys' check values"
 	entries, err := json.Marshal(b.Entries)
@@ -70,7 +71,7 @@ func (s keySource) WriteBook(ctx context.Context, b keybook.Book) (won bool, err
 
 const sampled = 32 // records of each kind
 
-// SampleBoxes are the newest boxes.
+// SampleBoxes returns the newest boxes.
 func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 	const act = "read some records"
 	rows, err := s.reader.QueryContext(ctx, "SELECT tenant, session, key, box FROM messages ORDER BY rowid DESC LIMIT ?", sampled)
@@ -86,7 +87,7 @@ func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 	}
 	for _, part := range []string{record.PartName, record.PartOwner} {
 		rows, err := s.reader.QueryContext(ctx, fmt.Sprintf(
-			"SELECT tenant, session, %s FROM sessions WHERE %[1]s IS NOT NULL ORDER BY rowid DESC LIMIT ?", part), sampled) // a name of ours
+			"SELECT tenant, session, %s FROM sessions WHERE %[1]s IS NOT NULL ORDER BY rowid DESC LIMIT ?", part), sampled) // the column name is a constant of this package
 		some, err := collect(act, rows, err, func(scan func(...any) error) (keybook.Sample, error) {
 			var k chatbox.SessionKey
 			var box []byte

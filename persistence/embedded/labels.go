@@ -11,8 +11,8 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// schemaLabels needs the later columns. A session's row has its tags as they
-// are sealed; session_tags has their marks once more, to be found by.
+// schemaLabels needs the later columns. A session's row holds its sealed tags;
+// session_tags repeats their marks for lookups.
 const schemaLabels = `
 CREATE TABLE IF NOT EXISTS session_tags (
 	tenant TEXT NOT NULL, session TEXT NOT NULL, mark BLOB NOT NULL, PRIMARY KEY (tenant, session, mark)
@@ -37,8 +37,8 @@ const (
 	WHERE tenant = ? AND assigned = ? AND assigned <> '' AND ended = 0 AND erased = 0`
 )
 
-// labelConditions adds what the query says of labels and holders. What is in
-// the indexes' conditions has no parameter.
+// labelConditions adds the query's conditions on labels and holders. Conditions
+// that are part of an index have no parameters, so that SQLite uses the index.
 func labelConditions(c *conditions, q record.StaffQuery) {
 	if q.Assigned != "" {
 		c.add("assigned = ? AND assigned <> ''", q.Assigned)
@@ -56,8 +56,8 @@ func labelConditions(c *conditions, q record.StaffQuery) {
 	}
 }
 
-// SetTags puts the tags in the place of those that the session has.
-// chatbox.NotFound: no such session, or an erased one.
+// SetTags replaces the session's tags. It returns chatbox.NotFound if there is no
+// such session or it is erased.
 func (m *Sessions) SetTags(ctx context.Context, k chatbox.SessionKey, tags []string) error {
 	const act = "tag a session"
 	sealed, err := record.SealTags(m.s.keys, m.s.keys, k, tags)
@@ -88,8 +88,9 @@ func (m *Sessions) SetTags(ctx context.Context, k chatbox.SessionKey, tags []str
 	})
 }
 
-// Assign says who is to look after the session, an empty assignee that nobody
-// is. chatbox.NotFound: no such session, or an erased one.
+// Assign assigns the session to a member of staff; an empty assignee removes the
+// assignment. It returns chatbox.NotFound if there is no such session or it is
+// erased.
 func (m *Sessions) Assign(ctx context.Context, k chatbox.SessionKey, to chatbox.Assignee) error {
 	const act = "assign a session"
 	name, err := record.SealAssignee(m.s.keys, k, to)
@@ -105,7 +106,8 @@ func (m *Sessions) Assign(ctx context.Context, k chatbox.SessionKey, to chatbox.
 	})
 }
 
-// labelled is a label's outcome: no row was there to be labelled, or it failed.
+// labelled converts the outcome of an update of labels into the port's error: it
+// failed, or there was no row.
 func labelled(done sql.Result, err error) func(k chatbox.SessionKey) error {
 	return func(k chatbox.SessionKey) error {
 		if err != nil {
@@ -118,8 +120,7 @@ func labelled(done sql.Result, err error) func(k chatbox.SessionKey) error {
 	}
 }
 
-// Tags are the tenant's tags in use, the most used first, at most as many as
-// asked for.
+// Tags returns up to most of the tenant's tags in use, most used first.
 func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox.TagCount, error) {
 	const act = "count tags"
 	rows, err := m.s.reader.QueryContext(ctx, sqlTagsInUse, tenant, record.MaxMarks)
@@ -130,7 +131,7 @@ func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox
 		if err := scan(&mark, &f.Sessions, &activity, &f.Session.ID, &row); err != nil {
 			return f, err
 		}
-		f.Box, _ = boxOf(row, mark) // a malformed one is left out
+		f.Box, _ = boxOf(row, mark) // a malformed box is skipped
 		return f, nil
 	})
 	if err != nil {
@@ -139,7 +140,7 @@ func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox
 	return record.CountTags(m.s.keys, found, most), nil
 }
 
-// boxOf is the box of the tag with the mark among a row's tags.
+// boxOf returns the box of the tag with the mark, from a row's tags.
 func boxOf(row, mark []byte) ([]byte, error) {
 	tags, err := decodeTags(row)
 	for _, t := range tags {
@@ -160,8 +161,8 @@ func decodeTags(row []byte) (tags []record.Tag, err error) {
 	return tags, nil
 }
 
-// Workload counts the sessions that the member of staff holds, and those that
-// are assigned to the same and have not ended.
+// Workload counts the sessions that the member of staff holds, and the sessions
+// assigned to them that have not ended.
 func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w chatbox.Workload, err error) {
 	if err = m.s.reader.QueryRowContext(ctx, sqlHolding, who.Tenant, who.ID).Scan(&w.Held, &w.HeldUnread); err == nil {
 		err = m.s.reader.QueryRowContext(ctx, sqlAssigned, who.Tenant, who.ID).Scan(&w.Assigned, &w.AssignedWaiting)
@@ -172,14 +173,14 @@ func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w chatbox
 	return w, nil
 }
 
-// labels are what staff put on a session, as its row has it.
+// labels are the labels that staff put on a session, as stored in its row.
 type labels struct {
 	tags         []byte
 	assigned     sql.NullString
 	assignedName []byte
 }
 
-// open fills in the session's labels; it has its key already.
+// open decodes the labels into the session, whose key must be set.
 func (l labels) open(o *record.Opener, into *chatbox.Session) {
 	tags, err := decodeTags(l.tags)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 // Messages is the durable log of every session.
 type Messages struct{ s *Store }
 
-// Append inserts the event at its Seq and returns nil once it is on disk.
-// chatbox.Clash: the place or the key is taken, and nothing was written; any
-// other error: the outcome is unknown. Times are kept in milliseconds.
+// Append inserts the event at its Seq and returns nil once it is on disk. It
+// returns chatbox.Clash if the seq or the key is taken; nothing was written then.
+// After any other error the outcome is unknown. Times are stored in milliseconds.
 func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
 	args, size, err := m.s.eventArgs(e)
 	if err != nil {
@@ -48,7 +48,7 @@ func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
 	})
 }
 
-// ByKey finds the event with the key, or chatbox.NotFound.
+// ByKey returns the event with the key, or chatbox.NotFound.
 func (m *Messages) ByKey(ctx context.Context, k chatbox.SessionKey, key string) (chatbox.Event, error) {
 	e, err := m.s.scanEvent(k, m.s.stmts.byKey.QueryRowContext(ctx, k.Tenant, k.ID, key).Scan)
 	switch {
@@ -71,9 +71,9 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 	})
 }
 
-// EraseRange removes the events with from ≤ seq ≤ to for good: their bytes are
-// overwritten in the file, and the journal that had them is emptied unless a
-// reader is in the way.
+// EraseRange permanently deletes the events with from ≤ seq ≤ to. Their bytes are
+// overwritten in the file. The journal that contained them is emptied unless a
+// reader prevents it.
 func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, to int64) error {
 	if from > to {
 		return nil
@@ -91,7 +91,7 @@ func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, t
 		n, err = done.RowsAffected()
 		return err
 	})
-	if err != nil || n == 0 { // n may still be written by an act that ctx did not wait for
+	if err != nil || n == 0 { // a write that ctx did not wait for may still change n
 		return err
 	}
 	if _, err := m.s.writer.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
@@ -100,7 +100,7 @@ func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, t
 	return nil
 }
 
-// eventArgs are the values of sqlAppend, and about how many bytes they are.
+// eventArgs returns the values of sqlAppend and their approximate size in bytes.
 func (s *Store) eventArgs(e chatbox.Event) (args []any, size int, err error) {
 	box, err := record.SealEvent(s.keys, e)
 	if err != nil {
@@ -123,8 +123,8 @@ func (s *Store) eventArgs(e chatbox.Event) (args []any, size int, err error) {
 	}, len(box) + 512, nil
 }
 
-// scanEvent reads one row of eventColumns; an event whose box no key opens is
-// unreadable.
+// scanEvent decodes one row of eventColumns. If no key opens its box, the event
+// is marked unreadable.
 func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbox.Event, error) {
 	e := chatbox.Event{Session: k}
 	var (

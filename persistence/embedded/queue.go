@@ -13,9 +13,9 @@ const (
 	sqlWaiting = `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ? AND erased = 0 AND ` + waiting + ` LIMIT ?)`
 )
 
-// Queue is the first limit of the tenant's sessions that wait for a person, in
-// the order of chatbox.Waiting, and how many there are in all, counted up to
-// chatbox.MaxCounted. It is as of the folds that were stored.
+// Queue returns the first limit of the tenant's sessions that wait for a person,
+// in the order of chatbox.Waiting, and the total number, counted up to
+// chatbox.MaxCounted. It reflects the stored folds.
 func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error) {
 	const act = "read the queue"
 	rows, err := m.s.reader.QueryContext(ctx, sqlQueue, tenant, limit)

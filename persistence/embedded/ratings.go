@@ -12,7 +12,8 @@ import (
 const sqlRate = `UPDATE sessions SET rating = ?1, rating_comment = ?2 WHERE tenant = ?3 AND session = ?4 AND erased = 0
 	AND coalesce(json_extract(rating, '$.talk'), 0) <= ?5`
 
-// ratingRow is the column rating: facts that no person wrote.
+// ratingRow is the content of the column rating, which contains no text from
+// people.
 type ratingRow struct {
 	Score int    `json:"score"`
 	Time  int64  `json:"time"`
@@ -20,8 +21,9 @@ type ratingRow struct {
 	Admin string `json:"admin"`
 }
 
-// Rate keeps the rating unless one of a later talk is there, and returns the
-// one that stands. chatbox.NotFound: no such session, or an erased one.
+// Rate stores the rating unless the session has one of a later talk, and returns
+// the rating that is stored afterwards. It returns chatbox.NotFound if there is
+// no such session or it is erased.
 func (m *Sessions) Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rating) (chatbox.Rating, error) {
 	const act = "rate a talk"
 	comment, err := record.SealText(m.s.keys, k, record.PartRating, r.Comment)
@@ -49,7 +51,7 @@ func (m *Sessions) Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rat
 	return *s.Rating, nil
 }
 
-// decodeRating is nil where the session is not rated.
+// decodeRating returns nil if the session is not rated.
 func decodeRating(o *record.Opener, row string, comment []byte) *chatbox.Rating {
 	if row == "" {
 		return nil

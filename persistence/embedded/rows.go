@@ -6,8 +6,8 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// collect reads each of a query's rows, in their order, and closes them. It
-// takes the query's failure, too.
+// collect decodes all rows of a query in order and closes them. It accepts the
+// query's error, so that a call can be passed to it directly.
 func collect[T any](act string, rows *sql.Rows, err error, read func(scan func(...any) error) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, record.Failed(act, err)

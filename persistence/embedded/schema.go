@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// schema is idempotent. Times are milliseconds since 1970 UTC; boxes are
-// sealed; answer and state are JSON of facts that no person wrote.
+// schema is idempotent. Times are milliseconds since 1970 UTC. Boxes are sealed.
+// The columns answer and state are JSON without text from people.
 const schema = `
 CREATE TABLE IF NOT EXISTS messages (
 	tenant TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT NOT NULL,
@@ -49,7 +49,7 @@ CREATE INDEX IF NOT EXISTS shares_session ON shares (tenant, session);
 CREATE INDEX IF NOT EXISTS shares_expires ON shares (expires);
 `
 
-// laterColumns are those that files made by an earlier version lack.
+// laterColumns lists the columns that files of an earlier version lack.
 func laterColumns() [][3]string {
 	return [][3]string{
 		{"messages", "turn_from", "INTEGER"},
@@ -63,13 +63,13 @@ func laterColumns() [][3]string {
 	}
 }
 
-// addColumns makes the later columns where they are not there.
+// addColumns adds the later columns that are missing.
 func addColumns(ctx context.Context, db *sql.DB) error {
 	for _, c := range laterColumns() {
 		var n int
 		err := db.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_info(?) WHERE name = ?", c[0], c[1]).Scan(&n)
 		if err == nil && n == 0 {
-			_, err = db.ExecContext(ctx, "ALTER TABLE "+c[0]+" ADD COLUMN "+c[1]+" "+c[2]) // names of ours
+			_, err = db.ExecContext(ctx, "ALTER TABLE "+c[0]+" ADD COLUMN "+c[1]+" "+c[2]) // the names are constants of this package
 		}
 		if err != nil {
 			return fmt.Errorf("column %s: %w", c[1], err)
@@ -86,8 +86,8 @@ const (
 	storedColumns  = sessionColumns + `, rating, rating_comment, tags, assigned, assigned_name, owner_name`
 )
 
-// statements are prepared once: the first block on the writer, the second on
-// the readers.
+// statements are prepared once: the first block on the writer, the second on the
+// readers.
 type statements struct {
 	append, claim, claimed, settle *sql.Stmt
 	retry                          *sql.Stmt
@@ -126,7 +126,8 @@ const (
 	sqlByKey   = `SELECT ` + eventColumns + ` FROM messages WHERE tenant = ? AND session = ? AND key = ?`
 	sqlPending = `SELECT ` + pendingColumns + ` FROM messages
 	WHERE turn_state = 'pending' AND time >= ? AND time < ? ORDER BY time LIMIT ?`
-	// The index is named because the one of all events has the same columns.
+	// The index is named explicitly because the index of all events has the same
+	// columns.
 	sqlPendingOf = `SELECT ` + pendingColumns + ` FROM messages INDEXED BY messages_pending_of
 	WHERE turn_state = 'pending' AND tenant = ? AND session = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`
 

@@ -12,15 +12,17 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Search finds messages by the tokens of their words, which are written in the
-// messages' own transactions.
+// Search finds messages by the tokens of their words. Tokens are written in the
+// message's transaction.
 type Search struct{ s *Store }
 
-// Check refuses what Find would refuse; it reads nothing.
+// Check returns the errors that Find would return for a bad query, without
+// reading the file.
 func (m *Search) Check(q chatbox.SearchQuery) error { return find.Check(q, m.s.noWords) }
 
-// Find returns one page of hits, newest first; a message that is found has the
-// words. chatbox.InvalidArgument names what is wrong with the query.
+// Find returns one page of hits, newest first. It decrypts each candidate to make
+// sure that the message contains the words. It returns chatbox.InvalidArgument
+// for a bad query.
 func (m *Search) Find(ctx context.Context, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
 	return find.Run(ctx, source{m.s.Sessions(), m.s.keys}, q, m.s.noWords)
 }
@@ -30,7 +32,7 @@ type source struct {
 	*persistence.Keyring
 }
 
-// Known are those of the sessions that are there.
+// Known returns the sessions that exist.
 func (src source) Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error) {
 	var out []chatbox.Session
 	for _, id := range ids {
@@ -48,8 +50,8 @@ func (src source) Known(ctx context.Context, tenant string, ids []string) ([]cha
 	return out, nil
 }
 
-// Candidates are the messages that have the tokens, newest first. What one key
-// sealed is indexed under it alone, so each key is asked for by itself.
+// Candidates returns the messages that have the tokens, newest first. A message
+// is indexed under the key that sealed it, so each key is queried separately.
 func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.Event, error) {
 	var all []chatbox.Event
 	for _, tokens := range c.Tokens {
@@ -76,8 +78,9 @@ func placeOf(e chatbox.Event) record.SearchCursor {
 	return record.SearchCursor{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq}
 }
 
-// rarest puts the token first that fewest messages have, as far as it takes
-// little to count them: the others are looked up for each of those.
+// rarest moves the token with the fewest messages to the front, as far as
+// counting is cheap. The query reads the messages of the first token and looks up
+// the other tokens for each.
 func (src source) rarest(ctx context.Context, tokens []int64) ([]int64, error) {
 	const enough = 2000
 	tokens = slices.Clone(tokens)
@@ -105,7 +108,7 @@ func (src source) having(ctx context.Context, c find.Candidates, tokens []int64)
 	})
 }
 
-// scanCandidate reads one row of foundSQL: its place, then the event.
+// scanCandidate decodes one row of foundSQL: the place, then the event.
 func (src source) scanCandidate(tenant string, scan func(...any) error) (chatbox.Event, error) {
 	k := chatbox.SessionKey{Tenant: tenant}
 	var seq, at int64
@@ -116,7 +119,8 @@ func (src source) scanCandidate(tenant string, scan func(...any) error) (chatbox
 	return src.s.scanEvent(k, func(into ...any) error { return scan(append(place, into...)...) })
 }
 
-// foundSQL reads along the first token's part of the index, newest first.
+// foundSQL returns a query that reads the first token's part of the index, newest
+// first.
 func foundSQL(c find.Candidates, tokens []int64) (string, []any) {
 	w := &conditions{}
 	w.add("w.token = ?", tokens[0])
@@ -153,7 +157,7 @@ func foundSQL(c find.Candidates, tokens []int64) (string, []any) {
 	return text, append(w.args, c.Limit)
 }
 
-// nameConditions ask for the tokens of a name.
+// nameConditions adds the conditions on the tokens of a name.
 func nameConditions(c *conditions, q record.StaffQuery) {
 	if len(q.Names) == 0 {
 		return

@@ -12,10 +12,10 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Sessions keeps what is known of sessions beside their events.
+// Sessions stores the data of sessions other than their events.
 type Sessions struct{ s *Store }
 
-// Create makes the session, or returns the one that has its key already.
+// Create stores the session, or returns the existing one with its key.
 func (m *Sessions) Create(ctx context.Context, s chatbox.Session) (chatbox.Session, bool, error) {
 	row, err := m.s.encodeState(s.Key, s.State)
 	if err != nil {
@@ -33,7 +33,7 @@ func (m *Sessions) Create(ctx context.Context, s chatbox.Session) (chatbox.Sessi
 	if err != nil {
 		return chatbox.Session{}, false, record.Failed("encode a session", err)
 	}
-	var stored chatbox.Session // the write's own until it has returned
+	var stored chatbox.Session // belongs to the write until that has returned
 	var created bool
 	err = m.s.do(ctx, "create a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		done, err := tx.StmtContext(ctx, m.s.stmts.create).ExecContext(ctx,
@@ -62,7 +62,7 @@ func (m *Sessions) Create(ctx context.Context, s chatbox.Session) (chatbox.Sessi
 	return stored, created, nil
 }
 
-// Load returns the session, chatbox.NotFound where there is none.
+// Load returns the session, or chatbox.NotFound.
 func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
 	s, _, err := m.s.scanSession(k.Tenant, m.s.stmts.load.QueryRowContext(ctx, k.Tenant, k.ID).Scan)
 	switch {
@@ -74,14 +74,14 @@ func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Sess
 	return s, nil
 }
 
-// SaveState stores the fold unless a later one is stored already, or there is no
+// SaveState stores the fold unless a later one is stored already or there is no
 // such session.
 func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	row, err := m.s.encodeState(k, st)
 	if err != nil {
 		return record.Failed("encode a session", err)
 	}
-	var activity any // null: a fold without events says nothing about it
+	var activity any // null: a fold without events has no last activity
 	if !st.LastActivity.IsZero() {
 		activity = record.Millis(st.LastActivity)
 	}
@@ -92,9 +92,9 @@ func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatb
 	})
 }
 
-// SetName names the session, an empty name takes its name away; with
-// onlyIfEmpty a name it has stays. chatbox.NotFound, without onlyIfEmpty: no
-// such session, or an erased one, which has no name any more.
+// SetName names the session; an empty name removes the name. With onlyIfEmpty an
+// existing name stays. Without onlyIfEmpty it returns chatbox.NotFound if there
+// is no such session or it is erased.
 func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error {
 	box, err := record.SealText(m.s.keys, k, record.PartName, name)
 	if err != nil {
@@ -125,7 +125,7 @@ func (m *Sessions) SetName(ctx context.Context, k chatbox.SessionKey, name strin
 	})
 }
 
-// Held lists the sessions that people hold, as far as folds were stored.
+// Held returns the sessions that people hold, according to the stored folds.
 func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 	rows, err := m.s.stmts.held.QueryContext(ctx)
 	return collect("list held sessions", rows, err, func(scan func(...any) error) (chatbox.Holding, error) {
@@ -135,8 +135,8 @@ func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 	})
 }
 
-// List pages through a user's sessions, newest activity first, then by id;
-// erased ones are not listed.
+// List returns one page of a user's sessions, by newest activity and then by id.
+// Erased sessions are not listed.
 func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
 	after := record.Cursor{Activity: math.MaxInt64}
 	if q.Cursor != "" {
@@ -175,14 +175,14 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 	return page, nil
 }
 
-// stateRow is a fold as its columns have it.
+// stateRow is a fold as stored in its columns.
 type stateRow struct {
 	chatbox.State
 	holderName []byte
 	json       string
 }
 
-// nullable stores no box as NULL, not as an empty one.
+// nullable returns nil for an empty box, which is stored as NULL.
 func nullable(box []byte) any {
 	if box == nil {
 		return nil
@@ -204,8 +204,9 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateRow, e
 	return stateRow{State: st, holderName: box, json: string(text)}, nil
 }
 
-// scanSession reads one row of storedColumns, and by what it is listed. What no
-// key opens is empty, and the session unreadable.
+// scanSession decodes one row of storedColumns and returns the activity that
+// lists sort by. A field that no key opens is left empty and the session is
+// marked unreadable.
 func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox.Session, activity int64, err error) {
 	var (
 		name, holder, comment []byte
@@ -223,7 +224,7 @@ func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox
 	out.CreatedAt = record.Time(created)
 	o := &record.Opener{Cipher: s.keys, Session: out.Key}
 	if err := json.Unmarshal([]byte(state), &out.State); err != nil {
-		out.State, o.Unreadable = chatbox.State{}, true // it is folded anew
+		out.State, o.Unreadable = chatbox.State{}, true // the caller folds the log again
 	}
 	out.Name = o.Text(record.PartName, name)
 	out.OwnerName = o.Text(record.PartOwner, ownerName)

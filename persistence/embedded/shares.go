@@ -13,11 +13,12 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Shares is the links by which anyone may read a session as it was.
+// Shares stores the links by which anyone may read a session as it was at one
+// moment.
 type Shares struct{ s *Store }
 
-// Add stores the share under its token. chatbox.Full: the session has
-// persistence.MaxShares that have not expired.
+// Add stores the share under its token. It returns chatbox.Full if the session
+// has persistence.MaxShares unexpired shares.
 func (m *Shares) Add(ctx context.Context, token string, sh chatbox.Share) error {
 	const act = "add a share"
 	id := hex.EncodeToString(m.s.keys.Digests(record.PurposeShare, token)[0])
@@ -41,8 +42,8 @@ func (m *Shares) Add(ctx context.Context, token string, sh chatbox.Share) error 
 	})
 }
 
-// ByToken finds the share, expired or not; chatbox.NotFound. Tokens whose
-// digest was made under any of the keys are found.
+// ByToken returns the share, even if it is expired, or chatbox.NotFound. It finds
+// tokens whose digest was made under any of the keys.
 func (m *Shares) ByToken(ctx context.Context, token string) (chatbox.Share, error) {
 	const act = "find a share"
 	digests := m.s.keys.Digests(record.PurposeShare, token)
@@ -74,7 +75,7 @@ func (m *Shares) ByToken(ctx context.Context, token string) (chatbox.Share, erro
 	return sh, nil
 }
 
-// Revoke removes all shares of the session.
+// Revoke deletes all shares of the session.
 func (m *Shares) Revoke(ctx context.Context, k chatbox.SessionKey) error {
 	return m.s.do(ctx, "revoke shares", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.StmtContext(ctx, m.s.stmts.revoke).ExecContext(ctx, k.Tenant, k.ID)
@@ -82,7 +83,7 @@ func (m *Shares) Revoke(ctx context.Context, k chatbox.SessionKey) error {
 	})
 }
 
-// Expire removes shares that expired before the time, of all sessions.
+// Expire deletes the shares that expired before the given time, for all sessions.
 func (m *Shares) Expire(ctx context.Context, before time.Time) error {
 	return m.s.do(ctx, "expire shares", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.StmtContext(ctx, m.s.stmts.expire).ExecContext(ctx, record.Millis(before))

@@ -9,8 +9,8 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// What staff's list is ordered by is partly in the fold; the expressions here
-// are those of the indexes, letter by letter, or the indexes are not used.
+// Some orders of staff's list sort by fields of the fold. These expressions must
+// be identical to those of the indexes, or SQLite does not use the indexes.
 const (
 	endedAt  = `coalesce(cast(round((julianday(json_extract(state, '$.ended_at')) - 2440587.5) * 86400000) AS INTEGER), -62135596800000)`
 	started  = `cast(round((julianday(json_extract(state, '$.started_at')) - 2440587.5) * 86400000) AS INTEGER)`
@@ -28,7 +28,8 @@ const (
 	waitedAt = `coalesce(cast(round((julianday(json_extract(state, '$.waiting_since')) - 2440587.5) * 86400000) AS INTEGER), -62135596800000)`
 )
 
-// waiting is the condition of the queue's index, and has no parameter for it.
+// waiting is the condition of the queue's index. It has no parameter, so that
+// SQLite uses the index.
 const waiting = waits + " = 1"
 
 const schemaStaff = `
@@ -68,7 +69,7 @@ func sortColumn(by chatbox.SessionSort) string {
 	}
 }
 
-// conditions collects parts of a WHERE and their values.
+// conditions collects the terms of a WHERE clause and their values.
 type conditions struct {
 	parts []string
 	args  []any
@@ -113,7 +114,7 @@ func staffConditions(q record.StaffQuery) *conditions {
 	return c
 }
 
-// staffSQL is the query's statement, a row more than its page.
+// staffSQL returns the query's statement, which reads one row more than the page.
 func staffSQL(q record.StaffQuery, after *record.StaffCursor) (string, []any) {
 	c := staffConditions(q)
 	column, strict, wide, direction := sortColumn(q.Sort), " > ?", " >= ?", " ASC"
@@ -125,7 +126,7 @@ func staffSQL(q record.StaffQuery, after *record.StaffCursor) (string, []any) {
 		if q.Sort == chatbox.SortUser {
 			at = after.Text
 		}
-		// The first narrows the index's bounds, the second is exact.
+		// The first condition narrows the index bounds; the second is exact.
 		c.add(column+wide, at)
 		c.add("("+column+strict+" OR session"+strict+")", at, after.ID)
 	}
@@ -134,8 +135,8 @@ func staffSQL(q record.StaffQuery, after *record.StaffCursor) (string, []any) {
 	return text, append(c.args, q.Limit+1, q.Offset)
 }
 
-// All pages through a tenant's sessions in any order; erased ones are not
-// listed.
+// All returns one page of a tenant's sessions in any order. Erased sessions are
+// not listed.
 func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
 	const act = "list a tenant's sessions"
 	var page chatbox.StaffPage
@@ -188,8 +189,8 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 	return page, nil
 }
 
-// Summary adds up the sessions that began within from ≤ start < to, in one
-// statement, so that its numbers agree with each other.
+// Summary aggregates the sessions that began within from ≤ start < to. It is one
+// statement, so its numbers are consistent.
 func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error) {
 	c := staffConditions(record.StaffQuery{StaffQuery: chatbox.StaffQuery{Tenant: tenant, From: from, To: to}})
 	var s chatbox.SessionSummary

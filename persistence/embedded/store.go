@@ -1,6 +1,6 @@
-// Package embedded keeps the history in one SQLite file: the same promises as
-// package persistence, for one process that needs nothing installed. Several
-// pods of the process share one *Store.
+// Package embedded stores the history in one SQLite file. It gives the same
+// guarantees as package persistence, for a single process and without a server to
+// install. Several pods of the process share one *Store.
 package embedded
 
 import (
@@ -17,22 +17,22 @@ import (
 	"chatbox/persistence/internal/group"
 	"chatbox/persistence/internal/record"
 
-	_ "modernc.org/sqlite" // the driver called sqlite
+	_ "modernc.org/sqlite" // registers the driver sqlite
 )
 
-// Bounds of a group of writes: one transaction, one fsync.
+// Limits of a group of writes: one transaction and one fsync.
 const (
 	groupItems   = 512
 	groupBytes   = 8 << 20
 	groupTimeout = 10 * time.Second
-	busyTimeout  = 5 * time.Second // another process has the file
+	busyTimeout  = 5 * time.Second // how long to wait for a lock of another process
 	readers      = 4
 )
 
-// Store is an open file. All writes go through one connection, those that meet
-// in one transaction, and are on disk (WAL, synchronous FULL) before they
-// return; reads have connections of their own and see whatever was
-// acknowledged before they began. Safe for concurrent use.
+// Store is an open file. All writes use one connection; concurrent writes share a
+// transaction and are on disk (WAL, synchronous FULL) before they return. Reads
+// use connections of their own and see every write that was acknowledged before
+// they began. It is safe for concurrent use.
 type Store struct {
 	noWords bool
 
@@ -44,22 +44,22 @@ type Store struct {
 	proof  proof
 }
 
-// write is one act inside a group's transaction.
+// write is one write inside a group's transaction.
 type write func(ctx context.Context, tx *sql.Tx) error
 
-// Open opens or makes the file and its folder; both are readable by their
-// owner alone. It starts one goroutine, which Close stops.
+// Open opens the file, creating it and its directory if needed; only their owner
+// can read them. It starts one goroutine, which Close stops.
 func Open(ctx context.Context, path string, keys *persistence.Keyring) (*Store, error) {
 	return OpenConfig(ctx, Config{Path: path}, keys)
 }
 
-// Config says where the history is kept, and what of it.
+// Config describes where the history is stored and what of it.
 type Config struct {
 	Path    string
-	NoWords bool // as persistence.Config has it
+	NoWords bool // see persistence.Config
 }
 
-// OpenConfig is Open with all that can be said.
+// OpenConfig is Open with all settings.
 func OpenConfig(ctx context.Context, cfg Config, keys *persistence.Keyring) (*Store, error) {
 	path := cfg.Path
 	if err := create(path); err != nil {
@@ -75,39 +75,39 @@ func OpenConfig(ctx context.Context, cfg Config, keys *persistence.Keyring) (*St
 	return s, nil
 }
 
-// Messages is the log of every session.
+// Messages returns the log of every session.
 func (s *Store) Messages() *Messages { return &Messages{s} }
 
-// Sessions is what is known of sessions beside their events.
+// Sessions returns the store of sessions.
 func (s *Store) Sessions() *Sessions { return &Sessions{s} }
 
-// Turns is which messages still want an answer.
+// Turns returns the store of messages that still need an answer.
 func (s *Store) Turns() *Turns { return &Turns{s} }
 
-// Shares is the links by which anyone may read a session as it was.
+// Shares returns the store of links by which anyone may read a session.
 func (s *Store) Shares() *Shares { return &Shares{s} }
 
-// Search finds messages and sessions by words.
+// Search returns the search for messages and sessions by words.
 func (s *Store) Search() *Search { return &Search{s} }
 
-// Withdrawals is whose credentials were withdrawn.
+// Withdrawals returns the store of withdrawn credentials.
 func (s *Store) Withdrawals() *Withdrawals { return &Withdrawals{s} }
 
-// Close lets the writes that wait be written, then closes the file. Writes and
-// reads that come later fail with chatbox.StoreFailed.
+// Close finishes pending writes and closes the file. Later calls fail with
+// chatbox.StoreFailed.
 func (s *Store) Close(ctx context.Context) error {
 	s.writes.Close(ctx)
 	return s.closeFiles()
 }
 
-// create makes the file with narrow rights, since SQLite would not.
+// create creates the file readable by its owner only, which SQLite would not do.
 func create(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("make the folder: %w", err)
+		return fmt.Errorf("create the directory: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the file
 	if err != nil {
-		return fmt.Errorf("make the file: %w", err)
+		return fmt.Errorf("create the file: %w", err)
 	}
 	return f.Close()
 }
@@ -119,13 +119,13 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	s.writer.SetMaxOpenConns(1)
 	s.writer.SetConnMaxIdleTime(0)
 	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaWords+schemaBlocks+schemaKeys+schemaProof); err != nil {
-		return fmt.Errorf("make the tables: %w", err)
+		return fmt.Errorf("create the tables: %w", err)
 	}
 	if err := addColumns(ctx, s.writer); err != nil {
-		return fmt.Errorf("make the tables: %w", err)
+		return fmt.Errorf("create the tables: %w", err)
 	}
 	if _, err := s.writer.ExecContext(ctx, schemaLabels); err != nil {
-		return fmt.Errorf("make the tables: %w", err)
+		return fmt.Errorf("create the tables: %w", err)
 	}
 	if s.reader, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)")); err != nil {
 		return err
@@ -164,16 +164,16 @@ func (s *Store) do(ctx context.Context, act string, size int, w write) error {
 	}
 }
 
-// settled is a write's own answer, not a failure of the store: its group is
-// committed all the same.
+// settled is the result of a write that is not a failure of the store, so its
+// group is committed.
 type settled struct{ error }
 
 func (s *settled) Unwrap() error { return s.error }
 
-// commit runs the writes one after another in one transaction. A write that
-// fails leaves its neighbours alone, unless the file is what fails: SQLite may
-// have undone the transaction then, and what came behind would stand alone. A
-// commit that fails fails them all.
+// commit runs the writes one after another in one transaction. If one fails, the
+// others are still committed, unless the file itself failed: SQLite may have
+// rolled back the transaction then, and later writes would be committed without
+// the earlier ones. If the commit fails, all of them fail.
 func (s *Store) commit(ctx context.Context, writes []write) []error {
 	errs := make([]error, len(writes))
 	err := s.transact(ctx, writes, errs)
@@ -193,14 +193,14 @@ func (s *Store) transact(ctx context.Context, writes []write, errs []error) erro
 	}
 	for i, w := range writes {
 		if errs[i] = w(ctx, tx); spoils(errs[i]) {
-			_ = tx.Rollback() // the transaction may be gone already
+			_ = tx.Rollback() // the transaction may have ended already
 			return errs[i]
 		}
 	}
 	return tx.Commit()
 }
 
-// atomically undoes what f wrote where f fails, if it is asked to: the group's
+// atomically rolls back the writes of f if f fails and asked is set. The group's
 // other writes stay.
 func atomically(ctx context.Context, tx *sql.Tx, asked bool, f func() error) error {
 	if !asked {

@@ -9,9 +9,9 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Bury marks the session as erased at the time and takes away what people
-// wrote into its row; one that is buried stays as it is. chatbox.NotFound:
-// there is none.
+// Bury marks the session as erased at the given time and removes what people
+// wrote from its row. A session that is buried already does not change. It
+// returns chatbox.NotFound if there is no such session.
 func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time) error {
 	err := m.s.do(ctx, "bury a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		done, err := tx.StmtContext(ctx, m.s.stmts.bury).ExecContext(ctx, k.Tenant, k.ID)
@@ -37,8 +37,8 @@ func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time)
 	return err
 }
 
-// Unswept finds the tombstones whose traces were to be looked for before the
-// time, the longest overdue first.
+// Unswept returns tombstones whose sweep was due before the given time, longest
+// overdue first.
 func (m *Sessions) Unswept(ctx context.Context, before time.Time, limit int) ([]chatbox.Tombstone, error) {
 	const act = "find tombstones"
 	rows, err := m.s.stmts.unswept.QueryContext(ctx, record.Millis(before), limit)
@@ -53,8 +53,7 @@ func (m *Sessions) Unswept(ctx context.Context, before time.Time, limit int) ([]
 	})
 }
 
-// Sweep says when the tombstone's traces are looked for again; the zero time:
-// never.
+// Sweep schedules the tombstone's next sweep; the zero time means none.
 func (m *Sessions) Sweep(ctx context.Context, k chatbox.SessionKey, again time.Time) error {
 	return m.s.do(ctx, "sweep a tombstone", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		if again.IsZero() {

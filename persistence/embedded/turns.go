@@ -10,15 +10,15 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Turns keeps which messages still want an answer.
+// Turns stores which messages still need an answer.
 type Turns struct{ s *Store }
 
-// smallWrite is about what a write without a body weighs, in bytes.
+// smallWrite is the approximate size, in bytes, of a write without a body.
 const smallWrite = 256
 
-// ClaimTurn counts one more claim of the pending turn of the message at seq
-// and returns the message with its turn as it is then. A turn that is not
-// pending is returned unchanged. chatbox.NotFound: no such message.
+// ClaimTurn counts one more claim of the pending turn of the message at seq, and
+// returns the message with the updated turn. A turn that is not pending is
+// returned unchanged. It returns chatbox.NotFound if there is no such message.
 func (t *Turns) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) (chatbox.Event, error) {
 	var e chatbox.Event
 	err := t.s.do(ctx, "claim a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
@@ -39,8 +39,7 @@ func (t *Turns) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) 
 	return e, nil
 }
 
-// SettleTurn ends the turn of the generation, if it is still pending in that
-// run.
+// SettleTurn ends the generation's turn if that is still pending in the same run.
 func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.Gen, to chatbox.TurnState) error {
 	return t.s.do(ctx, "settle a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.StmtContext(ctx, t.s.stmts.settle).ExecContext(ctx, string(to), k.Tenant, k.ID, g.Seq, g.Run)
@@ -48,8 +47,8 @@ func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.
 	})
 }
 
-// RetryTurn makes the turn of an ended generation pending again as the next
-// run; false where the turn is in another run by now.
+// RetryTurn makes the turn of a finished generation pending again, as the next
+// run. It returns false if the turn is in another run by now.
 func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatbox.Gen, from int64) (bool, error) {
 	var n int64
 	err := t.s.do(ctx, "retry a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
@@ -60,20 +59,20 @@ func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatb
 		n, err = res.RowsAffected()
 		return err
 	})
-	if err != nil { // n may still be written by an act that ctx did not wait for
+	if err != nil { // a write that ctx did not wait for may still change n
 		return false, err
 	}
 	return n == 1, nil
 }
 
-// PendingTurns finds turns of messages with from ≤ time < before, over all
-// sessions, oldest first.
+// PendingTurns returns the pending turns of messages with from ≤ time < before,
+// over all sessions, oldest first.
 func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit int) ([]chatbox.PendingTurn, error) {
 	rows, err := t.s.stmts.pending.QueryContext(ctx, record.Millis(from), record.Millis(before), limit)
 	return collect("find pending turns", rows, err, scanPending)
 }
 
-// PendingOf finds the session's pending turns with from ≤ seq ≤ to, by seq.
+// PendingOf returns the session's pending turns with from ≤ seq ≤ to, by seq.
 func (t *Turns) PendingOf(ctx context.Context, k chatbox.SessionKey, from, to int64, limit int) ([]chatbox.PendingTurn, error) {
 	rows, err := t.s.stmts.pendingOf.QueryContext(ctx, k.Tenant, k.ID, from, to, limit)
 	return collect("find a session's pending turns", rows, err, scanPending)

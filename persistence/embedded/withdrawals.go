@@ -9,11 +9,12 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Withdrawals keeps whose credentials were withdrawn, one row per user, for
-// good.
+// Withdrawals stores withdrawals of credentials, one row per user, for as long as
+// such a credential could still be valid.
 type Withdrawals struct{ s *Store }
 
-// Keep stores the withdrawal; of two of one user the later stands.
+// Keep stores the withdrawal. Of two withdrawals of one user the later one is
+// stored.
 func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
 	return m.s.do(ctx, "keep a withdrawal", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.StmtContext(ctx, m.s.stmts.withdraw).ExecContext(ctx,

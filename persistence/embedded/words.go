@@ -9,8 +9,8 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Tokens of words. A message that has some has a number of its own, so that each
-// of them takes little room; n grows, times need not.
+// Tables of the words' tokens. A message with tokens has a number, so that each
+// token's row is small. The number n increases with every insert; times need not.
 const schemaWords = `
 CREATE TABLE IF NOT EXISTS spoken (
 	n INTEGER PRIMARY KEY, tenant TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL
@@ -36,9 +36,9 @@ const (
 	sqlUnindexName = `DELETE FROM name_words WHERE tenant = ? AND session = ?`
 )
 
-const wordSize = 64 // bytes, about, with both indexes
+const wordSize = 64 // approximate bytes, including both indexes
 
-// messageTokens are nil where words are not indexed, and where there are none.
+// messageTokens returns nil if words are not indexed or the message has none.
 func (s *Store) messageTokens(e chatbox.Event) ([]int64, error) {
 	if s.noWords {
 		return nil, nil
@@ -53,7 +53,7 @@ func (s *Store) nameTokens(k chatbox.SessionKey, name string) ([]int64, error) {
 	return record.NameTokens(s.keys, k, name)
 }
 
-// indexWords writes what the message is found by; it was just inserted.
+// indexWords writes the tokens of the message just inserted.
 func (s *Store) indexWords(ctx context.Context, tx *sql.Tx, e chatbox.Event, tokens []int64) error {
 	if len(tokens) == 0 {
 		return nil
@@ -79,7 +79,7 @@ func (s *Store) unindexWords(ctx context.Context, tx *sql.Tx, k chatbox.SessionK
 	return nil
 }
 
-// indexName replaces what the session's name is found by.
+// indexName replaces the tokens of the session's name.
 func (s *Store) indexName(ctx context.Context, tx *sql.Tx, k chatbox.SessionKey, tokens []int64) error {
 	if _, err := tx.StmtContext(ctx, s.stmts.unindexName).ExecContext(ctx, k.Tenant, k.ID); err != nil || len(tokens) == 0 {
 		return err

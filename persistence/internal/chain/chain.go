@@ -1,5 +1,5 @@
-// Package chain is how both stores write the audit log: one chain of hashes
-// per tenant, in which people are pseudonyms.
+// Package chain defines the audit log for both stores: one chain of hashes per
+// tenant, in which people appear as pseudonyms.
 package chain
 
 import (
@@ -19,13 +19,13 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Entry is one link as it is stored. Hash covers everything but Seal, and the
-// hash before it. Seal is the hash in a sealed box bound to the place, so that
-// whoever can write to the database but has no key cannot make the chain anew.
+// Entry is one link as stored. Hash covers all fields but Seal, and the previous
+// hash. Seal is the hash in a sealed box bound to the place, so nobody who can
+// write to the database but lacks the key can rebuild the chain.
 type Entry struct {
 	Tenant  string
 	N       int64
-	Millis  int64 // never less than the one's before
+	Millis  int64 // never less than the previous entry's
 	Action  string
 	Actor   string
 	Session string
@@ -34,7 +34,7 @@ type Entry struct {
 	Seal    []byte
 }
 
-// Draft is an entry before it has a place.
+// Draft is an entry without a place.
 type Draft struct {
 	Tenant  string
 	At      time.Time
@@ -44,8 +44,8 @@ type Draft struct {
 	User    string
 }
 
-// After makes the draft the next link after prev, which is the zero Entry for
-// the first one.
+// After makes the draft the link after prev. For the first link, prev is the zero
+// Entry.
 func After(c record.Cipher, prev Entry, d Draft) (Entry, error) {
 	e := Entry{
 		Tenant: d.Tenant, N: prev.N + 1, Millis: max(prev.Millis, record.Millis(d.At)), Action: string(d.Action),
@@ -62,8 +62,8 @@ func After(c record.Cipher, prev Entry, d Draft) (Entry, error) {
 
 func (e Entry) place() []string { return []string{"audit", e.Tenant, strconv.FormatInt(e.N, 10)} }
 
-// sum hashes the entry's parts, each behind its length, so that no two entries
-// have the same bytes.
+// sum hashes the entry's parts, each preceded by its length, so that two
+// different entries never give the same bytes.
 func (e Entry) sum(before []byte) []byte {
 	h := sha256.New()
 	for _, part := range []string{
@@ -78,7 +78,7 @@ func (e Entry) sum(before []byte) []byte {
 	return h.Sum(nil)
 }
 
-// Check says what is wrong with e as the link after prev; "" is nothing.
+// Check returns what is wrong with e as the link after prev, or "".
 func Check(c record.Cipher, prev, e Entry) string {
 	switch {
 	case e.N != prev.N+1:
@@ -93,18 +93,18 @@ func Check(c record.Cipher, prev, e Entry) string {
 	return ""
 }
 
-// Verifier walks along a chain.
+// Verifier checks a chain from its beginning.
 type Verifier struct {
 	cipher  record.Cipher
 	last    Entry
 	verdict chatbox.AuditVerdict
 }
 
-// NewVerifier begins before the first entry.
+// NewVerifier returns a Verifier that starts before the first entry.
 func NewVerifier(c record.Cipher) *Verifier { return &Verifier{cipher: c} }
 
-// Take checks the next entries, in order; false: the chain is broken there and
-// there is no use in going on.
+// Take checks the next entries in order. It returns false if the chain is broken
+// there; further calls are useless then.
 func (v *Verifier) Take(entries []Entry) bool {
 	for _, e := range entries {
 		if why := Check(v.cipher, v.last, e); why != "" {
@@ -116,8 +116,8 @@ func (v *Verifier) Take(entries []Entry) bool {
 	return true
 }
 
-// Reached reports whether everything up to n was taken; where it was not, n or
-// one before it is missing, and the verdict says so.
+// Reached reports whether all entries up to n were taken. If not, entry n or an
+// earlier one is missing, and the verdict says so.
 func (v *Verifier) Reached(n int64) bool {
 	if v.verdict.BrokenAt == 0 && v.last.N < n {
 		v.verdict.BrokenAt, v.verdict.Why = v.last.N+1, "entry "+strconv.FormatInt(v.last.N+1, 10)+" is missing"
@@ -125,15 +125,15 @@ func (v *Verifier) Reached(n int64) bool {
 	return v.last.N >= n
 }
 
-// Verdict is what was found so far.
+// Verdict returns the result so far.
 func (v *Verifier) Verdict() chatbox.AuditVerdict {
 	out := v.verdict
 	out.Entries, out.HeadHash = v.last.N, hex.EncodeToString(v.last.Hash)
 	return out
 }
 
-// Show is the entry as readers get it; known are the people whose keys are
-// kept, by pseudonym.
+// Show returns the entry as readers see it. known maps pseudonyms to the people
+// whose keys still exist.
 func Show(e Entry, known map[string]string) chatbox.AuditEntry {
 	return chatbox.AuditEntry{
 		N: e.N, Time: record.Time(e.Millis), Action: chatbox.AuditAction(e.Action), Actor: e.Actor, ActorID: known[e.Actor],
@@ -141,8 +141,8 @@ func Show(e Entry, known map[string]string) chatbox.AuditEntry {
 	}
 }
 
-// Person is who a pseudonym stands for. It is deleted when the person is
-// erased; then nothing says any more whose the pseudonym was.
+// Person is the person behind a pseudonym. It is deleted when the person is
+// erased, and the pseudonym is then anonymous.
 type Person struct {
 	User      chatbox.UserKey
 	Pseudonym string
@@ -151,7 +151,7 @@ type Person struct {
 
 const personKey = 32 // bytes
 
-// NewPerson draws a key and makes the pseudonym.
+// NewPerson generates a key and derives the pseudonym from it.
 func NewPerson(c record.Cipher, u chatbox.UserKey) (Person, error) {
 	key := make([]byte, personKey)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
@@ -168,14 +168,13 @@ func pseudonym(key []byte, u chatbox.UserKey) string {
 	return "p_" + strings.ToLower(base32.StdEncoding.EncodeToString(mac.Sum(nil)))[:26]
 }
 
-// Proves reports whether the person's key makes the pseudonym that is stored
-// beside it.
+// Proves reports whether the person's key gives the pseudonym stored with it.
 func (p Person) Proves(c record.Cipher) bool {
 	key, err := c.Open(p.Key, "person", p.User.Tenant, p.User.ID)
 	return err == nil && pseudonym(key, p.User) == p.Pseudonym
 }
 
-// Pseudonyms are all that the entries name.
+// Pseudonyms returns all pseudonyms in the entries.
 func Pseudonyms(entries []Entry) []string {
 	seen := map[string]bool{}
 	var out []string

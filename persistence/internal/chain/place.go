@@ -8,18 +8,18 @@ import (
 	"chatbox"
 )
 
-// Entries are numbered densely and their times never go back, so the end of a
-// chain and the place of a time are found by asking for single entries: a few
-// round trips on any server, whatever the chain's length. (A sort with a limit
-// over an open range costs the DocumentDB stack the whole range.)
+// Entries are numbered without gaps and their times never decrease. The end of a
+// chain and the place of a time can therefore be found by reading single entries:
+// a few round trips on any server, whatever the length. (On the DocumentDB stack
+// a sort with a limit over an open range reads the whole range.)
 
-// fan is how many places one step asks for.
+// fan is how many places one step reads.
 const fan = 15
 
-// Bisect returns the last n in lo..hi for which at holds, lo-1 where it holds
-// for none; at must hold for a first part of the range and for nothing after
-// it. at is asked for several places together and returns the greatest for
-// which it holds, 0 for none.
+// Bisect returns the last n in lo..hi for which at holds, or lo-1 if there is
+// none. at must hold for a first part of the range and for nothing after it. It
+// receives several places at once and returns the greatest for which it holds, or
+// 0.
 func Bisect(lo, hi int64, at func(ns []int64) (int64, error)) (int64, error) {
 	for lo <= hi {
 		ns := spread(lo, hi)
@@ -42,7 +42,7 @@ func Bisect(lo, hi int64, at func(ns []int64) (int64, error)) (int64, error) {
 	return lo - 1, nil
 }
 
-// spread is some places of the range, its last one among them.
+// spread returns some places of the range, including the last.
 func spread(lo, hi int64) []int64 {
 	if hi-lo < fan {
 		ns := make([]int64, 0, fan)
@@ -59,8 +59,8 @@ func spread(lo, hi int64) []int64 {
 	return append(ns, hi)
 }
 
-// Gallop returns the greatest n that at holds for, going up by powers of four
-// from where it is known to hold.
+// Gallop returns the greatest n for which at holds. It starts from a place where
+// at is known to hold and goes up by powers of four.
 func Gallop(from int64, at func(ns []int64) (int64, error)) (int64, error) {
 	for {
 		ns := make([]int64, 0, fan)
@@ -85,12 +85,12 @@ func Gallop(from int64, at func(ns []int64) (int64, error)) (int64, error) {
 	}
 }
 
-// Cursor is a place in the log: the page goes on below it.
+// Cursor encodes a place in the log; the next page continues below it.
 func Cursor(n int64) string {
 	return base64.RawURLEncoding.EncodeToString([]byte("a1|" + strconv.FormatInt(n, 10)))
 }
 
-// ParseCursor takes exactly what Cursor gives.
+// ParseCursor accepts exactly the output of Cursor.
 func ParseCursor(s string) (int64, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err == nil && len(raw) > 3 {
@@ -101,8 +101,8 @@ func ParseCursor(s string) (int64, error) {
 	return 0, chatbox.Invalid("cursor", "is not one of ours")
 }
 
-// Window turns a query's cursor and times into a closed range of places up to
-// end; before is the last place of a range whose entry is older than t.
+// Window converts a query's cursor and times into a closed range of places up to
+// end. before returns the last place of a range whose entry is older than t.
 func Window(
 	q chatbox.AuditQuery, end int64, before func(lo, hi int64, t time.Time) (int64, error),
 ) (lo, hi int64, err error) {

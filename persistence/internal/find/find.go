@@ -1,5 +1,6 @@
-// Package find is how both stores search: which messages may have the words
-// they know by tokens; whether they have them is seen when they are opened.
+// Package find implements the search for both stores. Tokens find the messages
+// that may contain the words; the messages are then decrypted to check that they
+// do.
 package find
 
 import (
@@ -11,46 +12,46 @@ import (
 	"chatbox/persistence/internal/words"
 )
 
-// Bounds of one page.
+// Limits of one page.
 const (
 	maxOpened = 500     // messages
-	maxRead   = 4 << 20 // bytes of what they say; the one that exceeds it is the last
-	minBatch  = 50      // messages asked for at once
-	maxNarrow = 200     // sessions that messages are looked for in, where filters name no more
+	maxRead   = 4 << 20 // bytes of content; the message that exceeds it is the last
+	minBatch  = 50      // messages read at once
+	maxNarrow = 200     // sessions to search in, if filters allow no more
 	maxFew    = 10_000
 )
 
-// Source is a store as a search sees it.
+// Source is the part of a store that a search needs.
 type Source interface {
 	record.Blind
-	// All pages through sessions.
+	// All returns a page of sessions.
 	All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error)
-	// Known are those of the sessions that there are.
+	// Known returns the sessions that exist.
 	Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error)
-	// Candidates are the messages that have the tokens, newest first. One that
-	// cannot be opened has no content.
+	// Candidates returns the messages that have the tokens, newest first. A
+	// message that cannot be decrypted has no content.
 	Candidates(ctx context.Context, c Candidates) ([]chatbox.Event, error)
 }
 
-// Candidates asks for messages by tokens.
+// Candidates is a query for messages by tokens.
 type Candidates struct {
 	Tenant   string
-	Tokens   [][]int64 // all of any one of the lists
+	Tokens   [][]int64 // all tokens of at least one list
 	Owner    string    // of the session; empty: any
 	Sessions []string  // nil: any
-	Few      bool      // the sessions have few messages: it takes little to look at all of them
-	From, To time.Time // From ≤ time < To; zero: not given
+	Few      bool      // the sessions have few messages, so reading all of them is cheap
+	From, To time.Time // From ≤ time < To; zero: unbounded
 	After    *record.SearchCursor
 	Limit    int
 }
 
-// Check refuses what cannot be searched for, without a look at the store.
+// Check returns an error for a bad query, without reading the store.
 func Check(q chatbox.SearchQuery, wordsOff bool) error {
 	_, err := parse(q, wordsOff)
 	return err
 }
 
-// parsed is a query whose every part is known to be good.
+// parsed is a query whose parts are all valid.
 type parsed struct {
 	chatbox.SearchQuery
 
@@ -96,7 +97,7 @@ func parse(q chatbox.SearchQuery, wordsOff bool) (parsed, error) {
 	return p, nil
 }
 
-// sessions is the query without its words.
+// sessions returns the query without its words.
 func sessions(q chatbox.SearchQuery) chatbox.StaffQuery {
 	return chatbox.StaffQuery{
 		Tenant: q.Tenant, UserID: q.UserID, Status: q.Status, Name: q.Name, Tags: q.Tags, From: q.From, To: q.To,
@@ -104,7 +105,7 @@ func sessions(q chatbox.SearchQuery) chatbox.StaffQuery {
 	}
 }
 
-// Run makes one page.
+// Run returns one page.
 func Run(ctx context.Context, src Source, q chatbox.SearchQuery, wordsOff bool) (chatbox.SearchPage, error) {
 	p, err := parse(q, wordsOff)
 	if err != nil {
@@ -128,7 +129,7 @@ func list(ctx context.Context, src Source, q chatbox.SearchQuery) (chatbox.Searc
 	}
 	page := chatbox.SearchPage{Next: found.Next}
 	for _, s := range found.Sessions {
-		if record.HasName(asked, s) { // the list is of those that have the words, in whatever order
+		if record.HasName(asked, s) { // the page has matching sessions in any order
 			page.Hits = append(page.Hits, chatbox.SearchHit{Session: s})
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// search opens messages until the page is full, none is left, or enough were
-// opened for one page.
+// search reads messages until the page is full, there are no more, or the page's
+// limits are reached.
 func search(ctx context.Context, src Source, p parsed) (chatbox.SearchPage, error) {
 	var page chatbox.SearchPage
 	tokens, err := src.TokensOfAll(p.Tenant, record.PurposeMessage, p.words.Words())
@@ -52,17 +52,17 @@ func search(ctx context.Context, src Source, p parsed) (chatbox.SearchPage, erro
 	return page, nil
 }
 
-// room is who takes part in one search: the sessions of what was found.
+// room holds the sessions of the messages found in one search.
 type room struct {
 	src   Source
 	p     parsed
-	known map[string]*chatbox.Session // nil: there is none that may be shown
+	known map[string]*chatbox.Session // nil value: no such session, or it must not be shown
 
-	passed int64 // messages, on this page and those before
+	passed int64 // messages read, on this page and earlier ones
 	read   int   // bytes, on this page
 }
 
-// look puts the event on the page if it is a hit, and returns its place.
+// look adds the event to the page if it is a hit, and returns its place.
 func (r *room) look(e chatbox.Event, page *chatbox.SearchPage) *record.SearchCursor {
 	r.passed++
 	r.read += len(e.Content)
@@ -72,14 +72,14 @@ func (r *room) look(e chatbox.Event, page *chatbox.SearchPage) *record.SearchCur
 	return &record.SearchCursor{Time: record.Millis(e.Time), Session: e.Session.ID, Seq: e.Seq, Passed: r.passed}
 }
 
-// narrow finds out which sessions pass, where the query's filters let few pass,
-// and whether their messages are few as well; nil: not few.
+// narrow returns the sessions that match the query's filters, if there are few,
+// and whether their messages are few as well. It returns nil if there are many.
 func (r *room) narrow(ctx context.Context) (ids []string, few bool, err error) {
 	if r.p.UserID == "" && r.p.Name == "" && len(r.p.Tags) == 0 {
 		return nil, false, nil
 	}
 	q := sessions(r.p.SearchQuery)
-	q.From, q.To = time.Time{}, time.Time{} // those are of messages
+	q.From, q.To = time.Time{}, time.Time{} // these times are of messages, not of sessions
 	q.Cursor, q.Limit = "", maxNarrow
 	found, err := r.src.All(ctx, q)
 	if err != nil || found.Next != "" {
@@ -98,7 +98,7 @@ func (r *room) narrow(ctx context.Context) (ids []string, few bool, err error) {
 	return ids, messages <= maxFew, nil
 }
 
-// meet loads the sessions of the events that are not known yet.
+// meet loads the events' sessions that are not loaded yet.
 func (r *room) meet(ctx context.Context, events []chatbox.Event) error {
 	var ids []string
 	for _, e := range events {
@@ -119,7 +119,7 @@ func (r *room) meet(ctx context.Context, events []chatbox.Event) error {
 	return err
 }
 
-// passes reports whether the query's filters let the session pass.
+// passes reports whether the session matches the query's filters.
 func (r *room) passes(s chatbox.Session) bool {
 	q := sessions(r.p.SearchQuery)
 	return !s.Erased && !s.State.Erased &&
@@ -138,7 +138,7 @@ func hasTags(s chatbox.Session, tags []string) bool {
 	return true
 }
 
-// hit is the event if it has what is looked for and may be shown.
+// hit returns the event as a hit if it matches the query and may be shown.
 func (r *room) hit(e chatbox.Event) (chatbox.SearchHit, bool) {
 	s := r.known[e.Session.ID]
 	if s == nil || e.Session.Tenant != r.p.Tenant {

@@ -1,4 +1,4 @@
-// Package group turns many small writes that meet into few large ones.
+// Package group combines concurrent small writes into fewer large ones.
 package group
 
 import (
@@ -8,38 +8,38 @@ import (
 	"time"
 )
 
-// ErrClosed is what a committer answers once it is closed.
+// ErrClosed is returned by a committer that is closed.
 var ErrClosed = errors.New("group: closed")
 
-// ErrUnknown marks a write that its waiter gave up while it was under way: it
-// may or may not take effect.
-var ErrUnknown = errors.New("group: given up while under way")
+// ErrUnknown marks a write that its caller abandoned while it was being written.
+// It may or may not take effect.
+var ErrUnknown = errors.New("group: abandoned while being written")
 
-// Config bounds the groups.
+// Config limits the groups.
 type Config struct {
-	Flights  int           // groups under way at once
+	Flights  int           // groups written at once
 	MaxItems int           // of one group
 	MaxBytes int           // of one group; a single larger item goes alone
-	Timeout  time.Duration // of one flush, whatever its waiters' contexts say
+	Timeout  time.Duration // of one flush, whatever the callers' contexts
 }
 
 // Flush writes the items and returns one result for each, in order.
 type Flush[T any] func(ctx context.Context, items []T) []error
 
-// Committer collects writes into groups. It is self-clocking: with a flight
-// free a write goes at once and alone, else it waits for the next flight with
-// all that came meanwhile, so a lone write pays nothing and a crowd shares.
-// Safe for concurrent use.
+// Committer collects writes into groups. If a flight is free, a write starts at
+// once and alone. Otherwise it waits for the next free flight, together with all
+// writes that arrive meanwhile. So a single write has no extra delay, and the
+// groups grow with the load. It is safe for concurrent use.
 type Committer[T any] struct {
 	cfg   Config
 	flush Flush[T]
-	stop  context.CancelFunc // ends the flushes under way
+	stop  context.CancelFunc // cancels the running flushes
 	done  sync.WaitGroup     // the flights
 
 	mu     sync.Mutex // guards following
-	work   *sync.Cond // queue grew, or closed
+	work   *sync.Cond // signals that queue grew, or closed
 	queue  []*waiter[T]
-	flying map[string]bool // keys of the groups under way
+	flying map[string]bool // keys of the groups being written
 	closed bool
 }
 
@@ -47,14 +47,14 @@ type waiter[T any] struct {
 	item   T
 	key    string
 	size   int
-	result chan error // holds one; the flight never waits
+	result chan error // capacity 1, so that the flight never blocks
 
 	abandoned bool // guarded by Committer.mu; only while queued
 	taken     bool // guarded by Committer.mu
 }
 
-// New starts cfg.Flights goroutines; Close stops them and waits. Only ctx's
-// values are used: its end does not end the committer.
+// New starts cfg.Flights goroutines, which Close stops and waits for. Only the
+// values of ctx are used: its cancellation does not stop the committer.
 func New[T any](ctx context.Context, cfg Config, flush Flush[T]) *Committer[T] {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // Close calls it
 	c := &Committer[T]{cfg: cfg, flush: flush, stop: stop, flying: map[string]bool{}}
@@ -65,11 +65,11 @@ func New[T any](ctx context.Context, cfg Config, flush Flush[T]) *Committer[T] {
 	return c
 }
 
-// Do writes the item with whatever else is waiting and returns its own result.
-// No two items of one key are in a group or under way at once, and they go in
-// the order they came, unless the key is empty. When ctx ends
-// first its error is returned: joined with ErrUnknown if the write was under
-// way, alone if it was not begun and never will be.
+// Do writes the item in a group and returns the item's own result. Unless the key
+// is empty, no two items with one key are in a group or being written at once,
+// and they are written in order of arrival. If ctx ends first, Do returns its
+// error: joined with ErrUnknown if the write had started, alone if it had not
+// started and never will.
 func (c *Committer[T]) Do(ctx context.Context, key string, size int, item T) error {
 	w := &waiter[T]{item: item, key: key, size: size, result: make(chan error, 1)}
 	if err := ctx.Err(); err != nil {
@@ -104,9 +104,9 @@ func (c *Committer[T]) Do(ctx context.Context, key string, size int, item T) err
 	}
 }
 
-// Close refuses new writes, lets those that wait be written, and returns when
-// all flights have ended. When ctx ends first the flushes under way are
-// cancelled. It may be called again.
+// Close refuses new writes, finishes the queued ones and returns when all flights
+// have ended. If ctx ends first, the running flushes are cancelled. It may be
+// called repeatedly.
 func (c *Committer[T]) Close(ctx context.Context) {
 	c.mu.Lock()
 	c.closed = true
@@ -118,7 +118,7 @@ func (c *Committer[T]) Close(ctx context.Context) {
 	c.stop()
 }
 
-// fly is one flight: New starts it, Close ends it and waits.
+// fly is the goroutine of one flight. New starts it; Close stops it and waits.
 func (c *Committer[T]) fly(ctx context.Context) {
 	for {
 		ws := c.next()
@@ -151,7 +151,7 @@ func (c *Committer[T]) run(ctx context.Context, items []T) []error {
 	return c.flush(ctx, items)
 }
 
-// next waits for work and takes the oldest group; nil when closed and empty.
+// next waits for work and returns the oldest group, or nil when closed and empty.
 func (c *Committer[T]) next() []*waiter[T] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,15 +169,16 @@ func (c *Committer[T]) next() []*waiter[T] {
 	}
 }
 
-// takeLocked takes from the front what fits into one group; what shares a key
-// with something taken or under way keeps its place for a later group. The
-// flight that lands looks at the queue again, so nothing is forgotten.
+// takeLocked removes from the queue's front what fits into one group. An item
+// that shares its key with an item in this group or being written stays in the
+// queue. Each flight looks at the queue again when it is done, so no item is left
+// behind.
 func (c *Committer[T]) takeLocked() []*waiter[T] {
 	var ws, rest []*waiter[T]
 	bytes := 0
 	for i, w := range c.queue {
 		if w.abandoned {
-			continue // its waiter was told that it is not begun
+			continue // its caller has returned with the answer that it never starts
 		}
 		full := len(ws) >= c.cfg.MaxItems || len(ws) > 0 && bytes+w.size > c.cfg.MaxBytes
 		if full {

@@ -1,6 +1,6 @@
-// Package keybook keeps, beside a history, one sealed check value for each key
-// that the cluster seals with. Whoever cannot open all of them is not given the
-// cluster's keys, and must neither read nor write.
+// Package keybook stores, beside a history, one sealed check value for each key
+// that the cluster seals with. A pod whose keys do not open all of them has the
+// wrong keys and must neither read nor write.
 package keybook
 
 import (
@@ -14,14 +14,15 @@ import (
 	"chatbox"
 )
 
-// Book is the check values as of a revision; revision 0: there is no book yet.
+// Book is the set of check values at a revision. Revision 0 means that there is
+// no book yet.
 type Book struct {
 	Revision int64
 	Entries  []Entry
 }
 
-// Entry is the check value of one key. An entry of a retired key has no value:
-// the key is known to be gone, and what it sealed to be unreadable.
+// Entry is the check value of one key. A retired key's entry has no value: the
+// key no longer exists, and data sealed with it is unreadable.
 type Entry struct {
 	ID      string    `bson:"id" json:"id"`
 	Box     []byte    `bson:"box,omitempty" json:"box,omitempty"`
@@ -29,24 +30,24 @@ type Entry struct {
 	Retired bool      `bson:"retired,omitempty" json:"retired,omitempty"`
 }
 
-// Ring is a pod's keys.
+// Ring is a pod's keyring.
 type Ring interface {
-	// KeyIDs lists the keys, the sealing one first.
+	// KeyIDs returns the ids of the keys, with the sealing key's first.
 	KeyIDs() []string
-	// SealWith seals under one of them.
+	// SealWith seals under the key with the given id.
 	SealWith(id string, plain []byte, ad ...string) ([]byte, error)
-	// Probe says by which key a box claims to be sealed, and whether the ring
-	// opens it there. It counts no failure.
+	// Probe returns the id of the key that a box names, and whether the ring
+	// opens the box for that place. It does not count failures.
 	Probe(box []byte, ad ...string) (id string, opens bool)
 }
 
-// Source is a store as far as its keys go.
+// Source is the part of a store that the key check needs.
 type Source interface {
 	ReadBook(ctx context.Context) (Book, error)
-	// WriteBook stores the book if the one before it has the revision below;
-	// false: another pod was faster.
+	// WriteBook stores the book if the stored one has the revision just below. It
+	// returns false if another pod was faster.
 	WriteBook(ctx context.Context, b Book) (bool, error)
-	// SampleBoxes are some boxes of the records that are there, if there are any.
+	// SampleBoxes returns some boxes of existing records, if there are any.
 	SampleBoxes(ctx context.Context) ([]Sample, error)
 }
 
@@ -58,13 +59,13 @@ type Sample struct {
 
 const tries = 8
 
-// Check finds out whether the ring opens what the cluster has sealed, and enters
-// the ring's sealing key into the book. A *chatbox.UnfitError says what is wrong
-// with the ring; then nothing was written. Of several pods that find no book and
-// have different keys one wins.
+// Check verifies that the ring opens what the cluster has sealed, and adds the
+// ring's sealing key to the book. If the ring is wrong, it returns a
+// *chatbox.UnfitError with the reason and writes nothing. If several pods with
+// different keys find no book, one of them wins.
 //
-// A history without a book, which an earlier version wrote, is judged by some of
-// its records.
+// If a history has no book because an earlier version wrote it, the ring is
+// checked against some of its records.
 func Check(ctx context.Context, ring Ring, src Source) error {
 	for range tries {
 		b, err := src.ReadBook(ctx)
@@ -92,12 +93,12 @@ func Check(ctx context.Context, ring Ring, src Source) error {
 			return err
 		}
 	}
-	return errors.New("other pods enter their keys at the same time")
+	return errors.New("other pods are adding their keys at the same time")
 }
 
 const purpose = "key check"
 
-// judge compares the ring with what the cluster is known to seal with.
+// judge compares the ring with the entries of the cluster.
 func judge(ring Ring, known []Entry) error {
 	var wrong, missing []string
 	ids := ring.KeyIDs()
@@ -123,7 +124,7 @@ func judge(ring Ring, known []Entry) error {
 	return nil
 }
 
-// entered is the book with the ring's sealing key in it.
+// entered returns the book with the ring's sealing key added.
 func entered(ring Ring, known []Entry) (next []Entry, changed bool, err error) {
 	first := ring.KeyIDs()[0]
 	if slices.ContainsFunc(known, func(e Entry) bool { return e.ID == first }) {
@@ -141,8 +142,8 @@ func entryOf(ring Ring, id string) (Entry, error) {
 	return Entry{ID: id, Box: box, Since: time.Now().UTC().Truncate(time.Millisecond)}, nil
 }
 
-// proven are entries for the keys that open some of the records. Of several
-// boxes that name a key one is enough: others may be damaged.
+// proven returns entries for the keys that open some of the records. Of several
+// boxes that name a key, one is enough, because others may be damaged.
 func proven(ctx context.Context, ring Ring, src Source) ([]Entry, error) {
 	samples, err := src.SampleBoxes(ctx)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package record is how both stores write an event or a session: what is
-// sealed, for which place, and in which bytes.
+// Package record defines how both stores write events and sessions: which fields
+// are sealed, for which place, and in which encoding.
 package record
 
 import (
@@ -17,8 +17,8 @@ type Cipher interface {
 	Open(box []byte, ad ...string) ([]byte, error)
 }
 
-// Tags of what an event's box holds. A reader skips tags it does not know, so
-// a later version may add some.
+// Tags of the fields in an event's box. A reader skips unknown tags, so a later
+// version may add some.
 const (
 	tagContent  = 1
 	tagFileID   = 2
@@ -28,18 +28,18 @@ const (
 
 var errBox = errors.New("record: malformed box")
 
-// EventAAD is what an event's box is bound to.
+// EventAAD returns the associated data of an event's box.
 func EventAAD(k chatbox.SessionKey, key string) []string {
 	return []string{"event", k.Tenant, k.ID, key}
 }
 
-// TextAAD is what the box of a session's part is bound to.
+// TextAAD returns the associated data of the box of a session's part.
 func TextAAD(k chatbox.SessionKey, part string) []string {
 	return []string{"session", k.Tenant, k.ID, part}
 }
 
-// SealEvent seals what people wrote of the event (content, file, metadata) for
-// its place: tenant, session and key. Every event has a box, if an empty one.
+// SealEvent seals what people wrote in the event (content, file, metadata) for
+// its place: tenant, session and key. Every event has a box, even if it is empty.
 func SealEvent(c Cipher, e chatbox.Event) ([]byte, error) {
 	box, err := c.Seal(appendEvent(nil, e), EventAAD(e.Session, e.Key)...)
 	if err != nil {
@@ -48,9 +48,9 @@ func SealEvent(c Cipher, e chatbox.Event) ([]byte, error) {
 	return box, nil
 }
 
-// OpenEvent fills in what SealEvent sealed; e has its session and key already.
-// A box that no key opens leaves the event unreadable, so that it never keeps
-// the events around it from being read.
+// OpenEvent decodes the box of SealEvent into e, whose session and key must be
+// set. If no key opens the box, the event is marked unreadable, so that the
+// events around it can still be read.
 func OpenEvent(c Cipher, box []byte, e *chatbox.Event) {
 	plain, err := c.Open(box, EventAAD(e.Session, e.Key)...)
 	if err == nil {
@@ -61,7 +61,7 @@ func OpenEvent(c Cipher, box []byte, e *chatbox.Event) {
 	}
 }
 
-// SealText seals one text of the session, called part; an empty text has no
+// SealText seals one text of the session, named by part. An empty text has no
 // box.
 func SealText(c Cipher, k chatbox.SessionKey, part, text string) ([]byte, error) {
 	if text == "" {
@@ -74,7 +74,7 @@ func SealText(c Cipher, k chatbox.SessionKey, part, text string) ([]byte, error)
 	return box, nil
 }
 
-// OpenText undoes SealText.
+// OpenText reverses SealText.
 func OpenText(c Cipher, k chatbox.SessionKey, part string, box []byte) (string, error) {
 	if len(box) == 0 {
 		return "", nil
@@ -86,8 +86,8 @@ func OpenText(c Cipher, k chatbox.SessionKey, part string, box []byte) (string, 
 	return string(plain), nil
 }
 
-// Opener opens the texts of one session. One that no key opens is empty, and is
-// noted.
+// Opener opens the texts of one session. A text that no key opens is left empty,
+// and Opener records it.
 type Opener struct {
 	Cipher
 	Session    chatbox.SessionKey
@@ -103,17 +103,17 @@ func (o *Opener) Text(part string, box []byte) string {
 	return text
 }
 
-// Parts of a session that are sealed.
+// Names of the sealed parts of a session.
 const (
 	PartName   = "name"
 	PartOwner  = "owner_name"
 	PartHolder = "holder_name"
 	PartRating = "rating"
-	PartBlock  = "block"  // of a user, by whom it is bound instead
-	PartShare  = "share:" // and the share's digest
+	PartBlock  = "block"  // of a user, and bound to the user
+	PartShare  = "share:" // followed by the share's digest
 )
 
-// PurposeShare is what digests of share tokens are for.
+// PurposeShare is the purpose of the digests of share tokens.
 const PurposeShare = "share"
 
 func appendEvent(out []byte, e chatbox.Event) []byte {
@@ -176,7 +176,7 @@ func parseEvent(in []byte, e *chatbox.Event) error {
 	return nil
 }
 
-// cut takes a length and that many bytes off the front.
+// cut removes a length and that many bytes from the front.
 func cut(in []byte) (value, rest []byte, err error) {
 	size, n := binary.Uvarint(in)
 	if n <= 0 {

@@ -9,14 +9,15 @@ import (
 	"chatbox"
 )
 
-// What of a card is sealed.
+// Names of the sealed parts of a card.
 const (
 	cardBody   = "body"
 	cardAuthor = "author"
 )
 
-// SealCard seals what people wrote of a card for its place: pile and id. Every
-// card has a body's box, if of an empty one; an author without a name has none.
+// SealCard seals what people wrote in a card for its place: pile and id. Every
+// card has a body box, even for an empty body. An author without a name has no
+// box.
 func SealCard(c Cipher, card chatbox.Card) (body, author []byte, err error) {
 	if body, err = c.Seal(card.Body, cardAAD(card, cardBody)...); err != nil {
 		return nil, nil, fmt.Errorf("record: seal a card: %w", err)
@@ -30,8 +31,8 @@ func SealCard(c Cipher, card chatbox.Card) (body, author []byte, err error) {
 	return body, author, nil
 }
 
-// OpenCard fills in what SealCard sealed; the card has its place already. What
-// no key opens is empty, and the card unreadable.
+// OpenCard decodes the boxes of SealCard into the card, whose place must be set.
+// A part that no key opens is left empty and the card is marked unreadable.
 func OpenCard(c Cipher, card *chatbox.Card, body, author []byte) {
 	plain, err := c.Open(body, cardAAD(*card, cardBody)...)
 	if err != nil {
@@ -52,8 +53,8 @@ func cardAAD(c chatbox.Card, part string) []string {
 	return []string{"card", c.Pile.Tenant, string(c.Pile.Kind), c.Pile.Subject, c.ID, part}
 }
 
-// CardCursor is a place in a pile: after the card that was made then and has
-// that id.
+// CardCursor is a place in a pile: after the card with that time of creation and
+// id.
 type CardCursor struct {
 	Created int64 // milliseconds since 1970 UTC
 	ID      string
@@ -61,14 +62,14 @@ type CardCursor struct {
 
 const cardCursorVersion = "k1"
 
-// String encodes the cursor for a client to give back.
+// String encodes the cursor for clients.
 func (c CardCursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(
 		[]byte(cardCursorVersion + "|" + strconv.FormatInt(c.Created, 10) + "|" + c.ID))
 }
 
-// ParseCardCursor takes exactly what String gives, or nothing, which is before
-// every card; anything else is chatbox.InvalidArgument naming the field.
+// ParseCardCursor accepts exactly the output of String, or "", which is the
+// start. Anything else is chatbox.InvalidArgument naming the field.
 func ParseCardCursor(s string) (CardCursor, error) {
 	if s == "" {
 		return CardCursor{Created: -1}, nil
@@ -87,8 +88,8 @@ func ParseCardCursor(s string) (CardCursor, error) {
 	return CardCursor{}, chatbox.Invalid("cursor", "is not one of ours")
 }
 
-// CardPage cuts what was read, one card more than asked for where there are
-// more, to a page.
+// CardPage makes a page of the cards read, which include one more than asked for
+// if there are more.
 func CardPage(cards []chatbox.Card, limit int) chatbox.CardPage {
 	if len(cards) <= limit {
 		return chatbox.CardPage{Cards: cards}
@@ -99,18 +100,18 @@ func CardPage(cards []chatbox.Card, limit int) chatbox.CardPage {
 	}
 }
 
-// NoCard says that the pile has no such card.
+// NoCard is the error for a card that the pile does not have.
 func NoCard(p chatbox.CardPile) error {
 	return chatbox.NewError(chatbox.NotFound, "no such "+string(p.Kind), nil)
 }
 
-// CardClash says that the card's id is taken, or that it was replaced
+// CardClash is the error for a card whose id is taken or that was replaced
 // meanwhile.
 func CardClash(p chatbox.CardPile) error {
-	return chatbox.NewError(chatbox.Clash, "", fmt.Errorf("a %s of that id or a later revision is there", p.Kind))
+	return chatbox.NewError(chatbox.Clash, "", fmt.Errorf("a %s with that id or a later revision exists", p.Kind))
 }
 
-// TooManyCards refuses one more card of a pile.
+// TooManyCards is the error for a pile that is full.
 func TooManyCards(p chatbox.CardPile, most int) error {
 	return chatbox.NewError(chatbox.Full, fmt.Sprintf("there are %d of kind %s already", most, p.Kind), nil)
 }

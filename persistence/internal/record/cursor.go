@@ -8,7 +8,7 @@ import (
 	"chatbox"
 )
 
-// Cursor is a place in a list of sessions ordered by newest activity, then id.
+// Cursor is a place in a list of sessions, by newest activity and then id.
 type Cursor struct {
 	Activity int64 // milliseconds since 1970 UTC
 	ID       string
@@ -16,15 +16,16 @@ type Cursor struct {
 
 const cursorVersion = "1"
 
-// String encodes the cursor for a client to give back.
+// String encodes the cursor for clients.
 func (c Cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(
 		[]byte(cursorVersion + "|" + strconv.FormatInt(c.Activity, 10) + "|" + c.ID))
 }
 
-// ParseCursor takes exactly what String gives; anything else is
-// chatbox.InvalidArgument naming the field. A cursor carries no right: a list
-// is always the asking user's, so a made-up place in it shows nothing else.
+// ParseCursor accepts exactly the output of String. Anything else is
+// chatbox.InvalidArgument naming the field. A cursor grants no rights: a list
+// contains only the asking user's sessions, so a forged cursor shows nothing
+// else.
 func ParseCursor(s string) (Cursor, error) {
 	refused := chatbox.Invalid("cursor", "is not one of ours")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)

@@ -7,37 +7,39 @@ import (
 	"chatbox"
 )
 
-// Tag is one tag of a session at rest: a box with the label, and the mark by
-// which sessions with it are found. Nobody without the key can tell what a mark
-// stands for, nor that two tenants use the same tag.
+// Tag is one stored tag of a session: a box with the label, and the mark by which
+// sessions with the tag are found. Without the key nobody can tell which label a
+// mark stands for, or that two tenants use the same tag.
 type Tag struct {
 	Mark []byte `bson:"mark" json:"mark"`
 	Box  []byte `bson:"box" json:"box"`
 }
 
-// Finder makes what a text may be found by: under each of its keys, the sealing
-// one's first.
+// Finder computes digests by which a text can be found: one for each of its keys,
+// the sealing key's first.
 type Finder interface {
 	Digests(purpose, text string) [][]byte
 }
 
-// Parts of a session that staff puts on it.
+// Names of the parts of a session that staff set.
 const (
 	partTag      = "tag"
 	partAssignee = "assignee_name"
 )
 
-// A mark is half a digest: 16 bytes, which no two of a tenant's tags share.
+// A mark is half a digest: 16 bytes, enough that no two tags of a tenant share
+// one.
 const (
-	purposeTag = "tag:" // and the tenant
+	purposeTag = "tag:" // followed by the tenant
 	markSize   = 16
 )
 
-// MaxMarks is up to how many of a tenant's marks are looked at to say which tags
-// are used most; a tag has one for each key that it was sealed with.
+// MaxMarks is the largest number of a tenant's marks that are read to find the
+// most used tags. A tag has one mark for each key that it was sealed with.
 const MaxMarks = 10_000
 
-// TagMarks are the marks that sessions with the tag may have, one for each key.
+// TagMarks returns the marks that sessions with the tag may have, one for each
+// key.
 func TagMarks(f Finder, tenant, tag string) [][]byte {
 	marks := f.Digests(purposeTag+tenant, chatbox.FoldTag(tag))
 	for i := range marks {
@@ -59,7 +61,7 @@ func SealTags(c Cipher, f Finder, k chatbox.SessionKey, tags []string) ([]Tag, e
 	return out, nil
 }
 
-// Tags undoes SealTags; a tag that cannot be read is left out.
+// Tags reverses SealTags. A tag that cannot be read is skipped.
 func (o *Opener) Tags(tags []Tag) []string {
 	var out []string
 	for _, t := range tags {
@@ -70,18 +72,18 @@ func (o *Opener) Tags(tags []Tag) []string {
 	return out
 }
 
-// SealAssignee seals the name of who is to look after the session.
+// SealAssignee seals the name of the session's assignee.
 func SealAssignee(c Cipher, k chatbox.SessionKey, a chatbox.Assignee) ([]byte, error) {
 	return SealText(c, k, partAssignee, a.Name)
 }
 
-// Assignee undoes SealAssignee; an empty id is nobody.
+// Assignee reverses SealAssignee. An empty id means no assignee.
 func (o *Opener) Assignee(id string, box []byte) chatbox.Assignee {
 	return chatbox.Assignee{ID: id, Name: o.Text(partAssignee, box)}
 }
 
-// StaffQuery is a query with the marks of its tags: a session must have one of
-// each list; and with the tokens of its name: all of one of the lists.
+// StaffQuery is a query with the marks of its tags and the tokens of its name. A
+// session must have one mark of each list, and all tokens of at least one list.
 type StaffQuery struct {
 	chatbox.StaffQuery
 
@@ -89,7 +91,7 @@ type StaffQuery struct {
 	Names [][]int64
 }
 
-// Marked finds the marks of the query's tags.
+// Marked computes the marks of the query's tags.
 func Marked(f Finder, q chatbox.StaffQuery) StaffQuery {
 	out := StaffQuery{StaffQuery: q}
 	for _, tag := range q.Tags {
@@ -98,16 +100,16 @@ func Marked(f Finder, q chatbox.StaffQuery) StaffQuery {
 	return out
 }
 
-// FoundTag is a mark in use, and the label that one of its sessions has.
+// FoundTag is a mark in use, with the label box of one session that has it.
 type FoundTag struct {
 	Sessions int64
 	Session  chatbox.SessionKey
 	Box      []byte
 }
 
-// CountTags opens the labels of what was found and adds up what is the same
-// tag under several keys. The most used comes first, of those alike the smaller
-// one; there are most of them at most. A label that cannot be read is left out.
+// CountTags decrypts the labels and adds up the counts of a tag under several
+// keys. It returns up to most tags, most used first; equal counts are sorted by
+// label. A label that cannot be read is skipped.
 func CountTags(c Cipher, found []FoundTag, most int) []chatbox.TagCount {
 	at := map[string]int{}
 	var out []chatbox.TagCount

@@ -7,13 +7,13 @@ import (
 	"chatbox"
 )
 
-// SearchCursor is where a message stands among all of a tenant's, newest first; those
-// of one time by session and seq, backwards too.
+// SearchCursor is a message's place among all of a tenant's messages, newest
+// first. Messages of one time are sorted by session and seq, descending.
 type SearchCursor struct {
 	Time    int64 // milliseconds since 1970 UTC
 	Session string
 	Seq     int64
-	Passed  int64 // how many messages the search has opened up to here
+	Passed  int64 // how many messages the search has read so far
 }
 
 type place struct {
@@ -24,16 +24,16 @@ type place struct {
 	Passed  int64  `json:"n"`
 }
 
-const placeVersion = 2 // a cursor of sessions is of another
+const placeVersion = 2 // cursors of sessions have another version
 
-// String encodes the place for a client to give back.
+// String encodes the place for clients.
 func (p SearchCursor) String() string {
-	text, _ := json.Marshal(place{placeVersion, p.Time, p.Session, p.Seq, p.Passed}) // plain values
+	text, _ := json.Marshal(place{placeVersion, p.Time, p.Session, p.Seq, p.Passed}) // plain values cannot fail
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// ParseSearchCursor takes exactly what String gives. It carries no right: what is
-// found is always the asking tenant's.
+// ParseSearchCursor accepts exactly the output of String. A cursor grants no
+// rights: only messages of the asking tenant are found.
 func ParseSearchCursor(s string) (SearchCursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	var in place
@@ -47,7 +47,7 @@ func ParseSearchCursor(s string) (SearchCursor, error) {
 	return p, nil
 }
 
-// Before reports whether p comes before o: it is newer.
+// Before reports whether p is newer than o.
 func (p SearchCursor) Before(o SearchCursor) bool {
 	switch {
 	case p.Time != o.Time:

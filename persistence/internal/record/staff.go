@@ -12,18 +12,17 @@ import (
 	"chatbox"
 )
 
-// StaffCursor is a place in staff's list of sessions, in one order and of what
-// passed the same filters. It carries the total, so that only the first page
-// counts.
+// StaffCursor is a place in staff's list of sessions, for one order and one set
+// of filters. It carries the total, so that only the first page has to count.
 type StaffCursor struct {
 	Sort  chatbox.SessionSort
 	Desc  bool
-	Value int64  // of the sort's field
+	Value int64  // of the sort field
 	Text  string // of SortUser
 	ID    string
 	Total int64
 	More  bool
-	Of    string // the filters, as FiltersOf has them; empty: not said, by another version
+	Of    string // the filters, as FiltersOf returns them; empty: made by a version without the field
 }
 
 type staffCursor struct {
@@ -38,26 +37,27 @@ type staffCursor struct {
 	Of    string `json:"f,omitempty"`
 }
 
-// String encodes the cursor for a client to give back.
+// String encodes the cursor for clients.
 func (c StaffCursor) String() string {
-	text, _ := json.Marshal(staffCursor{1, string(c.Sort), c.Desc, c.Value, c.Text, c.ID, c.Total, c.More, c.Of}) // plain values
+	text, _ := json.Marshal(staffCursor{1, string(c.Sort), c.Desc, c.Value, c.Text, c.ID, c.Total, c.More, c.Of}) // plain values cannot fail
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// FiltersOf tells queries apart that let different sessions pass.
+// FiltersOf returns a text that differs for queries whose filters differ.
 func FiltersOf(q chatbox.StaffQuery) string {
 	q.Tags = slices.Clone(q.Tags)
 	slices.Sort(q.Tags)
-	text, _ := json.Marshal([]any{ // plain values
+	text, _ := json.Marshal([]any{ // plain values cannot fail
 		q.Tenant, q.UserID, q.Status, q.Assisted, q.Help, q.WaitingOnly(), q.Tags, q.Assigned, q.HeldBy, q.Name, q.From.UnixMilli(), q.To.UnixMilli(),
 	})
 	sum := sha256.Sum256(text)
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
-// ParseStaffCursor reads the query's cursor; one of another order or of other
-// filters, whose total it would be, is refused, and so is what String did not make. It carries no right: a list is always the
-// asking tenant's.
+// ParseStaffCursor parses the query's cursor. It refuses a cursor that String did
+// not make, and one of another order or other filters, since its total would be
+// wrong. A cursor grants no rights: a list contains only sessions of the asking
+// tenant.
 func ParseStaffCursor(q chatbox.StaffQuery) (StaffCursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(q.Cursor)
 	var in staffCursor
@@ -76,7 +76,7 @@ func ParseStaffCursor(q chatbox.StaffQuery) (StaffCursor, error) {
 	return c, nil
 }
 
-// CheckStaffQuery refuses what no list can be made of.
+// CheckStaffQuery returns an error for a query that cannot be listed.
 func CheckStaffQuery(q chatbox.StaffQuery) error {
 	switch {
 	case !slices.Contains(chatbox.SessionSorts(), q.Sort):
@@ -91,8 +91,8 @@ func CheckStaffQuery(q chatbox.StaffQuery) error {
 	return nil
 }
 
-// SortValue is where the session stands in the order; activity is by what it
-// is listed.
+// SortValue returns the session's place in the order. activity is the time that
+// lists sort by.
 func SortValue(by chatbox.SessionSort, s chatbox.Session, activity int64) (number int64, text string) {
 	switch by {
 	case chatbox.SortStart:
@@ -114,18 +114,19 @@ func SortValue(by chatbox.SessionSort, s chatbox.Session, activity int64) (numbe
 	}
 }
 
-// CrowdID names what one run of a pod counts of one tenant in one minute.
+// CrowdID returns the id of one tenant's count for one minute on one run of a
+// pod.
 func CrowdID(c chatbox.Crowd) string {
 	return joined(c.Tenant, string(c.Pod), c.Run, strconv.FormatInt(Millis(c.Minute), 10))
 }
 
-// CardID names one card.
+// CardID returns the id of one card.
 func CardID(p chatbox.CardPile, id string) string {
 	return joined(p.Tenant, string(p.Kind), p.Subject, id)
 }
 
-// joined escapes the parts, so two different lists of as many never come out
-// alike.
+// joined escapes and joins the parts, so that two different lists of the same
+// length never give the same text.
 func joined(parts ...string) string {
 	for i, p := range parts {
 		parts[i] = url.QueryEscape(p)

@@ -6,12 +6,12 @@ import (
 	"chatbox"
 )
 
-// Times are kept as milliseconds UTC: what the wire shows.
+// Times are stored in milliseconds UTC, the resolution of the wire.
 
-// Millis is how a time is stored; the zero time survives.
+// Millis returns the stored form of a time. The zero time is preserved.
 func Millis(t time.Time) int64 { return t.UnixMilli() }
 
-// Time undoes Millis.
+// Time reverses Millis.
 func Time(ms int64) time.Time {
 	t := time.UnixMilli(ms).UTC()
 	if t.IsZero() {
@@ -20,8 +20,8 @@ func Time(ms int64) time.Time {
 	return t
 }
 
-// Activity is by what sessions are listed: a session without events was last
-// active when it was made.
+// Activity returns the time that lists sort by. A session without events was last
+// active when it was created.
 func Activity(st chatbox.State, created time.Time) int64 {
 	if st.LastActivity.IsZero() {
 		return Millis(created)
@@ -29,7 +29,7 @@ func Activity(st chatbox.State, created time.Time) int64 {
 	return Millis(st.LastActivity)
 }
 
-// Normal is the fold with its times as they are stored.
+// Normal returns the fold with its times rounded as they are stored.
 func Normal(st chatbox.State) chatbox.State {
 	st.LastActivity, st.EndedAt = Time(Millis(st.LastActivity)), Time(Millis(st.EndedAt))
 	st.StartedAt, st.WaitingSince = Time(Millis(st.StartedAt)), Time(Millis(st.WaitingSince))

@@ -8,23 +8,24 @@ import (
 	"chatbox/persistence/internal/words"
 )
 
-// MaxWords is how many different words of one message can be found, its first
-// ones. A longer one keeps its others to itself.
+// MaxWords is how many different words of one message can be found: the first
+// ones. Later words of a longer message cannot be found.
 const MaxWords = 500
 
-// What tokens are of: a word has one in messages and another in names.
+// Purposes of tokens. A word has different tokens in messages and in names.
 const (
 	PurposeMessage = "message"
 	PurposeName    = "name"
 )
 
-// Blind makes tokens of words, as persistence.Keyring does.
+// Blind computes tokens of words; see persistence.Keyring.
 type Blind interface {
 	Tokens(tenant, purpose string, words []string) ([]int64, error)
 	TokensOfAll(tenant, purpose string, words []string) ([][]int64, error)
 }
 
-// MessageTokens are those of what was said, none where nothing was.
+// MessageTokens returns the tokens of the event's text, or none if it has no
+// text.
 func MessageTokens(b Blind, e chatbox.Event) ([]int64, error) {
 	if !e.Findable() {
 		return nil, nil
@@ -32,12 +33,13 @@ func MessageTokens(b Blind, e chatbox.Event) ([]int64, error) {
 	return tokens(b, e.Session.Tenant, PurposeMessage, e.Content)
 }
 
-// NameTokens are those of a session's name.
+// NameTokens returns the tokens of a session's name.
 func NameTokens(b Blind, k chatbox.SessionKey, name string) ([]int64, error) {
 	return tokens(b, k.Tenant, PurposeName, name)
 }
 
-// tokens come in the order of their values, which says nothing of the words'.
+// tokens are sorted by value, so that their order does not reveal the order of
+// the words.
 func tokens(b Blind, tenant, purpose, text string) ([]int64, error) {
 	found := words.Distinct(text, MaxWords)
 	if len(found) == 0 {
@@ -51,13 +53,13 @@ func tokens(b Blind, tenant, purpose, text string) ([]int64, error) {
 	return slices.Compact(out), nil
 }
 
-// Marker makes what a query is answered by.
+// Marker computes the marks and tokens of a query.
 type Marker interface {
 	Finder
 	Blind
 }
 
-// Asked is the query with the marks of its tags and the tokens of its name.
+// Asked returns the query with the marks of its tags and the tokens of its name.
 func Asked(f Marker, q chatbox.StaffQuery, wordsOff bool) (StaffQuery, error) {
 	out := Marked(f, q)
 	if q.Name == "" {
@@ -74,8 +76,8 @@ func Asked(f Marker, q chatbox.StaffQuery, wordsOff bool) (StaffQuery, error) {
 	return out, err
 }
 
-// HasName reports whether the session's name is what the query asks for: its
-// tokens say no more than that it has the words.
+// HasName reports whether the session's name contains what the query asks for.
+// Tokens only prove that it has the words.
 func HasName(q chatbox.StaffQuery, s chatbox.Session) bool {
 	if q.Name == "" {
 		return true
@@ -84,7 +86,7 @@ func HasName(q chatbox.StaffQuery, s chatbox.Session) bool {
 	return err == nil && asked.In(s.Name)
 }
 
-// WordsOff is the refusal of a query by words where none are indexed.
+// WordsOff is the error for a query by words if words are not indexed.
 func WordsOff(field string) error {
 	return chatbox.Invalid(field, "words are not indexed here: SEARCH_INDEX is off")
 }

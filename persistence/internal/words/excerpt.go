@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Sizes of an excerpt in code points: about how long it is, how much of that
-// comes before what was found, and how far a cut may be moved to white space.
+// Sizes of an excerpt in code points: its approximate length, how much of it
+// precedes the match, and how far a cut may be moved to white space.
 const (
 	excerptLength = 160
 	excerptBefore = 50
@@ -16,9 +16,9 @@ const (
 
 const ellipsis = "…"
 
-// Excerpt is the part of the text where most of the query's terms are near each
-// other, the first one of such: about 160 code points on one line, an ellipsis
-// wherever it was cut. false: the text lacks a term.
+// Excerpt returns the first part of the text where most of the query's terms are
+// close together: about 160 code points on one line, with an ellipsis wherever it
+// was cut. It returns false if the text lacks a term.
 func (q Query) Excerpt(text string) (string, bool) {
 	places, ok := q.find(text)
 	if !ok || len(places) == 0 {
@@ -26,7 +26,7 @@ func (q Query) Excerpt(text string) (string, bool) {
 	}
 	from := back(text, densest(text, places), excerptBefore)
 	to := forth(text, from, excerptLength)
-	if to == len(text) { // room that is left at the end is of use at the start
+	if to == len(text) { // use room left at the end for the start
 		from = back(text, to, excerptLength)
 	}
 	if from > 0 {
@@ -45,7 +45,7 @@ func (q Query) Excerpt(text string) (string, bool) {
 	return out, true
 }
 
-// densest is where the stretch begins that has most different terms.
+// densest returns where the stretch with the most different terms begins.
 func densest(text string, places []place) int {
 	best, at, end := 0, places[0].from, 0
 	for i, p := range places {
@@ -66,8 +66,8 @@ func densest(text string, places []place) int {
 	return at
 }
 
-// back is n code points before the place, forth after it, or where the text
-// begins or ends.
+// back returns the position n code points before the given one, and forth the one
+// after it. Both stop at the ends of the text.
 func back(text string, at, n int) int {
 	for ; n > 0 && at > 0; n-- {
 		_, size := utf8.DecodeLastRuneInString(text[:at])
@@ -84,8 +84,8 @@ func forth(text string, at, n int) int {
 	return at
 }
 
-// startAt moves a cut behind white space that is near, else behind what belongs
-// to the character before it.
+// startAt moves a cut to just after nearby white space, or else to just after the
+// combining characters of the previous character.
 func startAt(text string, at int) int {
 	near := text[at:forth(text, at, excerptSlack)]
 	if i := strings.IndexFunc(near, unicode.IsSpace); i >= 0 {
@@ -100,7 +100,7 @@ func startAt(text string, at int) int {
 	return at
 }
 
-// endAt does so for the end, in the other direction.
+// endAt moves the end of the excerpt likewise, in the other direction.
 func endAt(text string, from, at int) int {
 	near := text[max(from, back(text, at, excerptSlack)):at]
 	if i := strings.LastIndexFunc(near, unicode.IsSpace); i >= 0 {
@@ -115,5 +115,5 @@ func endAt(text string, from, at int) int {
 	return max(from, at)
 }
 
-// attached reports whether the character is shown as part of the one before.
+// attached reports whether the character combines with the previous one.
 func attached(r rune) bool { return unicode.IsMark(r) || unicode.Is(unicode.Cf, r) }

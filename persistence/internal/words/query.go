@@ -10,21 +10,21 @@ import (
 	"chatbox"
 )
 
-// Bounds of a question.
+// Limits of a query.
 const (
 	maxQuery  = 500 // code points
 	maxAsked  = 20  // different words
-	maxPlaces = 200 // of a term that are looked at in one text
+	maxPlaces = 200 // of one term that are examined in one text
 	quotation = "\"“”„«»"
 )
 
-// Query is what is looked for: every term of it, in one text. A term is words
-// that follow one another.
+// Query is a list of terms, all of which must be in one text. A term is a
+// sequence of adjacent words.
 type Query struct{ terms [][]string }
 
-// Parse reads a question: words that white space parts, each a term; what
-// stands within quotation marks is one term, and so are the words of user@host
-// or well-known. chatbox.InvalidArgument names the field.
+// Parse parses a query into terms separated by white space. A quoted phrase is
+// one term, and so are the words of user@host or well-known. It returns
+// chatbox.InvalidArgument naming the field.
 func Parse(field, text string) (Query, error) {
 	switch {
 	case !utf8.ValidString(text):
@@ -59,7 +59,7 @@ func Parse(field, text string) (Query, error) {
 	return q, nil
 }
 
-// quotes makes one character of all quotation marks.
+// quotes maps all quotation marks to one character.
 func quotes(r rune) rune {
 	if strings.ContainsRune(quotation, r) {
 		return '"'
@@ -85,7 +85,7 @@ func mark(text string) string {
 	}, text)
 }
 
-// Words lists the query's different words.
+// Words returns the query's different words.
 func (q Query) Words() []string {
 	var out []string
 	for _, term := range q.terms {
@@ -107,8 +107,8 @@ func (q Query) In(text string) bool {
 	return ok && len(places) > 0
 }
 
-// find lists where the terms are, each where it is first, in the text's order;
-// false: one is nowhere.
+// find returns the places of the terms in text order, up to maxPlaces for each. It
+// returns false if a term is missing.
 func (q Query) find(text string) ([]place, bool) {
 	all := Split(text)
 	var places []place

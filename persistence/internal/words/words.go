@@ -1,7 +1,6 @@
-// Package words takes texts apart into the words that they are found by, and
-// finds them in texts again. What one side calls a word the other does, so
-// whatever is looked for in the words of a question is there in the words of a
-// text, or it is not there.
+// Package words splits texts into the words by which they are found, and finds
+// those words in texts. Queries and texts are split by the same rules, so a word
+// of a query matches exactly the texts that contain it.
 package words
 
 import (
@@ -13,31 +12,32 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Longest is how many code points a word may have to be found; longer runs are
-// addresses, keys and encoded data, and count as places in a phrase only.
+// Longest is the largest number of code points of a word that can be found.
+// Longer runs are addresses, keys and encoded data; they only count as positions
+// in a phrase.
 const Longest = 64
 
-// A Word is one word as it is compared, and where it stands in the text.
+// A Word is one word in its comparable form, with its position in the text.
 type Word struct {
 	Text     string
-	From, To int // bytes of the text
+	From, To int // byte offsets in the text
 }
 
-// Split lists the words of a text in order: runs of letters, digits and the
-// marks on them, whatever else stands between. They are compared by NFKC and
-// case folding, so ﬁt, FIT and ｆｉｔ are one word, café and cafe are two.
-// Invisible characters do not part a word. In scripts that put no space between
-// words each letter is a word, with its marks: there a word of a language is
-// found as a phrase.
+// Split returns the words of a text in order: runs of letters, digits and their
+// marks, separated by anything else. Words are compared after NFKC and case
+// folding, so ﬁt, FIT and ｆｉｔ are the same word, while café and cafe are two.
+// Invisible characters do not separate words. In scripts without spaces between
+// words each letter, with its marks, is a word; a word of the language is found
+// as a phrase there.
 func Split(text string) []Word {
 	s := splitter{fold: cases.Fold()}
 	var it norm.Iter
 	it.InitString(norm.NFKC, text)
 	for !it.Done() {
 		at := it.Pos()
-		part := it.Next() // what follows up to the next boundary, normalized
+		part := it.Next() // the normalized text up to the next boundary
 		to := it.Pos()
-		if to == at { // one of the parts of ½, which is passed with its last
+		if to == at { // part of a compatibility character such as ½, whose last part advances
 			_, n := utf8.DecodeRuneInString(text[at:])
 			to = at + n
 		}
@@ -54,8 +54,8 @@ func Split(text string) []Word {
 type splitter struct {
 	words    []Word
 	fold     cases.Caser
-	word     []byte // what there is of the word, normalized but not folded
-	wide     bool   // it has more than ASCII
+	word     []byte // the current word, normalized but not folded
+	wide     bool   // the word has non-ASCII characters
 	from, to int
 }
 
@@ -72,7 +72,7 @@ func (s *splitter) add(r rune, text []byte, from, to int) {
 		s.grow(text, from, to)
 	case invisible(r):
 	case unicode.IsMark(r):
-		if len(s.word) > 0 { // marks on nothing are no word
+		if len(s.word) > 0 { // marks without a letter are not a word
 			s.grow(text, from, to)
 			s.wide = true
 		}
@@ -99,7 +99,7 @@ func (s *splitter) grow(text []byte, from, to int) {
 	s.to = to
 }
 
-// alone reports whether the word is a letter of a script without spaces.
+// alone reports whether the word is a single letter of a script without spaces.
 func (s *splitter) alone() bool {
 	if !s.wide || len(s.word) == 0 {
 		return false
@@ -127,7 +127,7 @@ func (s *splitter) end() {
 	s.word, s.wide = s.word[:0], false
 }
 
-// cherokee makes one case of both: the folding swaps these.
+// cherokee maps both cases to one, because Unicode folding swaps them.
 func cherokee(r rune) rune {
 	switch {
 	case r >= 0xab70 && r <= 0xabbf:
@@ -143,22 +143,22 @@ func isASCIIWord(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-const zeroWidthSpace = '\u200b' // parts words, though it is said to be a format character
+const zeroWidthSpace = '\u200b' // separates words although Unicode classes it as a format character
 
-// invisible characters are passed over wherever they are.
+// invisible characters are ignored wherever they are.
 func invisible(r rune) bool {
 	const graphemeJoiner = '\u034f'
 	return r == graphemeJoiner || r != zeroWidthSpace && unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r)
 }
 
-// unspaced reports whether the letter's script puts no space between words.
+// unspaced reports whether the letter's script has no spaces between words.
 func unspaced(r rune) bool {
-	const first = 0x0e00 // of the scripts below
+	const first = 0x0e00 // lowest letter of the scripts below
 	return r >= first && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
-// Distinct lists the first different words of a text that can be found, at most
-// that many.
+// Distinct returns up to most different words of a text that can be found, in
+// order.
 func Distinct(text string, most int) []string {
 	var out []string
 	seen := map[string]bool{}
