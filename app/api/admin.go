@@ -11,7 +11,7 @@ import (
 	"chatbox"
 )
 
-// Sizes of pages and lengths of periods (docs/protocol/openapi.yaml).
+// Page sizes and lengths of periods (docs/protocol/openapi.yaml).
 const (
 	defaultStaffSessions = 50
 	maxStaffSessions     = 1000
@@ -22,7 +22,7 @@ const (
 	maxPeriod            = 366 * 24 * time.Hour
 )
 
-// adminRoutes are what staff reads, and erasing a person.
+// adminRoutes registers the routes for staff's reads and for erasing a person.
 func (s *Server) adminRoutes(p string) {
 	s.echo.GET(p+"/admin/sessions", s.allSessions, s.user, s.staff, s.query)
 	s.echo.GET(p+"/admin/sessions/:id", s.anySession, s.user, s.staff, s.query)
@@ -34,7 +34,7 @@ func (s *Server) adminRoutes(p string) {
 	s.echo.GET(p+"/admin/audit/verify", s.verifyAudit, s.user, s.admin)
 }
 
-// staff lets admins pass, and those who may only read what admins read.
+// staff admits admins and those with read-only access to admin data.
 func (s *Server) staff(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !actorOf(c).Staff() {
@@ -48,7 +48,7 @@ type staffList struct {
 	Sessions   []staffSessionView `json:"sessions"`
 	Count      int                `json:"count"`
 	Total      int64              `json:"total"`
-	TotalExact bool               `json:"total_exact"` // false: there are more than were counted
+	TotalExact bool               `json:"total_exact"` // false: counting stopped at a limit
 	Limit      int                `json:"limit"`
 	Offset     int                `json:"offset"`
 	NextCursor string             `json:"next_cursor"`
@@ -122,7 +122,7 @@ func staffQuery(c echo.Context) (q chatbox.StaffQuery, err error) {
 	return q, nil
 }
 
-// flagParam reads a query parameter that is true or false, nil where it is
+// flagParam returns a query parameter that is true or false, or nil if it is
 // absent.
 func flagParam(c echo.Context, name string) (*bool, error) {
 	raw := c.QueryParam(name)
@@ -136,9 +136,9 @@ func flagParam(c echo.Context, name string) (*bool, error) {
 	return &v, nil
 }
 
-// periodParams reads a period, each end by the first of its names that is
-// given: a time, or a date, which as an end means all of that day. What comes
-// back is from ≤ time < to; zero where nothing is given.
+// periodParams parses a period. Each end is the first of its parameter names that
+// is present: a time or a date; as the last day, a date includes the whole day.
+// The result is from ≤ time < to. An absent end is the zero time.
 func periodParams(c echo.Context, froms, tos [2]string) (from, to time.Time, err error) {
 	if from, _, err = timeParam(c, froms, false); err != nil {
 		return from, to, err
@@ -161,7 +161,7 @@ func timeParam(c echo.Context, names [2]string, end bool) (time.Time, string, er
 		}
 		if t, err := time.Parse(time.RFC3339, raw); err == nil && sensible(t) {
 			if end {
-				t = t.Add(time.Millisecond) // the moment itself is in it
+				t = t.Add(time.Millisecond) // the given moment is included
 			}
 			return t.UTC(), name, nil
 		}
@@ -177,10 +177,11 @@ func timeParam(c echo.Context, names [2]string, end bool) (time.Time, string, er
 	return time.Time{}, names[0], nil
 }
 
-// sensible keeps out times that no store can count in milliseconds.
+// sensible reports whether the time can be stored in milliseconds.
 func sensible(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9998 }
 
-// anySession serves GET /admin/sessions/{id}, as its owner sees it.
+// anySession serves GET /admin/sessions/{id}, with the content that its owner
+// sees.
 func (s *Server) anySession(c echo.Context) error {
 	return historyOf(c, s.deps.History.AnyHistory)
 }
@@ -199,8 +200,9 @@ type erasedView struct {
 	UserID string `json:"user_id"`
 }
 
-// erasePerson serves DELETE /admin/users/{id}, which is idempotent. 200 when
-// nothing of the person can be read any more, 202 while it goes on by itself.
+// erasePerson serves DELETE /admin/users/{id}, which is idempotent. It answers
+// 200 once none of the person's data can be read, and 202 if the erasure
+// continues in the background.
 func (s *Server) erasePerson(c echo.Context) error {
 	id, err := userParam(c)
 	if err != nil {

@@ -29,7 +29,7 @@ type metricsView struct {
 	Range         timeRange `json:"time_range"`
 }
 
-// periodMetrics serves GET /admin/metrics; without a period, of the last day.
+// periodMetrics serves GET /admin/metrics; the default period is the last day.
 func (s *Server) periodMetrics(c echo.Context) error {
 	from, to, err := periodParams(c, [2]string{"start_time", "start_time_from"}, [2]string{"end_time", "start_time_to"})
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Server) periodMetrics(c echo.Context) error {
 		Active: sum.Active, Total: sum.Total, AvgConcurrent: m.AvgConcurrent, MaxConcurrent: m.MaxConcurrent, Tokens: sum.Tokens,
 		AvgResponse: sum.AvgResponse(), MaxResponse: sum.ResponseMax, Assisted: sum.Assisted, Asked: sum.Asked,
 		Ratings: sum.Ratings, AvgRating: sum.AvgRating(),
-		Range: timeRange{stamp(m.From), stamp(m.To.Add(-time.Millisecond))}, // both are in it, as they may be asked for
+		Range: timeRange{stamp(m.From), stamp(m.To.Add(-time.Millisecond))}, // both ends are included, as in the parameters
 	})
 }
 
@@ -82,8 +82,8 @@ type auditList struct {
 	NextCursor string      `json:"next_cursor"`
 }
 
-// auditLog serves GET /admin/audit, newest first. A page may be short, or
-// empty, and yet not the last: next_cursor says.
+// auditLog serves GET /admin/audit, newest first. A page may be short or empty
+// although it is not the last; next_cursor decides.
 func (s *Server) auditLog(c echo.Context) error {
 	q := chatbox.AuditQuery{
 		Actor: c.QueryParam("actor"), UserID: c.QueryParam("user_id"), Action: chatbox.AuditAction(c.QueryParam("action")), SessionID: c.QueryParam("session_id"),
@@ -138,7 +138,7 @@ type verdictView struct {
 	Why      string `json:"why,omitempty"`
 }
 
-// verifyAudit serves GET /admin/audit/verify: it reads the whole log.
+// verifyAudit serves GET /admin/audit/verify. It reads the whole log.
 func (s *Server) verifyAudit(c echo.Context) error {
 	v, err := s.deps.History.VerifyAudit(c.Request().Context(), actorOf(c))
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"chatbox"
 )
 
-// What people read of what is told beside a session's events.
+// Texts of notifications, which are sent beside a session's events.
 const (
 	askedRating = "How was your talk with us?"
 	isWatched   = "Our team reads along."
@@ -14,7 +14,7 @@ const (
 	noteChanged = "The notes on this session have changed."
 )
 
-// fillNotification makes a notification about the session it is told in.
+// fillNotification makes f a notification about the session that it is sent to.
 func fillNotification(f *frame, a *chatbox.Notification) {
 	content := otherNotice
 	switch a.Event {
@@ -31,7 +31,7 @@ func fillNotification(f *frame, a *chatbox.Notification) {
 	maps.Copy(f.Metadata, a.Metadata)
 }
 
-// notify makes it a notification about its session.
+// notify makes f a notification about its session.
 func (f *frame) notify(event, content string) {
 	f.Type, f.Sender, f.Content = typeNotice, chatbox.SenderSystem, &content
 	f.Metadata = map[string]string{metaEvent: event, metaSession: *f.SessionID}

@@ -13,11 +13,10 @@ import (
 	"chatbox"
 )
 
-// Leeway is how far the clocks of those who issue tokens and of pods may be
-// apart.
+// Leeway is the allowed difference between the clocks of token issuers and pods.
 const Leeway = 60 * time.Second
 
-// maxToken is how long a credential may be, in bytes.
+// maxToken is the maximum length of a credential in bytes.
 const maxToken = 16 << 10
 
 // Names of WebSocket subprotocols.
@@ -26,25 +25,25 @@ const (
 	bearerSubprotocol = "bearer."
 )
 
-// AuthConfig says which tokens are accepted.
+// AuthConfig configures which tokens are accepted.
 type AuthConfig struct {
-	Secret     []byte   // of HS256, HS384 and HS512
-	Keys       *KeySet  // of the issuer, for RS, ES and EdDSA; nil: none
-	Algorithms []string // pinned; empty: HS256, HS384, HS512
-	Issuer     string   // required of tokens when set
-	Audience   string   // the same
+	Secret     []byte   // for HS256, HS384 and HS512
+	Keys       *KeySet  // the issuer's, for RS, ES and EdDSA; may be nil
+	Algorithms []string // the only accepted ones; empty: HS256, HS384, HS512
+	Issuer     string   // if set, tokens must have it
+	Audience   string   // if set, tokens must have it
 	NoExpiry   bool     // tokens without exp are accepted
 }
 
-// Auth turns credentials into actors. No error of it holds a part of a
-// credential.
+// Auth verifies credentials and returns their actors. Its errors contain no part
+// of a credential.
 type Auth struct {
 	parser *jwt.Parser
 	secret []byte
 	keys   *KeySet
 }
 
-// NewAuth makes an Auth.
+// NewAuth returns an Auth.
 func NewAuth(cfg AuthConfig) *Auth {
 	algorithms := cfg.Algorithms
 	if len(algorithms) == 0 {
@@ -63,17 +62,17 @@ func NewAuth(cfg AuthConfig) *Auth {
 	return &Auth{parser: jwt.NewParser(opts...), secret: cfg.Secret, keys: cfg.Keys}
 }
 
-// Run keeps the issuer's keys fresh until ctx ends; without an issuer there is
-// nothing to do.
+// Run refreshes the issuer's keys until ctx ends. Without an issuer it returns at
+// once.
 func (a *Auth) Run(ctx context.Context) {
 	if a.keys != nil {
 		a.keys.Run(ctx)
 	}
 }
 
-// Actor verifies a token: chatbox.TokenExpired where nothing but its age is
-// wrong, chatbox.Unavailable where the issuer's key is not at hand and cannot be
-// had now, else chatbox.Unauthenticated.
+// Actor verifies a token. It returns chatbox.TokenExpired if the token is valid
+// except for its age, chatbox.Unavailable if the issuer's key is missing and
+// cannot be fetched now, and chatbox.Unauthenticated otherwise.
 func (a *Auth) Actor(ctx context.Context, token string) (chatbox.Actor, error) {
 	if token == "" || len(token) > maxToken {
 		return chatbox.Actor{}, invalidToken()
@@ -108,12 +107,12 @@ func (a *Auth) Actor(ctx context.Context, token string) (chatbox.Actor, error) {
 	return actor, nil
 }
 
-// key finds what verifies a token by the family of its algorithm, which the
-// parser has compared with those that are pinned: the secret is for HMAC alone
-// and the issuer's keys are for signatures alone, so that neither can be passed
-// off as the other. Of the header only alg and kid are heard; a key, or the
-// address of one, that a token brings along is not. Extensions that nobody here
-// understands are refused.
+// key returns the key that verifies a token. The family of the token's algorithm
+// decides: the secret verifies HMAC only, and the issuer's keys verify signatures
+// only, so neither can be used as the other. The parser has checked the algorithm
+// against the accepted ones. Only alg and kid of the header are used; a key or a
+// key's address in the token is ignored. Tokens with critical extensions are
+// refused, because none are supported.
 func (a *Auth) key(ctx context.Context, t *jwt.Token) (any, error) {
 	if _, critical := t.Header["crit"]; critical {
 		return nil, jwt.ErrTokenUnverifiable
@@ -145,7 +144,7 @@ func invalidToken() error {
 	return chatbox.NewError(chatbox.Unauthenticated, "the credential is missing or invalid", nil)
 }
 
-// bearer returns the token of the Authorization header, if it is one.
+// bearer returns the bearer token of the Authorization header, if there is one.
 func bearer(r *http.Request) (string, bool) {
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {

@@ -12,10 +12,10 @@ import (
 	"chatbox"
 )
 
-// Blocking is who staff keeps out.
+// Blocking blocks users and lists the blocks.
 type Blocking interface {
-	// Block closes the user's sockets on all pods and refuses the user until
-	// the block is lifted or over. Nobody may block themselves.
+	// Block closes the user's sockets on all pods and refuses the user until the
+	// block is lifted or expires. Admins cannot block themselves.
 	Block(ctx context.Context, admin chatbox.Actor, b chatbox.Block) (chatbox.Block, error)
 	Unblock(ctx context.Context, admin chatbox.Actor, userID string) error
 	BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b chatbox.Block, blocked bool, err error)
@@ -55,8 +55,8 @@ func viewBlock(b chatbox.Block) blockView {
 	return v
 }
 
-// blockUser serves PUT /admin/users/{id}/block {reason?, until?}: of the admin's
-// own tenant, whether or not anybody by that name was ever here.
+// blockUser serves PUT /admin/users/{id}/block {reason?, until?} for a user of
+// the admin's tenant. The user need not have connected before.
 func (s *Server) blockUser(c echo.Context) error {
 	id, err := userParam(c)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Server) blockUser(c echo.Context) error {
 	return reply(c, viewBlock(b))
 }
 
-// moment reads a time of RFC 3339, in milliseconds.
+// moment parses an RFC 3339 time, in milliseconds.
 func moment(name string, raw json.RawMessage) (time.Time, error) {
 	s, err := text(name, raw)
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *Server) listBlocks(c echo.Context) error {
 
 const blockCursorMark = "b1|"
 
-// blockCursor is the last user of the page before.
+// blockCursor returns the last user of the previous page.
 func blockCursor(cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil

@@ -13,14 +13,14 @@ import (
 	"chatbox"
 )
 
-const fieldBody = "body" // the body as a whole, in errors
+const fieldBody = "body" // the whole body, in errors
 
-// fields are the members that a request's body may have, and what reads each.
+// fields maps the members that a request's body may have to their parsers.
 type fields map[string]func(raw json.RawMessage) error
 
-// read reads a request's body, one JSON object, by the rules of frames: names
-// in exactly their case and none twice, unknown ones passed over, null the same
-// as absent. No body is an empty object.
+// read parses a request's body, one JSON object, by the rules for frames: names
+// match in case and are not repeated, unknown members are ignored, and null means
+// absent. An empty body is an empty object.
 func (f fields) read(c echo.Context) error {
 	raw, err := io.ReadAll(c.Request().Body)
 	if _, long := errors.AsType[*http.MaxBytesError](err); long {
@@ -51,7 +51,7 @@ func (f fields) read(c echo.Context) error {
 	})
 }
 
-// textField reads a string.
+// textField parses a string.
 func textField(name string, into *string) func(json.RawMessage) error {
 	return func(raw json.RawMessage) (err error) {
 		*into, err = text(name, raw)

@@ -11,7 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// claims are what is read of a token's payload; docs/protocol/contract.md lists
+// claims are the claims of a token that are used; docs/protocol/contract.md lists
 // them.
 type claims struct {
 	jwt.RegisteredClaims
@@ -24,9 +24,9 @@ type claims struct {
 
 var errClaims = errors.New("the claims are malformed")
 
-// UnmarshalJSON reads claims by exactly their names, which encoding/json would
-// take in any case: Roles is not roles. A name given twice, anywhere in the
-// payload, and text that is no Unicode are errors; null is the same as absent.
+// UnmarshalJSON parses claims by their exact names, whereas encoding/json would
+// ignore case: Roles is not roles. A name repeated anywhere in the payload, or
+// text that is not valid Unicode, is an error. null means absent.
 func (c *claims) UnmarshalJSON(b []byte) error {
 	if !namesAreUnique(b) {
 		return errClaims
@@ -65,7 +65,7 @@ func (c *claims) set(name string, raw json.RawMessage) (err error) {
 	return err
 }
 
-// audience reads one string or an array of them.
+// audience parses a string or an array of strings.
 func audience(name string, raw json.RawMessage) (jwt.ClaimStrings, error) {
 	if raw[0] == '[' {
 		return texts(name, raw)
@@ -96,20 +96,20 @@ func date(raw json.RawMessage) (*jwt.NumericDate, error) {
 	return jwt.NewNumericDate(time.Unix(int64(whole), int64(part*1e9))), nil
 }
 
-// headerIsPlain reports whether a token's header gives no name twice: two
-// readers could go by different ones.
+// headerIsPlain reports whether a token's header has no repeated name. Two
+// readers could use different values of a repeated one.
 func headerIsPlain(encoded string) bool {
 	b, err := base64.RawURLEncoding.DecodeString(encoded)
 	return err == nil && namesAreUnique(b)
 }
 
-// namesAreUnique reports whether no object in the JSON value b, however deep,
-// has a name twice. What is no JSON has none.
+// namesAreUnique reports whether no object in the JSON value b, at any depth, has
+// a repeated name. It returns true for anything that is not JSON.
 func namesAreUnique(b []byte) bool {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
-	var open []map[string]bool // names of the objects around; nil for an array
-	name := false              // a name is next
+	var open []map[string]bool // names in the enclosing objects; nil for an array
+	name := false              // the next token is a name
 	for {
 		t, err := dec.Token()
 		if err != nil {

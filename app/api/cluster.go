@@ -15,7 +15,7 @@ type podView struct {
 	LastHeartbeat string `json:"last_heartbeat"`
 }
 
-// cluster serves GET /admin/cluster: the pods that gave a sign of life lately.
+// cluster serves GET /admin/cluster: the pods with a recent heartbeat.
 func (s *Server) cluster(c echo.Context) error {
 	pods, err := s.deps.Live.Pods(c.Request().Context())
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"chatbox"
 )
 
-// Names of the fields that clients' frames may carry.
+// Names of the fields of clients' frames.
 const (
 	fieldType     = "type"
 	fieldID       = "id"
@@ -23,13 +23,13 @@ const (
 	fieldFileURL  = "file_url"
 	fieldMetadata = "metadata"
 	fieldToken    = "token"
-	fieldFrame    = "frame" // the frame as a whole, in errors
+	fieldFrame    = "frame" // the whole frame, in errors
 )
 
 const maxMetadata = 32
 
-// command is a client's frame as it came. ID and SessionID are kept for echoes
-// even where the rest of the frame is refused.
+// command is a client's frame as received. ID and SessionID are set even if the
+// rest of the frame is refused, so that errors can name them.
 type command struct {
 	Type      string
 	ID        string
@@ -43,8 +43,8 @@ type command struct {
 	Token     string // a credential: never shown, never logged
 }
 
-// echo returns the id and the session that an error may name: only what is
-// well formed is repeated.
+// echo returns the id and the session for an error frame, if they are well
+// formed.
 func (c command) echo() (id, sessionID string) {
 	if chatbox.ValidMessageID(c.ID) {
 		id = c.ID
@@ -55,7 +55,7 @@ func (c command) echo() (id, sessionID string) {
 	return id, sessionID
 }
 
-// durable is the command of a frame that would become an event.
+// durable returns the command of a frame that becomes an event.
 func (c command) durable() chatbox.Command {
 	return chatbox.Command{
 		Type: chatbox.Type(c.Type), ID: c.ID, SessionID: c.SessionID, Content: c.Content,
@@ -63,11 +63,11 @@ func (c command) durable() chatbox.Command {
 	}
 }
 
-// decode reads a client's frame: one JSON object, names in exactly the case of
-// docs/protocol/contract.md, none of them twice. Unknown fields, and those that only the
-// server decides (sender, timestamp, models, error), are passed over whatever
-// they hold; null is the same as absent. The error names the first field at
-// fault; what could be read is returned beside it.
+// decode parses a client's frame: one JSON object whose names match
+// docs/protocol/contract.md in case and are not repeated. Unknown fields, and
+// fields that only the server sets (sender, timestamp, models, error), are
+// ignored whatever their values. null means absent. The error names the first
+// invalid field; the command has the fields that could be parsed.
 func decode(b []byte) (command, error) {
 	var c command
 	err := eachMember(b, fieldFrame, c.set)
@@ -77,9 +77,9 @@ func decode(b []byte) (command, error) {
 	return c, err
 }
 
-// eachMember gives the members of one JSON object to set, which is told what
-// was there before. The error is about the whole, or the first that set made:
-// what comes after that is still read.
+// eachMember calls set with each member of a JSON object, and with the names seen
+// before it. It returns an error about the whole object, or else the first error
+// of set. After an error of set it still parses the rest.
 func eachMember(b []byte, whole string, set func(name string, raw json.RawMessage, seen map[string]bool) error) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -105,8 +105,8 @@ func eachMember(b []byte, whole string, set func(name string, raw json.RawMessag
 	return first
 }
 
-// member reads the next name and value of an object. The library bounds the
-// depth of what it reads.
+// member parses the next name and value of an object. The library limits the
+// depth of the value.
 func member(dec *json.Decoder) (string, json.RawMessage, error) {
 	t, err := dec.Token()
 	if err != nil {
@@ -165,8 +165,8 @@ func (c *command) set(name string, raw json.RawMessage, seen map[string]bool) er
 
 func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
 
-// text reads a string and refuses what is no Unicode text: the library would
-// quietly replace it.
+// text parses a string and refuses invalid Unicode, which the library would
+// silently replace.
 func text(name string, raw json.RawMessage) (string, error) {
 	if raw[0] != '"' {
 		return "", chatbox.Invalid(name, "must be a string")
@@ -189,8 +189,8 @@ func integer(name string, raw json.RawMessage) (*int64, error) {
 	return &n, nil
 }
 
-// metadata reads an object of scalars as strings: a number as it was written,
-// null as the empty string.
+// metadata parses an object of scalars into strings: a number as written, null as
+// the empty string.
 func metadata(raw json.RawMessage) (map[string]string, error) {
 	if raw[0] != '{' {
 		return nil, chatbox.Invalid(fieldMetadata, "must be an object")
@@ -234,13 +234,14 @@ func scalar(raw json.RawMessage) (string, error) {
 	}
 }
 
-// loneSurrogate reports whether valid JSON holds an escape of half a character.
+// loneSurrogate reports whether valid JSON contains the escape of an unpaired
+// surrogate.
 func loneSurrogate(raw []byte) bool {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
 			continue
 		}
-		i++ // at what is escaped
+		i++ // at the escaped character
 		if i >= len(raw) || raw[i] != 'u' {
 			continue
 		}

@@ -11,11 +11,11 @@ import (
 type disconnectView struct {
 	Status string `json:"status"`
 	UserID string `json:"user_id"`
-	Before string `json:"before"` // tokens issued before are refused from now on
+	Before string `json:"before"` // tokens issued earlier are refused
 }
 
-// disconnectUser serves POST /admin/users/{id}/disconnect: of the admin's own
-// tenant, whether or not anybody by that name was ever here.
+// disconnectUser serves POST /admin/users/{id}/disconnect for a user of the
+// admin's tenant. The user need not have connected before.
 func (s *Server) disconnectUser(c echo.Context) error {
 	id, err := userParam(c)
 	if err != nil {
@@ -28,8 +28,8 @@ func (s *Server) disconnectUser(c echo.Context) error {
 	return reply(c, disconnectView{Status: "disconnected", UserID: id, Before: stamp(w.Before)})
 }
 
-// userParam is the user of the path, whose name may hold anything: the router
-// leaves it escaped where the path was.
+// userParam returns the user in the path. A user id may contain any character,
+// and the router does not unescape it.
 func userParam(c echo.Context) (string, error) {
 	id := c.Param("id")
 	if c.Request().URL.RawPath != "" {

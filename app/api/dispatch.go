@@ -11,14 +11,15 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// refusedPause is how long a socket waits for its next frame to be looked at
-// after one came too early: a flood of refused frames costs its sender the time.
+// refusedPause is how long a socket waits before it handles the next frame after
+// a rate-limited one, so that a flood of refused frames slows its sender down.
 const refusedPause = 50 * time.Millisecond
 
-// frameHandler does what one type of frame asks for.
+// frameHandler handles frames of one type.
 type frameHandler func(ctx context.Context, conn *hub.Conn, cmd command) error
 
-// frameHandlers is the table of what clients may send (docs/protocol/README.md).
+// frameHandlers is the table of the frames that clients may send
+// (docs/protocol/README.md).
 func (s *Server) frameHandlers() map[string]frameHandler {
 	return map[string]frameHandler{
 		string(chatbox.TypeUserMessage): s.post,
@@ -36,14 +37,14 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		typeUnwatch:                     s.unwatch,
 		typeRead:                        s.read,
 
-		// Part of the protocol that this version does not serve.
+		// Types of the protocol that this version does not support.
 		string(chatbox.TypeFileUpload):   unsupported,
 		string(chatbox.TypeVoiceMessage): unsupported,
 	}
 }
 
-// onFrame answers a socket's frames, one after the other. Errors go to this
-// socket alone.
+// onFrame handles a socket's frames one after the other. Errors are sent to this
+// socket only.
 func (s *Server) onFrame(conn *hub.Conn) hub.OnFrame {
 	return func(ctx context.Context, raw []byte, binary bool) {
 		var cmd command
@@ -79,7 +80,7 @@ func (s *Server) dispatch(ctx context.Context, conn *hub.Conn, cmd command) erro
 	return handle(ctx, conn, cmd)
 }
 
-// refuse tells the socket why its frame had no effect.
+// refuse sends the socket the reason why its frame had no effect.
 func (s *Server) refuse(ctx context.Context, conn *hub.Conn, cmd command, doing string, err error) {
 	s.report(ctx, err, doing)
 	s.refusals.note(ctx, err, slog.String("frame", doing))

@@ -10,8 +10,9 @@ import (
 	"chatbox/docs/protocol"
 )
 
-// documentsPage links to what describes this interface. It loads nothing, so
-// the policy of every other response holds for it as well.
+// documentsPage links to the descriptions of this interface. It loads no other
+// resource, so the content security policy of all responses applies to it
+// unchanged.
 const documentsPage = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Chatbox: protocol</title></head>
@@ -27,7 +28,8 @@ const documentsPage = `<!doctype html>
 
 const mimeYAML = "application/yaml"
 
-// documentRoutes serves what describes the interface, to anyone.
+// documentRoutes serves the descriptions of the interface, without
+// authentication.
 func (s *Server) documentRoutes() {
 	at := s.cfg.Prefix + "/docs"
 	page := strings.ReplaceAll(documentsPage, "{prefix}", html.EscapeString(s.cfg.Prefix))
@@ -37,7 +39,7 @@ func (s *Server) documentRoutes() {
 	} {
 		d, err := describe(s.cfg.Prefix)
 		if err != nil {
-			panic("api: " + err.Error()) // the documents are part of the binary
+			panic("api: " + err.Error()) // the documents are embedded in the binary
 		}
 		s.echo.GET(at+name+".yaml", blob(mimeYAML, d.YAML))
 		s.echo.GET(at+name+".json", blob(echo.MIMEApplicationJSON, d.JSON))

@@ -11,22 +11,22 @@ import (
 	"chatbox/hub"
 )
 
-// Wire codes that have no code of the domain behind them.
+// Wire codes that no domain code maps to.
 const (
 	wireNotFound  = "NOT_FOUND"
 	wireMalformed = "INVALID_FORMAT"
 )
 
-// rendering is how one code of the domain is shown.
+// rendering is how one domain code is shown to clients.
 type rendering struct {
-	wire        string // on the socket and over REST
-	status      int    // HTTP
-	closeCode   int    // of the socket; 0: an error frame suffices
-	recoverable bool   // the same request may succeed later
-	message     string // where the error carries none
+	wire        string // code on the socket and over REST
+	status      int    // HTTP status
+	closeCode   int    // of the socket; 0: the socket stays open
+	recoverable bool   // a retry of the same request may succeed
+	message     string // used if the error has none
 }
 
-// render is the one table from the domain's codes to what clients see.
+// render maps the domain's codes to what clients see.
 func render(code chatbox.Code) rendering {
 	switch code {
 	case chatbox.InvalidArgument:
@@ -78,16 +78,15 @@ func render(code chatbox.Code) rendering {
 	}
 }
 
-// shown is what a client gets to see of an error.
+// shown is the part of an error that a client sees.
 type shown struct {
 	rendering
 	metadata   map[string]string
 	retryAfter time.Duration
-	of         string // the field that it is about
+	of         string // the field at fault
 }
 
-// show renders an error: only messages that were written for users, never a
-// cause.
+// show renders an error. It uses only messages written for users, never a cause.
 func show(err error) shown {
 	code := chatbox.CodeOf(err)
 	if code == chatbox.Internal && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
@@ -103,8 +102,8 @@ func show(err error) shown {
 	return s
 }
 
-// overREST hides that a session exists from those whose it is not. What else a
-// request names and is not there is said.
+// overREST hides whether a session exists from users who may not access it. Other
+// things that a request names and that do not exist are reported.
 func (s shown) overREST(code chatbox.Code) shown {
 	if code == chatbox.NotYours || code == chatbox.NotFound && (s.of == "" || s.of == fieldSession) {
 		s.rendering = render(chatbox.NotFound)
@@ -112,15 +111,15 @@ func (s shown) overREST(code chatbox.Code) shown {
 	return s
 }
 
-// report logs an error's cause if it is one that an operator can act on; what
-// clients did wrong is theirs to know. While something is away every request
-// fails for it: of these one a minute is logged, with how many were not.
+// report logs an error's cause if an operator can act on it. Clients' mistakes
+// are only answered. While a dependency is unavailable every request fails, so at
+// most one such error per minute is logged, with the number of those omitted.
 func (s *Server) report(ctx context.Context, err error, doing string) {
 	code := chatbox.CodeOf(err)
 	switch code {
 	case chatbox.Internal, chatbox.Clash, chatbox.NotOwner:
 		if errors.Is(err, context.Canceled) {
-			return // the client or the pod went away
+			return // the client or the pod is gone
 		}
 		s.log.ErrorContext(ctx, "request failed", "doing", doing, "code", code, "error", err)
 	case chatbox.Unavailable, chatbox.StoreFailed:
@@ -131,7 +130,7 @@ func (s *Server) report(ctx context.Context, err error, doing string) {
 	}
 }
 
-// retryAfterSeconds is the value of a Retry-After header: whole seconds, at
+// retryAfterSeconds returns the value of a Retry-After header: whole seconds, at
 // least one.
 func retryAfterSeconds(d time.Duration) string {
 	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)

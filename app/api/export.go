@@ -13,8 +13,7 @@ import (
 	"chatbox/app/history"
 )
 
-// transcript writes a whole session: what is before its events, the events of
-// one page after the other, and what is behind them.
+// transcript writes a whole session: a head, the events page by page, and a tail.
 type transcript interface {
 	begin(w io.Writer) error
 	events(w io.Writer, events []chatbox.Event) error
@@ -47,10 +46,10 @@ func (s *Server) exportSession(c echo.Context) error {
 	}}, pages)
 }
 
-// stream writes a transcript while it is read. What fails before the first page
-// is answered like any error; what fails later breaks the connection off, so
-// that a part is not taken for the whole; so does a client that takes nothing for
-// a while, to whom the door ends the connection.
+// stream writes a transcript while reading it. An error before the first page is
+// answered like any other error. A later error aborts the connection, so that the
+// client does not mistake a part for the whole. The door ends the connection of a
+// client that reads nothing for a while.
 func (s *Server) stream(c echo.Context, kind string, t transcript, pages history.Pages) error {
 	w := c.Response()
 	begun := false
@@ -63,7 +62,7 @@ func (s *Server) stream(c echo.Context, kind string, t transcript, pages history
 				panic(http.ErrAbortHandler)
 			}
 		}
-		if write(w) != nil { // the client is gone, or may be
+		if write(w) != nil { // the client may be gone
 			panic(http.ErrAbortHandler)
 		}
 	}
@@ -82,7 +81,7 @@ func (s *Server) stream(c echo.Context, kind string, t transcript, pages history
 	return nil
 }
 
-// exportHead is what an export says of the session beside its messages.
+// exportHead is the part of an export other than the messages.
 type exportHead struct {
 	SessionID string `json:"session_id"`
 	Name      string `json:"name"`
@@ -90,14 +89,15 @@ type exportHead struct {
 	Status    string `json:"status"`
 	HeadSeq   int64  `json:"head_seq"`
 
-	Unreadable bool `json:"unreadable,omitempty"` // of the session itself
+	Unreadable bool `json:"unreadable,omitempty"` // refers to the session itself
 }
 
-// jsonTranscript is head, an object, with messages as its last member.
+// jsonTranscript is the JSON object head with messages appended as its last
+// member.
 type jsonTranscript struct {
 	head  any
 	view  func(chatbox.Event) messageView
-	shows func(chatbox.Event) bool // nil: every event
+	shows func(chatbox.Event) bool // which events to include; nil: all
 	some  bool
 }
 
@@ -133,20 +133,21 @@ func (t *jsonTranscript) end(w io.Writer) error {
 	return err
 }
 
-// plainJSON keeps text as it was written.
+// plainJSON encodes v without HTML escapes.
 func plainJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
 
-// maxFileName is how long a downloaded file's name may be before its ending, in
-// characters.
+// maxFileName is the maximum length of a download's file name before the
+// extension, in characters.
 const maxFileName = 80
 
-// attachment names a download after a session (RFC 6266): for old clients in
-// ASCII, for others in full. What file systems or readers of the name could
-// take for something else is left out.
+// attachment returns the Content-Disposition of a download named after a session
+// (RFC 6266): an ASCII name for old clients and the full name for others.
+// Characters with a special meaning for file systems or in the header are
+// removed.
 func attachment(name, ending string) string {
 	name = strings.Map(func(r rune) rune {
 		switch {

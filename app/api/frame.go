@@ -12,7 +12,7 @@ import (
 	"chatbox"
 )
 
-// Types of frames that are no events.
+// Types of frames that are not events.
 const (
 	typeStatus  = "connection_status"
 	typeAck     = "ack"
@@ -78,8 +78,9 @@ const (
 	timeLayout      = "2006-01-02T15:04:05.000Z07:00"
 )
 
-// frame is everything a server's frame may carry (docs/protocol/contract.md). Pointers tell
-// an empty value from none.
+// frame has every field that a server's frame may have
+// (docs/protocol/contract.md). Pointers distinguish an empty value from an absent
+// one.
 type frame struct {
 	Type      string            `json:"type"`
 	ID        string            `json:"id,omitempty"`
@@ -105,8 +106,8 @@ type frameError struct {
 	RetryAfter  int64  `json:"retry_after,omitempty"` // milliseconds
 }
 
-// Encode renders what a session tells its sockets as a frame. Frames that stand
-// for no event carry the moment of their encoding.
+// Encode renders a delivery to a session's sockets as a frame. Frames that are
+// not events carry the time of encoding.
 func Encode(d chatbox.Delivery) []byte { return encode(d, time.Now()) }
 
 func encode(d chatbox.Delivery, now time.Time) []byte {
@@ -165,12 +166,12 @@ func fillEvent(f *frame, e chatbox.Event, replay bool) {
 	f.Metadata[metaStreaming] = strconv.FormatBool(!replay)
 	f.Content = &e.Content
 	if !replay && !e.Unreadable {
-		f.Content = nil // the pieces have shown it
+		f.Content = nil // its pieces have been sent already
 	}
 }
 
-// answerMetadata is what a finished answer says of itself, live, replayed and
-// in the history.
+// answerMetadata returns the metadata of a finished answer, which is the same
+// live, replayed and in the history.
 func answerMetadata(e chatbox.Event) map[string]string {
 	a := e.Answer
 	m := make(map[string]string, 10+len(e.Metadata))
@@ -195,8 +196,8 @@ func answerMetadata(e chatbox.Event) map[string]string {
 	return m
 }
 
-// unreadMetadata is what an event whose metadata cannot be read says of itself:
-// so much, and whose doing it was where an admin's must be told.
+// unreadMetadata returns the metadata of an event whose own cannot be decrypted:
+// a mark that says so and, for an admin's event, the admin.
 func unreadMetadata(e chatbox.Event) map[string]string {
 	m := map[string]string{metaUnreadable: yes}
 	if e.Sender == chatbox.SenderAdmin || e.Type == chatbox.TypeAdminJoin || e.Type == chatbox.TypeAdminLeave {
@@ -217,7 +218,7 @@ func fillPiece(f *frame, p *chatbox.Piece) {
 	}
 }
 
-// statusFrame is the first frame of a socket.
+// statusFrame returns the first frame of a socket.
 func statusFrame(sessionID string, a chatbox.Actor, models []chatbox.Model, conn chatbox.ConnID, pod chatbox.PodID, now time.Time) []byte {
 	if models == nil {
 		models = []chatbox.Model{}
@@ -231,8 +232,8 @@ func statusFrame(sessionID string, a chatbox.Actor, models []chatbox.Model, conn
 	}.bytes()
 }
 
-// errorFrame answers the frame that had the id and the session, either of which
-// may be unknown.
+// errorFrame answers the frame with the id and the session. Either may be empty
+// if unknown.
 func errorFrame(id, sessionID string, err error, now time.Time) []byte {
 	s := show(err)
 	f := frame{Type: typeError, ID: id, Error: s.frameError(), Metadata: s.metadata, Timestamp: stamp(now)}
@@ -253,8 +254,8 @@ func pongFrame(id string, now time.Time) []byte {
 	return frame{Type: typePong, ID: id, Timestamp: stamp(now)}.bytes()
 }
 
-// Reconnect is the frame by which a pod that is shutting down asks a client to
-// come back after a while.
+// Reconnect returns the frame by which a draining pod asks a client to reconnect
+// after a delay.
 func Reconnect(after time.Duration) []byte { return reconnectFrame(after, time.Now()) }
 
 func reconnectFrame(after time.Duration, now time.Time) []byte {
@@ -266,14 +267,13 @@ func reconnectFrame(after time.Duration, now time.Time) []byte {
 
 func stamp(t time.Time) string { return t.UTC().Format(timeLayout) }
 
-// bytes renders the frame; text is kept as it was written, without escapes for
-// HTML.
+// bytes encodes the frame without HTML escapes.
 func (f frame) bytes() []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(f); err != nil {
-		panic("api: a frame cannot be encoded: " + err.Error()) // strings and numbers always can
+		panic("api: encode a frame: " + err.Error()) // strings and numbers can always be encoded
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

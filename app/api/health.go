@@ -9,10 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// readyWithin bounds the answer to a readiness probe (docs/protocol/openapi.yaml: 1 s).
+// readyWithin limits the time of a readiness probe (docs/protocol/openapi.yaml: 1
+// s).
 const readyWithin = 800 * time.Millisecond
 
-// healthy serves GET /healthz. It touches nothing outside the process.
+// healthy serves GET /healthz. It contacts nothing outside the process.
 func (s *Server) healthy(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": "healthy"})
 }
@@ -23,8 +24,8 @@ type readyView struct {
 	Causes map[string]string `json:"causes,omitempty"`
 }
 
-// ready serves GET /readyz. A pod that is sending its clients away is not
-// ready, whatever its checks say.
+// ready serves GET /readyz. A draining pod is not ready, whatever its checks
+// report.
 func (s *Server) ready(c echo.Context) error {
 	ok, view := s.check(c.Request().Context())
 	if !ok || s.deps.Hub.Refusing() {
@@ -35,8 +36,8 @@ func (s *Server) ready(c echo.Context) error {
 	return c.JSON(http.StatusOK, view)
 }
 
-// check answers in time even where a check does not. The goroutine ends with
-// the check; nobody waits for it.
+// check answers within readyWithin even if a check does not. Its goroutine ends
+// with the check; nobody waits for it.
 func (s *Server) check(ctx context.Context) (ready bool, view readyView) {
 	type result struct {
 		ready bool

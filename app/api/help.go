@@ -9,7 +9,7 @@ import (
 	"chatbox/hub"
 )
 
-// What people read of a request for help.
+// Texts that answer a request for help.
 const (
 	helpSent    = "Help request sent."
 	helpSoon    = "Somebody will be with you as soon as possible."
@@ -22,8 +22,8 @@ const (
 	otherNotice = "Something in a session wants attention."
 )
 
-// help serves help_request: a durable event like a message, confirmed to the
-// socket that asked, after its ack.
+// help serves help_request: it stores a durable event like a message and, after
+// the ack, confirms the request to the requesting socket.
 func (s *Server) help(ctx context.Context, conn *hub.Conn, cmd command) error {
 	durable := cmd.durable().Clean()
 	if err := durable.Validate(); err != nil {
@@ -38,7 +38,7 @@ func (s *Server) help(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return nil
 }
 
-// helpFrame confirms a request for help, and echoes its id.
+// helpFrame confirms a request for help and echoes its id.
 func helpFrame(id string, info chatbox.HelpInfo, a chatbox.Actor, now time.Time) []byte {
 	content := helpSent + " " + helpComes(info)
 	f := frame{
@@ -57,8 +57,8 @@ func helpFrame(id string, info chatbox.HelpInfo, a chatbox.Actor, now time.Time)
 	return f.bytes()
 }
 
-// helpComes says who comes. Whose session somebody holds already is not told
-// that nobody is there.
+// helpComes returns the text that says who will help. If somebody holds the
+// session already, it does not say that nobody is there.
 func helpComes(info chatbox.HelpInfo) string {
 	switch {
 	case info.Reason == "" || info.Available() || !info.Pending:
@@ -70,7 +70,7 @@ func helpComes(info chatbox.HelpInfo) string {
 	}
 }
 
-// Notification is the frame by which staff is told something beside any
+// Notification returns a frame that notifies staff of something outside any
 // session.
 func Notification(n chatbox.Notice) []byte {
 	content := otherNotice

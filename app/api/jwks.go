@@ -23,21 +23,20 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// How an issuer's keys are fetched.
+// Limits of fetching an issuer's keys.
 const (
-	keysEvery   = 5 * time.Minute // while all is well
-	keysAgain   = 2 * time.Second // after a failure, doubled up to keysEvery
-	keysGap     = 5 * time.Second // least between fetches that unknown keys ask for
-	keysTimeout = 3 * time.Second // of one fetch
+	keysEvery   = 5 * time.Minute // after a success
+	keysAgain   = 2 * time.Second // after a failure; doubles up to keysEvery
+	keysGap     = 5 * time.Second // minimum between fetches caused by unknown keys
+	keysTimeout = 3 * time.Second // per fetch
 	maxKeysBody = 1 << 20         // bytes of a key set
-	maxKeys     = 100             // of a key set, those not counted that are of no use
-	maxKeyID    = 256             // bytes; nothing that is longer is looked for
+	maxKeys     = 100             // per key set, not counting unusable ones
+	maxKeyID    = 256             // bytes; longer ids are never looked up
 	minRSABits  = 2048
 )
 
-// KeySet is the public keys by which an issuer signs, kept fresh. What was
-// fetched last serves on while the issuer cannot be reached. It is safe for
-// concurrent use.
+// KeySet holds an issuer's public keys and refreshes them. While the issuer is
+// unavailable, the keys fetched last stay in use. It is safe for concurrent use.
 type KeySet struct {
 	url  string
 	http *http.Client
@@ -46,13 +45,13 @@ type KeySet struct {
 
 	mu     sync.Mutex // guards following
 	keys   []jose.JSONWebKey
-	failed bool          // the latest fetch, or there was none yet
-	next   time.Time     // before it unknown keys ask for no fetch
-	flight chan struct{} // closed when the fetch under way has ended; nil: none is
+	failed bool          // the latest fetch failed, or there was none
+	next   time.Time     // unknown keys cause no fetch before this time
+	flight chan struct{} // closed when the running fetch ends; nil: none runs
 }
 
-// NewKeySet makes a key set that is empty until Run or the first token has
-// fetched it. Redirects are not followed.
+// NewKeySet returns a key set that is empty until Run or the first token fetches
+// it. It does not follow redirects.
 func NewKeySet(url string, log *slog.Logger) *KeySet {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: keysTimeout, MaxIdleConns: 1, IdleConnTimeout: time.Minute,
@@ -67,7 +66,7 @@ func NewKeySet(url string, log *slog.Logger) *KeySet {
 	}
 }
 
-// Run fetches the keys now and then until ctx ends.
+// Run refreshes the keys periodically until ctx ends.
 func (k *KeySet) Run(ctx context.Context) {
 	defer k.http.CloseIdleConnections()
 	again := keysAgain
@@ -84,9 +83,9 @@ func (k *KeySet) Run(ctx context.Context) {
 	}
 }
 
-// find returns the key for a token's kid and algorithm. An unknown one has the
-// set fetched, at most every gap; chatbox.Unavailable where the issuer cannot
-// be asked, so that nobody knows whether the token is good.
+// find returns the key for a token's kid and algorithm. An unknown key causes a
+// fetch, at most one per gap. It returns chatbox.Unavailable if the issuer cannot
+// be reached, because the token may be valid.
 func (k *KeySet) find(ctx context.Context, kid, alg string) (any, error) {
 	if len(kid) > maxKeyID {
 		return nil, errNoKey
@@ -99,15 +98,15 @@ func (k *KeySet) find(ctx context.Context, kid, alg string) (any, error) {
 		return key, nil
 	}
 	if err != nil {
-		return nil, chatbox.NewError(chatbox.Unavailable, "the credential cannot be checked for a moment", err)
+		return nil, chatbox.NewError(chatbox.Unavailable, "the credential cannot be checked at the moment", err)
 	}
 	return nil, errNoKey
 }
 
 var errNoKey = errors.New("no such key")
 
-// lookup finds the key among those that are there. A token without a kid is
-// taken where exactly one key fits.
+// lookup returns the cached key. A token without a kid is accepted if exactly one
+// key fits.
 func (k *KeySet) lookup(kid, alg string) (any, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -142,8 +141,9 @@ func fits(key jose.JSONWebKey, alg string) bool {
 	}
 }
 
-// refresh fetches the set, or joins the fetch under way. Unless it must, it
-// does so at most every gap; then the latest fetch's failure stands.
+// refresh fetches the set, or joins the running fetch. Unless must is set, it
+// does so at most once per gap; in between it returns the result of the latest
+// fetch.
 func (k *KeySet) refresh(ctx context.Context, must bool) error {
 	k.mu.Lock()
 	flight := k.flight
@@ -170,16 +170,16 @@ func (k *KeySet) refresh(ctx context.Context, must bool) error {
 
 func (k *KeySet) failureLocked() error {
 	if k.failed {
-		return errors.New("the issuer's keys could not be fetched lately")
+		return errors.New("the latest fetch of the issuer's keys failed")
 	}
 	return nil
 }
 
-// fetchAndSettle is one fetch; whoever asked for it may go away meanwhile
-// without the others losing it.
+// fetchAndSettle runs one fetch. It does not end if the caller that started it
+// goes away, because others may wait for it.
 func (k *KeySet) fetchAndSettle(ctx context.Context, flight chan struct{}) error {
 	keys, err := k.fetch(context.WithoutCancel(ctx))
-	k.away.Note(ctx, err) // the last ones serve on
+	k.away.Note(ctx, err) // the previous keys stay in use
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.failed = err != nil
@@ -214,9 +214,9 @@ func (k *KeySet) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	return parseKeys(b)
 }
 
-// parseKeys reads a key set: public keys for signatures of the kinds that
-// tokens may have. Others are passed over, one by one; a set without any is an
-// error, so that a broken issuer does not take away what serves.
+// parseKeys parses a key set. It returns the public signature keys of the kinds
+// that tokens may have and skips all others. A set without any is an error, so
+// that a broken issuer does not replace working keys.
 func parseKeys(b []byte) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -246,7 +246,7 @@ func usable(key jose.JSONWebKey) bool {
 		return pub.N.BitLen() >= minRSABits
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 		return true
-	default: // a secret, or a private key that should not be there
+	default: // a secret, or a private key that should not be published
 		return false
 	}
 }

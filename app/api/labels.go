@@ -11,11 +11,13 @@ import (
 	"chatbox"
 )
 
-// Labelling is what staff keeps on sessions, and counts.
+// Labelling reads and changes the labels that staff put on sessions, and the
+// counters.
 type Labelling interface {
-	// SetTags puts the tags in the place of those that the session has.
+	// SetTags replaces the session's tags.
 	SetTags(ctx context.Context, a chatbox.Actor, id string, tags []string) ([]string, error)
-	// Assign says who is to look after the session; an empty one: nobody.
+	// Assign assigns the session to a member of staff; an empty assignee removes
+	// the assignment.
 	Assign(ctx context.Context, a chatbox.Actor, id string, to chatbox.Assignee) (chatbox.Assignee, error)
 	TagsInUse(ctx context.Context, a chatbox.Actor) ([]chatbox.TagCount, error)
 	Counters(ctx context.Context, a chatbox.Actor) (chatbox.Counters, error)
@@ -37,11 +39,12 @@ func (s *Server) labelRoutes(p string) {
 	s.echo.GET(p+"/admin/counters", s.counters, s.user, s.staff)
 }
 
-// staffSessionView is S as staff sees it; its owner never sees it so.
+// staffSessionView is a session as staff see it. Its owner never gets these
+// fields.
 type staffSessionView struct {
 	sessionView
 
-	UserName     string   `json:"user_name,omitempty"` // as the credential that began the session said
+	UserName     string   `json:"user_name,omitempty"` // from the credential that began the session
 	Tags         []string `json:"tags"`
 	AssignedID   string   `json:"assigned_admin_id,omitempty"`
 	AssignedName string   `json:"assigned_admin_name,omitempty"`
@@ -49,7 +52,7 @@ type staffSessionView struct {
 	Unread       int64    `json:"unread"`
 }
 
-// viewForStaff is a session with what only staff sees of it.
+// viewForStaff returns a session with the fields that only staff see.
 func viewForStaff(s chatbox.Session) staffSessionView {
 	v := staffSessionView{
 		sessionView: viewSession(s), UserName: s.OwnerName, Tags: append([]string{}, s.Tags...),
@@ -62,8 +65,7 @@ func viewForStaff(s chatbox.Session) staffSessionView {
 	return v
 }
 
-// labelParams reads the filters of staff's list that are about labels, holders
-// and who waits.
+// labelParams parses the list filters for labels, holders and waiting.
 func labelParams(c echo.Context, q *chatbox.StaffQuery) (err error) {
 	if q.Waiting, err = flagParam(c, fieldWaits); err != nil {
 		return err
@@ -80,7 +82,7 @@ func labelParams(c echo.Context, q *chatbox.StaffQuery) (err error) {
 	return err
 }
 
-// tagParams reads the tags that a session is to have, all of them.
+// tagParams parses the tags that a session must have, all of them.
 func tagParams(c echo.Context) (tags []string, err error) {
 	asked := c.QueryParams()[fieldTag]
 	if len(asked) > chatbox.MaxTags {
@@ -125,7 +127,7 @@ func (s *Server) setTags(c echo.Context) error {
 	return reply(c, tagged{SessionID: id, Tags: append([]string{}, tags...)})
 }
 
-// texts reads a list of strings.
+// texts parses a list of strings.
 func texts(name string, raw json.RawMessage) ([]string, error) {
 	var items []json.RawMessage
 	if json.Unmarshal(raw, &items) != nil {

@@ -9,9 +9,8 @@ import (
 	"chatbox"
 )
 
-// markdown writes a session for people. What somebody said stands byte for byte
-// inside a fence that nothing in it can close; whatever else people named is
-// escaped.
+// markdown writes a session as Markdown. Content is written byte for byte inside
+// a fence that it cannot close. All other text from people is escaped.
 type markdown struct{ session chatbox.Session }
 
 func (m *markdown) begin(w io.Writer) error {
@@ -35,8 +34,8 @@ func (m *markdown) events(w io.Writer, events []chatbox.Event) error {
 
 func (m *markdown) end(io.Writer) error { return nil }
 
-// entry is one event: a heading, what happened where nothing was said, and what
-// was said.
+// entry renders one event: a heading, and the content or what happened if there
+// is none.
 func entry(e chatbox.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n## %d. %s · %s", e.Seq, speaker(e), stamp(e.Time))
@@ -82,7 +81,7 @@ func speaker(e chatbox.Event) string {
 	}
 }
 
-// longestRun is the length of the longest run of backticks.
+// longestRun returns the length of the longest run of backticks.
 func longestRun(s string) int {
 	longest, run := 0, 0
 	for _, c := range []byte(s) {
@@ -96,7 +95,7 @@ func longestRun(s string) int {
 	return longest
 }
 
-// codeSpan shows a text as it is, on one line.
+// codeSpan renders a text literally, on one line.
 func codeSpan(s string) string {
 	s = oneLine(s)
 	ticks := strings.Repeat("`", longestRun(s)+1)
@@ -106,7 +105,7 @@ func codeSpan(s string) string {
 	return ticks + s + ticks
 }
 
-// escapeMarkdown makes a text stand for itself, on one line.
+// escapeMarkdown escapes a text, on one line.
 func escapeMarkdown(s string) string {
 	var b strings.Builder
 	for _, r := range oneLine(s) {

@@ -17,14 +17,14 @@ type accepted struct {
 	Seq int64  `json:"seq"`
 }
 
-// postMessage serves POST /sessions/{id}/messages: a user_message frame for
-// clients without a socket. It answers when the message is durable; the answer
-// to it is in the history.
+// postMessage serves POST /sessions/{id}/messages, the user_message frame for
+// clients without a socket. It responds once the message is durable. The model's
+// answer appears in the history.
 func (s *Server) postMessage(c echo.Context) error {
 	return s.postWith(c, s.deps.Talks.PostMessage)
 }
 
-// postWith reads a message's body and has it posted.
+// postWith parses a message's body and posts it.
 func (s *Server) postWith(c echo.Context, post func(context.Context, chatbox.Actor, chatbox.Command) (chatbox.Event, error)) error {
 	cmd := chatbox.Command{Type: chatbox.TypeUserMessage}
 	var err error

@@ -21,28 +21,29 @@ import (
 	"github.com/labstack/gommon/log"
 )
 
-// off silences the framework's own logger: everything is said through slog.
+// off silences the framework's own logger; all logging goes through slog.
 const off = log.OFF
 
-// maxBody is how long a request's body may be, in bytes.
+// maxBody is the maximum length of a request's body in bytes.
 const maxBody = 256 << 10
 
 const headerRequestID = "X-Request-Id"
 
-// actorKey and idKey are where middleware leaves what it found out.
+// actorKey and idKey are the context keys of the request's actor and id.
 const (
 	actorKey = "actor"
 	idKey    = "request_id"
 )
 
-// identify gives each request an id, its caller's where that is harmless.
+// identify sets each request's id: the caller's if that is well formed, else a
+// new one.
 func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		id := c.Request().Header.Get(headerRequestID)
 		if !chatbox.ValidMessageID(id) {
 			id = rand.Text()
 		}
-		id = strings.Clone(id) // or a socket would keep the whole request
+		id = strings.Clone(id) // without a copy, a socket would keep the whole request in memory
 		c.Set(idKey, id)
 		c.SetRequest(c.Request().WithContext(logattr.With(c.Request().Context(), slog.String(idKey, id))))
 		c.Response().Header().Set(headerRequestID, id)
@@ -55,7 +56,7 @@ func requestID(c echo.Context) string {
 	return id
 }
 
-// secure sets what browsers should know about every response.
+// secure sets the security headers of every response.
 func (s *Server) secure(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		s.setSecurity(c.Request(), c.Response().Header())
@@ -63,7 +64,7 @@ func (s *Server) secure(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// stayEncrypted tells browsers for a year to come by https alone.
+// stayEncrypted makes browsers use https only, for a year.
 const stayEncrypted = "max-age=31536000"
 
 func (s *Server) setSecurity(r *http.Request, h http.Header) {
@@ -78,8 +79,8 @@ func (s *Server) setSecurity(r *http.Request, h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// access tells of each request by its route, never by its path or query: both
-// may hold credentials.
+// access logs each request by its route, never by its path or query, because both
+// may contain credentials.
 func (s *Server) access(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := time.Now()
@@ -97,7 +98,7 @@ func (s *Server) access(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// contain turns a panic into a failure of its request alone.
+// contain turns a panic into an error of that request only.
 func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
@@ -116,8 +117,8 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// cors lets pages of the listed origins read responses. Without a list there is
-// nothing to say: browsers then keep to the same origin.
+// cors lets pages of the listed origins read responses. Without a list it sets no
+// header, and browsers allow the same origin only.
 func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		origin := c.Request().Header.Get("Origin")
@@ -140,8 +141,8 @@ func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limitBody refuses bodies beyond maxBody: one that says so once its sender has
-// shown a credential, the others when they are read.
+// limitBody refuses bodies longer than maxBody. A body whose Content-Length says
+// so is refused after authentication, others while they are read.
 func (s *Server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if r := c.Request(); r.Body != nil {
@@ -151,8 +152,8 @@ func (s *Server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// user lets only those with a valid token pass, within their limit. The body is
-// not looked at before that.
+// user admits only requests with a valid token, within the user's rate limit. The
+// body is not read before that.
 func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		token, _ := bearer(c.Request())
@@ -175,13 +176,13 @@ func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// actorOf is who passed user.
+// actorOf returns the actor of a request that passed user.
 func actorOf(c echo.Context) chatbox.Actor {
 	a, _ := c.Get(actorKey).(chatbox.Actor)
 	return a
 }
 
-// admin lets only staff pass; it comes after user.
+// admin admits only admins. It runs after user.
 func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !actorOf(c).Admin() {
@@ -191,7 +192,7 @@ func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// fromMetricsNetworks lets only clients of the configured networks pass.
+// fromMetricsNetworks admits only clients in the configured networks.
 func (s *Server) fromMetricsNetworks(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ip, err := netip.ParseAddr(c.RealIP())
@@ -207,8 +208,8 @@ func contains(networks []netip.Prefix, ip netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(ip) })
 }
 
-// clientIP believes X-Forwarded-For only as far as trusted proxies wrote it:
-// from the right, up to the first address that is none of them.
+// clientIP trusts X-Forwarded-For only as far as trusted proxies wrote it: it
+// reads from the right, up to the first address that is not a trusted proxy.
 func clientIP(trusted []netip.Prefix) echo.IPExtractor {
 	return func(r *http.Request) string {
 		host, _, err := net.SplitHostPort(r.RemoteAddr)
@@ -234,9 +235,9 @@ func clientIP(trusted []netip.Prefix) echo.IPExtractor {
 	}
 }
 
-// cameEncrypted reports whether the client spoke TLS: with this pod, or with a
-// trusted proxy that says so. Of several proxies the first one's word counts,
-// since that is who the client spoke with.
+// cameEncrypted reports whether the client used TLS, with this pod or with a
+// trusted proxy that says so. With several proxies, the value of the first
+// counts, because the client connected to that one.
 func cameEncrypted(r *http.Request, trusted []netip.Prefix) bool {
 	if r.TLS != nil {
 		return true
@@ -249,7 +250,8 @@ func cameEncrypted(r *http.Request, trusted []netip.Prefix) bool {
 	return strings.EqualFold(strings.TrimSpace(first), "https")
 }
 
-// detached is a context for what must be done after a request is over.
+// detached returns a context for work that must be done after a request has
+// ended.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 }

@@ -9,7 +9,7 @@ import (
 	"chatbox"
 )
 
-// Notes is what staff writes about sessions, for itself.
+// Notes are staff's internal notes about sessions.
 type Notes interface {
 	Notes(ctx context.Context, a chatbox.Actor, id string) ([]chatbox.Note, error)
 	AddNote(ctx context.Context, a chatbox.Actor, id, text string) (chatbox.Note, error)

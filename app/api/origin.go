@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Origins is a list of exact origins, scheme://host[:port], whose host may
-// begin with "*." to mean any subdomain. Any accepts all, null included.
+// Origins is a list of exact origins, scheme://host[:port]. A host that begins
+// with "*." matches any subdomain. Any accepts all origins, including null.
 type Origins struct {
 	Any  bool
 	List []string
 }
 
-// Allow reports whether a browser at the origin may come in.
+// Allow reports whether a browser at the origin is allowed.
 func (o Origins) Allow(origin string) bool {
 	if o.Any {
 		return true
@@ -41,7 +41,7 @@ func sameOrigin(allowed string, u *url.URL) bool {
 	return is == want
 }
 
-// withPort makes a default port explicit.
+// withPort adds the scheme's default port if there is none.
 func withPort(scheme, host string) string {
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
 		return host

@@ -24,8 +24,8 @@ type previewList struct {
 	Count    int           `json:"count"`
 }
 
-// previews serves GET /admin/previews. Sessions that are unknown, or in which
-// nobody has said anything, are not in the answer.
+// previews serves GET /admin/previews. The response omits sessions that are
+// unknown or have no messages.
 func (s *Server) previews(c echo.Context) error {
 	ids, err := previewed(c.QueryParam("sessions"))
 	if err != nil {
@@ -43,8 +43,7 @@ func (s *Server) previews(c echo.Context) error {
 	return reply(c, previewList{Previews: list, Count: len(list)})
 }
 
-// previewed reads the sessions asked for, parted by commas; one that is named
-// twice is read once.
+// previewed parses the comma-separated session ids and removes duplicates.
 func previewed(raw string) (ids []string, err error) {
 	if raw == "" {
 		return nil, nil

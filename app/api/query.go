@@ -8,10 +8,10 @@ import (
 	"chatbox"
 )
 
-// query lets pass only queries that can be read in one way; it comes after who
-// may ask. As in bodies, no parameter is given twice, tag apart, which is meant
-// to be. One that is badly escaped would be lost, and a filter that is lost
-// lets everything pass.
+// query refuses queries that can be read in more than one way. It runs after
+// authentication. As in bodies, no parameter may be repeated, except tag. A badly
+// escaped parameter is refused too: it would be ignored, and without that filter
+// everything would match.
 func (s *Server) query(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		all, err := url.ParseQuery(c.Request().URL.RawQuery)
@@ -27,7 +27,8 @@ func (s *Server) query(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// shortName is a parameter's name as far as it can be one of ours.
+// shortName returns a parameter's name, or "query" if no valid parameter can have
+// that name.
 func shortName(name string) string {
 	const most = 40
 	if len(name) > most || !chatbox.ValidSessionID(name) {

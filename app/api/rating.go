@@ -18,7 +18,7 @@ func (s *Server) ratingRoutes(p string) {
 	s.echo.POST(p+"/sessions/:id/rating", s.rate, s.user)
 }
 
-// ratingView is a rating as staff sees it with its session.
+// ratingView is a rating as staff see it with its session.
 type ratingView struct {
 	Score   int    `json:"score"`
 	Comment string `json:"comment,omitempty"`
@@ -33,11 +33,11 @@ func viewRating(r *chatbox.Rating) *ratingView {
 	return &ratingView{Score: r.Score, Comment: r.Comment, RatedAt: stamp(r.Time), AdminID: r.AdminID}
 }
 
-// rated is what the owner is told of a rating: of one that is to come, who it
-// would be about.
+// rated is the owner's view of a rating. If there is no rating yet, it names the
+// person that the rating would be about.
 type rated struct {
 	SessionID string `json:"session_id"`
-	Requested *bool  `json:"requested,omitempty"` // only where it was asked for
+	Requested *bool  `json:"requested,omitempty"` // only in responses to GET
 	Score     int    `json:"score,omitempty"`
 	Comment   string `json:"comment,omitempty"`
 	RatedAt   string `json:"rated_at,omitempty"`

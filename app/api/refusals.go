@@ -11,19 +11,19 @@ import (
 	"chatbox/internal/outage"
 )
 
-// maxOriginShown is how much of a refused origin is logged, in bytes.
+// maxOriginShown is the maximum length of a refused origin in logs, in bytes.
 const maxOriginShown = 200
 
-// refusals makes visible whom the pod refuses: each is counted by its reason,
-// and of each reason one a minute is logged, with how many were not. A line has
-// the address or the connection, never a credential.
+// refusals counts refused requests by reason and logs at most one per minute and
+// reason, with the number of those omitted. A log line has the address or the
+// connection, never a credential.
 type refusals struct {
 	counted *prometheus.CounterVec
 	log     *slog.Logger
 	sparse  outage.Sparse // by reason
 }
 
-// newRefusals registers the metric; every reason is there from the start.
+// newRefusals registers the metric with every reason at 0.
 func newRefusals(reg prometheus.Registerer, log *slog.Logger) *refusals {
 	r := &refusals{log: log, counted: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "chat_refused_total", Help: "Requests, sockets and frames that were refused, by reason.",
@@ -35,7 +35,7 @@ func newRefusals(reg prometheus.Registerer, log *slog.Logger) *refusals {
 	return r
 }
 
-// note counts the error if it refuses somebody. That something is away is logged
+// note counts the error if it is a refusal. Unavailable dependencies are logged
 // elsewhere.
 func (r *refusals) note(ctx context.Context, err error, about ...slog.Attr) {
 	reason := chatbox.RefusalOf(err)
@@ -51,7 +51,8 @@ func (r *refusals) note(ctx context.Context, err error, about ...slog.Attr) {
 	}
 }
 
-// originOf is the origin that was refused: most often it is missing in a list.
+// originOf returns the refused origin for the log, because the usual cause is
+// that a list lacks it.
 func originOf(r *http.Request, err error) slog.Attr {
 	if chatbox.RefusalOf(err) != chatbox.RefusedOrigin {
 		return slog.Attr{}

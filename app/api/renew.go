@@ -8,9 +8,8 @@ import (
 	"chatbox/hub"
 )
 
-// renew serves auth: a fresh token for the same user moves the socket's end
-// and brings its roles. A refused one changes nothing: the socket lives on
-// until its old end.
+// renew serves auth: a new token for the same user extends the socket's life and
+// replaces its roles. After a refused token the socket keeps its old expiry.
 func (s *Server) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if cmd.Token == "" {
 		return chatbox.Missing(fieldToken)
@@ -25,7 +24,7 @@ func (s *Server) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if err := conn.Renew(actor); err != nil {
 		return ofToken(err)
 	}
-	if s.deps.Access.ShutOut(actor) { // while this was under way
+	if s.deps.Access.ShutOut(actor) { // blocked or withdrawn meanwhile
 		conn.Close(hub.CloseDisconnected, "disconnected by admin")
 		return nil
 	}
@@ -37,7 +36,7 @@ func (s *Server) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return nil
 }
 
-// ofToken names the field in the refusal of a credential that came in a frame.
+// ofToken adds the field's name to the error for a credential in a frame.
 func ofToken(err error) error {
 	s := show(err)
 	return &chatbox.Error{
@@ -46,8 +45,8 @@ func ofToken(err error) error {
 	}
 }
 
-// renewedFrame confirms that a socket goes on with a newer credential. It names
-// no session, so that no client takes it for a change of its current one.
+// renewedFrame confirms a socket's new credential. It names no session, so that
+// no client takes it for a change of the current session.
 func renewedFrame(id string, a chatbox.Actor, conn chatbox.ConnID, pod chatbox.PodID, now time.Time) []byte {
 	f := frame{
 		Type: typeStatus, ID: id, UserID: a.UserID, Sender: chatbox.SenderSystem, Timestamp: stamp(now),

@@ -9,14 +9,14 @@ import (
 	"chatbox"
 )
 
-// Replies is what staff says often.
+// Replies are staff's canned replies.
 type Replies interface {
 	Replies(ctx context.Context, a chatbox.Actor) ([]chatbox.CannedReply, error)
 	AddReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error)
 	ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error)
 	DeleteReply(ctx context.Context, a chatbox.Actor, id string) error
-	// RenderReply fills a reply in for a session and names the variables for
-	// which there is neither value nor fallback.
+	// RenderReply fills in a reply for a session. missing names the variables
+	// that have neither a value nor a fallback.
 	RenderReply(ctx context.Context, a chatbox.Actor, id, sessionID string) (content string, missing []string, err error)
 }
 
@@ -62,7 +62,7 @@ func (s *Server) listReplies(c echo.Context) error {
 	return reply(c, replyList{Replies: views(replies, viewReply), Count: len(replies)})
 }
 
-// readReply reads a body {shortcut, title?, text}.
+// readReply parses a body {shortcut, title?, text}.
 func readReply(c echo.Context) (r chatbox.CannedReply, err error) {
 	err = fields{
 		"shortcut": textField("shortcut", &r.Shortcut), "title": textField("title", &r.Title), fieldText: textField(fieldText, &r.Text),

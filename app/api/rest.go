@@ -33,9 +33,9 @@ type sessionView struct {
 	AdminName     string `json:"assisting_admin_name,omitempty"`
 	HelpRequested bool   `json:"help_requested"`
 	ModelID       string `json:"model_id,omitempty"`
-	Unreadable    bool   `json:"unreadable,omitempty"` // no key opens what the empty fields would say
+	Unreadable    bool   `json:"unreadable,omitempty"` // no key opens the fields, which are empty
 
-	Rating *ratingView `json:"rating,omitempty"` // for staff alone
+	Rating *ratingView `json:"rating,omitempty"` // only for staff
 }
 
 // Statuses of a session.
@@ -104,15 +104,15 @@ func viewMessage(e chatbox.Event) messageView {
 	return v
 }
 
-// viewForPages is viewMessage for a page that shows an entry by its content
-// alone, and an empty bubble where there is none.
+// viewForPages is viewMessage for a page that shows only an entry's content, and
+// would show an empty bubble if there is none.
 func viewForPages(e chatbox.Event) messageView {
 	v := viewMessage(e)
 	v.Content = cmp.Or(v.Content, e.Missing())
 	return v
 }
 
-// views renders a list; an empty one is [], never null.
+// views renders a list. An empty list is [], never null.
 func views[T, V any](list []T, view func(T) V) []V {
 	out := make([]V, 0, len(list))
 	for _, t := range list {
@@ -121,10 +121,10 @@ func views[T, V any](list []T, view func(T) V) []V {
 	return out
 }
 
-// reply writes a response's body.
+// reply writes a response with status 200.
 func reply(c echo.Context, body any) error { return replyAs(c, http.StatusOK, body) }
 
-// replyAs writes a response; text is kept as it was written.
+// replyAs writes a response without HTML escapes.
 func replyAs(c echo.Context, status int, body any) error {
 	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	c.Response().WriteHeader(status)
@@ -133,7 +133,8 @@ func replyAs(c echo.Context, status int, body any) error {
 	return enc.Encode(body)
 }
 
-// intParam reads a query parameter of least..most; or where it is absent.
+// intParam parses a query parameter in least..most. If it is absent, it returns
+// or.
 func intParam(c echo.Context, name string, least, most, or int64) (int64, error) {
 	raw := c.QueryParam(name)
 	if raw == "" {

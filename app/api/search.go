@@ -8,13 +8,13 @@ import (
 	"chatbox"
 )
 
-// Searching is how staff finds what was said.
+// Searching is staff's full-text search.
 type Searching interface {
-	// Search finds messages by their words, or sessions where none are given.
+	// Search finds messages by their words, or sessions if no words are given.
 	Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQuery) (chatbox.SearchPage, error)
 }
 
-const defaultFound = 20 // hits of a page
+const defaultFound = 20 // hits per page
 
 func (s *Server) searchRoutes(p string) {
 	s.echo.GET(p+"/admin/search", s.search, s.user, s.staff, s.query)
@@ -40,8 +40,8 @@ type foundList struct {
 	Words      string      `json:"words"`
 }
 
-// search serves GET /admin/search. A page may be short, or empty, and yet not
-// the last: next_cursor says.
+// search serves GET /admin/search. A page may be short or empty although it is
+// not the last; next_cursor decides.
 func (s *Server) search(c echo.Context) error {
 	q, err := searchQuery(c)
 	if err != nil {

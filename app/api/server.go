@@ -16,7 +16,7 @@ import (
 	"chatbox/internal/outage"
 )
 
-// Config is what the edge can be told.
+// Config configures the edge.
 type Config struct {
 	Prefix          string // of every route; "" or "/chatbox"
 	Pod             chatbox.PodID
@@ -25,18 +25,19 @@ type Config struct {
 	QueryToken      bool    // ?token= is accepted by the socket
 	TrustedProxies  []netip.Prefix
 	MetricsNetworks []netip.Prefix
-	// Unknown is how many requests without a valid credential one address may
-	// have under way, as far as proxies tell addresses apart; 0 is no limit.
+	// Unknown is how many concurrent requests without a valid credential one
+	// address may have. Behind untrusted proxies all clients share an address. 0
+	// means no limit.
 	Unknown int
 }
 
-// Readiness knows whether the pod can serve: each check by its name, whether
-// those that matter hold, and why others do not, in words that anybody may read.
+// Readiness reports whether the pod can serve: each check by name, whether the
+// critical checks pass, and why others fail, in text without secrets.
 type Readiness interface {
 	Check(ctx context.Context) (ready bool, checks map[string]bool, causes map[string]string)
 }
 
-// Deps is what the edge works with; all of it is required.
+// Deps are the dependencies of the edge; all are required.
 type Deps struct {
 	Live       Live
 	Talks      Talks
@@ -54,7 +55,7 @@ type Deps struct {
 	Logger     *slog.Logger
 }
 
-// Server is the edge of one pod: a handler of HTTP, sockets included.
+// Server is the edge of one pod: an http.Handler for requests and sockets.
 type Server struct {
 	cfg      Config
 	deps     Deps
@@ -68,7 +69,7 @@ type Server struct {
 	troubles  outage.Sparse // by code
 }
 
-// New makes the edge; it opens nothing and starts nothing.
+// New returns the edge. It opens and starts nothing.
 func New(cfg Config, deps Deps) *Server {
 	s := &Server{cfg: cfg, deps: deps, log: deps.Logger, echo: echo.New()}
 	s.upgrader = newUpgrader()
@@ -83,11 +84,11 @@ func New(cfg Config, deps Deps) *Server {
 	return s
 }
 
-// ServeHTTP serves one request; a socket's lasts as long as the socket.
+// ServeHTTP serves one request. For a socket it returns when the socket ends.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
-// routes is the table of docs/protocol/openapi.yaml. Authentication belongs to each route, so
-// that what no route matches is unknown to everybody.
+// routes registers the routes of docs/protocol/openapi.yaml. Each route
+// authenticates by itself, so that an unknown path is 404 for everybody.
 func (s *Server) routes() {
 	p := s.cfg.Prefix
 	probes := []string{http.MethodGet, http.MethodHead}
@@ -124,7 +125,7 @@ func (s *Server) routes() {
 	s.echo.POST(p+"/admin/sessions/:id/end", s.endAsStaff, s.user, s.admin)
 }
 
-// failure is the body of every refused request (docs/protocol/contract.md).
+// failure is the body of every error response (docs/protocol/contract.md).
 type failure struct {
 	Error     string            `json:"error"`
 	Code      string            `json:"code"`
@@ -133,8 +134,7 @@ type failure struct {
 	Metadata  map[string]string `json:"metadata,omitempty"`
 }
 
-// fail renders any error of a handler; what only operators can act on is
-// logged here, once.
+// fail renders a handler's error and logs it, once, if operators can act on it.
 func (s *Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
@@ -165,7 +165,7 @@ func (s *Server) showHTTP(err error, c echo.Context) shown {
 		err = chatbox.NewError(chatbox.TooLarge, "the body is too large", err)
 	}
 	if chatbox.CodeOf(err) == chatbox.TooLarge {
-		c.Response().Header().Set("Connection", "close") // what is still to come is not read
+		c.Response().Header().Set("Connection", "close") // the rest of the body is not read
 	}
 	s.report(c.Request().Context(), err, c.Path())
 	s.refusals.note(c.Request().Context(), err, slog.String("route", c.Path()), slog.String("ip", c.RealIP()), originOf(c.Request(), err))

@@ -10,7 +10,7 @@ import (
 	"chatbox"
 )
 
-// Sizes of pages (docs/protocol/openapi.yaml).
+// Page sizes (docs/protocol/openapi.yaml).
 const (
 	defaultSessions = 50
 	maxSessions     = 200
@@ -31,7 +31,7 @@ func (s *Server) listSessions(c echo.Context) error {
 	return sessionsOf(c, actorOf(c).User(), s.deps.History.Sessions, viewSession)
 }
 
-// sessionsOf answers with a page of a person's sessions, each as view has it.
+// sessionsOf responds with a page of a person's sessions, each rendered by view.
 func sessionsOf[V any](
 	c echo.Context, user chatbox.UserKey,
 	list func(context.Context, chatbox.Actor, chatbox.SessionQuery) (chatbox.SessionPage, error),
@@ -66,7 +66,7 @@ type sessionHistory struct {
 	Messages  []messageView `json:"messages"`
 	Truncated bool          `json:"truncated"`
 
-	Unreadable bool `json:"unreadable,omitempty"` // of the session itself
+	Unreadable bool `json:"unreadable,omitempty"` // refers to the session itself
 }
 
 // showSession serves GET /sessions/{id}: one page of its history, oldest first.
@@ -74,7 +74,7 @@ func (s *Server) showSession(c echo.Context) error {
 	return historyOf(c, s.deps.History.History)
 }
 
-// historyOf answers with a page of the session that the path names.
+// historyOf responds with a page of the session in the path.
 func historyOf(
 	c echo.Context, read func(context.Context, chatbox.Actor, string, chatbox.HistoryQuery) (chatbox.History, error),
 ) error {
@@ -97,9 +97,9 @@ func historyOf(
 	return reply(c, viewHistory(h, view))
 }
 
-// oldPage reports whether a page of the earlier service may be asking: a browser
-// that wants a history and knows no parameters. Programs, and pages that read a
-// history in parts, are told exactly what was said.
+// oldPage reports whether the request may come from a page of the earlier
+// service: a browser that asks for a history without parameters. Other clients
+// get the exact content.
 func oldPage(c echo.Context) bool {
 	h := c.Request().Header
 	return c.Request().URL.RawQuery == "" && (h.Get("Origin") != "" || h.Get("Referer") != "" || h.Get("Sec-Fetch-Mode") != "")
@@ -172,7 +172,8 @@ func (s *Server) endSession(c echo.Context) error {
 	return reply(c, map[string]string{"status": statusEnded})
 }
 
-// eraseSession serves DELETE /sessions/{id}. What is erased is unknown.
+// eraseSession serves DELETE /sessions/{id}. An erased session is not found
+// afterwards.
 func (s *Server) eraseSession(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
@@ -184,7 +185,7 @@ func (s *Server) eraseSession(c echo.Context) error {
 	return reply(c, map[string]string{"status": "erased"})
 }
 
-// sessionParam is the session of the path; what cannot be one does not exist.
+// sessionParam returns the session in the path. An invalid id is not found.
 func sessionParam(c echo.Context) (string, error) {
 	id := c.Param("id")
 	if !chatbox.ValidSessionID(id) {

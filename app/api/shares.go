@@ -9,7 +9,7 @@ import (
 	"chatbox"
 )
 
-// How long a share lives unless its maker says otherwise, and at the most.
+// Default and maximum lifetime of a share.
 const (
 	shareLife = 7 * 24 * time.Hour
 	shareMost = 365 * 24 * time.Hour
@@ -22,7 +22,7 @@ type shareView struct {
 	ExpiresAt string `json:"expires_at"`
 }
 
-// shareSession serves POST /sessions/{id}/share: one more link, for a while.
+// shareSession serves POST /sessions/{id}/share: it creates a link that expires.
 func (s *Server) shareSession(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
@@ -63,11 +63,11 @@ type sharedHead struct {
 	SessionID string `json:"session_id"`
 	Name      string `json:"name"`
 
-	Unreadable bool `json:"unreadable,omitempty"` // of the name
+	Unreadable bool `json:"unreadable,omitempty"` // refers to the name
 }
 
 // shared serves GET /shared/{token} to anyone: the session as it was when the
-// share was made. It needs no credential but the token, which is said nowhere.
+// share was made. The token is the only credential and is never logged.
 func (s *Server) shared(c echo.Context) error {
 	c.Response().Header().Set("X-Robots-Tag", "noindex")
 	sh, pages, err := s.deps.History.Shared(c.Request().Context(), c.Param("token"))
@@ -78,12 +78,12 @@ func (s *Server) shared(c echo.Context) error {
 	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: viewShared, shows: hasWords, head: head}, pages)
 }
 
-// hasWords reports whether there is anything of the event that strangers see: not
-// of an answer that was stopped before its first word, or of a file alone.
+// hasWords reports whether an event has content to show on a shared page. An
+// answer stopped before its first word has none, and neither has a bare file.
 func hasWords(e chatbox.Event) bool { return e.Content != "" || e.Unreadable || e.Happened() != "" }
 
-// viewShared is what strangers see of an event: no address of a file, and of
-// the metadata only what the server itself says of how the talk went.
+// viewShared returns the public view of an event: no address of a file, and only
+// the metadata that the server sets about the course of the talk.
 func viewShared(e chatbox.Event) messageView {
 	v := viewMessage(e)
 	v.FileURL = ""

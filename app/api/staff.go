@@ -25,7 +25,7 @@ func (s *Server) unwatch(ctx context.Context, conn *hub.Conn, cmd command) error
 	return s.deps.Live.Unwatch(ctx, conn, cmd.SessionID)
 }
 
-// taken is the answer of both takeover routes.
+// taken is the response of both takeover routes.
 type taken struct {
 	Message   string `json:"message"`
 	SessionID string `json:"session_id"`

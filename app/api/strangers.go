@@ -11,24 +11,25 @@ import (
 	"chatbox/app/door"
 )
 
-// How often an address may come without a credential within a minute, and how
-// many addresses are told apart; those beyond share one count. Addresses behind
-// a proxy that is not trusted are one.
+// How many requests without a credential an address may send per minute, and how
+// many addresses are counted separately; further addresses share one count. All
+// clients behind an untrusted proxy count as one address.
 const (
 	strangerVisits = 300
 	strangerKnown  = 20_000
 )
 
-// strangers counts who comes without a credential, on this pod alone: it bounds
-// what guessing and crowds cost, tokens being too long to guess.
+// strangers counts requests without a credential, on this pod only. It limits the
+// cost of guessing and of crowds; tokens are too long to be guessed.
 type strangers struct {
 	mu     sync.Mutex // guards following
 	minute time.Time
 	visits map[netip.Prefix]int
-	under  map[netip.Prefix]int // requests under way, of whoever has shown nothing yet
+	under  map[netip.Prefix]int // running requests that have shown no credential
 }
 
-// networkOf is what counts as one address; what is none has the zero prefix.
+// networkOf returns the network that counts as one address, or the zero prefix
+// for an invalid ip.
 func networkOf(ip string) netip.Prefix {
 	a, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -37,8 +38,9 @@ func networkOf(ip string) netip.Prefix {
 	return door.Network(a)
 }
 
-// enter counts a request that has shown no credential yet, and says whether the
-// address may have one more. leave takes it out again, once.
+// enter counts a running request without a credential, and reports whether the
+// address may have one more. The caller calls leave once, when the request ends
+// or shows a credential.
 func (s *strangers) enter(ip string, most int) (leave func(), ok bool) {
 	from := networkOf(ip)
 	s.mu.Lock()
@@ -59,7 +61,7 @@ func (s *strangers) enter(ip string, most int) (leave func(), ok bool) {
 	}), true
 }
 
-// visit counts one and says how long to wait where it is one too many.
+// visit counts one request and returns how long to wait if it exceeds the limit.
 func (s *strangers) visit(ip string, at time.Time) (wait time.Duration) {
 	from := networkOf(ip)
 	s.mu.Lock()
@@ -77,7 +79,7 @@ func (s *strangers) visit(ip string, at time.Time) (wait time.Duration) {
 	return 0
 }
 
-// stranger lets those without a credential pass, not too often.
+// stranger limits the rate of requests without a credential.
 func (s *Server) stranger(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if wait := s.strangers.visit(c.RealIP(), time.Now()); wait > 0 {
@@ -89,12 +91,12 @@ func (s *Server) stranger(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// leaveKey is where crowd puts what known calls.
+// leaveKey is the context key of the function that known calls.
 const leaveKey = "leave"
 
-// crowd bounds the requests of one address that are under way without having
-// shown a credential. The door counts connections; behind a proxy only requests
-// tell clients apart. The proxies themselves and this machine are no crowd.
+// crowd limits the running requests of one address that have shown no credential.
+// The door counts connections, but behind a proxy only requests tell clients
+// apart. The limit does not apply to trusted proxies and this machine.
 func (s *Server) crowd(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ip := c.RealIP()
@@ -112,8 +114,8 @@ func (s *Server) crowd(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// known says that the request has shown a valid credential: nothing that bounds
-// strangers bounds it any more.
+// known marks the request as authenticated, which releases it from the limits on
+// strangers.
 func known(c echo.Context) {
 	door.Known(c.Request().Context())
 	if leave, ok := c.Get(leaveKey).(func()); ok {

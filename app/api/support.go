@@ -11,23 +11,24 @@ import (
 	"chatbox"
 )
 
-// Support is when a tenant's team is there, and where users stand who wait for
-// it.
+// Support reports when a tenant's team is there, and the places of users in the
+// queue.
 type Support interface {
 	Support(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error)
 	SetSupport(ctx context.Context, a chatbox.Actor, s chatbox.SupportSettings) (chatbox.SupportInfo, error)
 	ResetSupport(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error)
-	// SupportNow is whether somebody is there, and how many wait.
+	// SupportNow returns whether the team is there and how many users wait.
 	SupportNow(ctx context.Context, a chatbox.Actor) (now chatbox.Availability, waiting int64, err error)
 	HelpOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.HelpInfo, error)
-	// HelpAsked is HelpOf without errors: what cannot be found out at once is
-	// left out. The socket is about to be told the place in it.
+	// HelpAsked is HelpOf without errors: it omits what it cannot find out at
+	// once. The socket receives its place in the queue afterwards.
 	HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) chatbox.HelpInfo
 }
 
-// Presence is which staff is connected and available.
+// Presence reports which staff are connected and available.
 type Presence interface {
-	// StaffArrived is told of an admin's socket before it is greeted.
+	// StaffArrived is called for an admin's socket before the socket's first
+	// frame.
 	StaffArrived(ctx context.Context, a chatbox.Actor)
 	StaffOnline(ctx context.Context, a chatbox.Actor) ([]chatbox.StaffOnline, error)
 	SayAvailability(ctx context.Context, a chatbox.Actor, status chatbox.StaffStatus) error
@@ -65,7 +66,7 @@ func viewSupport(i chatbox.SupportInfo) supportView {
 	return v
 }
 
-// stampKnown is empty where the time is not known.
+// stampKnown returns "" for an unknown time.
 func stampKnown(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -83,7 +84,7 @@ func (s *Server) showSupport(c echo.Context) error {
 }
 
 // setSupport serves PUT /admin/support {hours, time_zone, closed_days,
-// away_message}; what is absent is empty.
+// away_message}. Absent members are set to empty.
 func (s *Server) setSupport(c echo.Context) error {
 	var set chatbox.SupportSettings
 	err := fields{
@@ -147,7 +148,7 @@ type helpView struct {
 	Requested bool   `json:"requested"`
 	Waiting   bool   `json:"waiting"`
 	Position  int    `json:"position,omitempty"`
-	Exact     *bool  `json:"position_exact,omitempty"` // false: it is farther back, or just there
+	Exact     *bool  `json:"position_exact,omitempty"` // false: the place is farther back, or the user has only just arrived
 	Ahead     *int   `json:"ahead,omitempty"`
 	Since     string `json:"since,omitempty"`
 	availabilityView
@@ -217,7 +218,7 @@ func (s *Server) sayAvailability(c echo.Context) error {
 	}{actorOf(c).UserID, said})
 }
 
-// fillPlace makes a notification of where its session stands in the queue.
+// fillPlace makes f a notification of the session's place in the queue.
 func fillPlace(f *frame, p chatbox.QueuePosition) {
 	content := "You are number " + strconv.Itoa(p.Position) + " of " + strconv.Itoa(p.Waiting) + " in the queue."
 	if p.Beyond {

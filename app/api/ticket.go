@@ -11,23 +11,24 @@ import (
 	"chatbox"
 )
 
-// Access is what the edge asks about credentials beside their signature.
+// Access checks credentials beyond their signature.
 type Access interface {
-	// Ticket makes a one-time credential that stands for the actor.
+	// Ticket returns a one-time credential for the actor.
 	Ticket(ctx context.Context, a chatbox.Actor) (ticket string, life time.Duration, err error)
-	// Redeem returns who the ticket stands for, once over all pods:
-	// chatbox.Unauthenticated for any other.
+	// Redeem returns the ticket's actor. A ticket works once over all pods; any
+	// other gives chatbox.Unauthenticated.
 	Redeem(ctx context.Context, ticket string) (chatbox.Actor, error)
-	// Admit counts a REST request: chatbox.RateLimited beyond the limit,
-	// chatbox.Unauthenticated where the credential was withdrawn,
-	// chatbox.PermissionDenied where the user is blocked.
+	// Admit counts a REST request. It returns chatbox.RateLimited beyond the
+	// limit, chatbox.Unauthenticated if the credential was withdrawn, and
+	// chatbox.PermissionDenied if the user is blocked.
 	Admit(ctx context.Context, a chatbox.Actor) error
-	// Allow is chatbox.Unauthenticated where a socket's credential was
-	// withdrawn, chatbox.PermissionDenied where the user is blocked.
+	// Allow returns chatbox.Unauthenticated if a socket's credential was
+	// withdrawn, and chatbox.PermissionDenied if the user is blocked.
 	Allow(ctx context.Context, a chatbox.Actor) error
-	// ShutOut reports what Allow refuses, as far as this pod knows.
+	// ShutOut reports whether Allow would refuse the actor, as far as this pod
+	// knows. It does no I/O.
 	ShutOut(a chatbox.Actor) bool
-	// Disconnect closes a user's sockets on all pods and withdraws the
+	// Disconnect closes a user's sockets on all pods and withdraws all
 	// credentials issued so far.
 	Disconnect(ctx context.Context, admin chatbox.Actor, userID string) (chatbox.Withdrawal, error)
 }
@@ -46,7 +47,7 @@ func (s *Server) makeTicket(c echo.Context) error {
 	return reply(c, ticketView{Ticket: ticket, ExpiresIn: int64(life / time.Second)})
 }
 
-// socketActor finds the credential of an upgrade and whose it is.
+// socketActor returns the actor of an upgrade request.
 func (s *Server) socketActor(r *http.Request) (chatbox.Actor, error) {
 	actor, err := s.presented(r)
 	if err == nil {
@@ -55,8 +56,8 @@ func (s *Server) socketActor(r *http.Request) (chatbox.Actor, error) {
 	return actor, err
 }
 
-// presented is whose credential an upgrade shows. The first kind that is there
-// is the one that counts, also where it is no good.
+// presented verifies the upgrade's credential. The first kind of credential that
+// is present decides, even if it is invalid.
 func (s *Server) presented(r *http.Request) (chatbox.Actor, error) {
 	if token, ok := bearer(r); ok {
 		return s.deps.Auth.Actor(r.Context(), token)
@@ -74,7 +75,7 @@ func (s *Server) presented(r *http.Request) (chatbox.Actor, error) {
 	return chatbox.Actor{}, invalidToken()
 }
 
-// offeredToken is the credential among the WebSocket subprotocols.
+// offeredToken returns the token among the WebSocket subprotocols.
 func offeredToken(r *http.Request) (string, bool) {
 	for _, line := range r.Header.Values("Sec-Websocket-Protocol") {
 		for offered := range strings.SplitSeq(line, ",") {
@@ -86,7 +87,8 @@ func offeredToken(r *http.Request) (string, bool) {
 	return "", false
 }
 
-// redeem uses a ticket up. The token it was asked with may have ended since.
+// redeem redeems a ticket. The token that it was requested with may have expired
+// since.
 func (s *Server) redeem(ctx context.Context, ticket string) (chatbox.Actor, error) {
 	actor, err := s.deps.Access.Redeem(ctx, ticket)
 	if err != nil {

@@ -20,18 +20,17 @@ import (
 	"chatbox/internal/logattr"
 )
 
-// How long a refused client is asked to wait.
+// Delays that a refused client is asked to wait.
 const (
 	retryDraining = time.Second
 	retryFull     = 5 * time.Second
 )
 
-// handshakeTimeout is how long a client may take to read that its socket is
-// open.
+// handshakeTimeout limits how long writing the handshake's response may take.
 const handshakeTimeout = 5 * time.Second
 
-// podFullError says that this pod, not the user, has all the sockets it can
-// take: another may have room.
+// podFullError means that this pod has no free socket. Another pod may have one,
+// so it is not the user's limit.
 type podFullError struct{ error }
 
 func (e podFullError) Unwrap() error { return e.error }
@@ -42,15 +41,15 @@ func newUpgrader() websocket.Upgrader {
 		ReadBufferSize:   1024, WriteBufferSize: 2048,
 		WriteBufferPool: &sync.Pool{},
 		Subprotocols:    []string{subprotocol},
-		CheckOrigin:     func(*http.Request) bool { return true }, // checked before, in order
+		CheckOrigin:     func(*http.Request) bool { return true }, // the origin was checked before
 		Error:           func(http.ResponseWriter, *http.Request, int, error) {},
 	}
 }
 
-// socket serves GET {prefix}/ws. The checks come in the order of
-// docs/protocol/contract.md, and one that fails leaves nothing behind. The
-// socket gets a goroutine of its own: the server's holds on to four times the
-// memory. It ends with the socket, and Hub.Run waits for its slot.
+// socket serves GET {prefix}/ws. The checks run in the order of
+// docs/protocol/contract.md; a failed check leaves nothing behind. The socket
+// gets its own goroutine, because the HTTP server's holds four times the memory.
+// The goroutine ends with the socket, and Hub.Run waits for its slot.
 func (s *Server) socket(c echo.Context) error {
 	r := c.Request()
 	if s.deps.Hub.Refusing() {
@@ -76,7 +75,7 @@ func (s *Server) socket(c echo.Context) error {
 	if err != nil {
 		leave()
 		if c.Response().Committed {
-			return nil // the connection was taken over and is gone
+			return nil // the connection was hijacked and is closed
 		}
 		return chatbox.NewError(chatbox.InvalidArgument, "the WebSocket handshake is malformed", nil)
 	}
@@ -90,7 +89,7 @@ func (s *Server) socket(c echo.Context) error {
 	return nil
 }
 
-// admit takes the user's and the pod's slot, or neither.
+// admit reserves both the user's and the pod's slot, or neither.
 func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) (leave func(), err error) {
 	forget := func() {
 		ctx, cancel := detached(ctx)
@@ -113,9 +112,9 @@ func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) 
 	}, nil
 }
 
-// serve runs the socket until it ends. Its first frame says who it is;
-// attaching is the worker's first job, so that frames that arrive meanwhile
-// follow it.
+// serve runs the socket until it ends. The first frame is the status. Attaching
+// is the worker's first job, so that frames that arrive meanwhile are handled
+// after it.
 func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()) {
 	defer s.survive(ctx)
 	defer leave()
@@ -134,7 +133,7 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 		})
 	}
 	s.deps.Hub.Add(conn)
-	if s.deps.Access.ShutOut(conn.Actor()) { // between the door and here
+	if s.deps.Access.ShutOut(conn.Actor()) { // blocked or withdrawn since the checks
 		conn.Close(hub.CloseDisconnected, "disconnected by admin")
 	}
 	defer s.deps.Hub.Remove(conn)
@@ -144,21 +143,22 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 	}
 }
 
-// survive keeps a panic in one socket's goroutine from ending the pod.
+// survive recovers a panic in one socket's goroutine, so that the pod survives
+// it.
 func (s *Server) survive(ctx context.Context) {
 	if v := recover(); v != nil {
 		s.log.ErrorContext(ctx, "socket panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	}
 }
 
-// wish is what a client wants of its socket from the start.
+// wish holds the parameters of an upgrade.
 type wish struct {
 	sessionID string // well formed, or empty
-	after     *int64 // the last event it has seen; nil: it did not say
-	wrong     error  // reported on the socket, which stays open and unattached
+	after     *int64 // seq of the last event seen; nil: not given
+	wrong     error  // sent to the socket, which stays open but unattached
 }
 
-// wanted reads ?session_id= and &last_seq=.
+// wanted parses ?session_id= and &last_seq=.
 func wanted(r *http.Request) wish {
 	q := r.URL.Query()
 	w := wish{sessionID: q.Get("session_id")}
@@ -168,7 +168,7 @@ func wanted(r *http.Request) wish {
 	if !chatbox.ValidSessionID(w.sessionID) {
 		return wish{wrong: chatbox.BadSessionID()}
 	}
-	w.sessionID = strings.Clone(w.sessionID) // or it would keep the whole request
+	w.sessionID = strings.Clone(w.sessionID) // without a copy it would keep the whole request in memory
 	if raw := q.Get("last_seq"); raw != "" {
 		n, err := strconv.ParseInt(raw, 10, 64)
 		if err != nil || n < 0 {
@@ -181,14 +181,14 @@ func wanted(r *http.Request) wish {
 }
 
 // announced reports whether the handshake has something that clients of the
-// earlier service do not know: then the client knows snapshots and resume.
+// earlier service do not send. Such a client understands snapshots and resume.
 func announced(r *http.Request, selected string) bool {
 	q := r.URL.Query()
 	return selected != "" || q.Has("last_seq") || q.Has("ticket")
 }
 
-// announces reports whether a frame shows the same; those clients name no frame
-// by an id and send none of these types.
+// announces reports the same for a frame: clients of the earlier service set no
+// frame id and do not send these types.
 func (c command) announces() bool {
 	switch c.Type {
 	case typeResume, typeCancel, typeRetry, typeRead, typeAuth, typePing, typeWatch, typeUnwatch:
@@ -198,9 +198,9 @@ func (c command) announces() bool {
 	}
 }
 
-// endOfCredential is when a socket's credential stops counting: at its exp; for
-// one that was accepted after it, thanks to the leeway, when that is over. The
-// zero time means never.
+// endOfCredential returns when a socket's credential expires: at its exp, or for
+// a credential accepted after its exp, when the leeway is over. The zero time
+// means never.
 func endOfCredential(a chatbox.Actor, now time.Time) time.Time {
 	if a.ExpiresAt.IsZero() || a.ExpiresAt.After(now) {
 		return a.ExpiresAt
@@ -214,7 +214,8 @@ func expire(conn *hub.Conn) {
 	conn.Close(render(chatbox.TokenExpired).closeCode, "token expired")
 }
 
-// upgradeHeader repeats on the handshake's answer what other responses carry.
+// upgradeHeader returns the headers that the handshake's response shares with
+// other responses.
 func (s *Server) upgradeHeader(c echo.Context) http.Header {
 	h := http.Header{}
 	s.setSecurity(c.Request(), h)
@@ -226,7 +227,7 @@ func retryLater(code chatbox.Code, message string, after time.Duration) error {
 	return &chatbox.Error{Code: code, Message: message, RetryAfter: after}
 }
 
-// withRetry adds how long to wait where the error does not say.
+// withRetry sets the delay before a retry if the error has none.
 func withRetry(err error, after time.Duration) error {
 	s := show(err)
 	if s.retryAfter > 0 || !s.recoverable {
