@@ -6,23 +6,24 @@ import (
 	"chatbox"
 )
 
-// Cards is the store of what staff keeps beside the log. What it has taken is
-// durable when it returns, and every pod that reads later sees it.
+// Cards is the store of staff's records beside the log. A write is durable when
+// it returns, and every later read on any pod sees it.
 type Cards interface {
-	// Add stores a new card, at its first revision; chatbox.Clash where its
-	// pile has one of that id. A pile that has most cards already takes no
-	// more, whoever races: chatbox.Full. most 0: it is not bounded.
-	// A pile is always added to with the same bound.
+	// Add stores a new card at its first revision. It returns chatbox.Clash if
+	// the pile has a card with that id, and chatbox.Full if the pile has most
+	// cards, even under concurrent calls. most 0 means no limit. All calls for
+	// one pile must pass the same limit.
 	Add(ctx context.Context, c chatbox.Card, most int) error
-	// Replace stores body, author and time of change of a card that still has
-	// the given revision, and returns the next one: chatbox.Clash where it was
-	// replaced meanwhile, chatbox.NotFound where there is none.
+	// Replace stores the body, author and time of change of a card that still has
+	// the given revision, and returns the next revision. It returns chatbox.Clash
+	// if the card was replaced meanwhile and chatbox.NotFound if there is none.
 	Replace(ctx context.Context, c chatbox.Card) (revision int64, err error)
-	// Get returns the card, chatbox.NotFound where there is none.
+	// Get returns the card, or chatbox.NotFound.
 	Get(ctx context.Context, p chatbox.CardPile, id string) (chatbox.Card, error)
 	List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage, error)
-	// Count counts the pile's cards and stops at most.
+	// Count returns the number of cards in the pile, counting no further than
+	// most.
 	Count(ctx context.Context, p chatbox.CardPile, most int) (int, error)
-	// Delete removes the card; one that is not there is no error.
+	// Delete removes the card. It is not an error if there is no such card.
 	Delete(ctx context.Context, p chatbox.CardPile, id string) error
 }

@@ -1,7 +1,7 @@
-// Package desk holds the use cases of the people who help: what they keep
-// beside sessions and what tells them, and users, where help stands. Nothing of
-// it is in a session's log, and no model ever sees it. It speaks to the world
-// through the ports in this file and beside each use case.
+// Package desk holds the use cases of the help desk: staff's records beside
+// sessions, and the information for staff and users about the queue and the team.
+// None of it is in a session's log, and no model sees it. Its ports are in this
+// file and beside each use case.
 package desk
 
 import (
@@ -17,25 +17,25 @@ import (
 	"chatbox/internal/lanes"
 )
 
-// Catalog knows the sessions.
+// Catalog reads sessions.
 type Catalog interface {
-	// Load returns the session, chatbox.NotFound where there is none.
+	// Load returns the session, or chatbox.NotFound.
 	Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error)
 }
 
-// Audit is the record of what staff did; a use case that is audited calls it
-// before it acts and does nothing where that fails.
+// Audit records staff's acts. An audited use case calls it before it acts, and
+// does nothing if the call fails.
 type Audit interface {
 	Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error
 }
 
-// Staff are the members of staff who are connected, on any pod.
+// Staff reaches the members of staff connected to any pod.
 type Staff interface {
-	// TellStaff gives the notice to all pods, at most once.
+	// TellStaff sends the notice to all pods, at most once.
 	TellStaff(ctx context.Context, n chatbox.Notice) error
 }
 
-// Deps are the ports a Service works through; all are required.
+// Deps are the ports of a Service; all are required.
 type Deps struct {
 	Catalog    Catalog
 	Cards      Cards
@@ -51,17 +51,17 @@ type Deps struct {
 	LocalStaff    LocalStaff
 	QueueSockets  QueueSockets
 	Holdings      Holdings
-	// Owned returns the caller's session as of its last event; someone else's is
-	// chatbox.NotFound, as if unknown.
+	// Owned returns the caller's session as of its last event. Another user's
+	// session is chatbox.NotFound, like an unknown one.
 	Owned func(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error)
 }
 
-// Config is what the use cases can be told.
+// Config configures the use cases.
 type Config struct {
-	Support chatbox.SupportSettings // of tenants that have none of their own
+	Support chatbox.SupportSettings // for tenants without settings of their own
 }
 
-// Service is the use cases of one pod. It is safe for concurrent use.
+// Service runs the use cases of one pod. It is safe for concurrent use.
 type Service struct {
 	Deps
 
@@ -72,10 +72,10 @@ type Service struct {
 	searches *lanes.Lanes[chatbox.UserKey]
 
 	mu   sync.Mutex                              // guards following
-	here map[chatbox.UserKey]chatbox.StaffMember // staff with sockets here
+	here map[chatbox.UserKey]chatbox.StaffMember // staff with sockets on this pod
 }
 
-// New makes a service; it starts nothing.
+// New returns a Service. It starts nothing.
 func New(cfg Config, d Deps) *Service {
 	s := &Service{Deps: d, cfg: cfg, here: map[chatbox.UserKey]chatbox.StaffMember{}}
 	s.searches = lanes.New[chatbox.UserKey](searchLanes, searchesEach)
@@ -85,8 +85,8 @@ func New(cfg Config, d Deps) *Service {
 	return s
 }
 
-// session is the session of the staff member's tenant by its id; one that was
-// erased is as unknown as one that never was.
+// session returns the session with the id in the caller's tenant. An erased
+// session is chatbox.NotFound.
 func (s *Service) session(ctx context.Context, a chatbox.Actor, id string) (chatbox.Session, error) {
 	if !a.Staff() {
 		return chatbox.Session{}, notStaff()
@@ -104,7 +104,7 @@ func (s *Service) session(ctx context.Context, a chatbox.Actor, id string) (chat
 	return sess, nil
 }
 
-// recorded is session, and that the act was asked for is on record.
+// recorded is session, and records in the audit log that the act was requested.
 func (s *Service) recorded(
 	ctx context.Context, a chatbox.Actor, id string, action chatbox.AuditAction,
 ) (chatbox.Session, error) {
@@ -119,24 +119,24 @@ func (s *Service) record(ctx context.Context, a chatbox.Actor, sess chatbox.Sess
 	return s.Audit.Record(ctx, a, action, chatbox.AuditSubject{SessionID: sess.Key.ID, UserID: sess.Owner})
 }
 
-// tries is how often a change is made anew that met another: each time it does,
-// somebody else's was made.
+// tries limits the retries of a change that conflicts with others. Each conflict
+// means that another change succeeded.
 const tries = 20
 
-// again makes a change until it meets no other.
+// again retries a change until it meets no conflict.
 func (s *Service) again(change func(try int) error) error {
 	for try := range tries {
 		if err := change(try); !errors.Is(err, chatbox.Clash) {
 			return err
 		}
 	}
-	return chatbox.NewError(chatbox.Unavailable, "too many are changing this; try again", nil)
+	return chatbox.NewError(chatbox.Unavailable, "too many concurrent changes; try again", nil)
 }
 
-// newID is unguessable and unique.
+// newID returns a unique id that cannot be guessed.
 func newID() string { return strings.ToLower(rand.Text()) }
 
-// now is the time as it is stored.
+// now returns the current time with the resolution of the store.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 func unknownSession() error { return chatbox.NewError(chatbox.NotFound, "no such session", nil) }

@@ -7,24 +7,23 @@ import (
 	"chatbox"
 )
 
-// Labels are what staff puts on sessions: kept beside the fold, erased with the
-// session, and found by marks that say nothing.
+// Labels stores the labels that staff put on sessions. They are stored beside the
+// fold and erased with the session. The index has keyed marks that do not reveal
+// the labels.
 type Labels interface {
-	// SetTags puts the tags in the place of those that the session has, and
-	// Assign an assignee in that of the one it has, an empty one being nobody.
-	// chatbox.NotFound: no such session, or an erased one.
+	// SetTags replaces the session's tags and Assign its assignee; an empty
+	// assignee removes the assignment. Both return chatbox.NotFound if there is
+	// no such session or it is erased.
 	SetTags(ctx context.Context, k chatbox.SessionKey, tags []string) error
 	Assign(ctx context.Context, k chatbox.SessionKey, to chatbox.Assignee) error
-	// Tags are a tenant's tags in use, the most used first, at most as many as
-	// asked for.
+	// Tags returns up to most of a tenant's tags in use, most used first.
 	Tags(ctx context.Context, tenant string, most int) ([]chatbox.TagCount, error)
-	// Workload counts what is the affair of a member of staff.
+	// Workload counts the sessions of a member of staff.
 	Workload(ctx context.Context, who chatbox.UserKey) (chatbox.Workload, error)
 }
 
-// SetTags puts the tags in the place of those that the session has, which may
-// have ended, and returns them as they are kept. Of two who do so at once the
-// later wins.
+// SetTags replaces the session's tags and returns them as stored. The session may
+// have ended. Of two concurrent calls the later one wins.
 func (s *Service) SetTags(ctx context.Context, a chatbox.Actor, id string, tags []string) ([]string, error) {
 	if !a.Admin() {
 		return nil, notAdmin()
@@ -40,9 +39,10 @@ func (s *Service) SetTags(ctx context.Context, a chatbox.Actor, id string, tags 
 	return tags, s.Labels.SetTags(ctx, sess.Key, tags)
 }
 
-// Assign says who is to look after the session, an empty id that nobody is. It
-// is no takeover, silences no model and gives no right, so whoever is named
-// need not be connected. A colleague who was not the assignee before is told.
+// Assign assigns the session to a member of staff; an empty id removes the
+// assignment. An assignment is not a takeover: it does not stop the model and
+// grants no rights, so the assignee need not be connected. A new assignee other
+// than the caller is notified.
 func (s *Service) Assign(ctx context.Context, a chatbox.Actor, id string, to chatbox.Assignee) (chatbox.Assignee, error) {
 	if !a.Admin() {
 		return to, notAdmin()
@@ -69,8 +69,8 @@ func (s *Service) Assign(ctx context.Context, a chatbox.Actor, id string, to cha
 	return to, nil
 }
 
-// tellOfAssignment tells the colleague; who misses it sees the session in the
-// list and in the counters.
+// tellOfAssignment notifies the assignee. One who misses the notification sees
+// the session in the list and in the counters.
 func (s *Service) tellOfAssignment(ctx context.Context, sess chatbox.Session, a chatbox.Actor, to chatbox.Assignee) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
@@ -79,11 +79,11 @@ func (s *Service) tellOfAssignment(ctx context.Context, sess chatbox.Session, a 
 		AdminID: a.UserID, To: to.ID,
 	})
 	if err != nil {
-		s.Logger.DebugContext(ctx, "colleague not told of a session", "session", sess.Key.ID, "error", err)
+		s.Logger.DebugContext(ctx, "assignee not notified", "session", sess.Key.ID, "error", err)
 	}
 }
 
-// TagsInUse are the tags of the caller's tenant, the most used first.
+// TagsInUse returns the tags of the caller's tenant, most used first.
 func (s *Service) TagsInUse(ctx context.Context, a chatbox.Actor) ([]chatbox.TagCount, error) {
 	if !a.Staff() {
 		return nil, notStaff()
@@ -91,8 +91,8 @@ func (s *Service) TagsInUse(ctx context.Context, a chatbox.Actor) ([]chatbox.Tag
 	return s.Labels.Tags(ctx, a.Tenant, chatbox.MaxTagsShown)
 }
 
-// Counters are what the caller sees at a glance: a few counts by index,
-// whatever is stored.
+// Counters returns the counts for the caller's overview. They are read from
+// indexes, so the cost does not depend on the amount of data.
 func (s *Service) Counters(ctx context.Context, a chatbox.Actor) (chatbox.Counters, error) {
 	if !a.Staff() {
 		return chatbox.Counters{}, notStaff()
@@ -105,12 +105,12 @@ func (s *Service) Counters(ctx context.Context, a chatbox.Actor) (chatbox.Counte
 	if len(first) > 0 {
 		c.Waiting, c.Oldest, c.Since = total, first[0].Session.ID, first[0].Since
 	}
-	if c.Waiting > 0 && c.Since.IsZero() { // since a version that did not keep it
+	if c.Waiting > 0 && c.Since.IsZero() { // stored by a version without the field
 		sess, err := s.Catalog.Load(ctx, first[0].Session)
 		if err != nil && !errors.Is(err, chatbox.NotFound) {
 			return c, err
 		}
-		c.Since, _ = sess.State.Waiting() // not known where somebody has come, or it is gone, this moment
+		c.Since, _ = sess.State.Waiting() // unknown if the session is taken over or gone by now
 	}
 	c.Workload, err = s.Labels.Workload(ctx, a.User())
 	return c, err

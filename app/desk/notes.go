@@ -9,13 +9,14 @@ import (
 	"chatbox"
 )
 
-// Ephemerals reach the sockets of a session, on any pod.
+// Ephemerals reach the sockets of a session on any pod.
 type Ephemerals interface {
-	// PublishEphemeral tells every pod with sockets of the session, at most once.
+	// PublishEphemeral sends the update to every pod with sockets of the session,
+	// at most once.
 	PublishEphemeral(ctx context.Context, u chatbox.Update) error
 }
 
-// What has happened to a note, and which, on the wire.
+// Names on the wire of the change to a note and of the note's id.
 const (
 	metaNote    = "note_id"
 	metaChange  = "change"
@@ -28,7 +29,7 @@ func notesOf(k chatbox.SessionKey) chatbox.CardPile {
 	return chatbox.CardPile{Tenant: k.Tenant, Kind: chatbox.CardNote, Subject: k.ID}
 }
 
-// Notes lists what staff wrote about the session, oldest first.
+// Notes returns staff's notes about the session, oldest first.
 func (s *Service) Notes(ctx context.Context, a chatbox.Actor, id string) ([]chatbox.Note, error) {
 	sess, err := s.recorded(ctx, a, id, chatbox.AuditSessionNotes)
 	if err != nil {
@@ -45,8 +46,8 @@ func (s *Service) Notes(ctx context.Context, a chatbox.Actor, id string) ([]chat
 	return notes, nil
 }
 
-// AddNote writes a note on the session, which may have ended.
-// chatbox.Full: it has chatbox.MaxNotes.
+// AddNote adds a note to the session, which may have ended. It returns
+// chatbox.Full if the session has chatbox.MaxNotes notes.
 func (s *Service) AddNote(ctx context.Context, a chatbox.Actor, id, text string) (chatbox.Note, error) {
 	if !a.Admin() {
 		return chatbox.Note{}, notAdmin()
@@ -73,7 +74,7 @@ func (s *Service) AddNote(ctx context.Context, a chatbox.Actor, id, text string)
 	return noteOf(c), nil
 }
 
-// EditNote changes the text of a note, which only its author may.
+// EditNote changes the text of a note. Only its author may do so.
 func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text string) (chatbox.Note, error) {
 	if !a.Admin() {
 		return chatbox.Note{}, notAdmin()
@@ -109,8 +110,7 @@ func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, tex
 	return noteOf(c), nil
 }
 
-// DeleteNote removes a note, which its author may and whoever has the role
-// admin.
+// DeleteNote deletes a note. Its author and admins may do so.
 func (s *Service) DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID string) error {
 	if !a.Admin() {
 		return notAdmin()
@@ -136,11 +136,11 @@ func (s *Service) DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID st
 	return nil
 }
 
-// whisperWait is how long whoever did something waits for others to be told.
+// whisperWait limits how long a caller waits for others to be notified.
 const whisperWait = 2 * time.Second
 
-// tellOfNote tells the colleagues who look at the session; whoever misses it
-// sees the note when the list is read next.
+// tellOfNote notifies the staff who watch the session. One who misses the
+// notification sees the note with the next read of the list.
 func (s *Service) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbox.Actor, noteID, change string) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
@@ -149,7 +149,7 @@ func (s *Service) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbo
 		Metadata: map[string]string{metaNote: noteID, metaChange: change, chatbox.MetaAdminID: a.UserID},
 	}})
 	if err != nil {
-		s.Logger.DebugContext(ctx, "staff not told of a note", "session", sess.Key.ID, "error", err)
+		s.Logger.DebugContext(ctx, "staff not notified of a note", "session", sess.Key.ID, "error", err)
 	}
 }
 

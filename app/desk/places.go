@@ -8,32 +8,32 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// Line is this pod's sockets of sessions that wait for a person.
+// QueueSockets are this pod's sockets of owners whose sessions wait for a person.
 type QueueSockets interface {
-	// Waiting is the waiting sessions with sockets of their owners here, by
-	// tenant; with untold only those of tenants where one of these sockets has
-	// come since the last call.
+	// Waiting returns the waiting sessions whose owners have sockets on this pod,
+	// by tenant. With untold it returns only the tenants with a new such socket
+	// since the last call.
 	Waiting(untold bool) map[string][]chatbox.SessionKey
-	// WaitingChanged is given something when such a socket has come.
+	// WaitingChanged is signalled when such a socket is added.
 	WaitingChanged() <-chan struct{}
-	// TellPlace tells the owner's sockets where the session stands, each only
-	// what it was not told last.
+	// TellPlace sends the session's place to those of the owner's sockets that
+	// were last sent a different one.
 	TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition)
-	// PlaceTold says that the socket is told the place in another way.
+	// PlaceTold records that the socket learns of the place in another way.
 	PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.QueuePosition)
 }
 
 const (
 	placesEvery = 3 * time.Second
-	// placesPause gathers sockets that come together, and lets the fold that
-	// says that a session waits be stored.
+	// placesPause batches sockets that connect together, and leaves time to store
+	// the fold of a session that has just begun to wait.
 	placesPause    = 250 * time.Millisecond
 	placesPatience = 2 * time.Second
-	// queueLife: what REST says of the queue is not older.
+	// queueLife is the maximum age of the queue that REST responses show.
 	queueLife = time.Second
 )
 
-// line is a tenant's queue as it was read.
+// queueView is a tenant's queue as it was read.
 type queueView struct {
 	first []chatbox.Waiting // in order, up to MaxPlaces
 	total int64
@@ -44,8 +44,8 @@ func (s *Service) readQueue(ctx context.Context, tenant string) (queueView, erro
 	return queueView{first, total}, err
 }
 
-// place is where somebody who waits stands, whether or not the line has them
-// yet.
+// place returns the place of a waiting session, even if the queue that was read
+// does not contain it yet.
 func (l queueView) place(w chatbox.Waiting) chatbox.QueuePosition {
 	before, listed := 0, false
 	for _, o := range l.first {
@@ -67,10 +67,10 @@ func (l queueView) place(w chatbox.Waiting) chatbox.QueuePosition {
 	return chatbox.QueuePosition{Position: before + 1, Waiting: int(l.total)}
 }
 
-// TellPlaces tells users who wait for a person where they stand, whenever that
-// has changed, until ctx ends. A look costs one query per tenant that has such
-// users here, however many they are; sockets that have just come are told
-// without waiting for the next look. Started and waited for by the App.
+// TellPlaces sends waiting users their place in the queue whenever it changes,
+// until ctx ends. Each round costs one query per tenant with waiting users on
+// this pod, however many users there are. Users who connect are sent their place
+// before the next round. The App starts it and waits for it.
 func (s *Service) TellPlaces(ctx context.Context) {
 	t := time.NewTicker(placesEvery)
 	defer t.Stop()
@@ -87,15 +87,15 @@ func (s *Service) TellPlaces(ctx context.Context) {
 		}
 		for tenant, keys := range s.QueueSockets.Waiting(untold) {
 			if err := s.tellTenant(ctx, tenant, keys); err != nil {
-				s.Logger.DebugContext(ctx, "places in the queue not told", "error", err)
-				break // the store is away: the others are told with the next look
+				s.Logger.DebugContext(ctx, "places in the queue not sent", "error", err)
+				break // the store is unavailable; the others are handled in the next round
 			}
 		}
 	}
 }
 
-// tellTenant tells the sessions of one tenant. One that the queue does not have
-// is not told: it was just come to, or its fold is not stored yet.
+// tellTenant sends the places of one tenant's sessions. It skips a session that
+// is not in the queue: it was just taken over, or its fold is not stored yet.
 func (s *Service) tellTenant(ctx context.Context, tenant string, keys []chatbox.SessionKey) error {
 	ctx, cancel := context.WithTimeout(ctx, placesPatience)
 	defer cancel()
@@ -119,7 +119,7 @@ func (s *Service) tellTenant(ctx context.Context, tenant string, keys []chatbox.
 	return nil
 }
 
-// HelpOf is what the owner of a session is told of their asking for help.
+// HelpOf returns the state of the help request in the caller's session.
 func (s *Service) HelpOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.HelpInfo, error) {
 	sess, err := s.Owned(ctx, a, id)
 	if err != nil {
@@ -146,9 +146,9 @@ func helpOf(sess chatbox.Session) chatbox.HelpInfo {
 	}
 }
 
-// HelpAsked is HelpOf for a request that was just accepted, and is to be told
-// to the socket that made it: it takes no longer than a moment, and what cannot
-// be found out by then is left out.
+// HelpAsked is HelpOf for a request that was just accepted, for the confirmation
+// to the requesting socket. It takes a bounded time and omits what it cannot find
+// out by then.
 func (s *Service) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) chatbox.HelpInfo {
 	ctx, cancel := context.WithTimeout(ctx, placesPatience)
 	defer cancel()
@@ -168,7 +168,7 @@ func (s *Service) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.
 	now, nerr := s.available(ctx, a.Tenant)
 	info.Availability = now
 	if err != nil || nerr != nil {
-		s.Logger.DebugContext(ctx, "help confirmed without all that there is to say", "error", err, "availability", nerr)
+		s.Logger.DebugContext(ctx, "help confirmed with partial information", "error", err, "availability", nerr)
 	}
 	return info
 }

@@ -7,46 +7,47 @@ import (
 	"chatbox"
 )
 
-// StaffPresence is which staff is connected, over all pods, and what they said of
-// themselves. It is a copy of what pods know: an emptied one is filled again by
-// their next signs of life.
+// StaffPresence stores which staff are connected, over all pods, and the status
+// that they have set. It is a copy of what pods know, so that the next heartbeats
+// fill it again if it is lost.
 type StaffPresence interface {
-	// BeatStaff gives the sign of life of admins with sockets at this pod, and
-	// brings the later word of what the cluster and this pod know into each.
-	// What is not renewed within 8 seconds is gone.
+	// BeatStaff sends the heartbeat of the admins with sockets on this pod. It
+	// updates each to the later of the statuses that the cluster and this pod
+	// know. An entry without a heartbeat expires after 8 seconds.
 	BeatStaff(ctx context.Context, staff []chatbox.StaffMember) error
-	// LeaveStaff says that they have none here any more.
+	// LeaveStaff removes users who have no sockets on this pod any more.
 	LeaveStaff(ctx context.Context, users []chatbox.UserKey) error
-	// SayStaff keeps the member's status for as long as they have sockets, and
-	// five minutes more; it fills in when they said so.
+	// SayStaff stores the member's status while they have sockets, and for five
+	// minutes longer. It sets the time of the status.
 	SayStaff(ctx context.Context, m *chatbox.StaffMember) error
-	// Staff lists those of the tenant at pods that give signs of life, by id.
+	// Staff lists the tenant's staff on live pods, by id.
 	Staff(ctx context.Context, tenant string) ([]chatbox.StaffMember, error)
 }
 
-// LocalStaff is this pod's sockets of staff.
+// LocalStaff are the staff's sockets on this pod.
 type LocalStaff interface {
-	// Staff lists the admins with sockets here, each once.
+	// Staff lists the admins with sockets on this pod, without duplicates.
 	Staff() []chatbox.Actor
-	// StaffChanged is given something when that may have changed.
+	// StaffChanged is signalled when that list may have changed.
 	StaffChanged() <-chan struct{}
 }
 
-// Holdings are the sessions that people hold.
+// Holdings reads the sessions that people hold.
 type Holdings interface {
 	Held(ctx context.Context) ([]chatbox.Holding, error)
 }
 
 const (
-	staffBeat = 2 * time.Second // a quarter of a registration's life
-	// staffPatience bounds a beat that a socket waits for.
+	staffBeat = 2 * time.Second // a quarter of a registration's lifetime
+	// staffPatience limits a heartbeat that a socket waits for.
 	staffPatience = 500 * time.Millisecond
-	// heldLife: who looks at the list of staff looks often.
+	// heldLife is how long counts of held sessions are cached, because staff's
+	// page polls the list.
 	heldLife = time.Second
 )
 
-// KeepPresence gives the signs of life of staff with sockets here until ctx
-// ends. Started and waited for by the App.
+// KeepPresence sends the heartbeats of staff with sockets on this pod until ctx
+// ends. The App starts it and waits for it.
 func (s *Service) KeepPresence(ctx context.Context) {
 	t := time.NewTicker(staffBeat)
 	defer t.Stop()
@@ -85,7 +86,8 @@ func (s *Service) beatStaff(ctx context.Context) error {
 	return nil
 }
 
-// roll is whom to beat for, as this pod remembers them, and who has gone.
+// roll returns the members to send a heartbeat for, as this pod knows them, and
+// those who have left.
 func (s *Service) roll(actors []chatbox.Actor) (here []chatbox.StaffMember, gone []chatbox.UserKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,8 +104,8 @@ func (s *Service) roll(actors []chatbox.Actor) (here []chatbox.StaffMember, gone
 	return here, gone
 }
 
-// memberLocked is what this pod knows of somebody; what is said of nobody is
-// that they are available.
+// memberLocked returns what this pod knows of the member. A member without a
+// status is available.
 func (s *Service) memberLocked(a chatbox.Actor) chatbox.StaffMember {
 	m, known := s.here[a.User()]
 	if !known {
@@ -113,7 +115,7 @@ func (s *Service) memberLocked(a chatbox.Actor) chatbox.StaffMember {
 	return m
 }
 
-// note remembers a member with sockets here, and of two words the later one.
+// note stores a member with sockets on this pod. The later of two statuses wins.
 func (s *Service) note(m chatbox.StaffMember) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,8 +133,8 @@ func (s *Service) strike(gone []chatbox.UserKey) {
 	}
 }
 
-// StaffArrived has an admin's new socket counted before it is greeted. Where
-// that fails the next sign of life does it.
+// StaffArrived registers an admin's new socket before its first frame. If that
+// fails, the next heartbeat registers it.
 func (s *Service) StaffArrived(ctx context.Context, a chatbox.Actor) {
 	if !a.Admin() {
 		return
@@ -143,13 +145,13 @@ func (s *Service) StaffArrived(ctx context.Context, a chatbox.Actor) {
 	m := []chatbox.StaffMember{s.memberLocked(a)}
 	s.mu.Unlock()
 	if err := s.StaffPresence.BeatStaff(ctx, m); err != nil {
-		s.Logger.DebugContext(ctx, "staff's presence is left to the next sign of life", "error", err)
+		s.Logger.DebugContext(ctx, "staff's presence left to the next heartbeat", "error", err)
 		return
 	}
 	s.note(m[0])
 }
 
-// StaffOnline lists the tenant's admins who are connected, on whatever pod.
+// StaffOnline lists the tenant's admins connected to any pod.
 func (s *Service) StaffOnline(ctx context.Context, a chatbox.Actor) ([]chatbox.StaffOnline, error) {
 	if !a.Staff() {
 		return nil, notStaff()
@@ -169,7 +171,7 @@ func (s *Service) StaffOnline(ctx context.Context, a chatbox.Actor) ([]chatbox.S
 	return out, nil
 }
 
-// countHeld counts what each holds, over all tenants.
+// countHeld counts the sessions that each member holds, over all tenants.
 func (s *Service) countHeld(ctx context.Context, _ string) (map[chatbox.UserKey]int, error) {
 	held, err := s.Holdings.Held(ctx)
 	n := map[chatbox.UserKey]int{}
@@ -179,7 +181,7 @@ func (s *Service) countHeld(ctx context.Context, _ string) (map[chatbox.UserKey]
 	return n, err
 }
 
-// SayAvailability keeps what an admin says of themselves.
+// SayAvailability stores the status that an admin sets.
 func (s *Service) SayAvailability(ctx context.Context, a chatbox.Actor, status chatbox.StaffStatus) error {
 	if !a.Admin() {
 		return notStaff()

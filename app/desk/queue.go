@@ -6,12 +6,12 @@ import (
 	"chatbox"
 )
 
-// Queue is a tenant's sessions whose users wait for a person, as far as the
-// folds of their logs were stored: who has just asked, or was just come to, may
-// be in it or not for a moment.
+// Queue reads a tenant's sessions that wait for a person, from the stored folds.
+// A session that has just begun or stopped waiting may be missing or still listed
+// for a moment.
 type Queue interface {
-	// Queue returns the first limit (≥ 1) of them in the order of
-	// chatbox.Waiting, and how many there are in all, counted up to
-	// chatbox.MaxCounted. One read where all of them were asked for.
+	// Queue returns the first limit (≥ 1) sessions in the order of
+	// chatbox.Waiting, and the total number, counted up to chatbox.MaxCounted. It
+	// costs one read if limit covers all of them.
 	Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error)
 }

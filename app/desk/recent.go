@@ -6,43 +6,42 @@ import (
 	"time"
 )
 
-// recent keeps what was read for each tenant a little while, so that however
-// many ask at once cost one read. Where a read fails, what an earlier one
-// brought counts on for a time of its own.
+// recent caches a read per tenant, so that many concurrent callers cost one read.
+// If a read fails, the previous value stays valid for a longer time, spare.
 type recent[T any] struct {
 	life, spare time.Duration
 	read        func(ctx context.Context, tenant string) (T, error)
 
 	mu   sync.Mutex // guards following
 	kept map[string]*reading[T]
-	room int // how many may be kept until those that are over are looked for
+	room int // size at which expired entries are removed
 }
 
-// reading is one read, under way until done is closed; then the rest is set.
+// reading is one read. It runs until done is closed; the other fields are set
+// then.
 type reading[T any] struct {
-	at    time.Time // when it began: what it brought is not older
+	at    time.Time // when the read began; the value is not older
 	done  chan struct{}
 	value T
 	err   error
-	last  time.Time // when the value's read began, which may be an earlier one
+	last  time.Time // when the read of the value began; earlier than at if this read failed
 }
 
 const (
-	readPatience = 3 * time.Second // a read that many wait for is no caller's own
-	manyReadings = 1024            // as many are kept, and twice as many as are asked for, before any is forgotten
+	readPatience = 3 * time.Second // timeout of a shared read, independent of its callers' contexts
+	manyReadings = 1024            // minimum number of entries before any is removed
 )
 
 func newRecent[T any](life, spare time.Duration, read func(context.Context, string) (T, error)) *recent[T] {
 	return &recent[T]{life: life, spare: spare, read: read, kept: map[string]*reading[T]{}, room: manyReadings}
 }
 
-// get returns, as a value, what a read brought that began less than life ago, or joins the
-// one that is under way.
+// get returns a read that began less than life ago, or joins the running one.
 func (c *recent[T]) get(ctx context.Context, tenant string) (*reading[T], error) {
 	return c.since(ctx, tenant, time.Now().Add(-c.life))
 }
 
-// now returns what a read brings that begins now.
+// now returns a read that begins now.
 func (c *recent[T]) now(ctx context.Context, tenant string) (*reading[T], error) {
 	return c.since(ctx, tenant, time.Now())
 }
@@ -60,8 +59,8 @@ func (c *recent[T]) since(ctx context.Context, tenant string, oldest time.Time) 
 	}
 }
 
-// enter returns the reading to wait for; where the caller is to do it, with the
-// one before it.
+// enter returns the reading to wait for. If the caller must do the read itself,
+// before is the previous reading; otherwise it is nil.
 func (c *recent[T]) enter(tenant string, oldest time.Time) (r, before *reading[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,7 +100,7 @@ func (c *recent[T]) fill(ctx context.Context, tenant string, r, before *reading[
 	}
 }
 
-// good reports whether the reading is over and has brought something.
+// good reports whether the reading has ended and has a value.
 func (r *reading[T]) good() bool {
 	if r.done == nil {
 		return false
@@ -114,7 +113,8 @@ func (r *reading[T]) good() bool {
 	}
 }
 
-// set has get return what was just written; reads under way are not kept.
+// set caches a value that was just written. A running read is discarded, because
+// it may miss the write.
 func (c *recent[T]) set(tenant string, value T) {
 	done := make(chan struct{})
 	close(done)
@@ -132,8 +132,8 @@ func (c *recent[T]) forget(tenant string, r *reading[T]) {
 	}
 }
 
-// sweepLocked forgets what nobody has asked for lately. However many that is
-// not, all of them are gone through once for as many that come.
+// sweepLocked removes expired entries. It then doubles room beyond those left, so
+// the cost is constant per new entry.
 func (c *recent[T]) sweepLocked() {
 	for tenant, r := range c.kept {
 		if r.good() && time.Since(r.at) > c.life+c.spare {

@@ -12,7 +12,7 @@ import (
 	"chatbox"
 )
 
-// cannedBody is what the card of a reply holds.
+// cannedBody is the body of a reply's card.
 type cannedBody struct {
 	Shortcut string `json:"shortcut"`
 	Title    string `json:"title,omitempty"`
@@ -42,8 +42,8 @@ func (s *Service) Replies(ctx context.Context, a chatbox.Actor) ([]chatbox.Canne
 	return replies, nil
 }
 
-// AddReply stores a new reply. chatbox.Conflict: its shortcut is another's;
-// chatbox.Full: the tenant has chatbox.MaxReplies.
+// AddReply stores a new reply. It returns chatbox.Conflict if another reply has
+// the shortcut, and chatbox.Full if the tenant has chatbox.MaxReplies.
 func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
 	if !a.Admin() {
 		return r, notAdmin()
@@ -66,7 +66,7 @@ func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.Canne
 		return r, err
 	}
 	err = s.Cards.Add(ctx, c, chatbox.MaxReplies)
-	if errors.Is(err, chatbox.Full) { // after any other failure it may be there all the same
+	if errors.Is(err, chatbox.Full) { // after any other failure the card may be stored nevertheless
 		s.giveBack(ctx, a.Tenant, func(_ string, c claim) bool { return c.Reply == r.ID })
 		err = chatbox.NewError(chatbox.Full, "there are 500 replies; delete some first", err)
 	}
@@ -76,8 +76,8 @@ func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.Canne
 	return replyOf(c), nil
 }
 
-// ReplaceReply changes a reply; of two who do so at once the later stands.
-// chatbox.Conflict: its shortcut is another's.
+// ReplaceReply changes a reply. Of two concurrent calls the later one wins. It
+// returns chatbox.Conflict if another reply has the shortcut.
 func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
 	if !a.Admin() {
 		return r, notAdmin()
@@ -121,7 +121,7 @@ func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.C
 	return replyOf(next), nil
 }
 
-// DeleteReply removes a reply; its shortcut is free again.
+// DeleteReply deletes a reply and frees its shortcut.
 func (s *Service) DeleteReply(ctx context.Context, a chatbox.Actor, id string) error {
 	if !a.Admin() {
 		return notAdmin()
@@ -143,7 +143,7 @@ func (s *Service) recordReply(ctx context.Context, a chatbox.Actor) error {
 	return s.Audit.Record(ctx, a, chatbox.AuditReplyChange, chatbox.AuditSubject{})
 }
 
-// RenderReply fills a reply in for a session, as the caller would say it. It
+// RenderReply fills in a reply for a session, with the caller as the sender. It
 // sends nothing.
 func (s *Service) RenderReply(
 	ctx context.Context, a chatbox.Actor, id, sessionID string,
@@ -157,7 +157,7 @@ func (s *Service) RenderReply(
 	}
 	r := replyOf(c)
 	if r.Unreadable {
-		return "", nil, chatbox.NewError(chatbox.NotFound, "nobody can read this reply any more; write it anew or delete it", nil)
+		return "", nil, chatbox.NewError(chatbox.NotFound, "this reply can no longer be read; write it again or delete it", nil)
 	}
 	sess, err := s.session(ctx, a, sessionID)
 	if err != nil {
@@ -172,8 +172,8 @@ func (s *Service) RenderReply(
 	return content, missing, nil
 }
 
-// localTime is the time where the tenant's team is; UTC where that cannot be
-// found out.
+// localTime returns the time in the tenant's time zone, or UTC if that is
+// unknown.
 func (s *Service) localTime(ctx context.Context, tenant string) time.Time {
 	at := now()
 	r, err := s.settings.get(ctx, tenant)
@@ -198,7 +198,7 @@ func cardOf(a chatbox.Actor, r chatbox.CannedReply, at time.Time) (chatbox.Card,
 	}, nil
 }
 
-// replyOf reads a card; one whose body cannot be read has its id alone.
+// replyOf decodes a card. If the body cannot be decoded, only the id is set.
 func replyOf(c chatbox.Card) chatbox.CannedReply {
 	r := chatbox.CannedReply{ID: c.ID, UpdatedAt: c.UpdatedAt, UpdatedBy: c.AuthorID}
 	var b cannedBody

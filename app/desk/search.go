@@ -8,25 +8,25 @@ import (
 )
 
 const (
-	searchLanes  = 4               // searches of a pod that read the history at once; what comes beyond waits
-	searchesEach = 2               // of them of one member of staff
-	searchWait   = 5 * time.Second // the longest wait
+	searchLanes  = 4               // concurrent searches of a pod; further ones wait
+	searchesEach = 2               // concurrent searches of one member of staff
+	searchWait   = 5 * time.Second // maximum wait
 )
 
 // Finder finds messages by their words, and sessions.
 type Finder interface {
-	// Check reports what is wrong with the query, chatbox.InvalidArgument
-	// naming the parameter, without a look at anything.
+	// Check returns chatbox.InvalidArgument naming the parameter if the query is
+	// invalid. It does no I/O.
 	Check(q chatbox.SearchQuery) error
-	// Find returns one page, newest first. A message that it returns has the
-	// words and can be opened, and its session is not erased.
+	// Find returns one page, newest first. Each message has the words and can be
+	// decrypted, and its session is not erased.
 	Find(ctx context.Context, q chatbox.SearchQuery) (chatbox.SearchPage, error)
 }
 
-// Search looks through the messages and sessions of the caller's tenant. That it
-// was done, and about whom where one user was named, is on record; what was
-// looked for is not. A pod does four searches at once, two of them of one member
-// of staff. What comes beyond waits, and is chatbox.Unavailable after five seconds.
+// Search searches the messages and sessions of the caller's tenant. The audit log
+// records the search, and the user if the query names one, but not the words. A
+// pod runs four searches at once, two per member of staff. A further search
+// waits, and fails with chatbox.Unavailable after five seconds.
 func (s *Service) Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
 	if !a.Staff() {
 		return chatbox.SearchPage{}, notStaff()
@@ -46,8 +46,8 @@ func (s *Service) Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQ
 	return s.Finder.Find(ctx, q)
 }
 
-// enterSearch waits until the member of staff may search: chatbox.Unavailable
-// where that is not in time.
+// enterSearch waits until the member of staff may search. It returns
+// chatbox.Unavailable if the wait takes too long.
 func (s *Service) enterSearch(ctx context.Context, u chatbox.UserKey) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, searchWait)
 	defer cancel()

@@ -11,23 +11,23 @@ import (
 	"chatbox"
 )
 
-// shortcuts is one card per tenant: which reply has which shortcut. It is
-// changed by comparing revisions, so two replies never have one shortcut,
-// whichever pods they are written on. Shortcuts are sealed like all that people
-// write, so no index of the store could see to it.
+// shortcuts is one card per tenant that maps shortcuts to replies. It is changed
+// by compare-and-set on its revision, so two replies never get the same shortcut,
+// even on different pods. Shortcuts are encrypted like all text from people, so a
+// unique index of the store cannot enforce this.
 type shortcuts map[string]claim
 
-// claim is a reply's on a shortcut. It is made before the reply is written and
-// given back after it is gone. Where a pod died in between nobody has the
-// shortcut, and after a while the next one may.
+// claim is a reply's claim on a shortcut. It is made before the reply is written
+// and removed after the reply is deleted. If a pod died in between, no reply has
+// the shortcut, and after claimRest another reply may claim it.
 type claim struct {
 	Reply string    `json:"reply"`
-	Token string    `json:"token"` // new each time it is made, also by the same reply
+	Token string    `json:"token"` // different for each claim, even by the same reply
 	Since time.Time `json:"since"`
 }
 
-// claimRest is how old a claim is before it is doubted: longer than a write
-// can be under way.
+// claimRest is the age at which a claim is checked against its reply. It is
+// longer than a write can take.
 const claimRest = time.Minute
 
 const shortcutsID = "all"
@@ -36,11 +36,11 @@ func shortcutsOf(tenant string) chatbox.CardPile {
 	return chatbox.CardPile{Tenant: tenant, Kind: chatbox.CardShortcuts}
 }
 
-// claimShortcut gives the shortcut to the reply; chatbox.Conflict where it is
-// another's. others are what else the reply had claimed then: the caller gives
-// them back once the reply is written over the revision that was read before.
-// Whoever else is about to write over that one has to begin anew, and so to
-// claim anew, which is what makes giving back safe.
+// claimShortcut claims the shortcut for the reply. It returns chatbox.Conflict if
+// another reply has it. others are the reply's other claims at that time. The
+// caller removes them after it has replaced the reply's revision that it had read
+// before. That is safe: a concurrent writer of that revision fails, starts again
+// and makes new claims.
 func (s *Service) claimShortcut(ctx context.Context, tenant, shortcut, reply string) (others shortcuts, err error) {
 	err = s.changeShortcuts(ctx, tenant, func(all shortcuts) (bool, error) {
 		if had, taken := all[shortcut]; taken && had.Reply != reply {
@@ -64,7 +64,7 @@ func (s *Service) claimShortcut(ctx context.Context, tenant, shortcut, reply str
 	return others, err
 }
 
-// holds reports whether a claim stands: it is new, or its reply has the
+// holds reports whether a claim is valid: it is recent, or its reply has the
 // shortcut.
 func (s *Service) holds(ctx context.Context, tenant, shortcut string, c claim) (bool, error) {
 	if now().Sub(c.Since) < claimRest {
@@ -81,8 +81,8 @@ func (s *Service) holds(ctx context.Context, tenant, shortcut string, c claim) (
 	return r.Unreadable || r.Shortcut == shortcut, nil
 }
 
-// giveBack ends claims that over says are over. What cannot be given back now
-// is doubted later.
+// giveBack removes the claims in over. A claim that cannot be removed now is
+// checked against its reply later.
 func (s *Service) giveBack(ctx context.Context, tenant string, over func(shortcut string, c claim) bool) {
 	err := s.changeShortcuts(ctx, tenant, func(all shortcuts) (bool, error) {
 		before := len(all)
@@ -106,8 +106,8 @@ func (s *Service) changeShortcuts(ctx context.Context, tenant string, change fun
 			return err
 		default:
 			if err := json.Unmarshal(c.Body, &all); err != nil {
-				// Nobody can read who has which shortcut: they are claimed anew.
-				s.Logger.WarnContext(ctx, "the list of shortcuts cannot be read; it begins anew", "tenant", tenant, "unreadable", c.Unreadable)
+				// The mapping is lost, so the shortcuts are claimed again.
+				s.Logger.WarnContext(ctx, "the list of shortcuts cannot be read; starting a new one", "tenant", tenant, "unreadable", c.Unreadable)
 				all = shortcuts{}
 			}
 		}

@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	// settingsLife is how long a pod goes by the settings it has read: a change
-	// is everywhere before five seconds are over.
+	// settingsLife is how long a pod caches the settings. A change must reach all
+	// pods within five seconds.
 	settingsLife = 3 * time.Second
-	// settingsSpare is how long it goes by them where the store is away.
+	// settingsSpare is how long it uses cached settings while the store is
+	// unavailable.
 	settingsSpare = 15 * time.Minute
 
 	settingsID = "settings"
 )
 
-// settings are a tenant's, as pods go by them.
+// settings are a tenant's settings, parsed for use.
 type settings struct {
 	chatbox.SupportSettings
 
@@ -31,7 +32,7 @@ func supportPile(tenant string) chatbox.CardPile {
 	return chatbox.CardPile{Tenant: tenant, Kind: chatbox.CardSupport}
 }
 
-// readSettings are the tenant's own, or those of the environment.
+// readSettings returns the tenant's own settings, or those of the environment.
 func (s *Service) readSettings(ctx context.Context, tenant string) (settings, error) {
 	given := s.cfg.Support
 	c, err := s.Cards.Get(ctx, supportPile(tenant), settingsID)
@@ -43,7 +44,7 @@ func (s *Service) readSettings(ctx context.Context, tenant string) (settings, er
 	}
 	var own chatbox.SupportSettings
 	if err := json.Unmarshal(c.Body, &own); err != nil {
-		s.Logger.WarnContext(ctx, "a tenant's settings cannot be read; those of the environment count", "tenant", tenant, "unreadable", c.Unreadable)
+		s.Logger.WarnContext(ctx, "a tenant's settings cannot be read; using those of the environment", "tenant", tenant, "unreadable", c.Unreadable)
 		return settingsOf(given, false)
 	}
 	return settingsOf(own, true)
@@ -51,13 +52,13 @@ func (s *Service) readSettings(ctx context.Context, tenant string) (settings, er
 
 func settingsOf(given chatbox.SupportSettings, custom bool) (settings, error) {
 	clean, hours, err := given.Clean()
-	if err != nil && custom { // a zone that this pod does not know
+	if err != nil && custom { // this pod does not know the time zone
 		err = chatbox.NewError(chatbox.StoreFailed, "", err)
 	}
 	return settings{SupportSettings: clean, hours: hours, custom: custom}, err
 }
 
-// Support is the tenant's settings and what they come to just now.
+// Support returns the tenant's settings and what follows from them now.
 func (s *Service) Support(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error) {
 	if !a.Staff() {
 		return chatbox.SupportInfo{}, notStaff()
@@ -69,7 +70,7 @@ func (s *Service) Support(ctx context.Context, a chatbox.Actor) (chatbox.Support
 func (set settings) info(now time.Time) chatbox.SupportInfo {
 	info := chatbox.SupportInfo{SupportSettings: set.SupportSettings, Custom: set.custom}
 	if info.TimeZone == "" {
-		return info // nothing was read
+		return info // nothing could be read
 	}
 	var until time.Time
 	if info.Open, until = set.hours.At(now); info.Open {
@@ -80,8 +81,8 @@ func (set settings) info(now time.Time) chatbox.SupportInfo {
 	return info
 }
 
-// SetSupport makes the settings the tenant's own, all of them: the last one who
-// does counts. Every pod goes by them within five seconds.
+// SetSupport replaces all of the tenant's settings. The last call wins. All pods
+// use the new settings within five seconds.
 func (s *Service) SetSupport(ctx context.Context, a chatbox.Actor, given chatbox.SupportSettings) (chatbox.SupportInfo, error) {
 	if !a.Admin() {
 		return chatbox.SupportInfo{}, notStaff()
@@ -101,7 +102,7 @@ func (s *Service) SetSupport(ctx context.Context, a chatbox.Actor, given chatbox
 	return set.info(time.Now()), nil
 }
 
-// keepSettings replaces the tenant's card, or makes it.
+// keepSettings replaces or creates the tenant's card.
 func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set chatbox.SupportSettings) error {
 	body, err := json.Marshal(set)
 	if err != nil {
@@ -120,14 +121,15 @@ func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set chatbox
 			return err
 		}
 		card.CreatedAt, card.Revision = found.CreatedAt, found.Revision
-		if _, err = s.Cards.Replace(ctx, card); errors.Is(err, chatbox.NotFound) { // given up meanwhile
+		if _, err = s.Cards.Replace(ctx, card); errors.Is(err, chatbox.NotFound) { // reset meanwhile
 			return chatbox.NewError(chatbox.Clash, "", err)
 		}
 		return err
 	})
 }
 
-// ResetSupport has the tenant go by the settings of the environment again.
+// ResetSupport removes the tenant's settings, so that those of the environment
+// apply again.
 func (s *Service) ResetSupport(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error) {
 	if !a.Admin() {
 		return chatbox.SupportInfo{}, notStaff()
@@ -146,8 +148,8 @@ func (s *Service) ResetSupport(ctx context.Context, a chatbox.Actor) (chatbox.Su
 	return set.info(time.Now()), nil
 }
 
-// available is whether somebody of the tenant's team is there. Outside the
-// hours nobody is looked for.
+// available reports whether the tenant's team is available. Outside the hours it
+// does not look for connected staff.
 func (s *Service) available(ctx context.Context, tenant string) (chatbox.Availability, error) {
 	r, err := s.settings.get(ctx, tenant)
 	if err != nil {
@@ -170,8 +172,8 @@ func (s *Service) available(ctx context.Context, tenant string) (chatbox.Availab
 	return chatbox.Availability{Reason: chatbox.ReasonNobody, Message: set.AwayMessage}, nil
 }
 
-// SupportNow is whether somebody of the caller's tenant is there for them, and
-// how many wait.
+// SupportNow returns whether the team of the caller's tenant is available, and
+// how many users wait.
 func (s *Service) SupportNow(ctx context.Context, a chatbox.Actor) (chatbox.Availability, int64, error) {
 	now, err := s.available(ctx, a.Tenant)
 	if err != nil {
