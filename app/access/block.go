@@ -8,41 +8,45 @@ import (
 	"chatbox"
 )
 
-// Blocks are who is kept out, durably. There is no copy of them in Redis: each
-// pod keeps them in memory and is told when one changes.
+// Blocks stores blocked users durably. Redis has no copy: each pod caches the
+// blocks in memory and is notified when one changes.
 type Blocks interface {
-	// PutBlock blocks the user, or replaces the block; durable when it returns.
+	// PutBlock blocks the user, or replaces the block. It is durable when it
+	// returns.
 	PutBlock(ctx context.Context, b chatbox.Block) error
-	// LiftBlock unblocks; where nobody is blocked it has no effect.
+	// LiftBlock unblocks the user. It does nothing if the user is not blocked.
 	LiftBlock(ctx context.Context, u chatbox.UserKey) error
-	// BlockOf is the user's block, over or not; chatbox.NotFound.
+	// BlockOf returns the user's block, even if it has expired, or
+	// chatbox.NotFound.
 	BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block, error)
-	// PageBlocks lists a tenant's, in the order of the users' ids.
+	// PageBlocks lists a tenant's blocks in order of user id.
 	PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbox.Block, error)
-	// AllBlocks are those of all tenants, without reasons, also such as are over.
+	// AllBlocks returns the blocks of all tenants, without reasons, including
+	// expired ones.
 	AllBlocks(ctx context.Context) ([]chatbox.Block, error)
-	// ForgetOver takes away those that are over.
+	// ForgetOver deletes expired blocks.
 	ForgetOver(ctx context.Context, now time.Time) error
 }
 
-// News is told to all pods, at most once.
+// News notifies all pods, at most once.
 type News interface {
-	// TellBlock says that the user's block has changed.
+	// TellBlock notifies that the user's block has changed.
 	TellBlock(ctx context.Context, u chatbox.UserKey) error
 }
 
-// maxNews is how many changed blocks may wait to be read; beyond that all are.
+// maxNews is how many changed blocks may wait to be read. Beyond that, all blocks
+// are read.
 const maxNews = 64
 
-// blockade is what a pod knows of a user's block.
+// blockade is what a pod knows about a user's block.
 type blockade struct {
 	on      bool
-	until   time.Time // zero: no end
-	learned time.Time // by this pod's clock: what was read before says nothing against it
+	until   time.Time // zero: does not expire
+	learned time.Time // by this pod's clock; reads that began earlier are ignored
 }
 
-// Block keeps a user of the admin's tenant out and closes all the user's sockets.
-// Where it fails, what it did stands and a repeat completes it.
+// Block blocks a user of the admin's tenant and closes all the user's sockets. If
+// it fails, what it has done remains, and calling it again completes it.
 func (g *Gate) Block(ctx context.Context, admin chatbox.Actor, b chatbox.Block) (chatbox.Block, error) {
 	reason, err := chatbox.CheckBlockReason(b.Reason)
 	at := time.Now().UTC().Truncate(time.Millisecond)
@@ -57,8 +61,8 @@ func (g *Gate) Block(ctx context.Context, admin chatbox.Actor, b chatbox.Block) 
 	case b.Over(at):
 		return b, chatbox.Invalid("until", "is not in the future")
 	}
-	// As with Disconnect: somebody is to be kept out, also where that cannot be
-	// recorded. Repeated, it is on record.
+	// As with Disconnect, the user is shut out even if the act cannot be
+	// recorded. Repeating the call records it.
 	recorded := g.Audit.Record(ctx, admin, chatbox.AuditUserBlock, chatbox.AuditSubject{UserID: b.User.ID})
 	patient, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
@@ -66,7 +70,7 @@ func (g *Gate) Block(ctx context.Context, admin chatbox.Actor, b chatbox.Block) 
 	if err := g.Blocks.PutBlock(patient, b); err != nil {
 		return b, errors.Join(err, recorded)
 	}
-	g.heed(b.User, blockade{on: true, until: b.Until}, began) // a pod that Redis does not reach learns of it by itself
+	g.heed(b.User, blockade{on: true, until: b.Until}, began) // so that a pod without Redis applies it as well
 	if err := errors.Join(g.News.TellBlock(patient, b.User), recorded); err != nil {
 		return b, err
 	}
@@ -74,8 +78,8 @@ func (g *Gate) Block(ctx context.Context, admin chatbox.Actor, b chatbox.Block) 
 	return b, nil
 }
 
-// Unblock lets the user in again. It may be repeated, also for who is not
-// blocked.
+// Unblock lifts the user's block. It may be repeated, and called for a user who
+// is not blocked.
 func (g *Gate) Unblock(ctx context.Context, admin chatbox.Actor, userID string) error {
 	u := chatbox.UserKey{Tenant: admin.Tenant, ID: userID}
 	if !chatbox.ValidUserID(userID) {
@@ -98,7 +102,7 @@ func (g *Gate) Unblock(ctx context.Context, admin chatbox.Actor, userID string) 
 	return nil
 }
 
-// BlockOf is the block of a user of the staff's tenant; blocked is false where
+// BlockOf returns the block of a user of the caller's tenant. blocked is false if
 // there is none.
 func (g *Gate) BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b chatbox.Block, blocked bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
@@ -110,7 +114,7 @@ func (g *Gate) BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b c
 	return b, err == nil && !b.Over(time.Now()), err
 }
 
-// BlockList is one page of the blocks of the staff's tenant.
+// BlockList returns one page of the blocks of the caller's tenant.
 func (g *Gate) BlockList(ctx context.Context, a chatbox.Actor, q chatbox.BlockQuery) ([]chatbox.Block, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
@@ -118,18 +122,18 @@ func (g *Gate) BlockList(ctx context.Context, a chatbox.Actor, q chatbox.BlockQu
 	return g.Blocks.PageBlocks(ctx, q)
 }
 
-// BlockChanged is what the bus brings when any pod blocks or unblocks a user;
-// it does not block. Run reads what has become of it: two changes may be told
-// in another order than they were made.
+// BlockChanged handles the notification that a pod blocked or unblocked a user.
+// It does not block. Run reads the new state from the store, because
+// notifications of two changes may arrive in the wrong order.
 func (g *Gate) BlockChanged(u chatbox.UserKey) {
 	select {
 	case g.changed <- u:
 	default:
-		g.Resubscribed() // as if it had been missed: all of them are read
+		g.Resubscribed() // as after a missed notification: all blocks are read
 	}
 }
 
-// Blocked reports whether this pod knows that the user is kept out.
+// Blocked reports whether this pod knows that the user is blocked.
 func (g *Gate) Blocked(u chatbox.UserKey) bool {
 	g.mu.RLock()
 	b, ok := g.blocks[u]
@@ -141,7 +145,7 @@ func blocked() error {
 	return &chatbox.Error{Code: chatbox.PermissionDenied, Message: "you are blocked", Refusal: chatbox.RefusedBlocked}
 }
 
-// look reads what has become of the user's block.
+// look reads the current state of the user's block.
 func (g *Gate) look(ctx context.Context, u chatbox.UserKey) error {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
@@ -158,8 +162,9 @@ func (g *Gate) look(ctx context.Context, u chatbox.UserKey) error {
 	return nil
 }
 
-// heed takes in what was read, or done, from the time began on, and closes
-// sockets. What was learned since then is newer.
+// heed applies a block that was read or written from the time began on, and
+// closes sockets. It ignores the block if this pod has learned something newer
+// since began.
 func (g *Gate) heed(u chatbox.UserKey, b blockade, began time.Time) {
 	g.mu.Lock()
 	known, ok := g.blocks[u]
@@ -177,8 +182,8 @@ func (g *Gate) heed(u chatbox.UserKey, b blockade, began time.Time) {
 	}
 }
 
-// reloadBlocks reads all of them. Who is not among them, and was not blocked
-// since the read began, is blocked no more.
+// reloadBlocks reads all blocks. A user who has none, and was not blocked since
+// the read began, is no longer blocked.
 func (g *Gate) reloadBlocks(ctx context.Context) error {
 	began := time.Now()
 	all, err := g.Blocks.AllBlocks(ctx)
@@ -196,15 +201,15 @@ func (g *Gate) reloadBlocks(ctx context.Context) error {
 		g.heed(b.User, blockade{on: true, until: b.Until}, began)
 	}
 	g.lift(there, began)
-	if over { // a history that takes no writes now still says who is blocked
+	if over { // a failure is harmless: expired blocks are ignored when read
 		if err := g.Blocks.ForgetOver(ctx, began); err != nil {
-			g.Logger.DebugContext(ctx, "blocks that are over not forgotten", "error", err)
+			g.Logger.DebugContext(ctx, "expired blocks not deleted", "error", err)
 		}
 	}
 	return nil
 }
 
-// lift forgets who was not there in a read that began then.
+// lift unblocks the users missing from a read that began at the given time.
 func (g *Gate) lift(there map[chatbox.UserKey]bool, began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package access holds the use cases of coming in: one-time tickets, users who
-// were shut out, and how many requests anybody may make. It speaks to the world
-// through the ports in this file.
+// Package access holds the use cases of admission: one-time tickets, users who
+// are shut out, and rate limits of requests. Its ports are in this file and in
+// block.go.
 package access
 
 import (
@@ -13,65 +13,66 @@ import (
 	"chatbox"
 )
 
-// Tickets are kept where every pod finds them.
+// Tickets stores tickets where every pod can redeem them.
 type Tickets interface {
-	// PutTicket keeps who a ticket stands for, sealed, for as long as it lives.
+	// PutTicket stores the ticket's actor, encrypted, for the lifetime of the
+	// ticket.
 	PutTicket(ctx context.Context, ticket string, a chatbox.Actor, life time.Duration) error
-	// TakeTicket returns who the ticket stands for, to one caller in the
-	// cluster; chatbox.NotFound to all others and when its time is over.
+	// TakeTicket returns the ticket's actor to one caller in the cluster. All
+	// others, and callers after its expiry, get chatbox.NotFound.
 	TakeTicket(ctx context.Context, ticket string) (chatbox.Actor, error)
 }
 
-// Marks tell all pods of withdrawals. They are copies: Archive has the truth.
+// Marks notifies all pods of withdrawals and caches them. The authoritative copy
+// is in Archive.
 type Marks interface {
-	// Mark keeps the withdrawal unless a later one of the user is there, and
-	// tells every pod.
+	// Mark stores the withdrawal unless a later one of the user is stored, and
+	// notifies every pod.
 	Mark(ctx context.Context, w chatbox.Withdrawal) error
-	// Remark keeps withdrawals and tells nobody: what an emptied Redis lost.
+	// Remark restores withdrawals that Redis lost. It notifies nobody.
 	Remark(ctx context.Context, ws []chatbox.Withdrawal) error
-	// Time is what Redis' clock says: pods' clocks may differ.
+	// Time returns the time of Redis, because the clocks of pods may differ.
 	Time(ctx context.Context) (time.Time, error)
-	// MarkOf returns before when credentials of the user do not count; the zero
-	// time where none was withdrawn.
+	// MarkOf returns the time before which the user's credentials are invalid, or
+	// the zero time if none was withdrawn.
 	MarkOf(ctx context.Context, u chatbox.UserKey) (before time.Time, err error)
 }
 
-// Archive keeps withdrawals for good: how long a token lives that was issued
-// before one is known to nobody.
+// Archive stores withdrawals for as long as they matter.
 type Archive interface {
-	// Keep stores the withdrawal, durably when it returns; of two of one user
-	// the later stands.
+	// Keep stores the withdrawal; it is durable when Keep returns. Of two
+	// withdrawals of one user the later one is stored.
 	Keep(ctx context.Context, w chatbox.Withdrawal) error
 	// Kept returns all withdrawals.
 	Kept(ctx context.Context) ([]chatbox.Withdrawal, error)
 }
 
-// Counts count requests over the whole cluster.
+// Counts counts requests over the whole cluster.
 type Counts interface {
-	// CountRequest counts one request of the user within the last minute; wait
-	// is how long it comes too early, and then it was not counted. It also
-	// returns what MarkOf does. One round trip.
+	// CountRequest counts a request of the user within the last minute. If the
+	// limit is exceeded, wait is how long to wait and the request is not counted.
+	// It also returns the result of MarkOf. It costs one round trip.
 	CountRequest(ctx context.Context, u chatbox.UserKey, limit int) (wait time.Duration, before time.Time, err error)
 }
 
-// Sockets are those of this pod.
+// Sockets are the sockets of this pod.
 type Sockets interface {
-	// Expel closes the user's sockets whose credentials were issued before;
-	// the zero time means all. It must not block.
+	// Expel closes the user's sockets whose credentials were issued before the
+	// given time, or all if it is zero. It returns how many, and must not block.
 	Expel(u chatbox.UserKey, before time.Time) int
 }
 
-// Config is how long and how much.
+// Config holds lifetimes, limits and timeouts.
 type Config struct {
-	TicketLife time.Duration // a ticket must be used within this time
-	MarkLife   time.Duration // Redis has its copy of a withdrawal
-	UserRate   int           // REST requests of one user per minute, over all pods
-	AdminRate  int           // of one member of staff
-	Patience   time.Duration // the longest that Redis is waited for
-	Reload     time.Duration // withdrawals and blocks are read from the archive
+	TicketLife time.Duration // lifetime of a ticket
+	MarkLife   time.Duration // lifetime of a withdrawal; no token may live longer
+	UserRate   int           // REST requests per user and minute, over all pods
+	AdminRate  int           // the same for a member of staff
+	Patience   time.Duration // timeout of Redis
+	Reload     time.Duration // interval of reading withdrawals and blocks from the archive
 }
 
-// DefaultConfig has the values of the contract.
+// DefaultConfig returns the values of the contract.
 func DefaultConfig() Config {
 	return Config{
 		TicketLife: 30 * time.Second, MarkLife: 90 * 24 * time.Hour, UserRate: 600, AdminRate: 1200,
@@ -79,7 +80,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Deps are the ports a Gate works through; all are required.
+// Deps are the ports of a Gate; all are required.
 type Deps struct {
 	Tickets Tickets
 	Marks   Marks
@@ -92,34 +93,34 @@ type Deps struct {
 	Logger  *slog.Logger
 }
 
-// Audit is the record of what staff did.
+// Audit records staff's acts.
 type Audit interface {
 	Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error
 }
 
-// Gate decides who may come in. It is safe for concurrent use.
+// Gate decides who is admitted. It is safe for concurrent use.
 type Gate struct {
 	Deps
 	cfg   Config
 	local tally
-	// away is until when Redis is not asked for counts and marks, in unix ns:
-	// it did not answer a moment ago.
+	// away is the time, in Unix nanoseconds, until which Redis is not asked for
+	// counts and marks, because it failed to answer.
 	away atomic.Int64
-	// informed is set once the archive was read.
+	// informed is set after the first read of the archive.
 	informed atomic.Bool
 
-	resync chan struct{} // has one where Redis may have forgotten
-	// changed are users whose blocks are to be read, maxNews at most; what does
-	// not fit has all of them read. Never closed.
+	resync chan struct{} // holds a signal if Redis may have lost data
+	// changed has the users whose blocks must be read, at most maxNews. If it is
+	// full, all blocks are read instead. Never closed.
 	changed chan chatbox.UserKey
 
 	mu    sync.RWMutex // guards following
 	marks map[chatbox.UserKey]chatbox.Withdrawal
-	// blocks are who is kept out, and for a while who no longer is.
+	// blocks has the blocked users, and for a while the unblocked ones.
 	blocks map[chatbox.UserKey]blockade
 }
 
-// New makes a gate; Run keeps it informed.
+// New returns a Gate. Run must run for it to learn of withdrawals and blocks.
 func New(cfg Config, d Deps) *Gate {
 	return &Gate{
 		Deps: d, cfg: cfg, resync: make(chan struct{}, 1), changed: make(chan chatbox.UserKey, maxNews),

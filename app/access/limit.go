@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	countPatience = 500 * time.Millisecond // Redis is waited for, by a request
-	awayFor       = time.Second            // after it did not answer it is not asked
+	countPatience = 500 * time.Millisecond // timeout of Redis for a request
+	awayFor       = time.Second            // how long Redis is not asked after a timeout
 	window        = time.Minute
 	maxTallied    = 100_000 // users that a pod counts by itself
 )
 
-// Admit counts one REST request: chatbox.RateLimited beyond the user's limit,
-// chatbox.Unauthenticated where the credential was withdrawn,
-// chatbox.PermissionDenied where the user is blocked. While Redis is
-// away the limit is that of this pod alone, and so is what it knows of
-// withdrawals: requests are served rather than refused.
+// Admit counts a REST request. It returns chatbox.RateLimited beyond the user's
+// limit, chatbox.Unauthenticated if the credential was withdrawn, and
+// chatbox.PermissionDenied if the user is blocked. While Redis is unavailable,
+// the limit and the withdrawals are those that this pod knows by itself: requests
+// are served rather than refused.
 func (g *Gate) Admit(ctx context.Context, a chatbox.Actor) error {
 	switch {
 	case g.Blocked(a.User()):
@@ -29,7 +29,7 @@ func (g *Gate) Admit(ctx context.Context, a chatbox.Actor) error {
 		return withdrawn()
 	}
 	limit := g.cfg.UserRate
-	if a.Staff() { // also who may only read has a page that asks again and again
+	if a.Staff() { // read-only staff use a polling page as well
 		limit = g.cfg.AdminRate
 	}
 	wait, before, err := g.count(ctx, a.User(), limit)
@@ -45,7 +45,7 @@ func (g *Gate) Admit(ctx context.Context, a chatbox.Actor) error {
 	return nil
 }
 
-var errAway = errors.New("redis did not answer a moment ago")
+var errAway = errors.New("redis did not answer recently")
 
 func (g *Gate) count(ctx context.Context, u chatbox.UserKey, limit int) (time.Duration, time.Time, error) {
 	if g.isAway() {
@@ -62,26 +62,26 @@ func (g *Gate) count(ctx context.Context, u chatbox.UserKey, limit int) (time.Du
 
 func (g *Gate) isAway() bool { return time.Now().UnixNano() < g.away.Load() }
 
-// missed notes that Redis did not answer, so that the next requests do not
-// wait for it as well.
+// missed records that Redis did not answer, so that the next requests do not wait
+// for it.
 func (g *Gate) missed(ctx context.Context, err error) {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return // the client went away
+		return // the client is gone
 	}
 	g.away.Store(time.Now().Add(awayFor).UnixNano())
-	g.Logger.DebugContext(ctx, "limits are this pod's alone", "error", err) // that Redis is away is told elsewhere
+	g.Logger.DebugContext(ctx, "rate limits apply per pod", "error", err) // the outage of Redis is logged elsewhere
 }
 
-// tally counts requests on this pod, in windows of a minute that begin with
-// the first request; it is bounded, and beyond that it counts nobody new.
+// tally counts requests on this pod, in windows of a minute that begin with a
+// user's first request. It is bounded: when it is full, it does not count further
+// users.
 type tally struct {
 	mu    sync.Mutex // guards following
 	since time.Time
 	users map[chatbox.UserKey]int
 }
 
-// count counts one request; it returns how long to wait where that is beyond
-// the limit.
+// count counts a request. If that exceeds the limit, it returns how long to wait.
 func (t *tally) count(u chatbox.UserKey, limit int, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()

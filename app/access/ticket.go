@@ -9,11 +9,11 @@ import (
 	"chatbox"
 )
 
-// maxTicket is how long what claims to be a ticket may be, in bytes.
+// maxTicket is the maximum length of a ticket in bytes.
 const maxTicket = 64
 
-// Ticket makes a one-time credential that stands for the actor: with the name,
-// the roles and the end of the credential it was asked with.
+// Ticket returns a one-time credential for the actor. It has the name, the roles
+// and the expiry of the credential that requested it.
 func (g *Gate) Ticket(ctx context.Context, a chatbox.Actor) (ticket string, life time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
@@ -24,9 +24,9 @@ func (g *Gate) Ticket(ctx context.Context, a chatbox.Actor) (ticket string, life
 	return ticket, g.cfg.TicketLife, nil
 }
 
-// Redeem returns who the ticket stands for, once; afterwards, and when its time
-// is over, it is chatbox.Unauthenticated. A ticket is used up also where the
-// socket is refused for another reason.
+// Redeem returns the ticket's actor, once. A used or expired ticket is
+// chatbox.Unauthenticated. The ticket is used up even if the socket is then
+// refused for another reason.
 func (g *Gate) Redeem(ctx context.Context, ticket string) (chatbox.Actor, error) {
 	if ticket == "" || len(ticket) > maxTicket {
 		return chatbox.Actor{}, badTicket()

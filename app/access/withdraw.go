@@ -9,26 +9,27 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// recordPatience is how long a withdrawal waits to be on record first: sockets
-// are to be closed within a second.
+// recordPatience is how long a withdrawal waits for its audit record. It is short
+// because sockets must be closed within a second.
 const recordPatience = 300 * time.Millisecond
 
-// reloadAgain is how soon after a failure the archive is asked again.
+// reloadAgain is the delay before a failed read of the archive is retried.
 const reloadAgain = 5 * time.Second
 
-// Disconnect closes every socket of a user of the admin's tenant, on every pod,
-// and withdraws the credentials issued so far. It returns when any credential
-// issued from then on is good: times of issue are whole seconds, so that takes
-// up to one. Where it fails, what it did stands and a repeat completes it.
+// Disconnect closes every socket of a user of the admin's tenant on every pod,
+// and withdraws all credentials issued so far. When it returns, a newly issued
+// credential is valid. This takes up to a second, because issue times are whole
+// seconds. If it fails, what it has done remains, and calling it again completes
+// it.
 func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID string) (chatbox.Withdrawal, error) {
 	if !chatbox.ValidUserID(userID) {
 		return chatbox.Withdrawal{}, chatbox.Invalid("id", "cannot be a user's")
 	}
-	// Unlike other acts of staff it is done also where it cannot be recorded, as
-	// far as it can be, and at once: somebody is to be kept out, and a history that
-	// does not answer keeps whoever asks it waiting. Repeated, it is on record.
+	// Unlike other acts of staff, it is carried out even if it cannot be
+	// recorded, because a user must be shut out at once. A history that does not
+	// answer would delay it. Repeating the call records it.
 	var recorded error
-	onRecord := make(chan struct{}) // closed when it is known
+	onRecord := make(chan struct{}) // closed when recorded is set
 	go func() {
 		defer close(onRecord)
 		recorded = g.Audit.Record(ctx, admin, chatbox.AuditUserDisconnect, chatbox.AuditSubject{UserID: userID})
@@ -46,10 +47,10 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 	}
 	patient, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
-	told := g.Marks.Mark(patient, w) // first: it is what closes sockets
+	told := g.Marks.Mark(patient, w) // first, because it closes the sockets
 	kept := g.Archive.Keep(ctx, w)
 	if kept == nil {
-		g.learn(w) // a pod that Redis does not reach learns of it by itself
+		g.learn(w) // so that a pod without Redis applies it as well
 		g.Sockets.Expel(w.User, w.Before)
 	}
 	<-onRecord
@@ -63,22 +64,22 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 	return w, nil
 }
 
-// time is Redis' where it answers: a pod whose clock is behind would leave
-// credentials valid that were issued meanwhile.
+// time returns the time of Redis if it answers. With the clock of a pod that is
+// slow, credentials issued meanwhile would stay valid.
 func (g *Gate) time(ctx context.Context) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, countPatience)
 	defer cancel()
 	now, err := g.Marks.Time(ctx)
 	if err != nil {
-		g.Logger.DebugContext(ctx, "the pod's clock dates a withdrawal", "error", err)
+		g.Logger.DebugContext(ctx, "withdrawal dated by the pod's clock", "error", err)
 		return time.Now()
 	}
 	return now
 }
 
-// Disconnected is what the bus brings when any pod disconnects a user; it does
-// not block. Every socket goes, whatever its token says of its age: clocks of
-// those who issue tokens may be ahead.
+// Disconnected handles the notification that a pod disconnected a user. It does
+// not block. It closes all the user's sockets, whatever the issue times of their
+// tokens, because the clocks of token issuers may be ahead.
 func (g *Gate) Disconnected(w chatbox.Withdrawal) {
 	g.learn(w)
 	if n := g.Sockets.Expel(w.User, time.Time{}); n > 0 {
@@ -86,10 +87,9 @@ func (g *Gate) Disconnected(w chatbox.Withdrawal) {
 	}
 }
 
-// Allow checks at the door of a socket that the actor's credential was not
-// withdrawn: chatbox.Unauthenticated where it was; and that the user is not
-// blocked: chatbox.PermissionDenied. While Redis is away what this pod knows
-// counts.
+// Allow checks a socket's actor on admission. It returns chatbox.Unauthenticated
+// if the credential was withdrawn, and chatbox.PermissionDenied if the user is
+// blocked. While Redis is unavailable it uses what this pod knows.
 func (g *Gate) Allow(ctx context.Context, a chatbox.Actor) error {
 	if g.Blocked(a.User()) {
 		return blocked()
@@ -121,15 +121,15 @@ func (g *Gate) Withdrawn(a chatbox.Actor) bool {
 	return ok && w.Covers(a)
 }
 
-// ShutOut reports whether this pod knows that the actor may not be here: the
-// credential was withdrawn, or the user is blocked.
+// ShutOut reports whether this pod knows that the credential was withdrawn or the
+// user is blocked.
 func (g *Gate) ShutOut(a chatbox.Actor) bool { return g.Withdrawn(a) || g.Blocked(a.User()) }
 
 func withdrawn() error {
 	return &chatbox.Error{Code: chatbox.Unauthenticated, Message: "the credential was withdrawn", Refusal: chatbox.RefusedWithdrawn}
 }
 
-// learn remembers a withdrawal unless a later one of the user is known.
+// learn stores a withdrawal unless a later one of the user is known.
 func (g *Gate) learn(w chatbox.Withdrawal) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -138,8 +138,8 @@ func (g *Gate) learn(w chatbox.Withdrawal) {
 	}
 }
 
-// Resubscribed says that the bus may have missed something, and that Redis may
-// be an empty one; it does not block.
+// Resubscribed records that notifications may have been missed and that Redis may
+// have lost its data. It does not block.
 func (g *Gate) Resubscribed() {
 	select {
 	case g.resync <- struct{}{}:
@@ -147,14 +147,14 @@ func (g *Gate) Resubscribed() {
 	}
 }
 
-// Run reads what was withdrawn, and who is blocked, from the archive, at the
-// start, now and then, and when Redis may have forgotten, until ctx ends.
+// Run reads withdrawals and blocks from the archive until ctx ends: at the start,
+// periodically, and when Redis may have lost data.
 func (g *Gate) Run(ctx context.Context) {
 	restore := true
 	for ctx.Err() == nil {
 		next := g.cfg.Reload
 		if err := g.reload(ctx, restore); err != nil {
-			g.Logger.DebugContext(ctx, "who is shut out not read", "error", err)
+			g.Logger.DebugContext(ctx, "withdrawals and blocks not read", "error", err)
 			next = min(next, reloadAgain)
 		} else {
 			restore = false
@@ -163,8 +163,8 @@ func (g *Gate) Run(ctx context.Context) {
 	}
 }
 
-// rest reads blocks that have changed until it is time to read everything
-// again, and reports whether Redis may have forgotten.
+// rest reads changed blocks until the next full read is due. It reports whether
+// Redis may have lost data.
 func (g *Gate) rest(ctx context.Context, d time.Duration) (restore bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -185,8 +185,8 @@ func (g *Gate) rest(ctx context.Context, d time.Duration) (restore bool) {
 	}
 }
 
-// reload learns what is in the archive and closes sockets that the bus did not
-// say anything of; with restore it also tells Redis again.
+// reload reads the archive and closes the sockets that notifications have missed.
+// With restore it also writes the withdrawals to Redis again.
 func (g *Gate) reload(ctx context.Context, restore bool) error {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
@@ -208,6 +208,6 @@ func (g *Gate) reload(ctx context.Context, restore bool) error {
 	return g.Marks.Remark(ctx, kept)
 }
 
-// Informed reports whether the gate knows who is shut out: until it has read
-// that once it lets in whom it should not.
+// Informed reports whether the gate has read the archive. Before that it would
+// admit users who are shut out.
 func (g *Gate) Informed() bool { return g.informed.Load() }
