@@ -1,7 +1,7 @@
-// Package alert tells staff, by whatever channels are configured, of events
-// that were stored with an alert: once by each channel, whichever pods die
-// meanwhile, and again with the same id only where a pod died, or the history
-// was away, between a channel's taking it and that being noted.
+// Package alert sends staff alerts about events that were stored with one, by all
+// configured channels. Each channel sends an alert once, whichever pods fail. It
+// is sent again, with the same id, only if a pod died or the history was
+// unavailable after the channel accepted the alert and before that was stored.
 package alert
 
 import (
@@ -15,45 +15,47 @@ import (
 	"chatbox/internal/outage"
 )
 
-// Store keeps alerts with the events they were stored with. Its methods are
-// safe for concurrent use, by all pods together, and safe to repeat.
+// Store stores alerts with their events. Its methods are idempotent and safe for
+// concurrent use by all pods.
 type Store interface {
-	// DueAlerts finds pending alerts that are due before a moment, the oldest
-	// first.
+	// DueAlerts returns pending alerts due before the given time, oldest first.
 	DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error)
-	// ClaimAlert gives the alert to the token until a moment and counts the
-	// try: one compare-and-set, so of those who claim together one has it.
-	// chatbox.NotOwner: it is settled, or not due at now. chatbox.NotFound:
-	// there is no such alert, or its event is gone.
+	// ClaimAlert assigns the alert to the token until the given time and counts
+	// the attempt. It is one compare-and-set, so only one of several concurrent
+	// callers gets the alert. It fails with chatbox.NotOwner if the alert is
+	// settled or not due at now, and with chatbox.NotFound if the alert or its
+	// event does not exist.
 	ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error)
-	// MarkAlert notes that the channel has taken the alert, whoever has claimed
-	// it since.
+	// MarkAlert records that the channel has accepted the alert, whoever holds
+	// the claim by now.
 	MarkAlert(ctx context.Context, k chatbox.AlertKey, channel string) error
-	// SettleAlert ends the claim: state as said, due again at due where that
-	// is pending. It has no effect where the claim is another's by now.
+	// SettleAlert ends the claim and sets the state. If that is pending, the
+	// alert is due again at due. It does nothing if another token holds the claim
+	// by now.
 	SettleAlert(ctx context.Context, k chatbox.AlertKey, token string, to chatbox.AlertState, due time.Time) error
 }
 
-// Channel is one way to one receiver. Send returns nil once the receiver has
-// taken the message; it must end with ctx.
+// Channel sends alerts to one receiver. Send returns nil once the receiver has
+// accepted the message. It must return when ctx ends.
 type Channel interface {
-	// Name tells the channel from all others and stays over restarts: what was
-	// sent is noted under it.
+	// Name is unique among the channels and must not change over restarts,
+	// because sent alerts are recorded under it.
 	Name() string
-	// Kind is the channel's label in metrics, of a closed set.
+	// Kind is the channel's label in metrics, from a closed set.
 	Kind() string
 	Send(ctx context.Context, m chatbox.AlertMessage) error
 }
 
-// Staff is told on its open sockets.
+// Staff sends notices to the open sockets of staff.
 type Staff interface {
 	TellStaff(ctx context.Context, n chatbox.Notice) error
 }
 
-// Observer counts what operators watch. It must not block.
+// Observer counts attempts for metrics. It must not block.
 type Observer interface {
-	// AlertTried counts one attempt of a channel of the kind: "sent",
-	// "retried" (it failed and will be tried again) or "failed" (given up).
+	// AlertTried counts one attempt of a channel of the kind. The outcome is
+	// "sent", "retried" (it failed and will be retried) or "failed" (no more
+	// retries).
 	AlertTried(kind, outcome string)
 }
 
@@ -64,18 +66,18 @@ const (
 	OutcomeFailed  = "failed"
 )
 
-// Config is how alerts are told.
+// Config configures how alerts are sent.
 type Config struct {
-	SweepEvery  time.Duration // alerts nobody tells are looked for
-	Lease       time.Duration // a claim that came to no end is another's after
-	SendTimeout time.Duration // one attempt of a channel; well below Lease
+	SweepEvery  time.Duration // interval of looking for due alerts
+	Lease       time.Duration // lifetime of a claim
+	SendTimeout time.Duration // timeout of one attempt of a channel; well below Lease
 	Tries       int           // attempts before an alert is given up
-	Backoff     time.Duration // after the first failure; twice as long after each more
+	Backoff     time.Duration // delay after the first failure; doubles with each further one
 	BackoffMax  time.Duration
-	Workers     int // alerts told at once by this pod
+	Workers     int // alerts sent at once by this pod
 }
 
-// DefaultConfig tries for about an hour.
+// DefaultConfig retries for about an hour.
 func DefaultConfig() Config {
 	return Config{
 		SweepEvery: 2 * time.Second, Lease: 30 * time.Second, SendTimeout: 10 * time.Second,
@@ -83,7 +85,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Deps are what a Service works with; all are required.
+// Deps are the dependencies of a Service; all are required.
 type Deps struct {
 	Pod      chatbox.PodID
 	Store    Store
@@ -91,22 +93,22 @@ type Deps struct {
 	Channels []Channel
 	Observer Observer
 	Logger   *slog.Logger
-	// Mend has the session's record say what its log says: whoever is told looks
-	// into the queue, and the crash that left the alert may have left the record
-	// behind too.
+	// Mend updates the session's record from its log, because staff who are
+	// alerted look at the queue. A crash that left the alert unsent may have left
+	// the record out of date too.
 	Mend func(ctx context.Context, s chatbox.SessionKey) error
 }
 
-// Service tells alerts for one pod. It is safe for concurrent use.
+// Service sends the alerts of one pod. It is safe for concurrent use.
 type Service struct {
 	Deps
 	cfg  Config
-	jobs chan chatbox.AlertKey              // 64 at most: what does not fit is found by a sweep; never closed
-	cut  atomic.Pointer[context.CancelFunc] // breaks off what is being sent; set by Run
+	jobs chan chatbox.AlertKey              // capacity 64; overflow is left to the sweep; never closed
+	cut  atomic.Pointer[context.CancelFunc] // cancels running attempts; set by Run
 	away map[string]*outage.Outage          // by channel
 }
 
-// New makes a service; Run does the work.
+// New returns a Service. Run does the work.
 func New(cfg Config, d Deps) *Service {
 	s := &Service{Deps: d, cfg: cfg, jobs: make(chan chatbox.AlertKey, 64), away: map[string]*outage.Outage{}}
 	s.Channels = append([]Channel{onSockets{d.Staff}}, d.Channels...)
@@ -116,7 +118,7 @@ func New(cfg Config, d Deps) *Service {
 	return s
 }
 
-// Raise has the event's alert told soon. It never blocks.
+// Raise queues the event's alert for sending. It never blocks.
 func (s *Service) Raise(e chatbox.Event) { s.add(chatbox.AlertKey{Session: e.Session, Seq: e.Seq}) }
 
 func (s *Service) add(k chatbox.AlertKey) {
@@ -126,14 +128,14 @@ func (s *Service) add(k chatbox.AlertKey) {
 	}
 }
 
-// Cut breaks off what is being sent, as the end of the process would.
+// Cut cancels the running attempts, as the end of the process would.
 func (s *Service) Cut() {
 	if cut := s.cut.Load(); cut != nil {
 		(*cut)()
 	}
 }
 
-// onSockets is the channel to admins who are connected.
+// onSockets is the channel to connected admins.
 type onSockets struct{ staff Staff }
 
 func (onSockets) Name() string { return chatbox.ViaStaff }
@@ -145,8 +147,8 @@ func (o onSockets) Send(ctx context.Context, m chatbox.AlertMessage) error {
 	})
 }
 
-// stale reports whether a claim was refused because the alert is not ours to
-// tell.
+// stale reports whether a claim was refused because another pod sends the alert
+// or it is settled.
 func stale(err error) bool {
 	return errors.Is(err, chatbox.NotOwner) || errors.Is(err, chatbox.NotFound)
 }

@@ -13,14 +13,13 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// sweepPage is how many due alerts one look at the history brings.
+// sweepPage is the maximum number of due alerts read at once.
 const sweepPage = 50
 
-// Run looks for due alerts and tells them until ctx ends; then it lets what is
-// being sent come to its end, for at most the time of one attempt, and
-// returns.
+// Run sends due alerts until ctx ends. It then waits for the running attempts, at
+// most for the timeout of one attempt.
 func (s *Service) Run(ctx context.Context) {
-	life, cut := context.WithCancel(context.WithoutCancel(ctx)) // of what is being sent
+	life, cut := context.WithCancel(context.WithoutCancel(ctx)) // context of the running attempts
 	defer cut()
 	s.cut.Store(&cut)
 	var wg sync.WaitGroup
@@ -35,7 +34,7 @@ func (s *Service) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// work tells alerts until ctx ends; life bounds the one under way.
+// work sends alerts until ctx ends; life limits the running attempt.
 func (s *Service) work(ctx, life context.Context) {
 	for {
 		select {
@@ -49,7 +48,7 @@ func (s *Service) work(ctx, life context.Context) {
 	}
 }
 
-// sweep finds what crashed pods, failures and full queues left.
+// sweep queues the alerts left by crashed pods, failures and full queues.
 func (s *Service) sweep(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendTimeout)
 	defer cancel()
@@ -63,8 +62,8 @@ func (s *Service) sweep(ctx context.Context) {
 	}
 }
 
-// tell claims the alert and gives it to every channel that has not taken it.
-// Nothing is sent after the claim may be another's.
+// tell claims the alert and sends it by every channel that has not accepted it.
+// It sends nothing after the claim may have expired.
 func (s *Service) tell(life context.Context, k chatbox.AlertKey) {
 	now := time.Now()
 	ctx, cancel := context.WithDeadline(life, now.Add(s.cfg.Lease*3/4))
@@ -82,7 +81,7 @@ func (s *Service) tell(life context.Context, k chatbox.AlertKey) {
 	}
 	failed := s.sendAll(life, ctx, task)
 	if life.Err() != nil {
-		return // as if the process had ended: the claim runs out
+		return // as if the process had ended: the claim expires
 	}
 	state, due := chatbox.AlertDone, now
 	switch {
@@ -96,8 +95,8 @@ func (s *Service) tell(life context.Context, k chatbox.AlertKey) {
 	s.report(life, task, failed, state)
 }
 
-// sendAll gives the message to all channels at once, each with its own bound,
-// and returns those that did not take it.
+// sendAll sends the message by all channels concurrently, each with its own
+// timeout, and returns those that failed.
 func (s *Service) sendAll(life, ctx context.Context, t chatbox.AlertTask) []Channel {
 	m := chatbox.AlertMessage{
 		ID: t.Key.ID(), Event: chatbox.NoticeHelp, Tenant: t.Key.Session.Tenant, SessionID: t.Key.Session.ID, UserID: t.Owner, Time: t.Since,
@@ -129,8 +128,8 @@ func (s *Service) sendAll(life, ctx context.Context, t chatbox.AlertTask) []Chan
 	return failed
 }
 
-// persist repeats a write that is safe to repeat until the claim would end.
-// Where the history stays away, what was sent may be sent again, with its id.
+// persist retries an idempotent write until the claim ends. If the history stays
+// unavailable, the alert may be sent again with the same id.
 func (s *Service) persist(ctx context.Context, k chatbox.AlertKey, write func(ctx context.Context) error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Lease)
 	defer cancel()
@@ -146,8 +145,8 @@ func (s *Service) persist(ctx context.Context, k chatbox.AlertKey, write func(ct
 	}
 }
 
-// report counts the failures; an alert that is given up is made known to the
-// admins who are there, once for each kind of channel.
+// report counts the failures. If the alert is given up, it notifies the connected
+// admins, once for each kind of channel.
 func (s *Service) report(ctx context.Context, t chatbox.AlertTask, failed []Channel, state chatbox.AlertState) {
 	outcome := OutcomeRetried
 	if state == chatbox.AlertFailed {
@@ -166,13 +165,13 @@ func (s *Service) report(ctx context.Context, t chatbox.AlertTask, failed []Chan
 			Channel: c.Kind(), Time: time.Now(),
 		}
 		if err := s.Staff.TellStaff(ctx, n); err != nil {
-			s.Logger.WarnContext(ctx, "staff not told of a failed alert", "error", err)
+			s.Logger.WarnContext(ctx, "staff not notified of a failed alert", "error", err)
 		}
 	}
 }
 
-// backoff is how long to wait after so many tries, spread so that what failed
-// together is not tried together.
+// backoff returns the delay after the given number of tries. It is jittered, so
+// that alerts that failed together are not retried together.
 func (s *Service) backoff(tries int) time.Duration {
 	d := s.cfg.Backoff
 	for i := 1; i < tries && d < s.cfg.BackoffMax; i++ {
