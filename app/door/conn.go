@@ -11,43 +11,44 @@ import (
 	"time"
 )
 
-// phase is what a connection is about.
+// phase is what a connection is doing.
 type phase int
 
 const (
-	phaseWaiting phase = iota // no request is complete: new, idle, or in a header
-	phaseServing              // the handler works, or writes
-	phaseBody                 // the handler waits for the rest of the request
+	phaseWaiting phase = iota // no complete request: new, idle, or in a header
+	phaseServing              // the handler works or writes
+	phaseBody                 // the handler waits for the rest of the request's body
 )
 
-// Conn is one TCP connection, until it becomes a socket: then the hub has it,
-// bare. Reads come one at a time, and so do writes: the server's.
+// Conn is one TCP connection, until it becomes a WebSocket and the hub takes it
+// over without the wrapper. The server makes one read and one write at a time.
 type Conn struct {
 	net.Conn
 
 	door  *Door
-	from  netip.Prefix  // whose share it counts for; zero: nobody's
+	from  netip.Prefix  // the address that it counts for; zero: none
 	born  time.Time     // when it was accepted
-	place *list.Element // among the unknown; nil: it is not. Guarded by door.mu
+	place *list.Element // in door.unknown; nil: it is known. Guarded by door.mu
 
 	mu     sync.Mutex // guards following
 	phase  phase
-	served bool // a request has been
-	known  bool // a credential has been shown
-	proven bool // by the request that is being served
-	ended  bool // nothing is waited for any more
-	closed bool // or handed over
-	linger bool // the client may still be sending when it is answered
-	timed  bool // reading has a deadline that is the client's, and not over from the start
+	served bool // it has had a request
+	known  bool // it has shown a credential
+	proven bool // the current request has shown a credential
+	ended  bool // it must close as soon as it waits
+	closed bool // or hijacked
+	linger bool // the client may still be sending when it gets its response
+	timed  bool // the read deadline applies to the client and is not a deadline in the past
 
-	framing framing // the reader's
+	framing framing // used by the reader only
 
-	// The writer's. A response's time counts while a write waits for the client.
+	// Used by the writer only. Time counts against the client only while a write
+	// blocks.
 	sent, spent int64     // bytes, and nanoseconds
-	until       time.Time // what the handler asked for; guarded by mu
+	until       time.Time // the handler's deadline; guarded by mu
 }
 
-// past is a deadline that is over.
+// past returns a deadline that has passed.
 func past() time.Time { return time.Unix(1, 0) }
 
 func (c *Conn) becomeKnown() {
@@ -59,14 +60,14 @@ func (c *Conn) becomeKnown() {
 	c.door.knowLocked(c)
 }
 
-// waits reports whether nothing is being done for the client.
+// waits reports whether the connection is not serving a request.
 func (c *Conn) waits() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.phase != phaseServing
 }
 
-// begin is the start of a request's service.
+// begin starts the service of a request.
 func (c *Conn) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,12 +75,12 @@ func (c *Conn) begin() {
 	c.sent, c.spent, c.until = 0, 0, time.Time{}
 }
 
-// over is its end.
+// over ends the service of a request.
 func (c *Conn) over() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return // a socket's now
+		return // a WebSocket by now
 	}
 	c.phase = phaseWaiting
 	if c.ended {
@@ -87,7 +88,7 @@ func (c *Conn) over() {
 	}
 }
 
-// await says that the handler waits for the request's body, and until when.
+// await marks that the handler waits for the request's body, until the deadline.
 func (c *Conn) await(by time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,8 +99,8 @@ func (c *Conn) await(by time.Time) {
 	_ = c.Conn.SetReadDeadline(by)
 }
 
-// resume says that it does not any more. Whatever reads now only looks out for
-// the client's going away, and has all the time.
+// resume ends await. Later reads only detect that the client has disconnected, so
+// they have no deadline.
 func (c *Conn) resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,8 +108,8 @@ func (c *Conn) resume() {
 	_ = c.Conn.SetReadDeadline(time.Time{})
 }
 
-// abandon has what is still read of the request fail at once. The connection
-// ends with the answer, and the client gets a moment to read that.
+// abandon makes further reads of the request fail at once. The connection closes
+// after the response, after a short time for the client to read it.
 func (c *Conn) abandon() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,14 +117,14 @@ func (c *Conn) abandon() {
 	_ = c.Conn.SetReadDeadline(past())
 }
 
-// trusted reports whether the request being served has shown a credential.
+// trusted reports whether the current request has shown a credential.
 func (c *Conn) trusted() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.proven
 }
 
-// finish ends a connection that waits, now or as soon as it does.
+// finish closes a connection that waits, now or as soon as it waits.
 func (c *Conn) finish() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,14 +134,14 @@ func (c *Conn) finish() {
 	}
 }
 
-// SetReadDeadline is the server's word on how long a request, or the wait for
-// one, may take.
+// SetReadDeadline sets the server's deadline for a request or for the wait for
+// one.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	switch {
-	case c.phase != phaseWaiting: // it looks out for the client's going away
+	case c.phase != phaseWaiting: // the read only detects that the client has disconnected
 	case c.ended:
 		t = past()
 	case c.served && !c.known && c.from.IsValid():
@@ -152,8 +153,8 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// Read also looks at the framing of what it reads: an error of its own makes
-// the server answer 400 and close.
+// Read also checks the framing of requests. Its framing errors make the server
+// answer 400 and close.
 func (c *Conn) Read(p []byte) (int, error) {
 	if err := c.framing.err; err != nil {
 		return 0, err
@@ -173,8 +174,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lateHeader reports whether the client has begun a request and not said what
-// it is, or has said nothing at all.
+// lateHeader reports whether the client has sent only part of a request's header,
+// or nothing at all.
 func (c *Conn) lateHeader() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,7 +186,8 @@ func (c *Conn) lateHeader() bool {
 	return true
 }
 
-// SetWriteDeadline is what the handler asks for beside the client's own time.
+// SetWriteDeadline sets the handler's deadline, which applies besides the
+// client's own time.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -193,12 +195,12 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// writePart is how much is written at once: what a client gets time for is what
-// it has taken, not what it could take.
+// writePart is how many bytes are written at once. Small parts measure the time
+// in which the client really takes the bytes.
 const writePart = 16 << 10
 
-// Write gives the client WriteTime for a response and one more second for each
-// WriteRate bytes; what the handler needs is not the client's time.
+// Write gives the client WriteTime for a response, plus one second for each
+// WriteRate bytes. Only the time in which writes block counts.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	for err == nil {
 		part := p[n:min(len(p), n+writePart)]
@@ -231,9 +233,9 @@ func (c *Conn) writePart(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the connection. Where the client was answered before it had sent
-// everything it is read for a moment more: closing at once could make the
-// network discard the answer.
+// Close closes the connection. If the client was answered before it had sent the
+// whole request, Close first reads for a moment: closing at once could make the
+// network discard the response.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	linger := c.linger && !c.closed && !c.ended
@@ -247,10 +249,11 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// lingerBytes is how much of an unread request is thrown away at the end.
+// lingerBytes is how many bytes of an unread request are read and discarded at
+// the end.
 const lingerBytes = 256 << 10
 
-// release hands the connection over, bare and without deadlines.
+// release hands over the underlying connection without deadlines.
 func (c *Conn) release() net.Conn {
 	c.mu.Lock()
 	c.closed = true

@@ -1,6 +1,6 @@
-// Package door bounds what a connection may take of a pod: how many may stay
-// without having shown a credential, and how long each phase of each of them
-// may last. It wraps a listener and the server's handler.
+// Package door limits the resources that a connection may use: how many
+// connections may stay without a credential, and how long each phase of a
+// connection may take. It wraps a listener and the server's handler.
 package door
 
 import (
@@ -15,20 +15,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Config bounds connections. A zero field means its default.
+// Config sets the limits. A zero field has its default.
 type Config struct {
-	Unknown    int            // connections of the pod that have shown no valid credential
-	PerAddress int            // the same of one address; of IPv6 one /64 is one address
-	Shared     []netip.Prefix // addresses that stand for many clients: proxies. Loopback always does
+	Unknown    int            // connections per pod that have shown no valid credential
+	PerAddress int            // the same per address; one /64 of IPv6 is one address
+	Shared     []netip.Prefix // addresses shared by many clients, as proxies are. Loopback is always shared
 
 	HeaderTime  time.Duration // from the first byte of a request to the end of its header
 	IdleTime    time.Duration // between two requests
 	UnknownIdle time.Duration // the same without a credential, unless the address is shared
-	BodyTime    time.Duration // how long a body may keep the pod waiting, all in all
+	BodyTime    time.Duration // total time that a body may keep the pod waiting
 	BodyRate    int           // bytes that earn a body one more second
-	WriteTime   time.Duration // how long a client may keep a response waiting, all in all
+	WriteTime   time.Duration // total time that a client may keep a response waiting
 	WriteRate   int           // bytes that earn a response one more second
-	Linger      time.Duration // for a client to read an answer that came before its body was read
+	Linger      time.Duration // time for a client to read a response that was sent before its body was read
 }
 
 func (c Config) withDefaults() Config {
@@ -57,24 +57,23 @@ func span(v *time.Duration, or time.Duration) {
 	}
 }
 
-// fairTime is how long a connection without a credential is left alone before
-// it may have to make room for a newer one: long enough for any client that has
-// something to say.
+// fairTime is how long a connection without a credential is safe from eviction.
+// It is long enough for any client that sends a request.
 const fairTime = time.Second
 
-// Door is what a pod's connections come through. It is safe for concurrent use.
+// Door admits a pod's connections. It is safe for concurrent use.
 type Door struct {
 	cfg     Config
 	refused [reasons]prometheus.Counter
 
 	mu      sync.Mutex // guards following
 	conns   map[*Conn]struct{}
-	unknown *list.List // of *Conn, the oldest first
+	unknown *list.List // of *Conn, oldest first
 	from    map[netip.Prefix]int
 	ending  bool
 }
 
-// New makes a door and registers its metrics.
+// New returns a Door and registers its metrics.
 func New(cfg Config, reg prometheus.Registerer) *Door {
 	d := &Door{
 		cfg: cfg.withDefaults(), conns: map[*Conn]struct{}{}, unknown: list.New(), from: map[netip.Prefix]int{},
@@ -83,8 +82,8 @@ func New(cfg Config, reg prometheus.Registerer) *Door {
 	return d
 }
 
-// Guard puts the door before a server that has its handler already; the server
-// must serve a listener of Listen.
+// Guard wraps the server's handler, which must be set already. The server must
+// serve a listener of Listen.
 func (d *Door) Guard(s *http.Server) {
 	s.ReadHeaderTimeout, s.IdleTimeout = d.cfg.HeaderTime, d.cfg.IdleTime
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -93,7 +92,7 @@ func (d *Door) Guard(s *http.Server) {
 	s.Handler = d.handler(s.Handler)
 }
 
-// connKey is the context's key of a request's connection.
+// connKey is the context key of a request's connection.
 type connKey struct{}
 
 func connOf(ctx context.Context) *Conn {
@@ -101,17 +100,17 @@ func connOf(ctx context.Context) *Conn {
 	return c
 }
 
-// Known tells the door that the request of the context has shown a valid
-// credential. A connection stays known to its end: it may be a proxy's, which
-// carries one client's request after another's.
+// Known marks the connection of the context's request as authenticated. It stays
+// so until it closes, although a proxy's connection carries requests of several
+// clients.
 func Known(ctx context.Context) {
 	if c := connOf(ctx); c != nil {
 		c.becomeKnown()
 	}
 }
 
-// Listen wraps a listener. Connections beyond a cap are answered 503 and closed
-// before the server sees them.
+// Listen wraps a listener. A connection beyond a limit is answered 503 and closed
+// before the server sees it.
 func (d *Door) Listen(l net.Listener) net.Listener { return &listener{Listener: l, door: d} }
 
 type listener struct {
@@ -132,9 +131,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// admit takes a connection in, or refuses and closes it. A full pod makes room
-// by closing the oldest connection that has had its time and still waits: who
-// only holds connections holds them against nobody.
+// admit accepts a connection, or refuses and closes it. A full pod makes room by
+// closing the oldest connection that is past fairTime and still waits. So idle
+// connections cannot keep others out.
 func (d *Door) admit(raw net.Conn) *Conn {
 	c := &Conn{Conn: raw, door: d, from: d.addressOf(raw), born: time.Now()}
 	d.mu.Lock()
@@ -161,7 +160,7 @@ func (d *Door) admit(raw net.Conn) *Conn {
 	d.mu.Unlock()
 	if victim != nil {
 		d.refused[cutEvicted].Inc()
-		_ = victim.Conn.Close() // the server finds out by its read
+		_ = victim.Conn.Close() // the server notices when its read fails
 	}
 	if why != noReason {
 		d.refused[why].Inc()
@@ -171,7 +170,7 @@ func (d *Door) admit(raw net.Conn) *Conn {
 	return c
 }
 
-// evictionSearch bounds how many connections are looked at for one that waits.
+// evictionSearch limits how many connections are examined to find one that waits.
 const evictionSearch = 64
 
 func (d *Door) oldestWaitingLocked(now time.Time) *Conn {
@@ -192,8 +191,8 @@ func (d *Door) oldestWaitingLocked(now time.Time) *Conn {
 	return nil
 }
 
-// turnAway answers and closes. The answer fits into the socket's empty buffer,
-// so nobody waits.
+// turnAway responds 503 and closes. The response fits into the socket's empty
+// buffer, so the write does not block.
 func turnAway(raw net.Conn) {
 	const body = `{"error":"too many connections; please try again","code":"SERVICE_ERROR","message":"too many connections; please try again"}`
 	const answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n" +
@@ -206,8 +205,8 @@ func turnAway(raw net.Conn) {
 	_ = raw.Close()
 }
 
-// addressOf is whose share a connection counts for; the zero prefix where it is
-// nobody's own: a proxy's, this machine's, or no address at all.
+// addressOf returns the network that a connection counts for. It is the zero
+// prefix for proxies, for this machine, and if there is no address.
 func (d *Door) addressOf(raw net.Conn) netip.Prefix {
 	at, err := netip.ParseAddrPort(raw.RemoteAddr().String())
 	if err != nil {
@@ -225,25 +224,26 @@ func (d *Door) addressOf(raw net.Conn) netip.Prefix {
 	return Network(ip)
 }
 
-// Network is what counts as one address: a household has one of IPv4 and a /64
-// of IPv6.
+// Network returns the network that counts as one address: one address of IPv4, or
+// a /64 of IPv6, which is what a household gets.
 func Network(ip netip.Addr) netip.Prefix {
 	ip = ip.Unmap().WithZone("")
 	bits := 32
 	if ip.Is6() {
 		bits = 64
 	}
-	p, _ := ip.Prefix(bits) // valid by its kind; the zero address has the zero prefix
+	p, _ := ip.Prefix(bits) // cannot fail with these bits; the zero address gives the zero prefix
 	return p
 }
 
-// forgetLocked takes a connection out; one that is out already is no error.
+// forgetLocked removes a connection. It is not an error if the connection was
+// removed already.
 func (d *Door) forgetLocked(c *Conn) {
 	delete(d.conns, c)
 	d.knowLocked(c)
 }
 
-// knowLocked ends a connection's part in what the unknown may have.
+// knowLocked removes a connection from the count of unknown ones.
 func (d *Door) knowLocked(c *Conn) {
 	if c.place == nil {
 		return
@@ -264,8 +264,8 @@ func (d *Door) forget(c *Conn) {
 	d.forgetLocked(c)
 }
 
-// End ends every connection that only waits: for a request, or for the rest of
-// one. What is being answered is answered. It holds for connections to come.
+// End closes every connection that waits for a request or for the rest of one,
+// now and in the future. Responses in progress are completed.
 func (d *Door) End() {
 	d.mu.Lock()
 	d.ending = true
@@ -279,7 +279,7 @@ func (d *Door) End() {
 	}
 }
 
-// Waiting counts the connections that have shown no credential.
+// Waiting returns how many connections have shown no credential.
 func (d *Door) Waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -6,49 +6,50 @@ import (
 	"strconv"
 )
 
-// The reasons for which a request is refused by its framing.
+// Reasons for refusing a request because of its framing.
 var (
 	errTwoLengths = errors.New("a request has both Content-Length and Transfer-Encoding")
 	errFolded     = errors.New("a header line is folded")
 )
 
-// framingState is where in the requests of a connection its bytes are.
+// framingState is the parser's position within a connection's requests.
 type framingState int
 
 const (
-	inStart   framingState = iota // before a request's first line
+	inStart   framingState = iota // before a request line
 	inHeader                      // in its header
 	inBody                        // in a body of known length, or in one chunk
-	inSize                        // in the line that says how long a chunk is
-	inChunkOf                     // in the line end behind a chunk
-	inTrailer                     // behind the last chunk
-	lost                          // the server will refuse this, or it is none of HTTP
+	inSize                        // in a chunk-size line
+	inChunkOf                     // in the line end after a chunk
+	inTrailer                     // after the last chunk
+	lost                          // the server will refuse this, or it is not HTTP
 )
 
-// headLine is how much of a header line is looked at: the two names that
-// matter, and any length that is one.
+// headLine is how many bytes of a header line are examined: enough for the two
+// relevant names and any valid length.
 const headLine = 64
 
-// framing follows the requests of one connection, so that it knows which bytes
-// are headers. The server itself drops Content-Length beside Transfer-Encoding
-// without a word, and with it what a proxy before it may have gone by: two
-// readers then disagree on where the next request begins.
+// framing follows the requests of one connection to find their headers. The
+// server silently ignores Content-Length beside Transfer-Encoding, while a proxy
+// in front may have used it. The two would then disagree on where the next
+// request begins (request smuggling).
 type framing struct {
 	state   framingState
-	line    [headLine]byte // the beginning of the line
-	n       int            // how much of it
+	line    [headLine]byte // the start of the line
+	n       int            // bytes used of it
 	over    bool           // the line is longer
-	left    int64          // of the body or the chunk
-	length  int64          // what Content-Length says; -1: nothing usable
-	lengths bool           // there was one
+	left    int64          // bytes left of the body or the chunk
+	length  int64          // value of Content-Length; -1: not usable
+	lengths bool           // there was a Content-Length
 	coded   bool           // there was a Transfer-Encoding
-	err     error          // why nothing is read any more
+	err     error          // why reading has stopped
 }
 
 func (f *framing) inHeader() bool { return f.state == inHeader || f.n > 0 }
 
-// scan follows p. Where a header is refused it says why, and how much of p the
-// server may have: all before the line end by which it would act.
+// scan parses p. If it refuses a header, it returns the reason and how many bytes
+// of p the server may see: all before the line end that would complete the
+// header.
 func (f *framing) scan(p []byte) (good int, err error) {
 	for i := 0; i < len(p); {
 		switch f.state {
@@ -73,7 +74,7 @@ func (f *framing) scan(p []byte) (good int, err error) {
 	return len(p), nil
 }
 
-// skip passes over at most n bytes of a body.
+// skip skips at most n bytes of a body.
 func (f *framing) skip(n int) int {
 	if int64(n) < f.left {
 		f.left -= int64(n)
@@ -94,13 +95,13 @@ func (f *framing) keep(p []byte) {
 	f.over = f.over || took < len(p)
 }
 
-// endLine acts on a whole line.
+// endLine handles a complete line.
 func (f *framing) endLine() error {
 	line, over := bytes.TrimSuffix(f.line[:f.n], []byte("\r")), f.over
 	f.n, f.over = 0, false
 	switch f.state {
 	case inStart:
-		if len(line) > 0 { // empty ones may stand before a request
+		if len(line) > 0 { // empty lines may precede a request
 			f.state, f.length, f.lengths, f.coded = inHeader, 0, false, false
 		}
 	case inHeader:
@@ -155,7 +156,7 @@ func (f *framing) endHeader() error {
 	return nil
 }
 
-// size reads how long a chunk is.
+// size parses a chunk-size line.
 func (f *framing) size(line []byte) {
 	hex, _, _ := bytes.Cut(line, []byte(";"))
 	n, err := strconv.ParseInt(string(bytes.TrimSpace(hex)), 16, 64)

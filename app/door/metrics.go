@@ -7,13 +7,13 @@ type reason int
 
 const (
 	noReason       reason = iota - 1
-	refusedAddress        // its address has as many without a credential as it may
-	refusedPod            // the pod has, and none of them could make room
-	cutEvicted            // it made room for a newer one
+	refusedAddress        // too many without a credential from its address
+	refusedPod            // too many without a credential on the pod, and none could be evicted
+	cutEvicted            // evicted for a newer one
 	cutHeader             // a request's header was not complete in time
-	cutBody               // a request's body did not come, or too slowly
-	cutResponse           // a response was not taken, or too slowly
-	cutFraming            // a request's length could be read in two ways
+	cutBody               // a request's body did not arrive, or too slowly
+	cutResponse           // the client did not read a response, or too slowly
+	cutFraming            // a request's length was ambiguous
 	reasons
 )
 

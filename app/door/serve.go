@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// handler gives each request's body and response their bounds.
+// handler applies the limits of bodies and responses to each request.
 func (d *Door) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r.Context())
@@ -24,7 +24,7 @@ func (d *Door) handler(next http.Handler) http.Handler {
 		out := &response{ResponseWriter: w, conn: c}
 		if r.Body != nil && r.Body != http.NoBody {
 			out.body = &body{ReadCloser: r.Body, conn: c, left: d.cfg.BodyTime}
-			in := *r // the server looks at its own
+			in := *r // the server keeps using its own
 			in.Body = out.body
 			r = &in
 		}
@@ -33,18 +33,18 @@ func (d *Door) handler(next http.Handler) http.Handler {
 	})
 }
 
-// body is a request's body. It may keep the pod waiting for BodyTime, and one
-// more second for each BodyRate bytes that have come: a body that is long may
-// take long, one that stands still may not.
+// body is a request's body. It may keep the pod waiting for BodyTime, plus one
+// second for each BodyRate bytes received. So a long body may take long, but a
+// stalled one may not.
 type body struct {
 	io.ReadCloser
 
 	conn *Conn
 	left time.Duration
-	end  error // what reading ended with
+	end  error // the error that ended reading
 }
 
-// Read fails with os.ErrDeadlineExceeded when the client has had its time.
+// Read fails with os.ErrDeadlineExceeded when the client's time is up.
 func (b *body) Read(p []byte) (int, error) {
 	if b.end != nil {
 		return 0, b.end
@@ -55,14 +55,14 @@ func (b *body) Read(p []byte) (int, error) {
 	b.left += time.Duration(n)*time.Second/time.Duration(b.conn.door.cfg.BodyRate) - time.Since(begun)
 	b.conn.resume()
 	if err != nil && !errors.Is(err, io.EOF) && b.left <= 0 {
-		err = os.ErrDeadlineExceeded // which a chunk's or a trailer's reader may have hidden
+		err = os.ErrDeadlineExceeded // the reader of a chunk or a trailer may have hidden the error
 		b.conn.door.refused[cutBody].Inc()
 	}
 	b.end = err
 	return n, err
 }
 
-// unread reports whether more of the body may come.
+// unread reports whether more of the body may arrive.
 func (b *body) unread() bool { return b != nil && !errors.Is(b.end, io.EOF) }
 
 // response is a request's response.
@@ -70,14 +70,15 @@ type response struct {
 	http.ResponseWriter
 
 	conn    *Conn
-	body    *body // nil: there is none
+	body    *body // nil: the request has none
 	settled bool
 }
 
-// settle decides, before the response's first byte, what becomes of a body that
-// was not read to its end. Of a caller who has shown no credential, of a body
-// that failed, and where the handler closes, nothing is read any more. Else the
-// server reads a little to keep the connection, in the body's time.
+// settle decides, before the response's first byte, what happens to a body that
+// was not read to its end. Nothing more is read if the caller has shown no
+// credential, if the body failed, or if the handler closes the connection.
+// Otherwise the server reads a little of it, within the body's time, to keep the
+// connection.
 func (r *response) settle() {
 	if r.settled {
 		return
@@ -106,10 +107,10 @@ func (r *response) Write(p []byte) (int, error) {
 	return r.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap supports http.ResponseController.
 func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// Hijack hands over the connection without the door's part in it.
+// Hijack hands over the connection without the door's wrapper.
 func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	_, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
 	if err != nil {
