@@ -14,8 +14,8 @@ import (
 	"chatbox"
 )
 
-// balancer hands requests and sockets to the pods in turn, without affinity:
-// what a client did before makes no difference to where it goes.
+// balancer distributes requests and sockets over the pods in turn, without
+// affinity, so a client's earlier requests do not affect where it goes.
 type balancer struct {
 	proxy *httputil.ReverseProxy
 	pods  func() []string
@@ -30,7 +30,7 @@ func newBalancer(pods func() []string) *balancer {
 			r.SetXForwarded()
 			r.Out.Host = r.In.Host
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "pod"
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // else without what is badly escaped, which is the pods' to refuse
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // otherwise badly escaped parameters would be dropped; refusing them is up to the pods
 		},
 		Transport: b,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
@@ -42,8 +42,8 @@ func newBalancer(pods func() []string) *balancer {
 	return b
 }
 
-// RoundTrip takes the next pod; one that cannot be reached is passed over, as
-// nothing of the request has been sent to it.
+// RoundTrip sends the request to the next pod. A pod that cannot be reached is
+// skipped, which is safe because none of the request has been sent to it.
 func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	pods := b.pods()
 	turn := b.next.Add(1)
@@ -59,13 +59,13 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errors.New("no pod is running")
 }
 
-// handler is the balancer with the stack's own switches beside it.
+// handler returns the balancer with the stack's own routes.
 func (s *Stack) handler() http.Handler {
 	mux, switches := http.NewServeMux(), http.NewServeMux()
 	mux.Handle("/dev/", s.guard(switches))
 	switches.HandleFunc("GET /dev/pods", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.Pods()) // a client that left does not matter
+		_ = json.NewEncoder(w).Encode(s.Pods()) // a failure means that the client is gone
 	})
 	act := func(f func(ctx context.Context, id chatbox.PodID) error) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -84,8 +84,8 @@ func (s *Stack) handler() http.Handler {
 	switches.HandleFunc("POST /dev/pods/{id}/start", act(s.StartPod))
 	mux.Handle("GET /{$}", http.RedirectHandler(prefix+"/console/", http.StatusFound))
 	mux.Handle("/", s.balancer.proxy)
-	// What is the pods' does not pass the mux, which redirects paths that it
-	// would write otherwise.
+	// Requests for the pods bypass the mux, which would redirect paths that are
+	// not clean.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, prefix+"/") {
 			s.balancer.proxy.ServeHTTP(w, r)

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// guard keeps the stack's own switches from web pages. A page of another origin
-// may send requests to this machine, and one whose name is made to resolve to
-// this machine is its own origin here: so the Host must be an address, this
-// machine's name or the one that the stack was told to listen on, and the
-// Origin, which browsers send, must be the Host's. Programs send none.
+// guard protects the stack's own routes from web pages. A page of another origin
+// may send requests to this machine. A page whose host name resolves to this
+// machine (DNS rebinding) even has the same origin. Therefore the Host must be an
+// address, this machine's name or the name in the stack's --addr, and the Origin,
+// which browsers send, must match the Host. Programs send no Origin.
 func (s *Stack) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !s.ownHost(r.Host):
-			http.Error(w, "this host name is not the stack's: use its address", http.StatusForbidden)
+			http.Error(w, "this host name does not belong to the stack: use its address", http.StatusForbidden)
 		case !sameOrigin(r):
 			http.Error(w, "requests from pages of other origins are refused", http.StatusForbidden)
 		default:
@@ -25,8 +25,8 @@ func (s *Stack) guard(next http.Handler) http.Handler {
 	})
 }
 
-// ownHost reports whether a Host header names the stack in a way that nobody
-// else's name server decides on.
+// ownHost reports whether a Host header names the stack by a name that no outside
+// name server controls.
 func (s *Stack) ownHost(host string) bool {
 	name := strings.ToLower(hostname(host))
 	if _, err := netip.ParseAddr(name); err == nil {
@@ -55,7 +55,7 @@ func sameOrigin(r *http.Request) bool {
 	return len(origins) == 1 && strings.EqualFold(host, r.Host)
 }
 
-// Exposed reports whether others than this machine can reach the stack.
+// Exposed reports whether other machines can reach the stack.
 func (s *Stack) Exposed() bool {
 	at, ok := s.listener.Addr().(*net.TCPAddr)
 	return !ok || !at.IP.IsLoopback()

@@ -8,8 +8,9 @@ import (
 	"chatbox/providers/llm"
 )
 
-// Link is the console's address, signed in as the user; its strip of pods
-// works with an admin's token. Both are in the fragment, which no server sees.
+// Link returns the console's address with a token for the user. Its list of pods
+// needs an admin's token. Both tokens are in the fragment, which browsers do not
+// send.
 func (s *Stack) Link(userID string) (string, error) {
 	token, err := s.Token(userID, userID)
 	if err != nil {
@@ -22,7 +23,7 @@ func (s *Stack) Link(userID string) (string, error) {
 	return s.URL() + prefix + "/console/#token=" + url.QueryEscape(token) + "&admin=" + url.QueryEscape(admin), nil
 }
 
-// StaffLink is the staff page's address, signed in as the admin.
+// StaffLink returns the staff page's address with a token for the admin.
 func (s *Stack) StaffLink(adminID, name string) (string, error) {
 	token, err := s.Token(adminID, name, chatbox.RoleChatAdmin)
 	if err != nil {
@@ -31,9 +32,10 @@ func (s *Stack) StaffLink(adminID, name string) (string, error) {
 	return s.URL() + prefix + "/console/staff.html#admin=" + url.QueryEscape(token), nil
 }
 
-// ModelFromEnv is the model whose key is in the environment (OPENAI_API_KEY
-// with OPENAI_BASE_URL and OPENAI_MODEL, or ANTHROPIC_API_KEY with
-// ANTHROPIC_MODEL), and the scripted one beside it or instead.
+// ModelFromEnv returns the model whose API key is in the environment
+// (OPENAI_API_KEY with OPENAI_BASE_URL and OPENAI_MODEL, or ANTHROPIC_API_KEY
+// with ANTHROPIC_MODEL) together with the scripted model. Without a key it
+// returns the scripted model only.
 func ModelFromEnv(env func(string) string, log *slog.Logger) (*llm.Router, error) {
 	cfg := llm.DefaultConfig()
 	or := func(name, def string) string {

@@ -2,7 +2,7 @@
 
 package devstack
 
-// lockFolder takes no lock where the system has none of this kind.
+// lockFolder does nothing on systems without flock.
 func lockFolder(string, string) (release func() error, err error) {
 	return func() error { return nil }, nil
 }

@@ -11,9 +11,10 @@ import (
 	"syscall"
 )
 
-// lockFolder makes the data folder and takes it for this process, until release
-// or the process's end, however that comes. Two stacks of one folder would
-// write one history. The file says whose the folder is.
+// lockFolder creates the data directory and locks it for this process, because
+// two stacks in one directory would write to the same history. The lock ends with
+// release or with the process, even after a crash. The lock file names the
+// holder.
 func lockFolder(dir, who string) (release func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the operator named the folder
 		return nil, fmt.Errorf("data folder: %w", err)
@@ -27,7 +28,7 @@ func lockFolder(dir, who string) (release func() error, err error) {
 		owner, _ := os.ReadFile(path) //nolint:gosec // the same
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("the data folder %s is in use by %s; stop that, or give another folder with --data",
+			return nil, fmt.Errorf("the data folder %s is in use by %s; stop that process, or choose another folder with --data",
 				dir, orElse(strings.TrimSpace(string(owner)), "another process"))
 		}
 		return nil, fmt.Errorf("data folder: lock: %w", err)
@@ -39,7 +40,7 @@ func lockFolder(dir, who string) (release func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("data folder: %w", err), f.Close())
 	}
-	return f.Close, nil // which lets go of the lock
+	return f.Close, nil // closing releases the lock
 }
 
 func orElse(s, other string) string {

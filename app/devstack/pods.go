@@ -8,23 +8,23 @@ import (
 	"chatbox"
 )
 
-// States of a place in the cluster.
+// States of a pod.
 const (
 	stateRunning  = "running"
 	stateDraining = "draining"
 	stateStopped  = "stopped"
 )
 
-var errNoPod = errors.New("there is no such pod")
+var errNoPod = errors.New("no such pod")
 
-// PodState is one place of the cluster, for the console.
+// PodState is the state of one pod, for the console.
 type PodState struct {
 	ID    chatbox.PodID `json:"id"`
 	State string        `json:"state"`
 	Addr  string        `json:"addr"`
 }
 
-// Pods lists the places in order.
+// Pods lists the pods in order.
 func (s *Stack) Pods() []PodState {
 	out := make([]PodState, 0, len(s.pods))
 	for _, p := range s.snapshot() {
@@ -47,8 +47,8 @@ func (s *Stack) snapshot() []pod {
 	return out
 }
 
-// running lists the addresses that the balancer may choose from: pods that
-// neither drain nor are stopped.
+// running returns the addresses of the running pods, among which the balancer
+// chooses.
 func (s *Stack) running() []string {
 	var ready []string
 	for _, p := range s.snapshot() {
@@ -68,7 +68,7 @@ func (s *Stack) find(id chatbox.PodID) (*pod, error) {
 	return nil, errNoPod
 }
 
-// StartPod fills a stopped place with a new pod.
+// StartPod starts a new pod in place of a stopped one.
 func (s *Stack) StartPod(ctx context.Context, id chatbox.PodID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,8 +90,8 @@ func (s *Stack) StartPod(ctx context.Context, id chatbox.PodID) error {
 	return nil
 }
 
-// KillPod ends a pod as a crash does: sockets cut, leases left to expire,
-// nothing flushed.
+// KillPod ends a pod as a crash does: it cuts the sockets, lets leases expire and
+// flushes nothing.
 func (s *Stack) KillPod(id chatbox.PodID) error {
 	p, err := s.leaving(id, stateStopped)
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *Stack) KillPod(id chatbox.PodID) error {
 	return nil
 }
 
-// DrainPod sends a pod's clients away and stops it; it returns when it is gone.
+// DrainPod drains a pod and returns when it has stopped.
 func (s *Stack) DrainPod(ctx context.Context, id chatbox.PodID) error {
 	p, err := s.leaving(id, stateDraining)
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *Stack) DrainPod(ctx context.Context, id chatbox.PodID) error {
 	return err
 }
 
-// leaving moves a running pod to a state in which the balancer leaves it out.
+// leaving moves a running pod to a state in which the balancer skips it.
 func (s *Stack) leaving(id chatbox.PodID, to string) (pod, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +131,7 @@ func (s *Stack) leaving(id chatbox.PodID, to string) (pod, error) {
 	return *p, nil
 }
 
-// Generations counts the answers that a pod is giving now.
+// Generations returns how many answers a pod is generating.
 func (s *Stack) Generations(id chatbox.PodID) int {
 	for _, p := range s.snapshot() {
 		if p.id == id && p.app != nil && p.state != stateStopped {

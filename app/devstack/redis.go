@@ -8,12 +8,12 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// clockTick is how often the embedded Redis is told that time has passed: it
-// expires nothing by itself.
+// clockTick is how often the embedded Redis' clock is advanced; it does not
+// expire keys by itself.
 const clockTick = 100 * time.Millisecond
 
-// startRedis runs a Redis in this process, on loopback, and drives its clock
-// until ctx ends; wait returns when it has stopped.
+// startRedis runs a Redis in this process, on loopback, and advances its clock
+// until ctx ends. wait returns when it has stopped.
 func startRedis(ctx context.Context) (url string, wait func(), err error) {
 	m := miniredis.NewMiniRedis()
 	if err := m.StartAddr("127.0.0.1:0"); err != nil {

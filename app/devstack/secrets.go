@@ -14,7 +14,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// secrets are made on the first run and kept beside the data they protect.
+// secrets are generated on the first run and stored beside the data that they
+// protect.
 type secrets struct {
 	jwt        []byte
 	encryption string // 64 hex digits
@@ -32,7 +33,7 @@ func loadSecrets(dir string) (secrets, error) {
 	return secrets{jwt: []byte(signing), encryption: encryption}, err
 }
 
-// secretFile reads 32 random bytes in hex, or makes them.
+// secretFile reads 32 random bytes in hex from the file, or creates it.
 func secretFile(path string) (string, error) {
 	b, err := os.ReadFile(path) //nolint:gosec // the operator named the folder
 	if err == nil {
@@ -50,10 +51,10 @@ func secretFile(path string) (string, error) {
 	return s, nil
 }
 
-// tokenLife is how long the links that a stack prints work.
+// tokenLife is how long the printed links are valid.
 const tokenLife = 12 * time.Hour
 
-// Token signs a credential of this stack.
+// Token signs a token for this stack.
 func (s *Stack) Token(userID, name string, roles ...string) (string, error) {
 	claims := jwt.MapClaims{
 		"user_id": userID, "name": name, "iat": time.Now().Unix(), "exp": time.Now().Add(tokenLife).Unix(),
@@ -68,5 +69,5 @@ func (s *Stack) Token(userID, name string, roles ...string) (string, error) {
 	return token, nil
 }
 
-// Secret is what signs this stack's tokens.
+// Secret returns the key that signs this stack's tokens.
 func (s *Stack) Secret() []byte { return s.secrets.jwt }

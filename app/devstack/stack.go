@@ -1,7 +1,7 @@
-// Package devstack is a whole cluster in one process, for development and
-// tests: several pods, each with its own listener, registry and logger, a
-// balancer without affinity in front, and, unless real servers are named, an
-// in-process Redis and the history in one SQLite file. Only this package knows
+// Package devstack runs a whole cluster in one process, for development and
+// tests: several pods, each with its own listener, registry and logger, behind a
+// balancer without affinity. Unless real servers are named, it also runs Redis in
+// the process and stores the history in one SQLite file. Only this package knows
 // the embedded servers; the production binary has neither.
 package devstack
 
@@ -30,35 +30,33 @@ import (
 	"chatbox/redisstate"
 )
 
-// Config is what a stack may be told; the zero value of a field means its
-// default.
+// Config configures a stack. Zero fields have the defaults given below.
 type Config struct {
 	app.UseCases
 
 	Pods      int    // default 3
 	Addr      string // of the balancer, default 127.0.0.1:8080
-	Data      string // folder of history and secrets, default ./data
-	RedisURL  string // empty: in this process
+	Data      string // directory of history and secrets, default ./data
+	RedisURL  string // empty: runs in this process
 	MongoURI  string // empty: SQLite under Data
 	MongoName string // default chat
-	NoWords   bool   // words of messages are not indexed: SEARCH_INDEX=off
+	NoWords   bool   // do not index the words of messages: SEARCH_INDEX=off
 	LLM       answer.LLM
 	Desk      desk.Config
 	Alerts    alert.Config
-	Channels  []alert.Channel // to staff that is not connected
+	Channels  []alert.Channel // alert channels to staff who are not connected
 	Access    access.Config
-	Redis     redisstate.Config // URL is the stack's
+	Redis     redisstate.Config // its URL is set by the stack
 	Hub       hub.Config
 	Drain     config.Drain
 	Logger    *slog.Logger
-	// Clock, if set, is a pod's clock: for tests of clocks that differ.
+	// Clock, if set, returns a pod's clock, for tests with clocks that differ.
 	Clock func(chatbox.PodID) time.Time
-	// Watch, if set, stands between the pods and the history: for tests that
-	// count what a message costs.
+	// Watch, if set, wraps the stores, for tests that count what a message costs.
 	Watch func(app.Stores) app.Stores
 }
 
-// DefaultConfig is what `make run` starts.
+// DefaultConfig returns the configuration of `make run`.
 func DefaultConfig() Config {
 	return Config{
 		Pods: 3, Addr: "127.0.0.1:8080", Data: "data", MongoName: "chat",
@@ -68,7 +66,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// prefix is where the pods serve; it is the contract's default.
+// prefix is the pods' path prefix, which is the contract's default.
 const prefix = "/chatbox"
 
 // Stack is a running cluster. Its methods are safe for concurrent use.
@@ -81,24 +79,24 @@ type Stack struct {
 	balancer  *balancer
 	server    *http.Server
 	listener  net.Listener
-	closers   []func(context.Context) error // in reverse order
+	closers   []func(context.Context) error // called in reverse order
 	cancel    context.CancelFunc
 	waitRedis func()
 	serving   sync.WaitGroup
 
-	mu   sync.Mutex // guards pods' states
+	mu   sync.Mutex // guards the pods' states
 	pods []*pod
 }
 
-// pod is one place in the cluster, with the App that fills it now.
+// pod is one pod of the cluster with its current App.
 type pod struct {
 	id    chatbox.PodID
 	app   *app.App
 	state string // "running", "draining" or "stopped"
 }
 
-// Start brings the cluster up; it serves when Start returns. Stop must be
-// called also after ctx has ended.
+// Start starts the cluster, which serves when Start returns. The caller must call
+// Stop, even after ctx has ended.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	s := &Stack{cfg: cfg, waitRedis: func() {}}
 	if err := s.start(ctx); err != nil {
@@ -119,7 +117,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	s.closers = append(s.closers, func(context.Context) error { return release() })
 	var lc net.ListenConfig
 	if s.listener, err = lc.Listen(ctx, "tcp", s.cfg.Addr); err != nil {
-		return fmt.Errorf("the address %s cannot be used (is another one running? try --addr): %w", s.cfg.Addr, err)
+		return fmt.Errorf("the address %s cannot be used (is another stack running? try --addr): %w", s.cfg.Addr, err)
 	}
 	if s.secrets, err = loadSecrets(s.cfg.Data); err != nil {
 		return err
@@ -152,11 +150,11 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	}
 	s.balancer = newBalancer(s.running)
 	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
-	s.serving.Go(func() { _ = s.server.Serve(s.listener) }) // ends with Stop
+	s.serving.Go(func() { _ = s.server.Serve(s.listener) }) // ended by Stop
 	return nil
 }
 
-// URL is where the balancer serves.
+// URL returns the balancer's URL.
 func (s *Stack) URL() string { return "http://" + s.listener.Addr().String() }
 
 func loopback() []netip.Prefix {
@@ -216,5 +214,5 @@ func (s *Stack) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// RedisURL is the Redis that the pods use.
+// RedisURL returns the URL of the Redis that the pods use.
 func (s *Stack) RedisURL() string { return s.redisURL }

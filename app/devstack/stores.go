@@ -22,7 +22,7 @@ var (
 	_ app.AuditLog       = (*embedded.Audit)(nil)
 )
 
-// openStores opens the history: the server that was named, or one file.
+// openStores opens the history: the configured server, or the SQLite file.
 func (s *Stack) openStores(ctx context.Context) error {
 	if s.cfg.MongoURI != "" {
 		stores, closer, err := app.OpenMongo(ctx, persistence.Config{
