@@ -1,5 +1,5 @@
-// Package app makes a pod out of its parts and is the only one that sees them
-// all: it wires, starts, drains and stops.
+// Package app builds a pod from its parts, and starts, drains and stops it. It is
+// the only package that imports all of them.
 package app
 
 import (
@@ -32,10 +32,10 @@ import (
 	"chatbox/redisstate"
 )
 
-// Version is what the cluster view shows; the linker sets it for releases.
+// Version is shown in the cluster view. The linker sets it for releases.
 var Version = "dev" //nolint:gochecknoglobals // set by -ldflags
 
-// Options is what one pod is made of; all parts are required.
+// Options are the parts and settings of one pod.
 type Options struct {
 	UseCases
 
@@ -52,18 +52,18 @@ type Options struct {
 	LLM       answer.LLM
 	Alerts    alert.Config
 	Desk      desk.Config
-	Channels  []alert.Channel // to staff that is not connected; may be none
+	Channels  []alert.Channel // alert channels to staff who are not connected; may be empty
 	Drain     config.Drain
-	Env       string // how Redis must be set up: as in Production, or Development; empty: it is not asked
+	Env       string // checks of Redis' settings: as in Production or Development; empty: none
 	Logger    *slog.Logger
-	Clock     func() time.Time // nil: the machine's
-	ShedAbove int              // sockets from which some are sent to other pods; 0: never
-	Console   bool             // serve the page, which only development does
-	// DecryptFailures counts boxes that could not be opened.
+	Clock     func() time.Time // nil: the machine's clock
+	ShedAbove int              // number of sockets above which some are moved to other pods; 0: never
+	Console   bool             // serve the console; set in development only
+	// DecryptFailures returns how many boxes could not be opened.
 	DecryptFailures func() uint64
 }
 
-// App is one pod. Several may live in one process: nothing is global.
+// App is one pod. One process may contain several, because nothing is global.
 type App struct {
 	id       chatbox.PodID
 	opts     Options
@@ -80,25 +80,25 @@ type App struct {
 	history  *history.Service
 	talks    *conversation.Service
 	gate     *access.Gate
-	tally    *tally // the heartbeat's
+	tally    *tally // used by the heartbeat only
 	name     podName
 	clock    podClock
 	around   surroundings
-	failed   chan error // one: why the process must end; never closed
+	failed   chan error // capacity 1: the error that ends the process; never closed
 	alerts   *alert.Service
 	desk     *desk.Service
 	door     *door.Door
 	server   *http.Server
 	listener net.Listener
 	draining atomic.Bool
-	cancel   context.CancelFunc // ends the background work
-	work     sync.WaitGroup     // all of it
+	cancel   context.CancelFunc // stops the background work
+	work     sync.WaitGroup     // the background work
 	stopped  sync.Once
 	stopErr  error
 }
 
-// Start listens and begins the background work; it returns when the pod can be
-// reached, which is before it is ready. The App lives until Stop or Kill.
+// Start listens and starts the background work. It returns when the pod accepts
+// connections, which is before it is ready. The caller must call Stop or Kill.
 func (a *App) Start(ctx context.Context) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", a.opts.Listen)
@@ -133,14 +133,14 @@ func (a *App) Start(ctx context.Context) error {
 	return nil
 }
 
-// Addr is where the pod listens, once started.
+// Addr returns the address on which the started pod listens.
 func (a *App) Addr() string { return a.listener.Addr().String() }
 
-// ID names the pod.
+// ID returns the pod's id.
 func (a *App) ID() chatbox.PodID { return a.id }
 
-// newHTTPServer makes the server behind the door, which bounds what a client may
-// take; sockets have their own bounds.
+// newHTTPServer returns the server behind the door. The door limits clients;
+// WebSockets have limits of their own.
 func newHTTPServer(ctx context.Context, h http.Handler, d *door.Door) *http.Server {
 	s := &http.Server{ //nolint:gosec // the door sets the time for headers
 		Handler:        h,
@@ -152,5 +152,5 @@ func newHTTPServer(ctx context.Context, h http.Handler, d *door.Door) *http.Serv
 	return s
 }
 
-// Generations counts the answers that the pod is giving now.
+// Generations returns how many answers the pod is generating.
 func (a *App) Generations() int { return a.answers.Generations() }

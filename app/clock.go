@@ -11,31 +11,31 @@ import (
 )
 
 const (
-	// skewTold is how far the pod's clock may be from Redis' before the log says
-	// so. NTP keeps clocks within a fraction of it.
+	// skewTold is the difference between the pod's clock and Redis' above which
+	// the log warns. NTP keeps clocks within a fraction of it.
 	skewTold = 5 * time.Second
-	// skewMost is how far it may be before the pod refuses tokens that other pods
-	// accept, and accepts tokens that have expired.
+	// skewMost is the difference above which the pod is not ready: it would
+	// refuse tokens that other pods accept, and accept expired ones.
 	skewMost = api.Leeway
 )
 
-// podClock follows how far the pod's clock is ahead of Redis'.
+// podClock tracks how far the pod's clock is ahead of Redis'.
 type podClock struct {
 	told *outage.Outage
 
 	mu    sync.Mutex // guards following
 	ahead time.Duration
-	wrong bool // and another pod's is not
+	wrong bool // the pod's clock is off, and another pod agrees with Redis
 }
 
-// seconds is how far the clock is ahead.
+// seconds returns how far the clock is ahead.
 func (c *podClock) seconds() float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ahead.Seconds()
 }
 
-// state is why the pod must not serve by its clock; "" where it may.
+// state returns why the pod must not serve because of its clock, or "".
 func (c *podClock) state() outage.Kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,14 +45,14 @@ func (c *podClock) state() outage.Kind {
 	return ""
 }
 
-// judgeClock compares the pod's clock with Redis'. sent and redis are what the
-// two said when a heartbeat began and arrived; took is how long the heartbeat
-// took. Redis' clock may be the wrong one, and must not end the whole service: a
-// pod that differs by more than skewMost is wrong only if another pod agrees
-// with Redis.
+// judgeClock compares the pod's clock with Redis'. sent is the pod's time when a
+// heartbeat began, redis is Redis' time when it arrived, and took is how long the
+// heartbeat took. Redis' clock may be the wrong one, which must not stop all
+// pods. So a pod that differs by more than skewMost is wrong only if another pod
+// agrees with Redis.
 func (a *App) judgeClock(ctx context.Context, sent, redis time.Time, took time.Duration) {
 	ahead := sent.Add(took / 2).Sub(redis)
-	if ahead.Abs() <= took/2 { // as far as can be told it is right
+	if ahead.Abs() <= took/2 { // within the precision of the measurement
 		ahead = 0
 	}
 	wrong := ahead.Abs() > skewMost && a.othersAgree(ctx)
@@ -66,7 +66,7 @@ func (a *App) judgeClock(ctx context.Context, sent, redis time.Time, took time.D
 	a.clock.told.Note(ctx, err)
 }
 
-// othersAgree reports whether the clock of another pod is near Redis'.
+// othersAgree reports whether another pod's clock agrees with Redis'.
 func (a *App) othersAgree(ctx context.Context) bool {
 	skews, err := a.redis.Skews(ctx)
 	if err != nil {
@@ -81,7 +81,7 @@ func (a *App) othersAgree(ctx context.Context) bool {
 	return false
 }
 
-// now is the pod's clock.
+// now returns the time of the pod's clock.
 func (a *App) now() time.Time {
 	if a.opts.Clock != nil {
 		return a.opts.Clock()

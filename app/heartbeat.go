@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	podBeat    = 2 * time.Second  // a pod's card; the console's strip lives on it
-	socketBeat = 20 * time.Second // a third of a socket registration's life
+	podBeat    = 2 * time.Second  // heartbeat of the pod's card, which the console shows
+	socketBeat = 20 * time.Second // a third of a socket registration's lifetime
 )
 
-// What a pod's card says of it.
+// Fields of a pod's card.
 const (
 	podServing  = "serving"
 	podDraining = "draining"
 )
 
-// heartbeat gives the pod's and its sockets' signs of life until ctx ends.
-// Started and waited for by the App.
+// heartbeat renews the pod's card and its sockets' registrations until ctx ends.
+// The App starts it and waits for it.
 func (a *App) heartbeat(ctx context.Context) {
 	pod, socks := time.NewTimer(podBeat), time.NewTicker(socketBeat)
 	defer pod.Stop()
@@ -74,12 +74,13 @@ func (a *App) beatTally(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, podBeat)
 	defer cancel()
 	if err := a.tally.beat(ctx, time.Now()); err != nil {
-		a.log.DebugContext(ctx, "open sessions not tallied", "error", err)
+		a.log.DebugContext(ctx, "open sessions not counted", "error", err)
 	}
 }
 
-// beatSockets renews the registrations of the sockets. Admins' are renewed with
-// every card: an emptied Redis must not take for absent who holds a session.
+// beatSockets renews the sockets' registrations. Those of admins are renewed with
+// every card, so that after Redis lost its data the holder of a session is not
+// taken to be absent.
 func (a *App) beatSockets(ctx context.Context, each func(func(*hub.Conn))) {
 	ctx, cancel := context.WithTimeout(ctx, socketBeat/2)
 	defer cancel()

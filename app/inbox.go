@@ -12,7 +12,7 @@ import (
 
 var _ redisstate.Handler = inbox{}
 
-// inbox hands each message of the bus to the parts that it concerns. None of its
+// inbox dispatches the messages of the bus to the parts of the pod. None of its
 // methods blocks.
 type inbox struct {
 	live    *live.Service
@@ -25,8 +25,8 @@ func (i inbox) Update(u chatbox.Update) { i.live.Update(u) }
 
 func (i inbox) Wake(k chatbox.SessionKey) { i.answers.Wake(k) }
 
-// Notice tells the tenant's admins on this pod, or the one admin that the notice
-// is for.
+// Notice sends the notice to the tenant's admins on this pod, or to one admin if
+// it names one.
 func (i inbox) Notice(n chatbox.Notice) {
 	if n.To != "" {
 		i.hub.NotifyAdmin(chatbox.UserKey{Tenant: n.Tenant, ID: n.To}, api.Notification(n))
@@ -35,7 +35,7 @@ func (i inbox) Notice(n chatbox.Notice) {
 	i.hub.Notify(n.Tenant, api.Notification(n))
 }
 
-// Resubscribed tells every part that may have missed something.
+// Resubscribed notifies every part that messages may have been missed.
 func (i inbox) Resubscribed() {
 	i.live.Resubscribed()
 	i.answers.Resubscribed()

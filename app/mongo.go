@@ -14,29 +14,30 @@ import (
 	"chatbox/redisstate"
 )
 
-// How long a start waits for the history to say whether the pod may work with
-// it, and the waits between later tries.
+// How long the start waits to learn whether the pod can work with the history,
+// and the delays between later attempts.
 const (
 	surveyWait     = 3 * time.Second
 	prepareWait    = 100 * time.Millisecond
 	prepareWaitMax = 5 * time.Second
 )
 
-// mongoHistory is a MongoDB-compatible server that a pod keeps its history on.
+// mongoHistory is a pod's history on a MongoDB-compatible server.
 type mongoHistory struct {
 	store *persistence.Store
 	log   *slog.Logger
 	away  *outage.Outage
-	unfit func(error) // the pod cannot work with it, and a restart does not help
+	unfit func(error) // called if the pod cannot work with the history and a restart cannot help
 
 	stop context.CancelFunc
-	done chan struct{} // closed when nothing is prepared any more
+	done chan struct{} // closed when prepare has ended
 }
 
-// openHistory opens the history. A *chatbox.UnfitError says that the pod cannot
-// work with what is there; nothing was written then. A server that is away is
-// waited for in the background: until it has been looked at, nothing of it is
-// read or written. unfit is told what is found then.
+// openHistory opens the history. It returns a *chatbox.UnfitError, having written
+// nothing, if the pod cannot work with the stored data. If the server is
+// unavailable, it continues in the background; until the server has been
+// surveyed, the history is neither read nor written. A *chatbox.UnfitError found
+// later is passed to unfit.
 func openHistory(
 	ctx context.Context, cfg persistence.Config, keys *persistence.Keyring, log *slog.Logger, unfit func(error),
 ) (*mongoHistory, error) {
@@ -60,8 +61,8 @@ func openHistory(
 	return h, nil
 }
 
-// prepare repeats what the pod needs of the history before it may write, until
-// it has it: whatever stood in the way may be mended while the pod runs.
+// prepare surveys the history and creates the indexes, and retries until both
+// succeed, because an operator may fix the cause while the pod runs.
 func (h *mongoHistory) prepare(ctx context.Context) {
 	defer close(h.done)
 	for wait := prepareWait; ; wait = min(2*wait, prepareWaitMax) {
@@ -93,20 +94,20 @@ func (h *mongoHistory) survey(ctx context.Context) error {
 	findings, err := h.store.Survey(ctx)
 	if err == nil {
 		for _, f := range findings {
-			h.log.WarnContext(ctx, "doubtful history", "finding", f)
+			h.log.WarnContext(ctx, "possible problem with the history", "finding", f)
 		}
 	}
 	return err
 }
 
-// close lets what is being written be written, and closes the connection.
+// close finishes pending writes and closes the connection.
 func (h *mongoHistory) close(ctx context.Context) error {
 	h.stop()
 	<-h.done
 	return h.store.Close(ctx)
 }
 
-// stores are the history by its ports.
+// stores returns the history as the stores of the use cases.
 func (h *mongoHistory) stores() Stores {
 	store := h.store
 	return Stores{
@@ -122,9 +123,9 @@ func (h *mongoHistory) stores() Stores {
 	}
 }
 
-// OpenMongo opens the history on a MongoDB-compatible server. The server may
-// be away: what needs it fails until it is there. A *chatbox.UnfitError: the
-// keys are not those of what is there, or it is another program's.
+// OpenMongo opens the history on a MongoDB-compatible server. If the server is
+// unavailable, calls fail until it returns. It returns a *chatbox.UnfitError if
+// the keys do not open the stored data or another program owns it.
 func OpenMongo(ctx context.Context, cfg persistence.Config, keys *persistence.Keyring, log *slog.Logger) (Stores, func(context.Context) error, error) {
 	h, err := openHistory(ctx, cfg, keys, log, func(err error) {
 		log.ErrorContext(ctx, "the history cannot be used", "error", err)
@@ -135,16 +136,17 @@ func OpenMongo(ctx context.Context, cfg persistence.Config, keys *persistence.Ke
 	return h.stores(), h.close, nil
 }
 
-// trustedKeys are a pod's keys once they are known to be the cluster's. Before,
-// they seal and open nothing in Redis: copies that a wrong key does not open
-// would be dropped, though others can read them.
+// trustedKeys are the pod's keys, usable once they are known to be the cluster's.
+// Before that they neither seal nor open anything in Redis. A pod drops copies
+// that its keys do not open, so wrong keys would drop copies that other pods can
+// read.
 type trustedKeys struct {
 	redisstate.Sealer
 
 	trusted func() bool
 }
 
-// Seal is the keys'.
+// Seal seals with the keys.
 func (k trustedKeys) Seal(plain []byte, ad ...string) ([]byte, error) {
 	if !k.trusted() {
 		return nil, errNotTrusted()
@@ -152,7 +154,7 @@ func (k trustedKeys) Seal(plain []byte, ad ...string) ([]byte, error) {
 	return k.Sealer.Seal(plain, ad...)
 }
 
-// Open is the keys'.
+// Open opens with the keys.
 func (k trustedKeys) Open(box []byte, ad ...string) ([]byte, error) {
 	if !k.trusted() {
 		return nil, errNotTrusted()
@@ -162,5 +164,5 @@ func (k trustedKeys) Open(box []byte, ad ...string) ([]byte, error) {
 
 func errNotTrusted() error {
 	return chatbox.NewError(chatbox.StoreFailed, "the history cannot be reached at the moment",
-		errors.New("it is not known yet whether this pod's keys are the cluster's"))
+		errors.New("this pod's keys have not been checked against the cluster's yet"))
 }

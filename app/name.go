@@ -10,26 +10,29 @@ import (
 )
 
 const (
-	// A card that is not renewed for so long is a dead process's: a living one
-	// renews it every podBeat.
+	// A card that is not renewed for this long belongs to a dead process. A live
+	// one renews it every podBeat.
 	nameSilent = 2*podBeat + time.Second
-	nameLook   = 500 * time.Millisecond // between looks at another's card
+	nameLook   = 500 * time.Millisecond // interval of checking another process' card
 )
 
-// errNameTaken ends a pod: two with one name would be told apart nowhere.
-var errNameTaken = errors.New("POD_ID: another pod that is alive has this one; give each pod its own")
+// errNameTaken ends a pod, because two pods with one name cannot be
+// distinguished.
+var errNameTaken = errors.New("POD_ID: another live pod has this id; give each pod its own")
 
-// podName follows whether the pod's card is its own. A card outlives its process
-// by up to 15 s, so another's card may be that of a pod that was killed: it is
-// watched, and only one that is renewed is a living pod's.
+// podName tracks whether the card under the pod's name is its own. A card
+// outlives its process by up to 15 s, so another process' card may be that of a
+// killed pod. The pod watches the card: only if it is renewed is the other
+// process alive.
 type podName struct {
 	mu    sync.Mutex // guards following
 	own   bool
-	other string    // another's card, as it was first seen; "" none
-	since time.Time // it was
+	other string    // the other process' card as first seen; "": none
+	since time.Time // when other was first seen
 }
 
-// replaceable is another's card that has not been renewed for long enough.
+// replaceable returns the other process' card if it has not been renewed for
+// nameSilent, or "".
 func (n *podName) replaceable(now time.Time) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -39,7 +42,7 @@ func (n *podName) replaceable(now time.Time) string {
 	return ""
 }
 
-// state is why the pod must not serve under its name; "" where it may.
+// state returns why the pod must not serve under its name, or "".
 func (n *podName) state() outage.Kind {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -53,18 +56,18 @@ func (n *podName) state() outage.Kind {
 	}
 }
 
-// nameNews is what an attempt to renew the card has shown.
+// nameNews is the outcome of an attempt to renew the card.
 type nameNews int
 
 const (
 	nameSame nameNews = iota
-	nameOwn           // the card has become the pod's
-	nameSeen          // another's card was met
-	nameLost          // the same, where the card was the pod's before
-	nameLive          // another's card is being renewed
+	nameOwn           // the pod has acquired the card
+	nameSeen          // the card belongs to another process
+	nameLost          // another process has taken over the pod's card
+	nameLive          // another process renews the card
 )
 
-// saw takes in another's card; "" says that the card is the pod's.
+// saw handles the owner of the card found by a renewal; "" means this pod.
 func (n *podName) saw(other string, now time.Time) nameNews {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -91,7 +94,7 @@ func (n *podName) saw(other string, now time.Time) nameNews {
 	}
 }
 
-// judgeName acts on what the registry answered and returns when to ask again.
+// judgeName handles the registry's response and returns when to ask again.
 func (a *App) judgeName(ctx context.Context, other string) time.Duration {
 	switch a.name.saw(other, time.Now()) {
 	case nameOwn:

@@ -5,13 +5,13 @@ import (
 	"math"
 )
 
-// reservedFiles is what a pod opens beside its clients' connections: those to
-// Redis, the history, models and staff.
+// reservedFiles is how many files a pod opens besides its clients' connections:
+// connections to Redis, the history, models and alert receivers.
 const reservedFiles = 1024
 
-// doubtFiles says what is wrong where a process may open fewer files than its
-// clients may have sockets, and connections without a credential beside them;
-// or nothing.
+// doubtFiles returns a warning if the process may open fewer files than its
+// limits on sockets and on connections without a credential add up to; otherwise
+// "".
 func doubtFiles(limit uint64, sockets, unknown int) string {
 	need := int64(sockets) + int64(unknown) + reservedFiles
 	if int64(min(limit, math.MaxInt64)) >= need {

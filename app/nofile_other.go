@@ -2,5 +2,5 @@
 
 package app
 
-// openFiles is not known here.
+// openFiles is unknown on this system.
 func openFiles() (limit uint64, known bool) { return 0, false }

@@ -4,8 +4,8 @@ package app
 
 import "syscall"
 
-// openFiles is how many files and sockets this process may have open. Go has
-// raised the soft limit to the hard one before main begins.
+// openFiles returns how many files and sockets this process may open. Go raises
+// the soft limit to the hard limit before main begins.
 func openFiles() (limit uint64, known bool) {
 	var r syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {

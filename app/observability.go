@@ -10,12 +10,12 @@ import (
 	"chatbox/internal/logcap"
 )
 
-// sameLines is how many warnings or errors of one message are written within a
-// minute.
+// sameLines is the maximum number of warnings or errors with one message that are
+// logged per minute.
 const sameLines = 20
 
-// NewLogger makes the pod's logger: JSON or text on w, from the level on, with
-// the attributes that the context of each line carries.
+// NewLogger returns the pod's logger. It writes JSON or text to w, from the
+// configured level on, with the attributes in each line's context.
 func NewLogger(w io.Writer, cfg config.Log) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: shortTime}
 	var h slog.Handler = slog.NewJSONHandler(w, opts)
@@ -25,7 +25,7 @@ func NewLogger(w io.Writer, cfg config.Log) *slog.Logger {
 	return slog.New(logattr.NewHandler(logcap.NewHandler(h, sameLines)))
 }
 
-// shortTime logs spans of time as people read them.
+// shortTime logs durations in readable form.
 func shortTime(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(fmt.Sprint(a.Value.Duration()))

@@ -9,7 +9,7 @@ import (
 	"chatbox/app/alert"
 )
 
-// observer counts what the use cases report.
+// observer counts the events of the use cases for metrics.
 type observer struct {
 	post, firstPiece prometheus.Histogram
 	generations      *prometheus.CounterVec
@@ -18,7 +18,7 @@ type observer struct {
 	alerts           *prometheus.CounterVec
 }
 
-// newObserver registers its metrics; every outcome is there from the start.
+// newObserver registers the metrics, with every outcome at 0.
 func newObserver(reg prometheus.Registerer) *observer {
 	seconds := prometheus.ExponentialBuckets(0.001, 2, 15) // 1 ms to 16 s
 	o := &observer{

@@ -12,13 +12,14 @@ import (
 	"chatbox/app/config"
 )
 
-// probeTime bounds a whole health check. A pod answers within a second; Docker
-// gives the check three.
+// probeTime limits a whole health check. A pod answers within a second; Docker
+// allows the check three.
 const probeTime = 2 * time.Second
 
-// Probe asks this machine's pod whether it is ready, and returns nil if it is.
-// Where the pod is, it reads from the settings that the pod reads; all others
-// may be missing or at fault. A *ProbeConfigError says that those are.
+// Probe asks the pod on this machine whether it is ready, and returns nil if it
+// is. It finds the pod from the settings that the pod itself uses; other settings
+// may be missing or invalid. It returns a *ProbeConfigError if these settings are
+// invalid.
 func Probe(ctx context.Context, environ []string, file string) error {
 	c, err := config.Listener(environ, file)
 	if err != nil {
@@ -36,26 +37,26 @@ func Probe(ctx context.Context, environ []string, file string) error {
 		}
 		if _, unreached := errors.AsType[*net.OpError](err); !unreached {
 			return err
-		} // nobody listens there; the other loopback may have somebody
+		} // refused; the pod may listen on the other loopback address
 	}
 	return err
 }
 
-// ProbeConfigError says that no pod could be asked.
+// ProbeConfigError means that the settings name no pod to ask.
 type ProbeConfigError struct{ cause error }
 
 func (e *ProbeConfigError) Error() string { return e.cause.Error() }
 
 func (e *ProbeConfigError) Unwrap() error { return e.cause }
 
-// dialable are the addresses at which this machine reaches a listener.
+// dialable returns the addresses at which this machine reaches a listener.
 func dialable(listen string) ([]string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("LISTEN_ADDR: %w", err)
 	case port == "0":
-		return nil, errors.New("LISTEN_ADDR: port 0 lets the machine choose a port, so nobody knows which one to ask")
+		return nil, errors.New("LISTEN_ADDR: port 0 lets the machine choose a port, so the port to ask is unknown")
 	}
 	ip, err := netip.ParseAddr(host)
 	switch {
@@ -68,8 +69,7 @@ func dialable(listen string) ([]string, error) {
 	}
 }
 
-// askReady asks one address, by no proxy and without following anybody
-// elsewhere.
+// askReady asks one address, without a proxy and without following redirects.
 func askReady(ctx context.Context, addr, prefix string) error {
 	client := http.Client{
 		Transport: &http.Transport{

@@ -9,14 +9,15 @@ import (
 	"chatbox/redisstate"
 )
 
-// checkWithin bounds a readiness check: the answer comes within a second.
+// checkWithin limits a readiness check, which must answer within a second.
 const checkWithin = 700 * time.Millisecond
 
-// Check writes to Redis, asks the history for a sign of life and whether the pod
-// hears itself through Redis. A pod that has not read yet who is shut out is not
-// ready, as if the history did not answer, nor is one whose name is another's.
-// llm is informational: a model that is away makes answers fail, not the pod.
-// causes says of each check that failed why, in words of a closed set.
+// Check writes to Redis, pings the history and checks that the pod receives its
+// own messages through Redis. A pod is not ready either before it has read the
+// withdrawals and blocks, which counts as a failure of the history, or while
+// another pod has its name. The check llm is informational: if a model is
+// unavailable, answers fail but the pod works. causes gives the reason for each
+// failed check, from a closed set.
 func (a *App) Check(ctx context.Context) (ready bool, checks map[string]bool, causes map[string]string) {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
@@ -40,7 +41,7 @@ func (a *App) Check(ctx context.Context) (ready bool, checks map[string]bool, ca
 		}
 	}
 	pod := a.podState()
-	if pod != "" && (redis == "" || pod != outage.Preparing) { // without Redis no pod can register
+	if pod != "" && (redis == "" || pod != outage.Preparing) { // a pod cannot register without Redis
 		causes["pod"] = string(pod)
 	}
 	return checks["redis"] && checks["mongodb"] && checks["bus"] && pod == "", checks, causes
@@ -64,7 +65,7 @@ func (a *App) mongoState(ctx context.Context) outage.Kind {
 	return ""
 }
 
-// podState is why the pod itself is not ready.
+// podState returns why the pod itself is not ready, or "".
 func (a *App) podState() outage.Kind {
 	if a.draining.Load() {
 		return outage.Draining
@@ -78,7 +79,7 @@ func (a *App) podState() outage.Kind {
 	return a.clock.state()
 }
 
-// kind finds out why the history did not answer.
+// kind classifies the error of a failed ping.
 func (s Stores) kind(err error) outage.Kind {
 	if s.Kind == nil {
 		return outage.KindOf(err)

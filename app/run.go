@@ -22,14 +22,14 @@ import (
 	"chatbox/redisstate"
 )
 
-// Run makes the pod that the configuration describes, serves until ctx ends,
-// drains, and returns. A server that is away at the start is waited for: the
-// pod lives and is not ready. A *chatbox.UnfitError says that the pod cannot work
-// where it is, and that a restart does not help; it has written nothing.
+// Run runs the configured pod until ctx ends, drains it and returns. If a server
+// is unavailable at the start, the pod waits for it and is not ready. Run returns
+// a *chatbox.UnfitError if the pod cannot work with its surroundings and a
+// restart cannot help; nothing has been written then.
 func Run(ctx context.Context, cfg config.Config) error {
 	log := NewLogger(os.Stderr, cfg.Log)
 	warn(ctx, cfg, log)
-	redisstate.LogTo(log) // for the whole process, which is this pod's
+	redisstate.LogTo(log) // applies to the whole process
 	keys, err := persistence.NewKeyring(cfg.Keys)
 	if err != nil {
 		return err
@@ -66,14 +66,14 @@ func Run(ctx context.Context, cfg config.Config) error {
 	return err
 }
 
-// warn logs what looks like a mistake in the configuration, or around the pod.
+// warn logs likely mistakes in the configuration and around the pod.
 func warn(ctx context.Context, cfg config.Config, log *slog.Logger) {
 	for _, w := range cfg.Warnings {
-		log.WarnContext(ctx, "doubtful configuration", "warning", w)
+		log.WarnContext(ctx, "possible mistake in the configuration", "warning", w)
 	}
 	if limit, known := openFiles(); known {
 		if w := doubtFiles(limit, cfg.Limits.Connections, cfg.Limits.Unknown); w != "" {
-			log.WarnContext(ctx, "doubtful surroundings", "warning", w)
+			log.WarnContext(ctx, "possible problem around the pod", "warning", w)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func serve(ctx context.Context, a *App) error {
 	return errors.Join(why, a.Stop(context.WithoutCancel(ctx)))
 }
 
-// optionsOf is what the configuration says of a pod, its parts apart.
+// optionsOf returns the pod's options from the configuration, without its parts.
 func optionsOf(cfg config.Config, log *slog.Logger) Options {
 	redis := cfg.Redis.Client(redisstate.DefaultConfig())
 	redis.RateLimit, redis.MaxSocketsPerUsr = cfg.Limits.RatePerMinute, cfg.Limits.ConnectionsPerUser
@@ -132,16 +132,16 @@ func issuerKeys(url string, log *slog.Logger) *api.KeySet {
 	return api.NewKeySet(url, log)
 }
 
-// notifyChannels makes what the configuration names.
+// notifyChannels returns the configured alert channels.
 func notifyChannels(cfg notify.Config, log *slog.Logger) ([]alert.Channel, *notify.Channels, error) {
 	made, err := notify.New(cfg)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ways to tell staff: %w", err)
+		return nil, nil, fmt.Errorf("alert channels: %w", err)
 	}
 	channels := make([]alert.Channel, 0, len(made.All))
 	for _, c := range made.All {
 		channels = append(channels, c)
 	}
-	log.Info("ways to tell staff of a request for help", "channels", len(channels))
+	log.Info("alert channels for requests for help", "channels", len(channels))
 	return channels, made, nil
 }

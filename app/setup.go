@@ -2,9 +2,9 @@ package app
 
 import "chatbox"
 
-// fail has the process end because of the pod's surroundings, with a
-// chatbox.UnfitError; the first one counts. In development, where several pods
-// share a process, nobody listens and the pod is just not ready.
+// fail ends the process because of the pod's surroundings, with a
+// chatbox.UnfitError. Only the first error counts. In development several pods
+// share a process; there the pod is only not ready.
 func (a *App) fail(err error) {
 	select {
 	case a.failed <- &chatbox.UnfitError{Reason: err.Error()}:
@@ -12,5 +12,5 @@ func (a *App) fail(err error) {
 	}
 }
 
-// Failed brings the one error for which the pod must end, if there ever is one.
+// Failed receives the error that must end the pod, if there is one.
 func (a *App) Failed() <-chan error { return a.failed }

@@ -9,37 +9,37 @@ import (
 	"chatbox/app/api"
 )
 
-// Bounds of shedding. A pod that joins gets new sockets only as clients come
-// and go; without shedding the other pods stay full for as long as their
-// clients stay. A balancer without affinity spreads what is sent away evenly, so
-// a pod gets back 1/N of its own lot and of each other pod's. A lot that lessens
-// the excess by a quarter every five seconds brings a full pod to the mean within
-// two minutes, and a tenth of its sockets bounds how many clients reconnect at
-// once. The more pods are full, the more clients have to move for one new pod;
-// below a quarter above the mean that is not worth it.
+// Limits of shedding. A new pod gets sockets only as clients connect. Without
+// shedding, the other pods stay full until their clients leave. A balancer
+// without affinity spreads the reconnecting clients evenly, so each of N pods
+// gets back 1/N of every batch. Batches of a quarter of the excess every five
+// seconds bring a full pod to the mean within two minutes. The limit of a tenth
+// of the sockets bounds how many clients reconnect at once. The more pods are
+// full, the more clients must move for one new pod; below a quarter above the
+// mean that is not worth it.
 const (
-	shedEvery    = 5 * time.Second // also the time over which one lot is spread
-	shedBegin    = 0.25            // above the mean, as a share of it: where shedding begins
-	shedEnd      = 0.02            // where it ends
-	shedQuarter  = 4               // of the excess goes with one lot
-	shedTenth    = 10              // of the pod's sockets in one lot at most
-	shedPatience = 6               // lots without effect until the pod gives up
-	shedPause    = 5 * time.Minute // and then waits: the balancer sends everybody back
+	shedEvery    = 5 * time.Second // also the time over which one batch is spread
+	shedBegin    = 0.25            // share above the mean at which shedding begins
+	shedEnd      = 0.02            // share above the mean at which it ends
+	shedQuarter  = 4               // divisor of the excess, for one batch
+	shedTenth    = 10              // divisor of the pod's sockets: the most in one batch
+	shedPatience = 6               // batches without effect until the pod gives up
+	shedPause    = 5 * time.Minute // and then pauses: the balancer sends the clients back
 )
 
-// shedder decides how many sockets a pod sends away. It belongs to one
-// goroutine.
+// shedder computes how many sockets a pod sheds. It is used by one goroutine.
 type shedder struct {
-	above int // fewer sockets than this are never too many
+	above int // the pod never sheds below this number of sockets
 
 	going bool
-	lots  int // since the pod had from sockets
+	lots  int // batches since the pod had from sockets
 	from  int
-	until time.Time // nothing is sent away before
+	until time.Time // end of a pause
 }
 
-// shed compares this pod's sockets with the other pods' until ctx ends, and
-// sends some away where it has far more. Started and waited for by the App.
+// shed compares the pod's number of sockets with the other pods' until ctx ends,
+// and moves some away if the pod has far more. The App starts it and waits for
+// it.
 func (a *App) shed(ctx context.Context) {
 	if a.opts.ShedAbove == 0 {
 		return
@@ -55,7 +55,7 @@ func (a *App) shed(ctx context.Context) {
 		}
 		if n := a.excess(ctx, s); n > 0 {
 			a.hub.Shed(ctx, n, shedEvery, api.Reconnect)
-			a.log.InfoContext(ctx, "sockets sent to pods with fewer", "sockets", n)
+			a.log.InfoContext(ctx, "sockets moved to pods with fewer", "sockets", n)
 		}
 	}
 }
@@ -74,9 +74,9 @@ func (a *App) excess(ctx context.Context, s *shedder) int {
 	return s.lot(a.id, a.hub.Len(), pods, time.Now())
 }
 
-// lot is how many of its own sockets a pod sends away now. It begins where it
-// has clearly more than the mean of the pods that serve, and goes on until it
-// has met them, so that chance moves nobody to and fro.
+// lot returns how many of its sockets a pod sheds now. Shedding begins clearly
+// above the mean of the serving pods and continues down to the mean, so that
+// random differences move no clients back and forth.
 func (s *shedder) lot(self chatbox.PodID, own int, pods []chatbox.PodInfo, now time.Time) int {
 	sum, serving := own, 1
 	for _, p := range pods {
@@ -92,7 +92,7 @@ func (s *shedder) lot(self chatbox.PodID, own int, pods []chatbox.PodInfo, now t
 		}
 	}
 	excess := float64(own) - mean
-	slack := max(shedBegin*mean, 2*math.Sqrt(mean)) // twice the deviation of sockets that fell by chance
+	slack := max(shedBegin*mean, 2*math.Sqrt(mean)) // twice the standard deviation of a random distribution
 	if s.going {
 		slack = shedEnd * mean
 	}
@@ -101,12 +101,12 @@ func (s *shedder) lot(self chatbox.PodID, own int, pods []chatbox.PodInfo, now t
 		return 0
 	}
 	if !s.going || float64(s.from-own) >= excess/(2*shedQuarter) {
-		s.going, s.lots, s.from = true, 0, own // it begins, or has an effect
+		s.going, s.lots, s.from = true, 0, own // shedding begins, or has an effect
 	}
 	if s.lots++; s.lots > shedPatience {
 		s.going, s.until = false, now.Add(shedPause)
 		return 0
 	}
-	stays := float64(serving-full) / float64(serving) // of what all full pods send away, elsewhere
+	stays := float64(serving-full) / float64(serving) // share of the shed clients that do not return to a full pod
 	return max(1, min(int(excess/shedQuarter/stays), own/shedTenth))
 }

@@ -10,10 +10,11 @@ import (
 	"chatbox/app/config"
 )
 
-// Stop drains the pod and returns when it is gone, at the latest when its
-// shutdown time is over, also with Redis or the history away. Its order is the
-// contract's: not ready, no new sockets, no new turns; running answers end or
-// are handed over; clients are sent away, paced; then everything ends.
+// Stop drains the pod. It returns when the pod has ended, at the latest after the
+// shutdown timeout, even if Redis or the history is unavailable. The contract
+// gives the order: not ready; no new sockets; no new turns; running answers
+// finish or are handed over; clients are sent away at a limited rate; then
+// everything ends.
 func (a *App) Stop(ctx context.Context) error {
 	a.stopped.Do(func() { a.stopErr = a.drain(ctx) })
 	return a.stopErr
@@ -34,7 +35,7 @@ func (a *App) drain(ctx context.Context) error {
 	gone, end := context.WithTimeout(context.WithoutCancel(ctx), min(time.Second, phases.Rest()/3))
 	defer end()
 	if err := a.redis.RemovePod(gone, a.id); err != nil {
-		a.log.DebugContext(ctx, "card left to age", "error", err)
+		a.log.DebugContext(ctx, "card left to expire", "error", err)
 	}
 	a.cancel()
 	werr := a.await(ctx)
@@ -43,14 +44,13 @@ func (a *App) drain(ctx context.Context) error {
 	return errors.Join(werr, cerr)
 }
 
-// requestGrace is how long a draining pod still waits for requests that have
-// begun to arrive.
+// requestGrace is how long a draining pod waits for requests that have begun to
+// arrive.
 const requestGrace = time.Second
 
-// closeServer lets requests end that are being answered. Clients that keep the
-// pod waiting for the rest of a request are cut off after a moment, those that
-// do not take their answer when the pod's time is up: neither is a failure of
-// the pod's.
+// closeServer waits for running requests. Clients that delay the rest of a
+// request are cut off after requestGrace. Clients that do not read their response
+// are cut off at the deadline. Neither counts as a failure of the pod.
 func (a *App) closeServer(ctx context.Context, phases config.Drain) {
 	cut := time.AfterFunc(min(requestGrace, phases.Rest()/2), a.door.End)
 	defer cut.Stop()
@@ -60,18 +60,19 @@ func (a *App) closeServer(ctx context.Context, phases config.Drain) {
 	if err := a.server.Shutdown(answers); err != nil {
 		a.log.WarnContext(ctx, "responses cut off", "error", err)
 		a.door.End()
-		_ = a.server.Close() // nothing is left to do about it
+		_ = a.server.Close() // the remaining connections are closed
 	}
 }
 
-// untilEnd is what is left of a context that has a deadline.
+// untilEnd returns the time until the context's deadline.
 func untilEnd(ctx context.Context) time.Duration {
 	at, _ := ctx.Deadline()
 	return time.Until(at)
 }
 
-// sendAway paces the clients. Those whose time was up were told and closed like
-// the others, all at once: that is no failure of the pod's.
+// sendAway closes the clients' sockets at a limited rate. At the deadline the
+// remaining ones get the same frames and are closed at once, which does not count
+// as a failure of the pod.
 func (a *App) sendAway(ctx context.Context, phases config.Drain, began time.Time) {
 	ctx, cancel := context.WithDeadline(ctx, began.Add(phases.Shutdown-phases.Rest()))
 	defer cancel()
@@ -80,7 +81,7 @@ func (a *App) sendAway(ctx context.Context, phases config.Drain, began time.Time
 	}
 }
 
-// awaitAnswers lets running answers end for a while.
+// awaitAnswers waits up to limit for running answers to finish.
 func (a *App) awaitAnswers(ctx context.Context, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -95,11 +96,11 @@ func (a *App) awaitAnswers(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// await waits for the background work; what hangs in a call to a server that
-// is away is left behind when ctx ends, and said.
+// await waits for the background work. Work that hangs in a call to an
+// unavailable server is abandoned when ctx ends, and reported as an error.
 func (a *App) await(ctx context.Context) error {
 	done := make(chan struct{})
-	go func() { // ends with the work; outlives await only where the process is about to end
+	go func() { // ends with the work; outlives await only if the process is about to end
 		a.work.Wait()
 		close(done)
 	}()
@@ -111,8 +112,8 @@ func (a *App) await(ctx context.Context) error {
 	}
 }
 
-// Kill ends the pod as a crash would: its sockets are cut, its leases are left
-// to expire, nothing is said or flushed. For development and tests.
+// Kill ends the pod as a crash would: it cuts the sockets, lets leases expire,
+// and neither sends nor flushes anything. It is for development and tests.
 func (a *App) Kill() {
 	a.stopped.Do(func() {
 		a.stopErr = errors.New("the pod was killed")

@@ -17,8 +17,8 @@ import (
 	"chatbox/internal/outage"
 )
 
-// Stores is the history, whichever server keeps it. The owner closes it after
-// the App has stopped; several Apps of one process may share it.
+// Stores is the history, whatever its server. The owner closes it after the App
+// has stopped. Several Apps of one process may share it.
 type Stores struct {
 	Messages    MessageStore
 	Sessions    SessionStore
@@ -36,34 +36,35 @@ type Stores struct {
 	Labels      desk.Labels
 	Finder      desk.Finder
 	Ping        func(ctx context.Context) error
-	Kind        func(err error) outage.Kind // why Ping failed; nil: what the network says
+	Kind        func(err error) outage.Kind // classifies errors of Ping; nil: as network errors
 	Withdrawals access.Archive
 	Blocks      Blocks
 }
 
-// The following interfaces are the stores as a server has to have them: each is
-// the sum of what the use cases ask of it.
+// Each of the following interfaces combines what the use cases need from one
+// store.
 
-// MessageStore is the durable log of every session.
+// MessageStore is the durable log of all sessions.
 type MessageStore interface {
 	sessionlog.Messages
 	privacy.Messages
 }
 
-// SessionStore has the records of sessions beside their events.
+// SessionStore stores the data of sessions other than their events.
 type SessionStore interface {
 	sessionlog.Sessions
 	history.Sessions
 	conversation.Sessions
 }
 
-// TurnStore has the messages that want an answer.
+// TurnStore stores the messages that need an answer.
 type TurnStore interface {
 	sessionlog.Turns
 	answer.Turns
 }
 
-// ShareStore has the links by which anyone may read a session as it was.
+// ShareStore stores the links by which anyone may read a session as it was at one
+// moment.
 type ShareStore interface {
 	history.Shares
 	privacy.Shares
@@ -87,13 +88,13 @@ type Blocks interface {
 	privacy.Blocks
 }
 
-// Crowds is how many sessions were open on each pod in each minute.
+// Crowds stores how many sessions were open on each pod in each minute.
 type Crowds interface {
 	history.Crowds
-	// Tally writes what a pod has counted so far of a minute; writing it again
-	// replaces it.
+	// Tally stores a pod's counts of a minute so far. Writing them again replaces
+	// them.
 	Tally(ctx context.Context, crowds []chatbox.Crowd) error
-	// Forget deletes minutes before the time.
+	// Forget deletes the counts of minutes before the given time.
 	Forget(ctx context.Context, before time.Time) error
 }
 
@@ -106,7 +107,7 @@ type UseCases struct {
 	Conversation conversation.Config
 }
 
-// DefaultUseCases has the values of the contract.
+// DefaultUseCases returns the values of the contract.
 func DefaultUseCases() UseCases {
 	return UseCases{
 		Log: sessionlog.DefaultConfig(), Answer: answer.DefaultConfig(), Live: live.DefaultConfig(),

@@ -15,22 +15,22 @@ import (
 )
 
 const (
-	lookEvery    = time.Second      // at what the pod depends on
-	lookWithin   = 2 * time.Second  // one look
-	examineEvery = 15 * time.Second // how Redis is set up: after a failover it is another server
-	deafFor      = 3 * time.Second  // with Redis there, before the bus counts as broken
-	prepareFor   = 10 * time.Second // a history whose indexes are being made is no outage so long
+	lookEvery    = time.Second      // interval of the checks
+	lookWithin   = 2 * time.Second  // timeout of one check
+	examineEvery = 15 * time.Second // interval of checking Redis' settings: a failover changes the server
+	deafFor      = 3 * time.Second  // time without own messages, while Redis answers, before the bus counts as broken
+	prepareFor   = 10 * time.Second // time for which building indexes does not count as an outage
 )
 
-// surroundings is what the pod knows of what it depends on.
+// surroundings is what the pod knows about its dependencies.
 type surroundings struct {
 	redis, mongo, bus, card *outage.Outage
 	deaf, preparing         time.Time // since when; zero: it is not. Each of its loop alone
 	examined                time.Time // the latest examination. Of the loop alone, and before it of the start
 
 	mu      sync.Mutex // guards following
-	setup   error      // why Redis as it is set up will not do
-	settled bool       // it was once found to be well
+	setup   error      // why Redis' settings are unsuitable
+	settled bool       // the settings were suitable once
 	advised map[string]bool
 }
 
@@ -41,9 +41,8 @@ func newSurroundings(log *slog.Logger) surroundings {
 	}
 }
 
-// watchSurroundings looks at what the pod depends on until ctx ends, so that an
-// outage is told of whether or not anybody needs it now. Started and waited for
-// by the App.
+// watchSurroundings checks the pod's dependencies until ctx ends, so that an
+// outage is logged even if nobody uses them. The App starts it and waits for it.
 func (a *App) watchSurroundings(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, look := range []func(context.Context){a.lookAtRedis, a.lookAtHistory} {
@@ -59,9 +58,9 @@ func (a *App) watchSurroundings(ctx context.Context) {
 	wg.Wait()
 }
 
-// startInGoodSurroundings starts the pod unless Redis is there and will not do:
-// then nothing is opened. A Redis that is away is waited for by the pod, which
-// lives and is not ready.
+// startInGoodSurroundings starts the pod, unless Redis answers and has unsuitable
+// settings; then nothing is opened. If Redis is unavailable, the pod starts and
+// waits for it, and is not ready.
 func (a *App) startInGoodSurroundings(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
@@ -110,7 +109,7 @@ func (a *App) lookAtHistory(ctx context.Context) {
 	}
 }
 
-// causeOf leaves out what is written for users.
+// causeOf strips the text for users from an error.
 func causeOf(err error) error {
 	if e, ok := errors.AsType[*chatbox.Error](err); ok && e.Err != nil {
 		return e.Err
@@ -118,8 +117,8 @@ func causeOf(err error) error {
 	return err
 }
 
-// noteBus tells of a bus that is silent although Redis is there: where Redis is
-// away that is no news.
+// noteBus logs that the bus is silent although Redis answers. During an outage of
+// Redis a silent bus is expected.
 func (a *App) noteBus(ctx context.Context, redis error, now time.Time) {
 	silent := a.bus.Silent()
 	switch {
@@ -135,9 +134,9 @@ func (a *App) noteBus(ctx context.Context, redis error, now time.Time) {
 	}
 }
 
-// examine asks Redis how it is set up. What will not do keeps the pod from being
-// ready; found before all has been well once, it ends the pod, since starting it
-// again would change nothing. A Redis that does not answer is asked again later.
+// examine checks Redis' settings. Unsuitable settings make the pod not ready. If
+// they were never suitable, they end the pod, because a restart would not help.
+// If Redis does not answer, it is asked again later.
 func (a *App) examine(ctx context.Context, now time.Time) {
 	if a.opts.Env == "" {
 		return
@@ -193,20 +192,20 @@ func (s *surroundings) settle(err error) (first bool) {
 	return first
 }
 
-// misfit is the latest verdict.
+// misfit returns the latest verdict.
 func (s *surroundings) misfit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.setup
 }
 
-// advise warns of something once.
+// advise logs a warning once.
 func (a *App) advise(ctx context.Context, what string) {
 	a.around.mu.Lock()
 	known := a.around.advised[what]
 	a.around.advised[what] = true
 	a.around.mu.Unlock()
 	if !known {
-		a.log.WarnContext(ctx, "redis is not set up as it should be", "advice", what)
+		a.log.WarnContext(ctx, "redis settings should be changed", "advice", what)
 	}
 }

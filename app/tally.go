@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	tallyEvery = 10 * time.Second    // what was counted is written; at once where it has grown
-	crowdsKept = 90 * 24 * time.Hour // minutes older than this are deleted
+	tallyEvery = 10 * time.Second    // interval of writing; counts that have grown are written at once
+	crowdsKept = 90 * 24 * time.Hour // older minutes are deleted
 	minuteOf   = time.Minute
 )
 
-// tally counts the sessions that have sockets on this pod, per tenant and
-// minute, and writes the counts. Its methods are called by the heartbeat alone.
+// tally counts the sessions that have sockets on this pod, per tenant and minute,
+// and writes the counts. Only the heartbeat calls its methods.
 type tally struct {
 	pod    chatbox.PodID
-	run    string // of this process: another's counts of the same minute are not overwritten
+	run    string // of this process, so that it does not overwrite another's counts of the same minute
 	crowds Crowds
 	count  func() map[string]int // sessions with sockets, by tenant
 
-	at      time.Time // of the last count
+	at      time.Time // time of the last count
 	written time.Time
 	minutes map[minute]*crowd
 }
@@ -34,23 +34,23 @@ type minute struct {
 }
 
 type crowd struct {
-	since   time.Time // of the first count, or of the beat before it
+	since   time.Time // time of the first count, or of the beat before it
 	seconds float64
 	peak    int64
-	fresh   bool // not written since it changed
+	fresh   bool // changed since it was written
 }
 
 func newTally(pod chatbox.PodID, crowds Crowds, count func() map[string]int) *tally {
 	return &tally{pod: pod, run: crand.Text()[:8], crowds: crowds, count: count, minutes: map[minute]*crowd{}}
 }
 
-// beat counts once: what is open now is taken to have been so since the last
-// beat. It writes every tallyEvery, and at once where a peak has grown, so that
-// staff does not look at an empty minute.
+// beat counts once. The sessions open now are taken to have been open since the
+// last beat. It writes every tallyEvery, and at once if a peak has grown, so that
+// staff do not see an empty minute.
 func (t *tally) beat(ctx context.Context, now time.Time) error {
 	span := now.Sub(t.at).Seconds()
 	if t.at.IsZero() || span < 0 || span > tallyEvery.Seconds() {
-		span = podBeat.Seconds() // the first one, or a clock that was set
+		span = podBeat.Seconds() // the first beat, or the clock was set
 	}
 	t.at = now
 	grown := false
@@ -77,8 +77,8 @@ func (t *tally) beat(ctx context.Context, now time.Time) error {
 	return t.write(ctx, now)
 }
 
-// write writes what has changed; a minute that is over is forgotten when it is
-// written, or a while later where it never could be.
+// write writes changed counts. It drops a past minute once it is written, or
+// after a while if it cannot be.
 func (t *tally) write(ctx context.Context, now time.Time) error {
 	var fresh []chatbox.Crowd
 	for k, c := range t.minutes {

@@ -25,7 +25,7 @@ import (
 	"chatbox/redisstate"
 )
 
-// New wires a pod; nothing is opened but a lazy client of Redis.
+// New wires a pod. It opens nothing but a lazy client of Redis.
 func New(o Options) (*App, error) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -55,8 +55,7 @@ func New(o Options) (*App, error) {
 	return a, nil
 }
 
-// wireUseCases makes the use cases, each of them after the ones that it works
-// through.
+// wireUseCases creates the use cases in order of their dependencies.
 func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	o, redis := a.opts, a.redis
 	due := answer.NewQueue(o.Answer)
@@ -99,7 +98,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	a.sessions = log
 }
 
-// handler is the pod's edge; in development the console stands beside it.
+// handler returns the pod's edge; in development it also serves the console.
 func (a *App) handler() http.Handler {
 	edge := http.Handler(api.New(a.opts.API, api.Deps{
 		Live: a.live, Talks: a.talks, History: a.history, Privacy: a.privacy, Answers: a.answers, HelpDesk: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
@@ -109,8 +108,8 @@ func (a *App) handler() http.Handler {
 	}
 	at := a.opts.API.Prefix + "/console"
 	console := web.Handler(at)
-	// No ServeMux: it redirects paths that it would write otherwise, where the
-	// edge has an answer.
+	// A ServeMux would redirect paths that are not clean, but the edge must
+	// answer them.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == at || strings.HasPrefix(r.URL.Path, at+"/") {
 			console.ServeHTTP(w, r)
