@@ -1,6 +1,6 @@
-// Command chatbox-dev runs a whole cluster in one process, with nothing to
+// Command chatbox-dev runs a whole cluster in one process without anything to
 // install: three pods, a balancer without affinity, an in-process Redis, the
-// history in one SQLite file, and the console that shows it all.
+// history in one SQLite file, and a console that shows them.
 package main
 
 import (
@@ -20,8 +20,8 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run is main with its surroundings as arguments; it returns the exit code: 0
-// after a clean stop, 1 when something failed, 2 for a wrong call.
+// run is main with its environment as arguments. It returns the exit code: 0
+// after a clean stop, 1 after a failure, 2 for an invalid command line.
 func run(args []string, out, errs io.Writer) int {
 	cfg, level := devstack.DefaultConfig(), slog.LevelWarn
 	fs := flag.NewFlagSet("chatbox-dev", flag.ContinueOnError)

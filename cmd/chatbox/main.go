@@ -1,10 +1,10 @@
-// Command chatbox is one pod of a chat cluster. It reads its configuration,
-// serves until it is asked to stop, sends its clients to other pods and ends.
-// Subcommands look at a pod or its configuration; see --help.
+// Command chatbox runs one pod of a chat cluster. It reads its configuration and
+// serves until it is asked to stop; then it sends its clients to other pods and
+// exits. Subcommands inspect a pod or its configuration; see --help.
 //
-// Exit status: 0 after a clean drain, 1 when the pod failed or is not ready, 2
-// when the command line or the configuration is at fault, or does not fit what
-// the pod finds around it: a restart does not help.
+// Exit status: 0 after a clean drain; 1 if the pod failed or is not ready; 2 if
+// the command line or the configuration is invalid or does not fit the pod's
+// surroundings, so that a restart does not help.
 package main
 
 import (
@@ -28,10 +28,10 @@ const (
 	exitUsage  = 2
 )
 
-// gcPercent is how much the heap may grow before it is collected. A pod's heap
-// is mostly sockets that say nothing: at Go's 100 an idle attached one costs
-// 24.7 KiB resident, at 60 it costs 21.9 (chatload --idle 8000). GOGC overrides
-// it.
+// gcPercent is the heap growth, in percent, that triggers a garbage collection. A
+// pod's heap is mostly idle sockets: with Go's default of 100 an idle attached
+// socket costs 24.7 KiB resident, with 60 it costs 21.9 (chatload --idle 8000).
+// GOGC overrides it.
 const gcPercent = 60
 
 func main() {
@@ -39,22 +39,21 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	// A second signal ends the process at once, as it would without a handler.
+	// A second signal ends the process at once, as without a handler.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, app.Run))
 }
 
-// call is one use of the command.
+// call is one invocation of the command.
 type call struct {
-	file    string // of --config
+	file    string // value of --config
 	environ []string
 	out     io.Writer
 	errs    io.Writer
 	serve   func(context.Context, config.Config) error // runs the pod
 }
 
-// commands are what the command can do by its first word; without one it is
-// the pod.
+// commands are the subcommands by name. The empty name runs the pod.
 func commands() map[string]func(call, context.Context) int {
 	return map[string]func(call, context.Context) int{
 		"":            call.pod,
@@ -64,7 +63,7 @@ func commands() map[string]func(call, context.Context) int {
 	}
 }
 
-// run is main without the process.
+// run is main with its environment as arguments. It returns the exit code.
 func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve func(context.Context, config.Config) error) int {
 	c := call{environ: environ, out: out, errs: errs, serve: serve}
 	flags := flag.NewFlagSet("chatbox", flag.ContinueOnError)
@@ -95,20 +94,20 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve
 	return command(c, ctx)
 }
 
-// parse reads options, before and after the one word that is the command.
+// parse parses options, before and after the name of a subcommand.
 func parse(flags *flag.FlagSet, args []string) (name string, err error) {
 	if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
 		return "", err
 	}
 	name = flags.Arg(0)
 	if name == "" {
-		return "", errors.New("an empty word is no command")
+		return "", errors.New("a command cannot be empty")
 	}
 	if err := flags.Parse(flags.Args()[1:]); err != nil {
 		return "", err
 	}
 	if flags.NArg() > 0 {
-		return "", fmt.Errorf("%q is one word too many", flags.Arg(0))
+		return "", fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	return name, nil
 }
@@ -164,7 +163,7 @@ func (c call) status(err error) int {
 	return exitFailed
 }
 
-// versionText is the version with the commit that it was built from.
+// versionText returns the version and the commit that it was built from.
 func versionText() string {
 	text := "chatbox " + app.Version
 	info, ok := debug.ReadBuildInfo()

@@ -9,8 +9,8 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// board is where the devices of one session pin what they see, so that the script can wait for
-// it and the stopwatch can measure it.
+// board records what the devices of one session see, so that the script can wait
+// for it and the meter can time it.
 type board struct {
 	meter *meter
 
@@ -22,23 +22,23 @@ type board struct {
 	changed chan struct{}     // closed and replaced when turns change
 }
 
-// sending is the first time a message was written.
+// sending is the first send of a message.
 type sending struct {
 	at     time.Time
 	device int
 	conn   int
-	alone  bool // no answer was under way
+	alone  bool // no answer was running
 }
 
-// turn is what is known of the newest answer to a message.
+// turn is the state of the newest answer to a message.
 type turn struct {
 	answer string
 	begun  bool // a piece was shown
 	over   bool
-	finish string // empty where it failed without a final
+	finish string // empty if it failed without a final
 }
 
-// socket is the state of a device's present connection.
+// socket is the state of a device's current connection.
 type socket struct {
 	conn      int
 	dialed    time.Time
@@ -58,14 +58,14 @@ func newBoard(m *meter, devices int) *board {
 	return b
 }
 
-// announce tells the board of a message before it is sent.
+// announce records a message before it is sent.
 func (b *board) announce(id string, device int, alone bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sent[id] = sending{device: device, alone: alone}
 }
 
-// hook pins an entry of a device's transcript.
+// hook records an entry of a device's transcript.
 func (b *board) hook(device int) func(client.Entry) {
 	return func(e client.Entry) {
 		b.mu.Lock()
@@ -180,14 +180,14 @@ func (b *board) broadcastLocked() {
 	b.changed = make(chan struct{})
 }
 
-// conns is how many connections a device has had.
+// conns returns how many connections a device has had.
 func (b *board) conns(device int) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.sockets[device].conns
 }
 
-// await returns the turn of a message once ok is true of it, or the context's error.
+// await returns a message's turn once ok accepts it, or the context's error.
 func (b *board) await(ctx context.Context, q string, ok func(turn) bool) (turn, error) {
 	for {
 		b.mu.Lock()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// histogram counts durations in buckets of at most 1/16 of their size, from a microsecond up.
-// Safe for concurrent use; its size does not grow.
+// histogram counts durations from a microsecond up, in buckets at most 1/16 of
+// their size wide. Its size is fixed. It is safe for concurrent use.
 type histogram struct {
 	mu      sync.Mutex // guards following
 	n       int
@@ -24,7 +24,7 @@ func bucketOf(d time.Duration) int {
 	return (shift+1)*16 + int(us>>shift) - 16 //nolint:gosec // five bits
 }
 
-// upper is the greatest duration of a bucket.
+// upper returns the greatest duration of a bucket.
 func upper(bucket int) time.Duration {
 	if bucket < 16 {
 		return time.Duration(bucket+1) * time.Microsecond
@@ -41,7 +41,7 @@ func (h *histogram) add(d time.Duration) {
 	h.buckets[bucketOf(d)]++
 }
 
-// quantiles is what a report says of a histogram, in milliseconds.
+// quantiles is a histogram's part of the report, in milliseconds.
 type quantiles struct {
 	N   int     `json:"n"`
 	P50 float64 `json:"p50_ms"`

@@ -13,14 +13,14 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// idleHold is how long idle sockets are held where --duration does not say.
+// idleHold is how long idle sockets are held if --duration is not given.
 const idleHold = 30 * time.Second
 
-// idleResult is what idle mode has to say, also as JSON.
+// idleResult is the result of idle mode, also as JSON.
 type idleResult struct {
 	Machine        string         `json:"machine"`
 	Wanted         int            `json:"wanted"`
-	Ready          int64          `json:"ready"` // connected, and attached where asked for
+	Ready          int64          `json:"ready"` // connected, and attached if requested
 	Failed         int64          `json:"failed"`
 	Alive          int            `json:"alive_at_end"`
 	Reconnects     int64          `json:"reconnects"`
@@ -41,8 +41,8 @@ type idler struct {
 	session string
 }
 
-// idle opens the sockets, holds them, prints what they cost and returns the exit code: 1 where
-// a socket could not be opened, was lost, or saw the contract broken.
+// idle opens and holds the sockets, prints what they cost and returns the exit
+// code: 1 if a socket could not be opened, was lost or saw a violation.
 func (l *load) idle(ctx, soft context.Context, stdout io.Writer) int {
 	defer l.http.CloseIdleConnections()
 	hold := l.duration
@@ -94,7 +94,7 @@ func (l *load) idle(ctx, soft context.Context, stdout io.Writer) int {
 func (l *load) openIdle(running, soft context.Context, sockets *sync.WaitGroup, r *idleResult) []*idler {
 	var ready, failed atomic.Int64
 	var dialing sync.WaitGroup
-	places := make(chan struct{}, l.dialers) // bounded by its size: a full one makes the loop wait
+	places := make(chan struct{}, l.dialers) // capacity limits the concurrent dials; a full one blocks the loop
 	var all []*idler
 	for n := range l.options.idle {
 		select {
@@ -151,8 +151,8 @@ func (l *load) newIdler(n int) (*idler, error) {
 	return d, nil
 }
 
-// ready waits until a socket is connected and, where asked for, has created its session with
-// a model_select, the cheapest durable frame that no model answers.
+// ready waits until a socket is connected and, if requested, has created its
+// session with a model_select, the cheapest durable frame without an answer.
 func (l *load) ready(ctx context.Context, d *idler) error {
 	ctx, cancel := context.WithTimeout(ctx, l.settle)
 	defer cancel()
@@ -191,5 +191,5 @@ func (l *load) printIdle(w io.Writer, r idleResult) {
 		fmt.Fprintf(t, "memory per socket\t%.1f KiB\n", r.BytesPerSocket/1024)
 	}
 	printMemory(t, r.Memory)
-	_ = t.Flush() // the terminal is gone: nobody to tell
+	_ = t.Flush() // a failure means that the terminal is gone
 }

@@ -10,8 +10,8 @@ import (
 	"chatbox/cmd/chatload/ledger"
 )
 
-// settled waits until every device has every ack and the session's head, and reports whether
-// the devices can be held to having it all.
+// settled waits until every device has every ack and the session's head. It
+// reports whether the devices must have received everything.
 func (t *talk) settled(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, t.load.settle)
 	defer cancel()
@@ -29,7 +29,7 @@ func (t *talk) settled(ctx context.Context) bool {
 		return t.nothingAcked(t.ledgers()) || t.unsettled(err)
 	}
 	for _, d := range t.devices {
-		// A device that never gets there is the ledger's to find.
+		// A device that never gets there is found by the ledger.
 		_ = d.WaitFor(ctx, func(tr *client.Tracker) bool { return tr.Session(t.id).LastSeq >= page.HeadSeq })
 	}
 	return true
@@ -40,8 +40,8 @@ func (t *talk) unsettled(err error) bool {
 	return false
 }
 
-// compare reads the history and judges the session. A history that cannot be read leaves the
-// session unchecked, which is a finding.
+// compare reads the history and judges the session. If the history cannot be
+// read, the session is unchecked, which counts as a finding.
 func (t *talk) compare(ctx context.Context, complete bool) ledger.Report {
 	in := ledger.Input{SessionID: t.id, Expected: t.load.expected, Complete: complete, Devices: t.ledgers()}
 	history, err := t.who.rest.History(ctx, t.id)
@@ -66,7 +66,7 @@ func (t *talk) nothingAcked(devices []ledger.Device) bool {
 	return true
 }
 
-// ledgers is what the devices saw.
+// ledgers returns what the devices saw.
 func (t *talk) ledgers() []ledger.Device {
 	all := make([]ledger.Device, len(t.devices))
 	for n, d := range t.devices {

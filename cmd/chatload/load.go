@@ -15,7 +15,7 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// load is one run: its options, its clock and its books.
+// load is one run: its options, clock and results.
 type load struct {
 	options
 
@@ -64,7 +64,7 @@ func (l *load) talkAll(ctx, soft context.Context, stdout io.Writer) int {
 	return exitGood
 }
 
-// user runs the sessions of one user, parallel ones at a time.
+// user runs the sessions of one user, up to parallel at a time.
 func (l *load) user(ctx, soft context.Context, n int) error {
 	if !sleep.For(soft, time.Duration(float64(l.ramp)*float64(n)/float64(l.users))) {
 		return nil
@@ -89,15 +89,16 @@ func (l *load) user(ctx, soft context.Context, n int) error {
 	return sessions.Wait() //nolint:wrapcheck // always nil
 }
 
-// pacer spreads messages over time. Safe for concurrent use.
+// pacer limits the rate of messages. It is safe for concurrent use.
 type pacer struct {
-	rate float64 // a second, 0: no limit
+	rate float64 // per second; 0: no limit
 
 	mu   sync.Mutex // guards following
 	next time.Time
 }
 
-// wait returns when the next message may go, or false when ctx is over first.
+// wait returns true when the next message may be sent, or false if ctx ends
+// first.
 func (p *pacer) wait(ctx context.Context) bool {
 	if p.rate <= 0 {
 		return ctx.Err() == nil

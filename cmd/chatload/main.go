@@ -1,5 +1,5 @@
-// Command chatload is the load generator and the proof of a Chatbox cluster: it knows the
-// contract on the wire and nothing else, and exits 1 where the cluster breaks it.
+// Command chatload generates load on a Chatbox cluster and checks that the
+// cluster keeps the wire contract. It exits with 1 if the cluster violates it.
 package main
 
 import (
@@ -22,7 +22,8 @@ const (
 
 func main() {
 	ctx := context.Background()
-	// The first signal ends the talking and leads to a report, the second one kills.
+	// The first signal stops the sessions and prints the report; a second one
+	// kills the process.
 	soft, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(soft, restore)
 	code := run(ctx, soft, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
@@ -30,7 +31,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run is the whole program: soft ends the talking, ctx everything.
+// run is main with its environment as arguments. soft stops the sessions; ctx
+// stops everything.
 func run(ctx, soft context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	o, err := parse(args, env, stderr)
 	switch {

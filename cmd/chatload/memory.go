@@ -12,12 +12,12 @@ import (
 	"strings"
 )
 
-// memoryOf is what one pod's metrics say of its process.
+// memoryOf is the memory of one pod's process according to its metrics.
 type memoryOf struct {
 	resident, goroutines float64
 }
 
-// podMemory compares a pod before and after.
+// podMemory is a pod's memory before and after.
 type podMemory struct {
 	URL        string  `json:"url"`
 	Before     float64 `json:"resident_before_bytes"`
@@ -25,7 +25,8 @@ type podMemory struct {
 	Goroutines float64 `json:"goroutines_after"`
 }
 
-// memory reads every pod named by --metrics-url; one that cannot be read is reported and left out.
+// memory reads the metrics of every pod in --metrics-url. A pod that cannot be
+// read is reported and skipped.
 func (l *load) memory(ctx context.Context) map[string]memoryOf {
 	all := map[string]memoryOf{}
 	for _, u := range l.metricsURLs {
@@ -80,7 +81,7 @@ func compareMemory(before, after map[string]memoryOf) []podMemory {
 	return all
 }
 
-// grown is by how much all pods grew together.
+// grown returns how much memory all pods together have gained.
 func grown(pods []podMemory) float64 {
 	var sum float64
 	for _, p := range pods {

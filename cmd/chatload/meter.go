@@ -8,9 +8,9 @@ import (
 	"chatbox/cmd/chatload/ledger"
 )
 
-// meter counts and times the whole load. Safe for concurrent use.
+// meter counts and times the whole load. It is safe for concurrent use.
 type meter struct {
-	sockets    atomic.Int64 // open now
+	sockets    atomic.Int64 // currently open
 	dials      atomic.Int64 // sockets opened
 	reconnects atomic.Int64
 	refused    atomic.Int64 // dials that failed
@@ -38,8 +38,8 @@ func (m *meter) opened(again bool) {
 	}
 }
 
-// acked takes the time from the first write to the ack; one that needed another connection is
-// measured apart.
+// acked records the time from the first write to the ack. Messages that needed
+// another connection are recorded separately.
 func (m *meter) acked(d time.Duration, sameConn bool) {
 	m.acks.Add(1)
 	if sameConn {
@@ -56,7 +56,7 @@ func (m *meter) merge(r ledger.Report) {
 	m.sessions.Add(1)
 }
 
-// verdict returns what the ledger has found so far.
+// verdict returns the ledger's findings so far.
 func (m *meter) verdict() ledger.Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -14,10 +14,11 @@ import (
 	"chatbox/cmd/chatload/expect"
 )
 
-// socketsPerUser is the server's default limit; a load that needs more of one user says so.
+// socketsPerUser is the server's default limit. A load that needs more must say
+// so by an option.
 const socketsPerUser = 10
 
-// options is the whole command line, checked.
+// options is the validated command line.
 type options struct {
 	urls       []string
 	prefix     string
@@ -55,10 +56,10 @@ type options struct {
 	metricsURLs []string
 }
 
-// errUsage marks a command line that asked for help and got it.
+// errUsage means that the command line asked for help, which was printed.
 var errUsage = errors.New("help was shown")
 
-// parse reads the command line and reports all its faults at once.
+// parse parses the command line and returns all faults joined.
 func parse(args []string, env func(string) string, help io.Writer) (options, error) {
 	var o options
 	var urls, metrics string
@@ -112,7 +113,7 @@ func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// check validates everything and returns all faults together.
+// check validates all options and returns all faults joined.
 func (o *options) check(rest []string) error {
 	var faults []error
 	need := func(ok bool, format string, args ...any) {

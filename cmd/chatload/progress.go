@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// progress prints how the load stands until the returned function is called, which waits for
-// the printer's end: every second in place on a terminal, every ten as lines elsewhere.
+// progress prints the state of the load until the returned function is called,
+// which waits for the printing goroutine. On a terminal it updates a line every
+// second; elsewhere it prints a line every ten seconds.
 func (l *load) progress(ctx context.Context) (stop func()) {
 	every, begin, end := 10*time.Second, "", "\n"
 	if terminal(l.out) {
@@ -39,7 +40,7 @@ func (l *load) progress(ctx context.Context) (stop func()) {
 	}
 }
 
-// line is the state of the load in one line.
+// line returns the state of the load as one line.
 func (l *load) line() string {
 	m, r := l.meter, l.meter.verdict()
 	return fmt.Sprintf("%5.0fs sockets %d  sessions %d/%d  sent %d  acked %d  answered %d  frames %d  reconnects %d  errors %d  violations %d",

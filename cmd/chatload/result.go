@@ -13,7 +13,7 @@ import (
 	"chatbox/cmd/chatload/ledger"
 )
 
-// result is what a run of conversations has to say, also as JSON.
+// result is the result of a run of conversations, also as JSON.
 type result struct {
 	Seconds     float64              `json:"seconds"`
 	Seed        uint64               `json:"seed"`
@@ -39,7 +39,7 @@ type result struct {
 	Memory      []podMemory          `json:"pod_memory,omitempty"`
 }
 
-// latencies lists the rows of the latency table in order.
+// latencies returns the rows of the latency table in order.
 func (m *meter) latencies() []struct {
 	name string
 	h    *histogram
@@ -80,7 +80,7 @@ func machine() string {
 	return fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 }
 
-// print writes the result for people or for machines.
+// print writes the result as text or JSON.
 func (l *load) print(w io.Writer, r result) {
 	if l.json {
 		printJSON(w, r)
@@ -112,7 +112,7 @@ func (l *load) print(w io.Writer, r result) {
 		}
 	}
 	printMemory(t, r.Memory)
-	_ = t.Flush() // the terminal is gone: nobody to tell
+	_ = t.Flush() // a failure means that the terminal is gone
 	for _, c := range r.Report.Sorted() {
 		for _, note := range r.Report.Examples[c] {
 			fmt.Fprintf(w, "%s: %s\n", c, note)
@@ -131,5 +131,5 @@ func verdict(violations int) string {
 func printJSON(w io.Writer, v any) {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	_ = e.Encode(v) // numbers, strings and maps of them always encode; the reader may be gone
+	_ = e.Encode(v) // these types always encode; a failure means that the reader is gone
 }

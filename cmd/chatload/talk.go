@@ -15,7 +15,8 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// maxOpen bounds how many messages of a session wait for answers when the script does not.
+// maxOpen limits how many messages of a session wait for answers if the script
+// does not wait.
 const maxOpen = 4
 
 // talk is one scripted session with all its devices.
@@ -26,7 +27,7 @@ type talk struct {
 	id      string
 	board   *board
 	devices []*client.Client
-	open    []string // ids of messages not known to be answered
+	open    []string // ids of messages that may be unanswered
 	report  ledger.Report
 }
 
@@ -46,14 +47,14 @@ func (l *load) newTalk(who *person, rng *rand.Rand) *talk {
 	return t
 }
 
-// sessionID invents an id in the form of a UUID.
+// sessionID returns a random id in the form of a UUID.
 func sessionID() string {
 	id := strings.ToLower(client.NewID())
 	return id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:26]
 }
 
-// play runs the whole session and returns the ledger's report. It ends by itself: soft ends
-// the talking, every wait is bounded.
+// play runs the whole session and returns the ledger's report. It ends by itself:
+// soft stops the talking, and every wait has a timeout.
 func (t *talk) play(ctx, soft context.Context) ledger.Report {
 	running, stopDevices := context.WithCancel(ctx)
 	breaking, stopBreaking := context.WithCancel(ctx)
@@ -85,7 +86,8 @@ func (t *talk) play(ctx, soft context.Context) ledger.Report {
 	return t.report
 }
 
-// connected waits until every device has its first frame and its place in the session.
+// connected waits until every device has its first frame and is attached to the
+// session.
 func (t *talk) connected(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, t.load.settle)
 	defer cancel()
@@ -98,7 +100,7 @@ func (t *talk) connected(ctx context.Context) bool {
 	return true
 }
 
-// breaker breaks a device's connection now and then, until ctx ends.
+// breaker breaks a device's connection at random times until ctx ends.
 func (t *talk) breaker(ctx context.Context, d *client.Client, seed uint64) {
 	if t.load.reconnectEvery <= 0 {
 		return
@@ -110,7 +112,7 @@ func (t *talk) breaker(ctx context.Context, d *client.Client, seed uint64) {
 	}
 }
 
-// script says the session's messages.
+// script sends the session's messages.
 func (t *talk) script(ctx, soft context.Context) {
 	for n := 0; t.load.messages == 0 || n < t.load.messages; n++ {
 		if !t.load.pace.wait(soft) {
@@ -128,7 +130,7 @@ func (t *talk) script(ctx, soft context.Context) {
 	}
 }
 
-// say sends message n from a random device, perhaps more than once.
+// say sends message n from a random device, sometimes more than once.
 func (t *talk) say(n int) (id string, device int) {
 	device = t.rng.IntN(len(t.devices))
 	id = "m" + strconv.Itoa(n) + "-" + client.NewID()[:12]
@@ -142,7 +144,8 @@ func (t *talk) say(n int) (id string, device int) {
 	t.open = append(t.open, id)
 	if t.rng.Float64() < t.load.repeat {
 		t.load.meter.repeats.Add(1)
-		// Another device repeats it with the same effect: an id is the user's, not the socket's.
+		// A repeat from another device has the same effect, because an id belongs
+		// to the user and not to the socket.
 		if err := t.devices[t.rng.IntN(len(t.devices))].SendBare(f); err != nil {
 			t.report.Add(ledger.Unchecked, "session %s: repeat of %s: %v", t.id, id, err)
 		}
@@ -150,7 +153,8 @@ func (t *talk) say(n int) (id string, device int) {
 	return id, device
 }
 
-// words is the content of message n: text that must survive byte for byte, and the directive.
+// words returns the content of message n: text that must arrive unchanged, and
+// the directive.
 func (t *talk) words(n int) string {
 	text := fmt.Sprintf("  message %d of %s \t<b>&\"é日本😀\"</b>\n%d", n, t.id, t.rng.Uint64())
 	if t.load.directive != "" {
@@ -159,7 +163,7 @@ func (t *talk) words(n int) string {
 	return text
 }
 
-// hear waits for the answer, or cancels it and perhaps asks anew.
+// hear waits for the answer, or cancels it and sometimes requests another.
 func (t *talk) hear(ctx context.Context, id string, device int) {
 	if t.rng.Float64() >= t.load.cancel {
 		t.answered(ctx, id)
@@ -180,8 +184,8 @@ func (t *talk) hear(ctx context.Context, id string, device int) {
 	t.again(ctx, id, last.answer, device)
 }
 
-// again asks for another answer than the cancelled one. The frame is transient: it may die
-// with its socket, and then nothing is owed.
+// again requests another answer in place of the cancelled one. The frame is
+// transient: if it is lost with its socket, no answer is due.
 func (t *talk) again(ctx context.Context, id, cancelled string, device int) {
 	conns := t.board.conns(device)
 	t.load.meter.retries.Add(1)
@@ -210,14 +214,14 @@ func (t *talk) transient(kind string, device int) {
 	}
 }
 
-// answered waits for the end of a message's answer and forgets the message.
+// answered waits for the end of a message's answer and removes the message.
 func (t *talk) answered(ctx context.Context, id string) bool {
 	t.open = slices.DeleteFunc(t.open, func(o string) bool { return o == id })
 	return t.await(ctx, id, func(n turn) bool { return n.over })
 }
 
-// await bounds a wait by the answer's timeout. An answer that never comes is the ledger's to
-// find: it knows whether any device saw it fail.
+// await limits a wait by the answer's timeout. An answer that never comes is
+// found by the ledger, which knows whether a device saw it fail.
 func (t *talk) await(ctx context.Context, id string, ok func(turn) bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, t.load.answerTimeout)
 	defer cancel()

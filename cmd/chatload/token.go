@@ -11,7 +11,7 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// tokenLife is how long a minted token lives: longer than any load.
+// tokenLife is the lifetime of a minted token, longer than any load.
 const tokenLife = 24 * time.Hour
 
 // mint signs a token for a user.
@@ -47,7 +47,8 @@ func (l *load) person(n int) (*person, error) {
 
 func (p *person) bearer(context.Context) (string, error) { return p.token, nil }
 
-// credential is what a device of that person shows at each dial.
+// credential returns the credential that a device of the person presents at each
+// dial.
 func (p *person) credential(auth client.Auth) func(context.Context) (string, error) {
 	if auth == client.AuthTicket {
 		return p.rest.Ticket

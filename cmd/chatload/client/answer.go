@@ -12,9 +12,9 @@ import (
 type Answer struct {
 	ID       string
 	ReplyTo  string
-	Seq      int64  // of its final, 0 before
+	Seq      int64  // of its final; 0 before that
 	Finish   string // of its final
-	Text     string // whole, once Seq is set
+	Text     string // complete once Seq is set
 	Pieces   int    // live frames applied, snapshots included
 	Restarts int    // snapshots that replaced text of an older attempt
 	FirstAt  time.Time
@@ -23,10 +23,10 @@ type Answer struct {
 
 	shown  strings.Builder
 	at     place
-	placed bool // at means something
+	placed bool // at is valid
 }
 
-// Shown is the text as it stands.
+// Shown returns the text so far.
 func (a *Answer) Shown() string {
 	if a.Seq > 0 {
 		return a.Text
@@ -34,17 +34,17 @@ func (a *Answer) Shown() string {
 	return a.shown.String()
 }
 
-// Over reports whether nothing more can come of this answer.
+// Over reports whether the answer has ended.
 func (a *Answer) Over() bool { return a.Seq > 0 || !a.FailedAt.IsZero() }
 
-// fail notes that an error frame named the answer.
+// fail records that an error frame named the answer.
 func (a *Answer) fail(at time.Time) {
 	if a.FailedAt.IsZero() {
 		a.FailedAt = at
 	}
 }
 
-// fault is a breach found while taking a frame.
+// fault is a violation found in a frame.
 type fault struct {
 	class  Class
 	detail string
@@ -54,7 +54,8 @@ func faultf(class Class, format string, args ...any) *fault {
 	return &fault{class, fmt.Sprintf(format, args...)}
 }
 
-// piece takes one piece or snapshot. It returns false where the frame is a repeat and dropped.
+// piece applies a piece or snapshot. It returns false if the frame is a repeat
+// and was dropped.
 func (a *Answer) piece(f Frame, at time.Time) (applied bool, bad *fault) {
 	if a.Seq > 0 {
 		return false, faultf(PieceAfterFinal, "answer %s, index %s", a.ID, f.Metadata["index"])
@@ -85,7 +86,8 @@ func (a *Answer) piece(f Frame, at time.Time) (applied bool, bad *fault) {
 	return true, bad
 }
 
-// replace takes a snapshot. One at or below what is shown is dropped, but it must not contradict it.
+// replace applies a snapshot. A snapshot at or below what is shown is dropped,
+// but must not contradict it.
 func (a *Answer) replace(f Frame, p place, at time.Time) (applied bool, bad *fault) {
 	if a.placed && p.atOrBelow(a.at) {
 		switch shown := a.shown.String(); {
@@ -116,7 +118,7 @@ func (a *Answer) move(p place, at time.Time) {
 	}
 }
 
-// end takes the final, live or replayed, and returns everything wrong with it.
+// end applies the final, live or replayed, and returns all faults in it.
 func (a *Answer) end(f Frame, at time.Time) []*fault {
 	if a.Seq > 0 {
 		return []*fault{faultf(SecondFinal, "answer %s at %d and at %d", a.ID, a.Seq, f.Seq)}

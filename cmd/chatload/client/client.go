@@ -10,14 +10,15 @@ import (
 	"time"
 )
 
-// maxOutbox bounds what a device has sent and not had acked, and what waits for the writer.
+// maxOutbox limits the frames that are sent but not acked, and the frames that
+// wait for the writer.
 const maxOutbox = 4096
 
-// ErrBusy is returned by Send when too much waits already.
+// ErrBusy is returned by Send if too many frames are waiting.
 var ErrBusy = errors.New("too many frames wait for the socket")
 
-// Client is one device of one user. Run moves its frames; every other method may be called
-// from any goroutine, before and during Run.
+// Client is one device of one user. Run moves its frames. All other methods may
+// be called from any goroutine, before and during Run.
 type Client struct {
 	cfg Config
 
@@ -31,18 +32,18 @@ type Client struct {
 	wake     chan struct{} // closed and replaced when the writer has something to do
 	changed  chan struct{} // closed and replaced when a waiter's condition may have changed
 	waiters  int
-	drop     context.CancelCauseFunc // ends the present connection
-	away     time.Duration           // how long to stay away after the present connection
-	comeback time.Time               // when a reconnect frame told to come back
+	drop     context.CancelCauseFunc // ends the current connection
+	away     time.Duration           // how long to stay disconnected after the current connection
+	comeback time.Time               // when to reconnect, from a reconnect frame
 }
 
 // waiting is a durable frame without its ack.
 type waiting struct {
 	frame Frame
-	due   time.Time // when to write it again after a refusal, zero: no plan
+	due   time.Time // when to write it again after a refusal; zero: not planned
 }
 
-// New returns a client at rest.
+// New returns a client that Run connects.
 func New(cfg Config) *Client {
 	c := &Client{
 		cfg: cfg.withDefaults(), tracker: NewTracker(),
@@ -54,12 +55,12 @@ func New(cfg Config) *Client {
 	return c
 }
 
-// NewID returns an id no other message has.
+// NewID returns a unique message id.
 func NewID() string { return rand.Text() }
 
-// Send queues a frame and returns its id, made here where a durable frame has none. The frame
-// is written when there is a socket and, if it is durable, again on every new one until it is
-// acked or refused for good.
+// Send queues a frame and returns its id, which it creates if a durable frame has
+// none. The frame is written as soon as there is a socket. A durable frame is
+// written again on every new socket until it is acked or finally refused.
 func (c *Client) Send(f Frame) (string, error) {
 	if f.ID == "" && f.Durable() {
 		f.ID = NewID()
@@ -67,7 +68,8 @@ func (c *Client) Send(f Frame) (string, error) {
 	return f.ID, c.SendBare(f)
 }
 
-// SendBare queues a frame as it is. A durable frame without an id is written at most once.
+// SendBare queues a frame unchanged. A durable frame without an id is written at
+// most once.
 func (c *Client) SendBare(f Frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,8 +87,8 @@ func (c *Client) SendBare(f Frame) error {
 	return nil
 }
 
-// Repeat writes a frame once more that was sent before, acked or not. It returns false where
-// this device does not know the id in that session.
+// Repeat writes a frame again that was sent before, acked or not. It returns
+// false if this device has not sent the id in that session.
 func (c *Client) Repeat(session, id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,7 +101,8 @@ func (c *Client) Repeat(session, id string) bool {
 	return true
 }
 
-// Resume asks for everything of a session after what this device has, on the present socket.
+// Resume requests all of a session's events after those that this device has, on
+// the current socket.
 func (c *Client) Resume(session string) error {
 	var last int64
 	c.View(func(t *Tracker) {
@@ -110,8 +113,8 @@ func (c *Client) Resume(session string) error {
 	return c.SendBare(Frame{Type: TypeResume, SessionID: session, Seq: last})
 }
 
-// Drop breaks the present connection without a goodbye and stays away for a while. It does
-// nothing where there is none.
+// Drop breaks the current connection without a close frame and stays disconnected
+// for a while. It does nothing if there is no connection.
 func (c *Client) Drop(away time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,21 +124,22 @@ func (c *Client) Drop(away time.Duration) {
 	}
 }
 
-// View calls f with what the device knows. f must not keep or change it, nor call the client.
+// View calls f with the device's tracker. f must not keep or change it, nor call
+// the client.
 func (c *Client) View(f func(*Tracker)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f(c.tracker)
 }
 
-// Transcript returns a copy of what was recorded so far.
+// Transcript returns a copy of the transcript so far.
 func (c *Client) Transcript() []Entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.entries)
 }
 
-// WaitFor returns once ok is true of what the device knows, or with the context's cause.
+// WaitFor returns once ok accepts the tracker, or with the context's cause.
 func (c *Client) WaitFor(ctx context.Context, ok func(*Tracker) bool) error {
 	c.mu.Lock()
 	c.waiters++
@@ -159,7 +163,8 @@ func (c *Client) WaitFor(ctx context.Context, ok func(*Tracker) bool) error {
 	}
 }
 
-// note records an entry, applies it, lets the client react, and tells hook and waiters.
+// note records and applies an entry, lets the client react to it, and notifies
+// the hook and waiters.
 func (c *Client) note(e Entry) {
 	e.At = time.Now()
 	c.mu.Lock()
@@ -186,7 +191,8 @@ func (c *Client) noteLocked(e *Entry) {
 	}
 }
 
-// reactLocked keeps the books of acks and refusals and plans what a frame asks of the client.
+// reactLocked updates acks and refusals, and plans what a frame asks of the
+// client.
 func (c *Client) reactLocked(f Frame, now time.Time) {
 	switch f.Type {
 	case TypeAck:
@@ -200,7 +206,7 @@ func (c *Client) reactLocked(f Frame, now time.Time) {
 	}
 }
 
-// settleLocked forgets a pending frame.
+// settleLocked removes a pending frame.
 func (c *Client) settleLocked(session, id string) {
 	for i, w := range c.pending {
 		if w.frame.ID == id && (w.frame.SessionID == session || w.frame.SessionID == "") {
@@ -210,7 +216,7 @@ func (c *Client) settleLocked(session, id string) {
 	}
 }
 
-// refusedLocked plans the repetition of a pending frame that may be sent again, or gives it up.
+// refusedLocked plans the retry of a refused frame, or gives it up.
 func (c *Client) refusedLocked(f Frame, now time.Time) {
 	if f.Error == nil {
 		return

@@ -12,10 +12,10 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Auth says how a credential is shown when connecting.
+// Auth is the way in which the client presents its credential.
 type Auth string
 
-// The ways to show a credential.
+// The ways to present a credential.
 const (
 	AuthHeader      Auth = "header"
 	AuthSubprotocol Auth = "subprotocol"
@@ -25,26 +25,29 @@ const (
 
 // Config of a Client. URLs and Token are required.
 type Config struct {
-	URLs   []string // bases such as http://host:8080; every dial takes one at random
+	URLs   []string // base URLs such as http://host:8080; every dial picks one at random
 	Prefix string   // default /chatbox
 	Token  func(ctx context.Context) (string, error)
 	Auth   Auth // default AuthHeader
 
-	SessionID     string // named in the URL of every dial; may be free, then this client creates it
-	FromHead      bool   // the first dial asks for no replay
+	SessionID     string // named in the URL of every dial; if it is free, this client creates it
+	FromHead      bool   // the first dial requests no replay
 	ResumeByFrame bool   // sessions are resumed by frames instead of the URL
 
 	BackoffMin, BackoffMax time.Duration // default 100 ms and 5 s, jittered
-	ReadTimeout            time.Duration // silence after which the socket counts as dead, default 75 s
+	ReadTimeout            time.Duration // silence after which the socket counts as dead; default 75 s
 	HandshakeTimeout       time.Duration // default 15 s
 
-	// Record keeps the transcript. KeepPieces also keeps the pieces in it, which a long load cannot afford.
+	// Record keeps the transcript. KeepPieces also keeps the pieces, which need
+	// too much memory in a long load.
 	Record, KeepPieces bool
-	// Hook, if set, is called by the client's own goroutines after each entry was applied, without locks.
+	// Hook, if set, is called after each entry was applied, by the client's
+	// goroutines and without locks.
 	Hook func(Entry)
-	// Raw, if set, is called with each text frame as it stands on the wire, before it was written or decoded.
+	// Raw, if set, is called with each text frame as it is on the wire, before it
+	// is written or decoded.
 	Raw func(sent bool, text []byte)
-	// NetDial, if set, opens the connections, for one that is to behave badly.
+	// NetDial, if set, opens the connections, for tests of bad networks.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Header is added to every upgrade request, for instance an Origin.
 	Header http.Header
@@ -70,19 +73,22 @@ func setDefault(d *time.Duration, to time.Duration) {
 	}
 }
 
-// subprotocol is the protocol that the client speaks.
+// subprotocol is the client's version of the protocol.
 const subprotocol = "chatbox.v1"
 
-// upgrade is the request of one dial, without the credential's value in anything printable.
+// upgrade is the request of one dial. Its printable parts do not contain the
+// credential.
 type upgrade struct {
 	url          string
 	header       http.Header
 	subprotocols []string
 }
 
-// upgradeTo builds the request for base. lastSeq NoResume leaves the parameter out.
+// upgradeTo returns the request for base. With lastSeq NoResume it omits the
+// parameter.
 func (c Config) upgradeTo(base, token, session string, lastSeq int64) upgrade {
-	// The subprotocol says that the client knows snapshots. Without it the server treats the client as an old one until its first frame.
+	// The subprotocol shows that the client supports snapshots. Without it the
+	// server treats the client as an old one until its first frame.
 	u := upgrade{header: c.Header.Clone(), subprotocols: []string{subprotocol}}
 	if u.header == nil {
 		u.header = http.Header{}
@@ -115,7 +121,7 @@ func (c Config) upgradeTo(base, token, session string, lastSeq int64) upgrade {
 func (c Config) dialer(subprotocols []string) *websocket.Dialer {
 	return &websocket.Dialer{
 		NetDialContext:   c.NetDial,
-		Proxy:            nil, // a load must meet the address it names
+		Proxy:            nil, // the load must go to the given address
 		HandshakeTimeout: c.HandshakeTimeout,
 		ReadBufferSize:   1024,
 		WriteBufferSize:  1024,

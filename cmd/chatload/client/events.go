@@ -2,7 +2,8 @@ package client
 
 import "fmt"
 
-// event takes a durable event: judged by its socket's line first, applied if it is new.
+// event handles a durable event. The socket's line judges it; if it is new, it is
+// applied.
 func (t *Tracker) event(f Frame) {
 	if f.Seq < 1 || f.SessionID == "" {
 		t.breach(f.SessionID, BadFrame, fmt.Sprintf("%s with seq %d", f.Type, f.Seq))
@@ -26,7 +27,8 @@ func (t *Tracker) event(f Frame) {
 	}, f)
 }
 
-// apply takes what the line has judged. Repeats change nothing but must be what they repeat.
+// apply handles an event that the line has judged. A repeat changes nothing but
+// must equal the original.
 func (t *Tracker) apply(s *Session, v verdict, e Event, f Frame) {
 	switch v {
 	case repeated:
@@ -46,7 +48,8 @@ func (t *Tracker) apply(s *Session, v verdict, e Event, f Frame) {
 	}
 }
 
-// excuseSkipped settles the seqs of own frames without id, which the line let pass.
+// excuseSkipped settles the seqs of own frames without an id, which the line let
+// pass.
 func (s *Session) excuseSkipped(seq int64) {
 	for missing := s.LastSeq + 1; missing < seq; missing++ {
 		if !s.ahead[missing] && s.line.missing[missing] {
@@ -72,7 +75,7 @@ func (t *Tracker) final(s *Session, e Event, f Frame) Event {
 	return e
 }
 
-// answer finds or begins the answer a frame belongs to.
+// answer returns the answer that a frame belongs to, and creates it if needed.
 func (t *Tracker) answer(s *Session, f Frame) *Answer {
 	a := s.Answers[f.ID]
 	if a == nil {
@@ -111,7 +114,7 @@ func (t *Tracker) piece(f Frame) {
 	}
 }
 
-// ack takes the server's word that a frame is durable, or the answer to its repeat.
+// ack handles the ack of a frame or of its repeat.
 func (t *Tracker) ack(f Frame) {
 	if f.SessionID == "" || f.Seq < 1 || f.ID == "" {
 		t.breach(f.SessionID, BadFrame, fmt.Sprintf("ack of %q with session %q and seq %d", f.ID, f.SessionID, f.Seq))
@@ -155,7 +158,7 @@ func (t *Tracker) ack(f Frame) {
 	}, Frame{})
 }
 
-// resumed ends a resume.
+// resumed handles the end of a resume.
 func (t *Tracker) resumed(f Frame) {
 	if f.SessionID == "" {
 		t.breach("", BadFrame, "resumed without session")

@@ -1,8 +1,10 @@
-// Package client is a Chatbox client written from the contract on the wire alone: it connects,
-// resumes, repeats what was not acked, assembles answers, and writes down every breach of the
-// contract it sees. Tests and the load generator judge the cluster by it.
+// Package client is a Chatbox client written from the wire contract alone. It
+// connects, resumes, repeats frames that were not acked, assembles answers and
+// records every violation of the contract. Tests and the load generator check the
+// cluster with it.
 //
-// Tracker holds the rules and is pure; Client moves frames; REST reads the history.
+// Tracker has the rules and does no I/O; Client moves frames; REST reads the
+// history.
 package client
 
 import (
@@ -14,7 +16,7 @@ import (
 	"time"
 )
 
-// Frame types of the contract that the client knows by name.
+// Frame types that the client handles.
 const (
 	TypeUserMessage      = "user_message"
 	TypeAIResponse       = "ai_response"
@@ -38,13 +40,13 @@ const (
 	TypeError            = "error"
 )
 
-// Error codes the client acts on.
+// Error codes that the client handles.
 const (
 	CodeTooManyRequests = "TOO_MANY_REQUESTS"
 	CodeSessionEnded    = "SESSION_ENDED"
 )
 
-// Frame is one JSON object on the socket, either way.
+// Frame is one JSON object on the socket, in either direction.
 type Frame struct {
 	Type      string            `json:"type"`
 	ID        string            `json:"id,omitempty"`
@@ -77,8 +79,8 @@ type WireError struct {
 	RetryAfter  int64  `json:"retry_after,omitempty"` // milliseconds
 }
 
-// Durable reports whether the frame has its own place in the session's order: an event that
-// the server stores, or a client's frame that becomes one.
+// Durable reports whether the frame has a place in the session's order: an event
+// that the server stores, or a client's frame that becomes one.
 func (f Frame) Durable() bool {
 	switch f.Type {
 	case TypeUserMessage, TypeFileUpload, TypeVoiceMessage, TypeHelpRequest, TypeModelSelect,
@@ -91,19 +93,21 @@ func (f Frame) Durable() bool {
 	}
 }
 
-// unseenWithoutID reports whether a frame sent without an id is never shown to its own socket.
+// unseenWithoutID reports whether a frame sent without an id is never shown to
+// the sending socket.
 func (f Frame) unseenWithoutID() bool {
 	return f.ID == "" && (f.Type == TypeUserMessage || f.Type == TypeFileUpload || f.Type == TypeVoiceMessage)
 }
 
 func (f Frame) final() bool { return f.Type == TypeAIResponse && f.Metadata["done"] == "true" }
 
-// live reports whether a final follows its pieces; otherwise it carries the whole text.
+// live reports whether pieces precede the final; otherwise the final has the
+// whole text.
 func (f Frame) live() bool { return f.Metadata["streaming"] == "true" }
 
 func (f Frame) snapshot() bool { return f.Metadata["snapshot"] == "true" }
 
-// place reads attempt and index of a piece or a live final.
+// place parses attempt and index of a piece or a live final.
 func (f Frame) place() (place, error) {
 	attempt, err := strconv.Atoi(f.Metadata["attempt"])
 	if err != nil {
@@ -125,14 +129,14 @@ func (p place) atOrBelow(q place) bool {
 
 func (p place) String() string { return fmt.Sprintf("%d/%d", p.attempt, p.index) }
 
-// resumeFrame writes the one frame whose seq 0 means something.
+// resumeFrame encodes the one frame in which seq 0 has a meaning.
 type resumeFrame struct {
 	Type      string `json:"type"`
 	SessionID string `json:"session_id"`
 	Seq       int64  `json:"seq"`
 }
 
-// encode writes a client's frame as JSON.
+// encode encodes a client's frame as JSON.
 func encode(f Frame) ([]byte, error) {
 	var v any = f
 	if f.Type == TypeResume {
@@ -145,7 +149,7 @@ func encode(f Frame) ([]byte, error) {
 	return text, nil
 }
 
-// decode reads a server's frame.
+// decode decodes a server's frame.
 func decode(text []byte) (Frame, error) {
 	var f Frame
 	if err := json.Unmarshal(text, &f); err != nil {
@@ -157,7 +161,8 @@ func decode(text []byte) (Frame, error) {
 	return f, nil
 }
 
-// checkTime returns an error unless the frame has a real time in UTC, as the server must emit.
+// checkTime returns an error unless the frame has a timestamp in UTC, as the
+// server must send it.
 func (f Frame) checkTime() error {
 	at, err := time.Parse(time.RFC3339Nano, f.Timestamp)
 	if err != nil || at.Year() < 2000 || !strings.HasSuffix(f.Timestamp, "Z") {

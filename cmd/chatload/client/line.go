@@ -2,17 +2,18 @@ package client
 
 import "fmt"
 
-// line is the place of one socket in one session's order: what it has been sent and what it
-// must be sent next. It is born when the socket attaches and dies with the socket.
+// line is one socket's position in one session's order: which events it has been
+// sent and which must come next. It lives as long as the attachment of the
+// socket.
 type line struct {
-	known   bool  // sent means something
+	known   bool  // sent is valid
 	sent    int64 // greatest seq this socket was sent
 	missing map[int64]bool
 	skips   int       // own frames without id, never shown here, whose seq is skipped
-	asked   []*asking // resumes under way, oldest first
+	asked   []*asking // unanswered resumes, oldest first
 }
 
-// asking is one resume that has not been answered by resumed yet.
+// asking is one resume that has not been answered yet.
 type asking struct {
 	fromHead  bool
 	from      int64
@@ -20,18 +21,18 @@ type asking struct {
 	restarted bool
 }
 
-// verdict is what an event's seq means on its socket.
+// verdict is how an event's seq fits its socket.
 type verdict int
 
 const (
-	inOrder   verdict = iota // the next one
-	replayed                 // sent before, asked for again
-	repeated                 // sent before, not asked for
-	late                     // the hole it fills was already seen
-	afterHole                // smaller ones are missing
+	inOrder   verdict = iota // the next event
+	replayed                 // sent before, and requested again
+	repeated                 // sent before, and not requested
+	late                     // fills a hole that was already reported
+	afterHole                // earlier events are missing
 )
 
-// ask notes that the socket resumes from a seq (NoResume: from the head).
+// ask records that the socket resumes from a seq (NoResume: from the head).
 func (l *line) ask(from int64) {
 	if from < 0 {
 		l.asked = append(l.asked, &asking{fromHead: true})
@@ -43,9 +44,10 @@ func (l *line) ask(from int64) {
 	}
 }
 
-// event judges one durable event and moves the line; hole is how many are missing before it.
+// event judges one durable event and advances the line. hole is how many events
+// are missing before it.
 func (l *line) event(seq int64) (v verdict, hole int64) {
-	l.known = true // an event that no resume precedes belongs to a new session: the first is 1
+	l.known = true // an event without an earlier resume belongs to a new session, which begins at 1
 	if len(l.asked) > 0 && !l.asked[0].fromHead && l.asked[0].take(seq) {
 		if seq <= l.sent {
 			return replayed, 0
@@ -74,7 +76,8 @@ func (l *line) event(seq int64) (v verdict, hole int64) {
 	return afterHole, hole
 }
 
-// lose remembers what is missing, up to a bound: what comes later after all is out of order.
+// lose records missing seqs, up to a limit. If one of them arrives later, it is
+// out of order.
 func (l *line) lose(from, to int64) {
 	if l.missing == nil {
 		l.missing = map[int64]bool{}
@@ -84,8 +87,8 @@ func (l *line) lose(from, to int64) {
 	}
 }
 
-// take reports whether seq belongs to the replay. Events that were on their way when the
-// resume was asked may come first, so the replay may begin anew once.
+// take reports whether seq belongs to the replay. Events sent before the resume
+// arrived may come first, so the replay may start once more.
 func (a *asking) take(seq int64) bool {
 	switch {
 	case seq == a.next:
@@ -99,8 +102,9 @@ func (a *asking) take(seq int64) bool {
 	return true
 }
 
-// resumed ends the oldest resume. It returns the seqs the client must page by REST (from > to:
-// none), the class of what is wrong, if anything, and its description.
+// resumed ends the oldest resume. It returns the seqs that the client must read
+// by REST (from > to: none), and the class and description of a violation, if
+// any.
 func (l *line) resumed(seq int64, recovered bool) (from, to int64, wrong Class, detail string) {
 	if len(l.asked) == 0 {
 		if l.known && seq != l.sent {

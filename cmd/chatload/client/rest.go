@@ -17,12 +17,14 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// restTries bounds how often a request is made that was answered with 429 or 503, or not at all.
+// restTries limits how often a request is made that is answered with 429 or 503,
+// or not at all.
 const restTries = 6
 
-// REST reads and changes sessions over plain HTTP for one user. Safe for concurrent use.
+// REST reads and changes one user's sessions over plain HTTP. It is safe for
+// concurrent use.
 type REST struct {
-	URLs   []string // bases; every request takes one at random
+	URLs   []string // base URLs; every request picks one at random
 	Prefix string   // default /chatbox
 	Token  func(ctx context.Context) (string, error)
 	HTTP   *http.Client // required
@@ -54,7 +56,7 @@ type Page struct {
 	Truncated bool      `json:"truncated"`
 }
 
-// SessionInfo is one row of the list of sessions.
+// SessionInfo is one entry in the list of sessions.
 type SessionInfo struct {
 	ID           string `json:"id"`
 	SessionID    string `json:"session_id"`
@@ -73,7 +75,7 @@ type Sessions struct {
 	NextCursor string        `json:"next_cursor"`
 }
 
-// Pod is one row of the cluster as its admins see it.
+// Pod is one entry in the list of pods, which admins may read.
 type Pod struct {
 	ID            string `json:"id"`
 	Version       string `json:"version"`
@@ -83,7 +85,7 @@ type Pod struct {
 	LastHeartbeat string `json:"last_heartbeat"`
 }
 
-// StatusError is an answer that is no success.
+// StatusError is a response other than success.
 type StatusError struct {
 	Status     int
 	Code       string
@@ -107,8 +109,8 @@ func (r *REST) List(ctx context.Context, limit int, cursor string) (Sessions, er
 	return out, err
 }
 
-// Before returns up to limit messages with a smaller seq, the newest of them, oldest first;
-// seq 0 means from the head.
+// Before returns up to limit messages with a smaller seq: the newest of them,
+// oldest first. seq 0 means from the head.
 func (r *REST) Before(ctx context.Context, session string, seq int64, limit int) (Page, error) {
 	return r.page(ctx, session, "before_seq", seq, limit)
 }
@@ -128,7 +130,7 @@ func (r *REST) page(ctx context.Context, session, param string, seq int64, limit
 	return out, err
 }
 
-// History pages the whole history, oldest first.
+// History reads the whole history page by page, oldest first.
 func (r *REST) History(ctx context.Context, session string) ([]Message, error) {
 	var all []Message
 	var last int64
@@ -185,13 +187,13 @@ func (r *REST) Cluster(ctx context.Context) ([]Pod, error) {
 	return out.Pods, err
 }
 
-// Ready asks one pod once whether it can serve.
+// Ready asks one pod, once, whether it is ready.
 func (r *REST) Ready(ctx context.Context) error {
 	return r.once(ctx, http.MethodGet, "/readyz", nil, nil)
 }
 
-// do makes a request and makes it again while the server asks for time; every request of this
-// client is safe to repeat.
+// do makes a request and retries it while the server asks for a delay. All
+// requests of this client are idempotent.
 func (r *REST) do(ctx context.Context, method, path string, in, out any) error {
 	var err error
 	for try := range restTries {

@@ -11,7 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// maxWait bounds how long any server may ask a client to stay away.
+// maxWait limits how long a server may ask a client to wait.
 const maxWait = time.Minute
 
 // HandshakeError is a refused upgrade.
@@ -22,8 +22,9 @@ type HandshakeError struct {
 
 func (e *HandshakeError) Error() string { return fmt.Sprintf("upgrade refused with %d", e.Status) }
 
-// StoppedError is why a client does not reconnect: a close code that forbids it, or a credential
-// that was refused. Code is the close code, or the HTTP status of the upgrade.
+// StoppedError means that the client does not reconnect, because of a close code
+// that forbids it or a refused credential. Code is the close code, or the HTTP
+// status of the upgrade.
 type StoppedError struct {
 	Code   int
 	Reason string
@@ -31,10 +32,10 @@ type StoppedError struct {
 
 func (e *StoppedError) Error() string { return fmt.Sprintf("stopped by %d %s", e.Code, e.Reason) }
 
-// errDropped ends a connection on the client's own wish.
+// errDropped ends a connection that the client drops on purpose.
 var errDropped = errors.New("dropped by the client")
 
-// retryAfter reads the seconds of a Retry-After header.
+// retryAfter parses the seconds of a Retry-After header.
 func retryAfter(h http.Header) time.Duration {
 	if n, err := strconv.Atoi(h.Get("Retry-After")); err == nil && n > 0 {
 		return min(time.Duration(n)*time.Second, maxWait)
@@ -42,7 +43,8 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// stopping returns the error with which the client gives up, nil where it reconnects.
+// stopping returns the error with which the client gives up, or nil if it
+// reconnects.
 func stopping(err error) error {
 	if refused, ok := errors.AsType[*HandshakeError](err); ok {
 		switch refused.Status {
@@ -65,8 +67,8 @@ func stopping(err error) error {
 	return &StoppedError{Code: closed.Code, Reason: closed.Text}
 }
 
-// backoff is the jittered wait before dial number failures+1: full jitter over a doubling
-// window, never less than what the server asked for.
+// backoff returns the delay before dial number failures+1: full jitter over a
+// doubling window, but at least the delay that the server asked for.
 func (c Config) backoff(failures int, err error) time.Duration {
 	window := c.BackoffMax
 	if failures < 16 {

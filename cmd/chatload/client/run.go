@@ -17,14 +17,14 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// writeWait bounds one write.
+// writeWait limits one write.
 const writeWait = 20 * time.Second
 
-// errComeback ends a connection whose pod asked to be left.
-var errComeback = errors.New("told to reconnect")
+// errComeback ends a connection because its pod asked the client to reconnect.
+var errComeback = errors.New("asked to reconnect")
 
-// Run connects and reconnects until ctx ends (then it returns nil), or until the server says
-// not to come back (then a *StoppedError). It may be called once.
+// Run connects and reconnects until ctx ends, and then returns nil. It returns a
+// *StoppedError if the server says not to reconnect. It may be called once.
 func (c *Client) Run(ctx context.Context) error {
 	for failures := 0; ctx.Err() == nil; failures++ {
 		begun := time.Now()
@@ -32,7 +32,7 @@ func (c *Client) Run(ctx context.Context) error {
 		if stop := stopping(err); stop != nil {
 			return stop
 		}
-		if time.Since(begun) > time.Second { // a pod that drops everybody at once earns no new storm
+		if time.Since(begun) > time.Second { // a pod that drops all clients at once must not cause a storm of dials
 			failures = 0
 		}
 		sleep.For(ctx, c.pauseAfter(failures, err))
@@ -40,7 +40,8 @@ func (c *Client) Run(ctx context.Context) error {
 	return nil
 }
 
-// pauseAfter is how long to stay away after a connection or a dial that ended with err.
+// pauseAfter returns how long to wait after a connection or a dial that ended
+// with err.
 func (c *Client) pauseAfter(failures int, err error) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,7 +54,8 @@ func (c *Client) pauseAfter(failures int, err error) time.Duration {
 	return c.cfg.backoff(failures, err)
 }
 
-// connection lives from one dial to the end of its socket, and returns why it ended.
+// connection runs from one dial to the end of its socket, and returns why it
+// ended.
 func (c *Client) connection(ctx context.Context) error {
 	ctx, drop := context.WithCancelCause(ctx)
 	defer drop(nil)
@@ -87,7 +89,7 @@ func (c *Client) connection(ctx context.Context) error {
 	return err
 }
 
-// urlLocked returns what the next dial names: session and last seq.
+// urlLocked returns the session and the last seq for the next dial's URL.
 func (c *Client) urlLocked() (session string, last int64) {
 	if c.cfg.ResumeByFrame || len(c.attached) == 0 {
 		return "", NoResume
@@ -102,8 +104,9 @@ func (c *Client) urlLocked() (session string, last int64) {
 	return session, 0
 }
 
-// helloLocked fills the outbox of a new socket: resumes of what the URL does not name, then
-// everything that was not acked. What else waited is transient and belongs to the past.
+// helloLocked fills the outbox of a new socket: a resume for each session that
+// the URL does not name, then everything that was not acked. Other waiting frames
+// are transient and out of date, so they are dropped.
 func (c *Client) helloLocked(named string) {
 	queued := c.outbox
 	c.outbox = nil
@@ -122,7 +125,7 @@ func (c *Client) helloLocked(named string) {
 		c.outbox = append(c.outbox, w.frame)
 	}
 	for _, f := range queued {
-		if f.ID == "" && f.Durable() { // never written, and nothing else will repeat it
+		if f.ID == "" && f.Durable() { // never written, and not repeated otherwise
 			c.outbox = append(c.outbox, f)
 		}
 	}
@@ -151,14 +154,14 @@ func (c *Client) dial(ctx context.Context, session string, last int64) (*websock
 	return ws, nil
 }
 
-// serve runs the socket's reader and writer and returns when both are done, with the first
-// reason. Cancelling ctx closes the socket, which ends them.
+// serve runs the socket's reader and writer. It returns when both have ended,
+// with the first error. Cancelling ctx closes the socket, which ends them.
 func (c *Client) serve(ctx context.Context, ws *websocket.Conn) error {
 	group, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, func() { _ = ws.Close() }) // unblocks reader and writer
 	defer func() {
 		stop()
-		_ = ws.Close() // closed before or now; nothing is owed
+		_ = ws.Close() // already closed, or closed here
 	}()
 	group.Go(func() error { return c.read(ws) })
 	group.Go(func() error { return c.write(ctx, ws) })
@@ -196,8 +199,8 @@ func (c *Client) read(ws *websocket.Conn) error {
 	}
 }
 
-// write is the socket's only writer of data: started by serve, stopped by ctx or a failed
-// write, waited for by serve.
+// write is the socket's only writer of data frames: started by serve, stopped by
+// ctx or a failed write, waited for by serve.
 func (c *Client) write(ctx context.Context, ws *websocket.Conn) error {
 	for {
 		frames, wake, next := c.takeOutbox(time.Now())
@@ -233,7 +236,7 @@ func (c *Client) writeOne(ws *websocket.Conn, f Frame) error {
 	if c.cfg.Raw != nil {
 		c.cfg.Raw(true, text)
 	}
-	c.note(Entry{Act: ActSent, Frame: f}) // before the write: an ack may be faster than its return
+	c.note(Entry{Act: ActSent, Frame: f}) // before the write, because the ack may arrive before Write returns
 	_ = ws.SetWriteDeadline(time.Now().Add(writeWait))
 	if err := ws.WriteMessage(websocket.TextMessage, text); err != nil {
 		return fmt.Errorf("write: %w", err)
@@ -241,8 +244,8 @@ func (c *Client) writeOne(ws *websocket.Conn, f Frame) error {
 	return nil
 }
 
-// takeOutbox returns what is to be written now, and else when to look again: when wake is
-// closed, or at next.
+// takeOutbox returns the frames to write now. If there are none, it returns when
+// to look again: when wake is closed, or at next.
 func (c *Client) takeOutbox(now time.Time) (frames []Frame, wake <-chan struct{}, next time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -279,7 +282,8 @@ func jitter(window time.Duration) time.Duration {
 	return rand.N(window + 1) //nolint:gosec // jitter needs no secrecy
 }
 
-// redact describes a failed dial without the address's query, which may hold a token.
+// redact returns the error of a failed dial without the URL's query, which may
+// contain a token.
 func redact(err error) string {
 	var timeout interface{ Timeout() bool }
 	if errors.As(err, &timeout) && timeout.Timeout() {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Via says how a device learned of an event.
+// Via is how an event reached a device.
 type Via string
 
 // The ways an event reaches a device.
@@ -15,27 +15,27 @@ const (
 	ViaReplay Via = "replay"
 )
 
-// Event is one durable event as a device has it.
+// Event is one durable event as received by a device.
 type Event struct {
 	At      time.Time
 	Conn    int
 	Seq     int64
 	Via     Via
 	Type    string
-	ID      string // for an ack, the message's
+	ID      string // for an ack, the message's id
 	Sender  string
-	Text    string // content; of a live final, the text assembled from its pieces
+	Text    string // content; for a live final, the text assembled from its pieces
 	ReplyTo string // of an answer
 	Finish  string // of an answer
 }
 
-// Receipt is what a device knows of a frame it sent with an id.
+// Receipt is a device's record of a frame that it sent with an id.
 type Receipt struct {
 	Frame   Frame
 	First   time.Time // first written
 	Conn    int       // connection it was first written on
 	Times   int       // how often it was written
-	Seq     int64     // from its ack, 0 before
+	Seq     int64     // from its ack; 0 before that
 	AckAt   time.Time
 	AckConn int
 	Acks    int
@@ -45,25 +45,26 @@ type Receipt struct {
 // Range is a closed range of seq.
 type Range struct{ From, To int64 }
 
-// Session is all a device knows of one session. Read it only inside Client.View or after Run.
+// Session is a device's state of one session. Read it only inside Client.View or
+// after Run.
 type Session struct {
 	ID      string
-	Base    int64 // the head it attached from without replay, 0: from the beginning
-	LastSeq int64 // everything up to here was applied or excused; what a resume asks from
+	Base    int64 // the head at an attach without replay; 0: from the beginning
+	LastSeq int64 // everything up to here was applied or excused; a resume asks from here
 	Events  []Event
-	Gaps    []Range // to be paged by REST: resumed with recovered false
+	Gaps    []Range // to be read by REST: resumed with recovered false
 	Sent    map[string]*Receipt
 	Answers map[string]*Answer
 	Held    bool // by an admin
 	Ended   bool
 
 	Resumes        int // answered
-	PiecesRepeated int // frames at or below what was applied, dropped as the contract says
+	PiecesRepeated int // frames at or below what was applied, dropped as the contract demands
 
 	bySeq  map[int64]int // index in Events
 	ahead  map[int64]bool
 	byTurn map[string]string // reply_to → id of its newest answer
-	line   *line             // of the present connection, nil while it is not attached
+	line   *line             // of the current connection; nil while not attached
 }
 
 func newSession(id string) *Session {
@@ -73,7 +74,7 @@ func newSession(id string) *Session {
 	}
 }
 
-// AnswerTo returns the newest answer to the message, nil before its first sign.
+// AnswerTo returns the newest answer to the message, or nil if there is none.
 func (s *Session) AnswerTo(messageID string) *Answer { return s.Answers[s.byTurn[messageID]] }
 
 // EventAt returns the event with that seq, if this device has it.
@@ -85,7 +86,8 @@ func (s *Session) EventAt(seq int64) (Event, bool) {
 	return s.Events[i], true
 }
 
-// Unacked counts frames sent with an id that are neither acked nor refused for good.
+// Unacked counts frames sent with an id that are neither acked nor finally
+// refused.
 func (s *Session) Unacked() int {
 	n := 0
 	for _, r := range s.Sent {
@@ -96,7 +98,8 @@ func (s *Session) Unacked() int {
 	return n
 }
 
-// attached returns the present line, made now where the socket attaches by sending or creating.
+// attached returns the current line, and creates it if the socket attaches by
+// sending or creating.
 func (s *Session) attached() *line {
 	if s.line == nil {
 		s.line = &line{}
@@ -104,8 +107,9 @@ func (s *Session) attached() *line {
 	return s.line
 }
 
-// apply takes an event the line has judged new. An event that is known already (a hole made
-// the device resume further back) must be the same one.
+// apply adds an event that the line has judged new. If the event is known already
+// (after a hole the device resumes from further back), it must equal the known
+// one.
 func (s *Session) apply(e Event) error {
 	if i, ok := s.bySeq[e.Seq]; ok {
 		if old := s.Events[i]; old.Type != e.Type || old.ID != e.ID {
@@ -127,7 +131,8 @@ func (s *Session) apply(e Event) error {
 	return nil
 }
 
-// advance marks a seq as applied and moves LastSeq over everything that follows it closely.
+// advance marks a seq as applied and moves LastSeq over the contiguous seqs after
+// it.
 func (s *Session) advance(seq int64) {
 	if seq <= s.LastSeq {
 		return
@@ -139,7 +144,8 @@ func (s *Session) advance(seq int64) {
 	}
 }
 
-// excuse takes every seq up to here as settled: the head attached from, or paged by REST.
+// excuse settles every seq up to the given one: attached from there, or read by
+// REST.
 func (s *Session) excuse(to int64) {
 	for seq := range s.ahead {
 		if seq <= to {

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// Tracker is the contract's rules for one device: it takes what the device does and sees, in
-// order, and keeps its sessions and every breach. It is pure and not safe for concurrent use.
+// Tracker checks the contract's rules for one device. It is given what the device
+// does and sees, in order, and keeps its sessions and every violation. It does no
+// I/O and is not safe for concurrent use.
 type Tracker struct {
 	Sessions   map[string]*Session
 	Violations []Violation   // the first hundred, oldest first
 	Counts     map[Class]int // all of them
 	Errors     map[string]int
-	Throttled  int // refusals that ask to be repeated later
+	Throttled  int // refusals with a retry delay
 	Models     []Model
 	UserID     string
 	ConnID     string
@@ -22,11 +23,11 @@ type Tracker struct {
 	greeted  bool // connection_status was the first frame
 	wanted   string
 	current  string              // the session attached or created last
-	nameless map[string]*Receipt // sent without session, acked with one
+	nameless map[string]*Receipt // sent without a session, acked with one
 	now      time.Time
 }
 
-// NewTracker returns a device that has seen nothing.
+// NewTracker returns the tracker of a new device.
 func NewTracker() *Tracker {
 	return &Tracker{
 		Sessions: map[string]*Session{}, Counts: map[Class]int{}, Errors: map[string]int{},
@@ -34,19 +35,20 @@ func NewTracker() *Tracker {
 	}
 }
 
-// Session returns what is known of a session, nil when nothing is.
+// Session returns the state of a session, or nil if it is unknown.
 func (t *Tracker) Session(id string) *Session { return t.Sessions[id] }
 
-// Greeted reports whether the present socket has its connection_status.
+// Greeted reports whether the current socket has received its connection_status.
 func (t *Tracker) Greeted() bool { return t.greeted }
 
-// Attached reports whether every resume the present socket asked for that session is answered.
+// Attached reports whether every resume of that session on the current socket is
+// answered.
 func (t *Tracker) Attached(session string) bool {
 	s := t.Sessions[session]
 	return t.greeted && s != nil && s.line != nil && len(s.line.asked) == 0
 }
 
-// Apply takes the next entry of the device's transcript.
+// Apply handles the next entry of the device's transcript.
 func (t *Tracker) Apply(e Entry) {
 	t.now = e.At
 	switch e.Act {
@@ -95,7 +97,7 @@ func (t *Tracker) breach(session string, class Class, detail string) {
 	}
 }
 
-// sent takes a frame the device has written.
+// sent handles a frame that the device has written.
 func (t *Tracker) sent(f Frame) {
 	id := f.SessionID
 	if id == "" {
@@ -127,7 +129,7 @@ func (t *Tracker) sent(f Frame) {
 	r.Code = ""
 }
 
-// received takes a frame the device has read.
+// received handles a frame that the device has read.
 func (t *Tracker) received(f Frame) {
 	if !t.greeted {
 		t.greeted = true
@@ -169,7 +171,8 @@ func (t *Tracker) first(f Frame) {
 	}
 }
 
-// failed takes an error frame: a refusal to be repeated later, or an error shown to the user.
+// failed handles an error frame: a refusal with a retry delay, or an error shown
+// to the user.
 func (t *Tracker) failed(f Frame) {
 	if f.Error == nil || f.Error.Code == "" {
 		t.breach(f.SessionID, BadFrame, "error frame without a code")

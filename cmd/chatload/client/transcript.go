@@ -2,18 +2,18 @@ package client
 
 import "time"
 
-// Act is what happened at one moment of a device's life.
+// Act is the kind of an entry in a transcript.
 type Act string
 
 // The acts of a transcript.
 const (
-	ActDialing  Act = "dialing"  // a connection is about to be tried
-	ActOpened   Act = "opened"   // a socket is up; Frame names session and seq of its URL
+	ActDialing  Act = "dialing"  // a dial begins
+	ActOpened   Act = "opened"   // a socket is open; Frame has session and seq of its URL
 	ActSent     Act = "sent"     // Frame was written
 	ActReceived Act = "received" // Frame was read
-	ActGarbled  Act = "garbled"  // a frame that could not be read, described in Note
-	ActClosed   Act = "closed"   // the socket is gone, Note says why
-	ActRefused  Act = "refused"  // a dial failed, Note says why
+	ActGarbled  Act = "garbled"  // a frame could not be decoded; see Note
+	ActClosed   Act = "closed"   // the socket has ended; see Note
+	ActRefused  Act = "refused"  // a dial failed; see Note
 )
 
 // Entry is one line of a transcript.
@@ -25,10 +25,10 @@ type Entry struct {
 	Note  string
 }
 
-// NoResume in the Seq of an opened entry means that the URL asked for no replay.
+// NoResume in the Seq of an opened entry means that the URL requested no replay.
 const NoResume int64 = -1
 
-// Replay runs the rules over a whole transcript.
+// Replay applies a whole transcript to a new Tracker.
 func Replay(entries []Entry) *Tracker {
 	t := NewTracker()
 	for _, e := range entries {

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// Directives is what a user message asks of the fake model between double brackets, as in
-// `[[words=200 delay=20ms]]`. Several brackets add up, the last value of a name wins, unknown
-// names and unreadable values are ignored.
+// Directives are the instructions to the fake model between double brackets in a
+// user message, as in `[[words=200 delay=20ms]]`. Several brackets add up; the
+// last value of a name wins; unknown names and invalid values are ignored.
 type Directives struct {
 	Words      int           // length of the answer
 	Delay      time.Duration // between two pieces; negative: the server's own
-	Fail       int           // answer with this HTTP status instead
+	Fail       int           // respond with this HTTP status instead
 	Truncate   int           // close the connection after so many pieces; negative: never
-	Stall      int           // fall silent after so many pieces; negative: never
+	Stall      int           // stall after so many pieces; negative: never
 	SlowHeader time.Duration // wait before the response's header
 	Finish     string        // finish_reason instead of stop
-	Times      int           // the fault happens so many times for this message, 0: always
+	Times      int           // how often the fault happens for this message; 0: always
 }
 
-// ParseDirectives reads the directives of a message.
+// ParseDirectives parses the directives of a message.
 func ParseDirectives(message string) Directives {
 	d := Directives{Words: defaultWords, Delay: -1, Truncate: -1, Stall: -1}
 	for rest := message; ; {

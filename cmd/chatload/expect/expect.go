@@ -1,5 +1,6 @@
-// Package expect knows the text a deterministic model must give for a user's message, so that a
-// client can tell a right answer from a wrong one without asking the server. It is pure.
+// Package expect computes the text that a deterministic model must answer to a
+// user's message, so that a client can check answers without asking the server.
+// It does no I/O.
 package expect
 
 import (
@@ -8,24 +9,25 @@ import (
 	"strings"
 )
 
-// Func gives the whole text of the answer to one user message.
+// Func returns the whole answer to one user message.
 type Func func(userMessage string) string
 
-// defaultWords is the length of an answer whose question does not say another one.
+// defaultWords is the length of an answer if the question has no directive.
 const defaultWords = 60
 
-// maxWords bounds what a directive may ask for.
+// maxWords limits the length that a directive may ask for.
 const maxWords = 200_000
 
-// vocabulary is what answers are made of: besides plain words it has what goes wrong when text is
-// cut between bytes, escaped for HTML, trimmed, or counted in other units than code points.
+// vocabulary contains the words of answers. Besides plain words it has text that
+// breaks when it is cut between bytes, escaped for HTML, trimmed, or counted in
+// units other than code points.
 const vocabulary = "the a river keeps its order and every stone remembers where water went before rain came back over " +
 	"hills slowly then all at once until nobody could say which came first or last among them " +
 	"naïve façade Ærøskøbing straße Ελλάδα Привет שלום مرحبا 你好 日本語 한국어 " +
 	"😀 👩‍👩‍👧 é ＜wide＞ <b>&amp;\"quoted\"</b> a\\b {json:1} ’tis 𝔘nicode"
 
-// ByName returns the model's function for a command line: none (nil, nothing is verified),
-// fakeopenai or echo. Any other name is an error.
+// ByName returns the model's function by its name on the command line: none (nil:
+// nothing is verified), fakeopenai or echo. Any other name is an error.
 func ByName(name string) (Func, error) {
 	switch name {
 	case "", "none":
@@ -39,14 +41,15 @@ func ByName(name string) (Func, error) {
 	}
 }
 
-// Echo is the answer of a model that says back what it was told.
+// Echo returns the answer of a model that repeats the message.
 func Echo(userMessage string) string { return userMessage }
 
-// Text is the answer of the fake OpenAI server: the pieces of Pieces, joined.
+// Text returns the answer of the fake OpenAI server: the joined Pieces.
 func Text(userMessage string) string { return strings.Join(Pieces(userMessage), "") }
 
-// Pieces cuts the answer as the fake server sends it, one word and what follows it at a time.
-// The same message always gives the same pieces; messages that differ give other texts.
+// Pieces returns the answer cut as the fake server sends it: one word with the
+// gap after it per piece. The same message always gives the same pieces;
+// different messages give different texts.
 func Pieces(userMessage string) []string {
 	n := ParseDirectives(userMessage).Words
 	words := strings.Fields(vocabulary)
@@ -66,7 +69,7 @@ func Pieces(userMessage string) []string {
 	return out
 }
 
-// step is one turn of xorshift64: small, fast and the same everywhere.
+// step is one step of xorshift64, which is small, fast and portable.
 func step(x uint64) uint64 {
 	x ^= x << 13
 	x ^= x >> 7
@@ -74,7 +77,8 @@ func step(x uint64) uint64 {
 	return x
 }
 
-// gap is what separates two words: mostly a space, at times what a careless server would trim.
+// gap returns the separator of two words: mostly a space, sometimes characters
+// that a careless server would trim.
 func gap(r uint64) string {
 	switch r % 23 {
 	case 0:

@@ -47,8 +47,8 @@ func (s *session) answers() {
 	}
 }
 
-// oneGood finds a turn answered anew although it already had a good answer: only a failed, a
-// cancelled or a taken-over one may be followed by another.
+// oneGood finds a turn that was answered again after a good answer. Only a
+// failed, cancelled or taken-over answer may be followed by another.
 func (s *session) oneGood(turn string, answers []client.Message) {
 	if turn == "" {
 		return
@@ -61,17 +61,17 @@ func (s *session) oneGood(turn string, answers []client.Message) {
 	}
 }
 
-// inTurn finds an answer that came after the answer to a later question: they come in the order
-// of what they reply to, however long those waited and whatever happened meanwhile. An answer that
-// was asked for again comes when it comes.
+// inTurn finds an answer that came after the answer to a later question. Answers
+// must come in the order of their questions, however long those waited and
+// whatever happened meanwhile. An answer requested again may come at any time.
 func (s *session) inTurn(questions map[string]client.Message) {
-	first := map[string]string{} // question → the answer that was seen of it first
+	first := map[string]string{} // question → the first answer seen
 	for _, d := range s.Devices {
 		for _, a := range d.Answers {
-			first[a.ReplyTo] = a.ID // it has no final: what has one is another
+			first[a.ReplyTo] = a.ID // it has no final; the one with a final is another answer
 		}
 	}
-	var latest client.Message // of the questions answered so far
+	var latest client.Message // the latest question answered so far
 	for _, m := range s.History {
 		q, asked := questions[s.replyTo[m.ID]]
 		if m.Type != client.TypeAIResponse || !asked {
@@ -89,8 +89,8 @@ func (s *session) inTurn(questions map[string]client.Message) {
 	}
 }
 
-// text compares a stored answer with the expected one: equal when it is complete, its
-// beginning when it was cut short.
+// text compares a stored answer with the expected one. A complete answer must be
+// equal, and one cut short must be its beginning.
 func (s *session) text(q, m client.Message) {
 	if s.Expected == nil {
 		return
@@ -104,8 +104,9 @@ func (s *session) text(q, m client.Message) {
 	}
 }
 
-// unanswered finds questions with neither answer nor error: asked of the model, that is, not
-// while an admin held the session nor, where a takeover or a handback came later, before it.
+// unanswered finds questions with neither answer nor error. It skips questions
+// posted while an admin held the session, and those before a later takeover or
+// handback.
 func (s *session) unanswered(questions map[string]client.Message, finals map[string][]client.Message) {
 	failed := map[string]bool{}
 	open := map[string]Shown{}
@@ -142,7 +143,7 @@ func (s *session) unanswered(questions map[string]client.Message, finals map[str
 	}
 }
 
-// Sorted returns the classes that were found, in the order of the report.
+// Sorted returns the classes found, in the order of the report.
 func (r *Report) Sorted() []Class {
 	return slices.DeleteFunc(Classes(), func(c Class) bool { return r.Counts[c] == 0 })
 }

@@ -1,6 +1,6 @@
-// Package ledger judges one session after the fact: it lays what every device saw beside what
-// the others saw and what the history says, and counts what is lost, repeated, out of order,
-// missing or wrong. It is pure.
+// Package ledger judges one session afterwards. It compares what each device saw
+// with what the others saw and with the history, and counts what is lost,
+// repeated, out of order, missing or wrong. It does no I/O.
 package ledger
 
 import (
@@ -9,20 +9,20 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// Class is one kind of loss the report counts.
+// Class is a kind of finding in the report.
 type Class string
 
-// The classes of a report, in the order in which it prints them.
+// The classes, in the order of the report.
 const (
-	Lost          Class = "lost"           // acked or shown, and not in the history
-	Repeated      Class = "repeated"       // the same thing twice
-	OutOfOrder    Class = "out_of_order"   // two orders of one session
-	Hole          Class = "hole"           // a seq somebody never got
-	WrongText     Class = "wrong_text"     // text that is not what was written or stored
+	Lost          Class = "lost"           // acked or shown, but not in the history
+	Repeated      Class = "repeated"       // the same item twice
+	OutOfOrder    Class = "out_of_order"   // one session in two orders
+	Hole          Class = "hole"           // a seq that a device never received
+	WrongText     Class = "wrong_text"     // text other than what was written or stored
 	SeveralFinals Class = "several_finals" // more than one good answer to one message
-	AfterTakeover Class = "after_takeover" // the model's text while an admin holds
-	Unanswered    Class = "unanswered"     // a message that got neither answer nor error
-	Contract      Class = "contract"       // another breach of the contract seen by a device
+	AfterTakeover Class = "after_takeover" // the model's text while an admin holds the session
+	Unanswered    Class = "unanswered"     // a message with neither answer nor error
+	Contract      Class = "contract"       // another violation of the contract seen by a device
 	ErrorShown    Class = "errors_shown"   // an error frame a user would see
 	Unchecked     Class = "unchecked"      // a session that could not be verified
 )
@@ -34,7 +34,7 @@ func Classes() []Class {
 	}
 }
 
-// classOf sorts a device's own finding into the report.
+// classOf maps a device's own finding to the report's class.
 func classOf(c client.Class) Class {
 	switch c {
 	case client.SeqRepeat:
@@ -58,7 +58,7 @@ func classOf(c client.Class) Class {
 	}
 }
 
-// keptExamples bounds how many findings of a class a report describes.
+// keptExamples limits how many findings of a class a report describes.
 const keptExamples = 5
 
 // Report counts findings over any number of sessions. The zero value is an empty report.
@@ -78,7 +78,8 @@ type Report struct {
 // Note describes one finding.
 type Note string
 
-// Add counts a finding and keeps its description while there is room.
+// Add counts a finding and keeps its description while there are fewer than
+// keptExamples.
 func (r *Report) Add(c Class, format string, args ...any) {
 	if r.Counts == nil {
 		r.Counts, r.Examples = map[Class]int{}, map[Class][]Note{}
@@ -113,8 +114,8 @@ func (r *Report) Merge(o Report) {
 	}
 }
 
-// Violations is the number of findings. Errors shown count unless the caller allows them, as a
-// run during a fault must.
+// Violations returns the number of findings. Errors shown to users count unless
+// allowErrors is set, as in a run with faults.
 func (r *Report) Violations(allowErrors bool) int {
 	total := 0
 	for c, n := range r.Counts {

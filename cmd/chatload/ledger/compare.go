@@ -6,18 +6,19 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// Input is everything known of one session.
+// Input is all data of one session.
 type Input struct {
 	SessionID string
 	Devices   []Device
-	History   []client.Message // as REST pages it, oldest first
-	// Expected, if set, gives the whole text of the answer to a user message.
+	History   []client.Message // as read by REST, oldest first
+	// Expected, if set, returns the whole answer to a user message.
 	Expected func(userMessage string) string
-	// Complete says that every device stayed until the end and had time to receive it all.
+	// Complete means that every device stayed until the end and had time to
+	// receive everything.
 	Complete bool
 }
 
-// session is an Input with its indexes.
+// session is an Input with indexes.
 type session struct {
 	Input
 
@@ -67,7 +68,7 @@ func (s *session) index() {
 	}
 }
 
-// answer notes what is said of an answer; who spoke first is believed.
+// answer records facts about an answer. The first value is kept.
 func (s *session) answer(id, replyTo, finish string) {
 	if s.replyTo[id] == "" {
 		s.replyTo[id] = replyTo
@@ -77,7 +78,7 @@ func (s *session) answer(id, replyTo, finish string) {
 	}
 }
 
-// history checks the stored order by itself: dense from 1, nothing twice.
+// history checks the stored order by itself: no gaps from 1, no repeats.
 func (s *session) history() {
 	type key struct{ sender, admin, id string }
 	seen := map[key]int64{}
@@ -103,7 +104,7 @@ func (s *session) history() {
 	}
 }
 
-// takeovers finds what the model said while an admin held the session.
+// takeovers finds events from the model while an admin held the session.
 func (s *session) takeovers() {
 	held := false
 	for _, m := range s.History {
@@ -120,7 +121,7 @@ func (s *session) takeovers() {
 	}
 }
 
-// device lays one device beside the history.
+// device compares one device with the history.
 func (s *session) device(d *Device) {
 	s.findings(d)
 	for _, r := range d.Receipts {
@@ -132,7 +133,8 @@ func (s *session) device(d *Device) {
 	s.coverage(d)
 }
 
-// findings takes over what the device saw by itself. Only the first are described.
+// findings adds the violations that the device found itself. Only the first are
+// described.
 func (s *session) findings(d *Device) {
 	described := map[client.Class]int{}
 	for _, v := range d.Violations {
@@ -147,7 +149,8 @@ func (s *session) findings(d *Device) {
 	s.report.Merge(Report{Throttled: d.Throttled, ErrorCodes: d.Errors})
 }
 
-// receipt checks the promise of an ack: the message is in the history, where the ack says, as written.
+// receipt checks that an acked message is in the history, at the seq of the ack
+// and with the text that was sent.
 func (s *session) receipt(d *Device, r client.Receipt) {
 	if r.Seq == 0 {
 		return
@@ -167,7 +170,7 @@ func (s *session) receipt(d *Device, r client.Receipt) {
 	}
 }
 
-// event checks one event as shown against the history.
+// event compares one event as shown with the history.
 func (s *session) event(d *Device, e client.Event) {
 	m, ok := s.bySeq[e.Seq]
 	switch {
@@ -184,8 +187,8 @@ func textual(kind string) bool {
 	return kind == client.TypeUserMessage || kind == client.TypeAIResponse
 }
 
-// coverage finds what the others or the history have and this device never got. Holes that the
-// device saw itself are counted already.
+// coverage finds events that the other devices or the history have and this
+// device never received. Holes that the device itself saw are counted already.
 func (s *session) coverage(d *Device) {
 	has := map[int64]bool{}
 	for _, e := range d.Events {
@@ -209,7 +212,7 @@ func lastOf(d *Device) int64 {
 	return 0
 }
 
-// brief shows the beginning of a text and its length.
+// brief returns the beginning of a text and its length.
 func brief(text string) string {
 	const n = 40
 	runes := []rune(text)

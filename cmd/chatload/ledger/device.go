@@ -10,7 +10,7 @@ import (
 // Device is what one device saw of one session.
 type Device struct {
 	Name       string
-	Base       int64 // seq up to which it asked for nothing
+	Base       int64 // seq up to which it requested nothing
 	LastSeq    int64
 	Events     []client.Event
 	Gaps       []client.Range
@@ -22,14 +22,15 @@ type Device struct {
 	Throttled  int
 }
 
-// Shown is an answer that a device saw beginning and not ending.
+// Shown is an answer whose beginning a device saw but not its end.
 type Shown struct {
 	ID, ReplyTo, Text string
 	Failed            bool // an error frame named it
 }
 
-// Take copies what a tracker knows of a session. A tracker that served several sessions counts
-// its violations with each: give a device one session to have them counted once.
+// Take copies a tracker's data of a session. A tracker that served several
+// sessions counts its violations in each, so give each session its own device to
+// count them once.
 func Take(name, session string, t *client.Tracker) Device {
 	d := Device{
 		Name: name, Violations: slices.Clone(t.Violations), Counts: maps.Clone(t.Counts),
@@ -52,12 +53,13 @@ func Take(name, session string, t *client.Tracker) Device {
 	return d
 }
 
-// FromTranscript runs a recorded transcript through the rules and takes the outcome.
+// FromTranscript applies a recorded transcript to the rules and takes the result.
 func FromTranscript(name, session string, entries []client.Entry) Device {
 	return Take(name, session, client.Replay(entries))
 }
 
-// excused reports whether the device was told to read this seq by REST, or never asked for it.
+// excused reports whether the device was told to read this seq by REST, or never
+// requested it.
 func (d *Device) excused(seq int64) bool {
 	if seq <= d.Base {
 		return true

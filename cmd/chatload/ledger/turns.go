@@ -6,9 +6,9 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// OutOfTurn finds who came, spoke or left in the history where another person
-// held the session, or nobody, and what the model said meanwhile; nothing where
-// all was in order.
+// OutOfTurn finds in the history people who came, spoke or left while another
+// person or nobody held the session, and the model's answers during a takeover.
+// It returns nothing if all was in order.
 func OutOfTurn(history []client.Message) (bad []string) {
 	holder := ""
 	for _, m := range history {
