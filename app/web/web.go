@@ -1,4 +1,5 @@
-// Package web holds the console: a static page, embedded in the binary, that speaks the public protocol and nothing else.
+// Package web serves the console: static pages, embedded in the binary, that use
+// only the public protocol.
 package web
 
 import (
@@ -15,16 +16,19 @@ import (
 //go:embed page
 var embedded embed.FS
 
-// contentSecurityPolicy lets the page load its own files and open its own socket. No inline script, no inline style,
-// no frame around it, no form target, so a flaw in rendering has nothing to run.
+// contentSecurityPolicy allows the page to load its own files and open its own
+// socket. It forbids inline scripts and styles, frames and form targets, so that
+// a rendering bug cannot run code.
 const contentSecurityPolicy = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; " +
 	"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Handler serves the page under prefix (for example "/chatbox/console"). The page itself uses relative addresses only:
-// REST one level up (../sessions), the socket at ../ws. The prefix without its slash is redirected to the one with it,
-// because relative addresses need the slash.
+// Handler serves the page under prefix (for example "/chatbox/console"). The page
+// uses relative addresses only: REST one level up (../sessions), the socket at
+// ../ws. The prefix without its slash is redirected to the one with it, because
+// relative addresses need the slash.
 //
-// Responses are never cached: the page is served in development, where its files change with the binary.
+// Responses are never cached, because the files change with the binary in
+// development.
 func Handler(prefix string) http.Handler {
 	prefix = "/" + strings.Trim(prefix, "/")
 	files, err := fs.Sub(embedded, "page")
@@ -47,7 +51,7 @@ func Handler(prefix string) http.Handler {
 		name, under := strings.CutPrefix(r.URL.Path, strings.TrimSuffix(prefix, "/"))
 		switch {
 		case under && name == "":
-			// Relative, so that a proxy's own prefix in front survives.
+			// Relative, so that the prefix of a proxy in front is kept.
 			header.Set("Location", path.Base(prefix)+"/")
 			w.WriteHeader(http.StatusMovedPermanently)
 			return
@@ -61,7 +65,7 @@ func Handler(prefix string) http.Handler {
 	})
 }
 
-// serveFile answers with one embedded file; folders and unknown names are 404.
+// serveFile serves one embedded file. Directories and unknown names are 404.
 func serveFile(w http.ResponseWriter, r *http.Request, files fs.FS, name string) {
 	body, err := fs.ReadFile(files, name)
 	if err != nil {
@@ -72,8 +76,8 @@ func serveFile(w http.ResponseWriter, r *http.Request, files fs.FS, name string)
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
 }
 
-// contentType is fixed for the kinds the page has: a machine's own MIME table may call a module text/plain, and then
-// no browser runs it.
+// contentType returns fixed types for the page's files. A machine's own MIME
+// table may call a module text/plain, and browsers then refuse to run it.
 func contentType(name string) string {
 	switch path.Ext(name) {
 	case ".html":

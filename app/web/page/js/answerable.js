@@ -1,10 +1,10 @@
-// Which messages the model is to answer, by the server's own rule. Pure.
+// Which messages the model must answer, by the same rule as the server. Pure.
 
 const REPLIED = new Set(['stop', 'length', 'cancelled']);
 
 /**
- * answerableFrom is the seq from which on the user's messages are the model's to answer: what was said before a person came, or
- * to one, is not. Only where the person vanished, the last message that nobody replied to is. questionOf(id) finds a message.
+ * answerableFrom returns the seq from which on the model must answer the user's messages. Earlier ones were written before or to
+ * a person. If the person vanished, the last message without a reply is included. questionOf(id) finds a message.
  */
 export function answerableFrom(items, questionOf) {
   let from = 0;

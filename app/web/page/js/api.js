@@ -1,4 +1,5 @@
-// REST, as docs/protocol/openapi.yaml has it. One call, one promise; a refusal is an APIError that says what the server said.
+// The REST API of docs/protocol/openapi.yaml. Each call returns a promise; a
+// refusal is an APIError with the server's message.
 
 export class APIError extends Error {
   constructor(status, code, message, retryAfter) {
@@ -7,7 +8,7 @@ export class APIError extends Error {
   }
 }
 
-// A call that nobody answers, as where a network has swallowed it, fails in the end: what is read again and again would stop.
+// A call without a response must fail eventually, or polling would stop.
 const LONGEST = 60_000; // ms
 
 export class API {
@@ -31,7 +32,7 @@ export class API {
     try {
       answer = text ? JSON.parse(text) : {};
     } catch {
-      // A balancer's own error page: the status tells enough.
+      // A balancer's own error page has no JSON; the status is enough.
     }
     if (response.ok) return answer;
     const after = Number(response.headers.get('Retry-After')) * 1000 || 0;

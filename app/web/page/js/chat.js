@@ -1,20 +1,21 @@
-// The conversation of this tab: one socket, several sessions attached to it, one of them shown.
-// It joins socket.js (the connection), session-store.js (what is known) and api.js (what REST knows), and tells views.
+// The conversation of this tab: one socket with several sessions attached, one of
+// them shown. It connects socket.js (the connection), session-store.js (the
+// state) and api.js (REST), and notifies the views.
 
 import { APIError } from './api.js';
 import { uuid } from './ids.js';
 import { SessionStore } from './session-store.js';
 import { Socket } from './socket.js';
 
-const PATIENCE = 12_000; // ms without an ack, then the frame is repeated by its id; the server's own wait is 10 s
-const MOST_ATTACHED = 16; // the protocol allows 20 on a socket
+const PATIENCE = 12_000; // ms without an ack before the frame is sent again with the same id; the server's own wait is 10 s
+const MOST_ATTACHED = 16; // the protocol allows 20 per socket
 const TYPING_EVERY = 2000;
 
 export class Chat extends EventTarget {
   current = null;
   models = [];
   userID = '';
-  list = []; // sessions as REST lists them
+  list = []; // sessions as listed by REST
   more = ''; // cursor of the next page
   connection = { name: 'idle' };
   #stores = new Map();
@@ -30,7 +31,7 @@ export class Chat extends EventTarget {
   #unread = new Set();
   #listTimer = 0;
 
-  /** quiet(frame): a view tells of this frame, and no notice is to. */
+  /** quiet(frame) reports whether a view shows this frame, so that no notice is needed. */
   constructor({ api, base, token, quiet = () => false }) {
     super();
     this.#api = api;
@@ -60,7 +61,7 @@ export class Chat extends EventTarget {
     this.refreshList();
   }
 
-  /** connectNow ends a wait between two tries. */
+  /** connectNow ends the delay before the next attempt. */
   connectNow() {
     this.#socket.connect();
   }
@@ -79,7 +80,7 @@ export class Chat extends EventTarget {
   }
 
   create() {
-    // An empty conversation is as good as a new one.
+    // An empty conversation serves as a new one.
     if (this.current?.isEmpty && !this.current.unavailable && !this.current.ended) this.#tell('focus');
     else this.open(uuid());
   }
@@ -101,7 +102,8 @@ export class Chat extends EventTarget {
       for (const session of page.sessions) if (session.status === 'ended' && this.#stores.has(session.id)) this.#stores.get(session.id).ended = true;
       this.#tell('sessions');
     } catch {
-      // The connection's own state is shown; the list is asked for again with the next change.
+      // The connection's state is shown already; the list is requested again with
+      // the next change.
     }
   }
 
@@ -194,7 +196,7 @@ export class Chat extends EventTarget {
     this.#now({ type: 'retry', id: `retry-${uuid()}`, session_id: this.current.id }, 'Nothing was tried again: there is no connection.');
   }
 
-  // now sends what is of no use later, or says that it was not sent.
+  // now sends a frame that is useless later, or shows that it was not sent.
   #now(frame, trouble) {
     if (!this.#socket.send(frame)) this.dispatchEvent(new CustomEvent('notice', { detail: trouble }));
   }
@@ -211,7 +213,7 @@ export class Chat extends EventTarget {
     return text;
   }
 
-  /** typing tells the others of this session, seldom enough for the server's limit, and its end too. */
+  /** typing notifies the session's other sockets of typing and of its end, within the server's rate limit. */
   typing() {
     if (this.current.lastSeq === 0 || this.current.ended) return;
     clearTimeout(this.#typingStop);
@@ -228,7 +230,7 @@ export class Chat extends EventTarget {
     this.#socket.send({ type: 'typing_indicator', session_id: this.current.id, metadata: { state: 'stop' } });
   }
 
-  /** typist is who else writes in the shown session, or null. */
+  /** typist returns who else is typing in the shown session, or null. */
   get typist() {
     const typing = this.#typing.get(this.current.id);
     return typing && typing.until > Date.now() ? typing.who : null;
@@ -267,7 +269,8 @@ export class Chat extends EventTarget {
     this.#socket.send({ type: 'resume', session_id: store.id, seq });
   }
 
-  // forgetOthers makes room on the socket: a new one attaches to the shown session only.
+  // forgetOthers detaches background sessions: a new socket attaches to the shown
+  // session only.
   #forgetOthers() {
     for (const [id, store] of this.#stores) if (store !== this.current && !store.hasPending) this.#stores.delete(id);
     for (const store of this.#stores.values()) store.interrupted();
@@ -278,7 +281,8 @@ export class Chat extends EventTarget {
     if (frame.type === 'connection_status' && frame.metadata?.connection_id) {
       this.models = frame.models ?? [];
       this.userID = frame.user_id ?? '';
-      // Sessions in the background follow the shown one, which the address has named already.
+      // Background sessions attach after the shown one, which is named in the
+      // socket's URL.
       for (const store of this.#stores.values()) {
         if (store !== this.current && (store.lastSeq > 0 || store.hasPending)) this.#resume(store, store.lastSeq);
       }
@@ -316,11 +320,11 @@ export class Chat extends EventTarget {
     if (store !== this.current || Boolean(store.running) !== ran) this.#tell('sessions');
   }
 
-  // refused shows what no message or answer of a session can show.
+  // refused shows an error that belongs to no message or answer of a session.
   #refused(frame) {
     const { code, message } = frame.error ?? {};
     if (frame.id?.startsWith('retry-') && code === 'NOT_FOUND') this.dispatchEvent(new CustomEvent('notice', { detail: 'There is no answer to try again just now.' }));
-    else if (code === 'TOO_MANY_REQUESTS' && !frame.id) return; // typing, too often: of no consequence
+    else if (code === 'TOO_MANY_REQUESTS' && !frame.id) return; // typing too often is harmless
     else if (frame.id?.startsWith('retry-') || !frame.id) this.dispatchEvent(new CustomEvent('notice', { detail: message ?? code }));
   }
 
@@ -343,7 +347,8 @@ export class Chat extends EventTarget {
     }
   }
 
-  // repeat sends what waits: new messages, those whose time to try again has come, those never acked.
+  // repeat sends waiting messages: new ones, those due for a retry, and those not
+  // acked.
   #repeat() {
     if (!this.#socket.isOpen) return;
     for (const store of this.#stores.values()) {

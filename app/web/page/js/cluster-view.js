@@ -1,4 +1,5 @@
-// The strip on top: the pods as they are now, the one behind this tab marked, and the story of what happened.
+// The strip at the top: the current pods, with the one that serves this tab
+// marked, and a feed of what happened.
 
 import { byID, h, setText, show } from './dom.js';
 
@@ -19,13 +20,13 @@ export class ClusterView {
     cluster.addEventListener('event', (event) => this.tell(event.detail.text, event.detail.kind));
   }
 
-  /** serves marks the pod that holds this tab's socket. */
+  /** serves marks the pod that has this tab's socket. */
   serves(pod) {
     this.#pod = pod;
     this.#draw();
   }
 
-  /** tell adds a line to the story, newest first. */
+  /** tell adds a line to the feed, newest first. */
   tell(text, kind = '') {
     const now = new Date();
     const time = now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });

@@ -1,4 +1,5 @@
-// The pods, seen from outside: what the cluster says of itself, and what the development stack can do to it.
+// The pods as seen from outside: the cluster's own list, and the actions of the
+// development stack.
 
 const EVERY = 1000;
 
@@ -8,10 +9,10 @@ export class Cluster extends EventTarget {
   reachable = true;
   #api;
   #known = new Map(); // id → state at the last look
-  #stack = true; // until /dev/pods turns out not to exist
-  #acted = new Map(); // id → what this page did, for the story in the feed
+  #stack = true; // false once /dev/pods turns out not to exist
+  #acted = new Map(); // id → what this page did, for the feed
 
-  /** api carries an admin token. */
+  /** api has an admin token. */
   constructor(api) {
     super();
     this.#api = api;
@@ -24,7 +25,8 @@ export class Cluster extends EventTarget {
   /** act asks the development stack to kill, drain or start a pod. */
   async act(id, verb) {
     this.#acted.set(id, verb);
-    // The order is told before its answer: the sockets of a killed pod break sooner than that comes.
+    // The order is shown before its response, because the sockets of a killed pod
+    // break sooner.
     this.#say(`${id}: ${verb} ordered`, verb);
     let refusal = '';
     try {
@@ -73,7 +75,8 @@ export class Cluster extends EventTarget {
     }
   }
 
-  // The registry forgets a killed pod only when its heartbeat has run out; the stack knows at once.
+  // The registry removes a killed pod only when its heartbeat expires; the stack
+  // knows at once.
   #merge(registry, stack) {
     const pods = new Map(registry.map((pod) => [pod.id, { ...pod }]));
     for (const { id, state } of stack) {

@@ -1,9 +1,10 @@
-// Where the user writes. Enter sends, Shift+Enter makes a new line, Escape stops the answer.
+// The message box. Enter sends, Shift+Enter inserts a line break, Escape stops
+// the answer.
 
 import { byID, h, isEnter, setText, show } from './dom.js';
 import { inText, plainName } from './names.js';
 
-const LONGEST = 32 * 1024; // bytes of UTF-8 that the server takes
+const LONGEST = 32 * 1024; // bytes of UTF-8 that the server accepts
 
 export class ComposerView {
   #chat;
@@ -30,7 +31,8 @@ export class ComposerView {
       this.#changed();
       if (this.#input.value) chat.typing();
     });
-    // Also when the box comes back into view, or its width changes: hidden, it has no height that could be measured.
+    // Also when the box is shown again or its width changes. While it is hidden,
+    // its height cannot be measured.
     new ResizeObserver(() => this.#fit()).observe(this.#input);
     this.#stop.addEventListener('click', () => chat.stop());
     this.#models.addEventListener('change', () => {
@@ -50,7 +52,7 @@ export class ComposerView {
     this.#input.focus();
   }
 
-  /** edit puts a text back for another try. */
+  /** edit puts a text back into the box to be changed and sent again. */
   edit(text) {
     this.#input.value = text;
     this.#changed();
@@ -83,7 +85,7 @@ export class ComposerView {
     show(this.#stop, Boolean(current.running));
     show(this.#send, !current.running);
     const model = current.chosenModel || this.#chat.models[0]?.id || '';
-    show(byID('model-picker'), this.#chat.models.length > 0 && !current.holder); // a person who answers is no model
+    show(byID('model-picker'), this.#chat.models.length > 0 && !current.holder); // no choice of model while a person answers
     if (this.#models.value !== model && this.#models !== document.activeElement) this.#models.value = model;
     this.#input.placeholder = current.holder ? `Write to ${plainName(current.holder.name) ? inText(current.holder.name) : 'the person helping you'}` : 'Write a message';
   }
@@ -94,7 +96,7 @@ export class ComposerView {
     this.#update();
   }
 
-  // fit lets the box grow with its text, up to the limit in the style sheet.
+  // fit grows the box with its text, up to the limit in the style sheet.
   #fit() {
     this.#input.style.height = 'auto';
     if (this.#input.scrollHeight > 0) this.#input.style.height = `${this.#input.scrollHeight}px`;

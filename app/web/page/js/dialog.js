@@ -1,8 +1,9 @@
-// One question to the user, answered or dismissed; the browser's own dialog keeps focus and Escape right.
+// A question to the user that can be answered or dismissed. The browser's dialog
+// element handles focus and Escape.
 
 import { h } from './dom.js';
 
-/** ask resolves to null when dismissed, else to the text (with `value`) or to true. */
+/** ask resolves to null if dismissed, otherwise to the text (with `value`) or to true. */
 export function ask({ title, text, value, confirm, danger }) {
   return new Promise((resolve) => {
     const input = value === undefined ? null : h('input', { type: 'text', value, maxlength: '120', dir: 'auto', 'aria-label': title, autocomplete: 'off' });

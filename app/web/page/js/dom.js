@@ -1,4 +1,5 @@
-// Building DOM nodes. Text enters the page only as text nodes: there is no innerHTML anywhere in these files.
+// Helpers that build DOM nodes. Text enters the page only as text nodes; no file
+// here uses innerHTML.
 
 import { plainName } from './names.js';
 
@@ -16,7 +17,7 @@ export function h(tag, props, ...children) {
   return node;
 }
 
-/** icon draws one symbol of icons.svg; decoration, hidden from screen readers. */
+/** icon returns one symbol of icons.svg. It is decoration and hidden from screen readers. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('class', 'icon');
@@ -27,29 +28,29 @@ export function icon(name) {
   return svg;
 }
 
-/** setText writes only when it changes, so that a selection and an idle screen reader are left alone. */
+/** setText writes only a changed text, so that it neither clears a selection nor triggers a screen reader. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** show hides and unhides. */
+/** show shows or hides a node. */
 export function show(node, visible) {
   if (node.hidden === visible) node.hidden = !visible;
 }
 
 export const byID = (id) => document.getElementById(id);
 
-/** name is what a person is called, as an element of its own that cannot turn the text around it. */
+/** name returns a person's name as an element that isolates its text direction. */
 export const name = (text) => h('bdi', {}, plainName(text));
 
-/** setParts writes nodes and texts in place of what a node shows, only when that reads otherwise. */
+/** setParts replaces a node's content by nodes and texts, only if the text changes. */
 export function setParts(node, ...parts) {
   const fresh = h('span', {}, parts);
   if (node.textContent !== fresh.textContent || node.childElementCount !== fresh.childElementCount) node.replaceChildren(...fresh.childNodes);
 }
 
-/** isEnter: Enter alone, and not the one that ends the input of a word. Safari ends that before it tells of the key, which then has the number 229. */
+/** isEnter reports a plain Enter that does not end an IME composition. Safari ends the composition before the key event, which then has keyCode 229. */
 export const isEnter = (event) => event.key === 'Enter' && !event.shiftKey && !isComposing(event);
 
-/** isComposing: the key belongs to an input method, which chooses a word with it. */
+/** isComposing reports whether the key belongs to an IME composition. */
 export const isComposing = (event) => event.isComposing || event.keyCode === 229;

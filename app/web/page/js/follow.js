@@ -1,6 +1,7 @@
-// Following a growing text: the end stays in view, smoothly, until the reader scrolls away; then it is left alone.
+// Follows a growing text: scrolls smoothly to the end until the reader scrolls
+// away.
 
-const NEAR = 56; // px from the end that still count as being there
+const NEAR = 56; // px from the end that still count as the end
 
 export class Follow {
   #area;
@@ -8,16 +9,17 @@ export class Follow {
   #following = true;
   #last = 0;
   #frame = 0;
-  /** still keeps everything where it is: there is nothing to follow yet. */
+  /** still turns following off while there is nothing to follow. */
   still = false;
   #calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-  /** area scrolls, content grows inside it; onChange(following) hears when the reader leaves and returns. */
+  /** area scrolls, content grows inside it; onChange(following) is called when the reader leaves the end or returns to it. */
   constructor(area, content, onChange) {
     this.#area = area;
     this.#onChange = onChange;
     area.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    // A wheel or a finger upwards is a decision, also where the page is still gliding down.
+    // Scrolling up by wheel or touch stops the following, even while the page
+    // still scrolls down.
     area.addEventListener('wheel', (event) => event.deltaY < 0 && this.#set(false), { passive: true });
     new ResizeObserver(() => this.#following && !this.still && this.#glide()).observe(content);
     new ResizeObserver(() => this.#following && !this.still && this.jump()).observe(area);
@@ -27,7 +29,7 @@ export class Follow {
     return this.#following;
   }
 
-  /** jump shows the end at once and follows from there. */
+  /** jump scrolls to the end at once and follows from there. */
   jump() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
@@ -36,7 +38,7 @@ export class Follow {
     this.#last = this.#area.scrollTop;
   }
 
-  /** glide goes to the end in soft steps. */
+  /** glide scrolls to the end smoothly. */
   glideToEnd() {
     this.#set(true);
     this.#glide();

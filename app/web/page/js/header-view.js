@@ -1,4 +1,4 @@
-// The head of the conversation: its name and what can be done with it.
+// The head of the conversation: its name and its actions.
 
 import { byID, h, icon, setText, show } from './dom.js';
 import { inText, plainName } from './names.js';
@@ -29,7 +29,7 @@ export class HeaderView {
     for (const name of ['session', 'sessions', 'switched']) chat.addEventListener(name, () => this.#draw());
   }
 
-  /** closeMenu returns whether there was one to close. */
+  /** closeMenu closes the menu and returns whether it was open. */
   closeMenu() {
     if (this.#menu.hidden) return false;
     this.#toggle(false);

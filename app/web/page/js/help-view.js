@@ -1,16 +1,17 @@
-// The lines above the message box: the place in the queue, and that somebody reads along.
+// The lines above the message box: the place in the queue, and whether staff
+// watch the conversation.
 
 import { byID, setText, show } from './dom.js';
 import { Help, words } from './help.js';
 
-const TURNS = 3; // an answer that a frame has overtaken is asked for again
+const TURNS = 3; // requests that are repeated when a frame arrives before the response
 const EVENTS = new Set(['queue_position', 'watched', 'unwatched']);
 
 export class HelpView {
   #chat;
   #api;
   #helps = new Map(); // session id → Help
-  #heard = 0; // frames that told something: what REST said before one of them is old
+  #heard = 0; // count of relevant frames: a REST response requested before one of them is outdated
 
   constructor(chat, api) {
     this.#chat = chat;
@@ -25,13 +26,13 @@ export class HelpView {
     chat.addEventListener('resumed', ({ detail: id }) => id === chat.current.id && this.#learn(id));
     chat.addEventListener('connection', ({ detail: state }) => {
       if (state.name === 'open') return;
-      for (const help of this.#helps.values()) help.watched = false; // each new socket is told again who reads along
+      for (const help of this.#helps.values()) help.watched = false; // each new socket is notified again whether staff watch
       this.#draw();
     });
-    setInterval(() => this.#draw(), 60_000); // "tomorrow" becomes "at 09:00"
+    setInterval(() => this.#draw(), 60_000); // "tomorrow" changes to "at 09:00"
   }
 
-  /** shows: this frame is told by these lines, and needs no notice of its own. */
+  /** shows reports whether these lines show the frame, so that no notice is needed. */
   static shows(frame) {
     return frame.type === 'notification' ? EVENTS.has(frame.metadata?.event) : frame.metadata?.available !== undefined;
   }
@@ -48,7 +49,8 @@ export class HelpView {
     this.#draw();
   }
 
-  // learn asks after each attachment: what changed while the socket was away was told to nobody.
+  // learn asks REST after each attachment, because notifications were missed
+  // while the socket was away.
   async #learn(id) {
     for (let turn = 0; turn < TURNS; turn += 1) {
       const heard = this.#heard;
@@ -57,7 +59,7 @@ export class HelpView {
         if (heard !== this.#heard) continue;
         this.#of(id).learn(answer);
       } catch {
-        return; // a conversation that has not begun; the next frame tells more
+        return; // the conversation does not exist yet; the next frame has the state
       }
       this.#draw();
       return;
@@ -74,7 +76,8 @@ export class HelpView {
     this.#drawAsk();
   }
 
-  // A person is one press away, also before the first message; who waits or talks already needs no button.
+  // The button for a person is there even before the first message. It is hidden
+  // while the user waits for or talks to a person.
   #drawAsk() {
     const { current } = this.#chat;
     const waits = this.#of(current.id).state.waiting;

@@ -1,4 +1,5 @@
-// Asking for a person, as its user sees it: the place in the queue, or why nobody comes just now. No DOM, no socket.
+// The state of a user's request for a person: the place in the queue, or why
+// nobody is available. No DOM, no socket.
 
 import { moment } from './time.js';
 
@@ -9,21 +10,21 @@ export class Help {
   state = NOBODY;
   watched = false;
 
-  /** readAlong: staff reads and nobody of them answers here. Who holds the conversation reads it, and is named anyway. */
+  /** readAlong reports whether staff watch the conversation and nobody holds it. A holder's name is shown anyway. */
   readAlong(session) {
     return this.watched && !session.holder && !session.ended;
   }
 
-  /** learn takes what REST says of this session's request. */
+  /** learn applies the REST state of this session's request. */
   learn(answer) {
     this.state = answer.waiting ? stateOf(answer) : NOBODY;
   }
 
-  /** hear takes one frame of this session, and returns whether it changed anything. */
+  /** hear applies a frame of this session and returns whether the state changed. */
   hear(frame) {
     const meta = frame.metadata ?? {};
     switch (frame.type) {
-      case 'connection_status': // the confirmation of a request
+      case 'connection_status': // confirms a request
         if (meta.available === undefined && meta.position === undefined) return false;
         this.state = stateOf({ ...meta, message: meta.available === 'false' ? (frame.content ?? '').replace(SENT, '') : '' });
         return true;
@@ -53,7 +54,8 @@ export class Help {
   }
 }
 
-// stateOf reads both shapes: REST has numbers and booleans, a frame's metadata has text.
+// stateOf reads both forms: REST has numbers and booleans, a frame's metadata has
+// text.
 function stateOf(said) {
   return {
     waiting: true,
@@ -65,12 +67,13 @@ function stateOf(said) {
   };
 }
 
-// REST says `waiting` of the request itself; the number of those who wait comes with the frames.
+// In REST `waiting` is about the request itself; frames also have the number of
+// waiting users.
 const placeOf = (said) => ({
   position: Number(said.position) || 0, exact: String(said.position_exact ?? true) === 'true', total: typeof said.waiting === 'boolean' ? 0 : Number(said.waiting) || 0,
 });
 
-/** words says a state to its user, in one or two sentences; '' when there is nothing to say. */
+/** words returns the text for the user, one or two sentences, or ''. */
 export function words(state, now = Date.now(), locale = undefined, timeZone = undefined) {
   if (!state.waiting) return '';
   const parts = [];

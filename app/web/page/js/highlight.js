@@ -1,4 +1,5 @@
-// A modest colouring of code: comments, strings, numbers, keywords. Unknown languages stay plain; nothing is guessed.
+// Simple syntax highlighting: comments, strings, numbers, keywords. Unknown
+// languages stay plain; no language is guessed.
 
 const words = (text) => new Set(text.split(' '));
 

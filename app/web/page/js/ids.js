@@ -1,4 +1,4 @@
-// Names made by this page.
+// Ids made by this page.
 
 /** A version 4 UUID, also on plain http from another host, where crypto.randomUUID is missing. */
 export function uuid() {
@@ -10,5 +10,5 @@ export function uuid() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-/** isSessionID tells whether a text may be a session's id on the wire. */
+/** isSessionID reports whether a text is a valid session id. */
 export const isSessionID = (text) => /^[A-Za-z0-9._-]{1,128}$/.test(text ?? '');

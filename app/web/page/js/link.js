@@ -1,12 +1,12 @@
-// The address bar. A link brings credentials in its fragment, which no browser sends to a server:
-//   #token=<jwt>&admin=<jwt>&session=<id>
-// They move to this tab's sessionStorage at once; what stays in the address is #session=<id>.
+// The address bar. A link has credentials in its fragment, which browsers do not
+// send to servers:
+//   #token=<jwt>&admin=<jwt>&session=<id> They are moved to this tab's sessionStorage at once; only #session=<id> remains in the address.
 
 import { isSessionID } from './ids.js';
 
 const KEYS = { token: 'chatbox.token', admin: 'chatbox.admin' };
 
-/** takeLink reads the fragment, stores what is secret and leaves the rest in the address. */
+/** takeLink reads the fragment, moves the credentials to storage and leaves the rest in the address. */
 export function takeLink() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   for (const [name, key] of Object.entries(KEYS)) {
@@ -24,15 +24,15 @@ export function takeLink() {
   };
 }
 
-/** setSession writes the session into the address without a new page in the history. */
+/** setSession writes the session into the address without a new history entry. */
 export function setSession(id) {
   history.replaceState(null, '', `${location.pathname}${location.search}${id ? `#session=${id}` : ''}`);
 }
 
-/** base is the service's own prefix: the console lives one level below it. */
+/** base is the service's path prefix, one level above the console. */
 export const base = () => new URL('../', location.href.split('#')[0]);
 
-/** claimsOf reads what a token was made for, to show it; it proves nothing. An unreadable one has no claims. */
+/** claimsOf decodes a token's claims for display, without verifying them. An invalid token has none. */
 export function claimsOf(token) {
   try {
     const body = token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/');
@@ -42,7 +42,7 @@ export function claimsOf(token) {
   }
 }
 
-/** userOf is the name a token was made for. */
+/** userOf returns the user's name in a token. */
 export function userOf(token) {
   const claims = claimsOf(token);
   return String(claims.name ?? claims.user_id ?? claims.sub ?? '');

@@ -1,4 +1,4 @@
-// Start: read the link, make the parts, connect them.
+// Entry point: read the link, create the parts and connect them.
 
 import { API } from './api.js';
 import { Chat } from './chat.js';
@@ -15,13 +15,13 @@ import { SidebarView } from './sidebar-view.js';
 import { StatusView } from './status-view.js';
 import { TranscriptView } from './transcript-view.js';
 
-/** chat is this tab's conversation, or null without a token. */
+/** chat is the conversation of this tab, or null without a token. */
 export const chat = begin();
 
 function begin() {
   addEventListener('hashchange', () => {
     const link = takeLink();
-    if (link.brought) location.reload(); // another token: another user's page
+    if (link.brought) location.reload(); // another token means another user
     else if (chat && isSessionID(link.session)) chat.open(link.session);
   });
   const link = takeLink();
@@ -53,7 +53,7 @@ function assemble(link) {
   made.addEventListener('switched', () => setSession(made.current.id));
   made.addEventListener('notice', (event) => notice(event.detail));
   document.querySelector('.skip').addEventListener('click', (event) => {
-    event.preventDefault(); // the address keeps its session
+    event.preventDefault(); // keep the session in the address
     composer.focus();
   });
   addEventListener('keydown', (event) => {

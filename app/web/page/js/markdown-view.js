@@ -1,11 +1,12 @@
-// Markdown on the page: nodes built from the tree of markdown.js. Text becomes text nodes, links are http or https.
+// Renders Markdown: builds nodes from the tree of markdown.js. Text becomes text
+// nodes; links are http or https.
 
 import { h, icon } from './dom.js';
 import { elsewhere, parse } from './markdown.js';
 import { tokens } from './highlight.js';
 import { directionOf } from './names.js';
 
-/** MarkdownView shows a growing text. Blocks that did not change keep their nodes: selection and scrolled code survive. */
+/** MarkdownView shows a growing text. Unchanged blocks keep their nodes, so that selection and scroll positions survive. */
 export class MarkdownView {
   #root;
   #shown = [];
@@ -30,9 +31,9 @@ export class MarkdownView {
 
 const alike = (a, b) => a.kind === b.kind && a.raw === b.raw && a.closed === b.closed;
 
-const LEAST = 3; // the page has its own first and second level; a text's headings begin below them
+const LEAST = 3; // the page itself uses levels 1 and 2; headings in a text begin below them
 
-// levels gives each heading its place in the page's order, which skips none, however a text has numbered them.
+// levels assigns heading levels without gaps, whatever levels the text uses.
 function levels(blocks, at) {
   for (const block of blocks) {
     if (block.kind === 'heading') {
@@ -68,15 +69,16 @@ function spans(nodes) {
   });
 }
 
-// linkTo says where a link leads when its text names another place.
+// linkTo shows where a link leads if its text names another host.
 function linkTo(node) {
   const link = h('a', { href: node.href, title: node.href, target: '_blank', rel: 'noopener noreferrer nofollow' }, spans(node.children));
   const place = elsewhere(link.textContent, node.href);
   return place ? h('span', {}, link, h('span', { class: 'leads' }, ` (${place})`)) : link;
 }
 
-// whole gives a list, a table or a quotation the direction of its first letter: its marks and columns stand on that side. The
-// browser's own `auto` does not look into parts that have a direction of their own.
+// whole sets the direction of a list, table or quotation from its first letter,
+// so that its markers and columns are on that side. The browser's `auto` ignores
+// parts that have a direction of their own.
 function whole(node) {
   const direction = directionOf(node.textContent);
   if (direction) node.dir = direction;
@@ -109,7 +111,7 @@ function codeBlock(block) {
   );
 }
 
-/** copyButton copies what `text()` returns and says so for a moment. */
+/** copyButton copies the result of `text()` and briefly confirms it. */
 export function copyButton(text, label) {
   const word = h('span', {}, 'Copy');
   const button = h('button', { type: 'button', class: 'quiet copy', 'aria-label': label, title: label }, icon('copy'), word);

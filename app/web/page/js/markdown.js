@@ -1,9 +1,11 @@
-// Markdown as models write it, to a tree. No DOM here: markdown-view.js builds nodes from the tree, as text only.
+// Parses Markdown as models write it into a tree. No DOM: markdown-view.js builds
+// nodes from the tree, as text only.
 //
-// Every step is linear or bounded: nesting is limited, and a search that found no closing mark is not made again.
+// Every step is linear or bounded: nesting is limited, and a failed search for a
+// closing mark is not repeated.
 
 const DEEPEST = 8;
-const LONGEST_LINK = 2000; // characters of a label, and of an address
+const LONGEST_LINK = 2000; // maximum length of a label and of an address, in characters
 const FENCE = /^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)/;
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/;
 const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
@@ -11,7 +13,7 @@ const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( *)([-*+]|\d{1,9}[.)])(?:( +)(.*))?$/;
 const TASK = /^\[([ xX])\] /;
 
-/** parse returns the blocks of a text; each carries `raw`, its own source, so that a view rebuilds only what changed. */
+/** parse returns the blocks of a text. Each has its source in `raw`, so that a view rebuilds only changed blocks. */
 export function parse(text) {
   return blocks(text.replace(/\r\n?/g, '\n').replace(/\t/g, '    ').split('\n'), 0);
 }
@@ -167,7 +169,8 @@ function paragraph(lines, i, depth) {
   return { kind: 'paragraph', inline: inline(text.trimEnd()), next: j };
 }
 
-// interrupts: a list may begin right under a line of text, if it begins like one (a bullet, or 1).
+// interrupts reports whether a list may begin directly under a line of text: with
+// a bullet or with 1.
 function interrupts(line) {
   const item = startOfItem(line);
   return Boolean(item) && item[1].length <= 3 && Boolean(item[4]) && (/[-*+]/.test(item[2]) || Number.parseInt(item[2], 10) === 1);
@@ -183,7 +186,7 @@ const BARE = /https?:\/\/[^\s<>"`\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]+/
 /** inline returns strings and {kind: code | strong | em | del | link | break}. */
 export function inline(text, depth = 0) {
   const out = [];
-  const hopeless = new Set(); // closing marks known not to come any more
+  const hopeless = new Set(); // closing marks that are known not to follow
   let plain = '';
   const flush = () => {
     if (plain) out.push(plain);
@@ -303,12 +306,12 @@ function link(text, i, depth, hopeless) {
   if (text[k] !== ')') return null;
   const target = text.slice(j + 2, k).trim().split(/\s/)[0].replace(/^<|>$/g, '');
   const href = safeURL(target);
-  if (!href) return null; // stays as written: what it would have done is there to be read
+  if (!href) return null; // a refused link stays as written, so that the reader sees it
   const label = text.slice(i + 1, j);
   return { node: { kind: 'link', href, children: label ? unlinked(inline(label, depth + 1)) : [target] }, next: k + 1 };
 }
 
-// unlinked: a link holds no other link.
+// unlinked removes links inside a link's text, because links cannot be nested.
 function unlinked(nodes) {
   return nodes.flatMap((node) => {
     if (typeof node === 'string' || !node.children) return [node];
@@ -339,7 +342,7 @@ function bare(text, i) {
   return href ? { node: { kind: 'link', href, children: [shown] }, next: i + end } : null;
 }
 
-/** safeURL lets http and https through and returns '' for everything else. */
+/** safeURL returns http and https URLs unchanged, and '' for everything else. */
 export function safeURL(text) {
   if (!/^https?:\/\//i.test(text)) return '';
   try {
@@ -352,11 +355,11 @@ export function safeURL(text) {
 
 const NAMED = /^(?:[a-z][a-z+.-]*:\/\/)?(?:[^\s/?#@]*@)?((?:[\p{L}\p{N}_-]+[.．。])+[\p{L}\p{N}-]{2,})(?=[:/?#@\s]|$)/iu;
 
-/** elsewhere returns the host that an address leads to, when the text of its link names another one; else ''. */
+/** elsewhere returns the host of an address if the link's text names another host, else ''. */
 export function elsewhere(text, href) {
   const plain = text.normalize('NFKC').replace(/\p{Cf}/gu, '').trim();
   const named = NAMED.exec(plain)?.[1];
-  const turned = /[\u202A-\u202E\u2066-\u2069]/.test(text); // reads as it pleases
+  const turned = /[\u202A-\u202E\u2066-\u2069]/.test(text); // bidi overrides can make the text look like any host
   if (!named && !turned) return '';
   const { hostname } = new URL(href);
   if (!turned) {

@@ -1,4 +1,5 @@
-// A menu that opens from a button: arrows, Home, End and first letters move in it, Escape and Tab leave it.
+// A menu that opens from a button. Arrows, Home, End and first letters move in
+// it; Escape and Tab close it.
 
 import { h, setText, show } from './dom.js';
 
@@ -7,7 +8,7 @@ export class Menu {
   #node;
   #load;
 
-  /** load() returns, or promises, the entries [{label, detail, act, current, disabled}]; it is asked each time the menu opens. */
+  /** load() returns the entries [{label, detail, act, current, disabled}] or a promise of them. It is called each time the menu opens. */
   constructor(button, load) {
     this.#button = button;
     this.#load = load;
@@ -73,7 +74,7 @@ export class Menu {
       Home: () => 0, End: () => entries.length - 1,
     }[event.key];
     if (event.key === 'Escape') this.close(true);
-    else if (event.key === 'Tab') this.close(true); // from the button the browser goes on as usual
+    else if (event.key === 'Tab') this.close(true); // the browser then moves the focus from the button
     else if (to) entries[to()]?.focus();
     else if (/^\S$/.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey) {
       const again = [...entries.slice(at + 1), ...entries.slice(0, at + 1)];

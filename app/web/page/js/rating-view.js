@@ -1,19 +1,20 @@
-// The question after a talk: five stars, which are a radio group to the keyboard and to screen readers, and a comment.
+// The question after a talk: five stars, which are a radio group for keyboard and
+// screen readers, and a comment.
 
 import { byID, h, icon, isComposing, setText, show } from './dom.js';
 import { Rating } from './rating.js';
 
 const SAID = ['very bad', 'bad', 'fair', 'good', 'very good'];
-const THANKS = 5000; // ms the thanks stay
+const THANKS = 5000; // ms for which the thanks are shown
 
 export class RatingView {
   #chat;
   #api;
   #notice;
   #ratings = new Map(); // session id → Rating
-  #heard = 0; // frames that told something: what REST said before one of them is old
+  #heard = 0; // count of relevant frames: a REST response requested before one of them is outdated
   #shown = null;
-  #drafts = new Map(); // session id → {score, comment}: a half-given answer survives a look at another conversation
+  #drafts = new Map(); // session id → {score, comment}: an unfinished answer, kept while another conversation is shown
 
   constructor(chat, api, { notice }) {
     this.#chat = chat;
@@ -45,7 +46,7 @@ export class RatingView {
     chat.addEventListener('resumed', ({ detail: id }) => id === chat.current.id && this.#learn(id));
   }
 
-  /** shows: this frame is told by this question, and needs no notice of its own. */
+  /** shows reports whether this question shows the frame, so that no notice is needed. */
   static shows(frame) {
     return frame.type === 'notification' && frame.metadata?.event === 'rating_requested';
   }
@@ -61,7 +62,7 @@ export class RatingView {
       const answer = await this.#api.call('GET', `sessions/${id}/rating`);
       if (heard === this.#heard) this.#of(id).learn(answer);
     } catch {
-      return; // no talk to rate
+      return; // there is no talk to rate
     }
     this.#draw();
   }
@@ -120,7 +121,7 @@ export class RatingView {
     this.#draw();
   }
 
-  // The box goes; whoever was in it with the keyboard is brought back to the message box.
+  // Removes the box. Keyboard focus inside it moves to the message box.
   #leave() {
     if (byID('rating').contains(document.activeElement)) byID(this.#chat.current.ended ? 'begin-new' : 'input').focus();
   }

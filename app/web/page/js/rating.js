@@ -1,4 +1,5 @@
-// What a user thinks of a talk with a person: asked for once it is over, given, or put off. No DOM.
+// The rating of a talk with a person: requested when the talk is over, then given
+// or put off. No DOM.
 
 import { inText } from './names.js';
 
@@ -8,29 +9,29 @@ export class Rating {
   given = null; // {score, comment}
   #putOff = false;
 
-  /** asks: the question is to be shown now. */
+  /** asks reports whether to show the question now. */
   get asks() {
     return this.requested && !this.#putOff;
   }
 
-  /** learn takes what REST says. */
+  /** learn applies the REST state. */
   learn(answer) {
     this.requested = Boolean(answer.requested);
     this.adminName = answer.admin_name ?? '';
     this.given = answer.score ? { score: answer.score, comment: answer.comment ?? '' } : null;
   }
 
-  /** hear takes one frame and returns whether the question changed. */
+  /** hear applies a frame and returns whether the question changed. */
   hear(frame) {
     const meta = frame.metadata ?? {};
     if (frame.type === 'notification' && meta.event === 'rating_requested') {
       this.requested = true;
       this.adminName = meta.admin_name ?? '';
       this.given = null;
-      this.#putOff = false; // a new talk is a new question
+      this.#putOff = false; // a new talk asks again
       return true;
     }
-    if (frame.type === 'admin_join' && this.requested) { // they talk again: the question comes after
+    if (frame.type === 'admin_join' && this.requested) { // the talk goes on; the question comes after it
       this.requested = false;
       return true;
     }

@@ -1,9 +1,10 @@
-// What one session is, as far as this tab has been told. No DOM, no socket: frames in, items out.
+// The state of one session as known to this tab. No DOM, no socket: frames in,
+// items out.
 //
-// Promises kept here:
-//   - durable events take effect in `seq` order, each once; a hole is never papered over but asked for again
+// Guarantees:
+//   - durable events take effect in `seq` order, each once; a hole is never skipped but requested again
 //   - pieces of an answer take effect by (attempt, index), each once; a snapshot replaces all text shown so far
-//   - a message is "sent" when it was acked, and is repeated by its id until then
+//   - a message is "sent" once it is acked, and is repeated with its id until then
 
 import { answerableFrom } from './answerable.js';
 
@@ -18,22 +19,22 @@ export class SessionStore {
   lastSeq = 0;
   ended = false;
   erased = false;
-  unavailable = null; // {code, message}: this session cannot be used by this user
+  unavailable = null; // {code, message}: this user cannot use this session
   holder = null; // {id, name} of the person who answers instead of the model
   modelID = '';
-  synced = false; // attached on the present socket, history replayed
-  oldest = 0; // the smallest seq shown, when older ones are left on the server
+  synced = false; // attached on the current socket, history replayed
+  oldest = 0; // the smallest seq shown, if the server has older ones
   #newID;
   #now;
   #bySeq = new Map(); // seq → item
-  #pending = new Map(); // id → item, in the order they were made
+  #pending = new Map(); // id → item, in order of creation
   #own = new Map(); // id → message item, acked or not
   #answers = new Map(); // id → answer item
-  #asking = false; // a resume is under way
+  #asking = false; // a resume is running
   #askedAt = 0;
-  #repair = null; // a seq to resume from when the present resume is through
+  #repair = null; // a seq to resume from after the running resume
   #order = 0;
-  #heardAt = 0; // when the last word of an answer, or the chance of one, came
+  #heardAt = 0; // when the last sign of an answer came, or when one became due
 
   constructor(id, { newID, now = Date.now }) {
     this.id = id;
@@ -43,7 +44,7 @@ export class SessionStore {
 
   // ---- what this user does ----
 
-  /** say makes a message; it is pending until acked. */
+  /** say creates a message, which is pending until acked. */
   say(content) {
     return this.#issue({ type: 'user_message', content });
   }
@@ -68,7 +69,7 @@ export class SessionStore {
     return item;
   }
 
-  /** due are the frames to send now: never sent on this socket, or left without an ack for `patience` ms. */
+  /** due returns the frames to send now: not sent on this socket yet, or without an ack for `patience` ms. */
   due(patience) {
     const now = this.#now();
     return [...this.#pending.values()].filter((item) => item.state === 'pending' && item.notBefore <= now
@@ -79,13 +80,13 @@ export class SessionStore {
     item.sentAt = this.#now();
   }
 
-  /** tryAgain sends a refused message once more, under the same id: if it did arrive, it takes effect only once. */
+  /** tryAgain sends a refused message again with the same id, so that it takes effect only once even if it had arrived. */
   tryAgain(id) {
     const item = this.#pending.get(id);
     if (item) this.#touch(item, { state: 'pending', error: null, tries: 0, notBefore: 0, sentAt: 0 });
   }
 
-  /** discard gives up a message that the server refused, and returns its text. */
+  /** discard removes a message that the server refused, and returns its text. */
   discard(id) {
     const item = this.#pending.get(id);
     this.#pending.delete(id);
@@ -95,7 +96,7 @@ export class SessionStore {
 
   // ---- what the connection does ----
 
-  /** interrupted: the socket is gone. What was sent and not acked will be repeated by id on the next one. */
+  /** interrupted handles the loss of the socket. Messages without an ack are repeated with their ids on the next one. */
   interrupted() {
     this.synced = false;
     this.#asking = false;
@@ -103,13 +104,13 @@ export class SessionStore {
     for (const answer of this.#answers.values()) if (!answer.done) answer.cut = true;
   }
 
-  /** asksResume: a resume from `lastSeq` was sent (also by the address of a new socket). */
+  /** asksResume records that a resume from `lastSeq` was sent, possibly in the URL of a new socket. */
   asksResume() {
     this.#asking = true;
     this.#askedAt = this.#now();
   }
 
-  /** stuck: this session should be attached by now, or its resume was never answered. */
+  /** stuck reports that this session should be attached by now, or that its resume was not answered. */
   stuck(patience) {
     if (this.unavailable) return false;
     return this.#asking ? this.#now() - this.#askedAt > patience : !this.synced && this.#now() - this.#askedAt > patience;
@@ -138,7 +139,7 @@ export class SessionStore {
     return out;
   }
 
-  /** fill takes a page of history from REST: events in any order, none of them twice. */
+  /** fill applies a page of history from REST: events in any order, each once. */
   fill(messages, truncated) {
     for (const m of messages) {
       const frame = { ...m, model_id: m.model_id };
@@ -154,7 +155,7 @@ export class SessionStore {
 
   // ---- what there is to show ----
 
-  /** items in reading order: each answer stands under its question, what is pending stands last. */
+  /** items returns the items in reading order: each answer after its question, pending messages last. */
   items() {
     const durable = [...this.#bySeq.values()].filter((item) => item.kind !== 'answer').sort((a, b) => a.seq - b.seq);
     const under = new Map();
@@ -167,7 +168,8 @@ export class SessionStore {
         loose.push(answer);
         continue;
       }
-      // An answer given after a person came or went stands after that, though its question is older.
+      // An answer given after a person came or left is shown after that event,
+      // even if its question is older.
       let anchor = question;
       for (const wall of walls) if (wall.seq > question.seq && wall.seq < (answer.seq || Infinity)) anchor = wall;
       if (!under.has(anchor.key)) under.set(anchor.key, []);
@@ -185,7 +187,7 @@ export class SessionStore {
     return [...this.#answers.values()].find((answer) => !answer.done) ?? null;
   }
 
-  /** newest is the greatest seq that is shown. */
+  /** newest returns the greatest seq shown. */
   get newest() {
     return Math.max(0, ...this.#bySeq.keys());
   }
@@ -194,13 +196,13 @@ export class SessionStore {
     return this.#bySeq.size === 0 && this.#pending.size === 0;
   }
 
-  /** chosenModel is the model that answers next once the server has agreed: the one asked for, else the one that holds. */
+  /** chosenModel returns the model that answers next: the requested one, which the server has yet to confirm, else the current one. */
   get chosenModel() {
     const asked = [...this.#pending.values()].filter((item) => item.type === 'model_select' && item.state === 'pending').at(-1);
     return asked?.modelID ?? this.modelID;
   }
 
-  /** asking: a person has been asked for, and the server has not confirmed it. */
+  /** asking reports whether a person was requested and the server has not confirmed it. */
   get asksForPerson() {
     return [...this.#pending.values()].some((item) => item.type === 'help_request' && item.state === 'pending');
   }
@@ -209,7 +211,7 @@ export class SessionStore {
     return this.#pending.size > 0;
   }
 
-  /** retryable: the id of the message whose answer can be asked for anew, or ''. */
+  /** retryable returns the id of the message whose answer can be requested again, or ''. */
   get retryable() {
     if (this.ended || this.holder || this.running) return '';
     const question = this.#newestQuestion();
@@ -219,14 +221,14 @@ export class SessionStore {
     return UNFINISHED.has(answers.sort((a, b) => a.order - b.order).at(-1).finish) ? question.id : '';
   }
 
-  /** unanswered: the newest message was acked and nothing at all has come for it. */
+  /** unanswered reports whether the newest message was acked and has no sign of an answer. */
   get unanswered() {
     const question = this.#newestQuestion();
     return Boolean(question) && this.retryable === question.id
       && ![...this.#answers.values()].some((answer) => answer.replyTo === question.id);
   }
 
-  /** silentFor is how long, in ms by this tab's clock, nothing has come for a message that the model is to answer; 0 where nothing is due. */
+  /** silentFor returns how long, in ms by this tab's clock, a due answer has been silent; 0 if no answer is due. */
   get silentFor() {
     if (!this.synced || !this.unanswered) return 0;
     return this.#now() - Math.max(this.#heardAt, this.#newestQuestion().heardAt);
@@ -242,14 +244,14 @@ export class SessionStore {
 
   // ---- durable events ----
 
-  // inOrder decides about an event's place: next, seen already, or behind a hole.
+  // inOrder decides whether an event is the next one, a repeat, or behind a hole.
   #inOrder(frame, out) {
     const { seq } = frame;
     if (!Number.isInteger(seq) || seq < 1) {
       out.changed = false;
       return false;
     }
-    if (seq <= this.lastSeq) return true; // an explicit resume repeats; applying it twice changes nothing
+    if (seq <= this.lastSeq) return true; // an explicit resume repeats events; applying one twice changes nothing
     if (seq === this.lastSeq + 1) {
       this.lastSeq = seq;
       return true;
@@ -289,7 +291,8 @@ export class SessionStore {
       adminID: meta.admin_id ?? '', adminName: meta.admin_name ?? '', automatic: meta.automatic === 'true', reason: meta.reason ?? '', heardAt: this.#now(), fileID: frame.file_id, fileURL: frame.file_url,
       filename: meta.filename ?? '', unreadable: unreadable(frame), state: 'sent', error: null, order: ++this.#order, rev: 1,
     };
-    // Ids are unique per sender: a person who helps may use one that this user has used too.
+    // Ids are unique per sender: a person who helps may use an id that this user
+    // has used too.
     if (item.sender === 'user' && item.kind === 'message' && item.id) this.#own.set(item.id, item);
     else if (item.sender !== 'user') item.key = `s:${item.seq}`;
     this.#bySeq.set(item.seq, item);
@@ -318,7 +321,7 @@ export class SessionStore {
     this.#heardAt = this.#now();
     const seq = frame.seq ?? 0;
     if (frame.metadata?.recovered === 'false') {
-      if (seq < this.lastSeq) this.#forget(); // the server knows less than this tab: another history
+      if (seq < this.lastSeq) this.#forget(); // the server has fewer events than this tab: it is another history
       this.lastSeq = seq;
       out.history = seq > 0;
     } else this.lastSeq = Math.max(this.lastSeq, seq);
@@ -382,8 +385,8 @@ export class SessionStore {
     });
   }
 
-  // live notes that an answer went on after a cut or a restart. Only a new piece proves it: a snapshot repeats what was
-  // written before, perhaps by a pod that is dead.
+  // live records that an answer continues after a cut or a restart. Only a new
+  // piece proves it: a snapshot repeats earlier text, possibly of a dead pod.
   #live(answer, attempt, out) {
     const pause = this.#now() - answer.liveAt;
     if (answer.restarted) out.notes.push({ kind: 'restarted', attempt, pause });
@@ -399,7 +402,8 @@ export class SessionStore {
     const shortBefore = answer.short;
     const text = whole ? frame.content ?? '' : answer.text;
     if (!whole && meta.length !== undefined && [...text].length !== Number(meta.length)) {
-      // Text is missing: the whole answer comes with an explicit resume from just before it.
+      // Text is missing. An explicit resume from just before the answer brings
+      // all of it.
       answer.short = true;
       if (this.#asking) this.#repair = Math.min(this.#repair ?? Infinity, frame.seq - 1);
       else this.#ask(out, frame.seq - 1);
@@ -449,8 +453,9 @@ export class SessionStore {
 
 const flag = (frame, name) => frame.metadata?.[name] === 'true';
 
-// What no key opens says so: a frame in its metadata, an entry of a history beside its content.
+// Unreadable content is marked: in a frame's metadata, or beside the content of a
+// history entry.
 const unreadable = (frame) => flag(frame, 'unreadable') || frame.unreadable === true;
 
-/** spoken is what an item shows as its words. */
+/** spoken returns the text that an item shows. */
 export const spoken = (item) => (item.unreadable ? 'This message cannot be read any more.' : item.kind === 'answer' ? item.text : item.content);

@@ -1,4 +1,4 @@
-// The list of sessions; a drawer where the window is narrow.
+// The list of sessions, which is a drawer in a narrow window.
 
 import { byID, h, icon, show } from './dom.js';
 import { plainName } from './names.js';
@@ -44,7 +44,7 @@ export class SidebarView {
     byID('new').focus();
   }
 
-  // A closed drawer is out of reach for the keyboard and for screen readers too.
+  // A closed drawer must be unreachable for keyboard and screen readers too.
   #settle() {
     if (!this.#narrow.matches) document.body.classList.remove('drawer-open');
     this.#nav.inert = this.#narrow.matches && !this.isOpen;

@@ -1,21 +1,22 @@
-// One socket that stays: it reconnects with jitter, honours `reconnect` frames and close codes, and tells what it does.
-// It knows frames only as far as the connection itself is concerned; sessions are the caller's.
+// A socket that reconnects with jitter, honours `reconnect` frames and close
+// codes, and reports its state. It handles only frames about the connection;
+// sessions are up to the caller.
 
-const FIRST_WAIT = 150; // ms; a pod that went away usually has neighbours
+const FIRST_WAIT = 150; // ms; other pods are usually available at once
 const LONGEST_WAIT = 15_000;
-const QUIET = 20_000; // ms without a frame, then a ping
-const DEAD = 8_000; // ms without an answer to the ping, then a new socket
+const QUIET = 20_000; // ms without a frame before a ping
+const DEAD = 8_000; // ms without a pong before a new socket
 const CLOSED_BY_STAFF = 4503;
-const OFFLINE_WAIT = 3000; // ms until an offline device is tried all the same: browsers are wrong about it, and loopback needs no network
-const STABLE = 10_000; // ms open, then the next loss counts as the first
+const OFFLINE_WAIT = 3000; // ms before an offline device tries nevertheless: browsers can be wrong, and loopback needs no network
+const STABLE = 10_000; // ms open before the next loss counts as the first
 
-/** delay of the n-th try in a row (0 first): exponential, half of it random, so that a crowd spreads out. */
+/** delay before the n-th consecutive attempt (from 0): exponential, with half of it random, so that clients spread out. */
 export function backoff(attempt, random = Math.random) {
   const top = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** attempt);
   return Math.round(top / 2 + (top / 2) * random());
 }
 
-/** mayReconnect: 4500 to 4999 are final, everything else is a passing trouble. */
+/** mayReconnect: close codes 4500 to 4999 are final, all others are transient. */
 export const mayReconnect = (code) => !(code >= 4500 && code <= 4999);
 
 export class Socket {
@@ -28,9 +29,9 @@ export class Socket {
   #lastFrameAt = 0;
   #pingedAt = 0;
   #lostAt = 0;
-  #advised = 0; // when the server asked to come back, as a time
+  #advised = 0; // time at which the server asked to reconnect
   #pod = '';
-  #offline = false; // the browser has said so, and no pod has shown otherwise
+  #offline = false; // the browser reports it, and no pod has shown otherwise
   #state = { name: 'idle' };
 
   /**
@@ -52,7 +53,7 @@ export class Socket {
     return this.#state.name === 'open';
   }
 
-  /** connect opens a socket now, dropping the wait or the socket there was. */
+  /** connect opens a socket now, in place of a pending delay or the previous socket. */
   connect() {
     this.#drop();
     this.#set({ name: 'connecting', attempt: this.#attempt });
@@ -72,14 +73,14 @@ export class Socket {
     this.#watch = setInterval(() => this.#listenForLife(), 1000);
   }
 
-  /** send returns whether the frame was handed to an open socket; it promises nothing about its arrival. */
+  /** send returns whether the frame was given to an open socket. It may still not arrive. */
   send(frame) {
     if (!this.isOpen || this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(frame));
     return true;
   }
 
-  /** checkNow asks for a sign of life at once, as after a laptop's sleep. */
+  /** checkNow sends a ping at once, for instance after a laptop wakes up. */
   checkNow() {
     if (this.#state.name === 'waiting' || this.#state.name === 'offline') this.connect();
     else if (this.isOpen && !this.#pingedAt) this.#ping();
@@ -127,7 +128,8 @@ export class Socket {
     this.#set({ name: 'open', pod, moved });
   }
 
-  // A draining pod gives every client its own moment and closes when that has come; whichever is first counts.
+  // A draining pod gives each client a time to reconnect and closes the socket at
+  // that time. Whichever comes first counts.
   #comeBack(after) {
     this.#advised = Date.now() + after;
     this.#set({ ...this.#state, draining: true });
@@ -138,7 +140,8 @@ export class Socket {
     }, after);
   }
 
-  // A socket on a network that is gone stays silent for minutes before the browser gives it up.
+  // After the network is lost, a socket may stay silent for minutes before the
+  // browser closes it.
   #lostNetwork() {
     if (this.#state.name === 'idle' || this.#state.name === 'refused') return;
     this.#lostAt ||= Date.now();
@@ -152,7 +155,7 @@ export class Socket {
 
   #foundNetwork() {
     if (!this.#offline) {
-      this.checkNow(); // it may be another network than before
+      this.checkNow(); // the network may have changed
       return;
     }
     this.#offline = false;
@@ -182,7 +185,8 @@ export class Socket {
     await this.#explain();
   }
 
-  // A browser hides why an upgrade failed, and a close code may have several reasons; REST with the same credential tells.
+  // A browser does not show why an upgrade failed, and a close code may have
+  // several causes. A REST request with the same credential gives the reason.
   async #explain() {
     const verdict = await this.#options.probe();
     if (this.#state.name === 'open' || (verdict !== 'refused' && verdict !== 'blocked')) return;
@@ -209,7 +213,8 @@ export class Socket {
     this.send({ type: 'ping' });
   }
 
-  // While the device is offline there is one state for waiting and trying: what there is to say is the same.
+  // While the device is offline, waiting and connecting are reported as one
+  // state, because the user sees the same text.
   #set(state) {
     const waits = state.name === 'waiting' || state.name === 'connecting';
     this.#state = this.#offline && waits ? { ...state, name: 'offline' } : state;

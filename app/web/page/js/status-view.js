@@ -1,4 +1,4 @@
-// The line that says how the connection is, and the banner while it is not.
+// The line with the state of the connection, and the banner while it is lost.
 
 import { byID, h, name, setText, show } from './dom.js';
 
@@ -23,11 +23,11 @@ export class StatusView {
     root.dataset.servedBy = state.name === 'open' ? state.pod : '';
     const text = this.#text(state);
     this.#line.replaceChildren(...text);
-    // A short reconnect needs no banner; the line tells it.
+    // A short reconnect needs no banner; the line is enough.
     const waits = state.name === 'waiting' || (state.name === 'connecting' && state.attempt > 0);
     const offline = state.name === 'offline';
     const trouble = state.name === 'refused' || offline || (waits && state.attempt > 2);
-    // The text is read out once; the seconds beside it are for the eye alone.
+    // Screen readers read the text once; the seconds are for sighted users only.
     setText(byID('banner-text'), trouble ? this.#trouble(state, offline) : '');
     setText(byID('banner-wait'), trouble && waits ? this.#countdown(state) : '');
     show(byID('connect-now'), state.name === 'waiting' || offline || Boolean(state.blocked));

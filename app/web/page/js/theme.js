@@ -1,4 +1,5 @@
-// Light or dark: the system's choice until the user makes one. A classic script, so that it runs before the first paint.
+// Light or dark: the system's setting until the user chooses. A classic script,
+// so that it runs before the first paint.
 
 (() => {
   const root = document.documentElement;
@@ -25,7 +26,8 @@
         if (next === (system.matches ? 'dark' : 'light')) localStorage.removeItem('chatbox.theme');
         else localStorage.setItem('chatbox.theme', next);
       } catch {
-        // Storage is closed to this page: the choice lasts until it is loaded again.
+        // Storage is not available to this page, so the choice lasts until a
+        // reload.
       }
       root.dataset.theme = next;
       label();

@@ -1,9 +1,10 @@
-// Times as people say them. Pure: the clock and the locale are arguments, so that tests choose them.
+// Formats times for people. Pure: the clock and the locale are arguments, so that
+// tests can set them.
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 
-/** span says how long something lasted: "12 s", "4 min", "3 h 5 min", "2 d". */
+/** span formats a duration: "12 s", "4 min", "3 h 5 min", "2 d". */
 export function span(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   if (seconds < 60) return `${seconds} s`;
@@ -13,7 +14,7 @@ export function span(ms) {
   return `${Math.floor(minutes / 1440)} d`;
 }
 
-/** ago is coarser, for a list: "now", "4 min", "3 h", "2 d". */
+/** ago formats a duration more coarsely, for lists: "now", "4 min", "3 h", "2 d". */
 export function ago(time, now = Date.now()) {
   const minutes = Math.floor((now - Date.parse(time)) / MINUTE);
   if (!(minutes >= 1)) return 'now';
@@ -21,7 +22,7 @@ export function ago(time, now = Date.now()) {
   return minutes < 1440 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} d`;
 }
 
-/** moment names a time to come or gone as near as it is: "at 14:00", "tomorrow at 09:00", "on Monday at 09:00", "on 3 March at 09:00". */
+/** moment formats a past or future time as precisely as its distance allows: "at 14:00", "tomorrow at 09:00", "on Monday at 09:00", "on 3 March at 09:00". */
 export function moment(time, now = Date.now(), locale = undefined, timeZone = undefined) {
   const then = new Date(time);
   if (Number.isNaN(then.getTime())) return '';
@@ -35,13 +36,13 @@ export function moment(time, now = Date.now(), locale = undefined, timeZone = un
   return `on ${then.toLocaleDateString(locale, { day: 'numeric', month: 'long', year, timeZone })} at ${clock}`;
 }
 
-/** clock is the time of day, as it stands beside a line. */
+/** clock formats the time of day, for the side of a line. */
 export const clock = (time, locale = undefined, timeZone = undefined) => {
   const then = new Date(time);
   return Number.isNaN(then.getTime()) ? '' : then.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', timeZone });
 };
 
-/** day names the day of a time: "Today", "Yesterday", "Monday 2 March", with the year where it is another. */
+/** day formats the day of a time: "Today", "Yesterday", "Monday 2 March", with the year if it is not the current one. */
 export function day(time, now = Date.now(), locale = undefined, timeZone = undefined) {
   const then = new Date(time);
   if (Number.isNaN(then.getTime())) return '';
@@ -52,7 +53,8 @@ export function day(time, now = Date.now(), locale = undefined, timeZone = undef
   return then.toLocaleDateString(locale, { weekday: 'long', day: 'numeric', month: 'long', year: sameYear ? undefined : 'numeric', timeZone });
 }
 
-// midnight is the day's number in its time zone, as if it were a day in UTC: days can be subtracted whatever the summer time.
+// midnight returns the day's number in its time zone, as if it were a UTC day, so
+// that days can be subtracted across daylight saving changes.
 function midnight(date, timeZone) {
   const parts = new Intl.DateTimeFormat('en-CA', { year: 'numeric', month: '2-digit', day: '2-digit', timeZone }).format(date);
   return Date.parse(`${parts}T00:00:00Z`);

@@ -1,4 +1,5 @@
-// The conversation. Items keep their nodes; an item is drawn again only when its revision changed.
+// The conversation. Items keep their nodes; an item is redrawn only if its
+// revision changed.
 
 import { byID, h, icon, name as named, setParts, setText, show } from './dom.js';
 import { Follow } from './follow.js';
@@ -6,8 +7,8 @@ import { inText } from './names.js';
 import { MarkdownView, copyButton } from './markdown-view.js';
 import { spoken } from './session-store.js';
 
-const STALLED = 2500; // ms without a piece, then the pause is explained
-const SILENT = 15_000; // ms without any answer that is due, then asking again is offered
+const STALLED = 2500; // ms without a piece before the pause is explained
+const SILENT = 15_000; // ms without a due answer before a retry is offered
 
 const SUGGESTIONS = [
   ['Show me what Markdown looks like here', 'headings, tables, lists, links'],
@@ -50,17 +51,18 @@ export class TranscriptView {
     chat.addEventListener('session', () => this.#soon());
     chat.addEventListener('finished', (event) => this.#announce(event.detail));
     chat.addEventListener('frame', (event) => this.#hear(event.detail));
-    setInterval(() => this.#soon(), 1000); // pauses become visible by time alone
+    setInterval(() => this.#soon(), 1000); // shows pauses, which no frame announces
   }
 
-  /** toEnd is for the writer's own message: whoever writes wants to see it. */
+  /** toEnd scrolls to the end after the user's own message. */
   toEnd() {
     this.#follow.glideToEnd();
   }
 
   #soon() {
     if (this.#frame) return;
-    // A hidden tab gets no animation frames, and is to be right when it is looked at.
+    // A hidden tab gets no animation frames, but must be up to date when it is
+    // shown.
     this.#frame = document.hidden ? setTimeout(() => this.#draw(), 100) : requestAnimationFrame(() => this.#draw());
   }
 
@@ -132,7 +134,7 @@ export class TranscriptView {
   #message(item) {
     const person = item.sender === 'admin';
     const text = h('div', { class: person ? 'text markdown' : 'text', dir: 'auto' });
-    const markdown = person ? new MarkdownView(text) : null; // what staff writes may have links; what users write stays as it is
+    const markdown = person ? new MarkdownView(text) : null; // staff's messages may have links; users' messages stay as written
     const time = h('time');
     const state = h('span', { class: 'state' });
     const problem = h('div', { class: 'problem', hidden: true });
@@ -213,7 +215,8 @@ export class TranscriptView {
     return { node, update };
   }
 
-  // noteParts tells what is so: what the server has not confirmed is asked for, and what it refused was not done.
+  // noteParts returns the text of a note. It distinguishes what was requested,
+  // confirmed and refused.
   #noteParts(item) {
     const model = () => named(this.#chat.models.find((one) => one.id === item.modelID)?.name ?? item.modelID);
     const failed = item.state === 'failed' ? ` ${sentence(item.error)}` : '';
@@ -230,13 +233,14 @@ export class TranscriptView {
     }
   }
 
-  // Screen readers hear an answer once, when it is whole.
+  // Screen readers hear an answer once, when it is complete.
   #announce(answer) {
     const end = answer.finish === 'stop' ? '' : ` ${FINISH[answer.finish] ?? 'The answer broke off.'}`;
     setText(byID('announcer'), `Answer: ${answer.text.slice(0, 1500)}${end}`);
   }
 
-  // And what a person says, as it comes; what a reconnect repeats was heard before, or is history.
+  // Screen readers hear a person's message when it arrives. Repeats after a
+  // reconnect are history.
   #hear(frame) {
     const store = this.#chat.current;
     if ((frame.session_id || store.id) !== store.id || !store.synced || !(frame.seq > store.lastSeq) || frame.sender !== 'admin') return;
@@ -275,7 +279,7 @@ function setTime(node, timestamp) {
   setText(node, date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
 }
 
-/** sentence says an error to a person. */
+/** sentence returns an error's text for people. */
 function sentence(error) {
   return error?.message || error?.code || 'Something went wrong.';
 }

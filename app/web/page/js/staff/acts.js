@@ -1,9 +1,10 @@
-// What staff does to a conversation and to its user over REST; each act puts its effect into what is shown.
+// Staff's REST actions on a conversation and its user. Each action updates the
+// view.
 
 export class Acts {
   #api;
   #desk;
-  #tagging = new Map(); // session id → its change under way, and with it the tags that are left
+  #tagging = new Map(); // session id → its running change of tags, which resolves to the resulting tags
 
   constructor(api, desk) {
     this.#api = api;
@@ -21,12 +22,12 @@ export class Acts {
     this.#desk.changed(id, { assigned_admin_id: got.assigned_admin_id, assigned_admin_name: got.assigned_admin_name });
   }
 
-  /** transfer makes a connected colleague the holder of what the caller holds; the socket tells of it. */
+  /** transfer makes a connected colleague the holder instead of the caller. The socket brings the event. */
   async transfer(id, colleague) {
     await this.#api.call('POST', `admin/takeover/${encodeURIComponent(id)}/transfer`, { body: named(colleague) });
   }
 
-  /** retag changes the tags of a conversation. Changes follow one another: each is given what the one before has left. */
+  /** retag changes a conversation's tags. Changes run one after the other, each on the result of the previous one. */
   async retag(id, tags, change) {
     const before = this.#tagging.get(id) ?? Promise.resolve(tags);
     const turn = before.then((now) => this.#tagsAre(id, now, change(now)));
@@ -66,7 +67,7 @@ export class Acts {
     return this.#api.call('GET', `admin/blocks?limit=50${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`);
   }
 
-  /** colleagues are those who are connected, on any pod; the caller first. */
+  /** colleagues returns the staff connected to any pod, with the caller first. */
   async colleagues() {
     const { staff } = await this.#api.call('GET', 'admin/staff');
     return [...staff].sort((a, b) => (b.admin_id === this.#desk.me) - (a.admin_id === this.#desk.me) || (a.admin_name || a.admin_id).localeCompare(b.admin_name || b.admin_id));

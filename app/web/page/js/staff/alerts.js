@@ -1,4 +1,5 @@
-// Sound and desktop notifications for staff, only where they were asked for by the button. No message's text is in them.
+// Sound and desktop notifications for staff, if turned on by the button. They
+// contain no text of messages.
 
 import { byID, setText } from '../dom.js';
 
@@ -13,14 +14,15 @@ export class Alerts {
   #notice;
   #open;
 
-  /** notice(text) says what the browser refuses; open(session) shows a conversation whose notification was pressed. */
+  /** notice(text) shows what the browser refused; open(session) opens the conversation of a clicked notification. */
   constructor({ notice, open }) {
     this.#notice = notice;
     this.#open = open;
     byID('alerts').addEventListener('click', () => this.#switch());
     this.#on = read();
     this.#draw();
-    // A page may sound only after a press; one that was loaded again waits for the first.
+    // A page may play sound only after a user's action; after a reload it waits
+    // for the first.
     const wake = () => this.#on && this.#sound(false);
     addEventListener('pointerdown', wake, { once: true });
     addEventListener('keydown', wake, { once: true });
@@ -30,7 +32,7 @@ export class Alerts {
     return this.#on;
   }
 
-  /** tell sounds, and notifies where the page is not being looked at. */
+  /** tell plays the sound, and shows a notification if the page is not visible. */
   tell(text, session = '') {
     if (!this.#on) return;
     this.#sound(true);
@@ -63,7 +65,7 @@ export class Alerts {
       for (const [pitch, after] of NOTES) this.#tone(pitch, this.#audio.currentTime + after);
       document.documentElement.dataset.sounded = String(Number(document.documentElement.dataset.sounded ?? 0) + 1);
     } catch {
-      // A machine without sound.
+      // The machine has no sound.
     }
   }
 
@@ -89,7 +91,8 @@ export class Alerts {
         shown.close();
       };
     } catch {
-      // Telephones have notifications for installed pages only; the sound is there.
+      // Phones allow notifications for installed pages only; the sound still
+      // works.
     }
   }
 }
@@ -107,6 +110,6 @@ function keep(on) {
     if (on) localStorage.setItem(KEY, 'on');
     else localStorage.removeItem(KEY);
   } catch {
-    // Storage is closed to this page: the choice lasts until it is loaded again.
+    // Storage is not available to this page, so the choice lasts until a reload.
   }
 }

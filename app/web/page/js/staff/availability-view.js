@@ -1,14 +1,14 @@
-// Whether this member of staff takes talks: a switch in the head. Who cannot take any has none.
+// The availability switch in the head. Viewers, who cannot take talks, have none.
 
 import { byID, name, setParts, setText, show } from '../dom.js';
 
-const EVERY = 30_000; // it may have been changed in another tab
+const EVERY = 30_000; // the status may change in another tab
 
 export class AvailabilityView {
   #desk;
   #acts;
   #status = '';
-  #said = 0; // how often it was switched: what was asked before says nothing any more
+  #said = 0; // count of changes: a response requested before the latest one is outdated
   #saying = false;
 
   constructor(desk, acts, can) {
@@ -30,14 +30,14 @@ export class AvailabilityView {
     const said = this.#said;
     try {
       const me = (await this.#acts.colleagues()).find((one) => one.admin_id === this.#desk.me);
-      if (said === this.#said && !this.#saying) this.#draw(me?.status ?? (this.#status || 'available')); // a socket just opened may not be in the list yet
+      if (said === this.#said && !this.#saying) this.#draw(me?.status ?? (this.#status || 'available')); // a new socket may not be in the list yet
     } catch {
-      // What is shown stays; the light beside it tells of the connection.
+      // Keeps the last state; the light beside it shows the connection.
     }
   }
 
   async #switch() {
-    if (this.#saying) return; // one after the other, or the first might come last
+    if (this.#saying) return; // one request at a time, so that they arrive in order
     this.#saying = true;
     this.#said += 1;
     byID('availability').setAttribute('aria-busy', 'true');

@@ -1,4 +1,4 @@
-// Keeping a user out, and letting them in again; who is kept out stands in the settings.
+// Blocks and unblocks a user; the settings list the blocked users.
 
 import { ask } from '../dialog.js';
 import { byID, h, name, setText, show } from '../dom.js';
@@ -26,7 +26,7 @@ export class BlockView {
     desk.addEventListener('talk', () => this.#look());
   }
 
-  // look asks once for each user that is opened.
+  // look reads the block once for each user that is opened.
   async #look() {
     const user = this.#desk.talk ? this.#desk.card?.user_id ?? '' : '';
     if (user === this.#user) return;
@@ -37,7 +37,8 @@ export class BlockView {
       const got = await this.#acts.blockOf(user);
       if (user === this.#user) this.#draw(got);
     } catch {
-      // Unknown: the button stands, and the server says what is the matter.
+      // The state is unknown: the button stays, and the server reports the
+      // problem.
     }
   }
 
@@ -66,7 +67,7 @@ export class BlockView {
     else byID(block.blocked ? 'unblock' : 'block').focus();
   }
 
-  /** list shows who is blocked, in the settings. */
+  /** list shows the blocked users in the settings. */
   async list(cursor = '') {
     await this.#try(async () => {
       const page = await this.#acts.blocks(cursor);
@@ -94,7 +95,7 @@ function stateOf({ until, reason, blocked_by: by }) {
   return `${until ? `until ${moment(until).replace(/^(at|on) /, '')}` : 'for good'}${by ? ` by ${inText(by)}` : ''}${reason ? `: ${reason}` : ''}`;
 }
 
-// question resolves to {reason, until}, or to null when dismissed.
+// question resolves to {reason, until}, or to null if dismissed.
 function question(user) {
   return new Promise((resolve) => {
     const reason = h('textarea', { id: 'block-reason', rows: 3, maxlength: LONGEST, placeholder: 'Staff sees this, the user does not' });

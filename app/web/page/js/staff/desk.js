@@ -1,13 +1,14 @@
-// The conversation that a member of staff has open, without a page: live over the socket, or read over REST.
+// The conversation that a member of staff has open, without DOM: live over the
+// socket, or read over REST.
 
 import { isSessionID, uuid } from '../ids.js';
 import { SessionStore } from '../session-store.js';
 import { Socket } from '../socket.js';
 
-const PATIENCE = 4000; // ms without an ack, then a message is sent again
-const SELDOM = 10_000; // ms between two looks at a card that the list does not show
-const TYPES = 5000; // ms that a word of somebody's writing holds
-const AROUND = 40; // events shown before and after what was searched for
+const PATIENCE = 4000; // ms without an ack before a message is sent again
+const SELDOM = 10_000; // ms between reads of a card that is not in the list
+const TYPES = 5000; // ms for which a typing signal is shown
+const AROUND = 40; // events shown before and after a search hit
 
 /**
  * Events: `talk` (what is open has changed), `opened` (another one is open), `connected`, `connection`, `told` (a notification),
@@ -15,15 +16,15 @@ const AROUND = 40; // events shown before and after what was searched for
  */
 export class Desk extends EventTarget {
   me;
-  talk = null; // SessionStore of the conversation that is open
-  card = null; // what lists say of it
+  talk = null; // SessionStore of the open conversation
+  card = null; // its entry in the lists
   reading = null; // {seq, later, from}: read, not watched, around this event; later: newer ones are left on the server; from: {id, card} of the talk left for it
   connection = { name: 'idle' };
   #api;
   #queue;
   #socket;
-  #outbox = new Map(); // session id → SessionStore that was left with words not yet acked
-  #typing = null; // {who, until}: who writes in the talk; who is '' for its user
+  #outbox = new Map(); // session id → SessionStore of conversations left with messages not acked yet
+  #typing = null; // {who, until}: who is typing; who is '' for the user
   #lookedAt = 0;
 
   constructor({ api, base, token, me, queue }) {
@@ -47,7 +48,7 @@ export class Desk extends EventTarget {
     return Boolean(this.talk?.holder) && !this.reading && this.talk.holder.id === this.me;
   }
 
-  /** typist is who writes in the talk just now, '' for its user, or null. */
+  /** typist returns who is typing in the talk, '' for its user, or null. */
   get typist() {
     return this.#typing && this.#typing.until > Date.now() ? this.#typing.who : null;
   }
@@ -57,20 +58,20 @@ export class Desk extends EventTarget {
     setInterval(() => this.#flush(), 500);
   }
 
-  /** open watches a conversation; one that is held stays held when another is opened. */
+  /** open watches a conversation. A held conversation stays held when another is opened. */
   open(id, card = this.#queue.sessions.find((s) => s.id === id) ?? null) {
     if (!isSessionID(id) || (this.talk?.id === id && !this.reading)) return;
     this.#begin(id, card, null);
     this.#watch();
   }
 
-  /** read shows a conversation around one event, by REST: nobody is told, nothing is attached. from: the talk to come back to. */
+  /** read shows a conversation around one event over REST, without attaching or notifying anybody. from: the talk to return to. */
   async read(card, seq = 0, from = null) {
     this.#begin(card.id, card, { seq, later: false, from });
     await this.#readAround(this.talk, seq);
   }
 
-  /** goLive watches the conversation that is being read. */
+  /** goLive starts to watch the conversation being read. */
   goLive() {
     if (this.reading) this.open(this.talk.id, this.card);
   }
@@ -81,7 +82,7 @@ export class Desk extends EventTarget {
 
   #begin(id, card, reading) {
     if (this.talk && !this.reading && !this.holding) this.#socket.send({ type: 'unwatch', session_id: this.talk.id });
-    if (this.talk?.hasPending && !this.reading) this.#outbox.set(this.talk.id, this.talk); // its words are sent all the same
+    if (this.talk?.hasPending && !this.reading) this.#outbox.set(this.talk.id, this.talk); // its messages are sent nevertheless
     this.talk = id ? (!reading && this.#outbox.get(id)) || new SessionStore(id, { newID: uuid }) : null;
     this.#typing = null;
     this.card = card;
@@ -94,7 +95,7 @@ export class Desk extends EventTarget {
     if (this.#socket.send({ type: 'watch', session_id: this.talk.id, seq: this.talk.lastSeq })) this.talk.asksResume();
   }
 
-  // Without an id these come back as their event, which is what there is to see.
+  // Without an id, these are not acked; their events show the result.
   takeOver() {
     this.#command('admin_join');
   }
@@ -128,13 +129,14 @@ export class Desk extends EventTarget {
     this.#socket.send({ type: 'typing_indicator', session_id: this.talk.id, metadata: { state: on ? 'start' : 'stop' } });
   }
 
-  /** changed puts what an act has changed into what is shown, before the next look confirms it. */
+  /** changed shows the effect of an action before the next read confirms it. */
   changed(id, fields) {
     if (this.talk?.id === id) this.#cardIs({ ...this.card, ...fields });
     this.#queue.changed(id, fields);
   }
 
-  // lookAtCard takes what the list says of what is open; where it shows others, the list of its user is asked, seldom.
+  // lookAtCard takes the open conversation's card from the list. If the list does
+  // not contain it, it occasionally asks for the list of its user.
   async #lookAtCard() {
     const { talk } = this;
     const listed = this.#queue.sessions.find((s) => s.id === talk?.id);
@@ -147,7 +149,7 @@ export class Desk extends EventTarget {
       const page = await this.#api.call('GET', `admin/sessions?user_id=${encodeURIComponent(this.card.user_id)}&limit=100`);
       if (talk === this.talk) this.#cardIs(page.sessions.find((s) => s.id === talk.id));
     } catch {
-      // What is shown stays.
+      // Keeps the last state.
     }
   }
 
@@ -190,14 +192,14 @@ export class Desk extends EventTarget {
       return;
     }
     const live = this.talk.synced && frame.seq > this.talk.lastSeq;
-    const typing = frame.error?.code === 'TOO_MANY_REQUESTS' && !frame.id; // told too often: of no consequence
+    const typing = frame.error?.code === 'TOO_MANY_REQUESTS' && !frame.id; // typing too often is harmless
     if (frame.type === 'error' && !frame.id?.startsWith('ans_') && !typing) this.notice(refused(frame));
     const held = this.holding;
     const out = this.talk.receive(frame);
     if (frame.type === 'user_message') this.#typing = null;
     if (live) this.#heard(frame, out);
     if (frame.type === 'admin_join' || frame.type === 'admin_leave') this.#queue.look();
-    if (held && !this.holding && !this.talk.ended) this.#watch(); // handing back and handing over end the attachment
+    if (held && !this.holding && !this.talk.ended) this.#watch(); // hand-back and transfer end the attachment
     if (out.resume !== null) this.#socket.send({ type: 'resume', session_id: this.talk.id, seq: out.resume });
     if (out.history) this.#readAround(this.talk, 0);
     if (out.changed) this.#tell('talk');
@@ -210,7 +212,7 @@ export class Desk extends EventTarget {
     if (frame.type === 'user_message' && frame.sender === 'user' && this.holding) this.dispatchEvent(new CustomEvent('words', { detail: about }));
   }
 
-  // elsewhere takes what comes of a conversation that is held and not open.
+  // elsewhere handles frames of conversations that are held but not open.
   #elsewhere(frame) {
     const store = this.#outbox.get(frame.session_id);
     if (store && (frame.type === 'ack' || frame.type === 'error')) {
@@ -240,7 +242,7 @@ export class Desk extends EventTarget {
     });
   }
 
-  /** earlier reads the page before the oldest event that is shown. */
+  /** earlier reads the page before the oldest event shown. */
   async earlier() {
     const { talk } = this;
     await this.#fill(talk, `?limit=200&before_seq=${talk.oldest}`, (page) => {
@@ -249,7 +251,7 @@ export class Desk extends EventTarget {
     });
   }
 
-  /** later reads the page after the newest event that is shown, of a conversation that is read. */
+  /** later reads the page after the newest event shown, in a conversation read over REST. */
   async later() {
     const { talk, reading } = this;
     const { oldest } = talk;

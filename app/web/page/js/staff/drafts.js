@@ -1,16 +1,17 @@
-// What was begun in a box and not sent, for each conversation by itself: it must never come into another's.
+// Unsent text of the reply box, for each conversation separately, so that it
+// never appears in another one.
 
 export class Drafts {
   #box;
   #of = '';
   #kept = new Map(); // conversation → {text, gaps}
 
-  /** The box is a text area; its gaps are what a canned reply has left to be filled in. */
+  /** The box is a text area; its gaps are the places of a canned reply that are still to be filled in. */
   constructor(box) {
     this.#box = box;
   }
 
-  /** turn shows what was begun in another conversation; '' is none. */
+  /** turn shows the draft of another conversation; '' is none. */
   turn(id) {
     this.#kept.set(this.#of, { text: this.#box.value, gaps: this.#box.dataset.gaps });
     this.#of = id;
@@ -20,7 +21,7 @@ export class Drafts {
     else delete this.#box.dataset.gaps;
   }
 
-  /** giveBack returns what could not be sent to where it was written, unless something else was begun there. */
+  /** giveBack puts a text that could not be sent back into its conversation's draft, unless there is a new one. */
   giveBack(id, text) {
     if (id === this.#of) this.#box.value ||= text;
     else if (!this.#kept.get(id)?.text) this.#kept.set(id, { text });

@@ -1,4 +1,5 @@
-// What was said in the conversation that is open. Lines keep their elements; the end stays in view for who is there.
+// The lines of the open conversation. Lines keep their elements; a reader at the
+// end stays at the end.
 
 import { byID, h, icon, name, setParts, setText, show } from '../dom.js';
 import { MarkdownView } from '../markdown-view.js';
@@ -6,8 +7,8 @@ import { inText } from '../names.js';
 import { spoken } from '../session-store.js';
 import { clock, day } from '../time.js';
 
-const NEAR = 60; // px from the end that still count as reading along
-const LONGEST = 600; // characters read out of one line
+const NEAR = 60; // px from the end that still count as the end
+const LONGEST = 600; // maximum characters read out of one line
 const FINISHES = { error: 'broke off', cancelled: 'stopped by the user', taken_over: 'cut off by the takeover', length: 'cut at the longest', content_filter: 'withheld by the provider' };
 
 export class LinesView {
@@ -15,9 +16,9 @@ export class LinesView {
   #list = byID('lines');
   #lines = new Map(); // item key → {node, update}
   #days = new Map(); // day → node of its line
-  #shown = null; // the store whose lines these are
-  #found = false; // what was searched for has been brought into view
-  #along = true; // the reader is at the end, and stays there
+  #shown = null; // the store of the lines shown
+  #found = false; // the search hit has been scrolled into view
+  #along = true; // the reader is at the end and stays there
 
   constructor(desk) {
     this.#desk = desk;
@@ -25,7 +26,7 @@ export class LinesView {
     byID('later').addEventListener('click', () => desk.later());
     desk.addEventListener('talk', () => this.#draw());
     desk.addEventListener('heard', ({ detail }) => this.#announce(detail));
-    // A list that is hidden, by another view or the details, has no size to measure: what the reader last did counts.
+    // A hidden list cannot be measured, so the reader's last action decides.
     this.#list.addEventListener('scroll', () => {
       if (this.#list.clientHeight > 0) this.#along = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < NEAR;
     }, { passive: true });
@@ -79,7 +80,7 @@ export class LinesView {
     if (this.#along && !this.#desk.reading?.seq && this.#list.clientHeight > 0) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
-  // bring shows the event that was searched for, once: afterwards the reader scrolls.
+  // bring scrolls the search hit into view, once.
   #bring(seq) {
     const node = this.#list.querySelector(`[data-seq="${Number(seq)}"]`);
     if (!node || this.#found) return;
@@ -96,7 +97,8 @@ export class LinesView {
     this.#list.scrollTop = this.#list.scrollHeight - scrollHeight + scrollTop;
   }
 
-  // Screen readers hear each message once, when it is whole: not each piece of an answer, and not what was there before.
+  // Screen readers hear each message once, when it is complete: not each piece of
+  // an answer, and not the history.
   #announce({ frame, finished }) {
     if (frame.type === 'user_message' && frame.sender === 'user') setText(byID('announcer'), `The user wrote: ${frame.content.slice(0, LONGEST)}`);
     else if (frame.type === 'user_message' && frame.metadata?.admin_id !== this.#desk.me) setText(byID('announcer'), `${inText(frame.metadata?.admin_name) || 'A colleague'} wrote: ${frame.content.slice(0, LONGEST)}`);

@@ -1,4 +1,5 @@
-// Start of the staff page: read the link, make the parts, connect them.
+// Entry point of the staff page: read the link, create the parts and connect
+// them.
 
 import { API } from '../api.js';
 import { byID, h, setText, show } from '../dom.js';
@@ -30,7 +31,7 @@ const link = takeLink();
 show(byID('signed-out'), !link.admin);
 show(byID('desk'), Boolean(link.admin));
 
-/** desk is this tab's, or null without a token. */
+/** desk is the desk of this tab, or null without a token. */
 export const desk = link.admin ? begin() : null;
 
 function begin() {
@@ -85,11 +86,11 @@ function begin() {
   made.start();
   queue.look();
   queue.lookAtTags();
-  setInterval(() => queue.lookAtTags(), 30_000); // colleagues tag as well
+  setInterval(() => queue.lookAtTags(), 30_000); // colleagues change tags too
   return made;
 }
 
-// hear is what a notification leads to, besides what the views of its own do with it.
+// hear handles a notification, besides the views that handle it themselves.
 function hear(told, { queue, desk: at, alerts, away }) {
   const who = inText(told.admin_name || told.admin_id);
   const tell = (text) => {
@@ -103,7 +104,8 @@ function hear(told, { queue, desk: at, alerts, away }) {
   if (told.event !== 'note') queue.hint();
 }
 
-// connectionIs says that what is shown is no longer live, at once where the device has no network.
+// connectionIs shows that the page is no longer live, at once if the device is
+// offline.
 function connectionIs(state) {
   const lost = state.name === 'offline' || state.name === 'refused' || (state.attempt ?? 0) > 2;
   const text = { offline: 'This device is offline.', refused: state.reason }[state.name] ?? 'Connection lost; trying again.';

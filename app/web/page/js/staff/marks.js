@@ -1,9 +1,9 @@
-// Small signs that several views show: tags as chips, a rating as stars.
+// Small elements used by several views: tags as chips, a rating as stars.
 
 import { h, icon } from '../dom.js';
 import { inText, plainName } from '../names.js';
 
-/** chips draws tags into a node, again only when they changed; with `remove` each has a button that takes it off. */
+/** chips draws changed tags into a node. With `remove` each tag has a button that removes it. */
 export function chips(node, tags, { remove, of = 'conversation' } = {}) {
   const stamp = JSON.stringify([tags, Boolean(remove)]);
   if (node.dataset.stamp === stamp) return;
@@ -12,7 +12,7 @@ export function chips(node, tags, { remove, of = 'conversation' } = {}) {
     ? h('button', { type: 'button', 'aria-label': `Take the tag ${inText(tag)} off the ${of}`, onclick: () => remove(tag) }, icon('close')) : null)));
 }
 
-/** stars shows a rating as "★ 4", and nothing where there is none. */
+/** stars shows a rating as "★ 4", or nothing without a rating. */
 export function stars(node, rating) {
   const text = rating ? String(rating.score) : '';
   if ((node.dataset.score ?? '') === text) return;
@@ -21,7 +21,7 @@ export function stars(node, rating) {
   node.replaceChildren(...(text ? [h('span', { 'aria-hidden': 'true' }, `★ ${text}`), h('span', { class: 'hidden' }, `rated ${text} of 5`)] : []));
 }
 
-/** badge shows how many messages nobody has replied to. */
+/** badge shows the number of messages without a reply. */
 export function badge(node, n) {
   const text = n ? String(n) : '';
   if ((node.dataset.n ?? '') === text) return;

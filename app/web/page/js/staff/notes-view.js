@@ -1,4 +1,5 @@
-// The notes beside a conversation. A note that is being edited keeps its box while others come and go.
+// The notes of a conversation. A note being edited keeps its box while others
+// change.
 
 import { ask } from '../dialog.js';
 import { byID, h, isComposing, name, setParts, setText, show } from '../dom.js';
@@ -51,7 +52,7 @@ export class NotesView {
       if (!this.#rows.has(note.id)) this.#rows.set(note.id, this.#row(note));
       const { node, update } = this.#rows.get(note.id);
       update(note);
-      if (!node.isConnected) byID('notes').append(node); // oldest first: a new one is always the last
+      if (!node.isConnected) byID('notes').append(node); // oldest first, so a new note is always last
     }
     for (const id of gone) {
       this.#rows.get(id).node.remove();
@@ -123,7 +124,7 @@ export class NotesView {
   }
 }
 
-// submitsBy: Ctrl or Cmd with Enter; Enter alone is a new line in a note.
+// submitsBy reports Ctrl or Cmd with Enter; Enter alone inserts a line break.
 function submitsBy(event) {
   if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || isComposing(event)) return false;
   event.preventDefault();

@@ -1,4 +1,4 @@
-// The notes of one conversation, over REST: what colleagues tell each other and its user never sees. No DOM.
+// The notes of one conversation over REST, which its user never sees. No DOM.
 
 export const LONGEST = 4000; // code points
 
@@ -16,7 +16,7 @@ export class Notes extends EventTarget {
     this.#can = can;
   }
 
-  /** of shows another conversation's notes; '' shows none. */
+  /** of loads another conversation's notes; '' loads none. */
   of(session) {
     if (session === this.session) return;
     this.session = session;
@@ -75,5 +75,5 @@ export class Notes extends EventTarget {
   }
 }
 
-/** fits: a note's text, trimmed only to tell whether there is any. */
+/** fits reports whether a note's text is valid; it is trimmed only to check that it is not empty. */
 export const fits = (text) => text.trim() !== '' && [...text].length <= LONGEST;

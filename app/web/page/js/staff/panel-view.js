@@ -1,4 +1,5 @@
-// What is known beside the words: who the user is, who is to answer, the tags, the rating. The notes have a view of their own.
+// The details of a conversation: the user, the assignee, the tags, the rating.
+// The notes have their own view.
 
 import { byID, h, name, setParts, setText, show } from '../dom.js';
 import { Menu } from '../menu.js';
@@ -34,7 +35,7 @@ export class PanelView {
     });
     queue.addEventListener('tags', () => byID('known-tags').replaceChildren(...queue.known.map(({ tag }) => h('option', { value: tag }))));
     desk.addEventListener('talk', () => this.#draw());
-    desk.addEventListener('opened', () => WIDE.matches || this.#toggle(false, false)); // it would hide the words
+    desk.addEventListener('opened', () => WIDE.matches || this.#toggle(false, false)); // the panel would cover the conversation
   }
 
   #toggle(open, focus = true) {
@@ -80,7 +81,7 @@ export class PanelView {
     try {
       await this.#acts.retag(id, this.#tags(), change);
       const { activeElement: at } = document;
-      if (here() && (at === document.body || byID('panel').contains(at))) byID('tag').focus(); // who has gone on is left alone
+      if (here() && (at === document.body || byID('panel').contains(at))) byID('tag').focus(); // does not move the focus of a user who has moved on
       this.#queue.lookAtTags();
     } catch (error) {
       if (here()) byID('tag').value ||= added;
@@ -110,7 +111,7 @@ export class PanelView {
   }
 }
 
-// withTag adds a tag, unless it is there in whatever case.
+// withTag adds a tag unless it is there, ignoring case.
 function withTag(tags, tag) {
   if (tags.some((one) => one.toLowerCase() === tag.toLowerCase())) return tags;
   if (tags.length >= MOST_TAGS) throw new Error(`A conversation has ${MOST_TAGS} tags at the most.`);

@@ -1,4 +1,5 @@
-// The list of conversations. Rows keep their elements, so that focus and scroll survive a refresh.
+// The list of conversations. Rows keep their elements, so that focus and scroll
+// survive a refresh.
 
 import { byID, h, name, setParts, setText, show } from '../dom.js';
 import { plainName } from '../names.js';
@@ -19,7 +20,7 @@ export class QueueView {
   #queue;
   #rows = new Map(); // session id → {node, update}
   #left = ''; // the conversation that was open before
-  #wanted = ''; // the conversation to be brought into view when the list shows it
+  #wanted = ''; // the conversation to scroll to once the list has it
 
   constructor(desk, queue) {
     this.#desk = desk;
@@ -32,14 +33,14 @@ export class QueueView {
     queue.addEventListener('tags', () => this.#drawTags());
     desk.addEventListener('talk', () => this.#mark());
     desk.addEventListener('opened', () => this.#refocus());
-    setInterval(() => this.#draw(), 15_000); // waiting times grow by themselves
+    setInterval(() => this.#draw(), 15_000); // updates the waiting times
   }
 
   focus() {
     (byID('list').querySelector('button') ?? byID('list')).focus();
   }
 
-  /** jumpTo shows the list of what this member of staff holds, and in it the conversation that was taken just now. */
+  /** jumpTo shows this member's list of held conversations and scrolls to the one just taken over. */
   jumpTo(id) {
     this.#wanted = id;
     if (this.#queue.filter === 'mine' && this.#queue.tags.length === 0) this.#queue.look();
@@ -56,7 +57,8 @@ export class QueueView {
     row.node.scrollIntoView({ block: 'nearest' });
   }
 
-  // refocus: where the window is narrow the list and the conversation take turns, and the keyboard goes along.
+  // refocus moves the focus in a narrow window, where the list and the
+  // conversation replace each other.
   #refocus() {
     const { talk } = this.#desk;
     const left = this.#left;

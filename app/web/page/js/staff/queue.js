@@ -1,11 +1,12 @@
-// The lists of conversations and the figures beside them, over REST. No DOM: a view draws what is here.
+// The lists of conversations and the counters over REST. No DOM: a view draws
+// them.
 
-const EVERY = 5000; // ms between two looks; a notification looks at once
-const HINTS = 1000; // ms between two of these
+const EVERY = 5000; // ms between reads; a notification triggers one at once
+const HINTS = 1000; // ms between reads triggered by notifications
 const PAGE = 50;
-const MOST = 1000; // sessions in one answer
+const MOST = 1000; // sessions per response
 
-// How each list is asked for; `me` is put in where a list is somebody's.
+// The query of each list; `me` is replaced by the member's id.
 const LISTS = {
   waiting: { status: 'active', waiting: 'true', sort_by: 'waiting_since', sort_order: 'asc' },
   mine: { status: 'active', held_by: 'me', sort_by: 'last_activity', sort_order: 'desc' },
@@ -13,7 +14,7 @@ const LISTS = {
   all: { sort_by: 'last_activity', sort_order: 'desc' },
 };
 
-/** queryOf is a list's query: whose it is, which tags it must have, how many are wanted, from where. */
+/** queryOf returns a list's query: assignee, tags, limit and cursor. */
 export function queryOf(list, { me, tags = [], limit = PAGE, cursor = '' }) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(LISTS[list])) query.set(name, value === 'me' ? me : value);
@@ -25,20 +26,20 @@ export function queryOf(list, { me, tags = [], limit = PAGE, cursor = '' }) {
 
 export class Queue extends EventTarget {
   filter = 'waiting';
-  tags = []; // all of which the list's conversations have
+  tags = []; // all listed conversations have all of them
   sessions = [];
-  words = new Map(); // session id → {seq, sender, excerpt}: the last words of those that are listed
+  words = new Map(); // session id → {seq, sender, excerpt}: the latest message of each listed conversation
   known = []; // [{tag, sessions}] in use
   counters = {};
-  read = false; // the list that is chosen has been read: it is empty only then
+  read = false; // the chosen list has been read; an empty list before that means nothing
   next = ''; // cursor of the next page
   me;
   #api;
   #timer = 0;
-  #hinted = 0; // timer of a look that was hinted at
-  #began = 0; // when the newest look did
-  #wording = false; // last words are being read
-  #asked = 0; // newest look: the answer to an older one is dropped
+  #hinted = 0; // timer of a read triggered by notifications
+  #began = 0; // start of the latest read
+  #wording = false; // the latest messages are being read
+  #asked = 0; // number of the latest read: responses to older ones are dropped
 
   constructor({ api, me }) {
     super();
@@ -46,7 +47,7 @@ export class Queue extends EventTarget {
     this.me = me;
   }
 
-  /** choose shows another list, or the same with other tags. */
+  /** choose selects another list or other tags. */
   choose({ filter = this.filter, tags = this.tags }) {
     this.filter = filter;
     this.tags = tags;
@@ -57,7 +58,7 @@ export class Queue extends EventTarget {
     return this.look();
   }
 
-  /** look reads again as much as is shown, and the figures; then once in a while. */
+  /** look reads the shown part of the list and the counters again, now and then periodically. */
   async look() {
     clearTimeout(this.#timer);
     const asked = ++this.#asked;
@@ -66,7 +67,7 @@ export class Queue extends EventTarget {
     try {
       const [page, counters] = await Promise.all([
         this.#api.call('GET', `admin/sessions?${queryOf(this.filter, { me: this.me, tags: this.tags, limit })}`),
-        this.#api.call('GET', 'admin/counters').catch(() => this.counters), // the list is worth showing without its figures
+        this.#api.call('GET', 'admin/counters').catch(() => this.counters), // the list is useful without the counters
       ]);
       if (asked !== this.#asked) return;
       this.sessions = page.sessions;
@@ -81,7 +82,7 @@ export class Queue extends EventTarget {
     if (asked === this.#asked) this.#timer = setTimeout(() => this.look(), EVERY);
   }
 
-  /** hint looks again for something that was heard of; what many hints are about is read once a second. */
+  /** hint reads the list again because of a notification, at most once per second. */
   hint() {
     this.#hinted ||= setTimeout(() => {
       this.#hinted = 0;
@@ -89,13 +90,13 @@ export class Queue extends EventTarget {
     }, Math.max(0, this.#began + HINTS - Date.now()));
   }
 
-  /** more reads the next page; a look that is under way, which knows nothing of it, is dropped. */
+  /** more reads the next page. A running look is dropped, because it would not include that page. */
   async more() {
     clearTimeout(this.#timer);
     const asked = ++this.#asked;
     try {
       const page = await this.#api.call('GET', `admin/sessions?${queryOf(this.filter, { me: this.me, tags: this.tags, cursor: this.next })}`);
-      if (asked !== this.#asked) return; // a new look came between, and the cursor with it
+      if (asked !== this.#asked) return; // a newer read has replaced the list and its cursor
       this.sessions = [...this.sessions, ...page.sessions.filter((s) => !this.sessions.some((known) => known.id === s.id))];
       this.next = page.next_cursor;
       this.#tell('list');
@@ -106,7 +107,8 @@ export class Queue extends EventTarget {
     if (asked === this.#asked) this.#timer = setTimeout(() => this.look(), EVERY);
   }
 
-  // lookAtWords reads the last words of those conversations alone in which something has happened: each such look is on record.
+  // lookAtWords reads the latest messages of changed conversations only, because
+  // each such read is audited.
   async #lookAtWords() {
     if (this.#wording) return;
     this.#wording = true;
@@ -123,30 +125,30 @@ export class Queue extends EventTarget {
         this.#tell('list');
       }
     } catch {
-      // The list is worth showing without them; the next look asks again.
+      // The list is useful without them; the next read tries again.
     } finally {
       this.#wording = false;
     }
   }
 
-  /** lookAtTags reads which tags are in use. */
+  /** lookAtTags reads the tags in use. */
   async lookAtTags() {
     try {
       const { tags } = await this.#api.call('GET', 'admin/tags');
-      if (JSON.stringify(tags) === JSON.stringify(this.known)) return; // a list that somebody has pulled down is left alone
+      if (JSON.stringify(tags) === JSON.stringify(this.known)) return; // does not redraw a list that the user has opened
       this.known = tags;
       this.#tell('tags');
     } catch {
-      // What was known stays; the next look at the list tells of the trouble.
+      // Keeps the last state; the next read of the list shows the problem.
     }
   }
 
-  /** placeOf is a conversation's place in the whole queue, or 0 where this list does not show it. */
+  /** placeOf returns a conversation's place in the whole queue, or 0 if this list does not show it. */
   placeOf(id) {
     return this.filter === 'waiting' && this.tags.length === 0 ? this.sessions.findIndex((s) => s.id === id) + 1 : 0;
   }
 
-  /** changed puts what an act has changed into the list, which its next look confirms. */
+  /** changed shows the effect of an action in the list before the next read confirms it. */
   changed(id, fields) {
     this.sessions = this.sessions.map((s) => (s.id === id ? { ...s, ...fields } : s));
     this.#tell('list');

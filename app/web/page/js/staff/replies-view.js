@@ -1,4 +1,5 @@
-// The canned replies, in the settings: who may change things makes, edits and deletes them; others read them.
+// The canned replies in the settings. Admins create, edit and delete them;
+// viewers read them.
 
 import { ask } from '../dialog.js';
 import { byID, h, isComposing, setText, show } from '../dom.js';

@@ -1,4 +1,5 @@
-// Canned replies over REST, and which of them fit what somebody types. No DOM.
+// Canned replies over REST, and the search for those that match the typed text.
+// No DOM.
 
 export class Replies extends EventTarget {
   list = []; // by shortcut
@@ -14,7 +15,7 @@ export class Replies extends EventTarget {
     this.dispatchEvent(new Event('replies'));
   }
 
-  /** save makes a reply, or replaces the one with this id. */
+  /** save creates a reply, or replaces the one with this id. */
   async save(id, reply) {
     if (id) await this.#api.call('PUT', `admin/replies/${encodeURIComponent(id)}`, { body: reply });
     else await this.#api.call('POST', 'admin/replies', { body: reply });
@@ -26,13 +27,13 @@ export class Replies extends EventTarget {
     await this.look();
   }
 
-  /** render fills a reply for a conversation: {content, missing}. Nothing is sent. */
+  /** render fills in a reply for a conversation: {content, missing}. It sends nothing. */
   render(id, session) {
     return this.#api.call('POST', `admin/replies/${encodeURIComponent(id)}/render`, { body: { session_id: session } });
   }
 }
 
-/** matching are the replies that fit, best first: by the shortcut's beginning, then by shortcut or title, then by text. */
+/** matching returns the matching replies, best first: by the shortcut's beginning, then by shortcut or title, then by text. */
 export function matching(replies, typed) {
   const words = typed.trim().toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return replies;
@@ -46,7 +47,7 @@ export function matching(replies, typed) {
   return replies.map((reply) => [rank(reply), reply]).filter(([r]) => r < 9).sort((a, b) => a[0] - b[0]).map(([, reply]) => reply);
 }
 
-/** gapsIn are the places in a rendered text that its writer has to fill, as they stand there. */
+/** gapsIn returns the placeholders in a rendered text that are still to be filled in. */
 export function gapsIn(content, missing) {
   return [...new Set(missing.flatMap((name) => content.match(new RegExp(`\\{\\{\\s*${name.replace(/[^\w]/g, '')}\\s*\\}\\}`, 'g')) ?? []))];
 }

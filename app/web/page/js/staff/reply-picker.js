@@ -1,9 +1,10 @@
-// Choosing a canned reply without leaving the keyboard: "/" at the start of an empty reply, or the button beside it.
+// Chooses a canned reply by keyboard: "/" at the start of an empty reply, or the
+// button beside it.
 
 import { byID, h, isComposing, setText, show } from '../dom.js';
 import { gapsIn, matching } from './replies.js';
 
-const SHOWN = 50; // a filter is quicker than a longer list
+const SHOWN = 50; // filtering is quicker than scrolling a longer list
 
 export class ReplyPicker {
   #desk;
@@ -13,8 +14,8 @@ export class ReplyPicker {
   #list = byID('picker-list');
   #found = [];
   #at = 0;
-  #filling = false; // a reply is on its way into the text
-  #slash = false; // opened by typing: what was typed belongs to the text
+  #filling = false; // a reply is being inserted
+  #slash = false; // opened by typing, so the typed text is part of the message
 
   constructor(desk, replies) {
     this.#desk = desk;
@@ -47,7 +48,7 @@ export class ReplyPicker {
     this.#replies.look().catch((error) => setText(byID('picker-none'), error.message));
   }
 
-  // close keeps what was typed: a message may begin with a slash.
+  // close keeps the typed text, because a message may begin with a slash.
   #close(refocus = true) {
     if (byID('picker').hidden) return;
     show(byID('picker'), false);
@@ -61,7 +62,7 @@ export class ReplyPicker {
     this.#at = 0;
     this.#list.replaceChildren(...this.#found.map((reply, i) => h('li', {
       id: `picker-${i}`, role: 'option', class: 'picker-row', 'aria-selected': 'false',
-      // The mouse's press must not take the focus, which would close the list under it.
+      // The mouse press must not move the focus, which would close the list.
       onmousedown: (event) => event.preventDefault(), onclick: () => this.#insert(reply),
     }, h('span', { class: 'picker-shortcut' }, `/${reply.shortcut}`), h('span', { class: 'picker-title' }, reply.title ?? ''), h('span', { class: 'picker-text', dir: 'auto' }, reply.text))));
     setText(byID('picker-none'), this.#replies.list.length ? 'No canned reply fits. Esc goes back to the text.' : 'There is no canned reply yet. They are made under Settings.');

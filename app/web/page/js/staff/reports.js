@@ -1,4 +1,5 @@
-// Metrics, pods, audit: each is read when it is opened, and again while it is open.
+// Metrics, pods and audit log. Each is read when it is opened, and periodically
+// while it is open.
 
 import { byID, h, name, show } from '../dom.js';
 
@@ -13,7 +14,7 @@ const FIGURES = [
 export class Reports {
   #api;
   #timer = 0;
-  #turn = 0; // a view that was left in mid-read is not read again
+  #turn = 0; // detects that the view was left during a read
   #cursor = '';
 
   constructor(api, views) {
@@ -33,7 +34,7 @@ export class Reports {
     try {
       await read();
     } catch {
-      // What is shown stays; the light in the head tells of the connection.
+      // Keeps the last state; the light in the head shows the connection.
     }
     if (turn === this.#turn) this.#timer = setTimeout(() => this.#repeat(read), EVERY);
   }

@@ -1,4 +1,5 @@
-// What a token's roles let staff do, so that the page offers no button that the server would refuse. The server decides.
+// The rights of a token's roles, so that the page offers no button that the
+// server would refuse. The server decides.
 
 import { claimsOf } from '../link.js';
 

@@ -1,4 +1,4 @@
-// The search: its form, what was found, and the way into a conversation.
+// The search: its form, its hits, and opening a hit's conversation.
 
 import { byID, h, setText, show } from '../dom.js';
 import { plainName } from '../names.js';
@@ -7,16 +7,16 @@ import { chips } from './marks.js';
 import { marked, searchOf } from './search.js';
 import { whose } from './talk-view.js';
 
-const PATIENCE = 5; // empty pages in a row, then somebody decides
+const PATIENCE = 5; // empty pages in a row before the user must ask for more
 
 export class SearchView {
   #api;
   #onOpen;
-  #asked = null; // {form, cursor} of what is shown
+  #asked = null; // {form, cursor} of the hits shown
   #look = 0;
-  #chosen = null; // the button of the hit that was opened
+  #chosen = null; // the button of the opened hit
 
-  /** onOpen(session, seq) opens what was chosen. */
+  /** onOpen(session, seq) opens the chosen hit. */
   constructor(api, queue, { onOpen }) {
     this.#api = api;
     this.#onOpen = onOpen;
@@ -33,7 +33,7 @@ export class SearchView {
     });
   }
 
-  /** open brings the keyboard back to what was chosen last, or to the words. */
+  /** open moves the focus back to the last chosen hit, or to the search box. */
   open() {
     (this.#chosen?.isConnected ? this.#chosen : byID('search-q')).focus();
   }
@@ -62,7 +62,7 @@ export class SearchView {
     }
   }
 
-  // page goes on where the server found nothing among what it looks through for one page.
+  // page reads further pages while the server returns empty ones.
   async #page(form, cursor) {
     let page = { results: [], next_cursor: cursor };
     for (let turn = 0; turn < PATIENCE; turn += 1) {

@@ -1,8 +1,9 @@
-// Looking for conversations: what is asked of the server, and which words of an excerpt were found. No DOM.
+// The search for conversations: the query, and the matching words of an excerpt.
+// No DOM.
 
 const FIELDS = ['q', 'user_id', 'name', 'tag', 'status', 'from', 'to'];
 
-/** searchOf is the query of what was filled in, or '' when nothing was. */
+/** searchOf returns the query of a form, or '' for an empty form. */
 export function searchOf(form, cursor = '') {
   const query = new URLSearchParams();
   for (const name of FIELDS) {
@@ -15,7 +16,7 @@ export function searchOf(form, cursor = '') {
   return query.toString();
 }
 
-/** termsOf are the words and "phrases" of a search, each a list of words, folded as the server folds them. */
+/** termsOf returns the words and "phrases" of a search, each as a list of words folded by the server's rules. */
 export function termsOf(q) {
   const terms = [];
   for (const [, phrase, word] of q.matchAll(/"([^"]*)"|([^\s"]+)/g)) {
@@ -25,7 +26,7 @@ export function termsOf(q) {
   return terms;
 }
 
-/** marked cuts a text into [{text, hit}]: whole words only, a phrase only where its words follow each other. */
+/** marked splits a text into [{text, hit}]. Hits are whole words, or phrases of adjacent words. */
 export function marked(text, q) {
   const words = split(text);
   const hits = new Set();
@@ -49,12 +50,12 @@ export function marked(text, q) {
   return parts;
 }
 
-// In scripts that put no space between words each letter is a word, with its marks.
+// In scripts without spaces between words each letter, with its marks, is a word.
 const WORD = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}]\p{M}*|(?:(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}])[\p{L}\p{N}]\p{M}*)+/gu;
 
 function split(text) {
   return [...text.matchAll(WORD)].map(({ 0: word, index }) => ({ from: index, to: index + word.length, folded: fold(word) }));
 }
 
-// Upper case first: that makes ß and ss one, as the folding of the server does.
+// Upper case first, which makes ß equal ss, as the server's folding does.
 const fold = (word) => word.normalize('NFKC').toUpperCase().toLowerCase();

@@ -1,4 +1,4 @@
-// The conversation that is open: its head, the means to step in, and the box to reply.
+// The open conversation: its head, its actions and the reply box.
 
 import { ask } from '../dialog.js';
 import { byID, isEnter, name, setParts, setText, show } from '../dom.js';
@@ -6,14 +6,14 @@ import { Menu } from '../menu.js';
 import { plainName } from '../names.js';
 import { Drafts } from './drafts.js';
 
-const TYPING = 3000; // ms a start is told again after, while somebody writes
+const TYPING = 3000; // ms between typing signals
 
 export class TalkView {
   #desk;
   #acts;
   #can;
   #typed = 0;
-  #drafts = new Drafts(byID('words')); // what is for one user must never reach another
+  #drafts = new Drafts(byID('words')); // one user's text must never reach another user
 
   constructor(desk, acts, can) {
     this.#desk = desk;
@@ -126,10 +126,11 @@ export class TalkView {
   }
 }
 
-/** detailOf says of a colleague whether to expect an answer. */
+/** detailOf returns whether a colleague is likely to answer. */
 export const detailOf = ({ status, holding }) => `${status}${holding ? ` · holds ${holding}` : ''}`;
 
-// facts says whose talk it is and who speaks; what the live connection does not show is not claimed.
+// facts returns who owns the talk and who answers. It states nothing that the
+// live connection does not show.
 function facts(talk, card, holding, reading) {
   const who = whose(card);
   if (talk.ended) return [...who, ' · ended'];
@@ -140,7 +141,7 @@ function facts(talk, card, holding, reading) {
   return [...who, ' · watching; the model answers'];
 }
 
-/** whose are the parts that say whose a conversation is: the name, and the id where that is another. */
+/** whose returns the parts that name a conversation's user: the name, and the id if it differs. */
 export function whose(card) {
   const { user_id: id = '', user_name: called = '' } = card ?? {};
   return called && called !== id ? [name(called), ' (', name(id), ')'] : [name(id)];

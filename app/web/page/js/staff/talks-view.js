@@ -1,4 +1,5 @@
-// The other conversations of the user whose one is open, newest first. Lists show no message, so that a look at one is read by choice.
+// The user's other conversations, newest first. The list shows no messages, so
+// that opening one is a deliberate act.
 
 import { byID, h, setText, show } from '../dom.js';
 import { plainName } from '../names.js';
@@ -18,7 +19,7 @@ export class TalksView {
     this.#desk = desk;
     this.#api = api;
     desk.addEventListener('opened', () => {
-      this.#user = ''; // it may have begun another one meanwhile
+      this.#user = ''; // there may be a new one meanwhile
       this.#look();
     });
     desk.addEventListener('talk', () => this.#look());
@@ -41,7 +42,7 @@ export class TalksView {
       this.#total = Math.max(0, page.total - 1);
     } catch (error) {
       if (asked !== this.#asked) return;
-      this.#user = ''; // asked again with the next change
+      this.#user = ''; // read again with the next change
       trouble = error.message;
     }
     this.#draw(trouble);
@@ -56,7 +57,8 @@ export class TalksView {
     show(byID('no-earlier-talks'), byID('no-earlier-talks').textContent !== '');
   }
 
-  // One that is read leads back to the live one it was opened from.
+  // A conversation that is read leads back to the live one from which it was
+  // opened.
   #open(session) {
     const { talk, card, reading } = this.#desk;
     this.#desk.read(session, 0, reading ? reading.from : { id: talk.id, card });

@@ -1,9 +1,10 @@
-// The views of the page, one at a time; the buttons in the head say which.
+// The views of the page, of which one is shown; the buttons in the head select
+// it.
 
 import { byID, show } from '../dom.js';
 
 export class Views {
-  #entered = {}; // view → what is to happen when it is shown
+  #entered = {}; // view → what to do when it is shown
   #left = {};
   #shown = 'talks';
 
@@ -11,7 +12,7 @@ export class Views {
     for (const button of byID('views').children) button.addEventListener('click', () => this.open(button.dataset.view));
   }
 
-  /** on says what a view does when it is shown and when it is left. */
+  /** on registers what a view does when it is shown and when it is left. */
   on(view, entered, left = () => {}) {
     this.#entered[view] = entered;
     this.#left[view] = left;
