@@ -16,8 +16,8 @@ import (
 	"chatbox/app/door"
 )
 
-// pipes is a listener whose connections live in memory, and so on the clock of
-// a synctest bubble.
+// pipes is a listener with in-memory connections, which use the clock of a
+// synctest bubble.
 type pipes struct {
 	conns chan net.Conn
 	once  sync.Once
@@ -48,8 +48,8 @@ func (p *pipes) dial() net.Conn {
 	return client
 }
 
-// Whoever sends a handshake byte by byte holds a connection for five seconds
-// and nothing else: no slot, no handler, no goroutine behind it.
+// A client that sends its handshake byte by byte holds a connection for five
+// seconds and nothing else: no slot, no handler, no goroutine.
 func TestServer_SlowHandshakesAreCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handled := false

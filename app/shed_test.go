@@ -39,8 +39,8 @@ func TestShedder_Lot(t *testing.T) {
 	}
 }
 
-// After a scale-up every pod meets the others within two minutes, wherever the
-// balancer sends whom it is given, and then nobody moves any more.
+// After a scale-up every pod reaches the mean within two minutes, however the
+// balancer distributes the clients, and then shedding stops.
 func TestShedder_MeetsTheOthersWithinTwoMinutes(t *testing.T) {
 	for name, own := range map[string][]int{
 		"the second pod": {10_000, 0}, "of four": {141, 1, 1, 1}, "twice as many": {5000, 5100, 4900, 0, 0, 0},
@@ -90,7 +90,7 @@ func TestShedder_MeetsTheOthersWithinTwoMinutes(t *testing.T) {
 	}
 }
 
-// A pod that the balancer does not send anybody to looks empty for ever.
+// A pod that gets no clients from the balancer looks empty for ever.
 func TestShedder_GivesUpWhereEverybodyComesBack(t *testing.T) {
 	s, now, lots := &shedder{above: 100}, time.Now(), 0
 	pods := []chatbox.PodInfo{{ID: "b", State: podServing}}

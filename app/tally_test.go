@@ -65,8 +65,8 @@ func TestTally_CountsSessionSecondsAndPeaks(t *testing.T) {
 	assert.Empty(t, ta.minutes, "what is over and written is forgotten")
 }
 
-// A minute says since when anybody was there in it: the beat before the first
-// count, or its start where the minute before had them too.
+// A minute records since when sessions were open in it: since the beat before the
+// first count, or since its start if the previous minute had some too.
 func TestTally_SaysSince(t *testing.T) {
 	open := map[string]int{}
 	store := &minutes{of: map[time.Time]chatbox.Crowd{}}

@@ -9,8 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 )
 
-// TestDecode_AMalformedDocumentIsARow: whatever has happened to one of its
-// fields, the others are read, and it is counted.
+// TestDecode_AMalformedDocumentIsARow: if one field is malformed, the others are
+// decoded, and the document is counted.
 func TestDecode_AMalformedDocumentIsARow(t *testing.T) {
 	ring, err := NewKeyring([]Key{{ID: "a", Secret: [32]byte{1}}})
 	require.NoError(t, err)

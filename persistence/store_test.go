@@ -93,7 +93,7 @@ func TestPassing_OnlyWhatAnotherTryMayChange(t *testing.T) {
 	assert.False(t, passing(mongo.ErrClientDisconnected))
 }
 
-// away is a store whose server takes connections and never answers.
+// away is a store whose server accepts connections and never answers.
 func away(t *testing.T) *Store {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

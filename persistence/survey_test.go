@@ -83,8 +83,8 @@ func TestConfig_TheURIsOtherDatabase(t *testing.T) {
 	}
 }
 
-// TestStore_NothingBeforeTheSurvey: a pod whose keys nobody has judged neither
-// reads nor writes, and does not wait for a server to say so.
+// TestStore_NothingBeforeTheSurvey: a pod whose keys have not been checked
+// neither reads nor writes, and does not wait for a server.
 func TestStore_NothingBeforeTheSurvey(t *testing.T) {
 	ring, err := NewKeyring([]Key{{ID: "a", Secret: [32]byte{1}}})
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestStore_NothingBeforeTheSurvey(t *testing.T) {
 		require.ErrorIs(t, err, chatbox.StoreFailed, name)
 		assert.NotContains(t, err.Error(), "server selection", name)
 	}
-	// A ping asks the server all the same, so that readiness can say what is
-	// wrong with it.
+	// Ping contacts the server nevertheless, so that readiness can give the
+	// reason.
 	require.ErrorIs(t, s.Ping(t.Context()), chatbox.StoreFailed)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A token is of its word, tenant, purpose and key, and of nothing else.
+// A token depends on its word, tenant, purpose and key, and on nothing else.
 func TestKeyring_Tokens(t *testing.T) {
 	first, second := Key{"a", secretOf(1)}, Key{"b", secretOf(2)}
 	tokens := func(k *Keyring, tenant, purpose string, words ...string) []int64 {
@@ -37,7 +37,7 @@ func TestKeyring_Tokens(t *testing.T) {
 	assert.Empty(t, tokens(k, "t", "message"))
 }
 
-// Tokens never change: what is stored was made with them.
+// Tokens must never change, because stored tokens were made with this function.
 func TestKeyring_TokensStay(t *testing.T) {
 	out, err := ring(t, Key{"a", secretOf(1)}).Tokens("t", "message", []string{"fox"})
 	require.NoError(t, err)

@@ -91,7 +91,7 @@ func (w *world) TellBlock(_ context.Context, u chatbox.UserKey) error {
 	return nil
 }
 
-// running has the gates of two pods run until the test ends.
+// running runs the gates of two pods until the test ends.
 func running(t *testing.T, w *world) (here, there *Gate, socks *sockets) {
 	t.Helper()
 	here, _ = w.pod()
@@ -195,7 +195,7 @@ func TestBlock_LearnsWhatItWasNotTold(t *testing.T) {
 		synctest.Wait()
 		assert.True(t, here.Blocked(u))
 		assert.False(t, there.Blocked(u))
-		there.Resubscribed() // its bus was away
+		there.Resubscribed() // its bus was disconnected
 		synctest.Wait()
 		assert.True(t, there.Blocked(u))
 		assert.Zero(t, socks.count(u))
@@ -216,8 +216,7 @@ func TestBlock_LearnsWhatItWasNotTold(t *testing.T) {
 	})
 }
 
-// A history that can be read and not written, as on a full disk, says who is
-// blocked all the same.
+// A history that is read-only, as on a full disk, still says who is blocked.
 func TestBlock_IsHeededWhereNothingCanBeForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -231,8 +230,8 @@ func TestBlock_IsHeededWhereNothingCanBeForgotten(t *testing.T) {
 	})
 }
 
-// A pod that starts while the history is away does not know who is blocked, and
-// says so.
+// A pod that starts while the history is unavailable does not know who is
+// blocked, and reports that.
 func TestBlock_APodKnowsThatItDoesNotKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -251,7 +250,7 @@ func TestBlock_APodKnowsThatItDoesNotKnow(t *testing.T) {
 	})
 }
 
-// What is told may overtake what was told before: what counts is what is kept.
+// Notifications may arrive out of order; the stored state counts.
 func TestBlock_ReadsWhatHasBecomeOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -261,8 +260,8 @@ func TestBlock_ReadsWhatHasBecomeOfIt(t *testing.T) {
 		_, err := here.Block(t.Context(), root(), annBlocked())
 		require.NoError(t, err)
 		require.NoError(t, here.Unblock(t.Context(), root(), "ann"))
-		there.BlockChanged(u) // of the lift
-		there.BlockChanged(u) // of the block, late
+		there.BlockChanged(u) // for the lift
+		there.BlockChanged(u) // for the block, late
 		synctest.Wait()
 		assert.False(t, there.Blocked(u))
 

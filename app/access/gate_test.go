@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeTickets keeps tickets in memory; down makes it unreachable.
+// fakeTickets stores tickets in memory; down makes it unavailable.
 type fakeTickets struct {
 	mu   sync.Mutex // guards following
 	kept map[string]chatbox.Actor

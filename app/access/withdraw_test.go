@@ -15,8 +15,8 @@ import (
 	"chatbox"
 )
 
-// world is Redis and the history as several gates share them; told hears
-// what every pod hears.
+// world is the Redis and the history that several gates share. told is called
+// with every notification.
 type world struct {
 	mu       sync.Mutex // guards following
 	marks    map[chatbox.UserKey]time.Time
@@ -25,15 +25,15 @@ type world struct {
 	asked    int // round trips to Redis
 	redis    error
 	history  error
-	full     error // of forgetting what is over
-	slow     bool  // the history answers when who asks has given up
+	full     error // of deleting expired withdrawals
+	slow     bool  // the history answers after its caller has given up
 	recorded []string
-	deaf     bool          // what is told reaches nobody
-	ahead    time.Duration // of pods' clocks, Redis'
+	deaf     bool          // notifications are lost
+	ahead    time.Duration // clocks: the pods' and Redis'
 	pods     []*Gate
 
 	blocks    map[chatbox.UserKey]chatbox.Block
-	afterRead func() // runs before what was read is returned
+	afterRead func() // runs before the result of a read is returned
 }
 
 func newWorld() *world {
@@ -85,7 +85,7 @@ func (w *world) MarkOf(_ context.Context, u chatbox.UserKey) (time.Time, error) 
 	return w.marks[u], w.redis
 }
 
-// wait is what a history that is slow has everybody do.
+// wait makes callers wait for a slow history.
 func (w *world) wait(ctx context.Context) {
 	w.mu.Lock()
 	slow := w.slow
@@ -144,7 +144,7 @@ func (w *world) set(f func()) {
 	f()
 }
 
-// sockets are one pod's: users by the time of issue.
+// sockets are one pod's sockets: users by the time of issue.
 type sockets struct {
 	mu   sync.Mutex // guards following
 	open map[chatbox.UserKey][]time.Time
@@ -170,7 +170,7 @@ func (s *sockets) count(u chatbox.UserKey) int {
 	return len(s.open[u])
 }
 
-// pod is one more gate in the world.
+// pod adds a gate to the world.
 func (w *world) pod() (*Gate, *sockets) {
 	s := &sockets{open: map[chatbox.UserKey][]time.Time{}}
 	g, _ := newGate(func(c *Config, d *Deps) {
@@ -189,10 +189,10 @@ func root() chatbox.Actor {
 	return chatbox.Actor{Tenant: "acme", UserID: "root", Roles: []string{chatbox.RoleAdmin}}
 }
 
-// pass lets time pass on the clock of a synctest bubble.
+// pass advances the clock of a synctest bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
-// A pod whose clock is behind withdraws what was issued until now all the same.
+// A pod whose clock is slow still withdraws all credentials issued until now.
 func TestDisconnect_IsDatedByRedis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -299,8 +299,8 @@ func TestDisconnect_SaysWhatFailedAndMayBeRepeated(t *testing.T) {
 	require.ErrorIs(t, err, chatbox.InvalidArgument)
 }
 
-// Sockets are closed through Redis: a history that does not answer is not waited
-// for.
+// Sockets are closed through Redis, without waiting for a history that does not
+// answer.
 func TestDisconnect_ClosesSocketsBeforeTheHistoryAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -346,7 +346,7 @@ func TestRun_LearnsWhatItWasNotTold(t *testing.T) {
 		assert.Empty(t, w.marks, "Redis was told nothing without need")
 		w.mu.Unlock()
 
-		g.Resubscribed() // it may be an empty one
+		g.Resubscribed() // it may have lost its data
 		g.Resubscribed()
 		synctest.Wait()
 		w.mu.Lock()

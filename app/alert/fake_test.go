@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errAway = errors.New("away")
 
-// memory keeps alerts as the stores do; while away is set it answers nothing.
+// memory stores alerts as the stores do. While away is set, it fails.
 type memory struct {
 	mu     sync.Mutex // guards following
 	alerts map[chatbox.AlertKey]*chatbox.Alert
@@ -115,10 +115,10 @@ func (m *memory) states() map[chatbox.AlertState]int {
 	return n
 }
 
-// sink is a channel and the staff: it keeps what it took.
+// sink is a channel and the staff. It keeps the messages it accepted.
 type sink struct {
 	name, kind string
-	// refuse, if set, is asked before a message is taken.
+	// refuse, if set, is called before a message is accepted.
 	refuse func(ctx context.Context, nth int) error
 
 	mu      sync.Mutex // guards following
@@ -200,7 +200,7 @@ func (c *counts) of(name string) int {
 	return c.n[name]
 }
 
-// team is some pods over one store.
+// team is some pods with one store.
 type team struct {
 	store *memory
 	staff *sink
@@ -211,7 +211,8 @@ func newTeam(alerts int) *team {
 	return &team{store: newMemory(alerts), staff: &sink{}, seen: &counts{}}
 }
 
-// run starts a pod's service and returns what ends it, in order or at once.
+// run starts a pod's service. It returns functions that stop it in order or at
+// once.
 func (tm *team) run(t *testing.T, pod string, channels ...Channel) (s *Service, stop, crash func()) {
 	t.Helper()
 	s = New(DefaultConfig(), Deps{
@@ -227,7 +228,7 @@ func (tm *team) run(t *testing.T, pod string, channels ...Channel) (s *Service, 
 	return s, stop, crash
 }
 
-// pass lets time go by in the bubble, and what is due happen.
+// pass advances the bubble's clock and waits for what is due.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()

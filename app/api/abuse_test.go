@@ -327,7 +327,7 @@ func TestAbuse_FrameBeyondTheLimit(t *testing.T) {
 	assert.Equal(t, websocket.CloseMessageTooBig, s.closeCode())
 }
 
-// What a frame announces is judged before any of it has come.
+// A frame is refused by its announced length, before its payload arrives.
 func TestAbuse_FrameThatAnnouncesTooMuch(t *testing.T) {
 	const text, final, masked = 1, 0x80, 0x80
 	length := func(n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{masked | 127}, n) }

@@ -14,13 +14,13 @@ import (
 	"chatbox"
 )
 
-// fakeDesk knows one session of one tenant and notes what it was asked.
+// fakeDesk has one session in one tenant and records its calls.
 type fakeDesk struct {
 	list    chatbox.StaffQuery
 	log     chatbox.AuditQuery
 	from    time.Time
 	to      time.Time
-	unended bool // erasing takes longer
+	unended bool // erasures continue in the background
 }
 
 const theirTenant = "acme"
@@ -95,13 +95,13 @@ func roleToken(t *testing.T, tenant string, roles ...string) http.Header {
 	return bearerHeader(token(t, map[string]any{"user_id": "ada", "tenant": tenant, "roles": roles}))
 }
 
-// walkedAids are those whose routes TestAdmin_Routes walks.
+// walkedAids are the use cases whose routes TestAdmin_Routes calls.
 type walkedAids struct {
 	*fakeLabels
 	fakeSupport
 }
 
-// Every admin route: who may, who may not, and what they may ask.
+// Every admin route: who may call it, who may not, and its parameters.
 func TestAdmin_Routes(t *testing.T) {
 	p := newPod(t, func(s *setup) { s.aids = &walkedAids{fakeLabels: &fakeLabels{}} })
 	all := []string{"/sessions", "/sessions/known", "/users/ann/sessions", "/metrics", "/cluster", "/audit", "/audit/verify"}
@@ -168,7 +168,7 @@ func TestAdmin_Routes(t *testing.T) {
 	}
 }
 
-// Each bad parameter is refused by its name.
+// Each invalid parameter is refused by name.
 func TestAdmin_BadParameters(t *testing.T) {
 	p := newPod(t, nil)
 	h := roleToken(t, theirTenant, chatbox.RoleAdmin)

@@ -10,7 +10,7 @@ import (
 	"chatbox"
 )
 
-// fullAids refuse as a desk does that has no room.
+// fullAids refuse as a desk without room does.
 type fullAids struct{ HelpDesk }
 
 func (fullAids) AddNote(context.Context, chatbox.Actor, string, string) (chatbox.Note, error) {

@@ -102,7 +102,7 @@ func TestAbuse_BlockedUsersReachNothing(t *testing.T) {
 	ticket := p.ticket(tok)
 	s := p.openRaw("", bearerHeader(tok))
 	require.Equal(t, "connection_status", s.read()["type"])
-	s.alive() // the pod has let it in: a block no longer meets it at the door
+	s.alive() // already admitted, so the block is not checked on admission any more
 	status, _, b := p.call(http.MethodPut, "/admin/users/ann/block", staff(t), strings.NewReader(`{"reason":"cAnArY"}`))
 	require.Equal(t, http.StatusOK, status, "%s", b)
 
@@ -131,7 +131,7 @@ func TestAbuse_BlockedUsersReachNothing(t *testing.T) {
 	assert.NotContains(t, p.logs.String(), "cAnArY")
 
 	p.gate.mu.Lock()
-	p.gate.hidden = true // let in by the door a moment before the news came
+	p.gate.hidden = true // admitted just before the notification arrived
 	p.gate.mu.Unlock()
 	late := p.openRaw("", bearerHeader(tok))
 	assert.Equal(t, hub.CloseDisconnected, late.closeCode())

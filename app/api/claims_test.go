@@ -16,8 +16,8 @@ import (
 	"chatbox"
 )
 
-// written signs a header and claims as they are written, whatever a library
-// would make of them.
+// written signs a header and claims exactly as given, where a library would
+// change them.
 func written(header, claims string) string {
 	e := base64.RawURLEncoding
 	signed := e.EncodeToString([]byte(header)) + "." + e.EncodeToString([]byte(claims))
@@ -28,7 +28,7 @@ func written(header, claims string) string {
 
 const plainHeader = `{"alg":"HS256","typ":"JWT"}`
 
-// lasting writes the claims of a token that is good for an hour.
+// lasting returns the claims of a token valid for an hour.
 func lasting(claims string) string {
 	return fmt.Sprintf(`{"exp":%d,%s}`, time.Now().Add(time.Hour).Unix(), claims)
 }
@@ -134,8 +134,8 @@ func TestAbuse_ClaimsThatAreNoText(t *testing.T) {
 	}
 }
 
-// FuzzClaims: whatever a token that is well signed says, what it comes to can be
-// used as a name, and is not somebody else's by another reading.
+// FuzzClaims: whatever a signed token contains, the resulting actor has valid
+// names, and no other reading of the token gives another actor.
 func FuzzClaims(f *testing.F) {
 	f.Add(`{"user_id":"ann","exp":9999999999}`)
 	f.Add(`{"user_id":"ann","Roles":["admin"],"roles":["x"],"exp":9999999999,"tenant":"\u0000"}`)

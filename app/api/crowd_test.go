@@ -16,8 +16,8 @@ import (
 	"chatbox/app/history"
 )
 
-// Behind a proxy the requests of one address are counted as long as they have
-// shown nothing; those who have shown a credential are no crowd.
+// Behind a proxy, the requests of one address are counted until they show a
+// credential.
 func TestAbuse_CrowdOfOneAddress(t *testing.T) {
 	const most = 3
 	key := rsaKey(t, 2048)
@@ -28,7 +28,7 @@ func TestAbuse_CrowdOfOneAddress(t *testing.T) {
 	})
 	require.Eventually(t, func() bool { return p.auth.keys.size() == 1 }, soon, time.Millisecond)
 	gate := make(chan struct{})
-	is.change(func() { is.gate = gate }) // a token of an unknown key waits for the issuer
+	is.change(func() { is.gate = gate }) // a token with an unknown key waits for the issuer
 	from := func(address, token string) http.Header {
 		h := http.Header{"X-Forwarded-For": {address}}
 		if token != "" {
@@ -48,7 +48,7 @@ func TestAbuse_CrowdOfOneAddress(t *testing.T) {
 		return chatbox.SessionPage{}, nil
 	}
 	var wg sync.WaitGroup
-	for range most * 2 { // they have shown who they are
+	for range most * 2 { // they have shown credentials
 		wg.Go(func() { assert.Equal(t, http.StatusOK, ask(from("192.0.2.7", token(t, nil)))) })
 		<-inside
 	}
@@ -71,8 +71,8 @@ func TestAbuse_CrowdOfOneAddress(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, ask(from("192.0.2.7", "")), "they have left")
 }
 
-// Guessing tokens of shares ends soon, whatever is guessed and wherever it says
-// it comes from.
+// Guessing share tokens is stopped soon, whatever is guessed and whatever address
+// the client claims.
 func TestAbuse_ShareTokensGuessed(t *testing.T) {
 	p := newPod(t, nil)
 	asked := 0

@@ -177,7 +177,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		// What was read survives being an event.
+		// A decoded command can be stored as an event.
 		d := event(func(e *chatbox.Event) {
 			e.ID, e.Type, e.Content, e.ModelID, e.Metadata = c.ID, chatbox.Type(c.Type), c.Content, c.ModelID, c.Metadata
 			e.FileID, e.FileURL = c.FileID, c.FileURL

@@ -79,8 +79,9 @@ func TestAbuse_WithdrawnCredentialsOpenNothing(t *testing.T) {
 	assert.Equal(t, "connection_status", other.read()["type"], "of that name in another tenant")
 }
 
-// TestAbuse_DisconnectedBetweenTheDoorAndTheHub: whoever was let in a moment
-// before is not in the hub yet when the news comes, and must not be forgotten.
+// TestAbuse_DisconnectedBetweenTheDoorAndTheHub: a user admitted just before is
+// not in the hub yet when the notification arrives, and must still be
+// disconnected.
 func TestAbuse_DisconnectedBetweenTheDoorAndTheHub(t *testing.T) {
 	p := newPod(t, nil)
 	p.gate.hidden = true

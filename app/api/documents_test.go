@@ -38,8 +38,8 @@ func TestDocuments_AreServedWithThePrefix(t *testing.T) {
 	assert.Equal(t, "INVALID_FORMAT", f.Code)
 }
 
-// Every route is in the document, and every operation of it is a route: what
-// tests take from the document is all there is.
+// Every route is in the document, and every operation in it is a route, so tests
+// based on the document are complete.
 func TestDocuments_NameExactlyTheRoutes(t *testing.T) {
 	docs, err := specs.Load()
 	require.NoError(t, err)

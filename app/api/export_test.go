@@ -76,8 +76,8 @@ func TestExport_Refusals(t *testing.T) {
 	assert.Empty(t, h.Get("Content-Disposition"))
 }
 
-// A part must not look like the whole: neither does the response end as one
-// that is whole, nor is it whole JSON.
+// A partial export must not look complete: neither the response nor its JSON ends
+// properly.
 func TestExport_FailureInMidStreamBreaksOff(t *testing.T) {
 	p := newPod(t, nil)
 	big := *event(func(e *chatbox.Event) { e.Content = strings.Repeat("x", 20_000) }).Event
@@ -118,8 +118,8 @@ func TestExport_MarkdownForPeople(t *testing.T) {
 	assert.Equal(t, want, string(body))
 }
 
-// Whatever somebody says, it stands byte for byte between two equal fences
-// that no line of it could be.
+// Any content is written byte for byte between two equal fences that none of its
+// lines can close.
 func TestMarkdown_ContentCannotBreakOut(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		said := rapid.StringOfN(rapid.SampledFrom([]rune("`~\n\r\t #>ä<-")), 1, 60, -1).Draw(rt, "content")

@@ -38,8 +38,8 @@ const (
 	soon   = 20 * time.Second // on a busy machine too
 )
 
-// fakeUseCases are the use cases as the edge sees them; a nil function
-// does nothing and succeeds.
+// fakeUseCases fakes the use cases for the edge. A nil function does nothing and
+// succeeds.
 type fakeUseCases struct {
 	Staffing // tested on whole pods, as the next two are
 	Serving
@@ -230,9 +230,9 @@ func (f *fakeUseCases) Models() []chatbox.Model {
 	return []chatbox.Model{{ID: "small", Name: "Small"}}
 }
 
-// fakeAccess keeps tickets in memory; a nil function allows.
+// fakeAccess stores tickets in memory. A nil function allows.
 type fakeAccess struct {
-	down bool // as when Redis is away
+	down bool // as if Redis were unavailable
 
 	admit func(a chatbox.Actor) error
 
@@ -240,7 +240,7 @@ type fakeAccess struct {
 	tickets   map[string]chatbox.Actor
 	withdrawn map[chatbox.UserKey]chatbox.Withdrawal
 	blocks    map[chatbox.UserKey]chatbox.Block
-	hidden    bool // Allow does not know yet what ShutOut knows
+	hidden    bool // ShutOut reports it already while Allow does not
 }
 
 func (f *fakeAccess) Admit(ctx context.Context, a chatbox.Actor) error {
@@ -323,7 +323,7 @@ func (f *fakeReadiness) Check(context.Context) (bool, map[string]bool, map[strin
 	return f.ready, map[string]bool{"redis": f.ready, "mongodb": true, "bus": true, "llm": true}, causes
 }
 
-// logs collect what was logged, safely for concurrent use.
+// logs collects log lines. It is safe for concurrent use.
 type logs struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -466,7 +466,7 @@ func (p *pod) openRaw(query string, h http.Header) *socket {
 	return &socket{p.t, ws, p.seen}
 }
 
-// refused connects in vain and returns status, headers and body.
+// refused dials, expects a refusal, and returns status, headers and body.
 func (p *pod) refused(query string, h http.Header) (int, http.Header, failure) {
 	p.t.Helper()
 	ws, resp, err := p.dial(query, h)
@@ -536,7 +536,7 @@ func (s *socket) closeCode() int {
 	}
 }
 
-// alive shows that the socket still answers.
+// alive checks that the socket still answers.
 func (s *socket) alive() {
 	s.t.Helper()
 	s.send(`{"type":"ping","id":"still-there"}`)

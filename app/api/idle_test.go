@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkIdleSocket reports what a socket that says nothing costs the pod, in
-// bytes of heap and stack; the client's end, in the same process, is a bare
-// network connection.
+// BenchmarkIdleSocket reports how much heap and stack, in bytes, an idle socket
+// costs the pod. The client's end is a bare network connection in the same
+// process.
 func BenchmarkIdleSocket(b *testing.B) {
 	const n = 2000
 	p := newPod(b, nil)

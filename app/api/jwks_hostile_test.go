@@ -32,7 +32,7 @@ import (
 	"chatbox"
 )
 
-// shows is a key set whose issuer answers with h.
+// shows returns a key set whose issuer responds with h.
 func shows(t *testing.T, h http.HandlerFunc) *KeySet {
 	t.Helper()
 	srv := httptest.NewServer(h)
@@ -43,7 +43,7 @@ func shows(t *testing.T, h http.HandlerFunc) *KeySet {
 	return k
 }
 
-// setOf is a key set's document.
+// setOf returns a key set's document.
 func setOf(t *testing.T, keys ...any) string {
 	t.Helper()
 	b, err := json.Marshal(map[string]any{"keys": keys})
@@ -53,8 +53,8 @@ func setOf(t *testing.T, keys ...any) string {
 
 func rsAuth(k *KeySet) *Auth { return NewAuth(AuthConfig{Keys: k, Algorithms: []string{"RS256"}}) }
 
-// What an issuer answers is taken or not; whatever it is, the pod goes on, and
-// a token that cannot be checked is nobody's fault.
+// Whatever an issuer responds, the pod keeps running, and a token that cannot be
+// checked is not refused as invalid.
 func TestKeySet_WhatIssuersAnswer(t *testing.T) {
 	key := rsaKey(t, 2048)
 	tok := by(t, jwt.SigningMethodRS256, key, kid("k"), nil)
@@ -127,7 +127,7 @@ func TestKeySet_WhatIssuersAnswer(t *testing.T) {
 	}
 }
 
-// endless writes until the reader has had enough.
+// endless writes until the reader stops.
 func endless(w http.ResponseWriter, r *http.Request, size int, every time.Duration) {
 	piece := bytes.Repeat([]byte(" "), size)
 	tick := time.NewTicker(every + 1)
@@ -145,7 +145,8 @@ func endless(w http.ResponseWriter, r *http.Request, size int, every time.Durati
 	}
 }
 
-// An issuer that is away when the pod starts is asked again; then all is well.
+// An issuer that is unavailable when the pod starts is asked again until it
+// answers.
 func TestKeySet_IssuerComesLater(t *testing.T) {
 	key := rsaKey(t, 2048)
 	var up atomic.Bool
@@ -166,8 +167,8 @@ func TestKeySet_IssuerComesLater(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Whoever has a known key does not wait for an issuer that is slow, however
-// many come with keys that nobody knows.
+// A token with a known key does not wait for a slow issuer, however many tokens
+// have unknown keys.
 func TestKeySet_SlowIssuerDelaysOnlyWhoNeedsIt(t *testing.T) {
 	key := rsaKey(t, 2048)
 	is := newIssuer(t, public("k", key))
@@ -192,8 +193,8 @@ func TestKeySet_SlowIssuerDelaysOnlyWhoNeedsIt(t *testing.T) {
 	wg.Wait()
 }
 
-// Keys come and go while tokens are checked: as long as an issuer shows the key
-// of a token, the token is good.
+// Keys change while tokens are checked. As long as the issuer publishes a token's
+// key, the token is valid.
 func TestKeySet_RotatesUnderLoad(t *testing.T) {
 	const turns, checkers = 8, 4
 	keys := make([]*rsa.PrivateKey, turns+1)
@@ -237,8 +238,8 @@ func TestKeySet_RotatesUnderLoad(t *testing.T) {
 	requireUnauthenticated(t, a, tokens[0])
 }
 
-// What an issuer has published is no secret, in whatever form somebody keys an
-// HMAC with it.
+// A published key is never accepted as an HMAC secret, in whatever form it is
+// used.
 func TestAbuse_PublishedKeyAsSecret(t *testing.T) {
 	r, e := rsaKey(t, 2048), ecKey(t, elliptic.P256())
 	is := newIssuer(t, public("r", r), public("e", e))

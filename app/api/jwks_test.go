@@ -28,7 +28,7 @@ import (
 	"chatbox"
 )
 
-// issuer is who signs tokens and shows its public keys.
+// issuer signs tokens and publishes its keys.
 type issuer struct {
 	t   *testing.T
 	url string
@@ -37,7 +37,7 @@ type issuer struct {
 	mu     sync.Mutex // guards following
 	shown  []any      // jose.JSONWebKey, or anything else that is JSON
 	status int
-	gate   chan struct{} // not nil: an answer waits for it
+	gate   chan struct{} // not nil: responses wait for it
 }
 
 func newIssuer(t *testing.T, shown ...any) *issuer {
@@ -65,7 +65,8 @@ func (is *issuer) change(f func()) {
 	f()
 }
 
-// set is an empty key set of the issuer; gap is between asked-for fetches.
+// set returns an empty key set of the issuer; gap is the minimum between fetches
+// on demand.
 func (is *issuer) set(gap time.Duration) *KeySet {
 	k := NewKeySet(is.url, slog.New(slog.DiscardHandler))
 	k.gap = gap

@@ -14,7 +14,7 @@ import (
 	"chatbox"
 )
 
-// fakeLabels knows the same session as fakeDesk; what it is told is kept.
+// fakeLabels has the same session as fakeDesk and records its calls.
 type fakeLabels struct {
 	HelpDesk
 
@@ -157,8 +157,7 @@ func TestLabels_AreFilters(t *testing.T) {
 	}, p.conv.list)
 }
 
-// What staff put on a session is in what staff is shown of it, and in nothing
-// else.
+// Staff's labels are in staff's view of a session and in no other.
 func TestLabels_AreForStaffAlone(t *testing.T) {
 	s := knownSession()
 	s.Tags, s.Assignee = []string{"VIP"}, chatbox.Assignee{ID: "eve", Name: "Eve"}

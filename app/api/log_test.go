@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// line is the last one that was logged with the text in it.
+// line returns the last logged line that contains the text.
 func (l *logs) line(t *testing.T, text string) (line map[string]any) {
 	t.Helper()
 	for each := range strings.Lines(l.String()) {
@@ -28,8 +28,8 @@ func (l *logs) line(t *testing.T, text string) (line map[string]any) {
 	return line
 }
 
-// What goes wrong behind a request or a frame is logged under the names that
-// its client knows, too.
+// Errors behind a request or a frame are logged with the ids that the client
+// knows.
 func TestLog_NamesTheRequestAndTheSocket(t *testing.T) {
 	p := newPod(t, nil)
 	p.conv.post = func(context.Context, live.Socket, chatbox.Command) error { return errors.New("boom") }

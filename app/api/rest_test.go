@@ -212,8 +212,8 @@ func TestRoutes_UnknownAreKnownBeforeAuthentication(t *testing.T) {
 	}
 }
 
-// Browsers are told to stay with https where they came by it: not by a header
-// that anybody could send, and on the handshake of a socket too.
+// Browsers that came by https are told to use only https. This cannot be
+// triggered by a client's own header, and applies to the socket's handshake too.
 func TestResponses_StrictTransportSecurity(t *testing.T) {
 	trusting := newPod(t, func(st *setup) { st.cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
 	for proto, want := range map[string]string{

@@ -15,19 +15,20 @@ import (
 	"chatbox"
 )
 
-// otherAids are those that have fakes of their own, or are tested on whole pods.
+// otherAids are the use cases that have fakes of their own or are tested on whole
+// pods.
 type otherAids struct{ HelpDesk }
 
-// fakeAids are what helps those who help, as the edge sees it.
+// fakeAids fakes the help desk for the edge.
 type fakeAids struct {
 	otherAids
 	fakeSupport
 }
 
-// fakeSupport knows two tenants: theirTenant has somebody there, every other
-// one is closed.
+// fakeSupport has two kinds of tenants: theirTenant has staff available, all
+// others are closed.
 type fakeSupport struct {
-	down bool // as when Redis is away
+	down bool // as if Redis were unavailable
 
 	mu   sync.Mutex // guards following
 	set  *chatbox.SupportSettings

@@ -20,7 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// office is a desk over a real store, and what it told and put on record.
+// office is a desk with a real store that records notifications and audit
+// entries.
 type office struct {
 	*desk.Service
 	t     *testing.T
@@ -29,8 +30,8 @@ type office struct {
 	mu   sync.Mutex // guards following
 	told []chatbox.Update
 	acts []chatbox.AuditAction
-	shut bool // nothing can be put on record
-	deaf bool // nobody can be told
+	shut bool // the audit log fails
+	deaf bool // notifications fail
 }
 
 func (o *office) PublishEphemeral(_ context.Context, u chatbox.Update) error {
@@ -53,7 +54,7 @@ func (o *office) Record(_ context.Context, _ chatbox.Actor, action chatbox.Audit
 	return nil
 }
 
-// recorded is what was put on record since it was asked last.
+// recorded returns the audit entries since the last call.
 func (o *office) recorded() []chatbox.AuditAction {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -78,7 +79,7 @@ func open(t *testing.T, change ...func(*desk.Deps)) *office {
 	return o
 }
 
-// session makes one of ann's in the tenant t.
+// session creates a session of ann's in the tenant t.
 func (o *office) session(id string, change ...func(*chatbox.Session)) {
 	o.t.Helper()
 	s := chatbox.Session{

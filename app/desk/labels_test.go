@@ -15,7 +15,7 @@ import (
 	"chatbox/app/desk"
 )
 
-// shelf is one session, "s" of acme's, and what was done about it in order.
+// shelf is one session, "s" of acme's, and records the calls in order.
 type shelf struct {
 	sess   chatbox.Session
 	queue  []chatbox.Waiting
@@ -23,7 +23,7 @@ type shelf struct {
 	told   []chatbox.Notice
 	refuse error // of the audit log
 	deaf   bool  // staff cannot be told
-	hangs  bool  // nor is that ever said
+	hangs  bool  // and notifications block instead of failing
 }
 
 func (s *shelf) Load(_ context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
@@ -121,8 +121,8 @@ func TestAssign_TellsWhoeverDidNotKnow(t *testing.T) {
 	assert.Equal(t, "session.assign by bob of s ann", s.done[0])
 }
 
-// What is stored is stored: whether a colleague can be told must not keep the
-// admin waiting for long.
+// The change is stored; a notification that hangs must not delay the admin for
+// long.
 func TestAssign_DoesNotWaitForABusThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := newShelf()

@@ -129,7 +129,7 @@ func TestNotes_NothingIsDoneOffTheRecord(t *testing.T) {
 	assert.Equal(t, n, got[0])
 }
 
-// At the bound a race admits exactly as many as there is room for.
+// At the limit, concurrent calls add exactly as many notes as there is room for.
 func TestNotes_Bounded(t *testing.T) {
 	o := open(t)
 	o.session("s")
@@ -158,7 +158,7 @@ func TestNotes_Bounded(t *testing.T) {
 	assert.Contains(t, err.Error(), "200 notes")
 }
 
-// Of edits at once the later stands, whole, and none is lost in between.
+// Of concurrent edits the last one wins completely, and none is lost in between.
 func TestNotes_EditsAtOnce(t *testing.T) {
 	o := open(t)
 	o.session("s")
@@ -178,7 +178,7 @@ func TestNotes_EditsAtOnce(t *testing.T) {
 	assert.Regexp(t, `^edit \d$`, got[0].Text)
 }
 
-// An erased author is nobody: the note stays, and nobody may change it.
+// After its author is erased a note stays, and nobody may change it.
 func TestNotes_OfAnErasedAuthor(t *testing.T) {
 	o := open(t)
 	o.session("s")

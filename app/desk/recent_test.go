@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is kept is bounded by what is asked for, and keeping it costs each
-// tenant the same, however many there are.
+// The cache is bounded by the tenants in use, and its cost per tenant is
+// constant.
 func TestRecent_ForgetsWhatNobodyAsksFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newRecent(time.Second, time.Second, func(context.Context, string) (int, error) { return 1, nil })

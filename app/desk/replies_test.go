@@ -148,8 +148,8 @@ func TestReplies_Render(t *testing.T) {
 	}
 }
 
-// However many pods write at once, a shortcut has one reply and every reply
-// that was acknowledged is there.
+// Whatever pods write concurrently, a shortcut has one reply, and every
+// acknowledged reply is stored.
 func TestReplies_OneOfARaceForAShortcut(t *testing.T) {
 	o := open(t)
 	var wg sync.WaitGroup
@@ -181,8 +181,8 @@ func TestReplies_OneOfARaceForAShortcut(t *testing.T) {
 	assert.Len(t, ids, 4)
 }
 
-// However replies are renamed at once, also one of them by several, nobody's
-// shortcut is free and no other's is kept.
+// Whatever replies are renamed concurrently, even one reply by several callers,
+// each reply's shortcut is reserved and no other shortcut is.
 func TestReplies_RenamedAtOnce(t *testing.T) {
 	o := open(t)
 	var ids []string
@@ -271,8 +271,8 @@ func (dying) Add(_ context.Context, c chatbox.Card, _ int) error {
 	return nil
 }
 
-// A claim on a shortcut that no reply came of stands while the write may be
-// under way, and not for ever.
+// A claim without a reply blocks the shortcut while the write may still run, but
+// not for ever.
 func TestReplies_AClaimNobodyMadeGoodIsDoubted(t *testing.T) {
 	o := open(t)
 	put := func(since time.Time) {

@@ -13,7 +13,7 @@ import (
 	"chatbox"
 )
 
-// searchWorld is what a search speaks to, and what it heard in which order.
+// searchWorld fakes the ports of the search and records the calls in order.
 type searchWorld struct {
 	heard []string
 	about chatbox.AuditSubject
@@ -67,7 +67,7 @@ func TestSearch_IsOnRecordBeforeItLooks(t *testing.T) {
 	assert.NotContains(t, w.heard, "find", "nothing is done that is not on record")
 }
 
-// slowFinder holds every search until it is let go.
+// slowFinder blocks every search until it is released.
 type slowFinder struct {
 	entered, letGo chan struct{}
 }
@@ -84,8 +84,8 @@ func (f *slowFinder) Find(context.Context, chatbox.SearchQuery) (chatbox.SearchP
 	return chatbox.SearchPage{}, nil
 }
 
-// However many searches one member of staff begins, others' are done beside
-// them; those that wait too long are refused, and nothing is left of any.
+// However many searches one member of staff starts, others can search. A search
+// that waits too long is refused and leaves nothing behind.
 func TestSearch_OneMemberOfStaffTakesNoLaneOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &slowFinder{entered: make(chan struct{}, 100), letGo: make(chan struct{})}

@@ -19,13 +19,13 @@ var (
 	ann = staff("ann")
 )
 
-// pass lets time go by on the bubble's clock, and what it set off end.
+// pass advances the bubble's clock and waits for what that triggers.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
 
-// seen is who of the tenant is connected, as vic sees it.
+// seen returns the connected staff of the tenant, as vic sees them.
 func seen(t *testing.T, s *desk.Service) (out []string) {
 	t.Helper()
 	online, err := s.StaffOnline(t.Context(), vic)

@@ -13,8 +13,8 @@ import (
 	"chatbox/app/desk"
 )
 
-// team is what the support's use cases stand on, in memory. Its failures are
-// those of a store and of a Redis that are away.
+// team fakes the ports of the support use cases in memory. Its failures are those
+// of an unavailable store or Redis.
 type team struct {
 	mu        sync.Mutex // guards following
 	noStore   bool
@@ -45,7 +45,7 @@ func newTeam(support chatbox.SupportSettings) (*team, *desk.Service) {
 	})
 }
 
-// with changes or looks at what others use at the same time.
+// with changes or reads shared state under its lock.
 func (f *team) with(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -211,7 +211,7 @@ func (f *team) Held(context.Context) ([]chatbox.Holding, error) {
 	}, nil
 }
 
-// sockets says whose are here, and stirs.
+// sockets sets the sockets on this pod and signals the change.
 func (f *team) sockets(actors ...chatbox.Actor) {
 	f.with(func() { f.actors = actors })
 	f.staffStirred <- struct{}{}
@@ -253,7 +253,7 @@ func (l teamLine) TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition) {
 
 func (l teamLine) PlaceTold(chatbox.ConnID, chatbox.SessionKey, chatbox.QueuePosition) {}
 
-// said is what was told since it was asked last.
+// said returns the notifications since the last call.
 func (f *team) said() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -36,8 +36,8 @@ func oneStack(t *testing.T, data string) (*Stack, error) {
 	return Start(t.Context(), cfg)
 }
 
-// Web pages must not stop pods: neither those of other origins nor those whose
-// name was made to resolve to this machine.
+// Web pages must not stop pods: neither pages of other origins nor those whose
+// host name resolves to this machine.
 func TestStack_SwitchesAreNotForPages(t *testing.T) {
 	s, err := oneStack(t, t.TempDir())
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func cutPort(at string) (string, string, bool) {
 	return at, "", false
 }
 
-// A second stack of one data folder is told whose it is, and changes nothing.
+// A second stack with one data folder is told who holds it, and changes nothing.
 func TestStack_OneDataFolderOneStack(t *testing.T) {
 	data := t.TempDir()
 	first, err := oneStack(t, data)
@@ -125,7 +125,7 @@ func TestLockFolder_OneProcess(t *testing.T) {
 	require.NoError(t, release())
 	said, err = other()
 	require.NoError(t, err, string(said))
-	release, err = lockFolder(data, "this one") // the other ended without letting go
+	release, err = lockFolder(data, "this one") // the other process died without unlocking
 	require.NoError(t, err)
 	require.NoError(t, release())
 }

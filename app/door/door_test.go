@@ -14,7 +14,8 @@ import (
 
 const post = "POST / HTTP/1.1\r\nHost: pod\r\n"
 
-// Every phase of a connection has an end, whatever keeps it alive.
+// Every phase of a connection has a limit, whatever the client sends to keep it
+// alive.
 func TestDoor_EveryPhaseEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
@@ -71,7 +72,7 @@ func TestDoor_EveryPhaseEnds(t *testing.T) {
 	}
 }
 
-// Without a credential the answer comes before the body does.
+// Without a credential the response is sent before the body arrives.
 func TestDoor_AnswersBeforeTheBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := open(t, Config{}, refuses)
@@ -87,7 +88,7 @@ func TestDoor_AnswersBeforeTheBody(t *testing.T) {
 	})
 }
 
-// What comes steadily may take long.
+// A body that arrives steadily may take long.
 func TestDoor_LongBodyThatMovesIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := open(t, Config{}, reads)
@@ -105,7 +106,7 @@ func TestDoor_LongBodyThatMovesIsTaken(t *testing.T) {
 	})
 }
 
-// A handler may take its time, and its request's context lives meanwhile.
+// A handler may take its time; its request's context stays alive.
 func TestDoor_HandlersTimeIsNotTheClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := open(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
@@ -127,7 +128,7 @@ func TestDoor_HandlersTimeIsNotTheClients(t *testing.T) {
 	})
 }
 
-// A response is cut off where its reader stands still, not where it is long.
+// A response is cut off if its reader stalls, not because it is long.
 func TestDoor_SlowReaders(t *testing.T) {
 	const size = 1 << 20
 	for name, c := range map[string]struct {
@@ -174,7 +175,7 @@ func TestDoor_SlowReaders(t *testing.T) {
 	}
 }
 
-// One address and all of them together have a bound; a full pod makes room.
+// There are limits per address and per pod; a full pod evicts a connection.
 func TestDoor_Caps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := open(t, Config{Unknown: 10, PerAddress: 4}, reads)
@@ -189,7 +190,7 @@ func TestDoor_Caps(t *testing.T) {
 		assert.Contains(t, mine[4].heard(), "HTTP/1.1 503")
 		assert.Contains(t, mine[4].heard(), "Retry-After: ")
 		assert.Equal(t, 2, o.count(refusedAddress))
-		for range 6 { // a proxy's are nobody's, but the pod's cap holds for them
+		for range 6 { // a proxy's connections count for no address, but the pod's limit applies
 			mine = append(mine, o.come(proxy))
 		}
 		synctest.Wait()
@@ -203,7 +204,8 @@ func TestDoor_Caps(t *testing.T) {
 		assert.False(t, late.done())
 		assert.True(t, mine[0].done(), "the oldest makes room")
 		assert.Equal(t, 1, o.count(cutEvicted))
-		// One that has shown a credential is not counted and makes no room.
+		// A connection that has shown a credential is not counted and is not
+		// evicted.
 		mine[1].say(post + "Content-Length: 0\r\n\r\n")
 		synctest.Wait()
 		assert.Equal(t, 9, o.door.Waiting())
@@ -219,7 +221,7 @@ func TestDoor_Caps(t *testing.T) {
 	})
 }
 
-// The end ends what waits, and nothing that is answered.
+// End closes connections that wait, and none that is being answered.
 func TestDoor_End(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := open(t, Config{}, func(w http.ResponseWriter, r *http.Request) {

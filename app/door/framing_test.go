@@ -15,8 +15,8 @@ import (
 
 const get = "GET / HTTP/1.1\r\nHost: pod\r\n"
 
-// What a client's lengths come to. The server's own verdicts stand beside ours:
-// a change of the library's shows here.
+// How a request's length headers are judged. The server's own verdicts are listed
+// beside ours, to detect changes in the library.
 func TestDoor_Framing(t *testing.T) {
 	chunked := "Transfer-Encoding: chunked\r\n"
 	for name, c := range map[string]struct {
@@ -95,8 +95,8 @@ func answers(said string) (statuses []string) {
 	return statuses
 }
 
-// FuzzFraming compares what is followed with how the library reads the same
-// bytes: no header with both lengths passes, and none is refused without cause.
+// FuzzFraming compares the parser with the library on the same bytes: no header
+// with both lengths passes, and none is refused without cause.
 func FuzzFraming(f *testing.F) {
 	f.Add([]byte(post+"Content-Length: 2\r\n\r\nok"+get+"\r\n"), 3)
 	f.Add([]byte(post+"Transfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nT: 1\r\n\r\n"+post+"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"), 1)
@@ -128,7 +128,7 @@ func FuzzFraming(f *testing.F) {
 // lengths out of b.
 func libraryMeetsBoth(b []byte) bool {
 	read := &counter{r: bytes.NewReader(b)}
-	// One byte at a time, so that the count says where the library is.
+	// One byte at a time, so that the count gives the library's position.
 	in := bufio.NewReader(iotest.OneByteReader(read))
 	for {
 		begun := read.n - in.Buffered()

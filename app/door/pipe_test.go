@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pipes is a listener whose connections live in memory, and so on the clock of
-// a synctest bubble.
+// pipes is a listener with in-memory connections, which use the clock of a
+// synctest bubble.
 type pipes struct {
 	conns chan net.Conn
 	once  sync.Once
@@ -42,7 +42,7 @@ func (p *pipes) Close() error {
 
 func (*pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// from is a connection that says where it comes from.
+// from is a connection with a given remote address.
 type from struct {
 	net.Conn
 
@@ -132,8 +132,7 @@ func (g *guest) heard() string {
 	return g.said.String()
 }
 
-// drip says s again and again until the server has had enough, and returns when
-// that was.
+// drip sends s repeatedly until the server closes, and returns when that was.
 func (g *guest) drip(s string, every time.Duration) time.Duration {
 	for {
 		select {
@@ -189,7 +188,7 @@ func reads(w http.ResponseWriter, r *http.Request) {
 // refuses is a handler that does not know its caller.
 func refuses(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
 
-// silent is a connection on which nobody reads but the test.
+// silent is a connection that only the test reads.
 func (o *house) silent() net.Conn {
 	client, server := net.Pipe()
 	o.pipes.conns <- from{Conn: server, at: netip.MustParseAddrPort(stranger + ":1")}

@@ -67,7 +67,8 @@ func TestHandler_SecuresEveryAnswer(t *testing.T) {
 	}
 }
 
-// TestPage_NeverWritesHTMLFromText: nodes are built one by one, so that no text can become an element.
+// TestPage_NeverWritesHTMLFromText: nodes are created one by one, so that no text
+// can become an element.
 func TestPage_NeverWritesHTMLFromText(t *testing.T) {
 	forbidden := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|Function)\s*[(=]|\sstyle="|\son[a-z]+="`)
 	err := fs.WalkDir(embedded, "page", func(path string, entry fs.DirEntry, err error) error {

@@ -22,8 +22,8 @@ import (
 
 const testSecret = "load-test-secret-of-32-characters!"
 
-// chat is a single-process server that keeps the contract as far as the load speaks it, and
-// breaks it in one way when told to. Everything happens under one lock.
+// chat is a single-process server that implements the part of the contract that
+// the load uses, and can violate it in one way. One lock guards everything.
 type chat struct {
 	*httptest.Server
 
@@ -294,7 +294,7 @@ func (c *chat) answerNextLocked(ctx context.Context, session string, r *room) {
 	c.wg.Go(func() { c.generate(ctx, session, r, g, expect.Pieces(question)) })
 }
 
-// generate shows the pieces and the final, then begins the next answer.
+// generate sends the pieces and the final, then starts the next answer.
 func (c *chat) generate(ctx context.Context, session string, r *room, g *generation, pieces []string) {
 	tick := time.NewTicker(c.delay)
 	defer tick.Stop()

@@ -88,7 +88,7 @@ func TestStore_Conformance(t *testing.T) {
 	})
 }
 
-// direct is a connection of the test's own to the same file.
+// direct opens a connection of the test's own to the same file.
 func direct(tb testing.TB, path string) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open("sqlite", path)

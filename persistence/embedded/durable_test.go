@@ -37,8 +37,8 @@ func childEvent(writer int, seq int64) chatbox.Event {
 	}
 }
 
-// TestChildWriter is no test but the child of the one below: it says on its
-// output what was acknowledged, after it was.
+// TestChildWriter is not a test but the child process of the one below: it prints
+// each message after it was acknowledged.
 func TestChildWriter(t *testing.T) {
 	path := os.Getenv(childFile)
 	if path == "" {
@@ -85,7 +85,7 @@ func TestAppend_SurvivesAKilledProcess(t *testing.T) {
 }
 
 // writeAndKill lets a child write until some hundreds of messages are
-// acknowledged, kills it without warning, and returns each writer's last
+// acknowledged, kills it with SIGKILL, and returns each writer's last
 // acknowledged place.
 func writeAndKill(t *testing.T, path string) map[int]int64 {
 	t.Helper()
@@ -116,7 +116,7 @@ func writeAndKill(t *testing.T, path string) map[int]int64 {
 	return acked
 }
 
-// Power loss cannot be shown here; what guards against it can.
+// A test cannot show a power loss; it checks the settings that guard against it.
 func TestOpen_EveryCommitReachesTheDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "chat.db")
 	s := open(t, path, keyring(t))
@@ -130,8 +130,8 @@ func TestOpen_EveryCommitReachesTheDisk(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
 
-// The plans do not depend on how much is stored: a search of an index, and
-// never a sort or a scan.
+// The query plans do not depend on the amount of data: they search an index and
+// never sort or scan.
 func TestStore_ReadsByIndex(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "chat.db"), keyring(t))
 	for name, want := range map[string]string{
@@ -173,7 +173,7 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkRange(b *testing.B) {
 	s := open(b, filepath.Join(b.TempDir(), "chat.db"), keyring(b))
 	var wg sync.WaitGroup
-	for w := range 64 { // the writers do not wait for each other's place
+	for w := range 64 { // the writers are independent of each other
 		wg.Go(func() {
 			for seq := int64(w + 1); seq <= 100_000; seq += 64 {
 				if err := s.Messages().Append(b.Context(), childEvent(0, seq)); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Pragma is a setting as the writer's and the readers' connections have it.
+// Pragma returns a setting of the writer's and the readers' connections.
 func Pragma(t *testing.T, s *Store, name string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -24,7 +24,7 @@ func Pragma(t *testing.T, s *Store, name string) map[string]string {
 	return out
 }
 
-// Plan is how the server would run one of the statements.
+// Plan returns SQLite's plan of one of the statements.
 func Plan(t *testing.T, s *Store, name string) []string {
 	t.Helper()
 	text := map[string]string{
@@ -54,21 +54,21 @@ func plan(t *testing.T, s *Store, text string, args []any) []string {
 	return steps
 }
 
-// StaffPlan is how the server would run staff's list.
+// StaffPlan returns SQLite's plan of staff's list.
 func StaffPlan(t *testing.T, s *Store, q chatbox.StaffQuery, after *record.StaffCursor) []string {
 	t.Helper()
 	text, args := staffSQL(record.Marked(s.keys, q), after)
 	return plan(t, s, text, args)
 }
 
-// SummaryPlan is how the server would find what a period comes to.
+// SummaryPlan returns SQLite's plan of a period's summary.
 func SummaryPlan(t *testing.T, s *Store, from, to time.Time) []string {
 	t.Helper()
 	c := staffConditions(record.StaffQuery{StaffQuery: chatbox.StaffQuery{Tenant: "t", From: from, To: to}})
 	return plan(t, s, "SELECT count(*) FROM sessions WHERE "+c.String(), c.args)
 }
 
-// AuditPlan is how the server would run a page of the audit log.
+// AuditPlan returns SQLite's plan of a page of the audit log.
 func AuditPlan(t *testing.T, s *Store) []string {
 	t.Helper()
 	return plan(t, s, sqlAuditPage, make([]any, 8))

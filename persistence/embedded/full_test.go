@@ -20,14 +20,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// refusal is how a test keeps the store from writing, and lets it write again.
+// refusal makes the store's writes fail, and lets them succeed again.
 type refusal struct {
 	kind         outage.Kind
 	begin, again func()
 }
 
-// TestStore_ThatCannotWrite: what is refused was not written, reading goes on,
-// Ping says why, and nothing has to be started again.
+// TestStore_ThatCannotWrite: a refused write was not written, reads continue,
+// Ping gives the reason, and no restart is needed afterwards.
 func TestStore_ThatCannotWrite(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, dir string, s func() *embedded.Store) refusal{
 		"no space on the disk": fullDisk,
@@ -98,7 +98,7 @@ func largeEvent(seq int64) chatbox.Event {
 	return e
 }
 
-// ledger is what the store has acknowledged.
+// ledger records what the store has acknowledged.
 type ledger struct {
 	s     *embedded.Store
 	next  int64
@@ -126,7 +126,7 @@ func (l *ledger) append(t *testing.T, count int64) (refused bool) {
 	return refused
 }
 
-// requireAll has everything that was acknowledged be there, whole.
+// requireAll checks that everything acknowledged is stored completely.
 func (l *ledger) requireAll(t *testing.T) {
 	t.Helper()
 	got, err := l.s.Messages().Range(t.Context(), childSession(0), 1, l.next)

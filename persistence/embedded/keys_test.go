@@ -49,7 +49,7 @@ func TestStore_Keys(t *testing.T) {
 	})
 }
 
-// retire does to the file what the runbook does to MongoDB.
+// retire changes the file as the runbook describes for MongoDB.
 func retire(t *testing.T, path, id string) {
 	t.Helper()
 	type entry map[string]any

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// saidAtRandom has twenty words of 50,000, few of which are frequent.
+// saidAtRandom returns twenty of 50,000 words, few of which are frequent.
 func saidAtRandom(i, sessions int) chatbox.Event {
 	r := rand.New(rand.NewPCG(uint64(i), 9))
 	var b strings.Builder
@@ -57,8 +57,8 @@ func appendMany(b *testing.B, s *embedded.Store, from, to, writers int) {
 	wg.Wait()
 }
 
-// BenchmarkAppendWords is what a message of twenty words costs, with and without its
-// words in the index.
+// BenchmarkAppendWords measures the insert of a message of twenty words, with and
+// without the index of words.
 func BenchmarkAppendWords(b *testing.B) {
 	for _, off := range []bool{true, false} {
 		for _, writers := range []int{1, 64} {
@@ -71,7 +71,7 @@ func BenchmarkAppendWords(b *testing.B) {
 	}
 }
 
-// BenchmarkSearch is a first page among 50,000 messages.
+// BenchmarkSearch measures a first page among 50,000 messages.
 func BenchmarkSearch(b *testing.B) {
 	s := openBench(b, false)
 	appendMany(b, s, 0, 50_000, 256)

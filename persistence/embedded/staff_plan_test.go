@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Every order of staff's list is an index's, both ways, on the first page and
-// on one by cursor: nothing is sorted and nothing is scanned.
+// Every order of staff's list is served by an index, in both directions, on the
+// first page and on one by cursor: nothing is sorted or scanned.
 func TestStore_StaffReadsByIndex(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "chat.db"), keyring(t))
 	for _, by := range chatbox.SessionSorts() {

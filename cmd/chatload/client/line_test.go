@@ -111,7 +111,7 @@ func TestLine_OwnFramesWithoutIDAreSkipped(t *testing.T) {
 	assert.Equal(t, afterHole, v)
 }
 
-// Whatever numbers come, only the dense ascending order passes without a complaint.
+// Only the gapless ascending order passes without a violation.
 func TestLine_OnlyDenseOrderPasses(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

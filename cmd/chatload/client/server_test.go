@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pod is a server that plays one script per upgrade, in order; without a script it refuses.
+// pod is a server that plays one script per upgrade, in order. Without a script
+// it refuses.
 type pod struct {
 	*httptest.Server
 
@@ -95,7 +96,7 @@ func (p *peer) close(code int) {
 	p.linger()
 }
 
-// welcome is the good beginning of a socket on session s.
+// welcome is a valid beginning of a socket on session s.
 func welcome(p *peer, head int64) { p.send(hello(p.req.URL.Query().Get("session_id")), resumed(head)) }
 
 // device is a running client.

@@ -13,7 +13,7 @@ import (
 
 const stamp = "2026-01-02T03:04:05.678Z"
 
-// The following write the frames of a well-behaved server about session s.
+// The following functions return the frames of a correct server for session s.
 
 func hello(session string) Frame {
 	return Frame{
@@ -85,7 +85,7 @@ func attached(more ...Entry) []Entry {
 	return append([]Entry{opened(1, 0), got(hello("s")), got(resumed(0))}, more...)
 }
 
-// answering is a question under way: acked at 1, two pieces shown.
+// answering is a running question: acked at 1, two pieces shown.
 func answering(more ...Entry) []Entry {
 	return append(attached(
 		sent(message("q")), got(ackOf("q", 1)), got(piece(0, 0, "né ")), got(piece(0, 1, "日本"))), more...)

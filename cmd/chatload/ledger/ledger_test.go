@@ -15,8 +15,8 @@ import (
 
 const stamp = "2026-01-02T03:04:05.678Z"
 
-// scene is a session of one question q, its answer ans_1 and a second question r with ans_2,
-// watched by two devices, all as it must be. Tests bend one thing.
+// scene is a correct session, watched by two devices: a question q with its
+// answer ans_1, and a second question r with ans_2. Each test changes one thing.
 type scene struct {
 	phone, laptop []client.Frame // after connecting, what they read; the phone sends q and r
 	history       []client.Message

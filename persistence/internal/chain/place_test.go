@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// upTo answers as a chain of n entries does, and counts how often it was asked.
+// upTo answers as a chain of n entries does, and counts the calls.
 func upTo(n int64, asked *int) func([]int64) (int64, error) {
 	return func(ns []int64) (int64, error) {
 		*asked++

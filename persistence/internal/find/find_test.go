@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// shelf is a store whose index names every message for every word: tokens that
-// clash, at their worst.
+// shelf is a store whose index returns every message for every word, which is the
+// worst case of clashing tokens.
 type shelf struct {
 	events   []chatbox.Event // newest first
 	sessions []chatbox.Session
@@ -73,7 +73,7 @@ func (s *shelf) Candidates(_ context.Context, c Candidates) (out []chatbox.Event
 	return out, nil
 }
 
-// fill makes n messages of as many sessions, each other of which is bob's.
+// fill creates n messages in as many sessions, every second of which is bob's.
 func fill(n int, content func(i int) string) *shelf {
 	s := &shelf{}
 	for i := range n {
@@ -107,7 +107,8 @@ func run(t *testing.T, s *shelf, q chatbox.SearchQuery) chatbox.SearchPage {
 	return page
 }
 
-// Only so many messages are opened for a page; those after them are on the next.
+// A page reads a limited number of messages; those after them are on the next
+// page.
 func TestRun_OpensABoundedNumberForAPage(t *testing.T) {
 	s := fill(1200, needles(400))
 	var found []string
@@ -132,7 +133,7 @@ func TestRun_OpensABoundedNumberForAPage(t *testing.T) {
 	assert.Equal(t, []string{"s0399", "s0799", "s1199"}, found)
 }
 
-// Nor is more read than a pod takes a moment for.
+// A page also reads a limited number of bytes.
 func TestRun_ReadsABoundedAmountForAPage(t *testing.T) {
 	long := strings.Repeat("hay ", maxRead/4/10) + "needle" // ten of them are a little more
 	s := fill(25, func(int) string { return long })
@@ -161,7 +162,8 @@ func TestRun_AFullPageSaysWhetherThereIsMore(t *testing.T) {
 	assert.Equal(t, 3, s.loads, "sessions of a page are loaded together")
 }
 
-// Few sessions are found first; of many, messages are.
+// If filters match few sessions they are looked up first; if they match many,
+// messages are.
 func TestRun_NarrowsWhereFiltersNameFewSessions(t *testing.T) {
 	few := fill(maxNarrow, needles(1))
 	page := run(t, few, chatbox.SearchQuery{Words: "needle", UserID: "bob", Limit: 5, From: time.UnixMilli(1)})
@@ -199,7 +201,7 @@ func TestRun_ShowsNothingOfWhatIsGone(t *testing.T) {
 	assert.Empty(t, page.Next)
 }
 
-// Filters count also where too many sessions pass to find them first.
+// Filters also apply if too many sessions match to look them up first.
 func TestRun_HonoursSessionFilters(t *testing.T) {
 	s := fill(2*maxNarrow+2, needles(1))
 	s.sessions[0].State.Ended = true

@@ -20,8 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var bounds = group.Config{Flights: 1, MaxItems: 4, MaxBytes: 100, Timeout: 10 * time.Second}
 
-// slow is a flush that takes a second of the bubble's time and keeps what it
-// was given.
+// slow is a flush that takes a second of the bubble's time and records its items.
 type slow struct {
 	mu     sync.Mutex
 	groups [][]string

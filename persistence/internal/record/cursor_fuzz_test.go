@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParseCursor: what is taken for a cursor is exactly what was given out.
+// FuzzParseCursor: ParseCursor accepts exactly the output of String.
 func FuzzParseCursor(f *testing.F) {
 	good := Cursor{Activity: 1_750_000_000_123, ID: "s-1"}.String()
 	for _, seed := range []string{"", good, good + "=", good + "A", "fHx8", "AAAA", "../..", "\x00"} {

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParseSearchCursor: what is taken is exactly what String gives, and no list of
-// sessions takes it.
+// FuzzParseSearchCursor: only the output of String is accepted, and ParseCursor
+// does not accept it.
 func FuzzParseSearchCursor(f *testing.F) {
 	good := SearchCursor{Time: 1_750_000_000_123, Session: "s-1", Seq: 7, Passed: 20}.String()
 	f.Add(good)

@@ -73,7 +73,7 @@ func TestTime_MillisecondsUTC(t *testing.T) {
 	assert.True(t, Time(Millis(time.Time{})).IsZero())
 }
 
-// plainCipher keeps the text readable and checks only the place.
+// plainCipher leaves the text readable and checks only the place.
 type plainCipher struct{}
 
 func (plainCipher) Seal(plain []byte, ad ...string) ([]byte, error) {

@@ -159,8 +159,8 @@ func TestQuery_Excerpt(t *testing.T) {
 	assert.Contains(t, got, "the parrot", "where the terms are near each other")
 }
 
-// A letter's marks stay with it, and emoji of several characters are not begun
-// in the middle.
+// A letter's marks stay with it, and an excerpt does not begin inside an emoji of
+// several characters.
 func TestQuery_ExcerptCutsBetweenCharacters(t *testing.T) {
 	run := strings.Repeat("नि", 300)
 	for _, pad := range []string{"", "x", "xy"} {
@@ -221,8 +221,8 @@ func FuzzExcerpt(f *testing.F) {
 	})
 }
 
-// TestSplit_EveryCharacter looks at each code point alone and between letters:
-// whatever becomes of it, its words are words again.
+// TestSplit_EveryCharacter splits each code point alone and between letters, and
+// checks that splitting the resulting words again does not change them.
 func TestSplit_EveryCharacter(t *testing.T) {
 	for r := rune(0); r <= utf8.MaxRune; r++ {
 		if !unicode.IsGraphic(r) && !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) {

@@ -1,6 +1,8 @@
 // The address bar. A link has credentials in its fragment, which browsers do not
 // send to servers:
-//   #token=<jwt>&admin=<jwt>&session=<id> They are moved to this tab's sessionStorage at once; only #session=<id> remains in the address.
+//   #token=<jwt>&admin=<jwt>&session=<id>
+// They are moved to this tab's sessionStorage at once; only #session=<id> remains
+// in the address.
 
 import { isSessionID } from './ids.js';
 
