@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// AlertState is where the telling of staff stands.
+// AlertState is the progress of an alert.
 type AlertState string
 
 // The alert states.
 const (
 	AlertPending AlertState = "pending"
-	AlertDone    AlertState = "done"   // every channel has taken it
-	AlertFailed  AlertState = "failed" // given up: a channel would not take it
+	AlertDone    AlertState = "done"   // every channel has accepted it
+	AlertFailed  AlertState = "failed" // given up: a channel did not accept it
 )
 
-// Alert is an event's claim to be told to staff outside its session. It is
-// stored in the same insert as the event, so no crash can separate them, and
-// is read by whoever tells it, never with the event.
+// Alert is the request to notify staff of an event outside its session. It is
+// stored in the same insert as the event, so no crash can separate them.
+// Reading the event does not read its alert.
 type Alert struct {
 	State AlertState
-	Due   time.Time // to be tried then; while somebody tries it, when another may
+	Due   time.Time // when to try next; while a pod tries, when another pod may
 	Tries int       // how often it was claimed
-	Token string    // of who claimed it last
-	Sent  []string  // the channels that have taken it
+	Token string    // of the latest claim
+	Sent  []string  // the channels that have accepted it
 }
 
 // AlertKey names an alert by its event.
@@ -35,15 +35,15 @@ type AlertKey struct {
 	Seq     int64
 }
 
-// ID is how receivers know the alert: the same however often, and by whichever
-// pod, it is sent.
+// ID returns the id under which receivers recognize the alert. It is the same
+// for every repeat and on every pod.
 func (k AlertKey) ID() string {
 	sum := sha256.Sum256([]byte("alert\x00" + k.Session.String() + "\x00" + strconv.FormatInt(k.Seq, 10)))
 	return "alert_" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:26]
 }
 
-// AlertTask is an alert with what there is to tell: whose session it is, and
-// since when they wait.
+// AlertTask is an alert with the facts to report: the session's owner and the
+// time since which they wait.
 type AlertTask struct {
 	Key   AlertKey
 	Owner string
@@ -51,7 +51,7 @@ type AlertTask struct {
 	Alert Alert
 }
 
-// Ways by which staff is told, the label in metrics.
+// Channels that notify staff; the label in metrics.
 const (
 	ViaStaff   = "staff" // open sockets of admins
 	ViaEmail   = "email"
@@ -60,31 +60,31 @@ const (
 	ViaNotify  = "notify" // chat services
 )
 
-// AlertMessage is what is said outside the cluster. It holds no word of any
-// conversation.
+// AlertMessage is sent to receivers outside the cluster. It contains no text
+// of any conversation.
 type AlertMessage struct {
 	ID        string // the same for every repeat
 	Event     string // NoticeHelp
 	Tenant    string
 	SessionID string
-	UserID    string // whose session
+	UserID    string // the session's owner
 	Time      time.Time
 }
 
-// What notices are about, by their names on the wire.
+// Subjects of notices, by their names on the wire.
 const (
 	NoticeHelp  = "help_requested"
-	NoticeRated = "rated" // a user has rated a talk with one of them
-	// NoticeAssigned is for the sockets of the colleague to whom the session was
-	// assigned. A pod of a version that does not know it shows it to all of the
-	// tenant's admins, who may see the session anyhow.
+	NoticeRated = "rated" // a user has rated a talk with a member of staff
+	// NoticeAssigned goes to the sockets of the admin to whom the session was
+	// assigned. A pod of an older version shows it to all of the tenant's
+	// admins, who may see the session anyway.
 	NoticeAssigned    = "assigned"
-	NoticeTransferred = "transferred"   // the same, of a session that the colleague now holds
-	NoticeAlertFailed = "notify_failed" // a help request did not reach staff by one of the channels
+	NoticeTransferred = "transferred"   // likewise, for a session that the admin now holds
+	NoticeAlertFailed = "notify_failed" // a help request could not be sent to staff through one of the channels
 )
 
-// Notice is what connected staff is told beside any session: at most once, and
-// without a word of what was said there.
+// Notice is sent to connected staff outside any session, at most once. It
+// contains no text of the session.
 type Notice struct {
 	Tenant    string    `json:"t,omitempty"`
 	Event     string    `json:"event"`
@@ -92,7 +92,7 @@ type Notice struct {
 	UserID    string    `json:"user"`              // the session's owner
 	Score     int       `json:"score,omitempty"`   // of NoticeRated
 	Channel   string    `json:"channel,omitempty"` // of NoticeAlertFailed: email, sms, webhook or notify
-	Time      time.Time `json:"time"`              // of the event that it is about
-	AdminID   string    `json:"admin,omitempty"`   // who did it
-	To        string    `json:"to,omitempty"`      // whose sockets are told; empty: all admins'
+	Time      time.Time `json:"time"`              // of the event that it reports
+	AdminID   string    `json:"admin,omitempty"`   // the admin who acted
+	To        string    `json:"to,omitempty"`      // the recipient; empty: all of the tenant's admins
 }

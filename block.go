@@ -6,34 +6,35 @@ import (
 	"unicode/utf8"
 )
 
-// Block keeps a user out: no request, no socket, until it is lifted or over.
-// Unlike a Withdrawal it is about the person, whatever the credential; those
-// issued before count again afterwards.
+// Block refuses a user's requests and sockets until it is lifted or expires.
+// Unlike a Withdrawal it applies to the user, whatever the credential.
+// Credentials issued before the block are valid again afterwards.
 type Block struct {
 	User   UserKey
-	Reason string    // for staff alone
-	Until  time.Time // when it is over by itself; zero: it is lifted, or stays
+	Reason string    // shown to staff only
+	Until  time.Time // when it expires; zero: only when it is lifted
 	At     time.Time
-	By     string // the admin; empty: erased since
-	// Unreadable is set where no key opens the reason, which is empty then.
+	By     string // the admin; empty: erased
+	// Unreadable is set if no key decrypts the reason, which is then empty.
 	Unreadable bool
 }
 
-// Over reports whether the block has ended by itself.
+// Over reports whether the block has expired.
 func (b Block) Over(now time.Time) bool { return !b.Until.IsZero() && !now.Before(b.Until) }
 
-// BlockQuery asks for one page of a tenant's blocks, by the users' ids.
+// BlockQuery requests one page of a tenant's blocks, ordered by user id.
 type BlockQuery struct {
 	Tenant string
-	After  string // the last user of the page before
+	After  string // the previous page's last user
 	Limit  int
-	Now    time.Time // blocks that are over then are passed over
+	Now    time.Time // blocks that have expired by then are skipped
 }
 
-// MaxBlockReason is how long a block's reason may be, in code points.
+// MaxBlockReason is the maximal length of a block's reason, in code points.
 const MaxBlockReason = 500
 
-// CheckBlockReason returns the reason as it is kept: as written, but NUL.
+// CheckBlockReason returns the reason as it is stored: without NUL characters.
+// It returns InvalidArgument if the reason is too long or not UTF-8.
 func CheckBlockReason(reason string) (string, error) {
 	reason = strings.ReplaceAll(reason, "\x00", "")
 	switch {

@@ -10,22 +10,23 @@ import (
 
 // Bounds of canned replies.
 const (
-	MaxReplies    = 500 // of one tenant
+	MaxReplies    = 500 // per tenant
 	MaxShortcut   = 40
 	MaxReplyTitle = 200  // code points
 	MaxReplyText  = 8000 // code points
 )
 
-// CannedReply is a text that a tenant's staff says often. Variables in double
-// braces are filled in for a session when it is used.
+// CannedReply is a text that a tenant's staff sends often. Variables in double
+// braces are filled in for a session when the reply is used.
 type CannedReply struct {
 	ID        string
-	Shortcut  string // unique in the tenant
+	Shortcut  string // unique within the tenant
 	Title     string // may be empty
 	Text      string
 	UpdatedAt time.Time
 	UpdatedBy string // user id; empty: erased
-	// Unreadable is set where no key opens the reply: it has only its id.
+	// Unreadable is set if no key decrypts the reply; only its id is known
+	// then.
 	Unreadable bool
 }
 
@@ -40,13 +41,13 @@ const (
 	VarTime        = "time"
 )
 
-// ReplyVariables lists all of them.
+// ReplyVariables lists all variables.
 func ReplyVariables() []string {
 	return []string{VarUserID, VarUserName, VarSessionName, VarAdminID, VarAdminName, VarDate, VarTime}
 }
 
-// Clean returns the reply with its title trimmed. It refuses the first field
-// that is wrong.
+// Clean returns the reply with its title trimmed. The error names the first
+// invalid field.
 func (r CannedReply) Clean() (CannedReply, error) {
 	r.Title = strings.TrimSpace(r.Title)
 	switch {
@@ -75,7 +76,8 @@ func validShortcut(s string) bool {
 	return len(s) <= MaxShortcut && only(s, "._-") && strings.ToLower(s) == s
 }
 
-// Variables lists what the text names, each once, in the order of the text.
+// Variables lists the variables in the text, each once, in order of
+// appearance.
 func (r CannedReply) Variables() []string {
 	parts, _ := parseTemplate(r.Text)
 	names := []string{}
@@ -87,12 +89,13 @@ func (r CannedReply) Variables() []string {
 	return names
 }
 
-// Render fills the text in. A variable without a value shows its fallback; one
-// that has neither stays in the text as {{name}} and is named in missing, once.
-// Values are never looked at for variables.
+// Render fills in the variables of the text. A variable without a value shows
+// its fallback. One without a value or a fallback stays in the text as
+// {{name}} and is listed once in missing. Variables inside values are not
+// expanded.
 func (r CannedReply) Render(values map[string]string) (content string, missing []string) {
 	parts, err := parseTemplate(r.Text)
-	if err != nil { // of a version that knows other variables
+	if err != nil { // written by a version that has other variables
 		return r.Text, []string{}
 	}
 	missing = []string{}
@@ -115,16 +118,16 @@ func (r CannedReply) Render(values map[string]string) (content string, missing [
 	return b.String(), missing
 }
 
-// part is a piece of a template: text as it is, or a variable with, where it is
-// optional, a text that stands in for it.
+// part is a piece of a template: literal text, or a variable. The text of an
+// optional variable is its fallback.
 type part struct {
 	name, text string
 	optional   bool
 }
 
-// parseTemplate cuts a text at its variables. Only what stands between double
-// braces is special, and all that does must be a variable: what looks like one
-// is a slip more often than it is meant.
+// parseTemplate splits a text at its variables. Only double braces are
+// special, and anything between them must name a variable: an unknown name is
+// more often a typo than intended.
 func parseTemplate(text string) ([]part, error) {
 	var parts []part
 	for {

@@ -2,54 +2,54 @@ package chatbox
 
 import "time"
 
-// CardKind says what a card is for, and so what its body holds.
+// CardKind says what a card is for, and so how its body is encoded.
 type CardKind string
 
 // The kinds of cards.
 const (
 	CardNote  CardKind = "note"  // on a session
-	CardReply CardKind = "reply" // of the tenant
-	// CardShortcuts is one card per tenant: which reply has which shortcut.
+	CardReply CardKind = "reply" // of a tenant
+	// CardShortcuts is one card per tenant. It maps shortcuts to replies.
 	CardShortcuts CardKind = "shortcuts"
-	// CardSupport is one card per tenant: its SupportSettings.
+	// CardSupport is one card per tenant. It contains its SupportSettings.
 	CardSupport CardKind = "support"
 )
 
-// SessionCards are the kinds whose subject is a session; they are erased with
-// it.
+// SessionCards returns the kinds that belong to a session. These cards are
+// erased with it.
 func SessionCards() []CardKind { return []CardKind{CardNote} }
 
-// CardPile is the cards of one kind about one subject.
+// CardPile identifies the cards of one kind about one subject.
 type CardPile struct {
 	Tenant  string
 	Kind    CardKind
-	Subject string // a session's or a user's id; empty: the tenant
+	Subject string // a session or user id; empty: the tenant
 }
 
-// Card is something small that staff keeps beside the log; what its body means
-// is the affair of its kind. No event, export, share or prompt holds a card.
+// Card is a small record that staff keeps beside the log. Its kind defines the
+// meaning of its body. No event, export, share or prompt contains a card.
 type Card struct {
 	Pile       CardPile
-	ID         string // unique in its pile
-	Body       []byte // what people wrote; sealed at rest for its pile and id
-	AuthorID   string // who wrote it, or wrote it last; empty: nobody, or erased
-	AuthorName string // may be empty; sealed at rest
+	ID         string // unique within its pile
+	Body       []byte // written by people; encrypted at rest, bound to its pile and id
+	AuthorID   string // the last writer; empty: none, or erased
+	AuthorName string // may be empty; encrypted at rest
 	CreatedAt  time.Time
-	UpdatedAt  time.Time // CreatedAt until it is replaced
-	Revision   int64     // 1 when it is made, one more with each replacement
-	// Unreadable is set where no key opens the body or the author's name, which
-	// is empty then.
+	UpdatedAt  time.Time // equals CreatedAt until the card is replaced
+	Revision   int64     // 1 for a new card; each replacement adds one
+	// Unreadable is set if no key decrypts the body or the author's name,
+	// which is then empty.
 	Unreadable bool
 }
 
-// CardQuery asks for one page of a pile, oldest first.
+// CardQuery requests one page of a pile, oldest first.
 type CardQuery struct {
 	Pile   CardPile
 	Limit  int    // 1-500
-	Cursor string // of the page before; opaque, InvalidArgument naming cursor when it is not one of ours
+	Cursor string // the previous page's Next; opaque; InvalidArgument for cursor if it is invalid
 }
 
-// CardPage is one page of a pile; Next is empty on the last.
+// CardPage is one page of a pile. Next is empty on the last page.
 type CardPage struct {
 	Cards []Card
 	Next  string

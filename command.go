@@ -5,20 +5,20 @@ import (
 	"unicode/utf8"
 )
 
-// MaxContent is how much one message of a client may say, in bytes.
+// MaxContent is the maximal size of one client message, in bytes.
 const MaxContent = 32 << 10
 
-// Limits of metadata (docs/protocol/contract.md), in characters where they are of text.
+// Limits of metadata (docs/protocol/contract.md); lengths are in characters.
 const (
 	maxMetadataKeys  = 32
 	maxMetadataKey   = 64
 	maxMetadataValue = 1000
 )
 
-// Command is what a client asks for that would become a durable event.
+// Command is a client's request for a durable event.
 type Command struct {
 	Type      Type
-	ID        string // empty: the client did not name it
+	ID        string // empty: the client gave none
 	SessionID string // empty: the socket's current session
 	Content   string
 	ModelID   string
@@ -27,8 +27,8 @@ type Command struct {
 	Metadata  map[string]string
 }
 
-// Validate checks what can be checked without knowing the session; the error
-// names the first offending field.
+// Validate checks the fields that need no knowledge of the session. The error
+// names the first invalid field.
 func (c Command) Validate() error {
 	switch {
 	case c.ID != "" && !ValidMessageID(c.ID):
@@ -56,7 +56,7 @@ func (c Command) validateByType() error {
 		if c.ModelID == "" {
 			return Missing("model_id")
 		}
-	case TypeHelpRequest: // says enough by itself
+	case TypeHelpRequest: // needs no further field
 	default:
 		return Invalid("type", "is not something a client may send")
 	}
@@ -75,9 +75,10 @@ func validateMetadata(m map[string]string) error {
 	return nil
 }
 
-// Clean removes what no store or screen can keep, NUL, and what is no part of
-// the type: only files have a file's address, which others are told to fetch.
-// Nothing else is touched; indentation and markup arrive as they were typed.
+// Clean removes NUL characters, which neither stores nor screens can handle,
+// and fields that do not belong to the type: only files have a file address,
+// which other clients fetch. It changes nothing else; indentation and markup
+// stay as typed.
 func (c Command) Clean() Command {
 	c.Content = strings.ReplaceAll(c.Content, "\x00", "")
 	if c.Type != TypeFileUpload && c.Type != TypeVoiceMessage {

@@ -2,14 +2,15 @@ package chatbox
 
 import "time"
 
-// Delivery is one thing a socket is told about a session; exactly one of the
+// Delivery is one message to a socket about a session; exactly one of the
 // pointers is set. The edge renders it as a frame, once for all sockets of a
-// pod that are told the same.
+// pod that get the same message.
 type Delivery struct {
 	Session SessionKey
 	Event   *Event
-	// Replay is set on an event that is told after the fact: a finished answer
-	// then shows its whole text, a live final only closes what pieces showed.
+	// Replay is set on an event that is sent after it happened. A replayed
+	// answer shows its whole text; a live final only ends the pieces that were
+	// shown.
 	Replay       bool
 	Ack          *Ack
 	Piece        *Piece
@@ -22,7 +23,7 @@ type Delivery struct {
 	Place        *QueuePosition
 }
 
-// Ack tells a socket that the frame it named is durable at Seq.
+// Ack confirms to a socket that its frame is stored at Seq.
 type Ack struct {
 	ID        string
 	Seq       int64
@@ -30,9 +31,9 @@ type Ack struct {
 	Duplicate bool
 }
 
-// Resumed ends a resume: Seq is the last event the socket has been sent.
-// Recovered is false where the gap was too large, or the socket claimed more
-// than there is; then nothing was replayed and Seq is the head.
+// Resumed ends a resume. Seq is the last event that the socket was sent.
+// Recovered is false if the gap was too large or the socket claimed a seq
+// beyond the head; nothing was replayed then and Seq is the head.
 type Resumed struct {
 	Seq       int64
 	Recovered bool

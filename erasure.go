@@ -2,15 +2,15 @@ package chatbox
 
 import "time"
 
-// Why a session ended, by the name of its metadata.
+// Reasons for which a session ended, under their name in the metadata.
 const (
 	MetaReason   = "reason"
 	ReasonEnded  = "ended"
 	ReasonErased = "erased"
 )
 
-// Erasure is the last event of an erased session: every pod makes the same
-// one, so that sockets can be told when nothing of the session is left to read.
+// Erasure returns the last event of an erased session. Every pod makes the
+// same one, so that sockets learn of the erasure even when the log is gone.
 func Erasure(k SessionKey, owner string, seq int64, at time.Time) Event {
 	return Event{
 		Session: k, Seq: seq, Key: ServerKey(ReasonErased), ID: ReasonErased, Type: TypeSessionEnded,
@@ -19,27 +19,27 @@ func Erasure(k SessionKey, owner string, seq int64, at time.Time) Event {
 	}
 }
 
-// Erases reports whether nothing of the session is told after the event, and
-// perhaps not all before it.
+// Erases reports whether the event erases its session. No event follows it,
+// and earlier ones may be gone.
 func (e Event) Erases() bool {
 	return e.Type == TypeSessionEnded &&
 		(e.Metadata[MetaReason] == ReasonErased || e.Unreadable && e.Key == ServerKey(ReasonErased))
 }
 
-// Tombstone is an erased session whose traces are still looked for.
+// Tombstone is an erased session whose remains are still being deleted.
 type Tombstone struct {
 	Session SessionKey
 	At      time.Time // when it was erased
 }
 
-// Share lets anyone who has its token read a session as it was when the share
-// was made.
+// Share lets anyone with its token read the session as of the share's
+// creation.
 type Share struct {
 	Session SessionKey
-	Name    string // the session's then
-	// Unreadable is set where no key opens the name, which is empty then.
+	Name    string // the session's name at that time
+	// Unreadable is set if no key decrypts the name, which is then empty.
 	Unreadable bool
-	Head       int64 // its last event then
+	Head       int64 // the session's last event at that time
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 }

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Type is the kind of a durable event, by its name on the wire. Types this
-// version does not know are relayed as they are.
+// Type is the kind of a durable event, by its name on the wire. Types that
+// this version does not know are relayed unchanged.
 type Type string
 
-// The durable types: each event of these has a place in its session's order.
+// The durable types. Each event of these types has a seq in its session.
 const (
 	TypeUserMessage  Type = "user_message"
 	TypeAnswer       Type = "ai_response"
@@ -22,8 +22,7 @@ const (
 	TypeSessionEnded Type = "session_ended"
 )
 
-// Message reports whether events of the type say something: what a count of
-// messages counts.
+// Message reports whether events of the type count as messages.
 func (t Type) Message() bool {
 	switch t {
 	case TypeUserMessage, TypeAnswer, TypeFileUpload, TypeVoiceMessage:
@@ -33,7 +32,7 @@ func (t Type) Message() bool {
 	}
 }
 
-// Sender is who speaks, decided by the server from the credential.
+// Sender is the kind of speaker. The server derives it from the credential.
 type Sender string
 
 // The senders.
@@ -44,7 +43,7 @@ const (
 	SenderSystem Sender = "system"
 )
 
-// Status is how an event came to its end; all but answers are complete.
+// Status is how an event ended. All events but answers are complete.
 type Status string
 
 // The statuses.
@@ -61,12 +60,12 @@ type Event struct {
 	Seq     int64      `json:"seq"` // ≥ 1, dense, never reused
 	Key     string     `json:"key"` // unique in the session: ClientKey, AnswerKey or ServerKey
 	ID      string     `json:"id"`
-	// Named is true when the client gave the ID and is owed an ack.
+	// Named is true if the client gave the ID and expects an ack.
 	Named    bool              `json:"named,omitempty"`
 	Type     Type              `json:"type"`
 	Sender   Sender            `json:"sender"`
-	UserID   string            `json:"user,omitempty"` // whose frame caused it; empty for the model's and the system's
-	Owner    string            `json:"owner"`          // the session's owner: pods deliver to nobody else's sockets
+	UserID   string            `json:"user,omitempty"` // the user whose frame caused it; empty for events of the model and the system
+	Owner    string            `json:"owner"`          // the session's owner; pods deliver to no other user's sockets
 	Content  string            `json:"content,omitempty"`
 	ModelID  string            `json:"model,omitempty"`
 	FileID   string            `json:"file,omitempty"`
@@ -74,17 +73,17 @@ type Event struct {
 	Metadata map[string]string `json:"meta,omitempty"`
 	Time     time.Time         `json:"time"`
 	Status   Status            `json:"status"`
-	// Unreadable is set where no key opens what people wrote of the event: content,
-	// file and metadata are empty then, and all else is what it was.
+	// Unreadable is set if no key decrypts the content, file and metadata.
+	// They are empty then; all other fields are intact.
 	Unreadable bool    `json:"unreadable,omitempty"`
 	Answer     *Answer `json:"answer,omitempty"` // of TypeAnswer
-	Turn       *Turn   `json:"turn,omitempty"`   // of a message that wants an answer
-	// Alert is set on an event that is to be told to staff, when it is stored;
-	// events that are read do not bring it.
+	Turn       *Turn   `json:"turn,omitempty"`   // of a message that requests an answer
+	// Alert is set while an event that must be reported to staff is stored.
+	// Reading an event does not set it.
 	Alert *Alert `json:"-"`
 }
 
-// LogValue keeps everything people wrote out of logs.
+// LogValue omits everything that people wrote.
 func (e Event) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("session", e.Session.ID), slog.Int64("seq", e.Seq),
@@ -92,9 +91,9 @@ func (e Event) LogValue() slog.Value {
 		slog.Int("content_bytes", len(e.Content)))
 }
 
-// SameRequest reports whether o, arriving under e's key, asks for what e did.
-// A repeat that asks for something else is refused; the first effect stands. Of
-// an event that cannot be read only the type and the model can be compared.
+// SameRequest reports whether o, which has e's key, makes the same request as
+// e. A repeat with a different request is rejected; the first one stands. If e
+// cannot be decrypted, only the type and the model are compared.
 func (e Event) SameRequest(o Event) bool {
 	if e.Unreadable {
 		return e.Type == o.Type && e.ModelID == o.ModelID
@@ -102,14 +101,14 @@ func (e Event) SameRequest(o Event) bool {
 	return e.Type == o.Type && e.Content == o.Content && e.FileID == o.FileID && e.ModelID == o.ModelID
 }
 
-// Gen names one generation: an answer to the message at Seq, by its run. Runs
-// of one session only ever grow, so a piece of an older one is stale.
+// Gen identifies one generation: a run of the answer to the message at Seq.
+// The runs of a session only grow, so a piece of an older run is stale.
 type Gen struct {
 	Seq int64 `json:"q"`
 	Run int   `json:"r"`
 }
 
-// Compare orders generations by age.
+// Compare orders generations by age: it returns -1, 0 or 1.
 func (g Gen) Compare(o Gen) int {
 	switch {
 	case g.Seq != o.Seq:
@@ -130,7 +129,7 @@ func sign(d int64) int {
 	}
 }
 
-// Finish is why an answer ended.
+// Finish is the reason why an answer ended.
 type Finish string
 
 // The finishes.
@@ -143,7 +142,7 @@ const (
 	FinishFilter    Finish = "content_filter"
 )
 
-// Status is the status of an answer that ended so.
+// Status returns the status of an answer with this finish.
 func (f Finish) Status() Status {
 	switch f {
 	case FinishCancelled:
@@ -157,52 +156,53 @@ func (f Finish) Status() Status {
 	}
 }
 
-// Answer is what a finished answer carries beside its text.
+// Answer is the data of a finished answer beside its text.
 type Answer struct {
 	Gen     Gen    `json:"gen"`
 	ReplyTo string `json:"reply_to"` // the id of the message it answers
 	Attempt int    `json:"attempt"`
-	Index   int    `json:"index"` // the last accepted piece's; -1 when none was
+	Index   int    `json:"index"` // of the last accepted piece; -1: there was none
 	Finish  Finish `json:"finish"`
-	// Code is why, for FinishError; Why says it to users, and RetryAfter when a
-	// repeat may help, where the provider told.
+	// Code is the cause of a FinishError, and Why is its text for users.
+	// RetryAfter is the provider's advice on when a retry may help; zero:
+	// none.
 	Code       Code          `json:"code,omitempty"`
 	Why        string        `json:"why,omitempty"`
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
-	// The tokens are zero where they are not known.
+	// The token counts are zero if they are not known.
 	TokensPrompt     int   `json:"tokens_prompt,omitempty"`
 	TokensCompletion int   `json:"tokens_completion,omitempty"`
-	TokensEstimated  bool  `json:"tokens_estimated,omitempty"` // they are not the provider's
+	TokensEstimated  bool  `json:"tokens_estimated,omitempty"` // the counts are not the provider's
 	ResponseMillis   int64 `json:"response_ms,omitempty"`      // from the message's acceptance to the final
 }
 
-// SetUsage notes what the answer cost.
+// SetUsage sets the token counts.
 func (a *Answer) SetUsage(u Usage) {
 	a.TokensPrompt, a.TokensCompletion = u.Prompt, u.Completion
 	a.TokensEstimated = u.Estimated && u.Known()
 }
 
-// TurnState is where the answering of a message stands.
+// TurnState is the progress of answering a message.
 type TurnState string
 
 // The turn states.
 const (
 	TurnPending TurnState = "pending"
-	TurnDone    TurnState = "done"   // its run has a final, or it became void
-	TurnFailed  TurnState = "failed" // its run ended with nothing in the history
+	TurnDone    TurnState = "done"   // its run has a final, or the turn became void
+	TurnFailed  TurnState = "failed" // its run ended without an event in the history
 )
 
-// Turn is a message's claim to an answer. It is stored in the same insert as
-// the message, so no crash can separate them.
+// Turn is a message's request for an answer. It is stored in the same insert
+// as the message, so no crash can separate them.
 type Turn struct {
 	State  TurnState `json:"state"`
-	Run    int       `json:"run"`    // ≥ 1; retry makes it one more
+	Run    int       `json:"run"`    // ≥ 1; each retry adds one
 	Claims int       `json:"claims"` // how often this run was claimed
-	// From is the head when the run was asked for, where that was not the
-	// message itself: what a person did before it does not make it void.
+	// From is the head at the time of a retry; 0 for the first run. A takeover
+	// or reply before From does not make the turn void.
 	From int64 `json:"from,omitempty"`
 }
 
-// At is the place from which the turn of the message at seq counts: it is void
-// where State.AnswerableFrom is greater.
+// At returns the seq from which the turn of the message at seq counts. The
+// turn is void if State.AnswerableFrom is greater.
 func (t Turn) At(seq int64) int64 { return max(seq, t.From) }

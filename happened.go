@@ -1,13 +1,13 @@
 package chatbox
 
-// WithdrawnAnswer stands for an answer of which nothing is left, where some of
-// it was shown.
+// WithdrawnAnswer replaces an answer that was partly shown and of which
+// nothing is left.
 const WithdrawnAnswer = "This answer was withdrawn."
 
-// Happened tells in words what an event without content stands for; empty: it
-// has content, or there is nothing to tell. Clients of the earlier service show
-// every entry of a history as a bubble with its content, and an empty one where
-// there is none.
+// Happened describes an event without content; it returns "" for an event with
+// content or without a description. Clients of the earlier service show every
+// entry of a history as a bubble with its content, so without a description
+// they would show an empty bubble.
 func (e Event) Happened() string {
 	switch e.Type {
 	case TypeHelpRequest:
@@ -21,8 +21,9 @@ func (e Event) Happened() string {
 	}
 }
 
-// Missing tells in words why nothing was said where words are expected: of an
-// answer without any, and of what no key opens. Empty: words are there.
+// Missing explains why an event that should have content has none: an empty
+// answer or an event that no key decrypts. It returns "" if nothing is
+// missing.
 func (e Event) Missing() string {
 	switch {
 	case e.Unreadable:

@@ -16,25 +16,27 @@ const (
 	maxHoursText = 1000 // bytes
 )
 
-// Week is the hours of a week at which a team is there, by the clock on its
-// wall. The zero Week names none, which means: always.
+// Week is a team's weekly opening hours in local time. The zero Week means
+// that the team is always there.
 type Week struct {
-	shifts []shift // by their beginnings; no two overlap
+	shifts []shift // sorted by begin; no two overlap
 }
 
-// shift is one stretch of a day. It belongs to the day on which it begins.
+// shift is one period of opening hours. It belongs to the day on which it
+// begins.
 type shift struct {
 	day      int // 0 is Monday
-	from, to int // minutes of the day; to may be on the next one
+	from, to int // minutes of the day; to may be on the next day
 }
 
-// ParseWeek reads hours such as "Mon-Fri 09:00-12:30, 13:00-17:00; Sat
-// 22:00-02:00": entries are separated by semicolons or line ends, days and
-// times by commas. Days are English names of at least three letters, in any
-// case, ranges of them, which may go over the week's end, or daily. A time that
-// is not after the one it goes with is on the next day; 24:00 is the day's end.
-// The empty text is the zero Week. The error says what is wrong, not of which
-// field; overlapping hours are wrong, since one of them would have no effect.
+// ParseWeek parses hours such as "Mon-Fri 09:00-12:30, 13:00-17:00; Sat
+// 22:00-02:00". Semicolons or line ends separate entries, commas separate days
+// and times. Days are English names of at least three letters, in any case; or
+// ranges of days, which may span the end of the week; or "daily". An end that
+// is not after its beginning is on the next day; 24:00 is the end of the day.
+// The empty text gives the zero Week. The error describes the problem and
+// names no field. Overlapping hours are rejected, since one of them would have
+// no effect.
 func ParseWeek(text string) (Week, error) {
 	var w Week
 	if len(text) > maxHoursText {
@@ -79,7 +81,8 @@ func clock(minutes int) string {
 	return fmt.Sprintf("%02d:%02d", minutes/60, minutes%60)
 }
 
-// disjoint refuses shifts that overlap, also the week's last and its first.
+// disjoint rejects overlapping shifts, including overlaps of the week's last
+// and first.
 func (w Week) disjoint() error {
 	for i, s := range w.shifts {
 		next := w.shifts[(i+1)%len(w.shifts)]
@@ -134,7 +137,7 @@ func parseDay(name string) (int, error) {
 	return 0, fmt.Errorf("%s is no day such as Mon", quoted(name))
 }
 
-// parseTimes reads one "09:00-17:00".
+// parseTimes parses one period such as "09:00-17:00".
 func parseTimes(text string) (from, to int, err error) {
 	begin, end, ok := strings.Cut(text, "-")
 	if ok {
@@ -164,7 +167,7 @@ func parseClock(text string) (int, bool) {
 	return int(h)*60 + int(m), true
 }
 
-// quoted shows a part of what was written, cut where it is long.
+// quoted returns s in quotation marks for a message, cut to 40 characters.
 func quoted(s string) string {
 	if r := []rune(strings.TrimSpace(s)); len(r) > 40 {
 		return strconv.Quote(string(r[:40]) + "…")
@@ -172,9 +175,9 @@ func quoted(s string) string {
 	return strconv.Quote(strings.TrimSpace(s))
 }
 
-// String writes the hours in the one way that ParseWeek understands and that
-// has no choices: days of the same hours together, from Monday on. The zero
-// Week is the empty text.
+// String returns the canonical text of the hours, which ParseWeek understands.
+// Days with the same hours are grouped, from Monday on. The zero Week gives
+// the empty text.
 func (w Week) String() string {
 	var of [7][]string
 	for _, s := range w.shifts {
@@ -197,7 +200,7 @@ func (w Week) String() string {
 	return strings.Join(entries, "; ")
 }
 
-// dayList writes days in order, runs of them as ranges.
+// dayList writes days in order and runs of days as ranges.
 func dayList(days []int) string {
 	var out []string
 	for i := 0; i < len(days); {

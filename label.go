@@ -9,44 +9,44 @@ import (
 
 // Bounds of the labels that staff puts on sessions. Lengths are in code points.
 const (
-	MaxTags      = 20  // of one session
+	MaxTags      = 20  // per session
 	MaxTag       = 40  // length
 	MaxAdminName = 200 // length
-	MaxTagsShown = 500 // of a tenant
+	MaxTagsShown = 500 // per tenant
 )
 
-// Assignee is the member of staff who is to look after a session; it is empty
-// where that is nobody. It gives no right and silences no model.
+// Assignee is the member of staff to whom a session is assigned; empty: none.
+// An assignment grants no right and does not stop the model.
 type Assignee struct {
 	ID   string
 	Name string // may be empty
 }
 
-// TagCount is a tag in use and how many sessions have it.
+// TagCount is a tag and the number of sessions that have it.
 type TagCount struct {
 	Tag      string
 	Sessions int64
 }
 
-// Workload is how many sessions are a member of staff's affair.
+// Workload is the number of sessions of a member of staff.
 type Workload struct {
 	Held            int64
-	HeldUnread      int64 // of those: with messages that nobody has answered
+	HeldUnread      int64 // of those: with unanswered messages
 	Assigned        int64 // that have not ended
 	AssignedWaiting int64 // of those: waiting for a person
 }
 
-// Counters are what a member of staff sees at a glance.
+// Counters are the numbers of a staff member's overview.
 type Counters struct {
 	Workload
 
-	Waiting int64     // sessions that wait for a person, up to MaxCounted
+	Waiting int64     // sessions that wait for a person, at most MaxCounted
 	Oldest  string    // the session that waits longest; empty: none waits
-	Since   time.Time // when its wait began; zero: not known
+	Since   time.Time // the beginning of its wait; zero: unknown
 }
 
-// CheckTags returns the tags without the white space around them, in their
-// order. All are refused where one is, naming tags.
+// CheckTags returns the tags in their order, trimmed. If any tag is invalid,
+// it returns an error for the field tags.
 func CheckTags(tags []string) ([]string, error) {
 	const field = "tags"
 	if len(tags) > MaxTags {
@@ -68,8 +68,7 @@ func CheckTags(tags []string) ([]string, error) {
 	return out, nil
 }
 
-// CheckTag returns the tag without the white space around it; field is what a
-// refusal names.
+// CheckTag returns the tag, trimmed. An error names field.
 func CheckTag(field, tag string) (string, error) {
 	tag = strings.TrimSpace(tag)
 	switch {
@@ -83,11 +82,11 @@ func CheckTag(field, tag string) (string, error) {
 	return tag, nil
 }
 
-// Has reports whether the assignee is somebody.
+// Has reports whether the session is assigned.
 func (a Assignee) Has() bool { return a.ID != "" }
 
-// Check returns the assignee without the white space around its name, or names
-// what cannot be a colleague's.
+// Check returns the assignee with the name trimmed. The error names the
+// invalid field.
 func (a Assignee) Check() (Assignee, error) {
 	a.Name = strings.TrimSpace(a.Name)
 	switch {
@@ -103,8 +102,8 @@ func (a Assignee) Check() (Assignee, error) {
 	return a, nil
 }
 
-// FoldTag is the tag as it is compared: two tags that differ in case only are
-// the same.
+// FoldTag returns the form in which tags are compared: tags that differ only
+// in case are equal.
 func FoldTag(tag string) string {
 	return strings.Map(func(r rune) rune {
 		least := r

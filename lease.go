@@ -9,28 +9,28 @@ type Lease struct {
 	Gen     Gen
 }
 
-// TurnFate is what became of a pending turn that Redis was to know of.
+// TurnFate is the result of making sure that Redis has a pending turn.
 type TurnFate int
 
 // The fates of pending turns.
 const (
 	TurnThere     TurnFate = iota // Redis had it
-	TurnEntered                   // it was forgotten and is due now
-	TurnHeld                      // a person holds the session: how they leave decides
-	TurnVoid                      // there is nothing more to answer
-	TurnAhead                     // the message is beyond the head: it is to be healed
-	TurnForgotten                 // Redis knows nothing of the session
+	TurnEntered                   // Redis had lost it; it is now due
+	TurnHeld                      // a person holds the session; their leaving decides about the turn
+	TurnVoid                      // there is nothing left to answer
+	TurnAhead                     // the message is beyond the head and must be healed
+	TurnForgotten                 // Redis has no copy of the session
 )
 
-// ClaimStatus is how a claim went.
+// ClaimStatus is the outcome of a claim.
 type ClaimStatus int
 
 // The statuses of a claim.
 const (
 	ClaimNone     ClaimStatus = iota // nothing is pending, or a person holds the session
-	ClaimBusy                        // another holds the lease
-	ClaimUnseeded                    // Redis knows nothing of the session
-	ClaimTaken                       // Lease is ours
+	ClaimBusy                        // another pod holds the lease
+	ClaimUnseeded                    // Redis has no copy of the session
+	ClaimTaken                       // the caller holds Lease
 )
 
 // Claim is the result of claiming.
@@ -38,6 +38,6 @@ type Claim struct {
 	Status ClaimStatus
 	Lease  Lease
 	State  State
-	Open   bool // a generation of the same turn had begun: it is to be recovered
-	Torn   bool // Redis failed over since it began: clients may have been shown more than the log of pieces has
+	Open   bool // a generation of the same turn had begun and must be recovered
+	Torn   bool // Redis failed over since it began: clients may have been shown more than the stored pieces
 }

@@ -6,7 +6,7 @@ type Model struct {
 	Name string `json:"name"`
 }
 
-// Role is whose words a prompt's line are.
+// Role is the speaker of a prompt message.
 type Role string
 
 // The roles of a prompt.
@@ -16,37 +16,37 @@ const (
 	RoleAssistant Role = "assistant"
 )
 
-// Line is one entry of a prompt.
+// PromptMessage is one message of a prompt.
 type PromptMessage struct {
 	Role    Role
 	Content string
 }
 
-// Prompt is what a model is asked. Prefix is the beginning of an answer that
-// another pod was giving when it died; a provider that can continues it and
-// yields only what follows.
+// Prompt is the input of a model. Prefix is the beginning of an answer that
+// another pod was giving when it died. A provider that can continue a prefix
+// yields only the text after it.
 type Prompt struct {
 	ModelID  string
 	Messages []PromptMessage
 	Prefix   string
 }
 
-// Delta is one step of a model's output. The last one of a whole answer
-// carries Finish; a stream that ends without it was cut off, and that is an
-// error, never a success.
+// Delta is one step of a model's output. The last delta of a complete answer
+// has a Finish. A stream that ends without a Finish was cut off, which is an
+// error.
 type Delta struct {
 	Text    string
-	Replace bool   // Text stands in place of all text before it, which is withdrawn
-	ModelID string // who says it, where that is not the model that was asked
+	Replace bool   // Text replaces all earlier text, which is withdrawn
+	ModelID string // the answering model, if it is not the requested one
 	Finish  Finish // empty until the end
-	Usage   *Usage // as the provider counted so far, where it says
+	Usage   *Usage // the provider's count so far, if it reports one
 }
 
-// Usage is what an answer cost, in tokens. Zero stands for not known.
+// Usage is the cost of an answer in tokens. Zero means unknown.
 type Usage struct {
 	Prompt, Completion int
 	Estimated          bool // a number is not the provider's
 }
 
-// Known reports whether there is anything to say of the usage.
+// Known reports whether any number is known.
 func (u Usage) Known() bool { return u.Prompt > 0 || u.Completion > 0 }

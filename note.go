@@ -9,23 +9,23 @@ import (
 // Bounds of notes.
 const (
 	MaxNote  = 4000 // code points
-	MaxNotes = 200  // on one session
+	MaxNotes = 200  // per session
 )
 
-// Note is what a member of staff wrote about a session for the others. Nobody
-// else ever sees it.
+// Note is a text that a member of staff wrote about a session for other staff.
+// Nobody else ever sees it.
 type Note struct {
 	ID         string
 	Session    SessionKey
 	AuthorID   string // empty: erased
 	AuthorName string // may be empty
-	Text       string // as it was written
+	Text       string // as written
 	CreatedAt  time.Time
-	UpdatedAt  time.Time // zero: it is as it was written first
-	Unreadable bool      // no key opens the text or the author's name
+	UpdatedAt  time.Time // zero: never changed
+	Unreadable bool      // no key decrypts the text or the author's name
 }
 
-// CheckNote refuses a text that cannot be a note's.
+// CheckNote rejects an empty, blank or too long text.
 func CheckNote(text string) error {
 	switch {
 	case text == "":

@@ -7,23 +7,23 @@ import (
 	"unicode"
 )
 
-// MaxPreviews is of how many sessions the last words are read at once.
+// MaxPreviews is the maximal number of sessions in one request for previews.
 const MaxPreviews = 50
 
-// Preview is the last that was said in a session: what a list shows of it.
+// Preview is the last message of a session, for a list of sessions.
 type Preview struct {
 	SessionID string
 	Seq       int64
 	Type      Type
 	Sender    Sender
 	Time      time.Time
-	Excerpt   string // one line, at most about 120 code points; empty for a file without words
+	Excerpt   string // one line, at most about 120 code points; empty for a file without a caption
 }
 
 const excerptLength = 120 // code points
 
-// PreviewOf is the preview of the newest event that people or the model said,
-// false where none of these is one.
+// PreviewOf returns the preview of the newest message of people or the model.
+// It returns false if newest contains none.
 func PreviewOf(session string, newest []Event) (Preview, bool) {
 	for _, e := range slices.Backward(newest) {
 		switch e.Type {
@@ -40,8 +40,8 @@ func PreviewOf(session string, newest []Event) (Preview, bool) {
 	return Preview{}, false
 }
 
-// oneLine is the beginning of a text, white space and control characters as
-// single spaces. It looks at no more of the text than it returns.
+// oneLine returns the beginning of a text with white space and control
+// characters as single spaces. It reads no more of the text than it returns.
 func oneLine(text string) string {
 	var b strings.Builder
 	n, space := 0, false

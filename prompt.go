@@ -7,12 +7,12 @@ const (
 	lineOverhead  = 4 // tokens: role and separators
 )
 
-// TokensOf estimates from above what lines cost: a token for every three bytes
-// and a few for each line. Vocabularies in use need fewer for prose in any
-// script (about four bytes of English a token, two to three characters of
-// Chinese or Cyrillic take three bytes or more); digits, emoji and noise may
-// need more, which the room that is left for the answer has to bear. Counting
-// exactly would need each vendor's vocabulary.
+// TokensOf returns an upper estimate of the tokens that lines cost: one for
+// every three bytes and a few for each line. Current vocabularies need fewer
+// for prose in any script: English has about four bytes a token, and two to
+// three characters of Chinese or Cyrillic are three bytes or more. Digits,
+// emoji and noise may need more, which the room for the answer must absorb. An
+// exact count would need each vendor's vocabulary.
 func TokensOf(lines ...PromptMessage) int {
 	n := 0
 	for _, l := range lines {
@@ -21,10 +21,11 @@ func TokensOf(lines ...PromptMessage) int {
 	return n
 }
 
-// FitMessages cuts a prompt to a budget in tokens, as TokensOf counts them, and
-// reports whether anything was left out. It cuts whole turns, the oldest first:
-// a turn begins with a line of the user. The leading lines of the system and
-// the last line are always kept, whatever they cost. lines is not changed.
+// FitMessages cuts a prompt to a budget in tokens, as counted by TokensOf, and
+// reports whether it left anything out. It removes whole turns, the oldest
+// first; a turn begins with a message of the user. The leading system messages
+// and the last message are always kept, whatever they cost. lines is not
+// changed.
 func FitMessages(lines []PromptMessage, budget int) (fitting []PromptMessage, cut bool) {
 	if len(lines) == 0 {
 		return lines, false
@@ -51,7 +52,8 @@ func FitMessages(lines []PromptMessage, budget int) (fitting []PromptMessage, cu
 	return slices.Concat(lines[:first], lines[from:]), true
 }
 
-// Fit returns the prompt with its lines cut to the budget; the prefix counts.
+// Fit returns the prompt with its messages cut to the budget in tokens, to
+// which the prefix counts.
 func (p Prompt) Fit(budget int) Prompt {
 	if p.Prefix != "" {
 		budget -= TokensOf(PromptMessage{Role: RoleAssistant, Content: p.Prefix})

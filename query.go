@@ -2,15 +2,15 @@ package chatbox
 
 import "time"
 
-// SessionQuery asks for one page of a user's sessions.
+// SessionQuery requests one page of a user's sessions.
 type SessionQuery struct {
 	User   UserKey
 	Status string // "", "active" or "ended"
 	Limit  int    // 1-200
-	Cursor string // of the page before; opaque, InvalidArgument naming cursor when it is not one of ours
+	Cursor string // the previous page's Next; opaque; InvalidArgument for cursor if it is invalid
 }
 
-// SessionPage is one page of sessions; Next is empty on the last.
+// SessionPage is one page of sessions. Next is empty on the last page.
 type SessionPage struct {
 	Sessions []Session
 	Next     string
@@ -20,46 +20,46 @@ type SessionPage struct {
 type Holding struct {
 	Session SessionKey
 	Holder  string
-	Since   int64 // the place of the admin_join by which it became the admin's
+	Since   int64 // the seq of the admin_join from which the admin holds it
 }
 
-// PendingTurn is a message that wants an answer.
+// PendingTurn is a message that waits for an answer.
 type PendingTurn struct {
 	Session SessionKey
 	Gen     Gen
-	Since   time.Time // the message's
+	Since   time.Time // the message's time
 	At      int64     // Turn.At
-	Claims  int       // of this run: where it is not 0, somebody may be answering
+	Claims  int       // of this run; if it is not 0, a pod may be answering
 }
 
-// Seed is what Redis is to have of a session that it lost, or that it fell
-// behind in: all of it as of State.Head.
+// Seed is the state that Redis needs of a session that it lost or in which it
+// fell behind. All of it is as of State.Head.
 type Seed struct {
 	Session SessionKey
 	Owner   string
 	State   State
-	Turns   []PendingTurn // every turn that wants an answer, in the order of At
+	Turns   []PendingTurn // every pending turn, in the order of At
 }
 
-// HistoryQuery asks for one page of a session's events, oldest first. Without
-// bounds it is the newest Limit; with AfterSeq the first ones after it; with
-// BeforeSeq the last ones before it.
+// HistoryQuery requests one page of a session's events, oldest first. Without
+// bounds it returns the newest Limit events, with AfterSeq the first ones
+// after it, and with BeforeSeq the last ones before it.
 type HistoryQuery struct {
 	Limit     int   // 1-500
-	BeforeSeq int64 // 0: not given
-	AfterSeq  int64 // -1: not given
+	BeforeSeq int64 // 0: unset
+	AfterSeq  int64 // -1: unset
 }
 
-// History is a page of a session. Truncated says that there are more events
-// within the asked bounds.
+// History is a page of a session. Truncated is set if more events are within
+// the requested bounds.
 type History struct {
 	Session   Session
 	Events    []Event
 	Truncated bool
 }
 
-// Bounds turns the query into a closed range of a session with this head, and
-// says whether there is more within what was asked.
+// Bounds returns the closed range of seqs for a session with this head.
+// truncated reports whether more events are within the requested bounds.
 func (q HistoryQuery) Bounds(head int64) (from, to int64, truncated bool) {
 	limit := int64(q.Limit)
 	lo, hi := int64(1), head

@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// SessionSort is by what staff's list of sessions is ordered.
+// SessionSort is the order of staff's list of sessions.
 type SessionSort string
 
-// The orders. Sessions that are alike in it follow one another by id.
+// The orders. Sessions that compare equal are ordered by id.
 const (
 	SortStart    SessionSort = "start_time"
-	SortEnd      SessionSort = "end_time" // those that have not ended come before all that have
+	SortEnd      SessionSort = "end_time" // sessions that have not ended come first
 	SortActivity SessionSort = "last_activity"
 	SortDuration SessionSort = "duration"
 	SortMessages SessionSort = "message_count"
 	SortTokens   SessionSort = "total_tokens"
 	SortUser     SessionSort = "user_id"
-	SortWaiting  SessionSort = "waiting_since" // only those that wait
+	SortWaiting  SessionSort = "waiting_since" // only waiting sessions
 )
 
-// SessionSorts lists all of them.
+// SessionSorts lists all orders.
 func SessionSorts() []SessionSort {
 	return []SessionSort{SortStart, SortEnd, SortActivity, SortDuration, SortMessages, SortTokens, SortUser, SortWaiting}
 }
 
-// MaxCounted is up to how many matching sessions are counted.
+// MaxCounted bounds the count of matching sessions.
 const MaxCounted = 100_000
 
-// StaffQuery asks for one page of a tenant's sessions. Filters that are empty
-// or nil let all pass.
+// StaffQuery requests one page of a tenant's sessions. Empty or nil filters
+// match everything.
 type StaffQuery struct {
 	Tenant   string
 	UserID   string
@@ -37,10 +37,10 @@ type StaffQuery struct {
 	Assisted *bool
 	Help     *bool
 	Waiting  *bool     // for a person; false is refused with SortWaiting
-	Tags     []string  // all of them, whatever their case
+	Tags     []string  // must all match, ignoring case
 	Assigned string    // to this member of staff
 	HeldBy   string    // by this member of staff
-	Name     string    // words of the session's name, of "phrases" as well in whatever order; they must be indexed
+	Name     string    // words of the session's name, in any order; "quoted" words must follow one another; needs the word index
 	From, To time.Time // From ≤ start < To
 	Sort     SessionSort
 	Desc     bool
@@ -49,7 +49,7 @@ type StaffQuery struct {
 	Cursor   string
 }
 
-// WaitingOnly is Waiting with what the order says of it.
+// WaitingOnly returns the effective filter Waiting: SortWaiting implies true.
 func (q StaffQuery) WaitingOnly() *bool {
 	if q.Sort != SortWaiting {
 		return q.Waiting
@@ -62,25 +62,25 @@ func (q StaffQuery) WaitingOnly() *bool {
 type StaffPage struct {
 	Sessions []Session
 	Next     string // empty on the last page
-	// Total is how many sessions match, as of the first page: later pages carry
-	// it in their cursor. Where More is set there are more than MaxCounted, and
-	// Total is that.
+	// Total is the number of matching sessions as of the first page; later
+	// pages carry it in their cursor. If More is set, more than MaxCounted
+	// match and Total is MaxCounted.
 	Total int64
 	More  bool
 }
 
-// SessionSummary is what the sessions that began within a period come to.
+// SessionSummary is the totals of the sessions that began within a period.
 type SessionSummary struct {
 	Total, Active   int64
 	Tokens          int64
 	Answers         int64
 	ResponseTotal   int64 // milliseconds
 	ResponseMax     int64 // milliseconds
-	Assisted, Asked int64 // by an admin; for help
-	Ratings, Scores int64 // how many were rated, and the sum of their scores
+	Assisted, Asked int64 // assisted by an admin; asked for help
+	Ratings, Scores int64 // the number of ratings and the sum of their scores
 }
 
-// AvgResponse is the mean time to a complete answer in milliseconds.
+// AvgResponse returns the mean time to a complete answer in milliseconds.
 func (s SessionSummary) AvgResponse() int64 {
 	if s.Answers == 0 {
 		return 0
@@ -88,8 +88,7 @@ func (s SessionSummary) AvgResponse() int64 {
 	return s.ResponseTotal / s.Answers
 }
 
-// AvgRating is the mean score, rounded to hundredths; 0 where nothing was
-// rated.
+// AvgRating returns the mean score, rounded to hundredths; 0 without ratings.
 func (s SessionSummary) AvgRating() float64 {
 	if s.Ratings == 0 {
 		return 0
@@ -97,28 +96,28 @@ func (s SessionSummary) AvgRating() float64 {
 	return math.Round(float64(s.Scores)/float64(s.Ratings)*100) / 100
 }
 
-// Crowd is how many of a tenant's sessions had sockets on one pod during one
-// minute. A pod writes it again and again while the minute lasts.
+// Crowd counts a tenant's sessions with sockets on one pod during one minute.
+// A pod rewrites it while the minute lasts.
 type Crowd struct {
 	Tenant  string
 	Pod     PodID
 	Run     string // of the pod's process
 	Minute  time.Time
-	Since   time.Time // when anybody was first there in it; zero: all along
+	Since   time.Time // the first presence within the minute; zero: all along
 	Seconds float64   // sessions × seconds
 	Peak    int64
 }
 
-// Concurrency is what the crowds of a period come to, the pods of each minute
-// together.
+// Concurrency combines the crowds of a period, adding up the pods of each
+// minute.
 type Concurrency struct {
-	Since   time.Time // when anybody was first there; zero: nobody was
+	Since   time.Time // the first presence; zero: none
 	Seconds float64   // sessions × seconds
-	Peak    int64     // of a minute: the sum of the pods' peaks, which need not have met
+	Peak    int64     // of one minute: the sum of the pods' peaks, which may not have coincided
 }
 
-// Metrics is what staff is shown of a period. Everything but the concurrent
-// counts is about the sessions that began in it.
+// Metrics are staff's figures of a period. All but the concurrent counts
+// concern the sessions that began in it.
 type Metrics struct {
 	From, To      time.Time
 	Sessions      SessionSummary
@@ -126,7 +125,7 @@ type Metrics struct {
 	MaxConcurrent int64
 }
 
-// Erasing is a person whose sessions that began before a time are being erased.
+// Erasing is a person whose sessions that began before At are being erased.
 type Erasing struct {
 	User UserKey
 	At   time.Time

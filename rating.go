@@ -6,17 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// Talk is how far a session's talks with people have come: each begins when one
-// joins and ends when the session is nobody's again, or at its end. No decision
-// about messages rests on it: a pod of a version that does not know it folds on
-// without, and then a talk may not be asked about.
+// Talk is the progress of a session's talks with people. A talk begins when a
+// person joins and ends when the session returns to the model or ends. No
+// decision about messages depends on it: a pod of a version without it folds
+// on, and then a rating may not be requested.
 type Talk struct {
-	From  int64 `json:"from,omitempty"`  // the admin_join with which the newest began
-	Ended int64 `json:"ended,omitempty"` // the event that ended the newest one that is to be rated; 0: there was none
-	By    int64 `json:"by,omitempty"`    // the event that names who it was with
+	From  int64 `json:"from,omitempty"`  // the admin_join that began the newest talk
+	Ended int64 `json:"ended,omitempty"` // the event that ended the newest talk to rate; 0: none
+	By    int64 `json:"by,omitempty"`    // the event that names the talk's admin
 }
 
-// joined is the talk after e, an admin_join: a transfer goes on with it.
+// joined returns the talk after e, an admin_join. A transfer continues the
+// talk.
 func (t Talk) joined(before State, e Event) Talk {
 	if before.HolderID == "" || t.From == 0 {
 		t.From = e.Seq
@@ -24,14 +25,15 @@ func (t Talk) joined(before State, e Event) Talk {
 	return t
 }
 
-// ended is the talk after e, which ends it where there is one. It was with
-// whoever spoke last in it. One in which no person said anything was none.
+// ended returns the talk after e, which ends it if there is one. The talk was
+// with the person who spoke last. A talk in which no person spoke does not
+// count.
 func (t Talk) ended(before State, e Event) Talk {
 	if before.HolderID == "" {
 		return t
 	}
 	said := before.LastReplySeq > t.From
-	if t.From == 0 { // begun under a version that did not say
+	if t.From == 0 { // begun under a version without From
 		said = before.LastReplySeq > before.AnswerableFrom
 	}
 	t.From = 0
@@ -41,7 +43,7 @@ func (t Talk) ended(before State, e Event) Talk {
 	return t
 }
 
-// MaxComment is how long a rating's comment may be, in code points.
+// MaxComment is the maximal length of a rating's comment, in code points.
 const MaxComment = 1000
 
 // Bounds of a rating's score.
@@ -50,16 +52,16 @@ const (
 	MaxScore = 5
 )
 
-// Rating is what a session's owner says of the newest talk with a person.
+// Rating is the session owner's rating of the newest talk with a person.
 type Rating struct {
 	Score   int    // 1-5
-	Comment string // kept as written, but NUL
+	Comment string // stored as written, without NUL characters
 	Time    time.Time
-	Talk    int64  // Talk.Ended of the one that was rated
-	AdminID string // who it was with
+	Talk    int64  // Talk.Ended of the rated talk
+	AdminID string // the admin of the talk
 }
 
-// CheckRating returns the comment as it is kept; what is wrong is named by its
+// CheckRating returns the comment as it is stored. The error names the invalid
 // field.
 func CheckRating(score int, comment string) (string, error) {
 	comment = strings.ReplaceAll(comment, "\x00", "")
@@ -74,10 +76,10 @@ func CheckRating(score int, comment string) (string, error) {
 	return comment, nil
 }
 
-// RatingView is where the rating of a session stands.
+// RatingView is the rating of a session as its owner sees it.
 type RatingView struct {
-	Requested bool   // there is a talk to be rated, and it has not been
-	AdminID   string // who the talk was with; empty: there was none
+	Requested bool   // there is an unrated talk
+	AdminID   string // the admin of the talk; empty: there was none
 	AdminName string // may be empty
 	Rating    *Rating
 }

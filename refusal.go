@@ -2,12 +2,13 @@ package chatbox
 
 import "errors"
 
-// Refusal is what a refused request or frame is counted as. The set is closed.
+// Refusal is the label under which a refused request or frame is counted. The
+// set is closed.
 type Refusal string
 
 // The refusals.
 const (
-	RefusedCredential  Refusal = "credential" // none, or not a valid one
+	RefusedCredential  Refusal = "credential" // missing or invalid
 	RefusedExpired     Refusal = "expired"
 	RefusedWithdrawn   Refusal = "withdrawn" // an admin disconnected the user
 	RefusedBlocked     Refusal = "blocked"
@@ -15,8 +16,8 @@ const (
 	RefusedPermission  Refusal = "permission"
 	RefusedUserCap     Refusal = "user_cap"
 	RefusedPodCap      Refusal = "pod_cap"
-	RefusedSessionCap  Refusal = "session_cap" // sessions of one socket
-	RefusedRate        Refusal = "rate"        // durable frames of a user
+	RefusedSessionCap  Refusal = "session_cap" // sessions per socket
+	RefusedRate        Refusal = "rate"        // a user's durable frames
 	RefusedHelpRate    Refusal = "help_rate"
 	RefusedTypingRate  Refusal = "typing_rate"
 	RefusedRESTRate    Refusal = "rest_rate"
@@ -27,7 +28,7 @@ const (
 	RefusedHistory     Refusal = "history"     // the history cannot be read or written now
 )
 
-// Refusals lists all of them.
+// Refusals lists all refusals.
 func Refusals() []Refusal {
 	return []Refusal{
 		RefusedCredential, RefusedExpired, RefusedWithdrawn, RefusedBlocked, RefusedOrigin, RefusedPermission, RefusedUserCap, RefusedPodCap,
@@ -36,8 +37,9 @@ func Refusals() []Refusal {
 	}
 }
 
-// RefusalOf is what an error is counted as: what the error says, or one that it
-// wraps, else what its code says. "" is no refusal: the request was wrong.
+// RefusalOf returns the label of an error: the Refusal of the error or of one
+// that it wraps, else the one for its code. It returns "" if the request was
+// invalid rather than refused.
 func RefusalOf(err error) Refusal {
 	for next := err; ; {
 		e, ok := errors.AsType[*Error](next)

@@ -2,43 +2,43 @@ package chatbox
 
 import "time"
 
-// MaxFound is how many hits a page of a search may have.
+// MaxFound is the maximal number of hits on a page.
 const MaxFound = 100
 
-// SearchQuery asks for messages by their words or, without any, for sessions.
-// Filters that are empty let all pass.
+// SearchQuery searches messages by their words, or sessions if Words is empty.
+// Empty filters match everything.
 type SearchQuery struct {
 	Tenant   string
-	Words    string    // all of them in one message; "within quotation marks" as they follow one another
+	Words    string    // must all be in one message; words in quotation marks must follow one another
 	Name     string    // words of the session's name, likewise
 	UserID   string    // the session's owner
 	Status   string    // "active" or "ended"
-	Tags     []string  // all of them, whatever their case
-	From, To time.Time // From ≤ time < To: the message's; without Words, the session's start
+	Tags     []string  // must all match, ignoring case
+	From, To time.Time // From ≤ time < To: of the message; without Words, of the session's start
 	Limit    int       // 1-MaxFound
-	Cursor   string    // of the page before
+	Cursor   string    // the previous page's Next
 }
 
-// SearchHit is one message that was found, or one session.
+// SearchHit is a message or a session that was found.
 type SearchHit struct {
 	Session Session
-	Message *Event // nil: the session itself
-	Excerpt string // of the message, around what was looked for
+	Message *Event // nil: the hit is the session
+	Excerpt string // of the message, around the words found
 }
 
-// SearchPage is one page of hits, newest first. Next is empty on the last; a
-// page may be shorter than its limit, or empty, and not the last: only so many
-// messages are opened for one page.
+// SearchPage is one page of hits, newest first. Next is empty on the last
+// page. An earlier page may be shorter than its limit, or empty, because only
+// a bounded number of messages is decrypted for a page.
 type SearchPage struct {
 	Hits []SearchHit
 	Next string
-	// WordsOff says that words are not indexed: sessions can be listed, nothing
-	// can be looked for.
+	// WordsOff is set if words are not indexed: sessions can be listed, but
+	// messages cannot be searched.
 	WordsOff bool
 }
 
-// Findable reports whether somebody, or a model, said something in the event:
-// that can be found by its words.
+// Findable reports whether the event has text of a person or a model, so that
+// a search by words can find it.
 func (e Event) Findable() bool {
 	switch e.Type {
 	case TypeUserMessage, TypeAnswer, TypeFileUpload, TypeVoiceMessage, TypeHelpRequest:

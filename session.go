@@ -7,78 +7,79 @@ import (
 	"unicode/utf8"
 )
 
-// Session is what is known of a session beside its events. State may lag
-// behind the log: it is the fold as of State.Head.
+// Session is the record of a session beside its events. State may lag behind
+// the log: it is the fold as of State.Head.
 type Session struct {
 	Key       SessionKey
 	Owner     string
-	OwnerName string // as the credential said that began the session; may be empty, and is empty once it is erased
+	OwnerName string // from the credential that began the session; may be empty, and is empty after an erasure
 	Name      string
 	CreatedAt time.Time
-	Erased    bool // the id is burnt for ever
+	Erased    bool // the id can never be used again
 	State     State
-	Rating    *Rating // nil: none; it is not of the log
-	// Tags and Assignee are staff's affair; the owner is never shown them.
+	Rating    *Rating // nil: none; not part of the log
+	// Tags and Assignee are for staff only; the owner never sees them.
 	Tags     []string
 	Assignee Assignee
-	// Unreadable is set where no key opens something that people wrote of the
-	// session, or its record is malformed: what cannot be read is empty.
+	// Unreadable is set if no key decrypts something that people wrote of the
+	// session, or if its record is malformed. Fields that cannot be read are
+	// empty.
 	Unreadable bool
 }
 
 // State is the fold of a session's log up to Head. Two pods that folded the
-// same events have the same State, whatever they lost meanwhile.
+// same events have the same State, whatever else they missed.
 type State struct {
 	Head           int64     `json:"head"`
 	HolderID       string    `json:"holder,omitempty"`      // the admin who holds the session
-	HolderName     string    `json:"holder_name,omitempty"` // of who holds it, or held it when it ended; may be empty
-	AssistantID    string    `json:"assistant,omitempty"`   // the admin who holds it, or held it when it ended
+	HolderName     string    `json:"holder_name,omitempty"` // of the holder, or of the last holder if the session has ended; may be empty
+	AssistantID    string    `json:"assistant,omitempty"`   // the holder, or the last holder if the session has ended
 	Ended          bool      `json:"ended,omitempty"`
-	StartedAt      time.Time `json:"started_at,omitzero"` // the first event's
+	StartedAt      time.Time `json:"started_at,omitzero"` // time of the first event
 	EndedAt        time.Time `json:"ended_at,omitzero"`
-	AnswerableFrom int64     `json:"answerable_from,omitempty"` // pending turns of messages below are void
-	LastUserSeq    int64     `json:"last_user_seq,omitempty"`   // the newest user message: what retry is about
-	LastReplySeq   int64     `json:"last_reply_seq,omitempty"`  // the newest word of a person, or whole or cancelled answer to it
+	AnswerableFrom int64     `json:"answerable_from,omitempty"` // pending turns of earlier messages are void
+	LastUserSeq    int64     `json:"last_user_seq,omitempty"`   // the newest user message, which a retry answers
+	LastReplySeq   int64     `json:"last_reply_seq,omitempty"`  // the newest reply to it: a person's message, or a complete or cancelled answer
 	ModelID        string    `json:"model,omitempty"`
 	LastActivity   time.Time `json:"last_activity,omitzero"`
-	Others         int64     `json:"others,omitempty"` // events that are no messages; see Messages
+	Others         int64     `json:"others,omitempty"` // events that are not messages; see Messages
 	Tokens         int64     `json:"tokens,omitempty"`
 	Answers        int64     `json:"answers,omitempty"`
 	ResponseTotal  int64     `json:"response_total,omitempty"` // milliseconds, over all answers
 	ResponseMax    int64     `json:"response_max,omitempty"`   // milliseconds
 	HelpRequested  bool      `json:"help_requested,omitempty"`
 	HelpPending    bool      `json:"help_pending,omitempty"`
-	// WaitingSince is when help became pending, zero where it is not. Unread is
-	// how many of the user's messages and files came after the last word of a
-	// person or whole answer to them. No decision rests on either: a pod of a
-	// version that does not know them folds on without them, and then a session
-	// that waits counts as waiting longer than those whose time is known, and
-	// Unread as what came since. The next wait, and the next word to the user, set
-	// them right.
+	// WaitingSince is when help became pending; zero: it is not. Unread is the
+	// number of the user's messages and files after the last message of a
+	// person or complete answer. No decision depends on either: a pod of an
+	// older version folds on without them. Then a waiting session counts as
+	// waiting longer than those with a known time, and Unread counts only
+	// later messages. The next wait and the next reply to the user correct
+	// them.
 	WaitingSince  time.Time `json:"waiting_since,omitzero"`
 	Unread        int64     `json:"unread,omitempty"`
 	AdminAssisted bool      `json:"admin_assisted,omitempty"`
 	Talk          Talk      `json:"talk,omitzero"`    // with people
-	Erased        bool      `json:"erased,omitempty"` // nothing of the log is left, and nothing follows
+	Erased        bool      `json:"erased,omitempty"` // nothing of the log is left, and no event follows
 }
 
-// MetaAutomatic marks an admin_leave nobody asked for: the holder's sockets
-// were gone for the grace time. It leaves the last user message answerable,
+// MetaAutomatic marks an admin_leave without a request: the holder had no
+// socket for the grace time. It leaves the last user message answerable,
 // unless somebody has replied to it.
 const MetaAutomatic = "automatic"
 
-// Names of metadata that events of an admin carry.
+// Metadata names on the events of an admin.
 const (
 	MetaAdminID   = "admin_id"
 	MetaAdminName = "admin_name"
 )
 
-// UnnamedStaff is the admin_name of an admin whose credential has none: it is
-// never absent.
+// UnnamedStaff is the admin_name of an admin whose credential has no name. The
+// field is never absent.
 const UnnamedStaff = "Support"
 
-// Apply folds the next event. It must be the one at Head+1; anything else
-// leaves the state as it is, so that folding twice does no harm.
+// Apply folds the event at Head+1. Any other event leaves the state unchanged,
+// so folding an event twice is harmless.
 func (s State) Apply(e Event) State {
 	if e.Seq != s.Head+1 {
 		return s
@@ -109,14 +110,14 @@ func (s State) Apply(e Event) State {
 		s = s.applyAnswer(e)
 	case TypeHelpRequest:
 		s.HelpRequested = true
-		if s.HolderID == "" && !s.HelpPending { // a person who is there already need not be called
+		if s.HolderID == "" && !s.HelpPending { // a holder is there already
 			s.HelpPending, s.WaitingSince = true, e.Time
 		}
 	case TypeAdminJoin:
 		s.Talk = s.Talk.joined(s, e)
 		s.HolderID, s.HolderName = holderBy(e), e.Metadata[MetaAdminName]
 		if s.HolderName == UnnamedStaff {
-			s.HolderName = "" // colleagues are better told the id
+			s.HolderName = "" // colleagues see the id instead
 		}
 		s.AssistantID = s.HolderID
 		s.AdminAssisted, s.HelpPending, s.WaitingSince = true, false, time.Time{}
@@ -136,14 +137,15 @@ func (s State) Apply(e Event) State {
 			s.HolderName = ""
 		}
 		s.HelpPending, s.WaitingSince = false, time.Time{}
-	default: // types of a later version change nothing but the order
+	default: // types of a later version change only Head
 	}
 	return s
 }
 
-// holderBy is who holds the session by an admin_join. By one that cannot be read
-// it is whose request it was: somebody must hold the session, or the model would
-// speak while a person does; who handed it to a colleague may hand it back.
+// holderBy returns the holder after an admin_join. If the event cannot be
+// decrypted, it is the user who requested it: somebody must hold the session,
+// or the model would speak while a person does. After a transfer that is the
+// former holder, who can hand the session over again.
 func holderBy(e Event) string {
 	switch {
 	case !e.Unreadable:
@@ -172,7 +174,7 @@ func (s State) applyAnswer(e Event) State {
 		s.LastReplySeq = e.Seq
 	}
 	if e.Status == StatusComplete {
-		if s.Unread > 0 && a.Gen.Seq < s.LastUserSeq { // an answer each: the newest message still waits for its own
+		if s.Unread > 0 && a.Gen.Seq < s.LastUserSeq { // each message gets its own answer: the newest one is still unanswered
 			s.Unread = max(1, s.Unread-1)
 		} else {
 			s.Unread = 0
@@ -184,8 +186,8 @@ func (s State) applyAnswer(e Event) State {
 	return s
 }
 
-// applyUnread counts what the user says; whatever a person says to the user is
-// a word to all of it.
+// applyUnread counts the user's messages. A person's message replies to all of
+// them.
 func (s State) applyUnread(e Event) State {
 	switch e.Sender {
 	case SenderUser:
@@ -197,8 +199,9 @@ func (s State) applyUnread(e Event) State {
 	return s
 }
 
-// Waiting reports whether the user waits for a person, and since when; where
-// that was not kept, it is the last activity, since which it is at least.
+// Waiting reports whether the user waits for a person, and since when. If the
+// time is unknown it returns the last activity; the wait is at least that
+// long.
 func (s State) Waiting() (since time.Time, waits bool) {
 	switch {
 	case !s.HelpPending:
@@ -210,15 +213,15 @@ func (s State) Waiting() (since time.Time, waits bool) {
 	}
 }
 
-// Messages is how many of the events say something: the user's messages, files
-// and recordings, an admin's, and finished answers. Events that were folded by
-// a version without this count all count as messages.
+// Messages returns the number of messages: the user's messages, files and
+// recordings, an admin's, and finished answers. Events folded by a version
+// without this count all count as messages.
 func (s State) Messages() int64 { return s.Head - s.Others }
 
-// Unreplied reports whether the last user message waits for a reply.
+// Unreplied reports whether the last user message has no reply yet.
 func (s State) Unreplied() bool { return s.LastUserSeq > s.LastReplySeq }
 
-// Duration is how long the session has lasted up to its last event, or to its
+// Duration returns how long the session lasted, up to its last event or its
 // end.
 func (s State) Duration() time.Duration {
 	end := s.LastActivity
@@ -231,7 +234,7 @@ func (s State) Duration() time.Duration {
 	return max(0, end.Sub(s.StartedAt))
 }
 
-// AvgResponse is the mean time to a complete answer in milliseconds.
+// AvgResponse returns the mean time to a complete answer in milliseconds.
 func (s State) AvgResponse() int64 {
 	if s.Answers == 0 {
 		return 0
@@ -239,12 +242,13 @@ func (s State) AvgResponse() int64 {
 	return s.ResponseTotal / s.Answers
 }
 
-// MaxName is how long a name that people give a session may be, in code points.
+// MaxName is the maximal length of a name that people give a session, in code
+// points.
 const MaxName = 200
 
-// CheckName returns the name that people gave a session without the white
-// space around it. It is refused where it is empty, too long, no text, or has
-// control characters or line ends; it is never cut.
+// CheckName returns the name that people gave a session, trimmed. It rejects a
+// name that is empty, too long or not UTF-8, or has control characters or line
+// ends. It never cuts a name.
 func CheckName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch {
@@ -260,10 +264,10 @@ func CheckName(name string) (string, error) {
 	return name, nil
 }
 
-const maxName = 80 // code points of a name that nobody gave
+const maxName = 80 // code points of a generated name
 
-// NameFrom makes a session's first name from what its user first said: its
-// first line, cut between characters, never inside one.
+// NameFrom returns a session's first name: the first line of its user's first
+// message, cut between characters.
 func NameFrom(content string) string {
 	line := strings.TrimSpace(content)
 	if i := strings.IndexAny(line, "\r\n"); i >= 0 {

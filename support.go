@@ -24,17 +24,17 @@ const (
 	fieldAwayMessage = "away_message"
 )
 
-// SupportSettings are what a tenant says of when its team is there. The zero
-// value: always, and nothing to say where nobody is.
+// SupportSettings are a tenant's opening hours and away message. The zero
+// value means always open, without an away message.
 type SupportSettings struct {
-	Hours       string   `json:"hours"`     // as ParseWeek reads them; empty: always
+	Hours       string   `json:"hours"`     // as parsed by ParseWeek; empty: always
 	TimeZone    string   `json:"time_zone"` // an IANA name; empty: UTC
 	ClosedDays  []string `json:"closed_days"`
 	AwayMessage string   `json:"away_message"`
 }
 
-// Clean returns the settings in their one written form, with the hours that
-// they mean. It refuses the first field that is wrong.
+// Clean returns the settings in canonical form and the hours that they
+// describe. The error names the first invalid field.
 func (s SupportSettings) Clean() (SupportSettings, Hours, error) {
 	week, err := ParseWeek(s.Hours)
 	if err != nil {
@@ -59,8 +59,8 @@ func (s SupportSettings) Clean() (SupportSettings, Hours, error) {
 	return SupportSettings{Hours: week.String(), TimeZone: zone.String(), ClosedDays: days, AwayMessage: s.AwayMessage}, h, nil
 }
 
-// ParseZone finds a time zone by its IANA name; the empty one is UTC. A zone of
-// this machine's own is none.
+// ParseZone returns the time zone with an IANA name; "" is UTC. It rejects
+// Local, which differs between machines.
 func ParseZone(name string) (*time.Location, error) {
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" || len(name) > 64 {
@@ -69,7 +69,7 @@ func ParseZone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// ParseClosedDays checks dates and returns them in order, each once.
+// ParseClosedDays checks dates and returns them sorted, without duplicates.
 func ParseClosedDays(days []string) ([]string, error) {
 	if len(days) > MaxClosedDays {
 		return nil, errors.New("has more than " + strconv.Itoa(MaxClosedDays) + " days")
@@ -85,7 +85,7 @@ func ParseClosedDays(days []string) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
-// CheckAwayMessage refuses what cannot be shown to a user as a message.
+// CheckAwayMessage rejects a text that cannot be shown to a user as a message.
 func CheckAwayMessage(text string) error {
 	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
 	switch {
@@ -99,27 +99,27 @@ func CheckAwayMessage(text string) error {
 	return nil
 }
 
-// Reason is why somebody of the team is there for users, or nobody.
+// Reason is why the team is available, or why it is not.
 type Reason string
 
 // The reasons.
 const (
 	ReasonOpen   Reason = "open"
 	ReasonClosed Reason = "closed" // outside the hours
-	ReasonNobody Reason = "nobody" // within the hours, and nobody is connected and available
+	ReasonNobody Reason = "nobody" // within the hours, but nobody is connected and available
 )
 
-// Availability is what users are told of the team.
+// Availability is the team's availability as users see it.
 type Availability struct {
 	Reason  Reason
-	Message string    // what the team says where nobody is there; may be empty
+	Message string    // the away message; may be empty
 	OpensAt time.Time // when it opens; zero: it is open, or stays closed for a year
 }
 
-// Available reports whether somebody is there.
+// Available reports whether the team is available.
 func (a Availability) Available() bool { return a.Reason == ReasonOpen }
 
-// StaffStatus is what a member of staff says of themselves.
+// StaffStatus is the status that a member of staff has set.
 type StaffStatus string
 
 // The statuses.
@@ -128,52 +128,52 @@ const (
 	StaffAway      StaffStatus = "away"
 )
 
-// StaffMember is one of those who may help, as far as the cluster knows.
+// StaffMember is a connected member of staff, as far as the cluster knows.
 type StaffMember struct {
 	User   UserKey
 	Name   string
 	Status StaffStatus
-	Said   time.Time // when they said so; zero: they never did
-	Since  time.Time // they have been connected, but for moments; zero: not known
+	Said   time.Time // when they set the status; zero: never
+	Since  time.Time // connected since then, apart from short gaps; zero: unknown
 }
 
-// StaffOnline is a member of staff who is connected, with the work they have.
+// StaffOnline is a connected member of staff and their work.
 type StaffOnline struct {
 	StaffMember
 
 	Holding int // sessions they hold
 }
 
-// SupportInfo is a tenant's settings and what they come to just now.
+// SupportInfo is a tenant's settings and their effect at the moment.
 type SupportInfo struct {
 	SupportSettings
 
-	Custom   bool      // the tenant's own, not those of the environment
+	Custom   bool      // set by the tenant, not by the environment
 	Open     bool      // by the hours alone
-	OpensAt  time.Time // zero: it is open, or not within a year
-	ClosesAt time.Time // zero: it is closed, or not within a year
+	OpensAt  time.Time // zero: it is open, or does not open within a year
+	ClosesAt time.Time // zero: it is closed, or does not close within a year
 }
 
-// EventPlace is the name, on the wire, of telling somebody their Place.
+// EventPlace is the wire name of the notification about a queue position.
 const EventPlace = "queue_position"
 
-// MaxPlaces is up to which place those who wait are told theirs.
+// MaxPlaces is the last position of which waiting users are notified exactly.
 const MaxPlaces = 1000
 
-// QueuePosition is where a session stands among those of its tenant that wait for a
-// person.
+// QueuePosition is a session's position among its tenant's sessions that wait
+// for a person.
 type QueuePosition struct {
-	Position int  // 1: it is the next one's turn
-	Beyond   bool // it is Position, which is MaxPlaces, or farther back
-	Waiting  int  // how many wait in all, counted up to MaxCounted
+	Position int  // 1: next in the queue
+	Beyond   bool // at Position, which is MaxPlaces, or farther back
+	Waiting  int  // the length of the queue, counted up to MaxCounted
 }
 
-// HelpInfo is what the owner of a session is told of their asking for help.
-// What could not be found out is left out: a nil QueuePosition, an empty Reason.
+// HelpInfo is the state of a session's help request, for its owner. Facts that
+// could not be determined are missing: a nil Place, an empty Reason.
 type HelpInfo struct {
 	SessionID string
 	Requested bool // ever
-	Pending   bool // and nobody has come yet
+	Pending   bool // no person has joined yet
 	Since     time.Time
 	Place     *QueuePosition
 	Availability

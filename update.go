@@ -2,10 +2,11 @@ package chatbox
 
 import "time"
 
-// Update is what pods tell each other about a session: exactly one of the
-// pointers is set. Head is the session's head when it was published; a pod
-// that has not delivered up to it has missed something. Redis is at most once
-// by contract, so nothing here is relied on: history is.
+// Update is a message between pods about a session; exactly one of the
+// pointers or Notice is set. Head is the session's head when the update was
+// published. A pod that has not delivered up to Head has missed something. The
+// bus delivers at most once, so nothing relies on an update: the history is
+// the truth.
 type Update struct {
 	Session SessionKey `json:"session"`
 	Owner   string     `json:"owner"`
@@ -19,73 +20,74 @@ type Update struct {
 	Read         *Read         `json:"read,omitempty"`
 	Notification *Notification `json:"aside,omitempty"`
 	Watched      *Watched      `json:"watched,omitempty"`
-	Notice       bool          `json:"notice,omitempty"` // only Head matters: re-read what is missing
+	Notice       bool          `json:"notice,omitempty"` // only Head matters: read the missing events
 }
 
-// Typing says that somebody is writing, or no longer. It is a lease: whoever
-// hears of a start and of no end lets it end by itself.
+// Typing says that somebody types or has stopped. It is a lease: without an
+// end, a start expires by itself.
 type Typing struct {
-	Conn   ConnID `json:"conn"` // the socket it came from, which is not told
+	Conn   ConnID `json:"conn"` // the sending socket, which does not receive it
 	UserID string `json:"user"`
 	Sender Sender `json:"sender"`
 	On     bool   `json:"on,omitempty"`
 }
 
-// Read says how far somebody has read; of one user only the farthest counts.
+// Read is how far somebody has read. Of one user only the highest Seq counts.
 type Read struct {
-	Conn   ConnID `json:"conn"` // the socket it came from, which is not told
+	Conn   ConnID `json:"conn"` // the sending socket, which does not receive it
 	UserID string `json:"user"`
 	Sender Sender `json:"sender"`
 	Seq    int64  `json:"seq"`
 }
 
-// Audience is which of a session's sockets something is for.
+// Audience selects the sockets of a session that receive a notification.
 type Audience string
 
-// The audiences. What is for one that a pod does not know is told to nobody.
+// The audiences. A pod delivers a notification for an unknown audience to
+// nobody.
 const (
 	ToOwner Audience = "owner"
-	ToStaff Audience = "staff" // who holds or watches it
+	ToStaff Audience = "staff" // the admins who hold or watch it
 )
 
-// Notification is a notification about the session, told once and at most once.
+// Notification is a notification about the session, sent at most once.
 type Notification struct {
 	To       Audience          `json:"to"`
 	Event    string            `json:"event"`
 	Metadata map[string]string `json:"meta,omitempty"`
-	After    int64             `json:"after,omitempty"` // told behind the event at this place
+	After    int64             `json:"after,omitempty"` // delivered after the event with this seq
 }
 
-// What asides are about, by their names on the wire.
+// Subjects of notifications, by their names on the wire.
 const (
 	NotificationRating    = "rating_requested" // a talk with a person is over
-	NotificationWatched   = "watched"          // staff reads along
-	NotificationUnwatched = "unwatched"        // and no longer
+	NotificationWatched   = "watched"          // staff watches the session
+	NotificationUnwatched = "unwatched"        // staff no longer watches it
 	NotificationNote      = "note"             // staff's notes on it have changed
 )
 
-// Watched says whether staff watches the session. Whoever has been told so is
-// not told again.
+// Watched says whether staff watches the session. A socket that was sent the
+// same value before is not sent it again.
 type Watched struct {
 	On bool `json:"on,omitempty"`
 }
 
-// Piece is a stretch of a running answer's text, numbered inside its attempt.
-// A snapshot's content replaces everything shown for the answer so far.
+// Piece is a stretch of a running answer's text, numbered within its attempt.
+// A snapshot's content replaces all text shown for the answer so far.
 type Piece struct {
 	AnswerID string `json:"id"`
 	Gen      Gen    `json:"gen"`
 	ReplyTo  string `json:"reply_to"`
 	ModelID  string `json:"model,omitempty"`
 	Attempt  int    `json:"attempt"`
-	Index    int    `json:"index"` // a snapshot's: the piece it stands at, -1 before any
+	Index    int    `json:"index"` // of a snapshot: the last piece that it includes, -1 for none
 	Content  string `json:"content"`
 	Snapshot bool   `json:"snapshot,omitempty"`
-	Spent    Usage  `json:"-"` // so far; clients are not told before the end
+	Spent    Usage  `json:"-"` // so far; clients see it only at the end
 }
 
-// After reports whether the piece is beyond (attempt, index): what is not is a
-// repeat.
+// After reports whether the piece is newer than (attempt, index). A piece that
+// is not newer is a repeat.
 func (p Piece) After(attempt, index int) bool {
 	return p.Attempt > attempt || p.Attempt == attempt && p.Index > index
 }
@@ -98,20 +100,20 @@ type Loading struct {
 	ModelID  string `json:"model,omitempty"`
 }
 
-// Failure says that an answer failed. Where a piece had been shown, the final
-// that keeps the partial text is published before it.
+// Failure says that an answer failed. If a piece was shown, the final with the
+// partial text is published before the failure.
 type Failure struct {
 	AnswerID string `json:"id"`
 	Gen      Gen    `json:"gen"`
 	ReplyTo  string `json:"reply_to"`
 	Code     Code   `json:"code"`
 	Message  string `json:"message"`
-	// RetryAfter is when a repeat may help, where that is known.
+	// RetryAfter is the time after which a retry may help; zero: unknown.
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
 }
 
-// OpenAnswer is a running answer as the log of its pieces has it: exactly the
-// text that was accepted, and so the text that clients were shown.
+// OpenAnswer is a running answer as stored in the log of its pieces: exactly
+// the accepted text, and so the text that clients were shown.
 type OpenAnswer struct {
 	AnswerID string
 	Gen      Gen
@@ -120,10 +122,10 @@ type OpenAnswer struct {
 	Attempt  int
 	Index    int // -1 before any piece
 	Text     string
-	Spent    Usage // when its last piece was accepted
+	Spent    Usage // as of its last piece
 }
 
-// Snapshot is the piece that shows all of it at once.
+// Snapshot returns a piece with the whole text.
 func (o OpenAnswer) Snapshot() Piece {
 	return Piece{
 		AnswerID: o.AnswerID, Gen: o.Gen, ReplyTo: o.ReplyTo, ModelID: o.ModelID,

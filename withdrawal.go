@@ -2,16 +2,16 @@ package chatbox
 
 import "time"
 
-// Withdrawal says that a user's credentials that were issued before a moment
-// no longer count, on any pod.
+// Withdrawal invalidates a user's credentials that were issued before a time,
+// on every pod.
 type Withdrawal struct {
 	User   UserKey
-	Before time.Time // a whole second, as times of issue are
-	Until  time.Time // Redis has a copy; the history has the withdrawal for good
+	Before time.Time // a whole second, like times of issue
+	Until  time.Time // until then Redis has a copy; the history never deletes the withdrawal
 }
 
-// Covers reports whether the withdrawal takes the actor's credential away. One
-// that does not say when it was issued may be old, and is taken away.
+// Covers reports whether the withdrawal invalidates the actor's credential. A
+// credential without a time of issue may be old and is invalidated.
 func (w Withdrawal) Covers(a Actor) bool {
 	return a.User() == w.User && a.IssuedAt.Before(w.Before)
 }

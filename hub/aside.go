@@ -2,8 +2,9 @@ package hub
 
 import "chatbox"
 
-// asideLocked tells the sockets that it is for, behind the event that it
-// follows: it is in no history, so it waits where that is missing.
+// asideLocked sends a notification to its audience, after the event that it
+// follows. The history does not contain it, so it is parked while that event
+// is missing.
 func (f *feed) asideLocked(u chatbox.Update) bool {
 	if u.Notification.After > f.last {
 		if len(f.parked) < maxParked {
@@ -20,7 +21,7 @@ func (f *feed) asideLocked(u chatbox.Update) bool {
 	return true
 }
 
-// amongLocked reports whether the socket is one of the audience.
+// amongLocked reports whether the socket belongs to the audience.
 func (f *feed) amongLocked(a *attachment, to chatbox.Audience) bool {
 	switch to {
 	case chatbox.ToOwner:
@@ -32,8 +33,8 @@ func (f *feed) amongLocked(a *attachment, to chatbox.Audience) bool {
 	}
 }
 
-// watchedLocked tells the owner's sockets that staff watches, or no longer,
-// each of them once.
+// watchedLocked tells the owner's sockets whether staff watches. A socket that
+// was sent the same value last is skipped.
 func (f *feed) watchedLocked(on bool) {
 	aside := &chatbox.Notification{To: chatbox.ToOwner, Event: chatbox.NotificationUnwatched}
 	if on {

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Config bounds what sockets may cost. A zero field means its default.
+// Config limits the resources of sockets. A zero field means its default.
 type Config struct {
-	MaxFrame      int64         // of a client's frame, in bytes; beyond it the socket is closed with 1009
+	MaxFrame      int64         // bytes of a client's frame; a larger one closes the socket with 1009
 	CollapseBytes int           // queued bytes beyond which pieces collapse into a snapshot
 	MaxBytes      int           // queued bytes beyond which the socket is closed with 4002
-	SocketBytes   int           // that the kernel keeps for the client, beside what is queued
-	InboxFrames   int           // frames read and not yet processed, beyond which the reader waits
+	SocketBytes   int           // kernel's send buffer per client, in addition to the queue
+	InboxFrames   int           // frames read but not yet processed; at this number the reader waits
 	InboxBytes    int           // the same in bytes
-	PingEvery     time.Duration // how often a client is asked for a sign of life
-	DeadAfter     time.Duration // without any frame of the client
-	WriteTimeout  time.Duration // of one frame, or of the close of a client that is too slow; beyond it the socket is cut
-	CloseTimeout  time.Duration // for what is queued when a close is asked for
+	PingEvery     time.Duration // interval between pings
+	DeadAfter     time.Duration // silence of the client after which the socket is closed
+	WriteTimeout  time.Duration // of one frame, or of closing a slow client; then the connection is cut
+	CloseTimeout  time.Duration // for writing the queue when a close is requested
 	Linger        time.Duration // for the client's answer to a close frame
-	MaxConns      int           // sockets of this pod; 0 is no limit
-	Logger        *slog.Logger  // told of panics in frame handlers, with their stack
+	MaxConns      int           // sockets of this pod; 0: no limit
+	Logger        *slog.Logger  // logs panics in frame handlers, with their stack
 }
 
 // DefaultConfig returns the values of docs/protocol/contract.md.

@@ -14,8 +14,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Close codes, as docs/protocol/README.md has them: 4000-4499 mean reconnect
-// and resume, 4500-4999 mean do not.
+// Close codes, as listed in docs/protocol/README.md. Clients reconnect and
+// resume after 4000-4499 and do not reconnect after 4500-4999.
 const (
 	CloseInternal     = websocket.CloseInternalServerErr
 	CloseUnavailable  = 4001
@@ -26,34 +26,34 @@ const (
 	CloseDisconnected = 4503
 )
 
-// OnFrame handles one frame of a client; of a binary frame, which the protocol
-// does not have, it is told only that it came.
+// OnFrame handles one frame of a client. The protocol has no binary frames, so
+// a binary frame is passed without its content.
 type OnFrame func(ctx context.Context, frame []byte, binary bool)
 
-// Conn is one socket. Its frames are processed strictly in order by one
-// worker, what it is sent is written in order by one writer; both exist only
-// while there is something to do. All methods are safe for concurrent use and
-// none of them blocks, Run and awaitRoom excepted.
+// Conn is one socket. One worker processes its frames in order, and one writer
+// writes its outgoing frames in order. Both exist only while they have work.
+// All methods are safe for concurrent use. None of them blocks, except Run and
+// awaitRoom.
 type Conn struct {
 	id    chatbox.ConnID
-	actor atomic.Pointer[chatbox.Actor] // the newest credential's; user and tenant never change
+	actor atomic.Pointer[chatbox.Actor] // from the newest credential; user and tenant never change
 	cfg   *Config
 	m     *Metrics
 	ws    *websocket.Conn
 	born  time.Time // origin of the monotonic times below
 
-	// Set once, by the feed before its first push and by the edge before Run.
+	// Set once: by the feed before its first push, and by the edge before Run.
 	onDrained func(group any)
 	onExpire  func()
 	first     func(ctx context.Context)
-	// onShown is told what an old client is about to be sent, by the writer, and
-	// what it has confirmed, by the reader; see Feeds.OnShown. nil: nobody wants
-	// to know.
+	// onShown receives what an old client is about to be sent, from the
+	// writer, and what it has confirmed, from the reader; see Feeds.OnShown.
+	// It may be nil.
 	onShown func(chatbox.Shown)
 
-	expires atomic.Int64 // unix ns of the credential's end; 0: none, or dealt with
-	seen    atomic.Int64 // when the client last gave a sign of life, ns since born
-	waiting atomic.Bool  // the reader waits for the worker: the silence is ours
+	expires atomic.Int64 // end of the credential in unix ns; 0: none, or handled already
+	seen    atomic.Int64 // the client's last sign of life, ns since born
+	waiting atomic.Bool  // the reader waits for the worker, so silence is not the client's fault
 	pinged  int64        // ns since born; owned by Hub.Run
 	old     atomic.Bool  // see AssumeOld
 
@@ -64,47 +64,47 @@ type Conn struct {
 	out     outbox
 	in      inbox
 	halt    context.CancelFunc // ends Run's context, once it runs
-	end     *ending            // set: nothing more is accepted, in either direction
+	end     *ending            // set: no more frames are accepted, in either direction
 	dead    bool               // the reader has ended: nothing is written any more
 
-	lastToken uint64    // of the receipts
+	lastToken uint64    // of receipts
 	receipts  []receipt // of an old client, oldest first: pings without a pong yet
 }
 
-// ending is how a socket is to be closed, and by when.
+// ending is how a socket is to be closed, and its deadline.
 type ending struct {
 	code   int
 	reason string
 	by     time.Time
 }
 
-// NewConn takes over an upgraded socket; Run must be called on it. Frames may
-// be sent before.
+// NewConn takes over an upgraded socket. The caller must call Run on it.
+// Frames may be sent before Run.
 func NewConn(ws *websocket.Conn, id chatbox.ConnID, actor chatbox.Actor, cfg Config, m *Metrics) *Conn {
 	cfg = cfg.withDefaults()
 	c := &Conn{id: id, cfg: &cfg, m: m, ws: ws, born: time.Now()}
 	c.actor.Store(&actor)
 	c.changed.L = &c.mu
 	ws.SetReadLimit(c.cfg.MaxFrame)
-	// Left to itself the kernel keeps megabytes for a client that does not read:
-	// memory that nobody counts, and a write that waits only when they are full.
+	// By default the kernel buffers megabytes for a client that does not read.
+	// This memory is not counted, and writes would block only when it is full.
 	if tcp, ok := ws.NetConn().(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(c.cfg.SocketBytes) // it serves without
+		_ = tcp.SetWriteBuffer(c.cfg.SocketBytes) // on failure the socket works with the default
 	}
 	return c
 }
 
-// ID names the socket across the cluster.
+// ID returns the socket's id, which is unique across the cluster.
 func (c *Conn) ID() chatbox.ConnID { return c.id }
 
-// Actor is who the socket's newest credential says it is.
+// Actor returns the subject of the socket's newest credential.
 func (c *Conn) Actor() chatbox.Actor { return *c.actor.Load() }
 
-// OnExpire has f called once, by the hub's ticker, when the time that ExpireAt
-// said has passed. f must not block. Call it before Run.
+// OnExpire sets f, which the hub's ticker calls once when the time set by
+// ExpireAt has passed. f must not block. Call OnExpire before Run.
 func (c *Conn) OnExpire(f func()) { c.onExpire = f }
 
-// ExpireAt says when the socket's credential ends; the zero time means never.
+// ExpireAt sets the end of the socket's credential; the zero time means never.
 func (c *Conn) ExpireAt(t time.Time) {
 	if t.IsZero() {
 		c.expires.Store(0)
@@ -117,8 +117,8 @@ func (c *Conn) ExpireAt(t time.Time) {
 	c.expires.Store(t.UnixNano())
 }
 
-// Renew takes a newer credential's word for the same user: chatbox.NotYours
-// where it is another's, and then nothing has changed.
+// Renew replaces the socket's credential with a newer one of the same user. If
+// it is another user's, Renew returns chatbox.NotYours and changes nothing.
 func (c *Conn) Renew(a chatbox.Actor) error {
 	if c.Actor().User() != a.User() {
 		return chatbox.NewError(chatbox.NotYours, "the credential is another user's", nil)
@@ -127,15 +127,15 @@ func (c *Conn) Renew(a chatbox.Actor) error {
 	return nil
 }
 
-// First has f run by the worker before the first frame is processed. Call it
-// before Run.
+// First sets f, which the worker runs before it processes the first frame.
+// Call First before Run.
 func (c *Conn) First(f func(ctx context.Context)) { c.first = f }
 
-// Run reads the socket until it ends and returns why; nil means that either
-// side closed it in order. The caller's goroutine is the reader: it waits for
-// the network, and for the worker when the inbox is full, for nothing else.
-// When ctx ends the socket is closed with 4001. Frames that were read before
-// the peer went away are still processed; after a close of ours they are
+// Run reads the socket until it ends and returns the reason; nil means that
+// either side closed it properly. The caller's goroutine is the reader. It
+// waits only for the network and, when the inbox is full, for the worker. When
+// ctx ends, the socket is closed with 4001. Frames that were read before the
+// peer disconnected are still processed; after a close by this side they are
 // dropped. When Run returns, reader, writer and worker have ended.
 func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
 	c.m.connections.Inc()
@@ -168,15 +168,15 @@ func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
 	return err
 }
 
-// goodbye reports whether the peer ended the socket in order.
+// goodbye reports whether the peer closed the socket properly.
 func goodbye(err error) bool {
 	e, ok := errors.AsType[*websocket.CloseError](err)
 	return ok && websocket.IsCloseError(e, websocket.CloseNormalClosure,
 		websocket.CloseGoingAway, websocket.CloseNoStatusReceived)
 }
 
-// bury marks the socket dead and forgets what was still to be written; it
-// reports whether this side had asked for the end.
+// bury marks the socket dead and drops its queue. It reports whether this side
+// had requested the close.
 func (c *Conn) bury() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,9 +190,10 @@ func (c *Conn) bury() bool {
 	return ours
 }
 
-// Close ends the socket: what is queued is sent as far as it goes within
-// CloseTimeout, then a close frame. Frames of the client that wait for the
-// worker are dropped. The first call says why; a later one can only hurry.
+// Close ends the socket. The queue is written as far as possible within
+// CloseTimeout, followed by a close frame. Frames of the client that wait for
+// the worker are dropped. The first call sets code and reason; a later call
+// can only shorten the deadline.
 func (c *Conn) Close(code int, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,8 +205,8 @@ func (c *Conn) closeLocked(code int, reason string) {
 	switch {
 	case c.end == nil:
 		if code == CloseSlow {
-			// The client reads its close after all that the kernel keeps for it;
-			// until then nothing else is kept.
+			// The client receives the close frame after everything in the
+			// kernel's buffer, so the queue is dropped at once.
 			by = time.Now().Add(c.cfg.WriteTimeout)
 			c.dropOutLocked(dropSlow)
 		}
@@ -217,14 +218,14 @@ func (c *Conn) closeLocked(code int, reason string) {
 	default:
 		return
 	}
-	if c.out.writing { // the write under way began with another deadline
+	if c.out.writing { // the write in progress has an earlier deadline
 		_ = c.ws.NetConn().SetWriteDeadline(c.end.by)
 	}
 	c.changed.Broadcast()
 	c.startWriterLocked()
 }
 
-// cancel ends what the socket is doing, as the end of Run's context does.
+// cancel closes the socket and ends Run's context.
 func (c *Conn) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -234,25 +235,25 @@ func (c *Conn) cancel() {
 	}
 }
 
-// busy reports whether something is being processed, and whether something is
-// being written.
+// busy reports whether a frame is being processed and whether one is being
+// written.
 func (c *Conn) busy() (working, writing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.in.working, c.out.writing
 }
 
-// alive notes a sign of life of the client.
+// alive records a sign of life of the client.
 func (c *Conn) alive() { c.seen.Store(int64(time.Since(c.born))) }
 
-// beat is the socket's share of the hub's ticker; it never blocks.
+// beat does the hub ticker's work for this socket. It never blocks.
 func (c *Conn) beat(now time.Time) {
 	if at := c.expires.Load(); at != 0 && now.UnixNano() >= at && c.expires.CompareAndSwap(at, 0) {
 		c.onExpire()
 		return
 	}
 	if c.overdue(now) {
-		_ = c.ws.NetConn().Close() // neither the peer nor a write came to an end in time
+		_ = c.ws.NetConn().Close() // neither the peer nor a write finished in time
 		return
 	}
 	age := int64(now.Sub(c.born))
@@ -266,7 +267,7 @@ func (c *Conn) beat(now time.Time) {
 	}
 }
 
-// overdue reports whether a close that was asked for has taken too long.
+// overdue reports whether a requested close has taken too long.
 func (c *Conn) overdue(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,22 +2,24 @@ package hub
 
 import "chatbox"
 
-// Deliver gives one update to the session's sockets of this pod. False means
-// that something before it is missing here: the caller reads and calls CatchUp.
+// Deliver passes an update to the session's sockets on this pod. It returns
+// false if an earlier event is missing here; the caller then reads it and
+// calls CatchUp.
 func (fs *Feeds) Deliver(u chatbox.Update) bool {
 	f := fs.feed(u.Session)
 	return f == nil || f.deliver(u)
 }
 
-// CatchUp delivers what was read; false where the events do not begin where
-// the session's sockets stand.
+// CatchUp delivers events that were read. It returns false if they do not
+// begin where the session's sockets stand.
 func (fs *Feeds) CatchUp(s chatbox.SessionKey, events []chatbox.Event, open *chatbox.OpenAnswer) bool {
 	f := fs.feed(s)
 	return f == nil || f.catchUp(events, open)
 }
 
-// BeginCatchUp reports where the session stands and whether the caller is the
-// one to read; a second caller only makes the first go round once more.
+// BeginCatchUp returns the last delivered event and whether the caller shall
+// read the missing ones. If another caller is reading already, mine is false
+// and that caller reads once more.
 func (fs *Feeds) BeginCatchUp(s chatbox.SessionKey) (after int64, mine bool) {
 	f := fs.feed(s)
 	if f == nil {
@@ -26,7 +28,7 @@ func (fs *Feeds) BeginCatchUp(s chatbox.SessionKey) (after int64, mine bool) {
 	return f.beginCatchUp()
 }
 
-// EndCatchUp ends the caller's round; it reports whether another is wanted.
+// EndCatchUp ends the caller's read and reports whether another one is needed.
 func (fs *Feeds) EndCatchUp(s chatbox.SessionKey) bool {
 	f := fs.feed(s)
 	if f == nil {
@@ -38,8 +40,8 @@ func (fs *Feeds) EndCatchUp(s chatbox.SessionKey) bool {
 	return f.again
 }
 
-// Answering is the answer whose end the session's sockets here wait for; zero
-// where they wait for none.
+// Answering returns the answer whose end the session's sockets on this pod
+// wait for; zero if there is none.
 func (fs *Feeds) Answering(s chatbox.SessionKey) chatbox.Gen {
 	f := fs.feed(s)
 	if f == nil {
@@ -50,7 +52,8 @@ func (fs *Feeds) Answering(s chatbox.SessionKey) chatbox.Gen {
 	return f.answeringLocked()
 }
 
-// Positions lists how far every session with sockets here was delivered.
+// Positions returns how far every session with sockets on this pod was
+// delivered.
 func (fs *Feeds) Positions() []chatbox.Position {
 	fs.mu.RLock()
 	feeds := make([]*feed, 0, len(fs.feeds))

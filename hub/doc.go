@@ -1,8 +1,8 @@
-// Package hub holds the sockets of one pod and nothing else: it reads frames,
-// writes frames, bounds what a socket may cost and notices when it is gone.
-// It knows neither sessions' rules nor stores nor other pods.
+// Package hub manages the sockets of one pod: it reads and writes frames,
+// limits the resources of each socket and detects dead ones. It knows no
+// session rules, no stores and no other pods.
 //
 // An idle socket costs one goroutine, its reader. A worker and a writer exist
-// only while a frame is processed or written; pings, deadlines and expiring
-// credentials of all sockets are one ticker's, [Hub.Run].
+// only while a frame is processed or written. One ticker, [Hub.Run], handles
+// the pings, deadlines and expiring credentials of all sockets.
 package hub

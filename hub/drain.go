@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// Farewell makes the frame that asks a client to come back after a while,
-// elsewhere.
+// Farewell returns the frame that asks a client to reconnect to another pod
+// after a delay.
 type Farewell func(after time.Duration) []byte
 
-// Bounds of a farewell.
+// Bounds of a drain.
 const (
-	maxComeBack = time.Second            // how long clients are asked to wait at most
-	maxReply    = 11 * time.Second       // how long a reply may take; a history that is away answers for 10 s
-	maxSettle   = 2 * time.Second        // how long a client may take to read the replies
-	drainGrain  = 20 * time.Millisecond  // how often that is looked at
-	drainLinger = 100 * time.Millisecond // between looks for sockets that came meanwhile
+	maxComeBack = time.Second            // longest delay that clients are asked for
+	maxReply    = 11 * time.Second       // time for a reply; an append waits up to 10 s for an unavailable history
+	maxSettle   = 2 * time.Second        // time for a client to read the replies
+	drainGrain  = 20 * time.Millisecond  // interval of the checks
+	drainLinger = 100 * time.Millisecond // interval of the checks for sockets accepted meanwhile
 )
 
-// Drain refuses new sockets and sends those that are there away, spread evenly
-// over window: farewell, then close 4003, not before what the client asked was
-// processed and its replies were written. For the first it has 11 s after the
-// farewell, for the second 2 s more. Each client is asked to wait a random moment of at most 1 s, since
-// the spread is ours already. Sockets that are left when ctx ends are closed
-// all at once. Drain returns when no socket is left or ctx ends; its error is
-// how many were left.
+// Drain refuses new sockets and sends the existing ones away, spread evenly
+// over window. Each gets a farewell frame and then close 4003, after its
+// pending frames were processed and the replies were written. Processing may
+// take 11 s after the farewell, and writing 2 s more. Each client is asked to
+// wait a random time of at most 1 s, since the drain itself is already spread.
+// Sockets that are left when ctx ends are closed at once. Drain returns when
+// no socket is left or ctx ends; its error says how many were left.
 func (h *Hub) Drain(ctx context.Context, window time.Duration, farewell Farewell) error {
 	began := time.Now()
 	defer func() { h.m.drain.Observe(time.Since(began).Seconds()) }()
@@ -38,9 +38,9 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration, farewell Farewell
 	return h.empty(ctx, d)
 }
 
-// Shed sends some sockets to other pods, as Drain does with all of them: n that
-// chance picks, spread over window. It returns when they are gone or ctx ends,
-// and how many it asked to go.
+// Shed sends n random sockets to other pods, spread over window, as Drain
+// does. It returns when they are gone or ctx ends. The result is the number of
+// sockets that were asked to leave.
 func (h *Hub) Shed(ctx context.Context, n int, window time.Duration, farewell Farewell) int {
 	conns := h.shuffled()
 	conns = conns[:min(n, len(conns))]
@@ -57,8 +57,8 @@ func (h *Hub) shuffled() []*Conn {
 	return conns
 }
 
-// empty sees off sockets that were being accepted when the drain began, and
-// waits for the last to be gone.
+// empty sends away sockets that were being accepted when the drain began, and
+// waits until none is left.
 func (h *Hub) empty(ctx context.Context, d *drain) error {
 	t := time.NewTicker(drainLinger)
 	defer t.Stop()
@@ -107,11 +107,11 @@ type drain struct {
 type leaving struct {
 	conn *Conn
 	told time.Time
-	done time.Time // when it was last seen at work
+	done time.Time // when it was last seen processing
 }
 
 // sendAway begins with one socket after the other, evenly over window, and
-// closes each when it is ready; false where ctx ended first.
+// closes each when it is ready. It returns false if ctx ended first.
 func (d *drain) sendAway(ctx context.Context, conns []*Conn, window time.Duration) bool {
 	began := time.Now()
 	t := time.NewTicker(drainGrain)
@@ -138,7 +138,7 @@ func (d *drain) begin(c *Conn) {
 	d.leaving = append(d.leaving, leaving{c, now, now})
 }
 
-// finish closes those whose replies are out, or whose time is up.
+// finish closes the sockets whose replies are written or whose time is up.
 func (d *drain) finish() {
 	kept := d.leaving[:0]
 	for _, l := range d.leaving {
@@ -161,14 +161,14 @@ func (l *leaving) over(now time.Time) bool {
 	return !writing || now.Sub(l.done) >= maxSettle
 }
 
-// closing reports whether the socket's end was asked for.
+// closing reports whether a close was requested.
 func (c *Conn) closing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.end != nil
 }
 
-// anyOf draws a moment of [0, limit].
+// anyOf returns a random duration in [0, limit].
 func anyOf(limit time.Duration) time.Duration {
 	return rand.N(limit + 1) //nolint:gosec // a delay is no secret
 }

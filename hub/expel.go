@@ -7,7 +7,8 @@ import (
 )
 
 // Expel closes the user's sockets on this pod whose credentials were issued
-// before the time, all of them where it is zero, and returns how many.
+// before the given time, or all of them if it is zero. It returns the number
+// of sockets.
 func (h *Hub) Expel(u chatbox.UserKey, before time.Time) int {
 	n := 0
 	for _, c := range h.User(u) {

@@ -9,13 +9,13 @@ import (
 	"chatbox"
 )
 
-// feed delivers one session to the pod's sockets that are attached to it: each
-// durable event exactly once and in order, pieces only where they continue
-// what the socket was shown. It does no I/O; what it misses it asks for by
-// answering false, and is given by catchUp.
+// feed delivers one session to the pod's attached sockets: each durable event
+// exactly once and in order, and pieces only if they continue what the socket
+// was shown. It does no I/O. If something is missing, it returns false, and
+// the caller reads it and calls catchUp.
 //
-// Lock order: Feeds.mu, feed.mu, then Conn.mu or waiters.mu. Nothing is sent under a lock but to
-// a queue.
+// Lock order: Feeds.mu, feed.mu, then Conn.mu or waiters.mu. Under a lock,
+// frames are only queued.
 type feed struct {
 	key    chatbox.SessionKey
 	encode func(chatbox.Delivery) []byte
@@ -24,45 +24,47 @@ type feed struct {
 
 	mu       sync.Mutex // guards following
 	atts     map[chatbox.ConnID]*attachment
-	owner    string           // the session's, once it is known
+	owner    string           // the session's owner, once known
 	holder   string           // the admin who holds it after last
-	last     int64            // all events up to here were delivered; -1: nobody has joined yet
-	silent   bool             // a person holds the session, or it has ended: no word of the model
-	erased   bool             // the session's end was told, and nothing follows
-	waits    bool             // its user has asked for a person, and nobody has come
+	last     int64            // all events up to this one were delivered; -1: no socket has joined yet
+	silent   bool             // a person holds the session, or it has ended: the model's output is not shown
+	erased   bool             // the erasure was delivered, and no event follows
+	waits    bool             // its user has asked for a person, and none has joined
 	done     chatbox.Gen      // generations up to this one have ended
-	ended    []chatbox.Gen    // the latest of them, for failures, which are told once
-	loading  chatbox.Gen      // the latest that was announced
-	open     *running         // the answer that is being given
-	moves    int              // how often open has changed
-	joining  int              // sockets between enter and join
+	ended    []chatbox.Gen    // the latest of them; their failures are sent only once
+	loading  chatbox.Gen      // the latest generation that was announced
+	open     *running         // the running answer
+	moves    int              // number of changes of open
+	joining  int              // sockets that are joining
 	recent   []chatbox.Event  // delivered while sockets were joining
-	failed   []chatbox.Update // failures told while sockets were joining
-	early    []chatbox.Update // arrived before anybody had joined
-	dropped  bool             // something arrived that early had no room for
-	parked   []chatbox.Update // failures and asides that arrived ahead of events that are missing
+	failed   []chatbox.Update // failures sent while sockets were joining
+	early    []chatbox.Update // arrived before the first join
+	dropped  bool             // early was full, and an update was dropped
+	parked   []chatbox.Update // failures and notifications that wait for missing events
 	typing   map[chatbox.ConnID]typingLease
-	reads    map[string]chatbox.Read // by user, how far
-	catching bool                    // a re-read is under way
-	again    bool                    // and one more is wanted after it
-	movesAt  int                     // moves when the re-read began
+	reads    map[string]chatbox.Read // read positions by user
+	catching bool                    // a catch-up read is in progress
+	again    bool                    // another read is needed after it
+	movesAt  int                     // moves when the read began
 }
 
 const (
-	// maxEarly bounds what waits for the first socket's join; beyond it the
-	// join reads again.
+	// maxEarly bounds the updates that wait for the first join. If more
+	// arrive, the join reads again.
 	maxEarly = 256
-	// maxRecent bounds what waits for a socket whose replay is slow; beyond it
-	// the socket's join reads on from where it is.
+	// maxRecent bounds the events that wait for a socket with a slow replay.
+	// If more arrive, the socket's join reads on from its position.
 	maxRecent = 256
-	// maxParked bounds failures and asides that wait for missing events. A
-	// session gives one answer at a time, so there is hardly ever a second one.
+	// maxParked bounds the failures and notifications that wait for missing
+	// events. A session has one answer at a time, so there is rarely a second
+	// failure.
 	maxParked = 16
-	// maxEnded is how many generations' ends are remembered one by one.
+	// maxEnded is the number of ended generations that are remembered
+	// individually.
 	maxEnded = 16
 )
 
-// running is an open answer as far as this pod has heard.
+// running is an open answer as far as this pod has received it.
 type running struct {
 	card    chatbox.Piece // ids; Content unused
 	attempt int
@@ -70,7 +72,7 @@ type running struct {
 	text    []byte
 }
 
-// deliver applies one update. False means that something before it is missing.
+// deliver applies one update. It returns false if an earlier event is missing.
 func (f *feed) deliver(u chatbox.Update) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,7 +111,7 @@ func (f *feed) deliverLocked(u chatbox.Update) bool {
 	}
 	if u.Head > f.last {
 		if u.Failure != nil && len(f.parked) < maxParked {
-			f.parked = append(f.parked, u) // it is in no history: nobody can read it again
+			f.parked = append(f.parked, u) // no history contains it, so it cannot be read again
 		}
 		return false
 	}
@@ -120,8 +122,8 @@ func (f *feed) deliverLocked(u chatbox.Update) bool {
 	case u.Failure != nil:
 		f.failLocked(u)
 	case u.Head < f.last:
-		// Published before an event that was read ahead of the channel: what
-		// was read then had this in it.
+		// The update was published before an event that this pod has read
+		// directly. That read included the update.
 	case u.Piece != nil:
 		return f.pieceLocked(*u.Piece)
 	case u.Loading != nil:
@@ -135,13 +137,13 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 	if e.Seq <= f.last {
 		return true
 	}
-	if e.Seq > f.last+1 && !e.Erases() { // what came before an erasure may be gone
+	if e.Seq > f.last+1 && !e.Erases() { // events before an erasure may be gone
 		return false
 	}
 	f.last, f.owner = e.Seq, e.Owner
 	if f.joining > 0 {
 		if len(f.recent) == maxRecent {
-			f.recent = nil // whoever joins finds a gap and reads again
+			f.recent = nil // joining sockets find the gap and read again
 		}
 		f.recent = append(f.recent, e)
 	}
@@ -150,12 +152,12 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 	parked := f.parked
 	f.parked = nil
 	for _, u := range parked {
-		f.deliverLocked(u) // told now, or parked again
+		f.deliverLocked(u) // delivered now, or parked again
 	}
 	return true
 }
 
-// noteLocked keeps what the event means for transients to come.
+// noteLocked updates the state that decides about later transient updates.
 func (f *feed) noteLocked(e chatbox.Event) {
 	f.endTypingLocked(func(l typingLease) bool { return e.Type == chatbox.TypeUserMessage && l.who.UserID == e.UserID })
 	f.noteHelpLocked(e)
@@ -165,14 +167,14 @@ func (f *feed) noteLocked(e chatbox.Event) {
 	case e.Type == chatbox.TypeAdminJoin, e.Type == chatbox.TypeSessionEnded:
 		f.silent, f.erased = true, e.Erases()
 		if f.open != nil {
-			f.closeLocked(f.open.card.Gen) // its failure may still be on its way
+			f.closeLocked(f.open.card.Gen) // its failure may still arrive
 		}
 	case e.Type == chatbox.TypeAdminLeave:
 		f.silent = false
 	}
 }
 
-// endLocked notes the end of a generation that its clients were told of.
+// endLocked records the end of a generation of which clients were notified.
 func (f *feed) endLocked(g chatbox.Gen) {
 	if f.ended = append(f.ended, g); len(f.ended) > maxEnded {
 		f.ended = f.ended[1:]
@@ -180,7 +182,7 @@ func (f *feed) endLocked(g chatbox.Gen) {
 	f.closeLocked(g)
 }
 
-// closeLocked has no piece of the generation, or an older one, shown any more.
+// closeLocked stops showing pieces of the generation and of older ones.
 func (f *feed) closeLocked(g chatbox.Gen) {
 	f.moves++
 	if g.Compare(f.done) > 0 {
@@ -191,7 +193,8 @@ func (f *feed) closeLocked(g chatbox.Gen) {
 	}
 }
 
-// failLocked tells once that a generation ended with nothing in the history.
+// failLocked sends a failure once: the generation ended without an event in
+// the history.
 func (f *feed) failLocked(u chatbox.Update) {
 	if slices.Contains(f.ended, u.Failure.Gen) {
 		return
@@ -208,8 +211,8 @@ func (f *feed) failLocked(u chatbox.Update) {
 	}
 }
 
-// FailureOf is the error frame that belongs to a final which keeps partial
-// text: every socket gets it once, behind the final.
+// FailureOf returns the error that accompanies a final with partial text.
+// Every socket receives it once, after the final.
 func FailureOf(e chatbox.Event) *chatbox.Failure {
 	return &chatbox.Failure{
 		AnswerID: e.ID, Gen: e.Answer.Gen, ReplyTo: e.Answer.ReplyTo, Code: e.Answer.Code,
@@ -235,7 +238,7 @@ func (f *feed) loadingLocked(l chatbox.Loading) {
 // pieceLocked extends the open answer and shows the piece.
 func (f *feed) pieceLocked(p chatbox.Piece) bool {
 	if f.silent || p.Gen.Compare(f.done) <= 0 {
-		return true // a late piece of an answer that has ended, or of a silenced model
+		return true // a late piece of an ended answer, or of a silenced model
 	}
 	o := f.open
 	fresh := o == nil || p.Gen.Compare(o.card.Gen) > 0
@@ -245,10 +248,10 @@ func (f *feed) pieceLocked(p chatbox.Piece) bool {
 	case p.Snapshot, fresh && p.Attempt == 0 && p.Index == 0:
 		f.openLocked(p)
 	case fresh || p.Attempt != o.attempt || p.Index != o.index+1:
-		return false // a piece was lost: the log of pieces has it
+		return false // a piece was lost; the caller reads the stored pieces
 	default:
 		o.index, o.text = p.Index, append(o.text, p.Content...)
-		o.card.ModelID = p.ModelID // a fallback may have stepped in
+		o.card.ModelID = p.ModelID // a fallback model may have taken over
 	}
 	f.moves++
 	f.showLocked(p)
@@ -270,15 +273,15 @@ func (f *feed) showLocked(p chatbox.Piece) {
 	}
 }
 
-// seesLocked reports whether the socket is shown what the feed knows of the
-// running answer. One that joined ahead of the feed is not: it may have been
-// sent what ended the answer.
+// seesLocked reports whether the socket is shown the running answer as the
+// feed knows it. A socket that joined ahead of the feed is not: it may have
+// been sent the end of the answer.
 func (f *feed) seesLocked(a *attachment) bool {
 	return a.live && f.hearsLocked(a) && a.sent <= f.last
 }
 
-// answeringLocked is the latest answer that clients were told of and have not
-// seen the end of.
+// answeringLocked returns the latest answer whose beginning clients were shown
+// but not its end.
 func (f *feed) answeringLocked() chatbox.Gen {
 	g := f.loading
 	if f.open != nil && f.open.card.Gen.Compare(g) > 0 {
@@ -290,15 +293,15 @@ func (f *feed) answeringLocked() chatbox.Gen {
 	return g
 }
 
-// snapshot is the open answer as one piece.
+// snapshot returns the open answer as one piece.
 func (r *running) snapshot() chatbox.Piece {
 	p := r.card
 	p.Attempt, p.Index, p.Content, p.Snapshot = r.attempt, r.index, string(r.text), true
 	return p
 }
 
-// adoptLocked takes over an open answer that was read, where it is farther
-// than what was heard; sockets that are live get it as a snapshot.
+// adoptLocked takes over an open answer that was read if it is newer than the
+// one received. Live sockets get it as a snapshot.
 func (f *feed) adoptLocked(read *chatbox.OpenAnswer) {
 	if read == nil || f.silent || read.Gen.Compare(f.done) <= 0 {
 		return
@@ -314,7 +317,8 @@ func (f *feed) adoptLocked(read *chatbox.OpenAnswer) {
 	f.showLocked(p)
 }
 
-// beginCatchUp makes the caller the one who reads.
+// beginCatchUp appoints the caller as the reader, unless another caller is
+// reading already.
 func (f *feed) beginCatchUp() (after int64, mine bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -329,15 +333,15 @@ func (f *feed) beginCatchUp() (after int64, mine bool) {
 	return f.last, true
 }
 
-// catchUp delivers what was read because something was missing. It reports
-// false where the events do not begin where the feed stands.
+// catchUp delivers events that were read because some were missing. It returns
+// false if they do not begin where the feed stands.
 func (f *feed) catchUp(events []chatbox.Event, open *chatbox.OpenAnswer) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.last < 0 {
 		return true
 	}
-	unmoved := f.moves == f.movesAt // nothing was heard of an answer since the read began
+	unmoved := f.moves == f.movesAt // no update about an answer since the read began
 	for _, e := range events {
 		if !f.eventLocked(e) {
 			return false

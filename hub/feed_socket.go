@@ -2,35 +2,36 @@ package hub
 
 import "chatbox"
 
-// attachment is one socket's place in one session; the feed's lock guards it.
+// attachment is one socket's membership in one session. The feed's lock guards
+// it.
 type attachment struct {
 	conn    *Conn
 	user    string
 	f       *feed
 	right   chatbox.Right
-	over    bool // the right has ended: nothing more is told
-	watched bool // it was told that staff watches
+	over    bool // the right has ended: nothing more is sent
+	watched bool // it was notified that staff watches
 	live    bool
-	sent    int64           // the last event this socket was sent, or may not see
-	expects map[string]bool // keys of its own frames under way → whether it gets an ack
+	sent    int64           // the last event that this socket was sent, or is not allowed to see
+	expects map[string]bool // keys of its own frames in progress → whether it gets an ack
 	await   int64
 	awaited chan struct{}         // closed when sent reaches await, or the socket leaves
-	heard   int                   // how many of feed.failed were told before it entered
-	placed  chatbox.QueuePosition // in the queue, as it was told last; zero: it was not
-	// What of the newest answer it was shown.
+	heard   int                   // length of feed.failed when it entered
+	placed  chatbox.QueuePosition // the queue position it was sent last; zero: none
+	// The part of the newest answer that it was shown.
 	gen       chatbox.Gen
 	attempt   int
 	index     int
-	collapsed bool // pieces were taken out of its queue; a snapshot is owed
-	// Of an old client only; see oldclient.go.
+	collapsed bool // pieces were removed from its queue; it needs a snapshot
+	// For old clients only; see oldclient.go.
 	given  chatbox.Shown // what it will have once its queue is written
-	unsure bool          // what it has may not be how the answer begins now
+	unsure bool          // its text may differ from the answer's current beginning
 	// The socket's lock guards these.
-	written   chatbox.Shown // what was handed to the network
-	confirmed chatbox.Shown // what the client has confirmed
+	written   chatbox.Shown // written to the network
+	confirmed chatbox.Shown // confirmed by the client
 }
 
-// shared encodes a delivery once for all sockets that are told the same.
+// shared encodes a delivery once for all sockets that are sent the same frame.
 type shared struct{ frame []byte }
 
 func (s *shared) of(encode func(chatbox.Delivery) []byte, d chatbox.Delivery) []byte {
@@ -40,13 +41,13 @@ func (s *shared) of(encode func(chatbox.Delivery) []byte, d chatbox.Delivery) []
 	return s.frame
 }
 
-// eventFrames are what sockets are told of one event.
+// eventFrames are the frames of one event.
 type eventFrames struct{ event, failure shared }
 
 func (a *attachment) push(d chatbox.Delivery) { a.conn.push(a.f.encode(d), nil) }
 
-// event sends one event in its place: as the ack of the frame that caused it,
-// or as itself, or not at all where it is not this socket's to see.
+// event sends one event: as the ack of the socket's own frame, as itself, or
+// not at all if the socket may not see it.
 func (a *attachment) event(e chatbox.Event, hears bool, frames *eventFrames) {
 	if e.Seq <= a.sent {
 		return
@@ -84,8 +85,7 @@ func ackOf(e chatbox.Event, again bool) *chatbox.Ack {
 	return &chatbox.Ack{ID: e.ID, Seq: e.Seq, Time: e.Time, Duplicate: again}
 }
 
-// final makes sure that what the socket was shown is the whole answer before
-// its final says so.
+// final ensures that the socket was shown the whole answer before its final.
 func (a *attachment) final(e chatbox.Event) {
 	w := e.Answer
 	shown := a.gen == w.Gen && a.attempt == w.Attempt && a.index == w.Index && a.keep()
@@ -98,10 +98,10 @@ func (a *attachment) final(e chatbox.Event) {
 	a.gen, a.attempt, a.index, a.collapsed = w.Gen, w.Attempt, w.Index, false
 }
 
-// keep has the pieces that still wait in the socket's queue delivered whatever
-// comes: a final is about to stand behind them, and no snapshot can follow it.
-// False means that pieces were taken out already, be it for a frame of another
-// session.
+// keep protects the socket's queued pieces from being collapsed: the final
+// comes right after them, and no snapshot can follow it. It returns false if
+// pieces were removed already, perhaps to make room for another session's
+// frame.
 func (a *attachment) keep() bool {
 	c := a.conn
 	c.mu.Lock()
@@ -117,9 +117,9 @@ func (a *attachment) keep() bool {
 	return true
 }
 
-// piece shows a piece unless the socket has it. One that does not continue what
-// it was shown comes as a snapshot; one that its queue cannot take is made up
-// for by a snapshot when the queue has drained.
+// piece shows a piece unless the socket has it. A piece that does not continue
+// the shown text is sent as a snapshot. If the queue has no room for a piece,
+// a snapshot follows when the queue has drained.
 func (a *attachment) piece(p chatbox.Piece, frame *shared) {
 	c := p.Gen.Compare(a.gen)
 	if c < 0 || c == 0 && !p.After(a.attempt, a.index) {
@@ -138,7 +138,7 @@ func (a *attachment) piece(p chatbox.Piece, frame *shared) {
 		a.unsure, follows = false, p.Snapshot
 	}
 	if a.collapsed {
-		return // the snapshot that is owed will have it
+		return // the pending snapshot will include it
 	}
 	if !follows {
 		p, frame = a.f.open.snapshot(), &shared{}
@@ -147,13 +147,12 @@ func (a *attachment) piece(p chatbox.Piece, frame *shared) {
 	a.collapsed = v == collapsed
 }
 
-// drained pays the snapshot that is owed: the call itself says that pieces were
-// taken out of the queue.
+// drained sends the snapshot that replaces the pieces removed from the queue.
 func (a *attachment) drained() {
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
 	a.conn.repaid(a)
-	a.collapsed, a.attempt, a.index = false, -1, -1 // nothing continues what it has now
+	a.collapsed, a.attempt, a.index = false, -1, -1 // no piece continues what it has now
 	if o := a.f.open; o != nil && a.f.seesLocked(a) && o.card.Gen == a.gen {
 		p := o.snapshot()
 		a.attempt, a.index = p.Attempt, p.Index
@@ -166,8 +165,8 @@ func (a *attachment) drained() {
 	}
 }
 
-// replay sends one event after the fact: finished answers show their whole
-// text. False means that events before it are missing.
+// replay sends one event after it happened; a finished answer shows its whole
+// text. It returns false if earlier events are missing.
 func (a *attachment) replay(e chatbox.Event) bool {
 	if e.Seq <= a.sent {
 		return true
@@ -197,7 +196,7 @@ func (a *attachment) replay(e chatbox.Event) bool {
 	return true
 }
 
-// advance moves the socket's place and wakes who waits for it.
+// advance sets the socket's position and wakes the waiter for it.
 func (a *attachment) advance(seq int64) {
 	a.sent = seq
 	if a.awaited != nil && a.sent >= a.await {

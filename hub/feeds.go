@@ -10,9 +10,9 @@ import (
 // maxAttached is how many sessions one socket may be attached to (docs/protocol/contract.md).
 const maxAttached = 20
 
-// Feeds is the index of a pod's feeds and of what each socket is attached to.
-// It is safe for concurrent use; the calls for one socket come from its worker
-// and are never concurrent with each other.
+// Feeds indexes a pod's feeds and the attachments of each socket. It is safe
+// for concurrent use. The calls for one socket come from its worker and are
+// never concurrent with each other.
 type Feeds struct {
 	hub *Hub
 
@@ -25,27 +25,28 @@ type Feeds struct {
 	onShown func(chatbox.Shown)
 }
 
-// OnShown has f told what sockets of old clients are sent and have received of
-// running answers. f is called concurrently. It may wait for a moment with a
-// chatbox.ShownSent, which holds up that socket's writer alone, and must not
-// block otherwise. Call OnShown before the first socket enters.
+// OnShown sets f, which receives what sockets of old clients are sent and have
+// received of running answers. f is called concurrently. It may wait briefly
+// for a chatbox.ShownSent, which delays only that socket's writer, and must
+// not block otherwise. Call OnShown before the first socket enters.
 func (fs *Feeds) OnShown(f func(chatbox.Shown)) { fs.onShown = f }
 
-// standing is what one socket is attached to.
+// standing is the set of sessions to which one socket is attached.
 type standing struct {
 	current string // the session it attached to or created last
 	atts    []*attachment
 	typing  typingRate
 }
 
-// NewFeeds makes an empty index over the hub's sockets.
+// NewFeeds returns an empty index over the hub's sockets.
 func NewFeeds(h *Hub) *Feeds {
 	return &Feeds{hub: h, feeds: map[chatbox.SessionKey]*feed{}, standings: map[chatbox.ConnID]*standing{}, waiters: newWaiters()}
 }
 
-// Enter gives the socket a place in the session that hears nothing yet: Join
-// makes it live. fresh is true where the socket was not attached before.
-// chatbox.LimitExceeded refuses the 21st session.
+// Enter attaches the socket to the session. It receives nothing until Join
+// makes it live. fresh reports whether the socket was not attached before.
+// Enter returns chatbox.LimitExceeded for the 21st session and
+// chatbox.Unavailable for a socket that is gone.
 func (fs *Feeds) Enter(id chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err error) {
 	conn := fs.hub.Get(id)
 	if conn == nil {
@@ -102,8 +103,8 @@ func (st *standing) find(s chatbox.SessionKey) *attachment {
 	return nil
 }
 
-// Join replays to an entered socket and makes it live; see feed.join for what
-// chatbox.Clash asks for.
+// Join replays events to an entered socket and makes it live. On chatbox.Clash
+// the caller must read again; see feed.join.
 func (fs *Feeds) Join(ctx context.Context, id chatbox.ConnID, s chatbox.SessionKey, j Join) error {
 	a := fs.attachment(id, s)
 	if a == nil {
@@ -112,7 +113,8 @@ func (fs *Feeds) Join(ctx context.Context, id chatbox.ConnID, s chatbox.SessionK
 	return a.f.join(ctx, a, j)
 }
 
-// Leave takes the socket out of the session and reports whether it was in it.
+// Leave detaches the socket from the session and reports whether it was
+// attached.
 func (fs *Feeds) Leave(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -138,7 +140,7 @@ func (fs *Feeds) leaveLocked(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	return true
 }
 
-// Crowd is how many sessions have sockets here, by tenant.
+// Crowd returns the number of sessions with sockets on this pod, by tenant.
 func (fs *Feeds) Crowd() map[string]int {
 	fs.mu.RLock()
 	defer fs.mu.RUnlock()
@@ -149,7 +151,7 @@ func (fs *Feeds) Crowd() map[string]int {
 	return out
 }
 
-// LeaveAll takes the socket out of everything and returns what it was in.
+// LeaveAll detaches the socket from all sessions and returns these.
 func (fs *Feeds) LeaveAll(id chatbox.ConnID) []chatbox.SessionKey {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -198,8 +200,8 @@ func (fs *Feeds) feed(s chatbox.SessionKey) *feed {
 	return fs.feeds[s]
 }
 
-// Attached reports whether the socket has a place in the session, and the last
-// event it was sent there.
+// Attached reports whether the socket is attached to the session, and the last
+// event that it was sent there.
 func (fs *Feeds) Attached(id chatbox.ConnID, s chatbox.SessionKey) (sent int64, ok bool) {
 	a := fs.attachment(id, s)
 	if a == nil {
@@ -210,7 +212,8 @@ func (fs *Feeds) Attached(id chatbox.ConnID, s chatbox.SessionKey) (sent int64, 
 	return a.sent, !a.over
 }
 
-// Current is the session that the socket attached to or created last.
+// Current returns the session that the socket attached to or created last; ""
+// if there is none.
 func (fs *Feeds) Current(id chatbox.ConnID) string {
 	fs.mu.RLock()
 	defer fs.mu.RUnlock()
@@ -220,7 +223,7 @@ func (fs *Feeds) Current(id chatbox.ConnID) string {
 	return ""
 }
 
-// SetCurrent says which session frames without one mean.
+// SetCurrent sets the session of frames that name none.
 func (fs *Feeds) SetCurrent(id chatbox.ConnID, sessionID string) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -229,8 +232,9 @@ func (fs *Feeds) SetCurrent(id chatbox.ConnID, sessionID string) {
 	}
 }
 
-// Expect says that the socket has caused, or will cause, the event with the
-// key: it is told by an ack, or by nothing where acks is false.
+// Expect announces that a frame of the socket has caused, or will cause, the
+// event with the key. The socket then gets an ack instead of the event, or
+// nothing if acks is false.
 func (fs *Feeds) Expect(id chatbox.ConnID, s chatbox.SessionKey, key string, acks bool) {
 	a := fs.attachment(id, s)
 	if a == nil {
@@ -246,11 +250,11 @@ func (fs *Feeds) Expect(id chatbox.ConnID, s chatbox.SessionKey, key string, ack
 	}
 }
 
-// maxExpects bounds what a socket may wait for: frames whose outcome stayed
-// unknown remain expected, so that a late event still comes as its ack.
+// maxExpects bounds the expected keys of a socket. A frame with an unknown
+// outcome stays expected, so that a late event still comes as its ack.
 const maxExpects = 256
 
-// Forget withdraws Expect for a frame that was refused.
+// Forget undoes Expect for a frame that was refused.
 func (fs *Feeds) Forget(id chatbox.ConnID, s chatbox.SessionKey, key string) {
 	if a := fs.attachment(id, s); a != nil {
 		a.f.mu.Lock()
@@ -259,8 +263,8 @@ func (fs *Feeds) Forget(id chatbox.ConnID, s chatbox.SessionKey, key string) {
 	}
 }
 
-// AckAgain answers the repeat of an event: at once where the socket was sent
-// it already; otherwise it is told false, and the ack comes in its place.
+// AckAgain acks a repeat at once if the socket was sent the event already.
+// Otherwise it returns false, and the ack comes in the event's place.
 func (fs *Feeds) AckAgain(id chatbox.ConnID, e chatbox.Event) bool {
 	a := fs.attachment(id, e.Session)
 	if a == nil {
@@ -272,23 +276,22 @@ func (fs *Feeds) AckAgain(id chatbox.ConnID, e chatbox.Event) bool {
 		return false
 	}
 	if _, owed := a.expects[e.Key]; !owed {
-		return true // it came, and was acked, while the repeat was looked up
+		return true // the event was acked while the repeat was looked up
 	}
 	delete(a.expects, e.Key)
 	a.ack(e, true)
 	return true
 }
 
-// AckDetached acks the repeat of an event to a socket that has no place in its
-// session.
+// AckDetached acks a repeat to a socket that is not attached to its session.
 func (fs *Feeds) AckDetached(id chatbox.ConnID, e chatbox.Event) {
 	if c := fs.hub.Get(id); c != nil {
 		c.Send(fs.hub.encode(chatbox.Delivery{Session: e.Session, Ack: ackOf(e, true)}))
 	}
 }
 
-// Await returns when the socket was sent everything up to seq, has left, or
-// ctx ends; it reports whether it was sent.
+// Await waits until the socket was sent everything up to seq, has left, or ctx
+// ends. It reports whether the socket was sent everything up to seq.
 func (fs *Feeds) Await(ctx context.Context, id chatbox.ConnID, s chatbox.SessionKey, seq int64) bool {
 	a := fs.attachment(id, s)
 	if a == nil {

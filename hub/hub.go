@@ -9,12 +9,12 @@ import (
 	"chatbox"
 )
 
-// tick is how often sockets are looked after: the grain of pings, deaths and
-// expiring credentials.
+// tick is the interval at which pings, dead clients and expired credentials
+// are handled.
 const tick = time.Second
 
-// Hub is the index of one pod's sockets. It bounds their number, keeps them
-// alive and finds them by id and by user.
+// Hub indexes one pod's sockets by id and by user. It limits their number and
+// keeps them alive.
 type Hub struct {
 	cfg    Config
 	m      *Metrics
@@ -24,15 +24,15 @@ type Hub struct {
 	conns    map[chatbox.ConnID]*Conn
 	users    map[chatbox.UserKey][]*Conn
 	staff    staff
-	slots    int           // taken, by sockets and by upgrades under way
-	draining bool          // no slot is given any more
-	vacated  chan struct{} // set by stop: closed when the last slot is given back
+	slots    int           // taken by sockets and by upgrades in progress
+	draining bool          // no more slots are given
+	vacated  chan struct{} // set by stop: closed when the last slot is released
 
-	staffStirred chan struct{} // room for one; never closed
+	staffStirred chan struct{} // capacity one; never closed
 }
 
-// New makes an empty hub; encode renders what sessions tell their sockets,
-// once for all sockets of the pod.
+// New returns an empty hub. encode renders deliveries as frames, once for all
+// sockets of the pod.
 func New(cfg Config, encode func(chatbox.Delivery) []byte, m *Metrics) *Hub {
 	return &Hub{
 		cfg: cfg.withDefaults(), m: m, encode: encode,
@@ -41,14 +41,14 @@ func New(cfg Config, encode func(chatbox.Delivery) []byte, m *Metrics) *Hub {
 	}
 }
 
-// Config returns the bounds that the hub's sockets are made with.
+// Config returns the configuration of the hub's sockets.
 func (h *Hub) Config() Config { return h.cfg }
 
-// Metrics returns the counters that the hub's sockets are made with.
+// Metrics returns the metrics of the hub's sockets.
 func (h *Hub) Metrics() *Metrics { return h.m }
 
-// Acquire takes a slot for a socket: chatbox.Draining when the pod sends its
-// clients away, chatbox.LimitExceeded when it is full.
+// Acquire takes a slot for a socket. It returns chatbox.Draining if the pod is
+// draining and chatbox.LimitExceeded if it is full.
 func (h *Hub) Acquire() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -62,7 +62,7 @@ func (h *Hub) Acquire() error {
 	return nil
 }
 
-// Release gives a slot back: the last act of whoever runs a socket.
+// Release gives a slot back. It is the last call of a socket's handler.
 func (h *Hub) Release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -73,7 +73,7 @@ func (h *Hub) Release() {
 	}
 }
 
-// Refuse has Acquire fail from now on; sockets that are there are served on.
+// Refuse makes Acquire fail from now on. Existing sockets stay.
 func (h *Hub) Refuse() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -87,8 +87,8 @@ func (h *Hub) Refusing() bool {
 	return h.draining
 }
 
-// Add enters a socket into the index; one that comes after Run's end was asked
-// for is closed.
+// Add enters a socket into the index. A socket that comes after the hub was
+// stopped is closed.
 func (h *Hub) Add(c *Conn) {
 	h.mu.Lock()
 	u := c.Actor().User()
@@ -105,7 +105,7 @@ func (h *Hub) Add(c *Conn) {
 	}
 }
 
-// Remove takes a socket out of the index; one that is not in it is no error.
+// Remove takes a socket out of the index, if it is there.
 func (h *Hub) Remove(c *Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -122,7 +122,7 @@ func (h *Hub) Remove(c *Conn) {
 	h.users[u] = rest
 }
 
-// Get finds a socket by its id, nil where there is none.
+// Get returns the socket with the id; nil if there is none.
 func (h *Hub) Get(id chatbox.ConnID) *Conn {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -136,21 +136,22 @@ func (h *Hub) User(u chatbox.UserKey) []*Conn {
 	return slices.Clone(h.users[u])
 }
 
-// Len is the number of sockets.
+// Len returns the number of sockets.
 func (h *Hub) Len() int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return len(h.conns)
 }
 
-// Each calls f for every socket that was there when it began, holding no lock.
+// Each calls f for every socket that existed when it began. It holds no lock
+// meanwhile.
 func (h *Hub) Each(f func(*Conn)) {
 	for _, c := range h.snapshot(nil) {
 		f(c)
 	}
 }
 
-// CloseUser closes the user's sockets on this pod and returns how many.
+// CloseUser closes the user's sockets on this pod and returns their number.
 func (h *Hub) CloseUser(u chatbox.UserKey, code int, reason string) int {
 	conns := h.User(u)
 	for _, c := range conns {
@@ -159,10 +160,9 @@ func (h *Hub) CloseUser(u chatbox.UserKey, code int, reason string) int {
 	return len(conns)
 }
 
-// Run looks after the sockets until ctx ends: pings, silence, overdue closes
-// and expired credentials. It is the only ticker, whatever their number. Then
-// it refuses new sockets, closes those that are left and waits until every slot
-// is given back.
+// Run handles pings, dead clients, overdue closes and expired credentials
+// until ctx ends. One ticker serves all sockets. Then Run refuses new sockets,
+// closes the others and waits until every slot is released.
 func (h *Hub) Run(ctx context.Context) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
@@ -184,7 +184,8 @@ func (h *Hub) Run(ctx context.Context) {
 	}
 }
 
-// stop cancels every socket and returns what is closed when all are gone.
+// stop cancels every socket and returns a channel that is closed when all are
+// gone.
 func (h *Hub) stop() <-chan struct{} {
 	h.Refuse()
 	gone := make(chan struct{})
@@ -192,7 +193,7 @@ func (h *Hub) stop() <-chan struct{} {
 	if h.slots == 0 {
 		close(gone)
 	} else {
-		h.vacated = gone // before the sockets are listed: Add cancels what comes later
+		h.vacated = gone // before the sockets are listed: Add cancels later ones
 	}
 	h.mu.Unlock()
 	h.Each((*Conn).cancel)

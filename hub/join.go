@@ -6,14 +6,15 @@ import (
 	"chatbox"
 )
 
-// Join is what a socket is given when it takes its place in a session: what
-// was read after the pod had subscribed.
+// Join is the data with which a socket joins a session, read after the pod had
+// subscribed.
 type Join = chatbox.Join
 
-// join replays and then goes live, with no hole and no repeat between the two.
-// The replay may be long and waits for the socket's queue; the step to live is
-// short and under the lock. chatbox.Clash means that more happened meanwhile
-// than is at hand: read again from Sent and join again.
+// join replays events and then makes the socket live, without a gap or a
+// repeat in between. The replay may be long and waits for the socket's queue.
+// The step to live is short and takes the lock. chatbox.Clash means that more
+// has happened than j contains: the caller reads again from the last sent
+// event and joins again.
 func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	f.mu.Lock()
 	a.right = j.As
@@ -42,7 +43,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	if err := f.meetLocked(a, j); err != nil {
 		return err
 	}
-	if j.Ended != nil && a.conn.Old() && j.Ended.Seq <= j.From { // a later one is among the events
+	if j.Ended != nil && a.conn.Old() && j.Ended.Seq <= j.From { // a later final is among the events
 		a.finalOld(*j.Ended)
 	}
 	f.showOpenLocked(a, j)
@@ -61,8 +62,8 @@ func gone() error { return chatbox.NewError(chatbox.Unavailable, "the socket is 
 
 func clash() error { return chatbox.NewError(chatbox.Clash, "", nil) }
 
-// meetLocked brings the socket and the feed to the same place, or leaves the
-// socket ahead where the feed has missed something.
+// meetLocked brings the socket and the feed to the same position. If the feed
+// has missed something, the socket stays ahead.
 func (f *feed) meetLocked(a *attachment, j Join) error {
 	if f.owner == "" {
 		f.owner = j.Owner
@@ -75,7 +76,7 @@ func (f *feed) meetLocked(a *attachment, j Join) error {
 			return clash()
 		}
 	}
-	for _, e := range j.Events { // what the feed itself may have missed
+	for _, e := range j.Events { // the feed may have missed some
 		if !f.eventLocked(e) {
 			break
 		}
@@ -91,9 +92,9 @@ func (f *feed) meetLocked(a *attachment, j Join) error {
 	return nil
 }
 
-// earlyWholeLocked reports whether what arrived before the first join goes on
-// from what was read. Where it does not, only failures are kept: everything
-// else is read again.
+// earlyWholeLocked reports whether the updates that arrived before the first
+// join continue the state that was read. If not, it drops them all but the
+// failures, which cannot be read again.
 func (f *feed) earlyWholeLocked() bool {
 	whole, next := !f.dropped, f.last
 	var failures []chatbox.Update
@@ -114,11 +115,12 @@ func (f *feed) earlyWholeLocked() bool {
 	return whole
 }
 
-// showOpenLocked sends the newer of what was read and what was heard.
+// showOpenLocked sends the open answer: the newer of the one read and the one
+// received from the bus.
 func (f *feed) showOpenLocked(a *attachment, j Join) {
 	var p chatbox.Piece
 	switch {
-	case a.sent > f.last: // the feed is behind what was read, and is not told of it here
+	case a.sent > f.last: // the feed is behind the state that was read
 		if j.Open == nil || j.State.HolderID != "" || j.State.Ended {
 			return
 		}
@@ -141,8 +143,8 @@ func (f *feed) showOpenLocked(a *attachment, j Join) {
 	a.push(chatbox.Delivery{Session: f.key, Piece: &p})
 }
 
-// goLiveLocked lets the socket hear what comes, beginning with what came while
-// it was joining.
+// goLiveLocked makes the socket live, beginning with the updates that arrived
+// while it was joining.
 func (f *feed) goLiveLocked(a *attachment) {
 	a.live = true
 	for _, u := range f.failed[min(a.heard, len(f.failed)):] {
@@ -154,11 +156,12 @@ func (f *feed) goLiveLocked(a *attachment) {
 	early := f.early
 	f.early = nil
 	for _, u := range early {
-		f.deliverLocked(u) // a piece that is missing shows in the next one
+		f.deliverLocked(u) // a missing piece is detected by the next one
 	}
 }
 
-// enterLocked takes a socket that hears nothing until it has joined.
+// enterLocked marks the socket as joining: it receives nothing until it is
+// live.
 func (f *feed) enterLocked(a *attachment) {
 	a.live = false
 	a.heard = len(f.failed)

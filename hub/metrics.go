@@ -6,14 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// dropReason is why a frame was not delivered.
+// dropReason is why a frame was dropped.
 type dropReason int
 
 const (
 	dropCollapsed dropReason = iota // a piece that a snapshot replaces
 	dropSlow                        // queued for a client that does not read
 	dropClosed                      // for a socket that has ended
-	dropInbox                       // of a client, not yet processed when its socket was closed
+	dropInbox                       // from a client, not yet processed when its socket was closed
 	dropReasons
 )
 
@@ -21,7 +21,7 @@ func (r dropReason) String() string {
 	return [dropReasons]string{"collapsed", "slow", "closed", "inbox"}[r]
 }
 
-// frameKind is what kind of frame was read or written.
+// frameKind is the type of a frame that was read or written.
 type frameKind int
 
 const (
@@ -37,7 +37,8 @@ func (k frameKind) String() string {
 	return [frameKinds]string{"text", "binary", "ping", "pong", "close"}[k]
 }
 
-// Metrics counts what the sockets of one pod do. Labels come from closed sets.
+// Metrics counts the activity of one pod's sockets. Labels come from closed
+// sets.
 type Metrics struct {
 	connections prometheus.Gauge
 	queueBytes  prometheus.Gauge
@@ -49,7 +50,7 @@ type Metrics struct {
 	shed        prometheus.Counter
 }
 
-// NewMetrics makes the hub's metrics and registers them.
+// NewMetrics creates the hub's metrics and registers them.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	frames := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "chat_frames_total", Help: "Frames read from and written to clients.",

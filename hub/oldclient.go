@@ -8,44 +8,43 @@ import (
 	"chatbox"
 )
 
-// A client of the service before this one appends every streaming piece to what
-// it shows and knows no snapshots. It keeps what it shows when its connection
-// breaks. So it is sent each word of an answer once: live text as plain pieces,
-// and after a reconnect the rest of the text that it has.
+// An old client, of the earlier service, appends every streaming piece to the
+// text that it shows and knows no snapshots. After a broken connection it
+// keeps that text. So it is sent each part of an answer once: live text as
+// plain pieces, and after a reconnect the rest of the text.
 //
-// What it has is what it confirmed: a ping goes out right before each piece,
-// and the pong, which every WebSocket client sends by itself, confirms the
-// ping. What is about to be sent is noted as well, for a pod that dies before
-// it could note the pong.
+// The text that it has is the text that it confirmed: a ping precedes each
+// piece, and the pong, which every WebSocket client sends automatically,
+// confirms the ping. The text that is about to be sent is recorded too, in
+// case the pod dies before it can record the pong.
 
-// maxReceipts bounds the pings of one socket that wait for their pongs. A
-// client that answers none of them loses only the memory of the oldest.
+// maxReceipts bounds the pings of one socket that wait for their pongs. If a
+// client answers none, only the oldest are forgotten.
 const maxReceipts = 1024
 
-// receipt is what the client will have received when it confirms the ping.
+// receipt is what the client will have received once it confirms the ping.
 type receipt struct {
 	token uint64
 	shown chatbox.Shown
 	of    *attachment
 }
 
-// AssumeOld has the socket treated as an old client's until Announce is
-// called. Call it before Run.
+// AssumeOld treats the socket as an old client's until Announce is called.
+// Call it before Run.
 func (c *Conn) AssumeOld() { c.old.Store(true) }
 
-// Announce notes that the client has shown that it knows the present protocol.
+// Announce records that the client knows the present protocol.
 func (c *Conn) Announce() { c.old.Store(false) }
 
-// Old reports whether the client may be one that knows no snapshots.
+// Old reports whether the client may be one without snapshots.
 func (c *Conn) Old() bool { return c.old.Load() }
 
-// pushReceipt queues a frame as push does; a ping that confirms r goes out
-// right before it.
+// pushReceipt queues a frame as push does. A ping that confirms r precedes it.
 func (c *Conn) pushReceipt(frame []byte, group any, r receipt) verdict {
 	return c.pushItem(outgoing{frame: frame, group: group, receipt: &r})
 }
 
-// written notes that the frame of r is about to be written, and returns the
+// written records that the frame of r is about to be written, and returns the
 // ping's payload.
 func (c *Conn) written(r receipt) []byte {
 	c.mu.Lock()
@@ -63,7 +62,7 @@ func (c *Conn) written(r receipt) []byte {
 // confirmed handles a pong: everything written before its ping has arrived.
 func (c *Conn) confirmed(payload string) {
 	if len(payload) != 8 {
-		return // of an ordinary ping
+		return // the pong of an ordinary ping
 	}
 	token := binary.BigEndian.Uint64([]byte(payload))
 	c.mu.Lock()
@@ -93,8 +92,9 @@ func (c *Conn) writeReceipt(s step) error {
 	return c.ws.WriteControl(websocket.PingMessage, c.written(*s.receipt), s.by)
 }
 
-// loading announces an answer. An old client that knows of it is owed all of
-// its text, also where its connection breaks before the first piece.
+// loading announces an answer. An old client that was sent the announcement
+// must get all of its text, even if its connection breaks before the first
+// piece.
 func (a *attachment) loading(frame []byte, g chatbox.Gen) {
 	if a.conn.Old() {
 		a.meetAnswer(g, 0)
@@ -105,15 +105,15 @@ func (a *attachment) loading(frame []byte, g chatbox.Gen) {
 }
 
 // showOld sends an old client the rest of the running answer's text. p is the
-// piece that brought the text this far; frame is shared with sockets that are
+// piece that completed the text so far. frame is shared with sockets that are
 // sent exactly p.
 func (a *attachment) showOld(p chatbox.Piece, text []byte, frame *shared) {
 	a.meetAnswer(p.Gen, p.Attempt)
 	if a.collapsed || len(text) <= a.given.Bytes {
-		return // the rest follows when the queue has drained, or when there is some
+		return // the rest follows when the queue has drained or more text arrives
 	}
 	if a.unsure && !a.given.Begins(string(text)) {
-		return // it shows another beginning: the final puts that right
+		return // it shows another beginning; the final corrects that
 	}
 	a.unsure = false
 	rest := string(text[a.given.Bytes:])
@@ -125,10 +125,10 @@ func (a *attachment) showOld(p chatbox.Piece, text []byte, frame *shared) {
 	})
 }
 
-// meetAnswer begins with an answer that this connection has not been shown. One
-// that was begun again before may have been shown by an earlier connection, of
-// which nothing is noted any more: then nothing continues it, and the final
-// brings the whole text.
+// meetAnswer begins with an answer that this connection has not been shown. If
+// the answer was restarted before, an earlier connection may have shown
+// unrecorded text of it. Then no piece can continue it, and the final brings
+// the whole text.
 func (a *attachment) meetAnswer(g chatbox.Gen, attempt int) {
 	if a.given.Gen == g {
 		return
@@ -137,7 +137,7 @@ func (a *attachment) meetAnswer(g chatbox.Gen, attempt int) {
 	a.given.Unknown, a.unsure = attempt > 0, attempt > 0
 }
 
-// give hands text to the socket's queue and notes what the client will have.
+// give queues text and records what the client will have.
 func (a *attachment) give(text string, push func(receipt) verdict) {
 	next := a.given.Extend(text)
 	a.collapsed = push(receipt{shown: next, of: a}) == collapsed
@@ -146,15 +146,16 @@ func (a *attachment) give(text string, push func(receipt) verdict) {
 	}
 }
 
-// nothing is what the client has of an answer that it has seen nothing of.
+// nothing is the record of a client that has seen nothing of the answer.
 func (a *attachment) nothing(g chatbox.Gen) chatbox.Shown {
 	return chatbox.Shown{Session: a.f.key, UserID: a.user, Conn: a.conn.ID(), Gen: g, Stage: chatbox.ShownReceived}
 }
 
-// finalOld ends an answer at an old client, which then shows its whole text: by
-// the rest of it, or, where what it shows is not the answer's beginning, by the
-// text as a message of its own. Words that were withdrawn stay there, and a
-// message says so where nothing stands in their place.
+// finalOld ends an answer at an old client, which then shows the whole text.
+// It sends the rest of the text or, if the shown text is not the answer's
+// beginning, the whole text as a separate message. The client cannot remove
+// withdrawn text; if no text replaces it, a message says that it was
+// withdrawn.
 func (a *attachment) finalOld(e chatbox.Event) {
 	w := e.Answer
 	if !a.keep() {
@@ -182,15 +183,15 @@ func (a *attachment) finalOld(e chatbox.Event) {
 	a.gen, a.attempt, a.index, a.collapsed, a.unsure = w.Gen, w.Attempt, w.Index, false, false
 }
 
-// recall sets what the client was given back to what was really written: the
-// rest was taken out of its queue.
+// recall resets given to the text that was really written: the rest was
+// removed from the queue.
 func (a *attachment) recall() {
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
 	a.given = a.written
 }
 
-// leftOld notes what the client had confirmed when its connection ended.
+// leftOld records what the client had confirmed when its connection ended.
 func (a *attachment) leftOld() {
 	a.conn.mu.Lock()
 	last := a.confirmed
@@ -202,7 +203,8 @@ func (a *attachment) leftOld() {
 	a.conn.onShown(last)
 }
 
-// meetOld begins with what the client has received by an earlier connection.
+// meetOld begins with the text that the client received over an earlier
+// connection.
 func (a *attachment) meetOld(has *chatbox.Shown) {
 	a.given, a.unsure = chatbox.Shown{}, false
 	if has != nil {
@@ -213,6 +215,6 @@ func (a *attachment) meetOld(has *chatbox.Shown) {
 	a.written, a.confirmed = a.given, a.given
 	a.conn.mu.Unlock()
 	if has != nil && a.conn.onShown != nil {
-		a.conn.onShown(a.given) // the note of the earlier connection is used up
+		a.conn.onShown(a.given) // the record of the earlier connection is used up
 	}
 }

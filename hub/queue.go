@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// verdict is what became of a frame given to push.
+// verdict is the result of push.
 type verdict int
 
 const (
-	queued    verdict = iota // it will be written, in order, unless the socket ends first
-	collapsed                // it and all queued frames of its group were removed; drained follows
+	queued    verdict = iota // the frame will be written, in order, unless the socket ends first
+	collapsed                // the frame and all queued frames of its group were removed; drained follows
 	closed                   // the socket has ended or is being closed
 )
 
-// outbox is what a socket is still to be sent, bounded in bytes. A frame may
-// be shared by many sockets and is never modified.
+// outbox is the queue of a socket's outgoing frames, bounded in bytes. A frame
+// may be shared by many sockets and is never modified.
 type outbox struct {
 	items   []outgoing
-	bytes   int   // of items
-	groups  []any // collapsed, and owed a call of onDrained when items is empty
-	paying  []any // of these onDrained is being called: still nothing of theirs is taken
+	bytes   int   // sum over items
+	groups  []any // collapsed groups: onDrained is called for them when items is empty
+	paying  []any // groups whose onDrained is running: their frames are still rejected
 	ping    bool  // a ping is to be written
 	writing bool  // the writer exists
 	closed  bool  // the close frame was written, or cannot be
@@ -29,19 +29,18 @@ type outbox struct {
 type outgoing struct {
 	frame   []byte
 	group   any
-	receipt *receipt // of an old client: a ping that confirms it goes before the frame
+	receipt *receipt // for an old client: a ping that confirms it precedes the frame
 }
 
-// push queues a frame and never blocks. With group nil the frame must be
-// delivered: where it does not fit into MaxBytes, even after all pieces were
-// collapsed, the socket is closed with 4002. Any other group, a comparable
-// value, marks a piece of that group: where it does not fit into CollapseBytes
-// the whole group is removed from the queue and the verdict is collapsed, for
-// all further pieces of the group too, until the writer has written everything
-// and calls onDrained(group), which calls repaid: from then on pieces are
-// accepted again. Not sooner: what was removed is still missing, and only
-// onDrained makes up for it. A piece larger than the bound is accepted by an
-// empty queue.
+// push queues a frame and never blocks. A frame with a nil group must be
+// delivered: if it does not fit into MaxBytes, even after all pieces were
+// collapsed, the socket is closed with 4002. Any other group is a comparable
+// value and marks the frame as a piece of that group. If the piece does not
+// fit into CollapseBytes, the whole group is removed from the queue and the
+// verdict is collapsed, as for all further pieces of the group. When the
+// writer has written everything, it calls onDrained(group), which makes up for
+// the removed frames and calls repaid. Only then are pieces of the group
+// accepted again. An empty queue accepts a piece larger than the bound.
 func (c *Conn) push(frame []byte, group any) verdict {
 	return c.pushItem(outgoing{frame: frame, group: group})
 }
@@ -71,9 +70,9 @@ func (c *Conn) pushItem(it outgoing) verdict {
 // Send queues a frame that must be delivered; see push.
 func (c *Conn) Send(frame []byte) { c.push(frame, nil) }
 
-// awaitRoom waits until what is queued is no more than CollapseBytes: what a
-// long replay calls between its frames. It reports false when the socket is
-// closed or ctx ends first.
+// awaitRoom waits until the queue has at most CollapseBytes. A long replay
+// calls it between its frames. It returns false if the socket is closed or ctx
+// ends first.
 func (c *Conn) awaitRoom(ctx context.Context) bool {
 	stop := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
@@ -103,20 +102,21 @@ func (c *Conn) pushPieceLocked(it outgoing) verdict {
 	return queued
 }
 
-// owes reports whether frames of the group were removed and not made up for.
+// owes reports whether frames of the group were removed and not replaced yet.
 func (o *outbox) owes(group any) bool {
 	return slices.Contains(o.groups, group) || slices.Contains(o.paying, group)
 }
 
-// takeGroupsLocked is for the writer, which is about to call onDrained for each.
+// takeGroupsLocked returns the groups for which the writer is about to call
+// onDrained.
 func (c *Conn) takeGroupsLocked() []any {
 	groups := c.out.groups
 	c.out.groups, c.out.paying = nil, append(c.out.paying, groups...)
 	return groups
 }
 
-// repaid has the group's pieces accepted again; onDrained calls it, under the
-// lock that orders the group's pieces.
+// repaid makes the queue accept the group's pieces again. onDrained calls it
+// under the lock that orders the group's pieces.
 func (c *Conn) repaid(group any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,8 +155,7 @@ func (c *Conn) collapseAllLocked() {
 	}
 }
 
-// popLocked takes the oldest frame. An empty queue keeps no memory to speak
-// of.
+// popLocked takes the oldest frame. An empty queue releases its memory.
 func (c *Conn) popLocked() outgoing {
 	it := c.out.items[0]
 	c.out.items[0] = outgoing{}

@@ -12,12 +12,12 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// lingerBytes is how much of a client that broke the rules is read on, so that
-// it gets to see why it was closed.
+// lingerBytes bounds the bytes read from a client that violated the protocol,
+// so that it receives the close frame.
 const lingerBytes = 8 << 20
 
-// inbox is what was read and waits for the worker, bounded in frames and
-// bytes; when it is full the reader waits, and with it the client's TCP.
+// inbox is the queue of frames for the worker, bounded in frames and bytes.
+// When it is full the reader waits, and so does the client's TCP.
 type inbox struct {
 	items   []arrival
 	bytes   int
@@ -31,15 +31,15 @@ type arrival struct {
 	job    func(ctx context.Context)
 }
 
-// clear forgets what waits and returns how many frames that were.
+// clear drops the queue and returns the number of frames.
 func (in *inbox) clear() int {
 	n := len(in.items)
 	in.items, in.bytes = nil, 0
 	return n
 }
 
-// readLoop reads until the socket fails or ends. Once a close was asked for it
-// only looks for the peer's answer.
+// readLoop reads until the socket fails or ends. After a close was requested
+// it only waits for the peer's close frame.
 func (c *Conn) readLoop(ctx context.Context, onFrame OnFrame) error {
 	c.listen()
 	for {
@@ -64,8 +64,8 @@ func (c *Conn) readLoop(ctx context.Context, onFrame OnFrame) error {
 	}
 }
 
-// listen notes control frames as signs of life; pings are answered by the
-// library, on the reader.
+// listen treats control frames as signs of life. The library answers pings on
+// the reader.
 func (c *Conn) listen() {
 	c.ws.SetPongHandler(func(payload string) error {
 		c.alive()
@@ -81,9 +81,9 @@ func (c *Conn) listen() {
 	})
 }
 
-// receive hands an arrival to the worker, which is started where there is
-// none: it ends by itself when the inbox is empty, and Run waits for it. A
-// full inbox makes receive wait, and only that.
+// receive passes an arrival to the worker, which it starts if necessary. The
+// worker ends when the inbox is empty, and Run waits for it. receive waits
+// only for a full inbox.
 func (c *Conn) receive(ctx context.Context, a arrival, onFrame OnFrame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,8 +122,8 @@ func (c *Conn) work(ctx context.Context, onFrame OnFrame) {
 	}
 }
 
-// take returns the oldest arrival; when there is none the worker no longer
-// exists.
+// take returns the oldest arrival. It returns false and ends the worker if
+// there is none.
 func (c *Conn) take() (arrival, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,7 +139,8 @@ func (c *Conn) take() (arrival, bool) {
 	return a, true
 }
 
-// handle contains a panic of the handler to its socket.
+// handle processes one arrival. A panic of the handler closes only this
+// socket.
 func (c *Conn) handle(ctx context.Context, a arrival, onFrame OnFrame) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -154,24 +155,25 @@ func (c *Conn) handle(ctx context.Context, a arrival, onFrame OnFrame) {
 	onFrame(ctx, a.frame, a.binary)
 }
 
-// refusedByUs reports whether the library ended the socket for a breach of the
-// WebSocket protocol or of the frame limit; it has written a close frame.
+// refusedByUs reports whether the library closed the socket because the client
+// violated the WebSocket protocol or the frame limit. It has written a close
+// frame.
 func refusedByUs(err error) bool {
 	var closing *websocket.CloseError
 	var network net.Error
 	return !errors.As(err, &closing) && !errors.As(err, &network)
 }
 
-// sayTooBig closes a socket whose frame is beyond the limit: the library leaves
-// that out where the frame announces more than a signed number holds. Where it
-// did not, this writes nothing.
+// sayTooBig closes a socket whose frame exceeds the limit. The library omits
+// the close frame if the announced length does not fit into a signed integer.
+// If it has written one, this writes nothing.
 func (c *Conn) sayTooBig() {
 	message := websocket.FormatCloseMessage(websocket.CloseMessageTooBig, "")
 	_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(c.cfg.Linger))
 }
 
-// linger reads on for a moment what a refused client is still sending. Closing
-// at once would reset the connection and destroy the close frame on its way.
+// linger briefly reads what a refused client is still sending. Closing at once
+// would reset the connection and destroy the close frame on its way.
 func (c *Conn) linger() {
 	conn := c.ws.NetConn()
 	if conn.SetReadDeadline(time.Now().Add(c.cfg.Linger)) == nil {

@@ -7,7 +7,8 @@ import (
 	"chatbox"
 )
 
-// readLocked tells the others how far somebody has read, never back.
+// readLocked tells the other sockets how far somebody has read. Positions
+// never move back.
 func (f *feed) readLocked(r chatbox.Read) {
 	if !f.noteReadLocked(r) {
 		return
@@ -20,7 +21,7 @@ func (f *feed) readLocked(r chatbox.Read) {
 	}
 }
 
-// noteReadLocked reports whether it is news.
+// noteReadLocked records the position and reports whether it is new.
 func (f *feed) noteReadLocked(r chatbox.Read) bool {
 	if r.Seq <= f.reads[r.UserID].Seq {
 		return false
@@ -32,8 +33,8 @@ func (f *feed) noteReadLocked(r chatbox.Read) bool {
 	return true
 }
 
-// showReadsLocked tells a socket that has resumed how far everybody has read:
-// what was read with the session, and what was heard since.
+// showReadsLocked sends a socket that has resumed all read positions: those
+// read with the session and those received since.
 func (f *feed) showReadsLocked(a *attachment, read []chatbox.Read) {
 	for _, r := range read {
 		f.noteReadLocked(r)

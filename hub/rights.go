@@ -2,8 +2,8 @@ package hub
 
 import "chatbox"
 
-// tellLocked sends the event to whom it concerns: what begins or ends a holding
-// also to whoever holds after or held before it.
+// tellLocked sends the event to the sockets that may receive it. The beginning
+// or end of a holding also goes to the new and to the former holder.
 func (f *feed) tellLocked(e chatbox.Event) {
 	before := f.holder
 	switch e.Type {
@@ -11,7 +11,7 @@ func (f *feed) tellLocked(e chatbox.Event) {
 		f.holder = e.Metadata[chatbox.MetaAdminID]
 	case chatbox.TypeAdminLeave, chatbox.TypeSessionEnded:
 		f.holder = ""
-	default: // nothing else changes who holds it
+	default: // no other event changes the holder
 	}
 	var frames eventFrames
 	for _, a := range f.atts {
@@ -24,7 +24,7 @@ func (f *feed) tellLocked(e chatbox.Event) {
 	}
 }
 
-// hearsLocked reports whether the session is the socket's to hear.
+// hearsLocked reports whether the socket may receive the session.
 func (f *feed) hearsLocked(a *attachment) bool {
 	switch {
 	case a.over:
@@ -38,8 +38,8 @@ func (f *feed) hearsLocked(a *attachment) bool {
 	}
 }
 
-// Reap takes the sockets out whose right to hear the session has ended, and
-// returns how many.
+// Reap detaches the sockets whose right to the session has ended and returns
+// their number.
 func (fs *Feeds) Reap(s chatbox.SessionKey) int {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -55,14 +55,14 @@ func (fs *Feeds) Reap(s chatbox.SessionKey) int {
 		}
 	}
 	f.mu.Unlock()
-	for _, id := range over { // nobody enters meanwhile: that takes Feeds.mu
+	for _, id := range over { // no socket enters meanwhile, since Enter takes Feeds.mu
 		fs.leaveLocked(id, s)
 	}
 	return len(over)
 }
 
-// Dismiss is Leave for a socket that hears the session by holding or watching
-// it.
+// Dismiss is Leave for a socket that is attached by holding or watching the
+// session.
 func (fs *Feeds) Dismiss(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -73,7 +73,8 @@ func (fs *Feeds) Dismiss(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	return fs.leaveLocked(id, s)
 }
 
-// Guest are the sessions that the socket hears by holding or watching them.
+// Guest returns the sessions to which the socket is attached by holding or
+// watching them.
 func (fs *Feeds) Guest(id chatbox.ConnID) []chatbox.SessionKey {
 	fs.mu.RLock()
 	defer fs.mu.RUnlock()
@@ -90,7 +91,7 @@ func (fs *Feeds) Guest(id chatbox.ConnID) []chatbox.SessionKey {
 	return keys
 }
 
-// Watching reports whether the socket hears the session by watching it.
+// Watching reports whether the socket is attached by watching the session.
 func (fs *Feeds) Watching(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	a := fs.attachment(id, s)
 	if a == nil {
@@ -101,8 +102,8 @@ func (fs *Feeds) Watching(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	return a.right == chatbox.ByWatching
 }
 
-// WatchedBy reports whether a socket of the admin's here hears the session by
-// watching it.
+// WatchedBy reports whether a socket of the admin on this pod watches the
+// session.
 func (fs *Feeds) WatchedBy(adminID string, s chatbox.SessionKey) bool {
 	f := fs.feed(s)
 	if f == nil {
@@ -118,8 +119,9 @@ func (fs *Feeds) WatchedBy(adminID string, s chatbox.SessionKey) bool {
 	return false
 }
 
-// Speaks says as whom the socket may speak in the session: its owner, also of a
-// session that is still to come, or the admin who holds it.
+// Speaks returns the sender as which the socket may write to the session: its
+// owner, also of a session that does not exist yet, or the admin who holds it.
+// It returns false if the socket may not write.
 func (fs *Feeds) Speaks(id chatbox.ConnID, s chatbox.SessionKey) (chatbox.Sender, bool) {
 	a := fs.attachment(id, s)
 	if a == nil {

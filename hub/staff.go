@@ -7,7 +7,7 @@ import (
 	"chatbox"
 )
 
-// staff is the sockets of admins by tenant; the hub's mu guards it.
+// staff maps tenants to the sockets of their admins. The hub's mu guards it.
 type staff map[string]map[*Conn]struct{}
 
 func (s staff) add(c *Conn) {
@@ -29,8 +29,7 @@ func (s staff) remove(c *Conn) bool {
 	return was
 }
 
-// Regard looks at a socket's credential again: a newer one may have made it an
-// admin's, or no longer one.
+// Regard checks the socket's role again after a new credential.
 func (h *Hub) Regard(c *Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -42,8 +41,8 @@ func (h *Hub) Regard(c *Conn) {
 	h.stirStaff()
 }
 
-// Staff lists who of all tenants' admins has sockets here, each once, with the
-// name of one of them.
+// Staff returns the admins of all tenants with sockets on this pod. Each is
+// listed once, with the name from one of the sockets.
 func (h *Hub) Staff() []chatbox.Actor {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -61,8 +60,8 @@ func (h *Hub) Staff() []chatbox.Actor {
 	return out
 }
 
-// EachAdmin is Hub.Each for the sockets of all tenants' admins. Its cost is
-// theirs alone.
+// EachAdmin is Hub.Each for the sockets of all tenants' admins. Its cost grows
+// with their number only.
 func (h *Hub) EachAdmin(f func(*Conn)) {
 	h.mu.RLock()
 	var conns []*Conn
@@ -75,13 +74,14 @@ func (h *Hub) EachAdmin(f func(*Conn)) {
 	}
 }
 
-// StaffChanged is given something when Staff may have changed. It is never
-// closed, and for one reader; changes that meet are one.
+// StaffChanged returns a channel that receives when Staff may have changed. It
+// is never closed and has one reader. Changes in quick succession may be
+// combined.
 func (h *Hub) StaffChanged() <-chan struct{} { return h.staffStirred }
 
 func (h *Hub) stirStaff() { stir(h.staffStirred) }
 
-// stir leaves a word in a channel with room for one, where none is.
+// stir sends to a channel of capacity one unless it is full.
 func stir(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -90,7 +90,7 @@ func stir(c chan struct{}) {
 }
 
 // Notify sends the frame to every socket of the tenant's admins on this pod
-// and returns to how many. Its cost is theirs alone.
+// and returns their number. Its cost grows with that number only.
 func (h *Hub) Notify(tenant string, frame []byte) int {
 	h.mu.RLock()
 	conns := slices.Collect(maps.Keys(h.staff[tenant]))
@@ -101,8 +101,8 @@ func (h *Hub) Notify(tenant string, frame []byte) int {
 	return len(conns)
 }
 
-// NotifyAdmin is Notify for the sockets of one admin. Its cost is that of
-// looking through the user's sockets.
+// NotifyAdmin is Notify for the sockets of one admin. Its cost grows with the
+// user's sockets only.
 func (h *Hub) NotifyAdmin(u chatbox.UserKey, frame []byte) int {
 	n := 0
 	for _, c := range h.User(u) {

@@ -7,22 +7,22 @@ import (
 )
 
 const (
-	// typingLife is how long a start lasts without another: a browser that
-	// died in mid-sentence types no longer.
+	// typingLife is how long a start lasts unless it is repeated: a browser
+	// that crashed stops typing then.
 	typingLife = 6 * time.Second
-	// typingWindow is the time within which a socket may say maxTyping times
-	// that somebody types or types no more.
+	// typingWindow is the time in which a socket may send maxTyping typing
+	// frames.
 	typingWindow = time.Second
 	maxTyping    = 2
 )
 
-// typingLease is somebody who is writing, as far as this pod knows.
+// typingLease is a person who is typing, as far as this pod knows.
 type typingLease struct {
 	who   chatbox.Typing
 	until time.Time
 }
 
-// typingLocked tells the others and remembers who has to end some time.
+// typingLocked tells the other sockets and records when the typing expires.
 func (f *feed) typingLocked(t chatbox.Typing, now time.Time) {
 	_, known := f.typing[t.Conn]
 	if !t.On && !known {
@@ -44,7 +44,7 @@ func (f *feed) typingLocked(t chatbox.Typing, now time.Time) {
 	}
 }
 
-// endTypingLocked ends the leases that over says are over.
+// endTypingLocked ends the leases for which over returns true.
 func (f *feed) endTypingLocked(over func(typingLease) bool) {
 	for _, l := range f.typing {
 		if over(l) {
@@ -54,8 +54,7 @@ func (f *feed) endTypingLocked(over func(typingLease) bool) {
 	}
 }
 
-// ExpireTyping ends what nobody has renewed. It is to be called every second
-// or so.
+// ExpireTyping ends typing that was not renewed. Call it about every second.
 func (fs *Feeds) ExpireTyping(now time.Time) {
 	fs.mu.RLock()
 	feeds := make([]*feed, 0, len(fs.feeds))
@@ -70,14 +69,15 @@ func (fs *Feeds) ExpireTyping(now time.Time) {
 	}
 }
 
-// typingRate is when a socket last said that somebody types, and where.
+// typingRate is when and where a socket last sent typing frames.
 type typingRate struct {
-	told [maxTyping]time.Time // the oldest first
-	in   chatbox.SessionKey   // where it has said so and not taken it back
+	told [maxTyping]time.Time // oldest first
+	in   chatbox.SessionKey   // the session with a start that was not ended
 }
 
-// may counts one frame; it returns how long to wait where there were too many.
-// Taking back what was said is always in time: it would stand until it ages.
+// may counts one frame. It returns how long to wait if there were too many. An
+// end of typing is always accepted, since the start would otherwise stay until
+// it expires.
 func (r *typingRate) may(k chatbox.SessionKey, on bool, now time.Time) time.Duration {
 	back := !on && r.in == k
 	if wait := typingWindow - now.Sub(r.told[0]); wait > 0 && !back {
@@ -94,8 +94,8 @@ func (r *typingRate) may(k chatbox.SessionKey, on bool, now time.Time) time.Dura
 	return 0
 }
 
-// MayType counts one typing frame of the socket; it returns how long to wait
-// where there were too many within a second.
+// MayType counts one typing frame of the socket. It returns how long to wait
+// if there were too many within a second; 0: the frame is accepted.
 func (fs *Feeds) MayType(id chatbox.ConnID, k chatbox.SessionKey, on bool, now time.Time) time.Duration {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

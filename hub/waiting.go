@@ -6,14 +6,15 @@ import (
 	"chatbox"
 )
 
-// waiters is the sessions with sockets here that wait for a person, and where
-// sockets have come that were not told their place. It is locked last.
+// waiters is the set of sessions with sockets on this pod that wait for a
+// person. untold are those with sockets that may not know their position yet.
+// Its lock is taken last.
 type waiters struct {
 	mu      sync.Mutex // guards following
 	waiting map[chatbox.SessionKey]struct{}
 	untold  map[chatbox.SessionKey]struct{}
 
-	stirred chan struct{} // room for one; never closed
+	stirred chan struct{} // capacity one; never closed
 }
 
 func newWaiters() waiters {
@@ -36,8 +37,8 @@ func (w *waiters) remove(k chatbox.SessionKey) {
 	delete(w.untold, k)
 }
 
-// list is all of them, or those of tenants with some that were not told; what
-// it lists counts as told.
+// list returns the waiting sessions by tenant. With untold it returns only
+// tenants with untold sessions. The returned sessions are no longer untold.
 func (w *waiters) list(untold bool) map[string][]chatbox.SessionKey {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,20 +57,20 @@ func (w *waiters) list(untold bool) map[string][]chatbox.SessionKey {
 	return of
 }
 
-// noteHelpLocked keeps whether the session waits, as State.Apply does.
+// noteHelpLocked updates whether the session waits, as State.Apply does.
 func (f *feed) noteHelpLocked(e chatbox.Event) {
 	switch e.Type {
 	case chatbox.TypeHelpRequest:
 		f.setWaitsLocked(f.waits || f.holder == "")
 	case chatbox.TypeAdminJoin, chatbox.TypeSessionEnded:
 		f.setWaitsLocked(false)
-	default: // nobody comes by anything else
+	default: // no other event ends the wait
 	}
 }
 
 func (f *feed) setWaitsLocked(waits bool) {
 	switch {
-	case waits == f.waits || len(f.atts) == 0: // without sockets it is in no index any more
+	case waits == f.waits || len(f.atts) == 0: // a feed without sockets is no longer in the index
 		return
 	case waits:
 		f.waiters.add(f.key)
@@ -82,16 +83,16 @@ func (f *feed) setWaitsLocked(waits bool) {
 	f.waits = waits
 }
 
-// stirPlaceLocked has the socket told its place where it waits.
+// stirPlaceLocked schedules the socket's queue position if the session waits.
 func (f *feed) stirPlaceLocked(a *attachment) {
 	if f.waits && a.right == chatbox.ByOwnership && len(f.atts) > 0 {
 		f.waiters.add(f.key)
 	}
 }
 
-// Waiting is the sessions that wait for a person and have sockets of their
-// owners here, by tenant. With untold it is only the tenants where sockets have
-// come since the last call that may not have been told their place.
+// Waiting returns, by tenant, the sessions that wait for a person and have
+// sockets of their owners on this pod. With untold it returns only tenants
+// where sockets joined since the last call and may not know their position.
 func (fs *Feeds) Waiting(untold bool) map[string][]chatbox.SessionKey {
 	of := fs.waiters.list(untold)
 	for tenant, keys := range of {
@@ -108,11 +109,12 @@ func (fs *Feeds) Waiting(untold bool) map[string][]chatbox.SessionKey {
 	return of
 }
 
-// WaitingChanged is given something when sockets have come, or have begun to
-// wait, that were not told their place. It is never closed, and for one reader.
+// WaitingChanged returns a channel that receives when sockets that do not know
+// their position have joined or begun to wait. It is never closed and has one
+// reader.
 func (fs *Feeds) WaitingChanged() <-chan struct{} { return fs.waiters.stirred }
 
-// owned reports whether the owner has a socket here.
+// owned reports whether the owner has a socket on this pod.
 func (f *feed) owned() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -124,8 +126,8 @@ func (f *feed) owned() bool {
 	return false
 }
 
-// PlaceTold says that the socket is told in another way where the session
-// stands, so that TellPlace does not repeat it.
+// PlaceTold records that the socket gets the session's position in another
+// way, so that TellPlace does not repeat it.
 func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.QueuePosition) {
 	a := fs.attachment(c, k)
 	if a == nil {
@@ -138,9 +140,9 @@ func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.Que
 	}
 }
 
-// TellPlace tells the owner's sockets where the session stands in the queue:
-// each only what it was not told last, and nothing where it does not wait any
-// more.
+// TellPlace sends the session's position in the queue to the owner's sockets.
+// A socket that was sent the same position last is skipped. A session that no
+// longer waits is ignored.
 func (fs *Feeds) TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition) {
 	f := fs.feed(k)
 	if f == nil {

@@ -17,7 +17,7 @@ const (
 	actClose
 )
 
-// step is one act of the writer with what it needs.
+// step is one act of the writer and its data.
 type step struct {
 	act     act
 	frame   []byte
@@ -27,8 +27,8 @@ type step struct {
 	end     ending
 }
 
-// ping asks the client for a sign of life. A writer that is stuck in a write
-// is not waited for: the ping follows when it gets on.
+// ping asks the client for a sign of life. If the writer is blocked in a
+// write, the ping follows that write.
 func (c *Conn) ping() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,8 +38,8 @@ func (c *Conn) ping() {
 	}
 }
 
-// startWriterLocked starts the writer unless it exists. It ends by itself when
-// there is nothing to write, or at the first failed write; Run waits for it.
+// startWriterLocked starts the writer unless it exists. The writer ends when
+// there is nothing to write, or at the first failed write. Run waits for it.
 func (c *Conn) startWriterLocked() {
 	if c.out.writing || c.out.closed || c.dead {
 		return
@@ -82,7 +82,8 @@ func (c *Conn) writeLoop() {
 	}
 }
 
-// next decides what the writer does; with actStop the writer no longer exists.
+// next returns the writer's next step. With actStop the writer no longer
+// exists.
 func (c *Conn) next() step {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,8 +117,9 @@ func (c *Conn) next() step {
 	}
 }
 
-// writeClose says goodbye and gives the peer Linger to answer: closing at once
-// could make the network discard what the peer has not read yet.
+// writeClose writes the close frame and gives the peer Linger to answer.
+// Closing at once could make the network discard data that the peer has not
+// read yet.
 func (c *Conn) writeClose(e ending) {
 	by := time.Now().Add(c.cfg.Linger)
 	err := c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(e.code, e.reason), by)
@@ -133,9 +135,9 @@ func (c *Conn) writeClose(e ending) {
 	c.out.writing = false
 }
 
-// broken ends a socket whose write failed: of a slow consumer when it was for
-// lack of time. Nothing can be written after half a frame, so the reader is
-// woken by closing the network connection.
+// broken ends a socket whose write failed: as a slow consumer if it timed out.
+// Nothing can be written after half a frame, so closing the network connection
+// wakes the reader.
 func (c *Conn) broken(by time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,16 +13,17 @@ import (
 	"chatbox"
 )
 
-// Mark withdraws a user's earlier credentials and tells all pods: first the
-// mark, so that whoever comes in after the news has been heard meets it.
+// Mark invalidates a user's earlier credentials and notifies all pods. The
+// mark is written first, so that a socket accepted after the notification sees
+// it.
 func (c *Client) Mark(ctx context.Context, w chatbox.Withdrawal) error {
 	if err := c.Remark(ctx, []chatbox.Withdrawal{w}); err != nil {
 		return err
 	}
-	return wrap("tell of a withdrawal", c.publish(ctx, outChannel, withdrawalString(w)))
+	return wrap("publish withdrawal", c.publish(ctx, outChannel, withdrawalString(w)))
 }
 
-// Remark keeps withdrawals again, without telling anybody.
+// Remark stores withdrawals again without notifying the pods.
 func (c *Client) Remark(ctx context.Context, ws []chatbox.Withdrawal) error {
 	for chunk := range slices.Chunk(ws, beatBatch) {
 		err := c.flush(ctx, func(p batch) {
@@ -33,25 +34,26 @@ func (c *Client) Remark(ctx context.Context, ws []chatbox.Withdrawal) error {
 			}
 		})
 		if err != nil {
-			return wrap("keep withdrawals", err)
+			return wrap("store withdrawals", err)
 		}
 	}
 	return nil
 }
 
-// Time is what the server's clock says.
+// Time returns the server's time.
 func (c *Client) Time(ctx context.Context) (time.Time, error) {
 	now, err := c.rdb.Time(ctx).Result()
 	return now, wrap("time", err)
 }
 
-// MarkOf returns before when the user's credentials do not count.
+// MarkOf returns the time before which the user's credentials are invalid;
+// zero: none.
 func (c *Client) MarkOf(ctx context.Context, u chatbox.UserKey) (time.Time, error) {
 	before, err := markTime(c.rdb.Get(ctx, markKey(u)))
 	return before, wrap("read mark", err)
 }
 
-// markTime reads a mark; none is the zero time.
+// markTime parses a mark; a missing mark is the zero time.
 func markTime(cmd *redis.StringCmd) (time.Time, error) {
 	at, err := cmd.Int64()
 	if errors.Is(err, redis.Nil) {
@@ -83,13 +85,13 @@ func (c *Client) CountRequest(ctx context.Context, u chatbox.UserKey, limit int)
 	return time.Duration(wait) * time.Millisecond, before, wrap("count request", err)
 }
 
-// TellBlock says to all pods, once and at most once, that the user's block has
-// changed; what it is now the history says.
+// TellBlock notifies all pods, at most once, that the user's block has
+// changed. The block itself is in the history.
 func (c *Client) TellBlock(ctx context.Context, u chatbox.UserKey) error {
-	return wrap("tell of a block", c.publish(ctx, blockChannel, member(chatbox.SessionKey(u))))
+	return wrap("publish block", c.publish(ctx, blockChannel, member(chatbox.SessionKey(u))))
 }
 
-// withdrawalString is how a withdrawal is told to pods: "user|before|until".
+// withdrawalString encodes a withdrawal for the channel: "user|before|until".
 func withdrawalString(w chatbox.Withdrawal) string {
 	return member(chatbox.SessionKey(w.User)) + "|" +
 		strconv.FormatInt(w.Before.UnixMilli(), 10) + "|" + strconv.FormatInt(w.Until.UnixMilli(), 10)

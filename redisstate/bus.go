@@ -9,54 +9,54 @@ import (
 	"chatbox"
 )
 
-// Handler takes what the bus brings. What is of one session comes in the order
-// of arrival; the methods may be called by several goroutines and must not
-// block.
+// Handler receives the messages of the bus. Messages of one session arrive in
+// order. The methods may be called from several goroutines and must not block.
 type Handler interface {
-	// Update is one update of a subscribed session.
+	// Update handles one update of a subscribed session.
 	Update(u chatbox.Update)
-	// Resubscribed says that updates may have been missed.
+	// Resubscribed is called when updates may have been missed.
 	Resubscribed()
-	// Wake says that the session's turn is free to be claimed.
+	// Wake is called when the session's turn can be claimed.
 	Wake(s chatbox.SessionKey)
-	// Notice is something for the tenant's connected admins.
+	// Notice handles a notice for the tenant's connected admins.
 	Notice(n chatbox.Notice)
-	// Disconnected says that an admin has shut a user out.
+	// Disconnected is called when an admin has invalidated a user's
+	// credentials.
 	Disconnected(w chatbox.Withdrawal)
-	// BlockChanged says that an admin has blocked or unblocked a user.
+	// BlockChanged is called when an admin has blocked or unblocked a user.
 	BlockChanged(u chatbox.UserKey)
 }
 
 const (
 	canaryEvery  = 400 * time.Millisecond
-	shardEvery   = 600 * time.Millisecond  // the same of a partition's link: there may be 64
-	canaryStale  = 1500 * time.Millisecond // readiness: a song sung longer ago proves nothing
-	silentFor    = 3 * time.Second         // the canary sings; a silent connection is a dead one
+	shardEvery   = 600 * time.Millisecond  // the same for a partition's link; there may be 64
+	canaryStale  = 1500 * time.Millisecond // readiness: an older canary message proves nothing
+	silentFor    = 3 * time.Second         // canary messages arrive more often, so a silent connection is dead
 	subscribeMax = 3 * time.Second
 )
 
-// Bus is a pod's ear. Delivery is at most once: who needs more reads the
-// history. It is safe for concurrent use.
+// Bus receives a pod's messages from Redis. Delivery is at most once; missed
+// events are read from the history. It is safe for concurrent use.
 //
-// On one Redis, and behind sentinels, everything comes over one connection, the
-// trunk. On a Cluster pub/sub is sharded: the trunk has what is for all pods,
-// and every partition with sessions here a link of its own, to the master that
-// serves it.
+// On one Redis, and with sentinels, all messages come over one connection, the
+// trunk. On a Cluster pub/sub is sharded: the trunk carries the messages for
+// all pods, and every partition with sessions on this pod has its own link to
+// the master that serves it.
 type Bus struct {
 	c       *Client
 	pod     chatbox.PodID
-	handler Handler // from Run on
+	handler Handler // set by Run
 	log     *slog.Logger
-	voice   string    // tells this bus's songs from those of an earlier process
-	born    time.Time // songs carry the time since
+	voice   string    // distinguishes this bus's canary messages from those of an earlier process
+	born    time.Time // canary messages carry the time since born
 	trunk   *link
 
 	mu     sync.Mutex    // guards following
-	shards map[int]*link // on a Cluster, by partition, from the first interest on
-	launch func(l *link) // runs a link; nil while the bus does not run
+	shards map[int]*link // on a Cluster: links by partition, created at the first interest
+	launch func(l *link) // starts a link; nil while the bus does not run
 }
 
-// NewBus makes the bus; nothing arrives until Run.
+// NewBus returns a bus. It receives nothing before Run.
 func NewBus(c *Client, pod chatbox.PodID, log *slog.Logger) *Bus {
 	b := &Bus{
 		c: c, pod: pod, log: log, voice: nonce(), born: time.Now(), shards: map[int]*link{},
@@ -65,12 +65,12 @@ func NewBus(c *Client, pod chatbox.PodID, log *slog.Logger) *Bus {
 	for _, ch := range []string{staffChannel, outChannel, blockChannel} {
 		b.trunk.subs[ch] = &subscription{refs: 1, confirmed: make(chan struct{})} // for as long as the bus lives
 	}
-	b.trunk.heard = time.Time{} // a pod that has heard nothing yet is not ready
+	b.trunk.heard = time.Time{} // not ready before the first canary message
 	return b
 }
 
-// Subscribe counts one more local interest in the session and returns when the
-// server has confirmed the subscription. One that fails leaves nothing behind.
+// Subscribe adds one local interest in the session and returns when the server
+// has confirmed the subscription. A failed call adds no interest.
 func (b *Bus) Subscribe(ctx context.Context, s chatbox.SessionKey) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeMax)
 	defer cancel()
@@ -84,11 +84,12 @@ func (b *Bus) Subscribe(ctx context.Context, s chatbox.SessionKey) error {
 	}
 }
 
-// Unsubscribe takes one interest back; the last one ends the subscription.
+// Unsubscribe removes one interest. Removing the last one ends the
+// subscription.
 func (b *Bus) Unsubscribe(s chatbox.SessionKey) { b.linkOf(s).forget(channelOf(s)) }
 
-// linkOf is the connection that brings the session's updates. A partition's is
-// made at the first interest and stays: there are 64 at the most.
+// linkOf returns the link that carries the session's updates. A partition's
+// link is created at the first interest and stays; there are at most 64.
 func (b *Bus) linkOf(s chatbox.SessionKey) *link {
 	if !b.c.sharded {
 		return b.trunk
@@ -107,10 +108,10 @@ func (b *Bus) linkOf(s chatbox.SessionKey) *link {
 	return l
 }
 
-// Healthy reports whether the pod has heard its own message through Redis
-// lately, on every connection that it listens on. So on a Cluster it proves
-// every master that serves one of the pod's sessions, and the trunk's; a
-// partition where nobody here has a session is not asked.
+// Healthy reports whether the pod has recently received its own canary message
+// on every link. On a Cluster this covers the trunk's master and every master
+// that serves one of the pod's sessions, but not partitions without sessions
+// here.
 func (b *Bus) Healthy() bool {
 	for _, l := range b.links() {
 		if !l.healthy() {
@@ -120,7 +121,7 @@ func (b *Bus) Healthy() bool {
 	return true
 }
 
-// Silent is why the bus is not Healthy; nil where it is.
+// Silent returns the reason why the bus is not Healthy; nil if it is.
 func (b *Bus) Silent() error {
 	for _, l := range b.links() {
 		if err := l.silent(); err != nil {
@@ -140,8 +141,8 @@ func (b *Bus) links() []*link {
 	return all
 }
 
-// Run hands what arrives to h until ctx ends, and reconnects where connections
-// break. The app starts it once and waits for it.
+// Run passes messages to h until ctx ends, and reconnects broken links. The
+// app starts it once and waits for it.
 func (b *Bus) Run(ctx context.Context, h Handler) {
 	var wg sync.WaitGroup
 	b.mu.Lock()
@@ -194,7 +195,7 @@ func (b *Bus) dispatch(ctx context.Context, channel, payload string) {
 	}
 	u, err := b.c.decodeMessage(s, payload)
 	if err != nil {
-		// Nothing is lost: the head in the next message shows the gap.
+		// The next message's head reveals the missing event.
 		b.log.ErrorContext(ctx, "update cannot be read", "session", s.ID, "error", err)
 		return
 	}

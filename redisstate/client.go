@@ -1,8 +1,8 @@
-// Package redisstate keeps in Redis who owns what and what is hot, and carries
-// events between pods. Everything in it is a copy or a lease: MongoDB has the
-// truth, and an empty Redis is refilled from there. Every atomic act is one
-// Lua file under scripts, whose header is its contract; every name is in
-// keys.go. No plaintext that people wrote is ever sent: payloads are sealed.
+// Package redisstate stores leases and copies of recent session data in Redis,
+// and carries events between pods. MongoDB has the truth, and an empty Redis
+// is refilled from it. Every atomic operation is one Lua file under scripts,
+// whose header is its contract. Every name is in keys.go. Text that people
+// wrote is never sent in the clear: payloads are encrypted.
 package redisstate
 
 import (
@@ -26,15 +26,16 @@ import (
 //go:embed scripts/*.lua
 var scriptFiles embed.FS
 
-// Sealer encrypts payloads; the parts of ad bind them to their place.
+// Sealer encrypts payloads. ad is associated data that binds a payload to its
+// place.
 type Sealer interface {
 	Seal(plain []byte, ad ...string) ([]byte, error)
 	Open(box []byte, ad ...string) ([]byte, error)
 }
 
-// Config is how to reach Redis and how long things live there. Either URL is
-// set, or Addrs: of the sentinels that watch Master, of a Cluster's nodes, or of
-// the one server.
+// Config says how to reach Redis and how long its entries live. Set either
+// URL, or Addrs: the sentinels that watch Master, nodes of a Cluster, or the
+// one server.
 type Config struct {
 	URL      string // redis:// or rediss://
 	Addrs    []string
@@ -43,25 +44,26 @@ type Config struct {
 	Username string
 	Password string
 	DB       int
-	TLS      func() (*tls.Config, error) // nil: none; asked for each connection, and the connection's own
+	TLS      func() (*tls.Config, error) // nil: none; called for each connection, which owns the result
 	PoolSize int                         // connections; 0: 64
-	Protocol int                         // of RESP; 0: 3
+	Protocol int                         // version of RESP; 0: 3
 
-	SentinelUsername string // at the sentinels, which have users of their own
+	SentinelUsername string // for the sentinels, which have their own users
 	SentinelPassword string
 
 	CommandTimeout   time.Duration
 	LeaseTTL         time.Duration
-	RateLimit        int // durable frames per user and RateWindow
+	RateLimit        int // durable frames per user within RateWindow
 	RateWindow       time.Duration
-	HelpLimit        int // requests for help per user and RateWindow
+	HelpLimit        int // help requests per user within RateWindow
 	MaxSocketsPerUsr int
-	LogEntries       int        // most events of a session's hot log
-	LogBytes         int        // most bytes of it
-	Hook             redis.Hook // sees every command, if set: for tests and traces
+	LogEntries       int        // maximal number of events in a session's hot log
+	LogBytes         int        // maximal bytes in it
+	Hook             redis.Hook // sees every command, if set; for tests and traces
 }
 
-// DefaultConfig has the values of the contract; URL is to be set.
+// DefaultConfig returns the values of the contract. The caller sets URL or
+// Addrs.
 func DefaultConfig() Config {
 	return Config{
 		CommandTimeout: time.Second, LeaseTTL: 5 * time.Second,
@@ -70,21 +72,21 @@ func DefaultConfig() Config {
 	}
 }
 
-// How long copies live unless they are used. Losing one costs a re-read.
+// TTLs of copies that are not used. Losing a copy costs a read of the history.
 const (
 	logTTL     = 15 * time.Minute
 	stateTTL   = 24 * time.Hour
 	forbidTTL  = 5 * time.Second
 	reserveTTL = 60 * time.Second
-	erasedTTL  = 15 * time.Minute // longer than traces of an erased session are looked for
+	erasedTTL  = 15 * time.Minute // longer than remains of an erased session are looked for
 	connTTL    = 60 * time.Second
 	podTTL     = 15 * time.Second
 	probeTTL   = 10 * time.Second
-	aliveTTL   = 8 * time.Second // renewed with every card, every 2 s
-	staffTTL   = 8 * time.Second // the same of admins with sockets there
+	aliveTTL   = 8 * time.Second // renewed with every pod card, every 2 s
+	staffTTL   = 8 * time.Second // the same for admins with sockets on the pod
 
-	staffMemory = 5 * time.Minute // what an admin without sockets said still counts
-	staffBlink  = time.Minute     // an absence that is none: a page was loaded anew
+	staffMemory = 5 * time.Minute // how long the status of an admin without sockets is kept
+	staffBlink  = time.Minute     // shorter absences do not count: a page was reloaded
 )
 
 // Client is a connection to Redis with the scripts loaded. It is safe for
@@ -94,15 +96,15 @@ type Client struct {
 	rdb     redis.UniversalClient
 	seal    Sealer
 	cluster *redis.ClusterClient // rdb, where it is one
-	sharded bool                 // pub/sub is: on a Cluster
+	sharded bool                 // pub/sub is sharded: on a Cluster
 	scripts map[string]*redis.Script
-	dialer  *dialer     // nil: the client came from elsewhere
-	served  atomic.Bool // Redis has done once what it was asked
-	boot    string      // names this process among all that ever were
+	dialer  *dialer     // nil: the client was passed to New
+	served  atomic.Bool // Redis has completed a request once
+	boot    string      // identifies this process among all past and present ones
 }
 
-// Open makes the client; it does not wait for the server. Its errors do not
-// quote the URL, which may hold a password.
+// Open creates a client. It does not wait for the server. Its errors do not
+// quote the URL, which may contain a password.
 func Open(cfg Config, seal Sealer) (*Client, error) {
 	rdb, d, err := dial(cfg)
 	if err != nil {
@@ -118,7 +120,7 @@ func Open(cfg Config, seal Sealer) (*Client, error) {
 	return c, err
 }
 
-// Dial makes the library's client as Open does. It connects when it is used.
+// Dial creates the library's client as Open does. It connects on first use.
 func Dial(cfg Config) (redis.UniversalClient, error) { //nolint:ireturn // which client it is depends on the configuration
 	rdb, _, err := dial(cfg)
 	return rdb, err
@@ -142,7 +144,7 @@ func dial(cfg Config) (redis.UniversalClient, *dialer, error) { //nolint:ireturn
 		}
 	}
 	if over != nil {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12} // tells the library that TLS is spoken; the dialer does it
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12} // makes the library expect TLS; the dialer performs it
 	}
 	d := &dialer{timeout: cfg.CommandTimeout, tls: over}
 	o.Dialer = d.dial
@@ -152,21 +154,21 @@ func dial(cfg Config) (redis.UniversalClient, *dialer, error) { //nolint:ireturn
 	if !o.IsClusterMode {
 		return redis.NewUniversalClient(&o), d, nil
 	}
-	// A Cluster's client repeats by itself where it is redirected or a node does
-	// not answer; left to its defaults it would look for a promoted replica once
-	// a minute.
+	// The Cluster client itself retries after redirections and when a node
+	// does not answer. By default it would look for a promoted replica only
+	// once a minute.
 	c := o.Cluster()
 	c.MaxRetries, c.DialerRetries, c.ClusterStateReloadInterval = -1, 1, 5*time.Second
 	return redis.NewClusterClient(c), d, nil
 }
 
-// poolSize bounds the connections of a pod; commands are short, so that few
-// are enough for thousands of sockets.
+// poolSize is the default number of connections of a pod. Commands are short,
+// so few connections serve thousands of sockets.
 const poolSize = 64
 
-// New wraps a client that exists; Close closes it. On a Cluster the scripts
-// publish to sharded channels, which share their keys' slot, so that a message
-// goes to the one master that serves it and not to every node.
+// New wraps an existing client, which Close closes. On a Cluster the scripts
+// publish to sharded channels in the slot of their keys, so that a message
+// goes only to the master that serves it.
 func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
 	c := &Client{cfg: cfg, rdb: rdb, seal: seal, scripts: map[string]*redis.Script{}, boot: nonce()}
 	if c.cluster, c.sharded = rdb.(*redis.ClusterClient); c.sharded {
@@ -190,16 +192,16 @@ func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
 	return c, nil
 }
 
-// Close ends all connections.
+// Close closes all connections.
 func (c *Client) Close() error { return c.rdb.Close() }
 
-// run executes a script by its hash: one round trip, a second one only where
-// the server does not have the script yet.
+// run executes a script by its hash. It takes one round trip, and a second one
+// if the server does not have the script.
 func (c *Client) run(ctx context.Context, name string, keys []string, args ...any) *redis.Cmd {
 	return c.scripts[name].Run(ctx, c.rdb, keys, args...)
 }
 
-// wrap gives errors of the server or the way to it their code. Causes name
+// wrap gives an error of the server or the connection its code. Causes name
 // commands and addresses, never payloads.
 func wrap(op string, err error) error {
 	if err == nil {
@@ -208,10 +210,10 @@ func wrap(op string, err error) error {
 	if _, coded := errors.AsType[*chatbox.Error](err); coded {
 		return err
 	}
-	if errors.Is(err, redis.ErrClosed) { // the process ends: nothing to wait for
+	if errors.Is(err, redis.ErrClosed) { // the process is shutting down: a retry is useless
 		return chatbox.NewError(chatbox.Internal, "", fmt.Errorf("redis %s: %w", op, err))
 	}
-	return &chatbox.Error{Code: chatbox.Unavailable, Message: "the service cannot be reached for a moment", Err: fmt.Errorf("redis %s: %w", op, err)}
+	return &chatbox.Error{Code: chatbox.Unavailable, Message: "the service is temporarily unavailable", Err: fmt.Errorf("redis %s: %w", op, err)}
 }
 
 func nonce() string {

@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// publish says something on a channel outside of any script.
+// publish sends a message to a channel outside of any script.
 func (c *Client) publish(ctx context.Context, channel, payload string) error {
 	if c.sharded {
 		return c.rdb.SPublish(ctx, channel, payload).Err()
@@ -15,23 +15,23 @@ func (c *Client) publish(ctx context.Context, channel, payload string) error {
 	return c.rdb.Publish(ctx, channel, payload).Err()
 }
 
-// relearn has the client ask, at most five times a second, which node of a
-// Cluster serves what.
+// relearn makes the Cluster client ask again which node serves which slots, at
+// most five times a second.
 func (c *Client) relearn(ctx context.Context) {
 	if c.sharded {
 		c.cluster.ReloadState(ctx)
 	}
 }
 
-// relearner is a hook of go-redis that relearns where a node does not answer.
-// The library does so only when a node that answers sends it elsewhere, and of
-// a master that has died no other node is ever asked.
+// relearner is a go-redis hook that calls relearn when a node does not answer.
+// The library does so only after a redirection, and it never asks another node
+// about the slots of a dead master.
 type relearner struct{ c *Client }
 
-// DialHook passes on.
+// DialHook returns next.
 func (r relearner) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessHook looks at a command's error.
+// ProcessHook checks a command's error.
 func (r relearner) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
@@ -40,7 +40,7 @@ func (r relearner) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook looks at a pipeline's first error.
+// ProcessPipelineHook checks a pipeline's first error.
 func (r relearner) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)

@@ -9,15 +9,15 @@ import (
 	"chatbox"
 )
 
-// What associated data says a box is, beside its session.
+// Kinds of boxes in the associated data, beside the session.
 const (
 	boxUpdate = "update"
 	boxFold   = "fold"
 )
 
-// sealUpdate encodes an update for the hot log and the channel. JSON with
-// unknown fields ignored and unknown event types kept as they are lets pods of
-// neighbouring versions share a cluster.
+// sealUpdate encodes an update for the hot log and the channel. The encoding
+// is JSON: readers ignore unknown fields and keep unknown event types, so that
+// pods of neighbouring versions can share a cluster.
 func (c *Client) sealUpdate(u chatbox.Update) (string, error) {
 	return c.sealJSON(u.Session, boxUpdate, u)
 }
@@ -57,8 +57,8 @@ func (c *Client) openJSON(s chatbox.SessionKey, kind, box string, v any) error {
 	return nil
 }
 
-// decodeMessage reads what came over a session's channel: "head|box", the box
-// empty where only the head matters.
+// decodeMessage decodes a message of a session's channel: "head|box". The box
+// is empty if only the head matters.
 func (c *Client) decodeMessage(s chatbox.SessionKey, payload string) (chatbox.Update, error) {
 	h, box, ok := strings.Cut(payload, "|")
 	head, err := strconv.ParseInt(h, 10, 64)
@@ -73,7 +73,7 @@ func (c *Client) decodeMessage(s chatbox.SessionKey, payload string) (chatbox.Up
 	return u, err
 }
 
-// decodeEntry reads one entry of the hot log: "key\nbox".
+// decodeEntry decodes one entry of the hot log: "key\nbox".
 func (c *Client) decodeEntry(s chatbox.SessionKey, entry string) (chatbox.Event, error) {
 	_, box, ok := strings.Cut(entry, "\n")
 	if !ok {
@@ -89,8 +89,8 @@ func (c *Client) decodeEntry(s chatbox.SessionKey, entry string) (chatbox.Event,
 	return *u.Event, nil
 }
 
-// decodeEntries reads the hot log's tail; what is not contiguous up to the
-// head is no use, and history has it.
+// decodeEntries decodes the hot log's tail. It returns nil unless the entries
+// are contiguous up to the head; the history has them too.
 func (c *Client) decodeEntries(s chatbox.SessionKey, head int64, entries []string) []chatbox.Event {
 	out := make([]chatbox.Event, 0, len(entries))
 	for i, raw := range entries {
@@ -103,12 +103,12 @@ func (c *Client) decodeEntries(s chatbox.SessionKey, head int64, entries []strin
 	return out
 }
 
-// openCard is what the log of pieces keeps beside the text.
+// openCard is the data stored beside the text of an open answer.
 type openCard struct {
 	AnswerID string `json:"id"`
 	ReplyTo  string `json:"reply_to"`
 	ModelID  string `json:"model"`
-	// What it has cost so far, in tokens.
+	// The tokens used so far.
 	Prompt     int  `json:"prompt,omitempty"`
 	Completion int  `json:"completion,omitempty"`
 	Estimated  bool `json:"estimated,omitempty"`
@@ -126,8 +126,8 @@ func parseGen(s string) (chatbox.Gen, error) {
 	return chatbox.Gen{Seq: seq, Run: run}, nil
 }
 
-// decodeOpen puts the accepted pieces together: exactly what clients were
-// shown.
+// decodeOpen joins the accepted pieces, which are exactly the text that
+// clients were shown.
 func (c *Client) decodeOpen(s chatbox.SessionKey, gen, attempt, index, card string, boxes []string) (*chatbox.OpenAnswer, error) {
 	if gen == "" {
 		return nil, nil //nolint:nilnil // no answer is open, and that is no error

@@ -12,9 +12,9 @@ import (
 	"chatbox/internal/outage"
 )
 
-// dialer connects to servers and sentinels, over TLS where that is configured.
-// It remembers how its latest attempt ended: the library repeats attempts until
-// a command's time is up, and then says no more than that.
+// dialer connects to servers and sentinels, with TLS if configured. It
+// remembers the result of its latest attempt, because the library retries
+// until the command's timeout and then reports only the timeout.
 type dialer struct {
 	timeout time.Duration
 	tls     func() (*tls.Config, error) // as Config's
@@ -23,7 +23,7 @@ type dialer struct {
 
 type dialFailure struct{ error }
 
-// dial makes one connection.
+// dial opens one connection.
 func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := d.connect(ctx, network, addr)
 	switch {
@@ -65,8 +65,8 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	return secure, nil
 }
 
-// explain puts what is known of the way to Redis in the place of an error that
-// says only that time was up, or that a connection was closed.
+// explain replaces an error that only reports a timeout or a closed connection
+// by the known cause.
 func (c *Client) explain(err error) error {
 	kind := Kind(err)
 	if kind == "" {

@@ -11,23 +11,23 @@ import (
 	"chatbox/internal/outage"
 )
 
-// keepsAll is the only policy under which a full Redis drops nothing.
+// keepsAll is the only policy under which a full Redis evicts nothing.
 const keepsAll = "noeviction"
 
-// Server is what a Redis server says of how it is set up. What it does not say
-// is empty.
+// Server is the configuration that a Redis server reports. Fields that it does
+// not report are empty.
 type Server struct {
 	Addr    string
 	Version string
 	Policy  string // maxmemory-policy
-	AOF     bool   // it appends to a file
-	Save    string // when it saves snapshots; "" never
-	Silent  bool   // it does not say whether it keeps anything on disk
+	AOF     bool   // append-only file is on
+	Save    string // when it saves snapshots; "": never
+	Silent  bool   // it does not report whether it persists data
 	Cluster bool
 }
 
-// Examine asks the server, on a Cluster every master, how it is set up. Servers
-// that permit no CONFIG are asked by INFO alone; what neither says is left out.
+// Examine returns the configuration of the server, or of every master of a
+// Cluster. Servers that do not permit CONFIG are asked by INFO only.
 func (c *Client) Examine(ctx context.Context) ([]Server, error) {
 	if !c.sharded {
 		s, err := examine(ctx, c.rdb)
@@ -75,13 +75,13 @@ func examine(ctx context.Context, rdb redis.Cmdable) (Server, error) {
 	return s, nil
 }
 
-// notSaid reports whether the server keeps this to itself: it knows no such
-// command, or does not permit it.
+// notSaid reports whether the server refuses the question: the command is
+// unknown or not permitted.
 func notSaid(err error) bool {
 	return Kind(err) == outage.Permission || redis.HasErrorPrefix(err, "ERR unknown") || redis.HasErrorPrefix(err, "ERR section")
 }
 
-// parseInfo reads the lines key:value that INFO answers.
+// parseInfo parses the "key:value" lines of INFO.
 func parseInfo(text string) map[string]string {
 	info := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -99,8 +99,8 @@ func (s Server) name() string {
 	return "Redis at " + s.Addr
 }
 
-// Outdated says what is wrong with the server's version; "" where nothing is.
-// Tickets need GETDEL, a Cluster's bus sharded channels.
+// Outdated describes what is wrong with the server's version; "" if nothing
+// is. Tickets need GETDEL, and the bus on a Cluster needs sharded channels.
 func (s Server) Outdated() string {
 	needs, major, minor := "6.2", 6, 2
 	if s.Cluster {
@@ -120,8 +120,8 @@ func (s Server) Outdated() string {
 	return fmt.Sprintf("%s has version %s; %s or newer is needed", s.name(), s.Version, needs)
 }
 
-// Forgetful says that the server drops keys when it is full, and what to set;
-// "" where it does not, or does not say.
+// Forgetful describes how to configure a server that evicts keys when it is
+// full; "" if it does not evict or does not report its policy.
 func (s Server) Forgetful() string {
 	if s.Policy == keepsAll || s.Policy == "" {
 		return ""
@@ -130,7 +130,8 @@ func (s Server) Forgetful() string {
 		"set maxmemory-policy to noeviction in its configuration, or now by CONFIG SET maxmemory-policy noeviction", s.name(), s.Policy)
 }
 
-// Advice is what an operator should know that keeps nothing from working.
+// Advice returns hints for operators about settings that do not prevent
+// operation.
 func (s Server) Advice() []string {
 	var all []string
 	if s.Policy == "" {

@@ -9,10 +9,10 @@ import (
 	"chatbox"
 )
 
-// Every key and channel, by what it holds. {p} is the session's partition, the
+// Every key and channel. {p} is the session's partition, the
 // hash tag that keeps all of a session in one Cluster slot so that scripts
-// stay atomic there; s is the session's tenant and id, each base64url so that
-// no name can imitate a separator.
+// stay atomic there. s is the session's tenant and id, each base64url so that
+// no name can contain a separator.
 //
 //	cb:{p}:s:<s>      hash    head, fold, open answer, lease counter     stateTTL
 //	cb:{p}:l:<s>      list    hot log: sealed events up to the head      logTTL
@@ -23,10 +23,10 @@ import (
 //	cb:{p}:x:<s>      string  claims are forbidden                       forbidTTL
 //	cb:{p}:r:<s>      string  user for whom a free id is reserved        reserveTTL
 //	cb:{p}:w:<s>.<u>  string  the admin u watches the session            watchTTL
-//	cb:{p}:v:<s>      zset    who watches the session at which process, by when that ends  watchTTL
-//	cb:{p}:g:<s>      hash    what connections of old clients have received of answers  shownTTL
-//	cb:{p}:due        zset    sessions by when their turns are due       swept
-//	cb:{p}:int        zset    begun appends by when they are overdue     swept
+//	cb:{p}:v:<s>      zset    admins who watch the session, by process, by expiry  watchTTL
+//	cb:{p}:g:<s>      hash    answer text that old clients' connections have received  shownTTL
+//	cb:{p}:due        zset    sessions by the time at which turns are due   swept
+//	cb:{p}:int        zset    begun appends by the time they are overdue   swept
 //	cb:{p}:ch:<s>     channel updates of the session
 //	cb:u:{<u>}:rate   zset    the user's frames in the window by time    RateWindow
 //	cb:u:{<u>}:rest   zset    the user's REST requests in the window     RateWindow
@@ -34,15 +34,15 @@ import (
 //	cb:u:{<u>}:mark   string  the user's tokens issued before are void   Withdrawal.Until
 //	cb:u:{<u>}:conn   zset    the user's sockets by expiry               connTTL
 //	cb:t:{<t>.}:on    zset    the tenant's connected admins, by process, by expiry  staffTTL
-//	cb:t:{<t>.}:said  hash    what each said of themselves, and their name, sealed  staffMemory
-//	cb:t:{<t>.}:seen  zset    admins by when they were last there                   staffMemory
-//	cb:ticket:<h>     string  who a one-time ticket stands for, sealed   30 s
+//	cb:t:{<t>.}:said  hash    each admin's status and name, sealed            staffMemory
+//	cb:t:{<t>.}:seen  zset    admins by the time of their last presence       staffMemory
+//	cb:ticket:<h>     string  subject of a one-time ticket, sealed       30 s
 //	cb:pods           zset    pods by last sign of life                  swept
 //	cb:pod:<id>       string  a pod's card, with the process that has the name  podTTL
-//	cb:{p}:probe      string  nothing: that it can be written is what readiness asks  probeTTL
+//	cb:{p}:probe      string  written to test whether writes are accepted  probeTTL
 //	cb:alive:<b>      string  a process that keeps registering sockets        aliveTTL
 //	cb:{p}:canary:<id> channel a pod's messages to itself, on a Cluster one per partition with sessions there
-//	cb:{p}:silent     channel nothing is ever said there; on a Cluster its subscription finds the partition's master
+//	cb:{p}:silent     channel never published to; on a Cluster its subscription selects the partition's master
 //	cb:{bus}:canary:<id> channel a pod's messages to itself
 //	cb:{bus}:wake     channel sessions whose turn just became free, for all pods
 //	cb:{bus}:staff    channel sealed notices for connected admins, for all pods
@@ -67,7 +67,7 @@ func unb64(s string) (string, bool) {
 	return string(b), err == nil
 }
 
-// member is how a session is written inside sets and channel names.
+// member encodes a session for sets and channel names.
 func member(s chatbox.SessionKey) string { return b64(s.Tenant) + "." + b64(s.ID) }
 
 func parseMember(m string) (chatbox.SessionKey, bool) {
@@ -105,7 +105,7 @@ func watchersKey(s chatbox.SessionKey) string {
 	return part(partitionOf(s)) + ":v:" + member(s)
 }
 
-// sessionOfChannel is the reverse of channelOf.
+// sessionOfChannel is the inverse of channelOf.
 func sessionOfChannel(ch string) (chatbox.SessionKey, bool) {
 	_, m, ok := strings.Cut(ch, ":ch:")
 	if !ok {
@@ -126,8 +126,9 @@ func markKey(u chatbox.UserKey) string { return userTag(u) + ":mark" }
 
 func connKey(u chatbox.UserKey) string { return userTag(u) + ":conn" }
 
-// staffKeys are what staff.lua and its like work on. The dot keeps the tag of
-// the tenant without a name from being empty, which would be none.
+// staffKeys returns the keys of staff.lua and the related scripts. The dot
+// keeps the hash tag of the tenant "" from being empty, since Redis ignores an
+// empty tag.
 func staffKeys(tenant string) []string {
 	tag := "cb:t:{" + b64(tenant) + ".}"
 	return []string{tag + ":on", tag + ":said", tag + ":seen"}
@@ -139,8 +140,8 @@ const podsKey = "cb:pods"
 
 func podKey(id chatbox.PodID) string { return "cb:pod:" + string(id) }
 
-// What is for all pods has a tag of its own, so that one connection of a
-// Cluster serves it.
+// The channels for all pods share a hash tag, so that one connection to a
+// Cluster serves them.
 const wakeChannel = "cb:{bus}:wake"
 
 const staffChannel = "cb:{bus}:staff"
@@ -149,11 +150,11 @@ const outChannel = "cb:{bus}:out"
 
 const blockChannel = "cb:{bus}:block"
 
-// probeKey is written to see whether the partition's master takes writes.
+// probeKey is written to test whether the partition's master accepts writes.
 func probeKey(p int) string { return part(p) + ":probe" }
 
-// aliveKey is a process's own: a pod that was killed and started again under
-// its old name has another.
+// aliveKey belongs to one process: a restarted pod with the same name has
+// another.
 func aliveKey(boot string) string { return "cb:alive:" + boot }
 
 func trunkCanary(id chatbox.PodID) string { return "cb:{bus}:canary:" + string(id) }

@@ -10,7 +10,7 @@ import (
 	"chatbox/internal/outage"
 )
 
-// Kind finds out why Redis did not do what it was asked, from an error of this
+// Kind returns the reason why a request to Redis failed, from an error of this
 // package.
 func Kind(err error) outage.Kind {
 	if k := outage.KindOf(err); k != outage.Failed {

@@ -42,14 +42,15 @@ func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim
 	return out, nil
 }
 
-// Renew prolongs a lease that is still the caller's, or that a seed keeps for
-// whoever was answering the turn.
+// Renew extends the caller's lease, or takes back the lease that a seed
+// reserved for the pod answering the turn.
 func (c *Client) Renew(ctx context.Context, l chatbox.Lease) error {
 	k := keysOf(l.Session)
 	return c.owned(ctx, "renew.lua", []string{k.lease, k.due, k.state}, l.Token, ms(c.cfg.LeaseTTL), member(l.Session), genString(l.Gen))
 }
 
-// Release gives the lease back, its turn due at once, and wakes all pods.
+// Release gives the lease back, makes its turn due at once, and wakes all
+// pods.
 func (c *Client) Release(ctx context.Context, l chatbox.Lease) error {
 	k := keysOf(l.Session)
 	if err := c.owned(ctx, "release.lua", []string{k.lease, k.due, k.state}, l.Token, member(l.Session), genString(l.Gen)); err != nil {
@@ -58,7 +59,8 @@ func (c *Client) Release(ctx context.Context, l chatbox.Lease) error {
 	return wrap("wake", c.publish(ctx, wakeChannel, member(l.Session)))
 }
 
-// Drop ends the turn with nothing in the history; f, if any, is told once.
+// Drop ends the turn without an event in the history. f, if not nil, is
+// published once.
 func (c *Client) Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) error {
 	k, box := keysOf(l.Session), ""
 	if f != nil {
@@ -71,19 +73,19 @@ func (c *Client) Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) 
 		l.Token, genString(l.Gen), member(l.Session), k.channel, box)
 }
 
-// Revoke takes the lease from whoever has it, forbids claims a while, and
-// returns the open answer. running is its generation also where it has not
-// been announced yet.
+// Revoke takes the lease from its holder, forbids claims for a while, and
+// returns the open answer. running is its generation, even if it is not
+// announced yet.
 func (c *Client) Revoke(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error) {
 	return c.revoke(ctx, s, true)
 }
 
-// Interrupt is Revoke where an answer is running, and nothing where none is.
+// Interrupt is Revoke if an answer is running. Otherwise it has no effect.
 func (c *Client) Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error) {
 	return c.revoke(ctx, s, false)
 }
 
-// Allow takes back that Interrupt forbade claims; what Revoke forbade it leaves.
+// Allow lifts the ban on claims by Interrupt. A ban by Revoke stays.
 func (c *Client) Allow(ctx context.Context, s chatbox.SessionKey) error {
 	return wrap("allow", c.run(ctx, "allow.lua", []string{keysOf(s).forbid}).Err())
 }
@@ -96,7 +98,7 @@ func (c *Client) revoke(ctx context.Context, s chatbox.SessionKey, always bool) 
 	}
 	str := func(i int) string { x, _ := v[i].(string); return x }
 	if str(0) == "kept" {
-		return chatbox.Gen{}, nil, chatbox.NewError(chatbox.Unavailable, "the answer is being taken up again; try again", nil)
+		return chatbox.Gen{}, nil, chatbox.NewError(chatbox.Unavailable, "the answer is being resumed; try again", nil)
 	}
 	var running chatbox.Gen
 	if g := str(0); g != "" {
@@ -104,14 +106,14 @@ func (c *Client) revoke(ctx context.Context, s chatbox.SessionKey, always bool) 
 			return running, nil, wrap("revoke", err)
 		}
 	}
-	// What cannot be opened cannot be closed with its text either, and must not
-	// keep a person from taking over.
+	// An answer that cannot be decrypted cannot be closed with its text, and
+	// must not prevent a takeover.
 	open, _ := c.decodeOpen(s, str(1), str(2), str(3), str(4), strs(v[5]))
 	return running, open, nil
 }
 
-// owned runs a script that answers 0 where the lease is not the caller's, -1
-// where Redis knows nothing of the session.
+// owned runs a script that returns 0 if the caller does not hold the lease,
+// and -1 if Redis has no copy of the session.
 func (c *Client) owned(ctx context.Context, name string, keys []string, args ...any) error {
 	n, err := c.run(ctx, name, keys, args...).Int()
 	if err != nil {

@@ -16,22 +16,22 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// errMoved ends a connection whose slot another server has now.
-var errMoved = errors.New("the server has taken a subscription back: its slot has moved")
+// errMoved ends a connection whose slot has moved to another server.
+var errMoved = errors.New("the server ended a subscription because its slot has moved")
 
-var errSilent = errors.New("the pod does not hear itself")
+var errSilent = errors.New("the pod does not receive its own messages")
 
-// link is one subscribing connection of a bus, made anew when it breaks. All
-// its channels are of one slot.
+// link is one subscribing connection of a bus. It is replaced when it breaks.
+// All its channels are in one slot.
 type link struct {
 	b      *Bus
-	first  string        // the channel whose subscription dials: on a Cluster its slot says to whom
-	canary string        // the channel of its own songs
-	every  time.Duration // it sings
+	first  string        // the channel whose subscription dials; on a Cluster its slot selects the server
+	canary string        // the channel of its own messages
+	every  time.Duration // interval of its canary messages
 	log    *slog.Logger
 
-	// wire orders what is decided under mu and sent afterwards: a late
-	// UNSUBSCRIBE after the next SUBSCRIBE would leave the pod deaf.
+	// wire orders what is decided under mu and sent afterwards. An UNSUBSCRIBE
+	// that arrives after the next SUBSCRIBE would end the new subscription.
 	wire sync.Mutex
 
 	mu     sync.Mutex // guards following
@@ -39,10 +39,10 @@ type link struct {
 	subs   map[string]*subscription
 	asked  map[string]int // SUBSCRIBEs of this connection that are not confirmed yet
 	left   map[string]int // UNSUBSCRIBEs likewise
-	fresh  bool           // the connection is new, what was missed is still to be read
-	met    bool           // there was a connection before
+	fresh  bool           // the connection is new, and missed updates must still be read
+	met    bool           // there was an earlier connection
 	failed error          // why the latest connection ended
-	heard  time.Time      // when the latest song that was heard had been sung; at first, when the link was made
+	heard  time.Time      // when the latest received canary message was sent; initially, when the link was created
 }
 
 // subscription counts the local interest in a channel.
@@ -58,7 +58,7 @@ func newLink(b *Bus, first, canary string, every time.Duration) *link {
 	}
 }
 
-// interest counts one more interest in the channel; the first one subscribes.
+// interest adds one interest in the channel. The first one subscribes.
 func (l *link) interest(ctx context.Context, ch string) (confirmed <-chan struct{}) {
 	l.wire.Lock()
 	defer l.wire.Unlock()
@@ -76,13 +76,14 @@ func (l *link) interest(ctx context.Context, ch string) (confirmed <-chan struct
 	}
 	l.mu.Unlock()
 	if first && ps != nil {
-		// The connection is everybody's: the caller's deadline must not break it.
+		// The connection is shared, so the caller's deadline must not break
+		// it.
 		l.sent(ps, l.subscribe(context.WithoutCancel(ctx), ps, ch))
 	}
 	return confirmed
 }
 
-// forget takes one interest back; the last one ends the subscription.
+// forget removes one interest. Removing the last one ends the subscription.
 func (l *link) forget(ch string) {
 	l.wire.Lock()
 	defer l.wire.Unlock()
@@ -116,9 +117,9 @@ func (l *link) subscribe(ctx context.Context, ps *redis.PubSub, channels ...stri
 	return ps.Subscribe(ctx, channels...)
 }
 
-// sent gives up a connection that could not be written to: the library would
-// make a new one in silence, and what was missed in between would never be
-// read. The receiver notices and makes the next one.
+// sent closes a connection that could not be written to. Otherwise the library
+// would silently open a new one, and updates missed in between would never be
+// read. The receiver notices the close and opens the next connection.
 func (l *link) sent(ps *redis.PubSub, err error) {
 	if err == nil {
 		return
@@ -140,7 +141,7 @@ func (l *link) run(ctx context.Context) {
 	}
 }
 
-// session is the life of one connection.
+// session runs one connection until it ends.
 func (l *link) session(ctx context.Context) error {
 	ps := l.b.c.rdb.Subscribe(ctx)
 	stop := context.AfterFunc(ctx, func() { _ = ps.Close() }) // wakes the receiver
@@ -152,8 +153,8 @@ func (l *link) session(ctx context.Context) error {
 	return l.receive(ctx, ps)
 }
 
-// connect subscribes to everything anybody waits for, and to the canary last:
-// what is confirmed comes in order, so with it all the others are.
+// connect subscribes to all channels with an interest, and to the canary last.
+// Confirmations come in order, so the canary's confirms the others too.
 func (l *link) connect(ctx context.Context, ps *redis.PubSub) error {
 	if err := l.subscribe(ctx, ps, l.first); err != nil { // dials, while nobody waits for wire
 		return err
@@ -171,7 +172,7 @@ func (l *link) connect(ctx context.Context, ps *redis.PubSub) error {
 	return l.subscribe(ctx, ps, append(channels, l.canary)...)
 }
 
-// lose forgets the connection; who subscribes from now on waits for the next.
+// lose forgets the connection. Later subscribers wait for the next one.
 func (l *link) lose(ps *redis.PubSub) {
 	l.mu.Lock()
 	l.ps, l.fresh = nil, false
@@ -188,8 +189,8 @@ func (l *link) lose(ps *redis.PubSub) {
 	_ = ps.Close()
 }
 
-// receive hands on what arrives until the connection fails, goes silent, or
-// belongs to a server that has given the slot away.
+// receive passes messages on until the connection fails, goes silent, or its
+// server no longer owns the slot.
 func (l *link) receive(ctx context.Context, ps *redis.PubSub) error {
 	for {
 		msg, err := ps.ReceiveTimeout(ctx, silentFor)
@@ -216,7 +217,7 @@ func (l *link) receive(ctx context.Context, ps *redis.PubSub) error {
 	}
 }
 
-// wanted reports whether the end of a subscription was asked for here.
+// wanted reports whether this pod requested the end of the subscription.
 func (l *link) wanted(ch string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -229,8 +230,9 @@ func (l *link) wanted(ch string) bool {
 	return n > 0
 }
 
-// confirm notes one confirmation. A channel that was left and entered again
-// has several under way: only the last one is of the subscription that stays.
+// confirm records one confirmation. A channel that was left and entered again
+// has several in progress; only the last one belongs to the current
+// subscription.
 func (l *link) confirm(ch string) {
 	l.mu.Lock()
 	if l.asked[ch] > 1 {
@@ -247,7 +249,8 @@ func (l *link) confirm(ch string) {
 	}
 	resync := false
 	if l.fresh && ch == l.canary {
-		// Before a partition's first connection nobody here listened to it.
+		// Before its first connection a partition had no sockets that could
+		// miss an update.
 		resync = l.met || l == l.b.trunk
 		l.fresh, l.met = false, true
 	}
@@ -257,14 +260,14 @@ func (l *link) confirm(ch string) {
 	}
 }
 
-// note keeps why the connection ended, for whoever asks why nothing is heard.
+// note records why the connection ended, for silent.
 func (l *link) note(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failed = err
 }
 
-// silent is why nothing has been heard lately; nil where something was.
+// silent returns why no canary message arrived recently; nil if one did.
 func (l *link) silent() error {
 	if l.healthy() {
 		return nil
@@ -274,15 +277,15 @@ func (l *link) silent() error {
 	return cmp.Or(l.failed, errSilent)
 }
 
-// healthy reports whether it has heard itself lately.
+// healthy reports whether a canary message arrived recently.
 func (l *link) healthy() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.heard.IsZero() && time.Since(l.heard) < canaryStale
 }
 
-// hear notes when a song that arrived was sung: a slow way is not a broken
-// one, but an old song does not prove that the way is open now.
+// hear records when the received canary message was sent. A slow connection is
+// not broken, but an old message does not prove that it works now.
 func (l *link) hear(song string) {
 	voice, since, _ := strings.Cut(song, ".")
 	ns, err := strconv.ParseInt(since, 10, 64)
@@ -296,8 +299,8 @@ func (l *link) hear(song string) {
 	}
 }
 
-// sing publishes the link's canary until ctx ends. Each link sings for itself:
-// a master that is away must not silence the others.
+// sing publishes the link's canary messages until ctx ends. Each link has its
+// own sender, so that an unavailable master does not silence the others.
 func (l *link) sing(ctx context.Context) {
 	t := time.NewTicker(l.every)
 	defer t.Stop()

@@ -13,9 +13,9 @@ import (
 	"chatbox"
 )
 
-// How long a begun append may stay unpublished before a sweeper looks, how
-// often it looks again, and when no write it stands for can still land (the
-// ack wait of 10 s and a margin).
+// Timing of begun appends that are not published: when a sweeper first looks,
+// how often it looks again, and when no write can arrive any more (the ack
+// wait of 10 s and a margin).
 const (
 	intentDelay = time.Second
 	intentAgain = 2 * time.Second
@@ -24,8 +24,8 @@ const (
 	claimGrace = 400 * time.Millisecond
 )
 
-// Begin implements the append's first step in one flush: the session's script
-// and the user's counter live in different slots and travel together.
+// Begin performs the append's first step in one flush. The session's script
+// and the user's counter are in different slots and are sent together.
 func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun, error) {
 	k, n := keysOf(b.Session), cmp.Or(b.Nonce, nonce())
 	token := ""
@@ -88,7 +88,7 @@ func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key stri
 	return out, nil
 }
 
-// Abandon withdraws what Begin left.
+// Abandon undoes Begin.
 func (c *Client) Abandon(ctx context.Context, b chatbox.Beginning, intent string) error {
 	if intent == "" {
 		return nil
@@ -182,7 +182,8 @@ func (c *Client) publishArgs(p chatbox.Publication, channel string) ([]any, erro
 	}, nil
 }
 
-// Read returns what is hot beyond after.
+// Read returns the session's state, its open answer and the hot events after
+// the given seq.
 func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (chatbox.Tail, error) {
 	k := keysOf(s)
 	v, err := c.run(ctx, "tail.lua", []string{k.state, k.log, k.pieces, k.reserve}, after).Slice()
@@ -201,16 +202,17 @@ func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (c
 	out.Seeded = true
 	out.Events = c.decodeEntries(s, head, strs(v[8]))
 	out.Reads = decodeReads(str(10))
-	// Pieces that cannot be opened are as good as aged out: nobody knows what
-	// clients were shown.
+	// Pieces that cannot be decrypted are treated as expired: it is unknown
+	// what clients were shown.
 	out.Open, _ = c.decodeOpen(s, str(4), str(5), str(6), str(7), strs(v[9]))
 	return out, nil
 }
 
-// forget drops the copy of a session whose fold is sealed with a key that this
-// pod does not have, or is damaged. Left alone it would shut the session's
-// users out until it aged out; the history has all of it. Keys that are not known
-// to be the cluster's judge nothing: their chatbox.StoreFailed is returned.
+// forget drops a session's copy whose fold is damaged, or encrypted with a key
+// that this pod does not have. Otherwise the session's users would be locked
+// out until the copy expires. The history has all of its data. If the pod's
+// keys are not known to be the cluster's, forget only returns the error
+// (chatbox.StoreFailed).
 func (c *Client) forget(ctx context.Context, s chatbox.SessionKey, fold string, why error) error {
 	if errors.Is(why, chatbox.StoreFailed) {
 		return why
@@ -231,7 +233,7 @@ func strs(v any) []string {
 	return out
 }
 
-// Seed refills a session that Redis lost, or that fell behind.
+// Seed refills a session that Redis lost or that fell behind.
 func (c *Client) Seed(ctx context.Context, s chatbox.Seed) error {
 	st := s.State
 	fold, err := c.sealJSON(s.Session, boxFold, st)
@@ -252,7 +254,7 @@ func (c *Client) Seed(ctx context.Context, s chatbox.Seed) error {
 	return wrap("seed", c.run(ctx, "seed.lua", []string{k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.due}, args...).Err())
 }
 
-// Erase leaves nothing of the session but that it was erased.
+// Erase removes all data of the session but the fact that it was erased.
 func (c *Client) Erase(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error {
 	fold, err := c.sealJSON(s, boxFold, st)
 	if err != nil {
@@ -264,17 +266,18 @@ func (c *Client) Erase(ctx context.Context, s chatbox.SessionKey, owner string, 
 		k.channel, st.Head, owner, fold, member(s), ms(erasedTTL)).Err())
 }
 
-// PublishEphemeral tells every pod with sockets of the session something that is kept
-// nowhere.
+// PublishEphemeral sends an update that is not stored to every pod with
+// sockets of the session.
 func (c *Client) PublishEphemeral(ctx context.Context, u chatbox.Update) error {
 	box, err := c.sealUpdate(u)
 	if err != nil {
 		return err
 	}
-	return wrap("whisper", c.publish(ctx, channelOf(u.Session), "0|"+box))
+	return wrap("publish update", c.publish(ctx, channelOf(u.Session), "0|"+box))
 }
 
-// Heads asks for many heads in one flush.
+// Heads returns the heads of many sessions in order, in one flush; -1 if Redis
+// has no copy.
 func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error) {
 	cmds := make([]*redis.StringCmd, len(keys))
 	err := c.flush(ctx, func(p batch) {
@@ -299,11 +302,11 @@ func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64,
 	return out, nil
 }
 
-// batch is a flush that is being filled.
+// batch is a flush under construction.
 type batch struct {
 	redis.Pipeliner
 
-	whole bool // scripts travel as they are, not by their hash
+	whole bool // scripts are sent as text, not by their hash
 }
 
 // queue adds a script's call to a flush.
@@ -314,10 +317,10 @@ func (c *Client) queue(ctx context.Context, p batch, name string, keys []string,
 	return c.scripts[name].EvalSha(ctx, p, keys, args...)
 }
 
-// flush sends what fill queues in one go, to the nodes of a Cluster at the same
-// time. Where a server does not have a script, as after a failover, the whole
-// flush is sent again with the scripts in it: every script may be repeated
-// without harm, and what runs once is known from then on.
+// flush sends all commands that fill queues, to the nodes of a Cluster in
+// parallel. If a server lacks a script, for example after a failover, the
+// whole flush is sent again with the scripts' text. Every script is safe to
+// repeat, and the server keeps the script from then on.
 func (c *Client) flush(ctx context.Context, fill func(p batch)) error {
 	for _, whole := range []bool{false, true} {
 		p := batch{c.rdb.Pipeline(), whole}
@@ -336,8 +339,8 @@ func (c *Client) flush(ctx context.Context, fill func(p batch)) error {
 	return nil
 }
 
-// firstFailure is the first error that is more than an absent value: a flush
-// that broke off behind one has failed.
+// firstFailure returns the first error other than an absent value. A flush
+// that stopped after an absent value has failed too.
 func firstFailure(cmds []redis.Cmder) error {
 	for _, cmd := range cmds {
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {

@@ -10,8 +10,8 @@ import (
 
 const boxNotice = "notice"
 
-// TellStaff gives the notice to all pods, once and at most once: whoever is
-// not connected sees the session in the list of those that wait.
+// TellStaff sends the notice to all pods, at most once. Admins who are not
+// connected see the session in the list of waiting sessions.
 func (c *Client) TellStaff(ctx context.Context, n chatbox.Notice) error {
 	plain, err := json.Marshal(n)
 	if err != nil {
@@ -21,7 +21,7 @@ func (c *Client) TellStaff(ctx context.Context, n chatbox.Notice) error {
 	if err != nil {
 		return fmt.Errorf("seal notice: %w", err)
 	}
-	return wrap("tell staff", c.publish(ctx, staffChannel, string(box)))
+	return wrap("publish notice", c.publish(ctx, staffChannel, string(box)))
 }
 
 func (c *Client) openNotice(box string) (chatbox.Notice, error) {

@@ -8,8 +8,8 @@ import (
 	"chatbox"
 )
 
-// Start announces an answer: loading for a first attempt, else an empty
-// snapshot that takes back what an earlier attempt showed.
+// Start announces an answer: with loading for a first attempt, else with an
+// empty snapshot that withdraws the text of the earlier attempt.
 func (c *Client) Start(ctx context.Context, l chatbox.Lease, o chatbox.OpenAnswer) error {
 	u := chatbox.Update{Session: l.Session, Owner: l.Owner}
 	if o.Attempt == 0 {
@@ -31,7 +31,7 @@ func (c *Client) Start(ctx context.Context, l chatbox.Lease, o chatbox.OpenAnswe
 		l.Token, genString(l.Gen), o.Attempt, card, k.channel, box)
 }
 
-// Append accepts and shows one piece under its lease.
+// Append accepts and publishes one piece under its lease.
 func (c *Client) Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) error {
 	box, err := c.sealUpdate(chatbox.Update{Session: l.Session, Owner: l.Owner, Piece: &p})
 	if err != nil {

@@ -13,23 +13,23 @@ import (
 	"chatbox"
 )
 
-// card is a pod's as it is stored: with the process that wrote it.
+// card is a pod's stored card: its info and the process that wrote it.
 type card struct {
 	chatbox.PodInfo
 
 	Boot string `json:"boot"`
 }
 
-// Beat is what a pod's sign of life brings back.
+// Beat is the result of a pod's heartbeat.
 type Beat struct {
-	Other string    // another process's card of that id; "" where there is none
-	Now   time.Time // by the server's clock
+	Other string    // the card of another process with that id; "": none
+	Now   time.Time // the server's time
 }
 
-// BeatPod gives the pod's sign of life. Where another process has a card of that
-// id it is left alone and returned as it was found; given back as instead, it is
-// replaced if it has not been renewed since. So one process has a name, whoever
-// races.
+// BeatPod renews the pod's card. If another process has a card with that id,
+// it is left unchanged and returned. If the caller passes that card as
+// instead, it is replaced, unless it was renewed since. So only one process
+// has a name at a time.
 func (c *Client) BeatPod(ctx context.Context, pod chatbox.PodInfo, instead string) (Beat, error) {
 	b, err := json.Marshal(card{pod, c.boot})
 	if err != nil {
@@ -49,8 +49,8 @@ func (c *Client) BeatPod(ctx context.Context, pod chatbox.PodInfo, instead strin
 	return Beat{Other: held, Now: time.UnixMilli(now)}, wrap("beat pod", errors.Join(err, err2))
 }
 
-// RemovePod takes a pod that ends off the list, unless the name is another
-// process's by now.
+// RemovePod removes a stopping pod from the list, unless another process has
+// the name.
 func (c *Client) RemovePod(ctx context.Context, id chatbox.PodID) error {
 	gone, err := c.run(ctx, "uncard.lua", []string{podKey(id)}, c.boot).Int()
 	if err == nil && gone == 1 {
@@ -59,7 +59,7 @@ func (c *Client) RemovePod(ctx context.Context, id chatbox.PodID) error {
 	return wrap("remove pod", err)
 }
 
-// Pods lists the pods whose card is alive, by id.
+// Pods lists the pods with a live card, by id.
 func (c *Client) Pods(ctx context.Context) ([]chatbox.PodInfo, error) {
 	cards, err := c.cards(ctx)
 	pods := make([]chatbox.PodInfo, len(cards))
@@ -69,8 +69,8 @@ func (c *Client) Pods(ctx context.Context) ([]chatbox.PodInfo, error) {
 	return pods, err
 }
 
-// Skews is how far the clock of each pod whose card is alive is ahead of the
-// server's. The way of a heartbeat to the server makes it up to a heartbeat less.
+// Skews returns how far the clock of each live pod is ahead of the server's.
+// The result is too small by the latency of a heartbeat.
 func (c *Client) Skews(ctx context.Context) (map[chatbox.PodID]time.Duration, error) {
 	cards, err := c.cards(ctx)
 	skews := make(map[chatbox.PodID]time.Duration, len(cards))
@@ -87,7 +87,7 @@ type listedCard struct {
 	listed time.Time
 }
 
-// cards reads the cards that are alive, by id.
+// cards reads the live cards, ordered by id.
 func (c *Client) cards(ctx context.Context) ([]listedCard, error) {
 	ids, err := c.rdb.ZRangeWithScores(ctx, podsKey, 0, -1).Result()
 	if err != nil {

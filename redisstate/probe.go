@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Probe reports whether Redis takes writes and runs scripts: a server that is full, that cannot
-// save or that has become a replica still answers pings. On a Cluster every
-// master that serves a partition is asked, as a session may be on any of them.
+// Probe reports whether Redis accepts writes and runs scripts. A server that is
+// full, cannot save or has become a replica still answers pings. On a Cluster it
+// asks every master that serves a partition, since any of them may have sessions.
 func (c *Client) Probe(ctx context.Context) error {
 	err := c.probe(ctx)
 	if err == nil {
@@ -29,7 +29,7 @@ func (c *Client) probe(ctx context.Context) error {
 		return err
 	}
 	var wg sync.WaitGroup
-	failed := make(chan error, len(masters)) // one of each at the most; never closed
+	failed := make(chan error, len(masters)) // at most one error of each; never closed
 	for _, p := range masters {
 		wg.Go(func() { // ends with its reply or ctx; waited for below
 			if err := c.writeProbe(ctx, p); err != nil {
@@ -65,8 +65,8 @@ func (c *Client) writeProbe(ctx context.Context, p int) error {
 	return nil
 }
 
-// masters are the Cluster's masters that serve partitions, each with one of
-// these.
+// masters returns the Cluster's masters that serve partitions, each with one
+// of its partitions.
 func (c *Client) masters(ctx context.Context) (map[*redis.Client]int, error) {
 	masters := map[*redis.Client]int{}
 	for p := range partitions {

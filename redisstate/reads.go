@@ -11,9 +11,9 @@ import (
 	"chatbox"
 )
 
-// NoteRead notes how far somebody has read the session and tells all pods;
-// being there already is no error. chatbox.InvalidArgument: beyond the head;
-// chatbox.NotFound: the session is not seeded.
+// NoteRead stores how far somebody has read the session and notifies all pods.
+// A position that is not new is no error. chatbox.InvalidArgument: seq is
+// beyond the head; chatbox.NotFound: the session is not seeded.
 func (c *Client) NoteRead(ctx context.Context, s chatbox.SessionKey, r chatbox.Read) error {
 	box, err := c.sealUpdate(chatbox.Update{Session: s, Read: &r})
 	if err != nil {
@@ -36,8 +36,8 @@ func (c *Client) NoteRead(ctx context.Context, s chatbox.SessionKey, r chatbox.R
 	}
 }
 
-// decodeReads reads the notes of how far people have read, by user. They are
-// told at most once and kept nowhere else: what cannot be read is left out.
+// decodeReads decodes the read positions, ordered by user. They are not stored
+// elsewhere and delivered at most once, so invalid ones are skipped.
 func decodeReads(notes string) []chatbox.Read {
 	var all map[string]string
 	if notes == "" || json.Unmarshal([]byte(notes), &all) != nil {

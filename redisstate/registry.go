@@ -10,9 +10,9 @@ import (
 	"chatbox"
 )
 
-// Connect registers a socket against its user's cap over the whole cluster.
-// At the cap the sockets of processes that have died are forgotten first: a
-// crash must not lock its users out until their registrations age out.
+// Connect registers a socket under its user's cap for the whole cluster. At
+// the cap it first removes the sockets of dead processes: otherwise a crash
+// would lock users out until their registrations expire.
 func (c *Client) Connect(ctx context.Context, u chatbox.UserKey, id chatbox.ConnID) error {
 	in, err := c.register(ctx, u, id)
 	if err == nil && !in {
@@ -29,7 +29,7 @@ func (c *Client) Connect(ctx context.Context, u chatbox.UserKey, id chatbox.Conn
 	return nil
 }
 
-// register takes a place under the cap; it is also the process's sign of life.
+// register takes a slot under the cap. It also renews the process's liveness.
 func (c *Client) register(ctx context.Context, u chatbox.UserKey, id chatbox.ConnID) (bool, error) {
 	var cmd *redis.Cmd
 	err := c.flush(ctx, func(p batch) {
@@ -43,11 +43,10 @@ func (c *Client) register(ctx context.Context, u chatbox.UserKey, id chatbox.Con
 	return n == 1, err
 }
 
-// socket is how a socket of this process is written in its user's set.
+// socket encodes a socket of this process for its user's set.
 func (c *Client) socket(id chatbox.ConnID) string { return string(id) + "@" + c.boot }
 
-// forgetDead takes the sockets of processes that give no sign of life out of
-// the user's set.
+// forgetDead removes the sockets of dead processes from the user's set.
 func (c *Client) forgetDead(ctx context.Context, u chatbox.UserKey) error {
 	socks, err := c.rdb.ZRange(ctx, connKey(u), 0, -1).Result()
 	if err != nil {
@@ -66,12 +65,13 @@ func (c *Client) forgetDead(ctx context.Context, u chatbox.UserKey) error {
 	})
 }
 
-// Disconnect forgets a socket.
+// Disconnect removes a socket's registration.
 func (c *Client) Disconnect(ctx context.Context, u chatbox.UserKey, id chatbox.ConnID) error {
 	return wrap("disconnect", c.rdb.ZRem(ctx, connKey(u), c.socket(id)).Err())
 }
 
-// Reserve keeps a free session id for the user; it returns whose it is.
+// Reserve reserves a free session id for the user and returns the user who has
+// the reservation.
 func (c *Client) Reserve(ctx context.Context, s chatbox.SessionKey, userID string) (string, error) {
 	holder, err := c.run(ctx, "reserve.lua", []string{keysOf(s).reserve}, userID, ms(reserveTTL)).Text()
 	return holder, wrap("reserve", err)
@@ -85,11 +85,11 @@ type Socket struct {
 
 const (
 	beatBatch = 500     // sockets in one flush
-	noCap     = 1 << 30 // a socket that is there stays, also where Redis forgot it
+	noCap     = 1 << 30 // an existing socket stays, even if Redis lost its registration
 )
 
-// BeatSockets renews the registrations of a pod's sockets. It is called at
-// least every third of a minute; what is not renewed ages out in a minute.
+// BeatSockets renews the registrations of a pod's sockets. Call it at least
+// every 20 seconds; a registration that is not renewed expires after a minute.
 func (c *Client) BeatSockets(ctx context.Context, socks []Socket) error {
 	for chunk := range slices.Chunk(socks, beatBatch) {
 		err := c.flush(ctx, func(p batch) {

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	sweepMost  = 64              // sessions per partition and sweep: bounds a sweep's work
-	turnsAgain = 2 * time.Second // a due session that nobody dealt with comes again
+	sweepMost  = 64              // sessions per partition and sweep
+	turnsAgain = 2 * time.Second // a due session that nobody handled is due again after this time
 )
 
-// Due sweeps all partitions in one flush. On a Cluster those of a master that
-// does not answer are left to the next sweep: it fails where none could be
-// swept.
+// Due sweeps all partitions in one flush. It fails only if no partition could
+// be swept. Partitions of an unavailable Cluster master are left to the next
+// sweep.
 func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err error) {
 	cmds := make([]*redis.Cmd, partitions)
 	err = c.flush(ctx, func(p batch) {
@@ -55,8 +55,8 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 	return turns, heal, nil
 }
 
-// Enqueue enters a pending turn that counts from the place at. chatbox.NotFound:
-// Redis does not know the session as far as the turn's message.
+// Enqueue enters a pending turn that counts from the seq at. chatbox.NotFound:
+// Redis does not know the session up to the turn's message.
 func (c *Client) Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, at int64) error {
 	fates, err := c.Revive(ctx, []chatbox.PendingTurn{{Session: s, Gen: g, At: at}})
 	if err == nil && (fates[0] == chatbox.TurnForgotten || fates[0] == chatbox.TurnAhead) {
@@ -65,9 +65,8 @@ func (c *Client) Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Ge
 	return err
 }
 
-// Revive enters pending turns that Redis may have forgotten, and says of each
-// what became of it. However many they are it is one flush, with one command
-// for each session.
+// Revive enters pending turns that Redis may have lost, and returns the result
+// for each in order. It takes one flush with one command per session.
 func (c *Client) Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]chatbox.TurnFate, error) {
 	places := map[chatbox.SessionKey][]int{}
 	var sessions []chatbox.SessionKey
@@ -103,7 +102,7 @@ func (c *Client) Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]cha
 	return fates, nil
 }
 
-// fateOf reads what enqueue.lua said of its n-th turn.
+// fateOf decodes the result of enqueue.lua for its n-th turn.
 func fateOf(said string, n int) chatbox.TurnFate {
 	if said == "unseeded" || n >= len(said) {
 		return chatbox.TurnForgotten

@@ -16,12 +16,12 @@ import (
 
 const boxStaff = "staff"
 
-var errStaff = errors.New("what is kept of staff cannot be read")
+var errStaff = errors.New("malformed staff record")
 
-// BeatStaff gives the sign of life of admins with sockets at this process, and
-// brings what the cluster knows of each into it: what was said later counts,
-// wherever it was said. What is not renewed within 8 seconds is gone. One round
-// trip, however many tenants they are of.
+// BeatStaff renews the presence of admins with sockets on this process, and
+// merges the cluster's knowledge into staff: of two statuses the later one
+// counts, on whichever pod it was set. A presence that is not renewed expires
+// after 8 seconds. One round trip, for any number of tenants.
 func (c *Client) BeatStaff(ctx context.Context, staff []chatbox.StaffMember) error {
 	groups, args := map[string][]*chatbox.StaffMember{}, map[string][]any{}
 	for i := range staff {
@@ -60,7 +60,7 @@ func (c *Client) BeatStaff(ctx context.Context, staff []chatbox.StaffMember) err
 	return nil
 }
 
-// LeaveStaff says that the admins have no sockets at this process any more.
+// LeaveStaff records that the admins have no more sockets on this process.
 func (c *Client) LeaveStaff(ctx context.Context, users []chatbox.UserKey) error {
 	return wrap("leave staff", c.flush(ctx, func(p batch) {
 		for _, u := range users {
@@ -69,9 +69,9 @@ func (c *Client) LeaveStaff(ctx context.Context, users []chatbox.UserKey) error 
 	}))
 }
 
-// SayStaff keeps what an admin says of themselves: for as long as they have
-// sockets anywhere, and five minutes more. It fills in when that was, which is
-// later than whenever they said something before.
+// SayStaff stores an admin's status while they have sockets anywhere and for
+// five minutes afterwards. It sets m.Said to a time later than that of any
+// earlier status.
 func (c *Client) SayStaff(ctx context.Context, m *chatbox.StaffMember) error {
 	box, err := c.sealName(m.User, m.Name)
 	if err != nil {
@@ -82,7 +82,7 @@ func (c *Client) SayStaff(ctx context.Context, m *chatbox.StaffMember) error {
 	if err == nil {
 		err = setStaff(m, append([]string{string(m.Status)}, fields...))
 	}
-	return wrap("say of staff", err)
+	return wrap("set staff status", err)
 }
 
 // Staff lists the tenant's admins who are connected to a live process, by id.
@@ -106,7 +106,8 @@ func (c *Client) Staff(ctx context.Context, tenant string) ([]chatbox.StaffMembe
 	return staff, nil
 }
 
-// setStaff reads status, when it was said, and since when they are there.
+// setStaff decodes the status, when it was set, and since when the admin is
+// connected.
 func setStaff(m *chatbox.StaffMember, fields []string) error {
 	if len(fields) != 3 {
 		return errStaff
@@ -120,7 +121,7 @@ func setStaff(m *chatbox.StaffMember, fields []string) error {
 	return nil
 }
 
-// millis writes a time, the zero one as 0.
+// millis returns t in Unix milliseconds, and 0 for the zero time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -143,8 +144,8 @@ func (c *Client) sealName(u chatbox.UserKey, name string) (string, error) {
 	return string(box), nil
 }
 
-// openName is empty where no key opens the box: the next sign of life brings
-// the name again.
+// openName returns "" if no key decrypts the name; the next heartbeat writes
+// it again.
 func (c *Client) openName(u chatbox.UserKey, box string) string {
 	name, err := c.seal.Open([]byte(box), u.Tenant, u.ID, boxStaff)
 	if err != nil {

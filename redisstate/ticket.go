@@ -14,10 +14,10 @@ import (
 	"chatbox"
 )
 
-// boxTicket is what associated data says a ticket's box is.
+// boxTicket is the kind of a ticket's box in the associated data.
 const boxTicket = "ticket"
 
-// ticketCard is who a ticket stands for.
+// ticketCard is the subject of a ticket.
 type ticketCard struct {
 	Tenant  string    `json:"tenant,omitempty"`
 	UserID  string    `json:"user"`
@@ -27,14 +27,14 @@ type ticketCard struct {
 	Expires time.Time `json:"expires,omitzero"`
 }
 
-// ticketName is what Redis knows a ticket by: whoever reads Redis cannot use
-// what is found there.
+// ticketName returns the hash under which Redis stores a ticket, so that a
+// reader of Redis cannot use the ticket.
 func ticketName(ticket string) string {
 	sum := sha256.Sum256([]byte(ticket))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// PutTicket keeps who a ticket stands for.
+// PutTicket stores the subject of a ticket.
 func (c *Client) PutTicket(ctx context.Context, ticket string, a chatbox.Actor, life time.Duration) error {
 	plain, err := json.Marshal(ticketCard{
 		Tenant: a.Tenant, UserID: a.UserID, Name: a.Name, Roles: a.Roles, Issued: a.IssuedAt, Expires: a.ExpiresAt,
@@ -50,8 +50,8 @@ func (c *Client) PutTicket(ctx context.Context, ticket string, a chatbox.Actor, 
 	return wrap("put ticket", c.rdb.Set(ctx, ticketKey(name), box, life).Err())
 }
 
-// TakeTicket returns who a ticket stands for and forgets it in one act. When
-// the server's reply is lost the ticket is lost with it: never two users of one.
+// TakeTicket atomically returns and removes the subject of a ticket. If the
+// server's reply is lost, so is the ticket: it can never be used twice.
 func (c *Client) TakeTicket(ctx context.Context, ticket string) (chatbox.Actor, error) {
 	name := ticketName(ticket)
 	box, err := c.rdb.GetDel(ctx, ticketKey(name)).Bytes()

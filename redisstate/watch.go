@@ -11,12 +11,12 @@ import (
 	"chatbox"
 )
 
-// watchTTL is how long an admin without a socket may take to come back to the
+// watchTTL is how long an admin without a socket may take to return to a
 // session that they watched.
 const watchTTL = 3 * time.Minute
 
-// Watch notes that the admin watches the session; it lasts three minutes
-// unless it is called again.
+// Watch records that the admin watches the session. The record expires after
+// three minutes unless Watch is called again.
 func (c *Client) Watch(ctx context.Context, s chatbox.SessionKey, adminID string) error {
 	return wrap("watch", c.flush(ctx, func(p batch) {
 		p.Set(ctx, watchKey(s, adminID), "1", watchTTL)
@@ -24,7 +24,7 @@ func (c *Client) Watch(ctx context.Context, s chatbox.SessionKey, adminID string
 	}))
 }
 
-// Unwatch takes back what Watch said at this process.
+// Unwatch removes the record that Watch made on this process.
 func (c *Client) Unwatch(ctx context.Context, s chatbox.SessionKey, adminID string) error {
 	return wrap("unwatch", c.flush(ctx, func(p batch) {
 		p.Del(ctx, watchKey(s, adminID))
@@ -32,8 +32,8 @@ func (c *Client) Unwatch(ctx context.Context, s chatbox.SessionKey, adminID stri
 	}))
 }
 
-// watcher is an admin who watches at this process: what one pod takes back does
-// not end what goes on at another.
+// watcher encodes an admin who watches on this process, so that an Unwatch on
+// one pod does not end watching on another.
 func (c *Client) watcher(adminID string) string { return b64(adminID) + "@" + c.boot }
 
 // Watched reports whether anybody watches the session.
@@ -48,8 +48,8 @@ func (c *Client) Watches(ctx context.Context, s chatbox.SessionKey, adminID stri
 	return n == 1, wrap("watches", err)
 }
 
-// Present reports, for each user in order, whether a process that gives signs
-// of life has a socket of theirs. Two round trips, however many users.
+// Present reports, for each user in order, whether a live process has a socket
+// of theirs. Two round trips, for any number of users.
 func (c *Client) Present(ctx context.Context, users []chatbox.UserKey) ([]bool, error) {
 	if len(users) == 0 {
 		return nil, nil
@@ -78,8 +78,8 @@ func (c *Client) Present(ctx context.Context, users []chatbox.UserKey) ([]bool, 
 	return here, nil
 }
 
-// living asks which of the sockets belong to processes that give signs of life,
-// each process once.
+// living asks Redis which of the sockets belong to live processes, each
+// process once.
 func (c *Client) living(ctx context.Context, socks []string) (lives func(socket string) bool, err error) {
 	var boots map[string]*redis.IntCmd
 	err = c.flush(ctx, func(p batch) {
@@ -93,5 +93,5 @@ func (c *Client) living(ctx context.Context, socks []string) (lives func(socket 
 	return func(s string) bool { return boots[bootOf(s)].Val() == 1 }, err
 }
 
-// bootOf is the process that registered a socket.
+// bootOf returns the process that registered a socket.
 func bootOf(socket string) string { return socket[strings.LastIndexByte(socket, '@')+1:] }

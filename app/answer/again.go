@@ -9,15 +9,15 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// Retry has the newest user message answered anew where its answer failed, was
-// cancelled or was taken over. Otherwise, and while an answer is running, it is
-// chatbox.NotFound. st is the session's state.
+// Retry starts a new answer to the newest user message if its answer failed,
+// was cancelled or was taken over. Otherwise, or while an answer is running,
+// it returns chatbox.NotFound. st is the session's state.
 func (s *Service) Retry(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	none := chatbox.NewError(chatbox.NotFound, "there is no failed answer to try again", nil)
 	if st.LastUserSeq == 0 || st.HolderID != "" {
 		return none
 	}
-	var next chatbox.Gen // asked for in an earlier try, whose reply may have been lost
+	var next chatbox.Gen // set by an earlier try whose reply may have been lost
 	return sessionlog.RetryTransient(ctx, func() error {
 		m, err := s.log.Message(ctx, k, st.LastUserSeq)
 		if err != nil {
@@ -38,7 +38,7 @@ func (s *Service) Retry(ctx context.Context, k chatbox.SessionKey, st chatbox.St
 	})
 }
 
-// retriable reports whether the answer of the message's present run has failed or
+// retriable reports whether the answer of the message's current run failed or
 // was cut short.
 func (s *Service) retriable(ctx context.Context, m chatbox.Event) (bool, error) {
 	if m.Turn == nil {
@@ -54,7 +54,7 @@ func (s *Service) retriable(ctx context.Context, m chatbox.Event) (bool, error) 
 	return final.Status != chatbox.StatusComplete, nil
 }
 
-// Reopen makes the turn of the last user message pending again, where nobody has
+// Reopen makes the turn of the last user message pending again if nobody has
 // replied to the message and the turn's run is over: its answer failed or was
 // cut short, or an earlier hand-back voided it.
 func (s *Service) Reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
@@ -75,7 +75,7 @@ func (s *Service) Reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.S
 	return err
 }
 
-// Enqueue has the message at seq answered if its turn is pending.
+// Enqueue enters the turn of the message at seq if it is pending.
 func (s *Service) Enqueue(ctx context.Context, k chatbox.SessionKey, seq int64) error {
 	m, err := s.log.Message(ctx, k, seq)
 	if err != nil || m.Turn == nil || m.Turn.State != chatbox.TurnPending {

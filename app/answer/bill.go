@@ -7,14 +7,14 @@ import (
 	"chatbox"
 )
 
-// bill is what an answer has cost so far: as its provider tells, else as it is
-// estimated. Zero stands for not known.
+// bill is the cost of an answer so far: as counted by the provider, or else
+// estimated. Zero means unknown.
 type bill struct {
 	prompt int                           // estimated
-	told   atomic.Pointer[chatbox.Usage] // by the provider; written by the goroutine that reads it
+	told   atomic.Pointer[chatbox.Usage] // by the provider; written by the goroutine that reads the stream
 }
 
-// ask estimates what the prompt costs.
+// ask sets the estimated cost of the prompt.
 func (b *bill) ask(p chatbox.Prompt) {
 	b.prompt = 0
 	for _, l := range p.Messages {
@@ -23,8 +23,8 @@ func (b *bill) ask(p chatbox.Prompt) {
 	b.prompt += estimateTokens(p.Prefix)
 }
 
-// overhear notes the usage in a model's stream as soon as it is told: what
-// ends the answer may come before the end of the stream.
+// overhear records the usage as soon as the stream reports it, since the
+// answer may end before the stream does.
 func (b *bill) overhear(stream iter.Seq2[chatbox.Delta, error]) iter.Seq2[chatbox.Delta, error] {
 	return func(yield func(chatbox.Delta, error) bool) {
 		for d, err := range stream {
@@ -38,7 +38,7 @@ func (b *bill) overhear(stream iter.Seq2[chatbox.Delta, error]) iter.Seq2[chatbo
 	}
 }
 
-// soFar is what is known of the cost while the answer is given.
+// soFar returns the known cost while the answer is running.
 func (b *bill) soFar() chatbox.Usage {
 	u := chatbox.Usage{}
 	if told := b.told.Load(); told != nil {
@@ -50,17 +50,17 @@ func (b *bill) soFar() chatbox.Usage {
 	return u
 }
 
-// total is what the answer has cost when it ends with the text; whole: the
-// provider ended it, so that its count is of all of it.
+// total returns the cost of the answer with its final text. whole means that
+// the provider ended the answer, so that its count is complete.
 func (b *bill) total(text string, whole bool) chatbox.Usage {
 	return withText(b.soFar(), text, whole)
 }
 
-// billOf is what an answer cost that another pod was giving.
+// billOf returns the cost of an answer that another pod was giving.
 func billOf(open chatbox.OpenAnswer) chatbox.Usage { return withText(open.Spent, open.Text, false) }
 
-// withText fills in what a text cost where that was not told, or was told
-// before it was all said.
+// withText estimates the cost of the text if the provider did not report it or
+// reported it before the end.
 func withText(u chatbox.Usage, text string, whole bool) chatbox.Usage {
 	if n := estimateTokens(text); u.Completion == 0 || !whole && u.Completion < n {
 		u.Completion, u.Estimated = n, u.Estimated || n > 0
@@ -70,10 +70,10 @@ func withText(u chatbox.Usage, text string, whole bool) chatbox.Usage {
 
 const lineTokens = 4 // role and separators
 
-// estimateTokens is about what vocabularies in use need for a text: a token for
-// four ASCII characters, two for three others. The budget of a prompt is
-// counted from above instead (tokensOf): it must not be exceeded, a bill is to
-// be near the truth.
+// estimateTokens returns about the number of tokens of a text in current
+// vocabularies: one for four ASCII characters, two for three others. Prompt
+// budgets use chatbox.TokensOf instead, which estimates from above: a budget
+// must not be exceeded, while a bill should be close.
 func estimateTokens(text string) int {
 	ascii, others := 0, 0
 	for _, r := range text {

@@ -13,29 +13,29 @@ import (
 	"chatbox"
 )
 
-// coalescing is how a model's deltas become pieces.
+// coalescing configures how a model's deltas are combined into pieces.
 type coalescing struct {
-	Window   time.Duration // of quiet after a piece; what comes meanwhile goes together
-	MaxBytes int           // of one piece
-	ReadOn   int           // deltas read ahead while the consumer is busy; then the provider waits
+	Window   time.Duration // minimal time between pieces; text in between is combined
+	MaxBytes int           // per piece
+	ReadOn   int           // deltas buffered while the consumer is busy; then the provider waits
 }
 
 func defaultCoalesce() coalescing {
 	return coalescing{Window: 30 * time.Millisecond, MaxBytes: 8 << 10, ReadOn: 256}
 }
 
-// coalesce yields what stream yields in fewer, larger deltas. The first one
-// after a pause passes at once; what follows within the window is gathered,
-// up to MaxBytes. Every text is valid UTF-8 and cut between characters, also
-// where the provider cuts inside; bytes that are no character become U+FFFD.
-// A Replace passes at once; text before it that was not yielded yet is not any
-// more. Finish and Usage come with the last text. An error comes after all text
-// before it; the end of ctx comes at once, as its cause, and nothing after it.
+// coalesce yields the stream's deltas combined into fewer, larger ones. The
+// first delta after a pause passes at once. Deltas within the window are
+// combined, up to MaxBytes. Every text is valid UTF-8 and is cut between
+// characters, even if the provider cuts inside one; invalid bytes become
+// U+FFFD. A Replace passes at once and drops earlier text that was not yielded
+// yet. Finish and Usage come with the last text. An error comes after all text
+// before it. When ctx ends, its cause is yielded at once and nothing after it.
 //
-// The provider is read by one goroutine, started and waited for here: it has
-// ended when the iterator returns. To that end stream gets a context of its
-// own, which is cancelled when the consumer breaks, returns or panics; a
-// stream has to end when its context does. A panic in it becomes an error.
+// One goroutine reads the provider. It is started here and has ended when the
+// iterator returns. For that, stream gets its own context, which is cancelled
+// when the consumer breaks, returns or panics. A stream must end when its
+// context does. A panic in it becomes an error.
 func coalesce(
 	ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.Delta, error], cfg coalescing,
 ) iter.Seq2[chatbox.Delta, error] {
@@ -53,14 +53,14 @@ func coalesce(
 	}
 }
 
-// arrival is what the reader passes on.
+// arrival is one result of the stream.
 type arrival struct {
 	delta chatbox.Delta
 	err   error
 }
 
-// read passes on what the stream yields, an error or a panic last. It ends
-// with the stream, or with ctx; closing arrivals is the last thing it does.
+// read passes on the stream's results; an error or a panic is the last one. It
+// ends with the stream or with ctx, and closes arrivals last.
 func read(ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.Delta, error], arrivals chan<- arrival) {
 	defer close(arrivals)
 	pass := func(a arrival) bool {
@@ -84,16 +84,16 @@ func read(ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.De
 	}
 }
 
-// coalescer gathers text for one consumer; all of it runs in the consumer's
+// coalescer combines text for one consumer. All of it runs in the consumer's
 // goroutine.
 type coalescer struct {
 	window  time.Duration
 	limit   int
 	yield   func(chatbox.Delta, error) bool
-	text    []byte    // arrived and not yet yielded
-	replace bool      // text stands in place of what was yielded
-	quiet   time.Time // until then nothing is yielded
-	model   string    // who says it
+	text    []byte    // received but not yet yielded
+	replace bool      // text replaces everything that was yielded
+	quiet   time.Time // nothing is yielded before
+	model   string    // the answering model
 	usage   *chatbox.Usage
 }
 
@@ -147,7 +147,8 @@ func (c *coalescer) add(d chatbox.Delta) {
 	}
 }
 
-// flush yields all whole characters; false when the consumer has enough.
+// flush yields all complete characters. It returns false if the consumer
+// stops.
 func (c *coalescer) flush(ctx context.Context) bool {
 	n := wholeRunes(c.text)
 	if n == 0 && !c.replace {
@@ -162,8 +163,8 @@ func (c *coalescer) flush(ctx context.Context) bool {
 	return true
 }
 
-// end yields what is left together with how the stream ended: a finish, an
-// error, or neither, which is for the consumer to judge.
+// end yields the remaining text and how the stream ended: a finish, an error,
+// or neither, which the consumer must judge.
 func (c *coalescer) end(ctx context.Context, a arrival) {
 	c.add(a.delta)
 	rest, ok := c.emit(ctx, validText(c.text))
@@ -175,7 +176,7 @@ func (c *coalescer) end(ctx context.Context, a arrival) {
 	}
 }
 
-// emit yields text down to its last piece, which it returns.
+// emit yields the text except its last piece, which it returns.
 func (c *coalescer) emit(ctx context.Context, text string) (rest string, ok bool) {
 	for len(text) > c.limit {
 		n := c.limit
@@ -199,7 +200,7 @@ func (c *coalescer) say(ctx context.Context, d chatbox.Delta) bool {
 	return c.yield(d, nil)
 }
 
-// validText is b as a string without bytes that are no character.
+// validText returns b as a string with invalid bytes replaced by U+FFFD.
 func validText(b []byte) string {
 	if utf8.Valid(b) {
 		return string(b)
@@ -207,7 +208,8 @@ func validText(b []byte) string {
 	return strings.ToValidUTF8(string(b), "\uFFFD")
 }
 
-// wholeRunes is the length of b without a character that has only begun.
+// wholeRunes returns the length of b without an incomplete character at its
+// end.
 func wholeRunes(b []byte) int {
 	for i := len(b) - 1; i >= max(0, len(b)-utf8.UTFMax+1); i-- {
 		if utf8.RuneStart(b[i]) {

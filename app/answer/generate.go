@@ -54,13 +54,13 @@ func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
 	case failed != nil:
 		s.deps.Logger.WarnContext(ctx, "model failed", "session", g.lease.Session.ID, "model", g.modelID, "error", failed)
 		return g.fail(ctx, failed)
-	case finish == "": // the sequence ended without an end: never a success
+	case finish == "": // the stream ended without a finish, which is a failure
 		return g.fail(ctx, chatbox.ModelFailed)
 	}
 	return g.final(ctx, finish, nil)
 }
 
-// withdraw takes back what was shown at once, as the empty beginning of the next
+// withdraw removes the shown text at once by an empty snapshot of the next
 // attempt. Text of that attempt waits until the turn counts it.
 func (g *generation) withdraw(ctx context.Context) error {
 	if g.index < 0 {
@@ -74,16 +74,16 @@ func (g *generation) withdraw(ctx context.Context) error {
 	return g.retryTransient(ctx, func() error { return g.count(ctx) })
 }
 
-// count has the turn count as many claims as there were attempts. Text may be
-// shown as an attempt only then: another pod numbers its attempt by the claims
-// alone where Redis has forgotten this one, and clients take what they have seen
-// of a number for all there will be.
+// count raises the turn's claims above the attempt. Only then may text be
+// shown as that attempt: if Redis loses the answer, another pod derives its
+// attempt from the claims alone, and clients ignore pieces of an attempt that
+// they have seen already.
 func (g *generation) count(ctx context.Context) error {
 	for g.message.Turn.Claims <= g.attempt {
 		m, err := g.s.deps.Turns.ClaimTurn(ctx, g.lease.Session, g.lease.Gen.Seq)
 		switch {
 		case errors.Is(err, chatbox.NotFound):
-			return errLost // settled by somebody else, or erased
+			return errLost // settled by another pod, or erased
 		case err != nil:
 			return err
 		case m.Turn == nil || m.Turn.Run != g.lease.Gen.Run || m.Turn.State != chatbox.TurnPending:
@@ -94,7 +94,7 @@ func (g *generation) count(ctx context.Context) error {
 	return nil
 }
 
-// fit cuts what would make the answer longer than it may be, between
+// fit cuts text that would exceed the answer's maximal length, between
 // characters.
 func (g *generation) fit(text string) (fitting string, full bool) {
 	room := g.s.cfg.AnswerMax - g.text.Len()
@@ -107,9 +107,10 @@ func (g *generation) fit(text string) (fitting string, full bool) {
 	return text[:max(room, 0)], true
 }
 
-// show has a piece accepted: only then it counts as said. While Redis is away
-// the answer waits, the model's output backing up in a bounded buffer; when
-// Redis has forgotten it the turn is claimed anew and the whole text shown.
+// show publishes a piece. Text counts as part of the answer once Redis has
+// accepted it. While Redis is unavailable the answer waits, and the model's
+// output backs up in a bounded buffer. If Redis has lost the answer, the turn
+// is claimed again and the whole text is shown.
 func (g *generation) show(ctx context.Context, text string) error {
 	p := chatbox.Piece{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
@@ -140,7 +141,7 @@ func (g *generation) accept(ctx context.Context, p chatbox.Piece, text string) e
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, chatbox.Clash): // Redis has less of the text than clients
+		case errors.Is(err, chatbox.Clash): // Redis has less text than clients
 			p.Snapshot, p.Content = true, g.text.String()+text
 			continue
 		case errors.Is(err, chatbox.NotFound), errors.Is(err, chatbox.NotOwner):
@@ -157,12 +158,13 @@ func (g *generation) accept(ctx context.Context, p chatbox.Piece, text string) e
 	}
 }
 
-// reclaim takes the turn back where the lease has expired, or Redis was away
-// or lost everything, and nobody else has gone on: what is shown must be what
-// this generation showed, perhaps with the piece under way.
+// reclaim takes the turn back after the lease expired or Redis was unavailable
+// or lost its data, unless another pod has continued the answer: the text in
+// Redis must be what this generation showed, perhaps with the piece in
+// progress.
 func (g *generation) reclaim(ctx context.Context, underway string) error { //nolint:gocognit // one case after the other
 	s, k := g.s, g.lease.Session
-	// Where the session was seeded, the lease is kept for this generation.
+	// If the session was seeded, the lease is reserved for this generation.
 	err := s.deps.Leases.Renew(ctx, g.lease)
 	if errors.Is(err, chatbox.NotFound) {
 		if _, err = s.log.Seed(ctx, k); errors.Is(err, chatbox.NotFound) {
@@ -173,7 +175,7 @@ func (g *generation) reclaim(ctx context.Context, underway string) error { //nol
 		}
 	}
 	if errors.Is(err, chatbox.NotFound) {
-		return chatbox.NewError(chatbox.Unavailable, "", err) // emptied again meanwhile
+		return chatbox.NewError(chatbox.Unavailable, "", err) // Redis was emptied again
 	}
 	if !errors.Is(err, chatbox.NotOwner) {
 		return err
@@ -202,8 +204,8 @@ func (g *generation) reclaim(ctx context.Context, underway string) error { //nol
 		if err != nil {
 			return err
 		}
-		// Less than was shown: Redis failed over and lost the end. What follows
-		// begins with a snapshot.
+		// If Redis has less than was shown, it failed over and lost the end.
+		// The next piece is then a snapshot.
 		mine = tail.Open != nil && g.follows(*tail.Open, underway)
 	}
 	if !mine {
@@ -216,18 +218,18 @@ func (g *generation) reclaim(ctx context.Context, underway string) error { //nol
 	return nil
 }
 
-// follows reports whether what Redis shows is what this generation showed,
-// perhaps with the piece under way, or what it has withdrawn since.
+// follows reports whether the text in Redis is what this generation showed,
+// perhaps with the piece in progress, or text that it has withdrawn since.
 func (g *generation) follows(shown chatbox.OpenAnswer, underway string) bool {
 	return shown.Attempt == g.attempt && strings.HasPrefix(g.text.String()+underway, shown.Text) ||
 		g.withdrawn && shown.Attempt < g.attempt
 }
 
-// place is from where the turn counts.
+// place returns the seq from which the turn counts.
 func (g *generation) place() int64 { return g.message.Turn.At(g.message.Seq) }
 
-// over looks into the history for what would make the turn somebody else's
-// or nobody's: a final, an end, a person.
+// over reports whether the history shows that the turn is finished or void:
+// there is a final, an end, or a takeover.
 func (g *generation) over(ctx context.Context) (bool, error) {
 	sess, err := g.s.log.Load(ctx, g.lease.Session)
 	if err != nil {
@@ -246,8 +248,8 @@ func (g *generation) over(ctx context.Context) (bool, error) {
 	return true, errLost
 }
 
-// final stores the answer: exactly the accepted pieces, under the fence. why is
-// set for chatbox.FinishError.
+// final stores the answer under the lease; its text is exactly the accepted
+// pieces. why is set for chatbox.FinishError.
 func (g *generation) final(ctx context.Context, f chatbox.Finish, why *chatbox.Error) error {
 	s, k, gen := g.s, g.lease.Session, g.lease.Gen
 	w := &chatbox.Answer{
@@ -281,14 +283,14 @@ func (g *generation) final(ctx context.Context, f chatbox.Finish, why *chatbox.E
 	return nil
 }
 
-// took is how long the message has waited for the answer; no less than this pod
-// has worked on it, as the clock that dated the message may be ahead.
+// took returns how long the message waited for the answer. It is at least the
+// time since the claim, as the clock that dated the message may be ahead.
 func (g *generation) took() time.Duration {
 	return max(g.s.log.Now().Sub(g.message.Time), time.Since(g.claimed))
 }
 
-// appendFinal appends under the lease. One that Redis has forgotten is claimed
-// again first, and the pieces shown again, so that the final continues them.
+// appendFinal appends under the lease. If Redis has lost the lease, it is
+// claimed again and the text is shown again, so that the final continues it.
 func (g *generation) appendFinal(ctx context.Context, e chatbox.Event) (sessionlog.Appended, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, g.s.cfg.LoseAfter, errReleased)
 	defer cancel()
@@ -314,7 +316,7 @@ func (g *generation) appendFinal(ctx context.Context, e chatbox.Event) (sessionl
 	}
 }
 
-// again reclaims the turn and shows all of the text under the new lease.
+// again reclaims the turn and shows the whole text under the new lease.
 func (g *generation) again(ctx context.Context) error {
 	if err := sessionlog.RetryTransient(ctx, func() error { return g.reclaim(ctx, "") }); err != nil {
 		return err
@@ -325,7 +327,7 @@ func (g *generation) again(ctx context.Context) error {
 	}, "")
 }
 
-// take replaces the lease; only the generation's own goroutine does.
+// take replaces the lease. Only the generation's own goroutine calls it.
 func (g *generation) take(l chatbox.Lease) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -338,10 +340,10 @@ func (g *generation) held() chatbox.Lease {
 	return g.lease
 }
 
-// renew prolongs the lease until stop is called or the lease is seen to be
-// lost, which cancels the generation and with it the provider's request. After
-// an outage of Redis it leaves the judgement to the next piece, which may
-// reclaim. stop waits for the renewer's goroutine.
+// renew extends the lease until stop is called or the lease is lost. A lost
+// lease cancels the generation and its request to the provider. After an
+// outage of Redis the next piece decides, which may reclaim the turn. stop
+// waits for the renewer's goroutine.
 func (g *generation) renew(ctx context.Context) (stop func()) {
 	ctx, end := context.WithCancel(ctx)
 	ended := make(chan struct{})

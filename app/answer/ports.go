@@ -77,7 +77,7 @@ type Pieces interface {
 	Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) error
 }
 
-// Schedule has the due work, for any pod to find.
+// Schedule is the due work, which any pod may take.
 type Schedule interface {
 	// Due takes sessions whose turns want a claim, and sessions whose append
 	// was begun and not published in time. They come again later unless they

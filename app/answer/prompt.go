@@ -9,20 +9,21 @@ import (
 	"chatbox"
 )
 
-// buildPrompt is what a model is asked for message m: the system prompt, the
-// turns before m as far as the budget goes, then m. It is a function of its
-// arguments, so every pod and every attempt asks the same.
+// buildPrompt returns the prompt for message m: the system prompt, the turns
+// before m that fit the budget, and m. It depends only on its arguments, so
+// every pod and every attempt builds the same prompt.
 //
-// A turn is a question with its answer, wherever in the log the answer stands:
-// of m1 m2 a1 a2 the prompt for m2 is m1 a1 m2. Of several runs the last one's
-// final counts, with whatever text it has: cut off, cancelled and failed ones
-// were shown and are part of the talk. Runs of m itself are not, and nothing
-// that was said after m is. What staff said is the assistant's, under their
-// name, and belongs to the turn during which it was said.
+// A turn is a question with its answer, wherever the answer is in the log: of
+// m1 m2 a1 a2 the prompt for m2 is m1 a1 m2. Of several runs the last one's
+// final counts, with all its text: answers that were cut off, cancelled or
+// failed were shown and are part of the conversation. Runs of m itself and
+// messages after m are left out. A staff member's message has the role
+// assistant and their name, and belongs to the turn during which it was sent.
 //
-// The budget is in tokens; chatbox.FitMessages says what is cut. The system prompt
-// and m are always there, whatever they cost. full: the budget left a turn of
-// the log out, so what was said before the log begins would be left out too.
+// The budget is in tokens; see chatbox.FitMessages for the cut. The system
+// prompt and m are always included, whatever they cost. full reports that the
+// budget left out a turn of the log, so that older events would be left out
+// too.
 func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []chatbox.PromptMessage, full bool) {
 	question, _ := lineOf(m)
 	prompt = make([]chatbox.PromptMessage, 0, len(log)+2)
@@ -33,8 +34,9 @@ func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int
 	return chatbox.FitMessages(prompt, budget)
 }
 
-// linesBefore is what was said before the place seq. An answer whose question
-// is not in the log is left out: it would answer something else.
+// linesBefore returns the prompt messages before seq. An answer whose question
+// is not in the log is left out, since it would seem to answer another
+// question.
 func linesBefore(seq int64, log []chatbox.Event) []chatbox.PromptMessage {
 	log = inOrder(log)
 	answers := lastAnswers(log)
@@ -55,7 +57,7 @@ func linesBefore(seq int64, log []chatbox.Event) []chatbox.PromptMessage {
 	return lines
 }
 
-// inOrder returns the events by seq, each once.
+// inOrder returns the events by seq, without duplicates.
 func inOrder(log []chatbox.Event) []chatbox.Event {
 	bySeq := func(a, b chatbox.Event) int { return cmp.Compare(a.Seq, b.Seq) }
 	if !slices.IsSortedFunc(log, bySeq) {
@@ -70,7 +72,8 @@ func inOrder(log []chatbox.Event) []chatbox.Event {
 	return log
 }
 
-// lastAnswers finds each message's final of the last run, by the message's seq.
+// lastAnswers returns the final of each message's last run, by the message's
+// seq.
 func lastAnswers(log []chatbox.Event) map[int64]chatbox.Event {
 	answers := make(map[int64]chatbox.Event)
 	for _, e := range log {
@@ -85,9 +88,9 @@ func lastAnswers(log []chatbox.Event) map[int64]chatbox.Event {
 	return answers
 }
 
-// lineOf is how an event shows in a prompt, if it does: what people said and
-// sent does; who came, left, asked for help or chose a model does not. Answers
-// are placed by their questions.
+// lineOf returns the prompt message of an event. It returns false for events
+// other than messages and files, and for those that cannot be decrypted.
+// Answers are placed after their questions instead.
 func lineOf(e chatbox.Event) (chatbox.PromptMessage, bool) {
 	if e.Unreadable {
 		return chatbox.PromptMessage{}, false
@@ -121,12 +124,12 @@ func attribution(e chatbox.Event) string {
 	return name + " (support): "
 }
 
-// metaFilename is where a client puts the name of what it sends.
+// metaFilename is the metadata name of a file's name.
 const metaFilename = "filename"
 
-// attachmentNote says that something was sent, with its name and what was
-// written to it. It shows no address: that of a file is signed, and whoever
-// has it has the file.
+// attachmentNote describes a file by its name and caption. It omits every
+// address: a file's address is signed, and anyone who has it can read the
+// file.
 func attachmentNote(e chatbox.Event) string {
 	note := "[file"
 	if e.Type == chatbox.TypeVoiceMessage {
@@ -146,7 +149,8 @@ func hasAddress(s string) bool {
 	return strings.Contains(s, "//") || strings.Contains(strings.ToLower(s), "data:") || strings.Contains(s, `\\`)
 }
 
-// printable makes one short line of a name that somebody chose.
+// printable returns the printable characters of a name that a user chose, cut
+// to 100 code points.
 func printable(name string) string {
 	name = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

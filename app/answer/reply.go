@@ -11,14 +11,14 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// Why a generation's context was cancelled.
+// Causes of a generation's cancelled context.
 var (
 	errLost     = chatbox.NewError(chatbox.NotOwner, "", errors.New("the lease is lost"))
 	errReleased = chatbox.NewError(chatbox.Draining, "", errors.New("released to another pod"))
 )
 
-// generation is one claimed turn on its way to a final. It belongs to the
-// goroutine that runs reply; others use cancel and held only.
+// generation is one claimed turn until its final. It belongs to the goroutine
+// that runs reply; other goroutines use only cancel and held.
 type generation struct {
 	s       *Service
 	cancel  context.CancelCauseFunc
@@ -34,13 +34,13 @@ type generation struct {
 	index   int // of the last accepted piece
 	text    strings.Builder
 	bill    bill
-	// withdrawn: the provider took back what this generation had shown.
+	// withdrawn is set if the provider took back text that was shown.
 	withdrawn bool
 }
 
-// reply answers a session's pending turns, oldest first, while there are any
-// that nobody else answers. Its error is that of a turn which had to be given
-// back; one that could not be claimed is found again by a sweep.
+// reply answers a session's pending turns, oldest first, while this pod can
+// claim them. It returns the error of a turn that had to be released. A turn
+// that could not be claimed is found by a sweep.
 func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) error {
 	for ctx.Err() == nil && !s.due.Closed() {
 		c, err := s.deps.Leases.Claim(ctx, k)
@@ -57,7 +57,8 @@ func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) error {
 	return nil
 }
 
-// answer gives one answer; true where the session's next turn may be claimed.
+// answer gives one answer. more reports whether the session's next turn may be
+// claimed.
 func (s *Service) answer(ctx context.Context, c chatbox.Claim) (more bool, err error) {
 	gctx, cancel := context.WithCancelCause(ctx)
 	g := &generation{s: s, cancel: cancel, lease: c.Lease, claimed: time.Now(), index: -1}
@@ -77,8 +78,8 @@ func (s *Service) answer(ctx context.Context, c chatbox.Claim) (more bool, err e
 		s.deps.Observer.Generation("lost")
 		return false, nil
 	default:
-		// Stopping, or without a store: another pod, or a later claim, takes up
-		// what clients were shown.
+		// The pod is stopping, or Redis or the history is unavailable: another
+		// pod, or a later claim, continues from the shown text.
 		s.deps.Observer.Generation("released")
 		rctx, rcancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer rcancel()
@@ -90,8 +91,8 @@ func (s *Service) answer(ctx context.Context, c chatbox.Claim) (more bool, err e
 	}
 }
 
-// run takes the turn from its claim to its end. An error means that the turn
-// is not ended.
+// run processes the turn from its claim to its end. After an error the turn
+// has not ended.
 func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 	s, k := g.s, c.Lease.Session
 	var m chatbox.Event
@@ -127,17 +128,16 @@ func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
 	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Messages: lines, Prefix: prefix})
 }
 
-// patiently waits out a history that is away, as long as an answer may wait.
-// Were the turn given back instead, it would be claimed again at once, and
-// soon look like one that no pod can answer.
+// retryTransient retries transient errors for as long as an answer may wait.
+// If the turn were released instead, it would be claimed again at once, and
+// its claims would soon exceed MaxClaims.
 func (g *generation) retryTransient(ctx context.Context, f func() error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, g.s.cfg.LoseAfter, errReleased)
 	defer cancel()
 	return sessionlog.RetryTransient(ctx, f)
 }
 
-// settled finds out whether there is still something to answer, and ends the
-// turn where there is not.
+// settled reports whether nothing is left to answer, and then ends the turn.
 func (g *generation) settled(ctx context.Context, c chatbox.Claim) (bool, error) {
 	s, t, gen := g.s, g.message.Turn, c.Lease.Gen
 	switch {
@@ -150,13 +150,13 @@ func (g *generation) settled(ctx context.Context, c chatbox.Claim) (bool, error)
 			return false, err
 		}
 		return true, g.drop(ctx, nil)
-	case t.Claims > 1: // somebody was here before, perhaps to the end
+	case t.Claims > 1: // an earlier claim may have stored the final
 		return g.finished(ctx)
 	}
 	return false, nil
 }
 
-// finished looks for the final that an earlier claim left unpublished.
+// finished looks for a final that an earlier claim stored but did not publish.
 func (g *generation) finished(ctx context.Context) (bool, error) {
 	s, k, gen := g.s, g.lease.Session, g.lease.Gen
 	_, err := s.deps.Messages.ByKey(ctx, k, chatbox.AnswerKey(gen.Seq, gen.Run))
@@ -190,8 +190,8 @@ func (g *generation) pickModel(st chatbox.State) string {
 	return g.s.deps.LLM.Default()
 }
 
-// open announces the answer. Where clients were shown part of one already it
-// goes on from there, if the model can, or begins again as the next attempt.
+// open announces the answer. If clients were shown part of it already, it
+// continues that text if the model can, or restarts as the next attempt.
 func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, err error) {
 	g.attempt = g.message.Turn.Claims - 1
 	if c.Open {
@@ -214,10 +214,9 @@ func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, 
 	})
 }
 
-// goOn takes up an open answer at the text that is visible. Where Redis may
-// have lost the end of it, clients are past that place: the next piece's index
-// would be one they have seen with other text. So it is shown as the next
-// attempt.
+// goOn continues an open answer after the shown text. If Redis may have lost
+// the end of that text, the next piece's index could be one that clients have
+// seen with other text. So the text is shown again as the next attempt.
 func (g *generation) goOn(ctx context.Context, o *chatbox.OpenAnswer, torn bool) error {
 	g.modelID = o.ModelID
 	g.text.WriteString(o.Text)

@@ -1,7 +1,7 @@
-// Package answer has a model answer the messages of users. A pod claims a turn
-// by a lease, shows the model's text piece by piece, and stores the final
-// answer; a turn that a pod loses is taken up by another pod. No answer is begun
-// or continued while a person holds the session, or after its end.
+// Package answer lets a model answer users' messages. A pod claims a turn by a
+// lease, shows the model's text piece by piece, and stores the final answer.
+// If a pod loses a turn, another pod continues it. No answer begins or
+// continues while a person holds the session, or after its end.
 package answer
 
 import (
@@ -52,7 +52,7 @@ type Deps struct {
 	Logger     *slog.Logger
 }
 
-// Queue has the sessions that may want an answer.
+// Queue contains the sessions that may need an answer.
 type Queue = workqueue.Queue[chatbox.SessionKey]
 
 // NewQueue makes the queue of a Service; the session log adds to it as well.
@@ -117,14 +117,15 @@ func (s *Service) Wake(k chatbox.SessionKey) { s.due.Add(k) }
 func (s *Service) Resubscribed() {
 	select {
 	case s.forgotten <- struct{}{}:
-	default: // the look is asked for already
+	default: // a sweep is scheduled already
 	}
 }
 
-// StopClaiming has this pod claim no further turn: the first step of a drain.
+// StopClaiming stops this pod from claiming further turns. It is the first
+// step of a drain.
 func (s *Service) StopClaiming() { s.due.Close() }
 
-// ReleaseAll gives every running answer back, so that other pods take them up
+// ReleaseAll releases every running answer, so that other pods continue them
 // without waiting for leases to expire.
 func (s *Service) ReleaseAll() {
 	s.running.Range(func(g, _ any) bool {

@@ -11,11 +11,12 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// pendingPage is how many pending turns one look at the history brings.
+// pendingPage is the number of pending turns that one read of the history
+// returns.
 const pendingPage = 500
 
-// sweep finds the turns that crashes and losses left behind, until ctx ends: due
-// turns and overdue appends in Redis, pending turns in the history.
+// sweep finds turns left behind by crashes and outages until ctx ends: due
+// turns and overdue appends in Redis, and pending turns in the history.
 func (s *Service) sweep(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { sleep.Every(ctx, s.cfg.SweepEvery, s.sweepDue) })
@@ -34,7 +35,7 @@ func (s *Service) sweepDue(ctx context.Context) {
 	}
 	for _, k := range heal {
 		s.log.HealLater(k)
-		s.log.MendLater(k) // the pod that healed it meanwhile may have died before it stored the state
+		s.log.MendLater(k) // the pod that healed it may have died before it stored the state
 	}
 	for _, k := range turns {
 		s.due.Add(k)
@@ -42,8 +43,8 @@ func (s *Service) sweepDue(ctx context.Context) {
 }
 
 // sweepForgotten looks for pending turns soon after Redis came back, until ctx
-// ends: users who asked just before Redis was lost are waiting. It leaves pods
-// the time to take back their own turns first.
+// ends: users who asked just before the outage are waiting. The delay lets
+// pods reclaim their own turns first.
 func (s *Service) sweepForgotten(ctx context.Context) {
 	const grace = 5 * time.Second
 	for {
@@ -58,14 +59,14 @@ func (s *Service) sweepForgotten(ctx context.Context) {
 	}
 }
 
-// sweepPending enters the turns that a lost Redis has forgotten. Turns younger
-// than age are left alone: the pod that answers one takes it back first. A turn
-// dated in the future comes from a pod whose clock is ahead; its age is unknown,
-// so it is entered at once.
+// sweepPending enters the turns that Redis has lost. Turns younger than age
+// are skipped: the pod that answers such a turn reclaims it first. A turn
+// dated in the future comes from a pod whose clock is ahead; its age is
+// unknown, so it is entered at once.
 //
-// Redis is asked once for a page of turns. It is not asked about sessions that a
-// person holds: messages to a person stay pending for as long as the person
-// holds the session.
+// Redis is asked once per page of turns. It is not asked about sessions that a
+// person holds: messages to a person stay pending while the person holds the
+// session.
 func (s *Service) sweepPending(ctx context.Context, age time.Duration) {
 	now := s.log.Now()
 	held, err := s.held(ctx)
@@ -100,9 +101,9 @@ func (s *Service) sweepSpan(ctx context.Context, held map[chatbox.SessionKey]boo
 		if len(pending) < limit {
 			return
 		}
-		// The next page begins with the time of the last turn, as more turns may
-		// have that time. Where all of a page has one time, a longer page is
-		// needed to get beyond it.
+		// The next page begins with the time of the last turn, as more turns
+		// may have that time. If all turns of a page have the same time, a
+		// longer page is needed to get beyond it.
 		last := pending[len(pending)-1].Since
 		if last.Equal(from) {
 			limit *= 2
@@ -113,8 +114,8 @@ func (s *Service) sweepSpan(ctx context.Context, held map[chatbox.SessionKey]boo
 	}
 }
 
-// held is the set of sessions that people hold, according to their records. A
-// session whose record is behind is asked for in Redis, which knows.
+// held returns the sessions that people hold according to their records. If a
+// record is behind, Redis is asked about the session and knows better.
 func (s *Service) held(ctx context.Context) (map[chatbox.SessionKey]bool, error) {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
@@ -126,8 +127,8 @@ func (s *Service) held(ctx context.Context) (map[chatbox.SessionKey]bool, error)
 	return held, err
 }
 
-// reviveAll enters the turns that Redis has forgotten, and settles those that
-// have nothing more to answer. The next sweep repeats a failure.
+// reviveAll enters the turns that Redis has lost and settles the void ones.
+// The next sweep repeats a failed call.
 func (s *Service) reviveAll(ctx context.Context, pending []chatbox.PendingTurn) {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package lanes bounds how many acts are done at once, in all and for each of
-// those who ask for them.
+// Package lanes bounds the number of concurrent operations, in total and per
+// key.
 package lanes
 
 import (
@@ -7,30 +7,30 @@ import (
 	"sync"
 )
 
-// Lanes is a number of lanes, some of which may be one key's at once. It is safe
+// Lanes is a set of lanes, of which each key may hold only some. It is safe
 // for concurrent use.
 type Lanes[K comparable] struct {
-	all  chan struct{} // holds one for each act under way; never closed
+	all  chan struct{} // holds one token per running operation; never closed
 	each int
 
 	mu sync.Mutex // guards of
 	of map[K]*share
 }
 
-// share is what one key has of the lanes.
+// share is the part of the lanes held by one key.
 type share struct {
-	lanes chan struct{} // as those of Lanes
-	acts  int           // those that wait included
+	lanes chan struct{} // like Lanes.all
+	acts  int           // including waiting ones
 }
 
-// New makes so many lanes, of which each key may have so many at once.
+// New returns all lanes, of which each key may hold each at once.
 func New[K comparable](all, each int) *Lanes[K] {
 	return &Lanes[K]{all: make(chan struct{}, all), each: each, of: map[K]*share{}}
 }
 
-// Enter waits for a lane until ctx ends, and then returns its cause. leave gives
-// the lane back; it is called once. Acts of one key enter in the order in which
-// they came.
+// Enter waits for a lane. If ctx ends first, it returns the cause of ctx. The
+// caller calls leave once to release the lane. Operations of one key enter in
+// the order of their calls.
 func (l *Lanes[K]) Enter(ctx context.Context, k K) (leave func(), err error) {
 	own := l.join(k)
 	for i, lanes := range []chan struct{}{own.lanes, l.all} {
@@ -47,7 +47,7 @@ func (l *Lanes[K]) Enter(ctx context.Context, k K) (leave func(), err error) {
 	return func() { <-l.all; <-own.lanes; l.part(k, own) }, nil
 }
 
-// Acts is how many acts are under way or waiting.
+// Acts returns the number of running and waiting operations.
 func (l *Lanes[K]) Acts() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package logattr carries attributes of log lines in contexts, so that what a
-// request or a socket causes, however deep, is logged under its name.
+// Package logattr carries log attributes in contexts, so that every line
+// caused by a request or a socket has them.
 package logattr
 
 import (
@@ -10,23 +10,23 @@ import (
 
 type contextKey struct{}
 
-// With adds attributes to every line that is logged with the context
-// or one made from it. The earlier ones stay as they are.
+// With adds attributes to every line that is logged with the context or one
+// derived from it. Earlier attributes are kept.
 func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 	before, _ := ctx.Value(contextKey{}).([]slog.Attr)
 	return context.WithValue(ctx, contextKey{}, slices.Concat(before, attrs))
 }
 
-// NewHandler makes a handler that writes to next.
+// NewHandler returns a handler that writes to next.
 func NewHandler(next slog.Handler) Handler { return Handler{next: next} }
 
-// Handler adds the context's attributes at the top level of each line.
-// Loggers derived from it by With and WithGroup still do.
+// Handler adds the context's attributes at the top level of each line. So do
+// loggers derived from it by With and WithGroup.
 type Handler struct {
 	next slog.Handler
-	// open are the groups and attributes given since the first group: they are
-	// replayed per line, for a group that next has been told of would swallow
-	// the context's attributes too.
+	// open are the groups and attributes added since the first group. They are
+	// replayed for each line: if next knew the group, the context's attributes
+	// would be added inside it.
 	open []scope
 }
 
@@ -36,7 +36,7 @@ type scope struct {
 	attrs []slog.Attr
 }
 
-// Enabled is the wrapped handler's.
+// Enabled asks the wrapped handler.
 func (h Handler) Enabled(ctx context.Context, l slog.Level) bool {
 	return h.next.Enabled(ctx, l)
 }
@@ -65,7 +65,7 @@ func (h Handler) Handle(ctx context.Context, r slog.Record) error {
 	return next.Handle(ctx, r)
 }
 
-// WithAttrs keeps the wrapping.
+// WithAttrs returns a Handler with the attributes.
 func (h Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return h
@@ -76,7 +76,7 @@ func (h Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return Handler{next: h.next, open: append(slices.Clip(h.open), scope{attrs: attrs})}
 }
 
-// WithGroup keeps the wrapping.
+// WithGroup returns a Handler with the group.
 func (h Handler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h

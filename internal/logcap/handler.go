@@ -1,5 +1,5 @@
-// Package logcap keeps a loop that fails from flooding the log: of lines with
-// one message only so many pass within a minute.
+// Package logcap keeps a failing loop from flooding the log: it limits the
+// lines per message and minute.
 package logcap
 
 import (
@@ -11,19 +11,20 @@ import (
 
 const (
 	span        = time.Minute
-	maxMessages = 1000 // messages that are told apart; they are static, so there are far fewer
+	maxMessages = 1000 // distinct messages; they are static, so there are far fewer
 )
 
-// Handler passes lines on; of warnings and errors with the same message at most
-// a number within a minute, whatever their attributes are. The first line of a
-// later minute says in "held_back" how many were not written.
+// Handler limits warnings and errors to a number of lines per message and
+// minute, whatever their attributes. The first line of a later minute reports
+// the number of dropped lines in "held_back". Other levels pass.
 type Handler struct {
 	slog.Handler
 
-	counts *counts // of all handlers made from one another
+	counts *counts // shared by all derived handlers
 }
 
-// NewHandler caps what goes to next at most lines per message and minute.
+// NewHandler returns a handler that passes at most most lines per message and
+// minute to next.
 func NewHandler(next slog.Handler, most int) Handler {
 	return Handler{next, &counts{most: most, seen: map[string]*count{}}}
 }
@@ -44,12 +45,12 @@ func (h Handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// WithAttrs wraps itself again, or its lines would not be counted.
+// WithAttrs returns a Handler with the same limits.
 func (h Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return Handler{h.Handler.WithAttrs(attrs), h.counts}
 }
 
-// WithGroup likewise.
+// WithGroup returns a Handler with the same limits.
 func (h Handler) WithGroup(name string) slog.Handler {
 	return Handler{h.Handler.WithGroup(name), h.counts}
 }
@@ -73,7 +74,7 @@ func (c *counts) pass(message string, now time.Time) (held int, ok bool) {
 	n := c.seen[message]
 	if n == nil {
 		if len(c.seen) >= maxMessages {
-			message = "" // those beyond share one count
+			message = "" // all further messages share one count
 			n = c.seen[message]
 		}
 		if n == nil {

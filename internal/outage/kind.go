@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// Kind is why a dependency cannot be used. The set is closed, and no kind holds
-// an address or a secret: kinds are shown to whoever may ask for readiness.
+// Kind is why a dependency cannot be used. The set is closed. No kind contains
+// an address or a secret, since readiness shows kinds to its callers.
 type Kind string
 
 // The kinds.
@@ -52,7 +52,7 @@ const (
 	Failed         Kind = "request failed"
 )
 
-// caused is an error whose kind is known where it was made.
+// caused is an error with a kind set by its creator.
 type caused struct {
 	error
 
@@ -61,7 +61,7 @@ type caused struct {
 
 func (c caused) Unwrap() error { return c.error }
 
-// As gives an error its kind; nil stays nil.
+// As sets an error's kind; nil stays nil.
 func As(kind Kind, err error) error {
 	if err == nil {
 		return nil
@@ -69,7 +69,7 @@ func As(kind Kind, err error) error {
 	return caused{err, kind}
 }
 
-// Given is the kind that As gave an error; "" where it gave none.
+// Given returns the kind set by As; "" if there is none.
 func Given(err error) Kind {
 	if c, ok := errors.AsType[caused](err); ok {
 		return c.kind
@@ -77,8 +77,8 @@ func Given(err error) Kind {
 	return ""
 }
 
-// KindOf finds the kind that As gave an error, or else what the network and TLS
-// say; Failed where nothing is known, "" for nil.
+// KindOf returns the kind set by As, or else one derived from errors of the
+// network and TLS. It returns Failed if nothing is known and "" for nil.
 func KindOf(err error) Kind {
 	if err == nil {
 		return ""

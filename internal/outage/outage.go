@@ -1,6 +1,6 @@
-// Package outage says that something a pod depends on is away: at once, then
-// once a minute, and once more when it is back. Whoever repeats something in a
-// loop reports each outcome here instead of logging it.
+// Package outage logs the outage of a dependency: at once, then once a minute,
+// and once more when it ends. A loop that retries reports each outcome here
+// instead of logging it.
 package outage
 
 import (
@@ -13,37 +13,37 @@ import (
 
 const (
 	remindEvery = time.Minute
-	maxPerSpan  = 4 // lines within remindEvery: a dependency that flaps is told of less often than it flaps
+	maxPerSpan  = 4 // lines within remindEvery: not every change of a flapping dependency is logged
 )
 
-// Outage follows one dependency. It is safe for concurrent use. A nil Outage
+// Outage tracks one dependency. It is safe for concurrent use. A nil Outage
 // does nothing.
 type Outage struct {
 	log  *slog.Logger
 	name string
 
 	mu       sync.Mutex // guards following
-	kind     Kind       // of the latest failure; "" while the dependency answers
+	kind     Kind       // of the latest failure; "" while the dependency works
 	err      error
 	since    time.Time // the first failure
-	failures int       // since then
-	told     Kind      // what the latest line said; "" that all is well
+	failures int       // since the first one
+	told     Kind      // the kind in the latest line; "": none
 	lines    [maxPerSpan]time.Time
 	untold   int // outages that began and ended without a line
 }
 
-// New makes an Outage; name is what its lines call the dependency.
+// New returns an Outage; name identifies the dependency in its lines.
 func New(name string, log *slog.Logger) *Outage { return &Outage{name: name, log: log} }
 
-// Note reports an outcome: nil means that the dependency has answered. A failure
-// whose kind is not known by itself is of kind KindOf.
+// Note reports an outcome; nil means that the dependency works. The kind of a
+// failure is KindOf(err).
 func (o *Outage) Note(ctx context.Context, err error) {
 	o.NoteAs(ctx, KindOf(err), err)
 }
 
-// NoteAs is Note for a caller that knows the kind; err is for the log alone.
+// NoteAs is Note with a known kind; err is only logged.
 func (o *Outage) NoteAs(ctx context.Context, kind Kind, err error) {
-	if o == nil || errors.Is(err, context.Canceled) { // the caller went away, not the dependency
+	if o == nil || errors.Is(err, context.Canceled) { // cancelled by the caller, so the dependency is not to blame
 		return
 	}
 	o.mu.Lock()
@@ -54,7 +54,7 @@ func (o *Outage) NoteAs(ctx context.Context, kind Kind, err error) {
 	}
 }
 
-// Kind is why the dependency is away; "" while it is not.
+// Kind returns why the dependency does not work; "" if it works.
 func (o *Outage) Kind() Kind {
 	if o == nil {
 		return ""
@@ -64,8 +64,8 @@ func (o *Outage) Kind() Kind {
 	return o.kind
 }
 
-// noteLocked returns the line that is due, if one is; it is written without the
-// lock.
+// noteLocked returns a func that writes the line, if one is due. It is called
+// without the lock.
 func (o *Outage) noteLocked(now time.Time, kind Kind, err error) func(ctx context.Context) {
 	if kind != "" && o.kind == "" {
 		o.since, o.failures = now, 0

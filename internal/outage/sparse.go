@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Sparse lets one line of a kind pass a minute and counts the others. The zero
-// value is ready; it is safe for concurrent use. Its keys must come from a
-// closed set, as none is ever forgotten.
+// Sparse passes one line per key and minute and counts the others. The zero
+// value is ready to use. It is safe for concurrent use. Its keys must come
+// from a closed set, since none is ever removed.
 type Sparse struct {
 	mu   sync.Mutex // guards seen
 	seen map[string]*passage
@@ -18,8 +18,8 @@ type passage struct {
 	missed int
 }
 
-// Pass reports whether a line may be written now, and how many were not since
-// the latest that was.
+// Pass reports whether a line may be written now, and how many were suppressed
+// since the last one.
 func (s *Sparse) Pass(key string) (missed int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package retry repeats a call that may fail for a while.
+// Package retry repeats calls that may fail temporarily.
 package retry
 
 import (
@@ -8,16 +8,15 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// Backoff is how long to pause between tries: First after the first failure,
-// twice as long after each next one, Longest at the most. Every pause is varied
-// between half and one and a half of that, so that callers that failed together
-// do not try again together.
+// Backoff is the pause between tries: First after the first failure, doubled
+// after each further one, Longest at most. Every pause is varied between 50%
+// and 150%, so that callers that failed together do not retry together.
 type Backoff struct {
 	First, Longest time.Duration
 }
 
-// While calls f until it succeeds, until it fails with an error of which again
-// says false, or until ctx ends. It returns the last error of f.
+// While calls f until it succeeds, until again returns false for its error, or
+// until ctx ends. It returns the last error of f.
 func While(ctx context.Context, b Backoff, again func(error) bool, f func() error) error {
 	for pause := b.First; ; pause = min(2*pause, b.Longest) {
 		err := f()

@@ -1,4 +1,4 @@
-// Package sleep waits for a while that a context may cut short.
+// Package sleep waits for a time or until a context ends.
 package sleep
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// For waits d and reports true; it reports false, at once, where ctx has ended
-// or ends first. A d of nothing does not wait.
+// For waits d and returns true. It returns false at once when ctx ends. If d ≤
+// 0 it does not wait.
 func For(ctx context.Context, d time.Duration) bool {
 	if ctx.Err() != nil || d <= 0 {
 		return ctx.Err() == nil
@@ -23,15 +23,14 @@ func For(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// About is For with a wait between half of d and one and a half of it, so that
-// those who began together do not go on together.
+// About is For with a random wait between d/2 and 3d/2, so that callers that
+// began together do not continue together.
 func About(ctx context.Context, d time.Duration) bool {
 	return For(ctx, d/2+rand.N(max(d, 1))) //nolint:gosec // jitter needs no secrecy
 }
 
-// Every calls f again and again until ctx ends, at intervals between three
-// quarters of d and five quarters of it, so that callers that began together
-// drift apart.
+// Every calls f repeatedly until ctx ends, at random intervals between 3d/4
+// and 5d/4, so that callers that began together drift apart.
 func Every(ctx context.Context, d time.Duration, f func(ctx context.Context)) {
 	for For(ctx, d*3/4+rand.N(max(d/2, 1))) { //nolint:gosec // jitter needs no secrecy
 		f(ctx)

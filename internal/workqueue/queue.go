@@ -1,6 +1,6 @@
-// Package workqueue does work for keys in the background. Each key waits at
-// most once, is worked on by one worker at a time, and after a failure waits by
-// itself for longer each time, so that what keeps failing is in nobody's way.
+// Package workqueue processes keys in the background. Each key waits at most
+// once and is processed by one worker at a time. After a failure a key backs
+// off, for longer each time, so that it does not delay other keys.
 package workqueue
 
 import (
@@ -13,40 +13,40 @@ import (
 
 // Config bounds a queue.
 type Config struct {
-	Workers int // keys worked on at once
-	// Most is how many keys may be in the queue, those that wait for their delay
-	// included; 0: a hundred thousand. What comes beyond is dropped: whoever adds
-	// must find it again.
+	Workers int // keys processed concurrently
+	// Most bounds the number of keys in the queue, including those that back
+	// off; 0: 100,000. Further keys are dropped, so their callers must be able
+	// to add them again.
 	Most int
-	// First and Longest are the delays after one failure and after many; each
-	// failure doubles the delay, and what is waited is half of it to one and a
-	// half. 0: 200 ms and 30 s.
+	// First and Longest are the back-off after one failure and after many.
+	// Each failure doubles it, and the actual delay varies between 50% and
+	// 150%. 0: 200 ms and 30 s.
 	First, Longest time.Duration
 }
 
-// Queue works on keys. Those that have not failed go first: keys that have
-// failed have at most half of the workers (where there is only one they share
-// it), so that however many there are, and however long each takes, others find
-// one. Safe for concurrent use.
+// Queue processes keys. Keys that have not failed go first. Failed keys occupy
+// at most half of the workers (a single worker is shared), so that they cannot
+// block the others, however many they are and however long each takes. It is
+// safe for concurrent use.
 type Queue[K comparable] struct {
 	cfg Config
 	wg  sync.WaitGroup // the workers
 
 	mu       sync.Mutex                           // guards following
-	ctx      context.Context                      //nolint:containedctx // of the workers, from Open on
-	do       func(ctx context.Context, k K) error // from Open on
+	ctx      context.Context                      //nolint:containedctx // of the workers; set by Open
+	do       func(ctx context.Context, k K) error // set by Open
 	keys     map[K]*entry
-	fresh    []K // due, and the last time was no failure
-	failed   []K // due again after a failure
+	fresh    []K // waiting, and the last run did not fail
+	failed   []K // waiting again after a failure
 	workers  int
-	retrying int // workers that have a failed key
+	retrying int // workers that process a failed key
 	closed   bool
 }
 
 type entry struct {
 	failures int
 	state    state
-	again    bool        // added while it was worked on
+	again    bool        // added while it was being processed
 	timer    *time.Timer // in state delayed
 }
 
@@ -58,7 +58,7 @@ const (
 	delayed
 )
 
-// New makes a queue that takes nothing before Open.
+// New returns a queue that accepts no keys before Open.
 func New[K comparable](cfg Config) *Queue[K] {
 	cfg.Workers = max(1, cfg.Workers)
 	cfg.Most = cmp.Or(cfg.Most, 100_000)
@@ -66,20 +66,20 @@ func New[K comparable](cfg Config) *Queue[K] {
 	return &Queue[K]{cfg: cfg, keys: map[K]*entry{}, closed: true}
 }
 
-// Open has the queue take keys. do works on one key, in up to Config.Workers
-// goroutines; ctx is the workers' context. After an error of do the key waits and
-// is tried again. The work is named here and not in New, so that whoever adds to
-// a queue need not know who works on it.
+// Open makes the queue accept keys. do processes one key and runs in up to
+// Config.Workers goroutines with ctx. If it returns an error, the key backs
+// off and is retried. do is passed here and not to New, so that code that only
+// adds keys need not know it.
 func (q *Queue[K]) Open(ctx context.Context, do func(ctx context.Context, k K) error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ctx, q.do, q.closed = ctx, do, false
 }
 
-// Add has the key worked on soon. One that is worked on already is worked on
-// once more afterwards, one that waits already is not added again, and one that
-// waits for its delay goes on waiting: asking more often brings no more tries.
-// It reports whether the key is in the queue, and never blocks.
+// Add queues the key for processing. A key that is being processed is
+// processed once more afterwards. A key that waits already is not added again.
+// A key that backs off keeps its delay. Add reports whether the key is in the
+// queue, and never blocks.
 func (q *Queue[K]) Add(k K) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -99,8 +99,8 @@ func (q *Queue[K]) Add(k K) bool {
 	return true
 }
 
-// Retry has all keys that wait for their delay tried now, and once: what was in
-// their way may be gone.
+// Retry ends the back-off of all keys once: the cause of their failures may be
+// gone.
 func (q *Queue[K]) Retry() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -111,7 +111,8 @@ func (q *Queue[K]) Retry() {
 	}
 }
 
-// Close takes nothing more and forgets what waits; what is worked on goes on.
+// Close makes the queue accept no more keys and drops the waiting ones. Keys
+// in process are finished.
 func (q *Queue[K]) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -127,7 +128,7 @@ func (q *Queue[K]) Close() {
 	}
 }
 
-// Closed reports whether nothing more is taken.
+// Closed reports whether the queue accepts no keys.
 func (q *Queue[K]) Closed() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -137,7 +138,7 @@ func (q *Queue[K]) Closed() bool {
 // Wait returns when the workers of a closed queue have ended.
 func (q *Queue[K]) Wait() { q.wg.Wait() }
 
-// Failing is how many keys have failed and are to be tried again.
+// Failing returns the number of keys that have failed and will be retried.
 func (q *Queue[K]) Failing() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -150,15 +151,15 @@ func (q *Queue[K]) Failing() int {
 	return n
 }
 
-// dueLocked has a key whose delay is over wait for a worker.
+// dueLocked queues a key whose back-off is over.
 func (q *Queue[K]) dueLocked(k K, e *entry) {
 	e.state, e.timer = queued, nil
 	q.failed = append(q.failed, k)
 	q.startLocked()
 }
 
-// startLocked starts a worker where one is missing. It ends when it finds
-// nothing to do; Wait waits for it.
+// startLocked starts a worker unless all are running. A worker ends when it
+// finds no key. Wait waits for it.
 func (q *Queue[K]) startLocked() {
 	if q.closed || q.workers >= q.cfg.Workers {
 		return
@@ -179,7 +180,8 @@ func (q *Queue[K]) work() {
 	}
 }
 
-// next takes a key; false, and the worker is over, where there is none for it.
+// next takes a key. It returns false and ends the worker if there is none for
+// it.
 func (q *Queue[K]) next() (k K, e *entry, ok bool) { //nolint:ireturn // the key is whatever the queue is of
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -219,7 +221,7 @@ func (q *Queue[K]) done(k K, e *entry, retry bool, err error) {
 	}
 }
 
-// wake is called when a key's delay is over, unless that was put an end to.
+// wake is called when a key's back-off is over, unless it was cancelled.
 func (q *Queue[K]) wake(k K, e *entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,9 +1,10 @@
--- Opens an append: reads what the decision needs and leaves an intent, so that
--- a sweeper finds the append if its pod dies between the insert and publish.
+-- Opens an append: reads the state that the decision needs and leaves an
+-- intent, so that a sweeper finds the append if its pod dies between insert
+-- and publish.
 -- KEYS  1 state  2 index  3 log  4 reserve  5 intents  6 lease
 -- ARGV  1 event key  2 session member  3 nonce  4 lease token or ""  5 intent delay ms
--- RETURNS {"lost"} when the token is not the lease's, {"empty"} when it cannot be, since Redis knows nothing or a seed
---         keeps the lease for whoever had it, else
+-- RETURNS {"lost"} if the token does not hold the lease; {"empty"} if Redis has no copy of the session, or a seed
+--         reserves the lease for its former holder; else
 --         {"ok", head or -1, owner, fold, reserved user, hot entry of the key, intent}
 if ARGV[4] ~= '' then
   local token = redis.call('GET', KEYS[6])

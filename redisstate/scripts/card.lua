@@ -1,9 +1,9 @@
--- Renews the card of a pod, unless another process has one of that id: which of
--- two may have a name is decided here and nowhere else. Cards of older versions
--- name no process; they are another's.
+-- Renews a pod's card, unless another process has a card with that id. This
+-- alone decides which of two processes may have a name. Cards of older
+-- versions name no process and count as another's.
 -- KEYS  1 card
--- ARGV  1 process  2 card  3 TTL ms  4 another's card that is replaced, as it was found; empty: none is
--- RETURNS the other's card, which stays; empty where ours is there now
+-- ARGV  1 process  2 card  3 TTL ms  4 another process's card to replace, as it was read; empty: none
+-- RETURNS the other process's card, which stays; empty if the card was written
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[4] then
   local ok, card = pcall(cjson.decode, held)

@@ -1,10 +1,10 @@
 -- Takes the lease for the session's oldest pending turn. The token is
--- "counter:random" and is only ever compared for equality; a caller whose reply
--- was lost finds its own random in it and has the lease.
+-- "counter:random" and is only compared for equality. A caller whose reply was
+-- lost finds its own random in the token and has the lease.
 -- KEYS  1 state  2 queue  3 lease  4 forbid  5 due  6 pieces
 -- ARGV  1 random  2 lease TTL ms  3 session member  4 state TTL ms
 -- RETURNS {"unseeded"} | {"none"} | {"busy"}
---         | {"ok", token, turn "seq:run", owner, fold, 1 when that generation is open already, 2 when it was opened
+--         | {"ok", token, turn "seq:run", owner, fold, 1 if that generation is open already, 2 if it was opened
 --           before a replica was promoted: text that was shown may be missing}
 local v = redis.call('HMGET', KEYS[1], 'h', 'u', 'f', 'hold', 'end', 'af', 'og', 'oe')
 if not v[1] then

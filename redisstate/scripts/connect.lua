@@ -1,5 +1,5 @@
--- Registers a socket of a user unless the cap is reached by others that are
--- alive. A crashed pod's sockets age out; nothing leaks.
+-- Registers a user's socket unless other live sockets have reached the cap.
+-- The sockets of a crashed pod expire.
 -- KEYS  1 sockets
 -- ARGV  1 socket  2 cap  3 TTL ms
 -- RETURNS 1, or 0 at the cap

@@ -1,9 +1,10 @@
--- Ends a turn that leaves nothing in the history: the open answer, the turn
--- and the lease go together, and the failure, if there is one, is told once.
--- A lease that a seed keeps for whoever was answering the turn is theirs.
+-- Ends a turn without an event in the history: removes the open answer, the
+-- turn and the lease in one step, and publishes the failure, if there is one.
+-- A lease that a seed reserves for the pod answering the turn counts as that
+-- pod's.
 -- KEYS  1 state  2 queue  3 lease  4 due  5 pieces
 -- ARGV  1 token  2 turn "seq:run"  3 session member  4 channel  5 sealed failure or ""
--- RETURNS 1, 0 when the lease is not the caller's, -1 when Redis knows nothing of the session
+-- RETURNS 1; 0 if the caller does not hold the lease; -1 if Redis has no copy of the session
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 local token = redis.call('GET', KEYS[3])
 if token ~= ARGV[1] and not (token == 'kept' and redis.call('HGET', KEYS[1], 'lg') == ARGV[2]) then return 0 end

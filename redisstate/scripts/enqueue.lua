@@ -1,8 +1,8 @@
--- Enters pending turns of one session that Redis may have forgotten; due at
--- once. What is there already is not entered again.
+-- Enters pending turns of one session that Redis may have lost, due at once.
+-- Turns that are there already are not entered again.
 -- KEYS  1 state  2 queue  3 due
 -- ARGV  1 session member  2 state TTL ms
---       then for each turn: "seq:run", its message's place, the place from which it counts
+--       then for each turn: "seq:run", its message's seq, the seq from which it counts
 -- RETURNS "unseeded", or a letter for each turn: e entered  t there already  h a person holds the session
 --         v void, or the session has ended  g a gap: the head is below the message
 local v = redis.call('HMGET', KEYS[1], 'h', 'hold', 'end', 'af')

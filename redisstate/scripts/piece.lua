@@ -1,14 +1,13 @@
--- Accepts one piece of a running answer under its lease and shows it, and keeps
--- who says it and what it has cost, which may have changed since it was
--- announced. A
--- snapshot replaces what is there and needs nothing to be there; with it the
--- replication id is kept, as start.lua does. One that is behind what was
--- accepted since, a repeat that arrives late, replaces nothing.
+-- Accepts one piece of a running answer under its lease and publishes it. Also
+-- stores its model and cost, which may have changed since the announcement. A
+-- snapshot replaces the stored text and needs none to be there; it also stores
+-- the replication id, as start.lua does. A late repeat of an older snapshot
+-- replaces nothing.
 -- KEYS  1 state  2 lease  3 pieces
 -- ARGV  1 token  2 generation "seq:run"  3 attempt  4 index  5 snapshot "1"/""  6 sealed piece
 --       7 channel  8 open card  9 pieces TTL ms
--- RETURNS "ok" | "lost" (not the lease) | "empty" (Redis knows nothing of the session, or a seed keeps the lease for
---         whoever had it) | "reopen" (Redis does not have the answer up to the piece
+-- RETURNS "ok" | "lost" (not the lease) | "empty" (Redis has no copy of the session, or a seed reserves the lease for
+--         its former holder) | "reopen" (Redis does not have the answer up to the piece
 --         before this: publish a snapshot)
 local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'h', 'oe')
 if not v[4] then return 'empty' end

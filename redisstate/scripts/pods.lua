@@ -1,7 +1,7 @@
--- Puts a pod on the list of pods, and takes those off that have not been put
--- there for a while. The server's clock counts: clocks of pods may differ.
+-- Adds a pod to the list of pods, and removes pods that have not been added
+-- for a while. It uses the server's clock, since clocks of pods may differ.
 -- KEYS  1 pods
--- ARGV  1 pod  2 ms until a pod is taken off
+-- ARGV  1 pod  2 ms until a pod is removed
 -- RETURNS now, in ms
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

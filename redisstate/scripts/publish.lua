@@ -3,12 +3,12 @@
 -- KEYS  1 state  2 log  3 index  4 pieces  5 queue  6 lease  7 due  8 intents  9 forbid
 -- ARGV  1 channel        2 seq            3 event key      4 sealed event
 --       5 owner          6 sealed fold    7 held "1"/""    8 ended "1"/""
---       9 answerable from                10 fresh "1"/"": an absent session is as good as head 0
+--       9 answerable from                10 fresh "1"/"": an absent session counts as head 0
 --      11 turn to enter "seq:run" or ""  12 generation this event closes, or ""
 --      13 its attempt   14 its index     15 sealed snapshot that shows it as that attempt, or ""
 --      16 lease token to give back or "" 17 intent or "" 18 session member
 --      19 log TTL ms    20 state TTL ms  21 most entries 22 most bytes  23 grace ms before others claim
---      24 the place from which the entered turn counts
+--      24 the seq from which the entered turn counts
 -- RETURNS {"done", seq} | {"already", head} | {"gap", head} | {"unseeded"}
 --         | {"diverged", head, visible attempt or -1}
 local seq = tonumber(ARGV[2])
@@ -34,7 +34,7 @@ if closes ~= '' then
   if ARGV[15] ~= '' and newer then
     redis.call('PUBLISH', ARGV[1], head .. '|' .. ARGV[15])
   elseif not o[1] and o[5] ~= closes and ARGV[14] == '-1' and ARGV[15] == '' then
-    -- it was closed before it began: nothing is visible, and nothing is what it says
+-- the answer was closed before it began: nothing is visible, and the final has no text
   elseif ARGV[15] ~= '' or o[1] ~= closes or o[2] ~= ARGV[13] or o[3] ~= ARGV[14] then
     return {'diverged', head, tonumber(o[1] == closes and o[2] or '-1')}
   end

@@ -1,8 +1,8 @@
--- Counts one frame against a limit over a sliding window, exactly. Counting
--- the same nonce again changes nothing.
+-- Counts one frame against a limit over an exact sliding window. Counting the
+-- same nonce again changes nothing.
 -- KEYS  1 rate
 -- ARGV  1 nonce of the frame  2 limit  3 window ms
--- RETURNS 0 when it is within the limit, else the ms until it would be
+-- RETURNS 0 if it is within the limit, else the ms until it would be
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -1,8 +1,9 @@
--- Notes how far a user has read a session, never back, and tells all pods.
+-- Stores how far a user has read a session and notifies all pods. The position
+-- never moves back.
 -- KEYS  1 state
--- ARGV  1 channel  2 user as the note has it  3 seq  4 sender  5 sealed message
+-- ARGV  1 channel  2 encoded user  3 seq  4 sender  5 sealed message
 -- RETURNS "ok" | "old": the user has read that far already | "beyond": there is no such event
---         | "empty": Redis knows nothing of the session
+--         | "empty": Redis has no copy of the session
 local v = redis.call('HMGET', KEYS[1], 'h', 'rd')
 if not v[1] then return 'empty' end
 local seq = tonumber(ARGV[3])

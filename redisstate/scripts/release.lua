@@ -1,9 +1,10 @@
--- Gives a lease back with its turn still pending, due at once. The caller then
--- wakes the other pods, so that one takes it in milliseconds. One that a seed
--- keeps for whoever was answering the turn is theirs to give back.
+-- Gives a lease back with its turn still pending and due at once. The caller
+-- then wakes the other pods, so that one claims it within milliseconds. A
+-- lease that a seed reserves for the pod answering the turn counts as that
+-- pod's.
 -- KEYS  1 lease  2 due  3 state
 -- ARGV  1 token  2 session member  3 turn "seq:run"
--- RETURNS 1, 0 when the lease is not the caller's, -1 when Redis knows nothing of the session
+-- RETURNS 1; 0 if the caller does not hold the lease; -1 if Redis has no copy of the session
 if redis.call('EXISTS', KEYS[3]) == 0 then return -1 end
 local token = redis.call('GET', KEYS[1])
 if token ~= ARGV[1] and not (token == 'kept' and redis.call('HGET', KEYS[3], 'lg') == ARGV[3]) then return 0 end

@@ -1,8 +1,8 @@
--- Prolongs a lease that is still the caller's, or that a seed keeps for whoever
--- was answering the turn.
+-- Extends the caller's lease, or takes back the lease that a seed reserves for
+-- the pod answering the turn.
 -- KEYS  1 lease  2 due  3 state
 -- ARGV  1 token  2 lease TTL ms  3 session member  4 turn "seq:run"
--- RETURNS 1, 0 when the lease is another's or gone, -1 when Redis knows nothing of the session
+-- RETURNS 1; 0 if the lease is another's or expired; -1 if Redis has no copy of the session
 if redis.call('EXISTS', KEYS[3]) == 0 then return -1 end
 local token = redis.call('GET', KEYS[1])
 if token ~= ARGV[1] and not (token == 'kept' and redis.call('HGET', KEYS[3], 'lg') == ARGV[4]) then return 0 end

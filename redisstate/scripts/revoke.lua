@@ -1,10 +1,10 @@
--- Takes the lease from whoever has it and forbids claims a while, so that the
--- caller can close the answer in the log. From here on no piece is accepted. A
--- ban of who only stops an answer takes the place of no other.
+-- Takes the lease from its holder and forbids claims for a while, so that the
+-- caller can close the answer in the log. No piece is accepted afterwards. A
+-- ban that only stops an answer does not replace another ban.
 -- KEYS  1 state  2 lease  3 forbid  4 pieces
--- ARGV  1 forbid TTL ms  2 "1": forbid also where nothing is running
--- RETURNS {"kept"} where it is not forbidden always and a seed keeps the lease for whoever is answering: they show
---         what they have in a moment; else
+-- ARGV  1 forbid TTL ms  2 "1": forbid claims even if no answer is running
+-- RETURNS {"kept"} if ARGV 2 is not "1" and a seed reserves the lease for the answering pod, which shows its text
+--         in a moment; else
 --         {running generation or "", open generation or "", attempt, index, open card, [sealed pieces]}
 local v = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'om', 'lg')
 if redis.call('GET', KEYS[2]) == 'kept' and ARGV[2] ~= '1' then return {'kept'} end

@@ -1,16 +1,16 @@
--- Sets head, fold and pending turns of a session whose copy is absent or behind,
--- and tells every pod the head so that it re-reads what its sockets have not
--- seen. A copy that is as far or farther stays as it is. A lease that outlived
--- what the head says (a person took over, the session ended, the turn is void)
--- goes. Where the oldest turn had been claimed, somebody may be answering it
--- who has lost the lease with the copy: the lease is "kept" for its TTL, and
--- the first who renews theirs for that turn has it. "lt" remembers that text
--- may have been shown for that turn of which Redis has nothing.
+-- Sets head, fold and pending turns of a session whose copy is absent or
+-- behind, and publishes the head, so that every pod reads what its sockets
+-- have not seen. A copy that is at least as recent stays. A lease that the new
+-- state makes void is removed: a person took over, the session ended, or the
+-- turn is void. If the oldest turn had been claimed, a pod may still be
+-- answering it without the lost lease. Then the lease is "kept" for its TTL,
+-- and the first pod that renews its lease for that turn gets it. "lt" records
+-- that text of that turn may have been shown that Redis does not have.
 -- KEYS  1 state  2 log  3 index  4 pieces  5 queue  6 lease  7 due
 -- ARGV  1 channel  2 head  3 owner  4 sealed fold  5 held  6 ended  7 answerable from  8 state TTL ms
 --       9 session member  10 lease TTL ms  11 turn that had been claimed "seq:run" or ""
---       then for each pending turn: the place from which it counts, "seq:run"
--- RETURNS 1 when it was set, 0 when it stays
+--       then for each pending turn: the seq from which it counts, "seq:run"
+-- RETURNS 1 if it was set, 0 if the copy stays
 local head = tonumber(redis.call('HGET', KEYS[1], 'h') or '-1')
 if head >= tonumber(ARGV[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'h', ARGV[2], 'u', ARGV[3], 'f', ARGV[4], 'hold', ARGV[5], 'end', ARGV[6], 'af', ARGV[7], 'lb', 0)

@@ -1,4 +1,4 @@
--- Notes what a connection has been sent, or has received, of an answer.
+-- Records what a connection was sent, or has received, of an answer.
 -- KEYS  1 shown
 -- ARGV  1 the connection  2 "s" about to be sent, "r" received, "c" received, and the connection has ended
 --       3 "seq|run|bytes|box"  4 TTL ms
@@ -6,7 +6,7 @@
 local t = redis.call('TIME')
 local value = (t[1] * 1000 + math.floor(t[2] / 1000)) .. '|' .. ARGV[3]
 if ARGV[2] == 's' then
-  -- What was on its way when the connection ended may never have arrived.
+  -- Text that was in transit when the connection ended may not have arrived.
   if redis.call('HEXISTS', KEYS[1], ARGV[1] .. ':c') == 0 then redis.call('HSET', KEYS[1], ARGV[1] .. ':s', value) end
 elseif ARGV[2] == 'r' then
   redis.call('HSET', KEYS[1], ARGV[1] .. ':r', value)

@@ -1,12 +1,13 @@
--- Takes what one of a user's broken connections had received of an answer: the
--- least, since a connection that still lives has received more.
+-- Returns and removes what one of a user's broken connections had received of
+-- an answer. Of several it takes the shortest text, since a live connection
+-- has received more.
 --
--- Where nobody could say that the connection ended, its pod may be dead, and
--- what the client received last is not noted as received. It is what was sent
--- last, if that was sent so soon after a confirmation that the network must
--- still have been whole.
+-- If no end of the connection is recorded, its pod may have died before it
+-- recorded the last confirmation. Then the result is the text that was sent
+-- last, if it was sent so soon after a confirmation that the connection must
+-- still have worked.
 -- KEYS  1 shown
--- ARGV  1 the user, as connections begin  2 not noted before ms  3 nor longer ago than ms  4 how soon in ms
+-- ARGV  1 prefix of the user's connections  2 ignore records before ms  3 or older than ms  4 how soon, in ms
 -- RETURNS "seq|run|bytes|box", or false
 local t = redis.call('TIME')
 local since = math.max(tonumber(ARGV[2]), t[1] * 1000 + math.floor(t[2] / 1000) - tonumber(ARGV[3]))

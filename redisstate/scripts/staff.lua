@@ -1,5 +1,4 @@
--- Lists a tenant's admins who have sockets at a process that gives signs of
--- life.
+-- Lists a tenant's admins with sockets on a live process.
 -- KEYS  1 connected  2 said  3 seen
 -- ARGV
 -- RETURNS for each: name, 'status|said at|since', sealed name

@@ -1,8 +1,9 @@
--- Notes which of a tenant's admins have sockets at a process, and what is known
--- of each: the later of what is kept here and what the process remembers. So an
--- emptied Redis is filled again, and an old memory undoes nothing.
+-- Records which of a tenant's admins have sockets on a process, and merges the
+-- stored status of each with the one that the process remembers; the later one
+-- wins. So an emptied Redis is refilled, and an outdated memory undoes
+-- nothing.
 -- KEYS  1 connected  2 said  3 seen
--- ARGV  1 process  2 TTL ms  3 memory ms  4 longest absence that is none, ms
+-- ARGV  1 process  2 TTL ms  3 memory ms  4 longest absence that does not count, ms
 --       then for each admin: name, status, said at ms (0: never), since ms (0: not known), sealed name
 -- RETURNS for each admin: status, said at, since
 local t = redis.call('TIME')

@@ -1,7 +1,7 @@
--- Keeps what an admin says of themselves, later than whatever was said before.
+-- Stores an admin's status with a time later than that of any earlier status.
 -- KEYS  1 connected  2 said  3 seen
--- ARGV  1 name  2 status  3 sealed name  4 memory ms  5 longest absence that is none, ms
---       6 when they said something before, as the process remembers it, ms
+-- ARGV  1 name  2 status  3 sealed name  4 memory ms  5 longest absence that does not count, ms
+--       6 time of the earlier status that the process remembers, ms
 -- RETURNS said at ms, since
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -1,12 +1,12 @@
--- Announces an answer under its lease. What an earlier attempt showed is gone
--- from the log of pieces; the message published says so to the clients. The
--- replication id is kept: it changes when a replica is promoted. A repeat,
--- however late it arrives, takes back nothing: pieces of that attempt may have
--- been accepted meanwhile.
+-- Announces an answer under its lease. Text of an earlier attempt is removed
+-- from the stored pieces, and the published message tells the clients so. The
+-- replication id is stored, since it changes when a replica is promoted. A
+-- late repeat removes nothing: pieces of that attempt may have been accepted
+-- meanwhile.
 -- KEYS  1 state  2 lease  3 pieces
 -- ARGV  1 token  2 generation "seq:run"  3 attempt  4 open card  5 channel  6 sealed message
--- RETURNS 1, 0 when the lease is not the caller's, -1 when Redis knows nothing of the session, or a seed keeps the
---         lease for whoever had it
+-- RETURNS 1; 0 if the caller does not hold the lease; -1 if Redis has no copy of the session, or a seed reserves the
+--         lease for its former holder
 local v = redis.call('HMGET', KEYS[1], 'h', 'og', 'oa', 'oe')
 if not v[1] then return -1 end
 local token = redis.call('GET', KEYS[2])

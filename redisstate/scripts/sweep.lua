@@ -1,8 +1,8 @@
--- Takes what is overdue in one partition. What is taken is put off, so that
--- pods do not all do the same, and comes again unless it is dealt with. An
--- intent is given up when every write it could stand for has timed out.
+-- Takes the overdue entries of one partition and postpones them, so that pods
+-- do not all handle the same ones. An entry comes again unless it is handled.
+-- An intent is dropped when every write that it could stand for has timed out.
 -- KEYS  1 due  2 intents
--- ARGV  1 most of each  2 put off turns by ms  3 put off intents by ms  4 intents live ms
+-- ARGV  1 most of each  2 postpone turns by ms  3 postpone intents by ms  4 intents live ms
 -- RETURNS {[session members], [intents]}
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -1,4 +1,4 @@
--- Reads what is hot of a session beyond a place.
+-- Reads a session's hot data after a seq.
 -- KEYS  1 state  2 log  3 pieces  4 reserve
 -- ARGV  1 after: events with a greater seq are wanted
 -- RETURNS {head or -1, owner, fold, reserved user, open generation or "", attempt, index, open card,

@@ -1,7 +1,7 @@
--- Takes a pod that ends off the list, unless the card is another process's.
+-- Removes the card of a stopping pod, unless it is another process's.
 -- KEYS  1 card
 -- ARGV  1 process
--- RETURNS 1 where the card is gone, 0 where it is another's
+-- RETURNS 1 if the card is gone, 0 if it is another process's
 local held = redis.call('GET', KEYS[1])
 if held then
   local ok, card = pcall(cjson.decode, held)

@@ -1,6 +1,7 @@
--- Notes that somebody watches a session, for a while. The server's clock counts.
+-- Records for a while that somebody watches a session. It uses the server's
+-- clock.
 -- KEYS  1 watchers
--- ARGV  1 watcher  2 ms that it lasts
+-- ARGV  1 watcher  2 TTL ms
 -- RETURNS 1
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
