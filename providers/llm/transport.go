@@ -61,7 +61,7 @@ func newGuard(transport http.RoundTripper, key Secret) *guard {
 func (g *guard) do(req *http.Request, fields []string) (*http.Response, error) {
 	resp, err := g.client.Do(req)
 	if err != nil {
-		return nil, asFailure(g.key, err)
+		return nil, transportFailure(err)
 	}
 	plain, err := decompressed(resp)
 	if err == nil && resp.StatusCode/100 != 2 {
@@ -149,7 +149,8 @@ func openDeflate(r *bufio.Reader) (io.Reader, error) {
 }
 
 // boundedBody fails a stream that is longer than any answer can be; how long
-// one event may be is for the reader of events.
+// one event may be is for the reader of events. Its errors show nothing that
+// the vendor wrote.
 type boundedBody struct {
 	io.ReadCloser
 	total int
@@ -158,7 +159,12 @@ type boundedBody struct {
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.total += n; b.total > maxStream {
-		return 0, errors.New("the stream is longer than an answer can be")
+		err = errStreamTooLong
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, transportFailure(err)
 	}
 	return n, err
 }
+
+var errStreamTooLong = errors.New("the stream is longer than an answer can be")
