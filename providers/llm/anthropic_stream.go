@@ -2,7 +2,6 @@ package llm
 
 import (
 	"cmp"
-	"encoding/json"
 	"strings"
 
 	"chatbox"
@@ -26,11 +25,10 @@ type anthropicEvent struct {
 		Type texted  `json:"type"`
 		Text content `json:"text"`
 	} `json:"content_block"`
-	Delta      anthropicDelta  `json:"delta"`
-	Usage      anthropicUsage  `json:"usage"`
-	Content    content         `json:"content"`     // of a whole answer
-	StopReason texted          `json:"stop_reason"` // of a whole answer
-	Error      json.RawMessage `json:"error"`
+	Delta      anthropicDelta `json:"delta"`
+	Usage      anthropicUsage `json:"usage"`
+	Content    content        `json:"content"`     // of a whole answer
+	StopReason texted         `json:"stop_reason"` // of a whole answer
 }
 
 type anthropicDelta struct {
@@ -64,8 +62,11 @@ func (u anthropicUsage) known() *chatbox.Usage {
 
 func (a *anthropicStream) next() (step, error) {
 	ev, err := a.events.next()
-	if err != nil {
+	switch {
+	case err != nil:
 		return step{}, err
+	case isErrorName(ev.name):
+		return step{}, declaredFailure(ev.data, a.key)
 	}
 	var e anthropicEvent
 	restore := func(s string) string { return s }
@@ -78,8 +79,12 @@ func (a *anthropicStream) next() (step, error) {
 	a.usage.add(e.Usage)
 	st := step{usage: a.usage.known()}
 	switch kind := cmp.Or(string(e.Type), ev.name); {
-	case kind == "error", e.Type == "" && present(e.Error):
+	case isErrorName(kind):
 		return st, declaredFailure(ev.data, a.key)
+	case kind == "" && e.Delta.Text.text == "" && len(ev.data) > 0:
+		if f, _ := ev.complains(a.key); f != nil { // every event of the protocol has a type
+			return st, f
+		}
 	case kind == "message_stop":
 		st.ended, st.terminal = true, true
 	case kind == "message_delta":

@@ -22,14 +22,12 @@ type difyStream struct {
 
 // difyEvent is what is read of an event, or of a whole answer.
 type difyEvent struct {
-	Event    texted          `json:"event"`
-	Task     texted          `json:"task_id"`
-	Answer   content         `json:"answer"`
-	Thought  texted          `json:"thought"`
-	Code     scalar          `json:"code"`
-	Metadata openaiNested    `json:"metadata"`
-	Data     difyData        `json:"data"`
-	Error    json.RawMessage `json:"error"`
+	Event    texted       `json:"event"`
+	Task     texted       `json:"task_id"`
+	Answer   content      `json:"answer"`
+	Thought  texted       `json:"thought"`
+	Metadata openaiNested `json:"metadata"`
+	Data     difyData     `json:"data"`
 }
 
 type difyData struct {
@@ -53,6 +51,9 @@ func (s *difyStream) next() (step, error) {
 	case err != nil:
 		s.over = s.over || errors.Is(err, io.EOF)
 		return step{ended: s.whole}, err
+	case isErrorName(ev.name):
+		s.over = true
+		return step{}, declaredFailure(ev.data, s.key)
 	case len(bytes.TrimSpace(ev.data)) == 0:
 		return step{}, nil
 	case isDone(ev.data):
@@ -99,9 +100,9 @@ func (s *difyStream) step(e difyEvent, ev sseEvent) (step, error) {
 			s.whole = s.whole || ev.whole
 			return step{text: e.Answer.text}, nil
 		}
-		if present(e.Error) || e.Code != "" {
+		if f, _ := ev.complains(s.key); f != nil { // every event of the protocol has a name
 			s.over = true
-			return step{}, declaredFailure(ev.data, s.key)
+			return step{}, f
 		}
 		return step{}, nil
 	default: // steps of a workflow, speech, pings: signs of life

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
+	"io"
+	"slices"
 	"strings"
 
 	"chatbox"
@@ -15,7 +18,8 @@ type openaiStream struct {
 	key    Secret
 	said   strings.Builder // the text so far, for servers that repeat it in messages
 	usage  openaiUsage
-	ended  bool // a whole message came: nothing more is needed for success
+	ended  bool  // a whole message came: nothing more is needed for success
+	doubt  error // an event looked like an error, and nothing of the answer came since
 }
 
 // openaiChunk is what is read of a chunk, or of a whole answer.
@@ -26,17 +30,19 @@ type openaiChunk struct {
 	Usage   openaiUsage     `json:"usage"`
 	Groq    openaiNested    `json:"x_groq"`
 	Timings openaiTimings   `json:"timings"` // llama.cpp
+	Base    baseResponse    `json:"base_resp"`
 	Error   json.RawMessage `json:"error"`
 }
 
 type openaiChoice struct {
-	Index        count         `json:"index"`
-	Delta        openaiMessage `json:"delta"`
-	Message      openaiMessage `json:"message"`
-	Text         content       `json:"text"`
-	FinishReason texted        `json:"finish_reason"`
-	FinishCamel  texted        `json:"finishReason"`
-	Usage        openaiUsage   `json:"usage"` // Moonshot
+	Index        count           `json:"index"`
+	Delta        openaiMessage   `json:"delta"`
+	Message      openaiMessage   `json:"message"`
+	Text         content         `json:"text"`
+	FinishReason texted          `json:"finish_reason"`
+	FinishCamel  texted          `json:"finishReason"`
+	Usage        openaiUsage     `json:"usage"` // Moonshot
+	Error        json.RawMessage `json:"error"` // OpenRouter
 }
 
 type openaiMessage struct {
@@ -110,10 +116,16 @@ func (u openaiUsage) known() *chatbox.Usage {
 func (s *openaiStream) next() (step, error) {
 	ev, err := s.events.next()
 	switch data := bytes.TrimSpace(ev.data); {
+	case errors.Is(err, io.EOF) && s.doubt != nil:
+		return step{}, s.doubt
 	case err != nil:
 		return step{ended: s.ended}, err
+	case isErrorName(ev.name):
+		return step{}, declaredFailure(data, s.key)
 	case len(data) == 0:
 		return step{}, nil
+	case isDone(data) && s.doubt != nil:
+		return step{}, s.doubt
 	case isDone(data):
 		return step{ended: true, terminal: true}, nil
 	}
@@ -131,7 +143,7 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	if present(c.Error) || present(c.Groq.Error) || ev.name == "error" || c.Object == "error" || c.Type == "error" {
+	if present(c.Groq.Error) || c.Base.bad() || present(c.Error) && !allIsWell(string(c.Error)) {
 		return step{}, declaredFailure(ev.data, s.key)
 	}
 	var st step
@@ -145,15 +157,38 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 		if ev.whole && choice.Message.text() != "" {
 			s.ended = true
 		}
+		if present(choice.Error) {
+			err = declaredFailure(slices.Concat([]byte(`{"error":`), choice.Error, []byte("}")), s.key)
+			break
+		}
 		if err = st.end(string(cmp.Or(choice.FinishReason, choice.FinishCamel)), s.key); err != nil {
 			break
 		}
+	}
+	if err == nil {
+		err = s.suspect(ev, st)
 	}
 	s.usage.add(openaiUsage{Prompt: c.Timings.Prompt, Completion: c.Timings.Completion})
 	s.usage.add(c.Groq.Usage)
 	s.usage.add(c.Usage)
 	st.usage = s.usage.known()
 	return st, err
+}
+
+// suspect looks for an error in an event that has nothing of the answer.
+func (s *openaiStream) suspect(ev sseEvent, st step) error {
+	if st.text != "" || st.finish != "" || st.ended || st.thinks {
+		s.doubt = nil
+		return nil
+	}
+	f, sure := ev.complains(s.key)
+	switch {
+	case sure:
+		return f
+	case f != nil:
+		s.doubt = f
+	}
+	return nil
 }
 
 // news is what a choice adds to the text. Where it comes as a message, that is

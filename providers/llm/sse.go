@@ -75,11 +75,31 @@ func (e *events) begin() error {
 		case ' ', '\t', '\r', '\n':
 			_, _ = e.r.Discard(1)
 			continue
+		case '<':
+			return e.page()
 		case '{', '[':
 			e.lone = json.NewDecoder(io.LimitReader(e.r, maxBody))
 		}
 		return nil
 	}
+}
+
+// page fails a body that is HTML: something else than a model answers at the
+// endpoint. Where that asks to sign in, it will ask the next time too.
+func (e *events) page() error {
+	head, _ := e.r.Peek(len("<!doctype"))
+	if !isPage(head) {
+		return nil
+	}
+	body, err := io.ReadAll(io.LimitReader(e.r, maxErrorBody))
+	f := &failure{text: "a page came in place of an answer"}
+	switch {
+	case asksToSignIn(body):
+		f.why, f.permanent = reasonRequest, true
+	case err != nil:
+		return err
+	}
+	return f
 }
 
 // nextLone returns the next JSON value of a body that is no stream of events.
