@@ -261,6 +261,25 @@ func openaiCases() []vendorCase {
 		{file: "oai-text_json_string.http", kind: "a refusal that is a JSON text", code: chatbox.ModelRefused, says: "too long"},
 		{file: "oai-error_errors_list.http", kind: "a list of errors", code: chatbox.ModelRefused, says: "choose another"},
 		{file: "oai-error_kong.http", kind: "a gateway that has no key", code: chatbox.ModelRefused, says: "access key"},
+		{file: "oai-message_trimmed.txt", kind: "deltas, and all of it in message with other white space around", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-message_no_think.txt", kind: "deltas with reasoning, and all of it in message without", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-message_with_think.txt", kind: "deltas, and all of it in message with reasoning", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-message_longer.txt", kind: "deltas, and message has the rest too", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-message_open_think.txt", kind: "deltas of reasoning that does not end, and the answer in message", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-message_repeats.txt", kind: "pieces in message, two of them the same", text: "haha!", finish: chatbox.FinishStop},
+		{file: "oai-message_pieces_sum.txt", kind: "pieces in message, and all of it at the end", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-message_grows_think.txt", kind: "the text so far in message, reasoning left out in the end", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-message_other.txt", kind: "deltas, and another text in message at the end", text: hello, replaced: true, finish: chatbox.FinishStop},
+		{file: "oai-think_kimi.txt", kind: "reasoning between ◁think▷ tags", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-think_seed.txt", kind: "reasoning between <seed:think> tags", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-think_attributes.txt", kind: "a tag with an attribute", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-think_harmony.txt", kind: "the channels of gpt-oss", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-think_harmony_final.txt", kind: "the last channel of gpt-oss alone", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-think_command.txt", kind: "reasoning between tokens of Command", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-think_in_line.txt", kind: "a closing tag in mid-line whose opening tag was in the prompt", text: hello, replaced: true, finish: chatbox.FinishStop},
+		{file: "oai-think_in_line_at_once.txt", kind: "the same in one piece", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-think_end_in_words.txt", kind: "a closing tag inside a sentence is text", text: "The </think> tag of R1.", finish: chatbox.FinishStop},
+		{file: "oai-think_details_text.txt", kind: "details of another kind are text", text: "<details><summary>More</summary>\nx</details>", finish: chatbox.FinishStop},
 	}
 }
 
@@ -389,5 +408,11 @@ func difyCases() []vendorCase {
 		{file: "dify-error_mid_detail.txt", kind: "{\"detail\"} after words", text: hello, code: chatbox.ModelFailed},
 		{file: "dify-page_login.http", kind: "a page that asks to sign in under 200", code: chatbox.ModelRefused, says: "does not accept"},
 		{file: "dify-error_body_success.http", kind: "{\"success\": false} in a JSON body under 200", code: chatbox.ModelRefused, says: "quota"},
+		{file: "dify-think_details.txt", kind: "reasoning in Dify's own form", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
+		{file: "dify-think_then_outputs.txt", kind: "nothing but reasoning, then outputs", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
+		{file: "dify-think_both.txt", kind: "nothing but reasoning, then outputs that have it too", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
+		{file: "dify-think_open_outputs.txt", kind: "reasoning that does not end, then outputs", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
+		{file: "dify-think_details_outputs.txt", kind: "nothing but reasoning in Dify's own form, then outputs", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
+		{file: "dify-blank_outputs.txt", kind: "nothing but a blank, then outputs", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
 	}
 }

@@ -15,7 +15,7 @@ type difyStream struct {
 	key    Secret
 	task   string
 	over   bool // Dify has nothing left to stop
-	spoken bool
+	told   strings.Builder // the text, with what the model says to itself
 	usage  openaiUsage
 	whole  bool // an answer came by itself, though a stream was asked for
 }
@@ -72,7 +72,10 @@ func (s *difyStream) next() (step, error) {
 	st, err := s.step(e, ev)
 	st.text = restore(st.text)
 	st.usage = s.usage.known()
-	s.spoken = s.spoken || strings.TrimSpace(st.text) != ""
+	if st.replace {
+		s.told.Reset()
+	}
+	s.told.WriteString(st.text)
 	return st, err
 }
 
@@ -120,8 +123,10 @@ func (s *difyStream) finished(e difyEvent) (step, error) {
 		return step{}, &failure{kind: difyFailure, text: "the workflow failed", declared: true}
 	}
 	st := step{ended: true}
-	if o := e.Data.Outputs; !s.spoken {
+	if shown, _ := visible(s.told.String()); shown == "" {
+		o := e.Data.Outputs
 		st.text = string(cmp.Or(o.Answer, o.Text, o.Result, o.Output))
+		st.replace = st.text != "" && s.told.Len() > 0 // reasoning may be under way
 	}
 	return st, nil
 }

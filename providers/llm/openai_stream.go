@@ -16,7 +16,7 @@ import (
 type openaiStream struct {
 	events *events
 	key    Secret
-	said   strings.Builder // the text so far, for servers that repeat it in messages
+	told   retelling
 	usage  openaiUsage
 	ended  bool  // a whole message came: nothing more is needed for success
 	doubt  error // an event looked like an error, and nothing of the answer came since
@@ -151,7 +151,7 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 		if choice.Index != 0 {
 			continue
 		}
-		st.text += s.news(choice, restore)
+		s.news(&st, choice, restore)
 		st.thinks = st.thinks || choice.Delta.thinks() || choice.Message.thinks()
 		c.Usage.add(choice.Usage)
 		if ev.whole && choice.Message.text() != "" {
@@ -177,7 +177,7 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 
 // suspect looks for an error in an event that has nothing of the answer.
 func (s *openaiStream) suspect(ev sseEvent, st step) error {
-	if st.text != "" || st.finish != "" || st.ended || st.thinks {
+	if st.text != "" || st.replace || st.finish != "" || st.ended || st.thinks {
 		s.doubt = nil
 		return nil
 	}
@@ -191,18 +191,17 @@ func (s *openaiStream) suspect(ev sseEvent, st step) error {
 	return nil
 }
 
-// news is what a choice adds to the text. Where it comes as a message, that is
-// all of the text so far, or the next piece of it: servers differ.
-func (s *openaiStream) news(c openaiChoice, restore func(string) string) string {
+// news puts what a choice adds to the text into the step. Where it comes as a
+// message, see retelling.
+func (s *openaiStream) news(st *step, c openaiChoice, restore func(string) string) {
 	text := restore(cmp.Or(c.Delta.text(), c.Text.text))
 	if message := restore(c.Message.text()); text == "" && message != "" {
-		text = message
-		if so := s.said.String(); so != "" {
-			text = strings.TrimPrefix(message, so)
-		}
+		how, _ := endingOf(string(cmp.Or(c.FinishReason, c.FinishCamel)))
+		text, st.replace = s.told.message(message, how != endNone)
+	} else {
+		s.told.delta(text)
 	}
-	s.said.WriteString(text)
-	return text
+	st.text += text
 }
 
 // content is a text, or a list of parts some of which have text.
