@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"bytes"
 	"cmp"
 	"strings"
 
@@ -61,12 +62,14 @@ func (u anthropicUsage) known() *chatbox.Usage {
 }
 
 func (a *anthropicStream) next() (step, error) {
-	ev, err := a.events.next()
+	ev, err := a.events.nextTold()
 	switch {
 	case err != nil:
 		return step{}, err
 	case isErrorName(ev.name):
 		return step{}, declaredFailure(ev.data, a.key)
+	case isDone(ev.data), isEnd(ev.name) && !isObject(bytes.TrimSpace(ev.data)):
+		return step{usage: a.usage.known(), ended: true, terminal: true}, nil
 	}
 	var e anthropicEvent
 	restore := func(s string) string { return s }
@@ -85,13 +88,13 @@ func (a *anthropicStream) next() (step, error) {
 		if f, _ := ev.complains(a.key); f != nil { // every event of the protocol has a type
 			return st, f
 		}
-	case kind == "message_stop":
+	case kind == "message_stop", e.Type == "" && isEnd(kind):
 		st.ended, st.terminal = true, true
 	case kind == "message_delta":
 		err = st.end(string(e.Delta.StopReason), a.key)
 	case kind == "message":
 		st.text = a.uncut(restore(e.Content.text))
-		st.ended = true
+		st.ended = e.Type == "message"
 		err = st.end(string(e.StopReason), a.key)
 	case kind == "content_block_start":
 		if isText(e.ContentBlock.Type) {

@@ -280,6 +280,30 @@ func openaiCases() []vendorCase {
 		{file: "oai-think_in_line_at_once.txt", kind: "the same in one piece", text: hello, finish: chatbox.FinishStop},
 		{file: "oai-think_end_in_words.txt", kind: "a closing tag inside a sentence is text", text: "The </think> tag of R1.", finish: chatbox.FinishStop},
 		{file: "oai-think_details_text.txt", kind: "details of another kind are text", text: "<details><summary>More</summary>\nx</details>", finish: chatbox.FinishStop},
+		{file: "oai-coding_utf8.http", kind: "Content-Encoding: UTF-8 on a plain stream", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-coding_none.http", kind: "Content-Encoding: none on a plain stream", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-coding_identity.http", kind: "Content-Encoding: identity on a plain stream", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-coding_aws.http", kind: "Content-Encoding: aws-chunked on a plain stream", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-coding_own.http", kind: "Content-Encoding: plain, x-own on a plain stream", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-coding_twice.http", kind: "gzip in gzip", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-coding_br_429.http", kind: "429 whose body is Brotli", code: chatbox.ModelFailed, retry: 60 * time.Second, says: "busy"},
+		{file: "oai-life_text.txt", kind: "texts as signs of life", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-life_named.txt", kind: "signs of life with names and text", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-life_error_text.txt", kind: "a text that is no sign of life, after words", text: hello, code: chatbox.ModelFailed},
+		{file: "oai-json_then_events.txt", kind: "a JSON line, then events", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-ndjson_done.txt", kind: "a JSON object a line, then data: [DONE]", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-ndjson_done_bare.txt", kind: "a JSON object a line, then [DONE]", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-ndjson_message_cut.txt", kind: "messages, a JSON object a line, that end without a finish", text: hello, code: chatbox.ModelFailed},
+		{file: "oai-ndjson_chunk_cut.txt", kind: "one line that is a chunk with a message, and no finish", text: hello, code: chatbox.ModelFailed},
+		{file: "oai-two_objects.txt", kind: "several objects in one data line", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-field_spaces.txt", kind: "a space between data and its colon", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-field_twice.txt", kind: "data: twice", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-field_upper.txt", kind: "DATA: in capitals", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-bom_each.txt", kind: "a byte order mark before each event", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-end_event.txt", kind: "an event named done, and no finish reason", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-end_event_bare.txt", kind: "an event named done without data", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-end_event_text.txt", kind: "an event named end whose data is no JSON", text: hello, finish: chatbox.FinishStop},
+		{file: "oai-end_event_error.txt", kind: "an event named end that tells an error", text: hello, code: chatbox.ModelFailed},
 	}
 }
 
@@ -347,6 +371,10 @@ func anthropicCases() []vendorCase {
 		{file: "anth-error_mid_text.txt", kind: "an event named error that is not JSON, after words", text: hello, code: chatbox.ModelFailed},
 		{file: "anth-page_login.http", kind: "a page that asks to sign in under 200", code: chatbox.ModelRefused, says: "does not accept"},
 		{file: "anth-error_body_code.http", kind: "a code of refusal in a JSON body under 200", code: chatbox.ModelRefused, says: "access key"},
+		{file: "anth-ping_text.txt", kind: "pings that are no JSON", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
+		{file: "anth-done.txt", kind: "[DONE] in place of message_stop", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 1},
+		{file: "anth-coding_utf8.http", kind: "Content-Encoding: UTF-8 on a plain stream", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
+		{file: "anth-bom_each.txt", kind: "a byte order mark before each event", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
 	}
 }
 
@@ -414,5 +442,8 @@ func difyCases() []vendorCase {
 		{file: "dify-think_open_outputs.txt", kind: "reasoning that does not end, then outputs", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
 		{file: "dify-think_details_outputs.txt", kind: "nothing but reasoning in Dify's own form, then outputs", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
 		{file: "dify-blank_outputs.txt", kind: "nothing but a blank, then outputs", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
+		{file: "dify-ping_text.txt", kind: "pings that are no JSON", text: hello, finish: chatbox.FinishStop, prompt: 11, completion: 7},
+		{file: "dify-ndjson_cut.txt", kind: "messages, a JSON object a line, that end without an end", text: hello, code: chatbox.ModelFailed},
+		{file: "dify-end_event.txt", kind: "an event named done in place of message_end", text: hello, finish: chatbox.FinishStop},
 	}
 }

@@ -11,13 +11,14 @@ import (
 
 // difyStream is one response. It belongs to one goroutine.
 type difyStream struct {
-	events *events
-	key    Secret
-	task   string
-	over   bool // Dify has nothing left to stop
-	told   strings.Builder // the text, with what the model says to itself
-	usage  openaiUsage
-	whole  bool // an answer came by itself, though a stream was asked for
+	events  *events
+	key     Secret
+	task    string
+	over    bool            // Dify has nothing left to stop
+	told    strings.Builder // the text, with what the model says to itself
+	usage   openaiUsage
+	whole   bool // an answer came by itself, and may be the whole body, though a stream was asked for
+	objects int  // events with data
 }
 
 // difyEvent is what is read of an event, or of a whole answer.
@@ -46,20 +47,21 @@ type difyData struct {
 const difyFailure = "workflow_failed"
 
 func (s *difyStream) next() (step, error) {
-	ev, err := s.events.next()
+	ev, err := s.events.nextTold()
 	switch {
 	case err != nil:
 		s.over = s.over || errors.Is(err, io.EOF)
-		return step{ended: s.whole}, err
+		return step{ended: s.whole && s.objects == 1}, err
 	case isErrorName(ev.name):
 		s.over = true
 		return step{}, declaredFailure(ev.data, s.key)
-	case len(bytes.TrimSpace(ev.data)) == 0:
-		return step{}, nil
-	case isDone(ev.data):
+	case isDone(ev.data), isEnd(ev.name) && !isObject(bytes.TrimSpace(ev.data)):
 		s.over = true
 		return step{ended: true, terminal: true}, nil
+	case len(bytes.TrimSpace(ev.data)) == 0:
+		return step{}, nil
 	}
+	s.objects++
 	var e difyEvent
 	restore, err := ev.decode(&e)
 	if err != nil {
@@ -109,7 +111,7 @@ func (s *difyStream) step(e difyEvent, ev sseEvent) (step, error) {
 		}
 		return step{}, nil
 	default: // steps of a workflow, speech, pings: signs of life
-		return step{}, nil
+		return step{ended: isEnd(kind)}, nil
 	}
 }
 

@@ -14,12 +14,13 @@ import (
 
 // openaiStream is one response. It belongs to one goroutine.
 type openaiStream struct {
-	events *events
-	key    Secret
-	told   retelling
-	usage  openaiUsage
-	ended  bool  // a whole message came: nothing more is needed for success
-	doubt  error // an event looked like an error, and nothing of the answer came since
+	events  *events
+	key     Secret
+	told    retelling
+	usage   openaiUsage
+	objects int   // events with data
+	whole   bool  // a whole message came, and may be the whole body: then it needs no finish
+	doubt   error // an event looked like an error, and nothing of the answer came since
 }
 
 // openaiChunk is what is read of a chunk, or of a whole answer.
@@ -114,28 +115,35 @@ func (u openaiUsage) known() *chatbox.Usage {
 }
 
 func (s *openaiStream) next() (step, error) {
-	ev, err := s.events.next()
-	switch data := bytes.TrimSpace(ev.data); {
+	ev, err := s.events.nextTold()
+	data := bytes.TrimSpace(ev.data)
+	ends := isDone(data) || isEnd(ev.name) && !isObject(data)
+	switch {
 	case errors.Is(err, io.EOF) && s.doubt != nil:
 		return step{}, s.doubt
 	case err != nil:
-		return step{ended: s.ended}, err
+		return step{ended: s.whole && s.objects == 1}, err
 	case isErrorName(ev.name):
 		return step{}, declaredFailure(data, s.key)
+	case ends && s.doubt != nil:
+		return step{}, s.doubt
+	case ends:
+		return step{ended: true, terminal: true}, nil
 	case len(data) == 0:
 		return step{}, nil
-	case isDone(data) && s.doubt != nil:
-		return step{}, s.doubt
-	case isDone(data):
-		return step{ended: true, terminal: true}, nil
 	}
-	return s.step(ev)
+	s.objects++
+	st, err := s.step(ev)
+	st.ended = st.ended || err == nil && isEnd(ev.name)
+	return st, err
 }
 
 // isDone recognises the end of a stream as OpenAI and its imitators write it.
 func isDone(data []byte) bool {
 	return strings.EqualFold(string(bytes.Trim(data, `"[]<>| `)), "DONE")
 }
+
+func isObject(data []byte) bool { return len(data) > 0 && data[0] == '{' }
 
 func (s *openaiStream) step(ev sseEvent) (step, error) {
 	var c openaiChunk
@@ -154,8 +162,8 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 		s.news(&st, choice, restore)
 		st.thinks = st.thinks || choice.Delta.thinks() || choice.Message.thinks()
 		c.Usage.add(choice.Usage)
-		if ev.whole && choice.Message.text() != "" {
-			s.ended = true
+		if ev.whole && choice.Message.text() != "" && !strings.HasSuffix(string(c.Object), "chunk") {
+			s.whole = true
 		}
 		if present(choice.Error) {
 			err = declaredFailure(slices.Concat([]byte(`{"error":`), choice.Error, []byte("}")), s.key)
