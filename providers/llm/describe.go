@@ -56,8 +56,11 @@ func describe(err error) string {
 		{http.ErrServerClosed, "the connection was closed"},
 		{net.ErrClosed, "the connection was closed"},
 		{errStreamTooLong, errStreamTooLong.Error()},
-		{gzip.ErrHeader, notDecompressed}, {gzip.ErrChecksum, notDecompressed},
-		{zlib.ErrHeader, notDecompressed}, {zlib.ErrChecksum, notDecompressed}, {zlib.ErrDictionary, notDecompressed},
+		{gzip.ErrHeader, notDecompressed},
+		{gzip.ErrChecksum, notDecompressed},
+		{zlib.ErrHeader, notDecompressed},
+		{zlib.ErrChecksum, notDecompressed},
+		{zlib.ErrDictionary, notDecompressed},
 	} {
 		if errors.Is(err, known.is) {
 			return known.text

@@ -176,10 +176,16 @@ func particular() []saying {
 // them.
 func general() []saying {
 	return []saying{
-		{reasonDown, []string{"servererror", "apierror", "internal", "timeout", "completionrequesterror"},
-			[]string{"server had an error", "internal server error", "internal error"}},
-		{reasonRequest, []string{"invalidrequest", "invalidparam", "invalidargument", "badrequest", "validation", "unprocessable", "unsupported"},
-			[]string{"bad request", "invalid request", "validation error", "is not supported"}},
+		{
+			reasonDown,
+			[]string{"servererror", "apierror", "internal", "timeout", "completionrequesterror"},
+			[]string{"server had an error", "internal server error", "internal error"},
+		},
+		{
+			reasonRequest,
+			[]string{"invalidrequest", "invalidparam", "invalidargument", "badrequest", "validation", "unprocessable", "unsupported"},
+			[]string{"bad request", "invalid request", "validation error", "is not supported"},
+		},
 	}
 }
 

@@ -287,8 +287,12 @@ func (a *asking) conclude(ctx context.Context, end error) error {
 	if a.last.Finish == "" && a.ended && (late || errors.Is(end, io.EOF)) {
 		a.last.Finish = chatbox.FinishStop
 	}
+	stopped := a.parent.Err()
+	if late && errors.Is(stopped, context.DeadlineExceeded) {
+		stopped = nil // the total time ended
+	}
 	switch {
-	case a.parent.Err() != nil && !isTimeout(context.Cause(a.parent)), a.last.Finish == "", reported(end):
+	case stopped != nil, a.last.Finish == "", reported(end):
 		return truncation(end)
 	case !a.say(a.pairing.rest()):
 		return errBroken
