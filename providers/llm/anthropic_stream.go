@@ -1,8 +1,8 @@
 package llm
 
 import (
+	"bytes"
 	"cmp"
-	"encoding/json"
 	"strings"
 
 	"chatbox"
@@ -26,11 +26,10 @@ type anthropicEvent struct {
 		Type texted  `json:"type"`
 		Text content `json:"text"`
 	} `json:"content_block"`
-	Delta      anthropicDelta  `json:"delta"`
-	Usage      anthropicUsage  `json:"usage"`
-	Content    content         `json:"content"`     // of a whole answer
-	StopReason texted          `json:"stop_reason"` // of a whole answer
-	Error      json.RawMessage `json:"error"`
+	Delta      anthropicDelta `json:"delta"`
+	Usage      anthropicUsage `json:"usage"`
+	Content    content        `json:"content"`     // of a whole answer
+	StopReason texted         `json:"stop_reason"` // of a whole answer
 }
 
 type anthropicDelta struct {
@@ -63,9 +62,14 @@ func (u anthropicUsage) known() *chatbox.Usage {
 }
 
 func (a *anthropicStream) next() (step, error) {
-	ev, err := a.events.next()
-	if err != nil {
+	ev, err := a.events.nextTold()
+	switch {
+	case err != nil:
 		return step{}, err
+	case isErrorName(ev.name):
+		return step{}, declaredFailure(ev.data, a.key)
+	case isDone(ev.data), isEnd(ev.name) && !isObject(bytes.TrimSpace(ev.data)):
+		return step{usage: a.usage.known(), ended: true, terminal: true}, nil
 	}
 	var e anthropicEvent
 	restore := func(s string) string { return s }
@@ -78,15 +82,19 @@ func (a *anthropicStream) next() (step, error) {
 	a.usage.add(e.Usage)
 	st := step{usage: a.usage.known()}
 	switch kind := cmp.Or(string(e.Type), ev.name); {
-	case kind == "error", e.Type == "" && present(e.Error):
+	case isErrorName(kind):
 		return st, declaredFailure(ev.data, a.key)
-	case kind == "message_stop":
+	case kind == "" && e.Delta.Text.text == "" && len(ev.data) > 0:
+		if f, _ := ev.complains(a.key); f != nil { // every event of the protocol has a type
+			return st, f
+		}
+	case kind == "message_stop", e.Type == "" && isEnd(kind):
 		st.ended, st.terminal = true, true
 	case kind == "message_delta":
 		err = st.end(string(e.Delta.StopReason), a.key)
 	case kind == "message":
 		st.text = a.uncut(restore(e.Content.text))
-		st.ended = true
+		st.ended = e.Type == "message"
 		err = st.end(string(e.StopReason), a.key)
 	case kind == "content_block_start":
 		if isText(e.ContentBlock.Type) {

@@ -11,25 +11,24 @@ import (
 
 // difyStream is one response. It belongs to one goroutine.
 type difyStream struct {
-	events *events
-	key    Secret
-	task   string
-	over   bool // Dify has nothing left to stop
-	spoken bool
-	usage  openaiUsage
-	whole  bool // an answer came by itself, though a stream was asked for
+	events  *events
+	key     Secret
+	task    string
+	over    bool            // Dify has nothing left to stop
+	told    strings.Builder // the text, with what the model says to itself
+	usage   openaiUsage
+	whole   bool // an answer came by itself, and may be the whole body, though a stream was asked for
+	objects int  // events with data
 }
 
 // difyEvent is what is read of an event, or of a whole answer.
 type difyEvent struct {
-	Event    texted          `json:"event"`
-	Task     texted          `json:"task_id"`
-	Answer   content         `json:"answer"`
-	Thought  texted          `json:"thought"`
-	Code     scalar          `json:"code"`
-	Metadata openaiNested    `json:"metadata"`
-	Data     difyData        `json:"data"`
-	Error    json.RawMessage `json:"error"`
+	Event    texted       `json:"event"`
+	Task     texted       `json:"task_id"`
+	Answer   content      `json:"answer"`
+	Thought  texted       `json:"thought"`
+	Metadata openaiNested `json:"metadata"`
+	Data     difyData     `json:"data"`
 }
 
 type difyData struct {
@@ -48,17 +47,21 @@ type difyData struct {
 const difyFailure = "workflow_failed"
 
 func (s *difyStream) next() (step, error) {
-	ev, err := s.events.next()
+	ev, err := s.events.nextTold()
 	switch {
 	case err != nil:
 		s.over = s.over || errors.Is(err, io.EOF)
-		return step{ended: s.whole}, err
-	case len(bytes.TrimSpace(ev.data)) == 0:
-		return step{}, nil
-	case isDone(ev.data):
+		return step{ended: s.whole && s.objects == 1}, err
+	case isErrorName(ev.name):
+		s.over = true
+		return step{}, declaredFailure(ev.data, s.key)
+	case isDone(ev.data), isEnd(ev.name) && !isObject(bytes.TrimSpace(ev.data)):
 		s.over = true
 		return step{ended: true, terminal: true}, nil
+	case len(bytes.TrimSpace(ev.data)) == 0:
+		return step{}, nil
 	}
+	s.objects++
 	var e difyEvent
 	restore, err := ev.decode(&e)
 	if err != nil {
@@ -71,7 +74,10 @@ func (s *difyStream) next() (step, error) {
 	st, err := s.step(e, ev)
 	st.text = restore(st.text)
 	st.usage = s.usage.known()
-	s.spoken = s.spoken || strings.TrimSpace(st.text) != ""
+	if st.replace {
+		s.told.Reset()
+	}
+	s.told.WriteString(st.text)
 	return st, err
 }
 
@@ -99,13 +105,13 @@ func (s *difyStream) step(e difyEvent, ev sseEvent) (step, error) {
 			s.whole = s.whole || ev.whole
 			return step{text: e.Answer.text}, nil
 		}
-		if present(e.Error) || e.Code != "" {
+		if f, _ := ev.complains(s.key); f != nil { // every event of the protocol has a name
 			s.over = true
-			return step{}, declaredFailure(ev.data, s.key)
+			return step{}, f
 		}
 		return step{}, nil
 	default: // steps of a workflow, speech, pings: signs of life
-		return step{}, nil
+		return step{ended: isEnd(kind)}, nil
 	}
 }
 
@@ -119,8 +125,10 @@ func (s *difyStream) finished(e difyEvent) (step, error) {
 		return step{}, &failure{kind: difyFailure, text: "the workflow failed", declared: true}
 	}
 	st := step{ended: true}
-	if o := e.Data.Outputs; !s.spoken {
+	if shown, _ := visible(s.told.String()); shown == "" {
+		o := e.Data.Outputs
 		st.text = string(cmp.Or(o.Answer, o.Text, o.Result, o.Output))
+		st.replace = st.text != "" && s.told.Len() > 0 // reasoning may be under way
 	}
 	return st, nil
 }

@@ -28,6 +28,14 @@ const (
 	TimeoutTotal  Timeout = "no whole answer within the stream timeout"
 )
 
+// timeoutFinish ends the wait for what may follow a whole answer. No error has it.
+const timeoutFinish Timeout = "nothing more after the finish"
+
+func isTimeout(err error) bool {
+	_, ok := errors.AsType[Timeout](err)
+	return ok
+}
+
 // Error makes a timeout the cause of a cancelled context.
 func (t Timeout) Error() string { return string(t) }
 

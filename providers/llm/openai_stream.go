@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
+	"io"
+	"slices"
 	"strings"
 
 	"chatbox"
@@ -11,11 +14,13 @@ import (
 
 // openaiStream is one response. It belongs to one goroutine.
 type openaiStream struct {
-	events *events
-	key    Secret
-	said   strings.Builder // the text so far, for servers that repeat it in messages
-	usage  openaiUsage
-	ended  bool // a whole message came: nothing more is needed for success
+	events  *events
+	key     Secret
+	told    retelling
+	usage   openaiUsage
+	objects int   // events with data
+	whole   bool  // a whole message came, and may be the whole body: then it needs no finish
+	doubt   error // an event looked like an error, and nothing of the answer came since
 }
 
 // openaiChunk is what is read of a chunk, or of a whole answer.
@@ -26,17 +31,19 @@ type openaiChunk struct {
 	Usage   openaiUsage     `json:"usage"`
 	Groq    openaiNested    `json:"x_groq"`
 	Timings openaiTimings   `json:"timings"` // llama.cpp
+	Base    baseResponse    `json:"base_resp"`
 	Error   json.RawMessage `json:"error"`
 }
 
 type openaiChoice struct {
-	Index        count         `json:"index"`
-	Delta        openaiMessage `json:"delta"`
-	Message      openaiMessage `json:"message"`
-	Text         content       `json:"text"`
-	FinishReason texted        `json:"finish_reason"`
-	FinishCamel  texted        `json:"finishReason"`
-	Usage        openaiUsage   `json:"usage"` // Moonshot
+	Index        count           `json:"index"`
+	Delta        openaiMessage   `json:"delta"`
+	Message      openaiMessage   `json:"message"`
+	Text         content         `json:"text"`
+	FinishReason texted          `json:"finish_reason"`
+	FinishCamel  texted          `json:"finishReason"`
+	Usage        openaiUsage     `json:"usage"` // Moonshot
+	Error        json.RawMessage `json:"error"` // OpenRouter
 }
 
 type openaiMessage struct {
@@ -108,16 +115,27 @@ func (u openaiUsage) known() *chatbox.Usage {
 }
 
 func (s *openaiStream) next() (step, error) {
-	ev, err := s.events.next()
-	switch data := bytes.TrimSpace(ev.data); {
+	ev, err := s.events.nextTold()
+	data := bytes.TrimSpace(ev.data)
+	ends := isDone(data) || isEnd(ev.name) && !isObject(data)
+	switch {
+	case errors.Is(err, io.EOF) && s.doubt != nil:
+		return step{}, s.doubt
 	case err != nil:
-		return step{ended: s.ended}, err
+		return step{ended: s.whole && s.objects == 1}, err
+	case isErrorName(ev.name):
+		return step{}, declaredFailure(data, s.key)
+	case ends && s.doubt != nil:
+		return step{}, s.doubt
+	case ends:
+		return step{ended: true, terminal: true}, nil
 	case len(data) == 0:
 		return step{}, nil
-	case isDone(data):
-		return step{ended: true, terminal: true}, nil
 	}
-	return s.step(ev)
+	s.objects++
+	st, err := s.step(ev)
+	st.ended = st.ended || err == nil && isEnd(ev.name)
+	return st, err
 }
 
 // isDone recognises the end of a stream as OpenAI and its imitators write it.
@@ -125,13 +143,15 @@ func isDone(data []byte) bool {
 	return strings.EqualFold(string(bytes.Trim(data, `"[]<>| `)), "DONE")
 }
 
+func isObject(data []byte) bool { return len(data) > 0 && data[0] == '{' }
+
 func (s *openaiStream) step(ev sseEvent) (step, error) {
 	var c openaiChunk
 	restore, err := ev.decode(&c)
 	if err != nil {
 		return step{}, err
 	}
-	if present(c.Error) || present(c.Groq.Error) || ev.name == "error" || c.Object == "error" || c.Type == "error" {
+	if present(c.Groq.Error) || c.Base.bad() || present(c.Error) && !allIsWell(string(c.Error)) {
 		return step{}, declaredFailure(ev.data, s.key)
 	}
 	var st step
@@ -139,15 +159,22 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 		if choice.Index != 0 {
 			continue
 		}
-		st.text += s.news(choice, restore)
+		s.news(&st, choice, restore)
 		st.thinks = st.thinks || choice.Delta.thinks() || choice.Message.thinks()
 		c.Usage.add(choice.Usage)
-		if ev.whole && choice.Message.text() != "" {
-			s.ended = true
+		if ev.whole && choice.Message.text() != "" && !strings.HasSuffix(string(c.Object), "chunk") {
+			s.whole = true
+		}
+		if present(choice.Error) {
+			err = declaredFailure(slices.Concat([]byte(`{"error":`), choice.Error, []byte("}")), s.key)
+			break
 		}
 		if err = st.end(string(cmp.Or(choice.FinishReason, choice.FinishCamel)), s.key); err != nil {
 			break
 		}
+	}
+	if err == nil {
+		err = s.suspect(ev, st)
 	}
 	s.usage.add(openaiUsage{Prompt: c.Timings.Prompt, Completion: c.Timings.Completion})
 	s.usage.add(c.Groq.Usage)
@@ -156,18 +183,33 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 	return st, err
 }
 
-// news is what a choice adds to the text. Where it comes as a message, that is
-// all of the text so far, or the next piece of it: servers differ.
-func (s *openaiStream) news(c openaiChoice, restore func(string) string) string {
+// suspect looks for an error in an event that has nothing of the answer.
+func (s *openaiStream) suspect(ev sseEvent, st step) error {
+	if st.text != "" || st.replace || st.finish != "" || st.ended || st.thinks {
+		s.doubt = nil
+		return nil
+	}
+	f, sure := ev.complains(s.key)
+	switch {
+	case sure:
+		return f
+	case f != nil:
+		s.doubt = f
+	}
+	return nil
+}
+
+// news puts what a choice adds to the text into the step. Where it comes as a
+// message, see retelling.
+func (s *openaiStream) news(st *step, c openaiChoice, restore func(string) string) {
 	text := restore(cmp.Or(c.Delta.text(), c.Text.text))
 	if message := restore(c.Message.text()); text == "" && message != "" {
-		text = message
-		if so := s.said.String(); so != "" {
-			text = strings.TrimPrefix(message, so)
-		}
+		how, _ := endingOf(string(cmp.Or(c.FinishReason, c.FinishCamel)))
+		text, st.replace = s.told.message(message, how != endNone)
+	} else {
+		s.told.delta(text)
 	}
-	s.said.WriteString(text)
-	return text
+	st.text += text
 }
 
 // content is a text, or a list of parts some of which have text.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -38,15 +39,55 @@ func optionalIn(request []byte) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), required)
 }
 
-// namedIn lists those of the fields that a refusal is about: it names them.
+// namedIn lists those of the fields that a refusal is about: it names them, and
+// not only in what it repeats of the request.
 func namedIn(refusal []byte, status int, fields []string) []string {
 	if status != http.StatusBadRequest && status != http.StatusUnprocessableEntity {
 		return nil
 	}
-	text := string(refusal)
+	text := aboutFields(refusal)
 	return slices.DeleteFunc(slices.Clone(fields), func(field string) bool {
 		return !names(text, field) && (field != "stream_options" || !names(text, "include_usage"))
 	})
+}
+
+// aboutFields is the part of a refusal that says which fields it is about.
+func aboutFields(refusal []byte) string {
+	var list []json.RawMessage
+	if json.Unmarshal(refusal, &list) == nil && len(list) > 0 {
+		refusal = list[0]
+	}
+	o := objectOf(refusal)
+	if o == nil {
+		return withoutEcho(plainText(refusal))
+	}
+	var text strings.Builder
+	for _, in := range o.within(maxNesting) {
+		text.WriteString(withoutEcho(in.sentence()) + "\n" + in.scalar("param") + "\n" + in.scalar("code") + "\n")
+		for _, name := range []string{"detail", "details", "errors", "error"} {
+			var faults []struct {
+				Loc   json.RawMessage `json:"loc"`
+				Field texted          `json:"field"`
+				Msg   texted          `json:"msg"`
+				Text  texted          `json:"message"`
+			}
+			decodeLoosely(in[name], &faults)
+			for _, f := range faults {
+				text.WriteString(string(f.Loc) + "\n" + string(f.Field) + "\n" + withoutEcho(string(f.Msg+"\n"+f.Text)) + "\n")
+			}
+		}
+	}
+	return text.String()
+}
+
+// withoutEcho cuts a sentence where it begins to show the request.
+func withoutEcho(sentence string) string {
+	for _, begin := range []*regexp.Regexp{echo(), regexp.MustCompile(`\{\s*\\?['"](model|messages|role|content|stream)\b`)} {
+		if at := begin.FindStringIndex(sentence); at != nil {
+			sentence = sentence[:at[0]]
+		}
+	}
+	return sentence
 }
 
 // names reports whether the word stands in the text, not as part of another.

@@ -1,11 +1,9 @@
 package llm
 
 import (
-	"encoding/json"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 )
 
 // reason is the kind of a provider's failure, which decides whether it is
@@ -60,30 +58,31 @@ func (f *failure) reason() reason {
 // statusOverloaded is Anthropic's word for being busy.
 const statusOverloaded = 529
 
-// refusal is what is read of a vendor's error. prose is in lower case; it is
-// looked at and never kept.
-type refusal struct {
-	status     int
-	kind       string
-	prose      string
-	retryAfter time.Duration
-}
-
-// reason finds the kind of a failure: by the vendor's code for it, then by
-// words that vendors use, then by its status.
+// reason finds the kind of a failure: by the vendor's code for it, then by what
+// its sentence says plainly, then by its status. Statuses that are plain let
+// nothing contradict them; see fits.
 func (r refusal) reason() reason {
-	kind := strings.ToLower(r.kind)
-	for _, look := range []struct {
-		in   string
-		list []saying
-	}{{kind, particular()}, {r.prose, particular()}, {kind, general()}, {r.prose, general()}} {
-		for _, s := range look.list {
-			if r.fits(s.of) && containsAny(look.in, s.words) {
-				return s.of
-			}
+	kind := squeezed(r.kind)
+	for _, s := range particular() {
+		if r.fits(s.of) && containsAny(kind, s.codes) {
+			return s.of
 		}
 	}
-	switch status := r.status; {
+	for _, s := range particular() {
+		if r.fits(s.of) && saysAny(r.prose, s.phrases) {
+			return s.of
+		}
+	}
+	for _, s := range general() {
+		if r.fits(s.of) && (containsAny(kind, s.codes) || r.status == 0 && saysAny(r.prose, s.phrases)) {
+			return s.of
+		}
+	}
+	return statusReason(r.status)
+}
+
+func statusReason(status int) reason {
+	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return reasonKey
 	case status == http.StatusPaymentRequired:
@@ -105,7 +104,7 @@ func (r refusal) reason() reason {
 	}
 }
 
-// fits keeps prose from contradicting a status that is plain.
+// fits keeps codes and prose from contradicting a status that is plain.
 func (r refusal) fits(of reason) bool {
 	switch r.status {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusRequestTimeout, http.StatusTooEarly:
@@ -119,117 +118,81 @@ func (r refusal) fits(of reason) bool {
 	}
 }
 
+// saying is how vendors call a kind of failure. codes are parts of identifiers
+// in the form of squeezed; phrases are words of sentences, long enough that
+// nothing else is meant.
 type saying struct {
-	of    reason
-	words []string
+	of      reason
+	codes   []string
+	phrases []string
 }
 
-// particular lists what vendors call failures, in codes and in prose. The order
-// counts.
+// particular lists what vendors call failures. The order counts.
 func particular() []saying {
 	return []saying{
 		{reasonQuota, []string{
-			"insufficient_quota", "quota_exceeded", "exceeded your current quota", "billing", "credit balance",
-			"insufficient balance", "insufficient_balance", "insufficient credits", "payment", "spending limit",
+			"insufficientquota", "quotaexceeded", "outofquota", "quotaexhausted", "billing", "creditbalance", "insufficientbalance", "insufficientcredit", "insufficientfunds",
+			"payment", "spendinglimit", "arrear",
+		}, []string{
+			"exceeded your current quota", "exceeded your quota", "quota exceeded", "quota has been exceeded", "quota is exceeded", "quota exhausted", "insufficient quota", "out of quota",
+			"credit balance", "insufficient balance", "balance is insufficient", "balance not enough", "insufficient credits", "insufficient credit", "not enough credits", "insufficient funds",
+			"payment required", "payment is required", "billing details", "billing account", "billing hard limit", "spending limit", "in arrears", "余额不足", "欠费",
 		}},
 		{reasonLength, []string{
-			"context_length", "context length", "context window", "context size", "maximum context", "string_above_max_length",
-			"prompt is too long", "input is too long", "too many tokens", "request_too_large", "request too large", "exceeds the maximum number of tokens",
+			"contextlength", "contextwindow", "contextsize", "stringabovemaxlength", "requesttoolarge", "promptistoolong", "prompttoolong", "inputtoolong", "toomanytokens",
+		}, []string{
+			"maximum context length", "maximum context", "maximum prompt length", "context length & exceeds", "context length & exceeded", "context length exceeded", "context window & exceeds", "context window & exceeded",
+			"context window & too long", "context size & exceeds", "context size & exceeded", "context length & too long", "longer than the context length", "longer than the context window",
+			"prompt is too long", "prompt too long", "input is too long", "input too long", "too many tokens", "too many input tokens", "request too large", "exceeds the maximum number of tokens",
 		}},
 		{reasonContent, []string{
-			"content_filter", "content_policy", "content policy", "content management policy", "responsibleaipolicy", "moderation", "data_inspection",
-			"safety", "sensitive", "prompt_blocked", "blocked by",
+			"contentfilter", "contentpolicy", "responsibleaipolicy", "moderation", "datainspection", "safety", "sensitive", "promptblocked", "contentblocked", "inappropriatecontent",
+		}, []string{
+			"content filter", "content filtering", "content policy", "content management policy", "content policies", "usage policy", "usage policies", "inappropriate content", "sensitive content", "sensitive words",
+			"safety policy", "safety policies", "safety system", "flagged by moderation", "blocked by moderation", "blocked by our content", "敏感内容",
 		}},
 		{reasonKey, []string{
-			"authentication", "invalid_api_key", "api key", "api_key", "unauthorized", "unauthenticated", "permission_error", "permission_denied", "access_denied", "provider_not_initialize",
+			"authentication", "apikey", "unauthorized", "unauthenticated", "permissionerror", "permissiondenied", "accessdenied", "providernotinitialize", "invalidtoken",
+		}, []string{
+			"api key", "api-key", "apikey", "x-api-key", "api_key", "invalid access token", "authentication failed", "authentication error", "authentication required", "not authorized", "unauthorized", "unauthenticated",
+			"permission denied", "access denied",
 		}},
 		{reasonModel, []string{
-			"model_not_found", "model not found", "model_not_support", "not_found_error", "deploymentnotfound", "no such model", "unknown model", "does not exist", "invalid_model",
-			"model_currently_not_support", "app_unavailable",
+			"modelnotfound", "modelnotsupport", "modelnotexist", "notfounderror", "deploymentnotfound", "nosuchmodel", "unknownmodel", "invalidmodel",
+			"modelcurrentlynotsupport", "appunavailable",
+		}, []string{
+			"model not found", "model & not found", "model & does not exist", "deployment & does not exist", "no such model", "unknown model", "invalid model", "model & not supported", "model & decommissioned",
 		}},
-		{reasonBusy, []string{"overloaded", "rate_limit", "rate limit", "too many requests", "resource_exhausted", "unavailable", "at capacity", "engine is busy", "throttl"}},
+		{reasonBusy, []string{
+			"overloaded", "ratelimit", "toomanyrequests", "resourceexhausted", "unavailable", "atcapacity", "enginebusy", "throttl",
+		}, []string{
+			"overloaded", "rate limit", "rate limited", "rate limits", "rate-limited", "request limit reached", "too many requests", "resource exhausted", "temporarily unavailable", "unavailable", "at capacity", "over capacity",
+			"is busy", "throttled", "throttling", "currently loading",
+		}},
 	}
 }
 
-// general lists codes that say little: what else is said goes before them.
+// general lists codes and phrases that say little: what else is said goes before
+// them.
 func general() []saying {
 	return []saying{
-		{reasonDown, []string{"server_error", "api_error", "internal", "timeout", "server had an error", "completion_request_error"}},
-		{reasonRequest, []string{"invalid_request", "invalid_param", "bad_request", "badrequest", "bad request", "validation", "unprocessable", "unsupported"}},
+		{
+			reasonDown,
+			[]string{"servererror", "apierror", "internal", "timeout", "completionrequesterror"},
+			[]string{"server had an error", "internal server error", "internal error"},
+		},
+		{
+			reasonRequest,
+			[]string{"invalidrequest", "invalidparam", "invalidargument", "badrequest", "validation", "unprocessable", "unsupported"},
+			[]string{"bad request", "invalid request", "validation error", "is not supported"},
+		},
 	}
 }
 
 func containsAny(s string, words []string) bool {
-	for _, w := range words {
-		if strings.Contains(s, w) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
 }
 
-// readRefusal reads the shapes that vendors give their errors: {"error":{"code",
-// "type","message"}}, {"error":"prose"}, {"code","message"}, {"detail"}, a list of
-// any of them. What is no JSON is prose.
-func readRefusal(body []byte, key Secret) refusal {
-	var list []json.RawMessage
-	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
-		body = list[0]
-	}
-	r := refusal{prose: strings.ToLower(string(body))}
-	var outer vendorError
-	var nest struct {
-		Error json.RawMessage `json:"error"`
-	}
-	decodeLoosely(body, &outer)
-	decodeLoosely(body, &nest)
-	var inner vendorError
-	decodeLoosely(nest.Error, &inner)
-	for _, e := range []vendorError{inner, outer} {
-		for _, said := range []scalar{e.Code, e.Type, e.Status} {
-			if n, err := strconv.Atoi(string(said)); err == nil {
-				if r.status == 0 && n >= 300 && n < 600 {
-					r.status = n
-				}
-			} else if id := cleanCode(string(said), key); r.kind == "" && id != "" && !strings.EqualFold(id, "error") {
-				r.kind = id
-			}
-		}
-		r.retryAfter = max(r.retryAfter, e.wait())
-	}
-	return r
-}
-
-// decodeLoosely decodes what has the documented kind and passes the rest over.
-func decodeLoosely(data []byte, into any) { _ = json.Unmarshal(data, into) }
-
-type vendorError struct {
-	Code         scalar `json:"code"`
-	Type         scalar `json:"type"`
-	Status       scalar `json:"status"`
-	RetryAfter   scalar `json:"retry_after"` // seconds
-	RetryAfterMS scalar `json:"retry_after_ms"`
-	Estimated    scalar `json:"estimated_time"` // seconds, until a model is loaded
-}
-
-func (e vendorError) wait() time.Duration {
-	if ms, err := strconv.ParseFloat(string(e.RetryAfterMS), 64); err == nil && ms > 0 {
-		return min(time.Duration(min(ms, 1e9))*time.Millisecond, maxRetryAfter)
-	}
-	return max(retryAfter(string(e.RetryAfter)), retryAfter(string(e.Estimated)))
-}
-
-// scalar is a text, or a number as it was written.
-type scalar string
-
-// UnmarshalJSON never fails.
-func (s *scalar) UnmarshalJSON(data []byte) error {
-	*s = ""
-	var text string
-	if json.Unmarshal(data, &text) == nil {
-		*s = scalar(text)
-	} else if _, err := strconv.ParseFloat(string(data), 64); err == nil {
-		*s = scalar(data)
-	}
-	return nil
+func saysAny(prose string, phrases []string) bool {
+	return slices.ContainsFunc(phrases, func(p string) bool { return says(prose, p) })
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // sseEvent is one thing that a stream carries. One without data is a sign of
@@ -18,22 +19,28 @@ type sseEvent struct {
 	data  []byte
 	whole bool // it stood in the body by itself, as JSON that is no event's data
 	cut   bool // the stream ended inside it
+
+	objects []json.RawMessage // of the data, where they were looked for
 }
 
 // events reads server-sent events as the HTML standard describes them, and
 // what vendors send in their place. It differs from the standard in this:
 //
 //   - An event ends with its blank line, with the end of the stream, or as soon
-//     as its data is one whole JSON object: some servers leave blank lines out.
-//   - Comments are returned as signs of life.
+//     as its data is whole JSON objects: some servers leave blank lines out.
+//     Several objects are as many events.
+//   - Comments are returned as signs of life, and so is what else is no JSON
+//     before the first object, or known to mean nothing.
 //   - A line that is a JSON object by itself is an event, and so is a body that
 //     begins with one: errors, and whole answers though a stream was asked for.
+//   - Names of fields may be in capitals, twice, or have spaces around them.
 type events struct {
 	r      *bufio.Reader
 	begun  bool
-	lone   *json.Decoder // where the body is JSON and not a stream of events
-	queue  []json.RawMessage
+	lone   bool // the body is JSON so far, and not a stream of events
+	queue  []sseEvent
 	skipLF bool  // the last line ended in CR: an LF that follows belongs to it
+	heard  bool  // a JSON object came
 	over   error // why nothing follows
 }
 
@@ -51,64 +58,94 @@ func (e *events) next() (sseEvent, error) {
 			return sseEvent{}, err
 		}
 	}
-	if e.lone != nil {
-		return e.nextLone()
+	if len(e.queue) == 0 {
+		ev, err := e.read()
+		if err != nil {
+			return sseEvent{}, err
+		}
+		e.queue = ev
 	}
-	return e.nextEvent()
+	ev := e.queue[0]
+	e.queue = e.queue[1:]
+	return ev, nil
 }
 
-// begin skips a byte order mark and white space, and finds out what the body
+// nextTold is next without the data of events that only show that the server
+// lives.
+func (e *events) nextTold() (sseEvent, error) {
+	ev, err := e.next()
+	if err == nil && e.idle(ev) {
+		ev.data = nil
+	}
+	return ev, err
+}
+
+// read returns at least one event.
+func (e *events) read() ([]sseEvent, error) {
+	if e.lone {
+		if list, err := e.nextLone(); list != nil || err != nil {
+			return list, err
+		}
+		e.lone = false // events follow
+	}
+	ev, err := e.nextEvent()
+	if err != nil {
+		return nil, err
+	}
+	return ev.apart(), nil
+}
+
+// apart makes one event of each object.
+func (e sseEvent) apart() []sseEvent {
+	if e.objects == nil {
+		e.objects = objectsIn(e.data)
+	}
+	if len(e.objects) < 2 {
+		return []sseEvent{e}
+	}
+	list := make([]sseEvent, len(e.objects))
+	for i, data := range e.objects {
+		list[i] = sseEvent{name: e.name, data: data}
+	}
+	return list
+}
+
+const bom = "\uFEFF"
+
+// begin skips byte order marks and white space, and finds out what the body
 // is.
 func (e *events) begin() error {
-	const bom = "\uFEFF"
-	if head, _ := e.r.Peek(1); len(head) == 1 && head[0] == bom[0] {
-		if head, _ = e.r.Peek(len(bom)); string(head) == bom {
-			_, _ = e.r.Discard(len(bom))
-		}
+	switch head, err := e.peek(); {
+	case err != nil:
+		return err
+	case head == '<':
+		return e.page()
+	case head == '{', head == '[':
+		e.lone = true
 	}
+	return nil
+}
+
+// peek returns the next byte that is neither white space nor of a byte order
+// mark.
+func (e *events) peek() (byte, error) {
 	for {
 		head, err := e.r.Peek(1)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		switch head[0] {
 		case ' ', '\t', '\r', '\n':
 			_, _ = e.r.Discard(1)
 			continue
-		case '{', '[':
-			e.lone = json.NewDecoder(io.LimitReader(e.r, maxBody))
+		case bom[0]:
+			if mark, _ := e.r.Peek(len(bom)); string(mark) == bom {
+				_, _ = e.r.Discard(len(bom))
+				continue
+			}
 		}
-		return nil
+		return head[0], nil
 	}
-}
-
-// nextLone returns the next JSON value of a body that is no stream of events.
-// Those of a list count one by one.
-func (e *events) nextLone() (sseEvent, error) {
-	for len(e.queue) == 0 {
-		var value json.RawMessage
-		switch err := e.lone.Decode(&value); {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return sseEvent{}, err
-		case err != nil:
-			return sseEvent{}, lineError(err)
-		}
-		if value[0] != '[' {
-			return sseEvent{data: value, whole: true}, nil
-		}
-		_ = json.Unmarshal(value, &e.queue) // it is valid, and a list
-	}
-	value := e.queue[0]
-	e.queue = e.queue[1:]
-	return sseEvent{data: value, whole: true}, nil
-}
-
-// lineError keeps an error of reading and names any other for what it is.
-func lineError(err error) error {
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return notJSON()
-	}
-	return err
 }
 
 func notJSON() error { return &failure{text: "the stream carries something that is not JSON"} }
@@ -132,7 +169,10 @@ func (e *events) nextEvent() (sseEvent, error) {
 			if len(ev.data) > maxLine {
 				return sseEvent{}, errTooLong
 			}
-			if checks++; checks <= maxChecks && wholeObject(ev.data) {
+			if checks++; checks <= maxChecks {
+				ev.objects = objectsIn(ev.data)
+			}
+			if ev.objects != nil {
 				return ev, nil
 			}
 		case "event":
@@ -157,20 +197,62 @@ func addLine(data []byte, more bool, line []byte) []byte {
 	return append(data, line...)
 }
 
-// fieldOf splits a line; a comment has no field, and an object by itself is
-// data.
+// fieldOf splits a line; a comment has no field, and an object or an end of the
+// stream by itself is data.
 func fieldOf(line []byte) (field string, value []byte) {
-	line = bytes.TrimLeft(line, " \t")
-	if len(line) > 0 && line[0] == '{' {
+	line = trimMarks(line)
+	if len(line) > 0 && (line[0] == '{' || line[0] == '[' && isDone(line)) {
 		return "data", line
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
-	return string(name), bytes.TrimPrefix(value, []byte(" "))
+	field = strings.ToLower(strings.TrimRight(string(name), " \t"))
+	for field == "data" {
+		twice, again := bytes.CutPrefix(bytes.TrimLeft(value, " \t"), []byte("data:"))
+		if !again {
+			break
+		}
+		value = twice
+	}
+	if field == "event" {
+		return field, bytes.TrimSpace(value)
+	}
+	return field, bytes.TrimPrefix(value, []byte(" "))
 }
 
-func wholeObject(data []byte) bool {
+func trimMarks(line []byte) []byte {
+	for {
+		rest := bytes.TrimPrefix(bytes.TrimLeft(line, " \t"), []byte(bom))
+		if len(rest) == len(line) {
+			return line
+		}
+		line = rest
+	}
+}
+
+// objectsIn is the data as the whole JSON objects it is made of, nil where it is
+// anything else.
+func objectsIn(data []byte) []json.RawMessage {
 	data = bytes.TrimSpace(data)
-	return len(data) > 1 && data[0] == '{' && data[len(data)-1] == '}' && json.Valid(data)
+	if len(data) < 2 || data[0] != '{' || data[len(data)-1] != '}' {
+		return nil
+	}
+	if json.Valid(data) {
+		return []json.RawMessage{data}
+	}
+	if !bytes.Contains(data, []byte("}{")) && !bytes.Contains(data, []byte("} {")) && !bytes.Contains(data, []byte("}\n{")) {
+		return nil
+	}
+	var objects []json.RawMessage
+	for d := json.NewDecoder(bytes.NewReader(data)); ; {
+		var object json.RawMessage
+		switch err := d.Decode(&object); {
+		case errors.Is(err, io.EOF):
+			return objects
+		case err != nil || object[0] != '{':
+			return nil
+		}
+		objects = append(objects, object)
+	}
 }
 
 var errTooLong = errors.New("an event is longer than an answer can be")

@@ -65,7 +65,7 @@ func (c Config) limits() limits {
 }
 
 // afterFinish is how long the provider may take for its usage, once it said
-// that the answer is whole.
+// that the answer is whole. Signs of life do not prolong it, more words do.
 const afterFinish = 3 * time.Second
 
 const (
@@ -177,18 +177,23 @@ func (a *asking) ask(ctx context.Context, p chatbox.Prompt) error {
 	if errors.Is(end, errBroken) {
 		return end
 	}
-	return a.conclude(end)
+	return a.conclude(ctx, end)
 }
 
 // relay passes text on until the source ends, and returns the error that ended
 // it. The watch runs only while the provider is waited for, never while the
 // consumer works.
 func (a *asking) relay(src source, firstBy time.Time) error {
-	idle := a.model.limits.idle
+	var lastBy time.Time // zero: the answer may go on
 	for {
-		if a.thought {
-			a.watch.start(idle, TimeoutIdle)
-		} else {
+		switch {
+		case !lastBy.IsZero() && time.Until(lastBy) <= 0:
+			return timeoutFinish
+		case !lastBy.IsZero():
+			a.watch.start(time.Until(lastBy), timeoutFinish)
+		case a.thought:
+			a.watch.start(a.model.limits.idle, TimeoutIdle)
+		default:
 			a.watch.start(time.Until(firstBy), TimeoutFirst)
 		}
 		st, err := src.next()
@@ -196,8 +201,8 @@ func (a *asking) relay(src source, firstBy time.Time) error {
 		if !a.note(st) {
 			return errBroken
 		}
-		if a.last.Finish != "" || a.ended {
-			a.thought, idle = true, min(idle, afterFinish)
+		if a.whole() && (lastBy.IsZero() || st.text != "" || st.replace) {
+			lastBy = time.Now().Add(min(a.model.limits.idle, afterFinish))
 		}
 		if err == nil && st.terminal {
 			err = io.EOF
@@ -207,6 +212,9 @@ func (a *asking) relay(src source, firstBy time.Time) error {
 		}
 	}
 }
+
+// whole reports whether the provider said that the answer is.
+func (a *asking) whole() bool { return a.last.Finish != "" || a.ended }
 
 // note takes in one step; false when the consumer has enough.
 func (a *asking) note(st step) bool {
@@ -272,13 +280,19 @@ func (a *asking) fail(err error) {
 	a.yield(chatbox.Delta{}, err)
 }
 
-// conclude judges how the stream ended: success is strict.
-func (a *asking) conclude(end error) error {
-	if a.last.Finish == "" && a.ended && errors.Is(end, io.EOF) {
+// conclude judges how the stream ended: success is strict. Patience that ran
+// out spoils no answer that the provider called whole.
+func (a *asking) conclude(ctx context.Context, end error) error {
+	late := isTimeout(end) || isTimeout(context.Cause(ctx))
+	if a.last.Finish == "" && a.ended && (late || errors.Is(end, io.EOF)) {
 		a.last.Finish = chatbox.FinishStop
 	}
+	stopped := a.parent.Err()
+	if late && errors.Is(stopped, context.DeadlineExceeded) {
+		stopped = nil // the total time ended
+	}
 	switch {
-	case a.parent.Err() != nil, a.last.Finish == "", reported(end):
+	case stopped != nil, a.last.Finish == "", reported(end):
 		return truncation(end)
 	case !a.say(a.pairing.rest()):
 		return errBroken

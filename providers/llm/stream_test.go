@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +79,10 @@ func word(pause time.Duration, text string) timedStep {
 	return timedStep{pause: pause, step: step{text: text}}
 }
 
+func repeated(n int, s timedStep) []timedStep { return slices.Repeat([]timedStep{s}, n) }
+
+var errDeclared = errors.New("the provider declares a failure")
+
 func TestStream_Timeouts(t *testing.T) {
 	finish := step{finish: chatbox.FinishStop}
 	usage := &chatbox.Usage{Prompt: 1, Completion: 2}
@@ -116,6 +121,23 @@ func TestStream_Timeouts(t *testing.T) {
 		"usage comes late": {timed{steps: []timedStep{
 			word(0, "a"), {step: finish}, {pause: 2 * time.Second, step: step{usage: usage}}, {err: io.EOF},
 		}}, nil, 2 * time.Second, "a"},
+		"signs of life after the finish": {timed{steps: append([]timedStep{
+			word(0, "a"), {step: finish},
+		}, repeated(200, word(time.Second, ""))...)}, nil, afterFinish, "a"},
+		"signs of life after an end without a cause": {timed{steps: append([]timedStep{
+			word(0, "a"), {step: step{ended: true}},
+		}, repeated(200, word(time.Second, ""))...)}, nil, afterFinish, "a"},
+		"thoughts after the finish": {timed{steps: append([]timedStep{
+			word(0, "a"), {step: finish},
+		}, repeated(200, thought(time.Second))...)}, nil, afterFinish, "a"},
+		"words after the finish": {timed{steps: []timedStep{
+			word(0, "a"), {step: finish}, word(2*time.Second, "b"), word(2*time.Second, "c"), word(time.Second, ""), word(3*time.Second, "d"),
+		}}, nil, 4*time.Second + afterFinish, "abc"},
+		"the total time ends behind the finish": {timed{steps: append(repeated(5, word(23900*time.Millisecond, "a")),
+			timedStep{step: finish}, word(time.Second, ""))}, nil, 120 * time.Second, "aaaaa"},
+		"a failure behind the finish": {timed{steps: []timedStep{
+			word(0, "a"), {step: finish}, {pause: time.Second, err: &failure{declared: true, text: "x"}},
+		}}, errDeclared, time.Second, "a"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -125,9 +147,12 @@ func TestStream_Timeouts(t *testing.T) {
 				a := collect(t, r.Stream(t.Context(), prompt("Hi")))
 				assert.Equal(t, tt.at, time.Since(began))
 				assert.Equal(t, tt.text, a.text)
-				if tt.want == nil {
+				switch {
+				case tt.want == nil:
 					require.NoError(t, a.err)
-				} else {
+				case errors.Is(tt.want, errDeclared):
+					requireCode(t, chatbox.ModelFailed, a.err, log)
+				default:
 					requireCode(t, chatbox.ModelTimeout, a.err, log)
 					require.ErrorIs(t, a.err, tt.want)
 				}

@@ -8,30 +8,20 @@ import "strings"
 // beginning of a line outside fenced code; anywhere else they are the answer's.
 //
 // Some templates put the opening tag into the prompt, so that the answer begins
-// inside: what was passed on by then is withdrawn at the closing tag.
+// inside: what was passed on by then is withdrawn at the closing tag, which may
+// then stand at a sentence's end too.
 type thinking struct {
 	held     string // the beginning of what may be a tag
 	closing  string // inside: the tag that ends it
 	withheld []byte // inside, not at the beginning: what is given back where the tag never ends
 	spoken   bool   // some of the answer was passed on
 	inLine   bool   // the next byte is not the first of its line
+	behind   string // the last bytes of the line that were passed on
+	quoted   bool   // the line is inside of code
 	fenced   bool
 	trim     bool // white space that follows belongs to the tag before it
 	tagged   bool // a tag was seen: a closing one by itself means nothing any more
 }
-
-// thinkingTags are the pairs in use by models and servers.
-func thinkingTags() [][2]string {
-	return [][2]string{
-		{"<think>", "</think>"},
-		{"<thinking>", "</thinking>"},
-		{"<thought>", "</thought>"},
-		{"<reasoning>", "</reasoning>"},
-		{"[think]", "[/think]"},
-	}
-}
-
-const longestTag = len("</reasoning>")
 
 const blanks = " \t\r\n"
 
@@ -68,9 +58,22 @@ func (t *thinking) take(text string) (answer string, withdrawn bool) {
 		if i := strings.IndexByte(text, '\n'); i >= 0 {
 			line = text[:i+1]
 		}
-		t.say(line)
-		out.WriteString(line)
-		text = text[len(line):]
+		if rest, ended := t.endsInLine(line); ended {
+			out.Reset()
+			withdrawn, t.spoken, t.inLine = withdrawn || t.spoken, false, false
+			t.behind, t.quoted = "", false
+			t.tagged, t.trim = true, true
+			text = rest + text[len(line):]
+			continue
+		}
+		said := line[:len(line)-t.undecided(line)]
+		t.say(said)
+		out.WriteString(said)
+		text = text[len(said):]
+		if len(said) < len(line) {
+			t.held = text
+			break
+		}
 	}
 	return out.String(), withdrawn
 }
@@ -95,26 +98,24 @@ func (t *thinking) open(text string) (rest string, tagged, held bool) {
 		t.tagged, t.trim = true, true
 		return rest, true, false
 	}
-	opening, closing := tagAt(body)
-	switch {
-	case len(body) < len(loneEnd) && !t.tagged && strings.EqualFold(loneEnd[:len(body)], body):
+	if len(body) < len(loneEnd) && !t.tagged && strings.EqualFold(loneEnd[:len(body)], body) {
 		return "", false, true
-	case opening == "" && closing != "":
+	}
+	switch n, closing, held := formAt(body, t.spoken); {
+	case held:
 		return "", false, true
-	case opening == "":
+	case n == 0:
 		return "", false, false
+	default:
+		t.tagged, t.closing, t.withheld, t.trim = true, closing, nil, true
+		if t.spoken {
+			t.withheld = []byte(text[:len(text)-len(body)+n])
+		}
+		return body[n:], true, false
 	}
-	t.tagged, t.closing, t.withheld = true, closing, nil
-	if t.spoken {
-		t.withheld = []byte(text[:len(text)-len(body)+len(opening)])
-	}
-	return body[len(opening):], true, false
 }
 
-const (
-	fence   = "```"
-	loneEnd = "</think>"
-)
+const fence = "```"
 
 func cutFold(s, prefix string) (rest string, ok bool) {
 	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
@@ -130,6 +131,7 @@ func (t *thinking) say(line string) {
 	}
 	t.spoken = t.spoken || strings.Trim(line, blanks) != ""
 	t.inLine = !strings.HasSuffix(line, "\n")
+	t.noteLine(line)
 }
 
 // skip passes over what is inside and returns what follows its end.
@@ -138,6 +140,7 @@ func (t *thinking) skip(text string) string {
 	if i >= 0 {
 		rest := text[i+len(t.closing):]
 		t.closing, t.withheld, t.trim, t.inLine = "", nil, true, false
+		t.behind, t.quoted = "", false
 		return rest
 	}
 	keep := min(len(text), longestTag-1)
@@ -178,21 +181,6 @@ func (t *thinking) rest() string {
 	default:
 		return ""
 	}
-}
-
-// tagAt finds the tags at the beginning of a text: no opening with a closing
-// one means that the text may be the beginning of a tag.
-func tagAt(text string) (opening, closing string) {
-	for _, tag := range thinkingTags() {
-		n := min(len(tag[0]), len(text))
-		if n == 0 || !strings.EqualFold(tag[0][:n], text[:n]) {
-			continue
-		}
-		if closing = tag[1]; n == len(tag[0]) {
-			return tag[0], closing
-		}
-	}
-	return "", closing
 }
 
 func indexFold(s, sub string) int {

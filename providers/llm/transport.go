@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,12 +62,14 @@ func newGuard(transport http.RoundTripper, key Secret) *guard {
 func (g *guard) do(req *http.Request, fields []string) (*http.Response, error) {
 	resp, err := g.client.Do(req)
 	if err != nil {
-		return nil, asFailure(g.key, err)
+		return nil, transportFailure(err)
 	}
 	plain, err := decompressed(resp)
-	if err == nil && resp.StatusCode/100 != 2 {
-		resp.Body = plain
-		err = responseFailure(resp, g.key, fields)
+	if resp.StatusCode/100 != 2 {
+		if err == nil {
+			resp.Body = plain
+		}
+		err = responseFailure(resp, g.key, fields) // the status says enough where the body cannot be read
 	}
 	if err != nil {
 		_ = resp.Body.Close() // nothing more is wanted of it
@@ -77,34 +80,43 @@ func (g *guard) do(req *http.Request, fields []string) (*http.Response, error) {
 }
 
 // decompressed is the body as it was before it was compressed, which nobody
-// asked for and some gateways do.
+// asked for and some gateways do. Names in the header that stand for no
+// compression (utf-8, none, aws-chunked) make no difference.
 func decompressed(resp *http.Response) (io.ReadCloser, error) {
-	how := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding")))
-	switch how {
-	case "", "identity":
-		return &lazyBody{Closer: resp.Body, r: bufio.NewReader(resp.Body), open: openUnlabelled}, nil
-	case "gzip", "x-gzip":
-		return &lazyBody{Closer: resp.Body, r: bufio.NewReader(resp.Body), open: openGzip}, nil
-	case "deflate":
-		return &lazyBody{Closer: resp.Body, r: bufio.NewReader(resp.Body), open: openDeflate}, nil
-	default:
-		return nil, &failure{
-			status: resp.StatusCode, kind: cleanCode(how, Secret{}),
-			text: "the provider compresses its answer in a way that was not asked for", permanent: true,
+	var body io.Reader = resp.Body
+	codings := strings.Split(strings.ToLower(strings.Join(resp.Header.Values("Content-Encoding"), ",")), ",")
+	compressed := false
+	for _, how := range slices.Backward(codings) {
+		switch how = strings.TrimSpace(how); how {
+		case "gzip", "x-gzip":
+			body, compressed = &lazyReader{r: bufio.NewReader(body), open: openGzip}, true
+		case "deflate":
+			body, compressed = &lazyReader{r: bufio.NewReader(body), open: openDeflate}, true
+		case "br", "zstd", "compress", "x-compress", "bzip2", "xz", "lz4", "lzma", "snappy", "dcb", "dcz":
+			return nil, &failure{
+				status: resp.StatusCode, kind: how,
+				text: "the provider compresses its answer in a way that was not asked for", permanent: true,
+			}
 		}
 	}
+	if !compressed {
+		body = &lazyReader{r: bufio.NewReader(body), open: openUnlabelled}
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{body, resp.Body}, nil
 }
 
-// lazyBody finds out how to read a body when the first byte is wanted: a
+// lazyReader finds out how to read a body when the first byte is wanted: a
 // stream's beginning may be long after its header.
-type lazyBody struct {
-	io.Closer
+type lazyReader struct {
 	r    *bufio.Reader
 	open func(*bufio.Reader) (io.Reader, error)
 	in   io.Reader
 }
 
-func (b *lazyBody) Read(p []byte) (int, error) {
+func (b *lazyReader) Read(p []byte) (int, error) {
 	if b.in == nil {
 		in, err := b.open(b.r)
 		if err != nil {
@@ -149,7 +161,8 @@ func openDeflate(r *bufio.Reader) (io.Reader, error) {
 }
 
 // boundedBody fails a stream that is longer than any answer can be; how long
-// one event may be is for the reader of events.
+// one event may be is for the reader of events. Its errors show nothing that
+// the vendor wrote.
 type boundedBody struct {
 	io.ReadCloser
 	total int
@@ -158,7 +171,12 @@ type boundedBody struct {
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.total += n; b.total > maxStream {
-		return 0, errors.New("the stream is longer than an answer can be")
+		err = errStreamTooLong
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, transportFailure(err)
 	}
 	return n, err
 }
+
+var errStreamTooLong = errors.New("the stream is longer than an answer can be")

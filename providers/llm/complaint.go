@@ -1,0 +1,111 @@
+package llm
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// complaint is what an event of a stream tells of an error that has no field of
+// its own in the vendor's documents.
+type complaint int
+
+const (
+	noComplaint complaint = iota
+	perhaps               // an error, unless more of the answer follows
+	certainly
+)
+
+// complaintIn looks for the shapes of errors in an event that has nothing of the
+// answer. Where the event has the form of a chunk, only fields count that exist
+// for errors.
+func complaintIn(o object) complaint {
+	for _, name := range []string{
+		"error", "errors", "errorcode", "errcode", "errno", "errormsg", "errmsg", "errormessage", "errortype", "errordescription", "exception", "fault",
+	} {
+		if said := o.scalar(name); present(o[name]) && (said == "" || !allIsWell(said)) {
+			return certainly
+		}
+	}
+	for _, name := range []string{"baseresp", "header", "responsemetadata", "response"} {
+		if inner := objectOf(o[name]); inner != nil && (badCode(inner) || present(inner["error"])) {
+			return certainly
+		}
+	}
+	for _, name := range []string{"object", "type", "event", "status"} {
+		if isErrorName(o.scalar(name)) {
+			return certainly
+		}
+	}
+	if string(o["success"]) == "false" || string(o["ok"]) == "false" {
+		return certainly
+	}
+	if present(o["choices"]) {
+		return noComplaint
+	}
+	if present(o["detail"]) || badCode(o) {
+		return certainly
+	}
+	if s := o.sentence(); s != "" && !allIsWell(s) {
+		return perhaps
+	}
+	return noComplaint
+}
+
+func isErrorName(name string) bool {
+	name = squeezed(name)
+	return name == "failed" || name == "failure" || strings.HasSuffix(name, "error") || strings.HasSuffix(name, "exception")
+}
+
+// badCode reports a code that stands for an error. Some vendors have a code in
+// every event, and 0 or 200 while all is well.
+func badCode(o object) bool {
+	if allIsWell(o.sentence()) && o.sentence() != "" {
+		return false
+	}
+	for _, name := range []string{"code", "statuscode"} {
+		if !allIsWell(o.scalar(name)) {
+			return true
+		}
+	}
+	status, err := strconv.Atoi(o.scalar("status"))
+	return err == nil && status >= 300 && status < 600
+}
+
+// allIsWell reads what vendors write where there is no error.
+func allIsWell(said string) bool {
+	if n, err := strconv.ParseFloat(said, 64); err == nil {
+		return n == 0 || n >= 200 && n < 300 || n == 10000 || n == 20000
+	}
+	switch squeezed(strings.Trim(said, " .!")) {
+	case "", "ok", "success", "succeed", "succeeded", "successful", "none", "null", "noerror", "false", "normal":
+		return true
+	default:
+		return false
+	}
+}
+
+// complains is the failure that an event of a stream tells, nil where it tells
+// none. sure is false for an error only unless more of the answer follows.
+func (e sseEvent) complains(key Secret) (f *failure, sure bool) {
+	if isErrorName(e.name) {
+		return declaredFailure(e.data, key), true
+	}
+	switch complaintIn(objectOf(e.data)) {
+	case certainly:
+		return declaredFailure(e.data, key), true
+	case perhaps:
+		return declaredFailure(e.data, key), false
+	default:
+		return nil, false
+	}
+}
+
+// baseResponse is how MiniMax tells errors, beside whatever else an event has.
+type baseResponse struct {
+	Code json.RawMessage `json:"status_code"`
+}
+
+func (b baseResponse) bad() bool {
+	return present(b.Code) && !allIsWell(strings.Trim(string(b.Code), `"`))
+}

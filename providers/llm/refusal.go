@@ -1,0 +1,160 @@
+package llm
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// refusal is what is read of a vendor's error. prose is the vendor's sentence in
+// lower case, without what it quotes; it is looked at and never kept.
+type refusal struct {
+	status     int
+	kind       string
+	prose      string
+	retryAfter time.Duration
+}
+
+// readRefusal reads the shapes that vendors give their errors: {"error":{"code",
+// "type","message"}}, {"error":"prose"}, {"code","message"}, {"detail"}, a list of
+// any of them. Text that is neither JSON nor a page is prose.
+func readRefusal(body []byte, key Secret) refusal {
+	var list []json.RawMessage
+	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
+		body = list[0]
+	}
+	outer := objectOf(body)
+	if outer == nil {
+		return refusal{prose: proseOf(plainText(body))}
+	}
+	var r refusal
+	for _, o := range outer.within(maxNesting) {
+		r.read(o, key)
+	}
+	return r
+}
+
+// plainText is a body that is a sentence by itself, in JSON's quotes or without.
+func plainText(body []byte) string {
+	var text string
+	switch {
+	case json.Unmarshal(body, &text) == nil:
+		return text
+	case isPage(body) || json.Valid(body):
+		return ""
+	default:
+		return string(body)
+	}
+}
+
+// read takes in one object; what was read before goes first.
+func (r *refusal) read(o object, key Secret) {
+	for _, name := range []string{"code", "errorcode", "errcode", "errno", "statuscode", "type", "errortype", "status"} {
+		said := o.scalar(name)
+		if n, err := strconv.Atoi(said); err == nil {
+			if r.status == 0 && n >= 300 && n < 600 {
+				r.status = n
+			}
+		} else if id := cleanCode(said, key); r.kind == "" && id != "" && !strings.EqualFold(id, "error") {
+			r.kind = id
+		}
+	}
+	if r.prose == "" {
+		r.prose = proseOf(o.sentence())
+	}
+	r.retryAfter = max(r.retryAfter, o.wait())
+}
+
+// object is a JSON object by its names, in lower case and without underscores
+// and hyphens: vendors write error_code, errorCode and ErrorCode.
+type object map[string]json.RawMessage
+
+// objectOf is nil where the data is no object.
+func objectOf(data []byte) object {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 || data[0] != '{' {
+		return nil
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil {
+		return nil
+	}
+	o := make(object, len(fields))
+	for name, value := range fields {
+		o[squeezed(name)] = value
+	}
+	return o
+}
+
+// squeezed is an identifier in the one form in which identifiers are compared.
+func squeezed(s string) string {
+	return strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(strings.ToLower(s))
+}
+
+// within lists the object and those inside it that tell of an error, the inmost
+// first.
+func (o object) within(depth int) []object {
+	var all []object
+	if depth > 0 {
+		for _, name := range []string{"error", "errors", "errormsg", "fault", "exception", "message", "detail", "baseresp", "header", "responsemetadata", "response"} {
+			inner := o[name]
+			if list := []json.RawMessage{}; name == "errors" && json.Unmarshal(inner, &list) == nil && len(list) > 0 {
+				inner = list[0]
+			}
+			if in := objectOf(inner); in != nil {
+				all = append(all, in.within(depth-1)...)
+			}
+		}
+	}
+	return append(all, o)
+}
+
+func (o object) scalar(name string) string {
+	var s scalar
+	if value, ok := o[name]; ok {
+		_ = s.UnmarshalJSON(value) // never fails
+	}
+	return string(s)
+}
+
+// sentence is what the vendor says of the error to people. Lists, as FastAPI has
+// them in detail, show the request and are no sentence.
+func (o object) sentence() string {
+	for _, name := range []string{
+		"message", "msg", "errormessage", "errormsg", "errmsg", "statusmsg", "errordescription", "faultstring", "description", "detail", "error",
+	} {
+		var text string
+		if value, ok := o[name]; ok && json.Unmarshal(value, &text) == nil && text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// wait is how long the vendor asks to wait.
+func (o object) wait() time.Duration {
+	if ms, err := strconv.ParseFloat(o.scalar("retryafterms"), 64); err == nil && ms > 0 {
+		return min(time.Duration(min(ms, 1e9))*time.Millisecond, maxRetryAfter)
+	}
+	return max(retryAfter(o.scalar("retryafter")), retryAfter(o.scalar("estimatedtime"))) // the latter until a model is loaded
+}
+
+// scalar is a text, or a number as it was written.
+type scalar string
+
+// UnmarshalJSON never fails.
+func (s *scalar) UnmarshalJSON(data []byte) error {
+	*s = ""
+	var text string
+	if json.Unmarshal(data, &text) == nil {
+		*s = scalar(text)
+	} else if _, err := strconv.ParseFloat(string(data), 64); err == nil {
+		*s = scalar(data)
+	}
+	return nil
+}
+
+// decodeLoosely decodes what has the documented kind and passes the rest over.
+func decodeLoosely(data []byte, into any) { _ = json.Unmarshal(data, into) }

@@ -1,0 +1,97 @@
+package llm
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+)
+
+// page fails a body that is HTML: something else than a model answers at the
+// endpoint. Where that asks to sign in, it will ask the next time too.
+func (e *events) page() error {
+	head, _ := e.r.Peek(len("<!doctype"))
+	if !isPage(head) {
+		return nil
+	}
+	body, err := io.ReadAll(io.LimitReader(e.r, maxErrorBody))
+	f := &failure{text: "a page came in place of an answer"}
+	switch {
+	case asksToSignIn(body):
+		f.why, f.permanent = reasonRequest, true
+	case err != nil:
+		return err
+	}
+	return f
+}
+
+// nextLone returns the next JSON value of a body that is no stream of events.
+// Those of a list count one by one. Nothing: what follows is no JSON.
+func (e *events) nextLone() ([]sseEvent, error) {
+	for {
+		head, err := e.peek()
+		if err != nil {
+			return nil, err
+		}
+		if head == '[' {
+			next, _ := e.r.Peek(2)
+			if len(next) == 2 && (next[1] >= 'A' && next[1] <= 'Z' || next[1] >= 'a' && next[1] <= 'z') { // [DONE]
+				return nil, nil
+			}
+		} else if head != '{' {
+			return nil, nil
+		}
+		value, err := e.value()
+		if err != nil {
+			return nil, err
+		}
+		if head == '{' {
+			return []sseEvent{{data: value, whole: true}}, nil
+		}
+		var list []json.RawMessage
+		_ = json.Unmarshal(value, &list) // it is valid, and a list
+		var events []sseEvent
+		for _, item := range list {
+			events = append(events, sseEvent{data: item, whole: true})
+		}
+		if events != nil {
+			return events, nil
+		}
+	}
+}
+
+// value reads one JSON object or list.
+func (e *events) value() ([]byte, error) {
+	var value []byte
+	depth, quoted, escaped := 0, false, false
+	for {
+		b, err := e.r.ReadByte()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		case len(value) >= maxBody:
+			return nil, errTooLong
+		}
+		value = append(value, b)
+		switch {
+		case escaped:
+			escaped = false
+		case quoted:
+			escaped, quoted = b == '\\', b != '"'
+		case b == '"':
+			quoted = true
+		case b == '{' || b == '[':
+			depth++
+		case b == '}' || b == ']':
+			depth--
+		}
+		if depth > 0 {
+			continue
+		}
+		if !json.Valid(value) {
+			return nil, notJSON()
+		}
+		return value, nil
+	}
+}
