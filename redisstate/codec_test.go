@@ -8,6 +8,7 @@ import (
 
 	"chatbox"
 	"chatbox/persistence"
+	"chatbox/test/fuzz"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -60,7 +61,7 @@ func FuzzDecodeMessage(f *testing.F) {
 	for _, seed := range []string{"", "|", "1|", "1|x", "-1|", "1|" + box, box} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, payload string) {
+	fuzz.Run(f, func(t testing.TB, payload string) {
 		u, err := c.decodeMessage(s, payload)
 		if err == nil {
 			assert.Equal(t, s, u.Session)
