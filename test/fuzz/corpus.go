@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +30,7 @@ func (r *run) load(dir string, check reflect.Type) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read corpus: %w", err)
 	}
+	rest := len(r.pool)
 	for _, file := range files {
 		text, err := os.ReadFile(filepath.Join(r.keep, file.Name()))
 		if err != nil {
@@ -38,8 +40,12 @@ func (r *run) load(dir string, check reflect.Type) error {
 			r.pool = append(r.pool, input)
 		}
 	}
+	slices.SortStableFunc(r.pool[rest:], func(a, b []any) int { return size(a) - size(b) })
 	return nil
 }
+
+// testdata is where Go looks for seeds.
+func testdata(name string) string { return filepath.Join("testdata", "fuzz", name) }
 
 func fits(input []any, check reflect.Type) bool {
 	if len(input) != check.NumIn()-1 {
@@ -65,10 +71,9 @@ func (r *run) add(tb testing.TB, input []any) {
 	}
 }
 
-// blame writes the input that failed to where Go looks for seeds, and says
-// where that is.
+// blame makes the input that failed a seed, and says where it is.
 func (r *run) blame() string {
-	path, err := write(filepath.Join("testdata", "fuzz", r.name), r.current)
+	path, err := write(testdata(r.name), r.current)
 	if err != nil {
 		return fmt.Sprintf("%s (not written: %v)", format(r.current), err)
 	}

@@ -28,6 +28,9 @@ const (
 	// corpusVariable is the directory with a corpus for each target, beside
 	// testdata/fuzz. Inputs that reach a new statement are added to it.
 	corpusVariable = "FUZZ_CORPUS"
+	// seedsVariable, if set, has inputs of the corpus copied to testdata/fuzz that
+	// reach a statement which no seed reaches.
+	seedsVariable = "FUZZ_SEEDS"
 )
 
 // Run makes check, a func(testing.TB, ...) whose other parameters are strings,
@@ -111,7 +114,7 @@ func long(f *testing.F, check reflect.Value, corpus [][]any, limit string) {
 			f.Fatalf("%s: %v", seedVariable, err)
 		}
 	}
-	r := &run{name: f.Name(), pool: corpus}
+	r := &run{name: f.Name(), pool: corpus, seeds: len(corpus), choose: os.Getenv(seedsVariable) != ""}
 	if err := r.load(os.Getenv(corpusVariable), check.Type()); err != nil {
 		f.Fatal(err)
 	}
@@ -136,7 +139,9 @@ func long(f *testing.F, check reflect.Value, corpus [][]any, limit string) {
 // run is one target's long run.
 type run struct {
 	name     string
-	pool     [][]any
+	pool     [][]any // the seeds first
+	seeds    int
+	choose   bool    // of the rest those that are to become seeds
 	keep     string  // directory of the corpus; empty: none
 	reached  float64 // part of the statements
 	executed int64
@@ -156,10 +161,16 @@ func (r *run) mutate(tb testing.TB, check reflect.Value, rnd *rand.Rand, end bou
 		check.Call(args)
 		r.executed++
 	}
-	for _, input := range r.pool {
+	for i, input := range r.pool {
 		call(input)
+		now := testing.Coverage()
+		if i >= r.seeds && now > r.reached && r.choose {
+			if _, err := write(testdata(r.name), input); err != nil {
+				tb.Fatal(err)
+			}
+		}
+		r.reached = now
 	}
-	r.reached = testing.Coverage()
 	for !end.over(r.executed) {
 		call(m.next())
 		if now := testing.Coverage(); now > r.reached {
