@@ -30,7 +30,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte{0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0})
 	f.Add(slices.Concat(masked(0x01, string(make([]byte, 400))), masked(0x80, string(make([]byte, 400)))))
 	metrics := NewMetrics(prometheus.NewRegistry())
-	fuzz.Run(f, func(t testing.TB, sent []byte) {
+	fuzz.Run(f, func(t fuzz.T, sent []byte) {
 		var got []string
 		c := NewConn(upgraded(t, sent), "c1", actor(), Config{MaxFrame: fuzzedFrame}, metrics)
 		err := c.Run(t.Context(), func(_ context.Context, frame []byte, binary bool) {
@@ -56,7 +56,7 @@ func masked(first byte, payload string) []byte {
 	b := []byte{first, 0x80 | byte(len(payload))}
 	if len(payload) > 125 {
 		b[1] = 0x80 | 126
-		b = binary.BigEndian.AppendUint16(b, uint16(len(payload))) //nolint:gosec // short
+		b = binary.BigEndian.AppendUint16(b, uint16(len(payload)))
 	}
 	b = append(b, key[:]...)
 	for i := range len(payload) {
@@ -139,8 +139,8 @@ func closesInOrder(payload []byte) bool {
 }
 
 // upgraded is a server's end of which the client has sent all that it will.
-func upgraded(t testing.TB, sent []byte) *websocket.Conn {
-	t.Helper()
+func upgraded(tb testing.TB, sent []byte) *websocket.Conn {
+	tb.Helper()
 	conn := recorded{bytes.NewReader(sent)}
 	up := websocket.Upgrader{ReadBufferSize: 64, WriteBufferSize: 256}
 	ws, err := up.Upgrade(hijacker{conn: conn, rw: bufio.NewReadWriter(bufio.NewReaderSize(conn, 16), bufio.NewWriterSize(conn, 16))}, &http.Request{
@@ -148,7 +148,7 @@ func upgraded(t testing.TB, sent []byte) *websocket.Conn {
 			"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
 		},
 	}, nil)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return ws
 }
 

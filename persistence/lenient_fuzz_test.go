@@ -28,7 +28,7 @@ func FuzzDocument(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(text)
 	}
-	fuzz.Run(f, func(t testing.TB, text []byte) {
+	fuzz.Run(f, func(t fuzz.T, text []byte) {
 		var doc bson.D
 		if bson.UnmarshalExtJSON(text, true, &doc) != nil {
 			return

@@ -18,7 +18,7 @@ func FuzzParseWithdrawal(f *testing.F) {
 	for _, seed := range []string{"", "|", "||", good, good + "|", "a.b|1|2", ".|x|y"} {
 		f.Add(seed)
 	}
-	fuzz.Run(f, func(t testing.TB, s string) {
+	fuzz.Run(f, func(t fuzz.T, s string) {
 		w, ok := parseWithdrawal(s)
 		if !ok {
 			assert.Zero(t, w)

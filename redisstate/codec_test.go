@@ -62,7 +62,7 @@ func FuzzDecodeMessage(f *testing.F) {
 	for _, seed := range []string{"", "|", "1|", "1|x", "-1|", "1|" + box, box} {
 		f.Add(seed)
 	}
-	fuzz.Run(f, func(t testing.TB, payload string) {
+	fuzz.Run(f, func(t fuzz.T, payload string) {
 		u, err := c.decodeMessage(s, payload)
 		if err == nil {
 			assert.Equal(t, s, u.Session)
@@ -93,7 +93,7 @@ func FuzzOpenUpdate(f *testing.F) {
 		f.Add(plain)
 	}
 	f.Add([]byte(`{"id":"a","reply_to":"m","model":"x","prompt":1,"completion":-1,"estimated":true}`))
-	fuzz.Run(f, func(t testing.TB, plain []byte) {
+	fuzz.Run(f, func(t fuzz.T, plain []byte) {
 		box, err := c.seal.Seal(plain, s.Tenant, s.ID, boxUpdate)
 		require.NoError(t, err)
 		u, err := c.openUpdate(s, string(box))

@@ -34,7 +34,7 @@ func FuzzScripts(f *testing.F) {
 	}
 	f.Add([]byte{255, 0, 2, 2, 0, 2}, "", "a|b\n", "\x00|\r\n:@.")
 	f.Add([]byte{5, 6, 7, 3, 9, 10}, "é.|", "@:r", "%d+ ] | 👋")
-	fuzz.Run(f, func(t testing.TB, plan []byte, tenant, user, text string) {
+	fuzz.Run(f, func(t fuzz.T, plan []byte, tenant, user, text string) {
 		require.NoError(t, rdb.FlushDB(t.Context()).Err())
 		p := &play{TB: t, ctx: t.Context(), c: c, user: nameOf(user, chatbox.ValidUserID, "u"), text: strings.ToValidUTF8(text, "?")}
 		for i, id := range []string{"a", "b"} {
@@ -94,7 +94,7 @@ type play struct {
 	testing.TB
 	*scene
 
-	ctx        context.Context //nolint:containedctx // as long as the execution
+	ctx        context.Context
 	c          *redisstate.Client
 	user, text string
 	talks      [2]*scene

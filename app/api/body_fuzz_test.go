@@ -40,7 +40,7 @@ func FuzzBodies(f *testing.F) {
 	}
 	admin := map[string]any{"roles": []string{chatbox.RoleAdmin}, "exp": 9999999999} // a long run is longer than an hour
 	header := bearerHeader(token(f, admin))
-	fuzz.Run(f, func(t testing.TB, route int, body []byte) {
+	fuzz.Run(f, func(t fuzz.T, route int, body []byte) {
 		r := routes[uint(route)%uint(len(routes))]
 		did = deeds{}
 		w := httptest.NewRecorder()
@@ -60,17 +60,17 @@ func FuzzBodies(f *testing.F) {
 	})
 }
 
-func checkAccepted(t testing.TB, r *echo.Route, body []byte, did deeds) {
-	t.Helper()
+func checkAccepted(tb testing.TB, r *echo.Route, body []byte, did deeds) {
+	tb.Helper()
 	if did.n != 1 {
-		t.Fatalf("%s %s does %d things of %q", r.Method, r.Path, did.n, body)
+		tb.Fatalf("%s %s does %d things of %q", r.Method, r.Path, did.n, body)
 	}
 	for _, text := range did.texts {
 		if !utf8.ValidString(text) {
-			t.Fatalf("%s %s takes %q out of %q", r.Method, r.Path, text, body)
+			tb.Fatalf("%s %s takes %q out of %q", r.Method, r.Path, text, body)
 		}
 		if text != "" && !json.Valid(body) {
-			t.Fatalf("%s %s takes %q out of what is no JSON: %q", r.Method, r.Path, text, body)
+			tb.Fatalf("%s %s takes %q out of what is no JSON: %q", r.Method, r.Path, text, body)
 		}
 	}
 }

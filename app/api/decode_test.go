@@ -167,7 +167,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(b)
 	}
 	f.Add([]byte(`{"type":"t","content":"\ud83d\udc4b","metadata":{"a":1e9}}`))
-	fuzz.Run(f, func(t testing.TB, b []byte) {
+	fuzz.Run(f, func(t fuzz.T, b []byte) {
 		c, err := decode(b)
 		if err != nil {
 			if _, ok := errors.AsType[*chatbox.Error](err); !ok {

@@ -18,7 +18,7 @@ func FuzzKeySet(f *testing.F) {
 	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256",` + x + `,` + y + `,"use":"sig","kid":"1"},{"kty":"EC"},null,7]}`))
 	f.Add([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"2"}]}`))
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"},{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`))
-	fuzz.Run(f, func(t testing.TB, b []byte) {
+	fuzz.Run(f, func(t fuzz.T, b []byte) {
 		keys, err := parseKeys(b)
 		require.Equal(t, err != nil, len(keys) == 0)
 		require.LessOrEqual(t, len(keys), maxKeys)

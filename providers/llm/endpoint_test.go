@@ -174,7 +174,7 @@ func FuzzResolve(f *testing.F) {
 		}
 	}
 	f.Add(TypeOpenAI, "https://user:"+canary+"@host/v1?key="+canary+"#"+canary)
-	fuzz.Run(f, func(t testing.TB, kind, raw string) {
+	fuzz.Run(f, func(t fuzz.T, kind, raw string) {
 		e, err := resolve(kind, raw)
 		if err != nil {
 			return

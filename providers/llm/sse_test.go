@@ -62,7 +62,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add("data: a\n\n", "hello\nworld")
 	f.Add("\xff\x00:\r\n", "")
 	f.Add("data", "\n\n")
-	fuzz.Run(f, func(t testing.TB, noise, text string) {
+	fuzz.Run(f, func(t fuzz.T, noise, text string) {
 		if _, err := allEvents(strings.NewReader(noise)); err == nil {
 			t.Fatal("no end")
 		}

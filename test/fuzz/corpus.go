@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 )
 
 const header = "go test fuzz v1"
@@ -60,7 +59,7 @@ func fits(input []any, check reflect.Type) bool {
 }
 
 // add keeps an input that reached something new.
-func (r *run) add(tb testing.TB, input []any) {
+func (r *run) add(tb T, input []any) {
 	r.pool = append(r.pool, input)
 	r.added++
 	if r.keep == "" {
@@ -87,7 +86,7 @@ func write(dir string, input []any) (path string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make corpus: %w", err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // as Go's own
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		return "", fmt.Errorf("write input: %w", err)
 	}
 	return path, nil

@@ -33,9 +33,12 @@ const (
 	seedsVariable = "FUZZ_SEEDS"
 )
 
-// Run makes check, a func(testing.TB, ...) whose other parameters are strings,
-// []byte and ints, the fuzz target of f. It is called once, last. If FUZZ_LONG is set,
-// check is then called with mutations of the corpus, one after another, until
+// T is what a check reports to.
+type T interface{ testing.TB }
+
+// Run makes check, a func(T, ...) whose other parameters are strings, []byte and
+// ints, the fuzz target of f. It is called once, last. If FUZZ_LONG is set, check
+// is then called with mutations of the corpus, one after another, until
 // that is over or check fails. An input that fails is written to testdata/fuzz.
 func Run(f *testing.F, check any) {
 	f.Helper()
@@ -98,7 +101,7 @@ func (b bound) over(executed int64) bool {
 }
 
 // quiet is f without the cost of noting every helper's name.
-type quiet struct{ testing.TB }
+type quiet struct{ T }
 
 func (quiet) Helper() {}
 
@@ -132,7 +135,7 @@ func long(f *testing.F, check reflect.Value, corpus [][]any, limit string) {
 		}
 		f.Errorf("%s; fails with %s", result, r.blame())
 	}()
-	r.mutate(quiet{f}, check, rand.New(rand.NewPCG(seed, 0)), end) //nolint:gosec // no secret comes of it
+	r.mutate(quiet{f}, check, rand.New(rand.NewPCG(seed, 0)), end)
 	whole = true
 }
 
@@ -149,7 +152,7 @@ type run struct {
 	current  []any
 }
 
-func (r *run) mutate(tb testing.TB, check reflect.Value, rnd *rand.Rand, end bound) {
+func (r *run) mutate(tb T, check reflect.Value, rnd *rand.Rand, end bound) {
 	m := mutator{rnd: rnd, pool: r.pool}
 	args := make([]reflect.Value, 1+len(r.pool[0]))
 	args[0] = reflect.ValueOf(&tb).Elem()

@@ -15,7 +15,7 @@ import (
 )
 
 // stopping ends the goroutine that it fails in, as a test's does.
-type stopping struct{ testing.TB }
+type stopping struct{ T }
 
 func (stopping) FailNow() { runtime.Goexit() }
 
@@ -26,16 +26,16 @@ func play(t *testing.T, seed uint64, n int64, check any, corpus ...[]any) *run {
 	done := make(chan struct{})
 	go func() { // ends with the run, or where check fails
 		defer close(done)
-		r.mutate(stopping{t}, reflect.ValueOf(check), rand.New(rand.NewPCG(seed, 0)), bound{executions: n}) //nolint:gosec // no secret
+		r.mutate(stopping{t}, reflect.ValueOf(check), rand.New(rand.NewPCG(seed, 0)), bound{executions: n})
 	}()
 	<-done
 	return r
 }
 
 func TestRun_FindsAndRepeats(t *testing.T) {
-	check := func(tb testing.TB, text string, n int) {
+	check := func(t T, text string, n int) {
 		if n == math.MaxInt64 && len(text) > 5 {
-			tb.FailNow()
+			t.FailNow()
 		}
 	}
 	for seed := range uint64(5) {
@@ -50,7 +50,7 @@ func TestRun_FindsAndRepeats(t *testing.T) {
 
 func TestRun_CallsTheCorpusFirst(t *testing.T) {
 	var got []string
-	r := play(t, 1, 5, func(_ testing.TB, b []byte) { got = append(got, string(b)) }, []any{[]byte("a")}, []any{[]byte("b")})
+	r := play(t, 1, 5, func(_ T, b []byte) { got = append(got, string(b)) }, []any{[]byte("a")}, []any{[]byte("b")})
 	assert.Equal(t, []string{"a", "b"}, got[:2])
 	assert.Len(t, got, 5)
 	assert.EqualValues(t, 5, r.executed)
@@ -58,7 +58,7 @@ func TestRun_CallsTheCorpusFirst(t *testing.T) {
 
 func TestMutator_LeavesThePoolAlone(t *testing.T) {
 	long := slices.Repeat([]byte("x1"), 3000)
-	m := mutator{rnd: rand.New(rand.NewPCG(1, 2)), pool: [][]any{{[]byte("abc 123"), "text", 7}, {[]byte{}, "", 0}, {long, "", 1}}} //nolint:gosec // no secret
+	m := mutator{rnd: rand.New(rand.NewPCG(1, 2)), pool: [][]any{{[]byte("abc 123"), "text", 7}, {[]byte{}, "", 0}, {long, "", 1}}}
 	changed := 0
 	for range 20_000 {
 		input := m.next()
@@ -73,7 +73,7 @@ func TestMutator_LeavesThePoolAlone(t *testing.T) {
 }
 
 func TestCorpus_IsKeptAndReadAgain(t *testing.T) {
-	dir, check := t.TempDir(), reflect.TypeOf(func(testing.TB, string, []byte, int) {})
+	dir, check := t.TempDir(), reflect.TypeOf(func(T, string, []byte, int) {})
 	r := &run{name: "FuzzX"}
 	require.NoError(t, r.load(dir, check), "none yet")
 	input := []any{"a\n\"\xff", []byte("b)("), -3}
@@ -102,7 +102,7 @@ func TestBound(t *testing.T) {
 // FuzzFormat: a file of the corpus says the input that it was written for.
 func FuzzFormat(f *testing.F) {
 	f.Add("a\n", []byte("b"), 1)
-	Run(f, func(t testing.TB, s string, b []byte, n int) {
+	Run(f, func(t T, s string, b []byte, n int) {
 		again, ok := parse(format([]any{s, b, n}))
 		if !ok || !reflect.DeepEqual(again, []any{s, append([]byte{}, b...), n}) {
 			t.Fatalf("%q became %q", []any{s, b, n}, again)

@@ -17,7 +17,7 @@ func FuzzParseCursor(f *testing.F) {
 	for _, seed := range []string{"", good, good + "=", good + "A", "fHx8", "AAAA", "../..", "\x00"} {
 		f.Add(seed)
 	}
-	fuzz.Run(f, func(t testing.TB, s string) {
+	fuzz.Run(f, func(t fuzz.T, s string) {
 		c, err := ParseCursor(s)
 		if err != nil {
 			e, ok := errors.AsType[*chatbox.Error](err)

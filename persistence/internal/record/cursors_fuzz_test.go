@@ -16,7 +16,7 @@ func FuzzOtherCursors(f *testing.F) {
 	f.Add(StaffCursor{Sort: chatbox.SortActivity, Value: 7, ID: "s-1", Total: 20, More: true}.String())
 	f.Add(StaffCursor{Sort: chatbox.SortUser, Desc: true, Text: "é\u2028<", ID: "s-1", Of: FiltersOf(chatbox.StaffQuery{})}.String())
 	f.Add("")
-	fuzz.Run(f, func(t testing.TB, s string) {
+	fuzz.Run(f, func(t fuzz.T, s string) {
 		if c, err := ParseCardCursor(s); err != nil {
 			require.ErrorIs(t, err, chatbox.InvalidArgument)
 		} else if s != "" {

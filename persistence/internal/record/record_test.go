@@ -39,7 +39,7 @@ func TestEventBody_SkipsTagsOfALaterVersion(t *testing.T) {
 func FuzzEventBody(f *testing.F) {
 	f.Add(appendEvent(nil, chatbox.Event{Content: "c", FileID: "f", Metadata: map[string]string{"a": "b"}}))
 	f.Add([]byte{4, 1, 200})
-	fuzz.Run(f, func(t testing.TB, in []byte) {
+	fuzz.Run(f, func(t fuzz.T, in []byte) {
 		var e chatbox.Event
 		if parseEvent(in, &e) != nil {
 			return

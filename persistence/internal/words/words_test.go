@@ -184,7 +184,7 @@ func FuzzSplit(f *testing.F) {
 	for _, s := range []string{"Hello, Wörld", "ﬁ½①ß İ", "北京 ที่นี่ ﾗｰﾒﾝ", "a\u0345\u0300\u00ad\u200d\xff", "ǅ ΐ ᾳͅ", strings.Repeat("e\u0301\u0316", 40)} {
 		f.Add(s)
 	}
-	fuzz.Run(f, func(t testing.TB, text string) {
+	fuzz.Run(f, func(t fuzz.T, text string) {
 		last := 0
 		for _, w := range Split(text) {
 			require.NotEmpty(t, w.Text)
@@ -204,7 +204,7 @@ func FuzzExcerpt(f *testing.F) {
 	f.Add(`"brown fox"`, strings.Repeat("the quick brown fox, ", 30))
 	f.Add("北京", strings.Repeat("ที่นี่ 北京", 50))
 	f.Add("a", "\u0301a\u0301\xff")
-	fuzz.Run(f, func(t testing.TB, question, text string) {
+	fuzz.Run(f, func(t fuzz.T, question, text string) {
 		q, err := Parse("q", question)
 		if err != nil {
 			return
