@@ -101,7 +101,8 @@ func changing(f *testing.F, did *deeds) (*Server, []*echo.Route) {
 	f.Helper()
 	reg := prometheus.NewRegistry()
 	s := New(Config{Pod: "pod-1"}, Deps{
-		Conversations: willing{did: did}, Aids: willingAids{did: did}, Blocking: willingAids{did: did}, Access: willingAids{did: did},
+		Talks: willing{did: did}, History: willing{did: did}, Privacy: willing{did: did},
+		HelpDesk: willingDesk{did: did}, Blocking: willingDesk{did: did}, Access: willingDesk{did: did},
 		Hub: hub.New(hub.Config{}, Encode, hub.NewMetrics(reg)), Auth: NewAuth(AuthConfig{Secret: []byte(secret)}),
 		Readiness: &fakeReadiness{ready: true}, Metrics: reg, Registerer: reg, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -129,7 +130,13 @@ func (d *deeds) do(texts ...string) error {
 
 // willing are the use cases of routes that change something.
 type willing struct {
-	Conversations
+	Talks
+	Library
+	Sharing
+	Overview
+	AuditTrail
+	Privacy
+
 	did *deeds
 }
 
@@ -175,72 +182,73 @@ func (w willing) EndAsStaff(context.Context, chatbox.Actor, string) error { retu
 
 func (w willing) ErasePerson(context.Context, chatbox.Actor, string) (bool, error) { return true, nil }
 
-// willingAids are the rest.
-type willingAids struct {
-	Aids
+// willingDesk is the rest.
+type willingDesk struct {
+	HelpDesk
 	Access
 	Blocking
+
 	did *deeds
 }
 
-func (willingAids) Admit(context.Context, chatbox.Actor) error { return nil }
+func (willingDesk) Admit(context.Context, chatbox.Actor) error { return nil }
 
-func (w willingAids) Ticket(context.Context, chatbox.Actor) (string, time.Duration, error) {
+func (w willingDesk) Ticket(context.Context, chatbox.Actor) (string, time.Duration, error) {
 	return "t", time.Second, w.did.do()
 }
 
-func (w willingAids) Disconnect(context.Context, chatbox.Actor, string) (chatbox.Withdrawal, error) {
+func (w willingDesk) Disconnect(context.Context, chatbox.Actor, string) (chatbox.Withdrawal, error) {
 	return chatbox.Withdrawal{}, w.did.do()
 }
 
-func (w willingAids) Block(_ context.Context, _ chatbox.Actor, b chatbox.Block) (chatbox.Block, error) {
+func (w willingDesk) Block(_ context.Context, _ chatbox.Actor, b chatbox.Block) (chatbox.Block, error) {
 	return b, w.did.do(b.Reason)
 }
 
-func (w willingAids) Unblock(context.Context, chatbox.Actor, string) error { return w.did.do() }
+func (w willingDesk) Unblock(context.Context, chatbox.Actor, string) error { return w.did.do() }
 
-func (w willingAids) AddNote(_ context.Context, _ chatbox.Actor, _, text string) (chatbox.Note, error) {
+func (w willingDesk) AddNote(_ context.Context, _ chatbox.Actor, _, text string) (chatbox.Note, error) {
 	return chatbox.Note{}, w.did.do(text)
 }
 
-func (w willingAids) EditNote(_ context.Context, _ chatbox.Actor, _, _, text string) (chatbox.Note, error) {
+func (w willingDesk) EditNote(_ context.Context, _ chatbox.Actor, _, _, text string) (chatbox.Note, error) {
 	return chatbox.Note{}, w.did.do(text)
 }
 
-func (w willingAids) DeleteNote(context.Context, chatbox.Actor, string, string) error {
+func (w willingDesk) DeleteNote(context.Context, chatbox.Actor, string, string) error {
 	return w.did.do()
 }
 
-func (w willingAids) AddReply(_ context.Context, _ chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
+func (w willingDesk) AddReply(_ context.Context, _ chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
 	return r, w.did.do(r.Shortcut, r.Title, r.Text)
 }
 
-func (w willingAids) ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
+func (w willingDesk) ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
 	return w.AddReply(ctx, a, r)
 }
 
-func (w willingAids) DeleteReply(context.Context, chatbox.Actor, string) error { return w.did.do() }
+func (w willingDesk) DeleteReply(context.Context, chatbox.Actor, string) error { return w.did.do() }
 
-func (w willingAids) RenderReply(_ context.Context, _ chatbox.Actor, _, sessionID string) (string, []string, error) {
+func (w willingDesk) RenderReply(_ context.Context, _ chatbox.Actor, _, sessionID string) (string, []string, error) {
 	return "", nil, w.did.do(sessionID)
 }
 
-func (w willingAids) SetTags(_ context.Context, _ chatbox.Actor, _ string, tags []string) ([]string, error) {
+func (w willingDesk) SetTags(_ context.Context, _ chatbox.Actor, _ string, tags []string) ([]string, error) {
 	return tags, w.did.do(tags...)
 }
 
-func (w willingAids) Assign(_ context.Context, _ chatbox.Actor, _ string, to chatbox.Assignee) (chatbox.Assignee, error) {
+func (w willingDesk) Assign(_ context.Context, _ chatbox.Actor, _ string, to chatbox.Assignee) (chatbox.Assignee, error) {
 	return to, w.did.do(to.ID, to.Name)
 }
 
-func (w willingAids) SetSupport(_ context.Context, _ chatbox.Actor, s chatbox.SupportSettings) (chatbox.SupportInfo, error) {
+func (w willingDesk) SetSupport(_ context.Context, _ chatbox.Actor, s chatbox.SupportSettings) (chatbox.SupportInfo, error) {
 	return chatbox.SupportInfo{SupportSettings: s}, w.did.do(append(s.ClosedDays, s.Hours, s.TimeZone, s.AwayMessage)...)
 }
 
-func (w willingAids) ResetSupport(context.Context, chatbox.Actor) (chatbox.SupportInfo, error) {
+func (w willingDesk) ResetSupport(context.Context, chatbox.Actor) (chatbox.SupportInfo, error) {
 	return chatbox.SupportInfo{}, w.did.do()
 }
 
-func (w willingAids) SayAvailability(_ context.Context, _ chatbox.Actor, status chatbox.StaffStatus) error {
+func (w willingDesk) SayAvailability(_ context.Context, _ chatbox.Actor, status chatbox.StaffStatus) error {
 	return w.did.do(string(status))
 }
