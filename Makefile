@@ -10,7 +10,7 @@ CLUSTER_PACKAGES := $(patsubst %,./test/%,chaos cluster browser)
 FAULT    ?= short
 FUZZTIME ?= 30s
 
-.PHONY: help run build test lint fmt test-integration test-servers test-containers test-fault test-chaos test-defects test-browser fuzz bench servers-up servers-down up down ci
+.PHONY: help run build test lint fmt test-integration test-servers test-containers test-fault test-chaos test-defects test-browser fuzz fuzz-long bench servers-up servers-down up down ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -56,8 +56,11 @@ test-browser: chromium ## a real Chromium against three pods
 chromium:
 	@scripts/chromium.sh
 
-fuzz: ## every fuzz target for FUZZTIME (30s)
-	FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+fuzz: ## every fuzz target for FUZZTIME (30s or 1000x); FUZZ=Name only those that match
+	FUZZ='$(FUZZ)' FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+fuzz-long: ## the same in process, many times faster, from the same corpus
+	FUZZ='$(FUZZ)' FUZZTIME=$(FUZZTIME) scripts/fuzz.sh long
 
 bench: ## benchmarks with allocations; compare two outputs with benchstat
 	go test -run '^$$' -bench . -benchmem ./...

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"chatbox/test/fuzz"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -99,7 +101,7 @@ func TestWeek_IsReadAsItIsWritten(t *testing.T) {
 func FuzzParseWeek(f *testing.F) {
 	f.Add("Mon-Fri 09:00-12:30, 13:00-17:00; Sat 22:00-02:00")
 	f.Add("daily 0:00-24:00")
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzz.Run(f, func(t fuzz.T, text string) {
 		w, err := ParseWeek(text)
 		if err != nil {
 			return

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"chatbox/test/fuzz"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -216,7 +218,7 @@ func FuzzKeyring_Open(f *testing.F) {
 	f.Add([]byte{}, "", "")
 	f.Add([]byte{1, 255}, "", "")
 	f.Add([]byte{1, 1, 'a'}, "t", "s")
-	f.Fuzz(func(t *testing.T, in []byte, a, b string) {
+	fuzz.Run(f, func(t fuzz.T, in []byte, a, b string) {
 		got, err := k.Open(in, a, b)
 		if err != nil {
 			require.ErrorIs(t, err, ErrUndecipherable)

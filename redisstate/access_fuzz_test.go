@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/test/fuzz"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -17,7 +18,7 @@ func FuzzParseWithdrawal(f *testing.F) {
 	for _, seed := range []string{"", "|", "||", good, good + "|", "a.b|1|2", ".|x|y"} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzz.Run(f, func(t fuzz.T, s string) {
 		w, ok := parseWithdrawal(s)
 		if !ok {
 			assert.Zero(t, w)

@@ -1,6 +1,7 @@
 package redisstate
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"chatbox"
 	"chatbox/persistence"
+	"chatbox/test/fuzz"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -60,7 +62,7 @@ func FuzzDecodeMessage(f *testing.F) {
 	for _, seed := range []string{"", "|", "1|", "1|x", "-1|", "1|" + box, box} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, payload string) {
+	fuzz.Run(f, func(t fuzz.T, payload string) {
 		u, err := c.decodeMessage(s, payload)
 		if err == nil {
 			assert.Equal(t, s, u.Session)
@@ -71,6 +73,43 @@ func FuzzDecodeMessage(f *testing.F) {
 		_, _ = parseGen(payload)
 		_, _ = parseMember(payload)
 		_, _ = sessionOfChannel(payload)
+	})
+}
+
+// FuzzOpenUpdate opens boxes that hold anything, as another version of the
+// program might write them: what is read is sealed and read the same again.
+func FuzzOpenUpdate(f *testing.F) {
+	c, s := newCodec(f), chatbox.SessionKey{Tenant: "t", ID: "s"}
+	e := &chatbox.Event{Session: s, Seq: 7, Key: "k", Content: "a\u2028", Metadata: map[string]string{"a": "b"}, Time: time.Unix(1, 0).UTC()}
+	for _, u := range []chatbox.Update{
+		{Session: s, Owner: "o", Event: e},
+		{Session: s, Owner: "o", Piece: &chatbox.Piece{Gen: chatbox.Gen{Seq: 1, Run: 2}, Index: -1, Snapshot: true}},
+		{Session: s, Owner: "o", Failure: &chatbox.Failure{Code: chatbox.ModelFailed}},
+		{Session: s, Owner: "o", Loading: &chatbox.Loading{AnswerID: "a"}},
+		{Session: s, Read: &chatbox.Read{UserID: "u", Seq: 1}},
+	} {
+		plain, err := json.Marshal(u)
+		require.NoError(f, err)
+		f.Add(plain)
+	}
+	f.Add([]byte(`{"id":"a","reply_to":"m","model":"x","prompt":1,"completion":-1,"estimated":true}`))
+	fuzz.Run(f, func(t fuzz.T, plain []byte) {
+		box, err := c.seal.Seal(plain, s.Tenant, s.ID, boxUpdate)
+		require.NoError(t, err)
+		u, err := c.openUpdate(s, string(box))
+		if err != nil {
+			return
+		}
+		again, err := c.sealUpdate(u)
+		require.NoError(t, err)
+		same, err := c.openUpdate(s, again)
+		require.NoError(t, err)
+		require.Equal(t, u, same)
+		_, _ = c.decodeEntry(s, "k\n"+string(box))
+		open, err := c.decodeOpen(s, "1:1", "0", "0", string(plain), []string{string(box)})
+		if err == nil {
+			require.Equal(t, u.Piece.Content, open.Text)
+		}
 	})
 }
 

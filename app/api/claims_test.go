@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/test/fuzz"
 )
 
 // written signs a header and claims exactly as given, where a library would
@@ -141,7 +142,7 @@ func FuzzClaims(f *testing.F) {
 	f.Add(`{"user_id":"ann","Roles":["admin"],"roles":["x"],"exp":9999999999,"tenant":"\u0000"}`)
 	f.Add(`{"sub":"\ud800","exp":9999999999,"x":{"a":1,"a":2}}`)
 	a := auth()
-	f.Fuzz(func(t *testing.T, payload string) {
+	fuzz.Run(f, func(t fuzz.T, payload string) {
 		actor, err := a.Actor(t.Context(), written(plainHeader, payload))
 		if err != nil {
 			return

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/test/fuzz"
 )
 
 // clientFrames are one example of each frame that a client may send.
@@ -166,7 +167,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(b)
 	}
 	f.Add([]byte(`{"type":"t","content":"\ud83d\udc4b","metadata":{"a":1e9}}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	fuzz.Run(f, func(t fuzz.T, b []byte) {
 		c, err := decode(b)
 		if err != nil {
 			if _, ok := errors.AsType[*chatbox.Error](err); !ok {

@@ -10,6 +10,8 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 
+	"chatbox/test/fuzz"
+
 	"github.com/stretchr/testify/assert"
 )
 
@@ -101,7 +103,7 @@ func FuzzFraming(f *testing.F) {
 	f.Add([]byte(post+"Content-Length: 2\r\n\r\nok"+get+"\r\n"), 3)
 	f.Add([]byte(post+"Transfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nT: 1\r\n\r\n"+post+"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"), 1)
 	f.Add([]byte("\r\n\r\n"+get+"X: y\r\n z\r\n\r\n"), 5)
-	f.Fuzz(func(t *testing.T, b []byte, step int) {
+	fuzz.Run(f, func(t fuzz.T, b []byte, step int) {
 		if step < 1 {
 			step = 1
 		}

@@ -3,6 +3,8 @@ package llm
 import (
 	"testing"
 
+	"chatbox/test/fuzz"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -172,7 +174,7 @@ func FuzzResolve(f *testing.F) {
 		}
 	}
 	f.Add(TypeOpenAI, "https://user:"+canary+"@host/v1?key="+canary+"#"+canary)
-	f.Fuzz(func(t *testing.T, kind, raw string) {
+	fuzz.Run(f, func(t fuzz.T, kind, raw string) {
 		e, err := resolve(kind, raw)
 		if err != nil {
 			return

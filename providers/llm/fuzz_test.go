@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/test/fuzz"
 )
 
 // Whatever a vendor sends, reading it ends, in the same way however the bytes
@@ -41,7 +42,7 @@ func fuzzStream(f *testing.F, cases []vendorCase, open func(io.Reader) func() (s
 		r := readFuzzSeed(f, c.file)
 		f.Add(r)
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzz.Run(f, func(t fuzz.T, body []byte) {
 		whole := drain(t, open(bytes.NewReader(body)))
 		require.Equal(t, whole, drain(t, open(iotest.OneByteReader(bytes.NewReader(body)))))
 		require.NotContains(t, whole.err, canary)
@@ -66,8 +67,8 @@ type drained struct {
 	err    string
 }
 
-func drain(t *testing.T, next func() (step, error)) (d drained) {
-	t.Helper()
+func drain(tb testing.TB, next func() (step, error)) (d drained) {
+	tb.Helper()
 	var joined pairing
 	for {
 		st, err := next()
@@ -81,7 +82,7 @@ func drain(t *testing.T, next func() (step, error)) (d drained) {
 		d.ended = d.ended || st.ended
 		if st.usage != nil {
 			d.usage = *st.usage
-			require.True(t, d.usage.Known())
+			require.True(tb, d.usage.Known())
 		}
 		if err == nil && !st.terminal {
 			continue
@@ -100,7 +101,7 @@ func FuzzThinking(f *testing.F) {
 	f.Add("<think>a</think>\nb", 3)
 	f.Add("a\n```\n<think>\n```\n</think>", 1)
 	f.Add("a\n</think>\nb<thinking>", 2)
-	f.Fuzz(func(t *testing.T, text string, size int) {
+	fuzz.Run(f, func(t fuzz.T, text string, size int) {
 		size = max(1, size%16)
 		whole := answerOf(text, len(text)+1)
 		require.Equal(t, whole, answerOf(text, size))
@@ -130,7 +131,7 @@ func answerOf(text string, size int) string {
 func FuzzRefusal(f *testing.F) {
 	f.Add([]byte(`{"error":{"code":"x","type":"y","message":"z"}}`), 400)
 	f.Add([]byte(`[{"error":{"code":503,"status":"UNAVAILABLE"}}]`), 200)
-	f.Fuzz(func(t *testing.T, body []byte, status int) {
+	fuzz.Run(f, func(t fuzz.T, body []byte, status int) {
 		fail := declaredFailure(body, NewSecret(canary))
 		fail.status = status
 		require.NotContains(t, fail.Error(), canary)

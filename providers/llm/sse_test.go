@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"chatbox/test/fuzz"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -60,7 +62,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add("data: a\n\n", "hello\nworld")
 	f.Add("\xff\x00:\r\n", "")
 	f.Add("data", "\n\n")
-	f.Fuzz(func(t *testing.T, noise, text string) {
+	fuzz.Run(f, func(t fuzz.T, noise, text string) {
 		if _, err := allEvents(strings.NewReader(noise)); err == nil {
 			t.Fatal("no end")
 		}

@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chatbox/test/fuzz"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -67,7 +69,7 @@ func TestByName(t *testing.T) {
 func FuzzParseDirectives(f *testing.F) {
 	f.Add("[[words=200 delay=20ms]]")
 	f.Add("[[[[words=1]]")
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzz.Run(f, func(t fuzz.T, s string) {
 		d := ParseDirectives(s)
 		if d.Words < 0 || d.Words > maxWords || strings.ContainsAny(d.Finish, " \t") {
 			t.Fatalf("%+v", d)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/test/fuzz"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ func FuzzParseCursor(f *testing.F) {
 	for _, seed := range []string{"", good, good + "=", good + "A", "fHx8", "AAAA", "../..", "\x00"} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzz.Run(f, func(t fuzz.T, s string) {
 		c, err := ParseCursor(s)
 		if err != nil {
 			e, ok := errors.AsType[*chatbox.Error](err)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/test/fuzz"
 
 	"github.com/stretchr/testify/require"
 )
@@ -17,7 +18,7 @@ func FuzzParseSearchCursor(f *testing.F) {
 	f.Add(Cursor{Activity: 1, ID: "s-1"}.String())
 	f.Add(StaffCursor{Sort: chatbox.SortActivity, Desc: true, ID: "s-1"}.String())
 	f.Add("e30")
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzz.Run(f, func(t fuzz.T, s string) {
 		p, err := ParseSearchCursor(s)
 		if err != nil {
 			require.ErrorIs(t, err, chatbox.InvalidArgument)

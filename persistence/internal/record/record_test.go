@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/test/fuzz"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -38,7 +39,7 @@ func TestEventBody_SkipsTagsOfALaterVersion(t *testing.T) {
 func FuzzEventBody(f *testing.F) {
 	f.Add(appendEvent(nil, chatbox.Event{Content: "c", FileID: "f", Metadata: map[string]string{"a": "b"}}))
 	f.Add([]byte{4, 1, 200})
-	f.Fuzz(func(t *testing.T, in []byte) {
+	fuzz.Run(f, func(t fuzz.T, in []byte) {
 		var e chatbox.Event
 		if parseEvent(in, &e) != nil {
 			return

@@ -72,7 +72,9 @@ func (s *splitter) add(r rune, text []byte, from, to int) {
 		s.grow(text, from, to)
 	case invisible(r):
 	case unicode.IsMark(r):
-		if len(s.word) > 0 { // marks without a letter are not a word
+		// A mark without a letter is not a word, and neither is a mark that folds to
+		// a letter where each letter is a word.
+		if len(s.word) > 0 && (r != iotaSubscript || !s.alone()) {
 			s.grow(text, from, to)
 			s.wide = true
 		}
@@ -142,6 +144,8 @@ func cherokee(r rune) rune {
 func isASCIIWord(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
+
+const iotaSubscript = '\u0345' // the only mark that folds to a letter, ι
 
 const zeroWidthSpace = '\u200b' // separates words although Unicode classes it as a format character
 

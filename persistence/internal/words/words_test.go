@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"chatbox/test/fuzz"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -182,7 +184,7 @@ func FuzzSplit(f *testing.F) {
 	for _, s := range []string{"Hello, Wörld", "ﬁ½①ß İ", "北京 ที่นี่ ﾗｰﾒﾝ", "a\u0345\u0300\u00ad\u200d\xff", "ǅ ΐ ᾳͅ", strings.Repeat("e\u0301\u0316", 40)} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzz.Run(f, func(t fuzz.T, text string) {
 		last := 0
 		for _, w := range Split(text) {
 			require.NotEmpty(t, w.Text)
@@ -202,7 +204,7 @@ func FuzzExcerpt(f *testing.F) {
 	f.Add(`"brown fox"`, strings.Repeat("the quick brown fox, ", 30))
 	f.Add("北京", strings.Repeat("ที่นี่ 北京", 50))
 	f.Add("a", "\u0301a\u0301\xff")
-	f.Fuzz(func(t *testing.T, question, text string) {
+	fuzz.Run(f, func(t fuzz.T, question, text string) {
 		q, err := Parse("q", question)
 		if err != nil {
 			return
@@ -222,13 +224,18 @@ func FuzzExcerpt(f *testing.F) {
 }
 
 // TestSplit_EveryCharacter splits each code point alone and between letters, and
-// checks that splitting the resulting words again does not change them.
+// each mark behind a letter that is a word, and checks that splitting the
+// resulting words again does not change them.
 func TestSplit_EveryCharacter(t *testing.T) {
 	for r := rune(0); r <= utf8.MaxRune; r++ {
 		if !unicode.IsGraphic(r) && !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) {
 			continue // no character
 		}
-		for _, text := range []string{string(r), "a" + string(r) + "b"} {
+		texts := []string{string(r), "a" + string(r) + "b"}
+		if unicode.IsMark(r) {
+			texts = append(texts, "า"+string(r))
+		}
+		for _, text := range texts {
 			for _, w := range Split(text) {
 				again := Split(w.Text)
 				if len(again) != 1 || again[0].Text != w.Text || w.To > len(text) || w.From >= w.To {
