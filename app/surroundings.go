@@ -25,8 +25,8 @@ const (
 // surroundings is what the pod knows about its dependencies.
 type surroundings struct {
 	redis, mongo, bus, card *outage.Outage
-	deaf, preparing         time.Time // since when; zero: it is not. Each of its loop alone
-	examined                time.Time // the latest examination. Of the loop alone, and before it of the start
+	deaf, preparing         time.Time // since when; zero: not. Each is used by its own loop only
+	examined                time.Time // latest examination. Used by the loop only, and before that by the start
 
 	mu      sync.Mutex // guards following
 	setup   error      // why Redis' settings are unsuitable
@@ -168,22 +168,22 @@ func (a *App) examine(ctx context.Context, now time.Time) {
 	}
 }
 
-// judgeAddress ends the pod where REDIS_URL leads to a server of another kind
-// than it says, unless the server was once the right one.
+// judgeAddress ends the pod if REDIS_URL leads to another kind of server than it
+// says, unless the server was the right one before.
 func (a *App) judgeAddress(err error) {
 	if a.opts.Env != "" && redisstate.Misdirected(err) && !a.around.wasWell() {
 		a.fail(causeOf(err))
 	}
 }
 
-// wasWell reports whether Redis was once found to be as it should be.
+// wasWell reports whether Redis' settings were suitable before.
 func (s *surroundings) wasWell() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.settled
 }
 
-// settle keeps a verdict; it reports whether none was good before.
+// settle stores a verdict. It reports whether none has been good so far.
 func (s *surroundings) settle(err error) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

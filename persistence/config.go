@@ -68,7 +68,7 @@ func (c Config) Validate() error {
 		faults = append(faults, errors.New("MONGO_DATABASE is not a valid database name"))
 	}
 	if ReservedDatabase(c.Database) {
-		faults = append(faults, errors.New("MONGO_DATABASE names a database that the server keeps for itself"))
+		faults = append(faults, errors.New("MONGO_DATABASE names a database that is reserved for the server"))
 	}
 	if c.Timeout < 0 || c.SelectTimeout < 0 {
 		faults = append(faults, errors.New("the timeouts of the history must not be negative"))
@@ -76,13 +76,13 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// ReservedDatabase reports whether a server keeps the database for itself.
+// ReservedDatabase reports whether the database is reserved for the server.
 func ReservedDatabase(name string) bool {
 	return slices.Contains([]string{"admin", "config", "local"}, name)
 }
 
-// otherDatabase is the database that the URI names where that is not the one
-// which is used. Only for signing in does it count there.
+// otherDatabase returns the database that the URI names, if it differs from the
+// one in use. The URI's database matters for authentication only.
 func (c Config) otherDatabase() string {
 	_, rest, _ := strings.Cut(c.URI, "://")
 	rest, _, _ = strings.Cut(rest, "?")

@@ -11,8 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Withdrawals stores withdrawals of credentials, one document per user, for as
-// long as such a credential could still be valid.
+// Withdrawals stores withdrawals of credentials, one document per user. They are
+// never deleted.
 type Withdrawals struct{ s *Store }
 
 type withdrawalDoc struct {

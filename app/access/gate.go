@@ -38,7 +38,7 @@ type Marks interface {
 	MarkOf(ctx context.Context, u chatbox.UserKey) (before time.Time, err error)
 }
 
-// Archive stores withdrawals for as long as they matter.
+// Archive stores withdrawals for good.
 type Archive interface {
 	// Keep stores the withdrawal; it is durable when Keep returns. Of two
 	// withdrawals of one user the later one is stored.

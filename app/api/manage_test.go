@@ -115,8 +115,8 @@ func TestPostMessage_RefusalsKeepTheirStatus(t *testing.T) {
 	}
 }
 
-// Every user route requires a credential, answers pages of allowed origins, and
-// does not reveal to others whether the requested item exists.
+// Every user route requires a credential, whether or not the requested item
+// exists, and answers pages of allowed origins.
 func TestUserRoutes_AskForACredential(t *testing.T) {
 	p := newPod(t, func(st *setup) { st.cfg.CORS = Origins{List: []string{"https://shop.example.com"}} })
 	for _, r := range [][2]string{

@@ -9,8 +9,8 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Withdrawals stores withdrawals of credentials, one row per user, for as long as
-// such a credential could still be valid.
+// Withdrawals stores withdrawals of credentials, one row per user. They are never
+// deleted.
 type Withdrawals struct{ s *Store }
 
 // Keep stores the withdrawal. Of two withdrawals of one user the later one is
