@@ -77,9 +77,9 @@ func (s *Service) Cancel(ctx context.Context, c live.Socket, sessionID string) e
 	return s.answers.Cancel(ctx, k)
 }
 
-// Retry has the newest user message answered anew where its answer failed, was
-// cancelled or was taken over. Otherwise, and while an answer is running, it is
-// chatbox.NotFound.
+// Retry starts a new answer to the newest user message if its answer failed,
+// was cancelled or was taken over. Otherwise, or while an answer is running,
+// it returns chatbox.NotFound.
 func (s *Service) Retry(ctx context.Context, c live.Socket, sessionID string) error {
 	if err := s.live.Admit(c.Actor()); err != nil {
 		return err

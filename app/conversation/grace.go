@@ -10,19 +10,19 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// holdings remembers since when the holders of sessions have had no socket. It
-// is one pod's own memory: a pod that starts, or that cannot ask Redis, begins
-// to count anew, so that nobody loses a session to an outage.
+// holdings records since when the holders of sessions have had no socket. It
+// is local to a pod: a pod that starts, or that cannot ask Redis, starts
+// counting again, so that no admin loses a session to an outage.
 type holdings map[chatbox.Holding]time.Time
 
-// Bounds of how often held sessions are looked at.
+// Bounds of the interval at which held sessions are checked.
 const (
 	graceEvery    = 15 * time.Second
 	graceEveryMin = 250 * time.Millisecond
 )
 
-// sweepHeld hands sessions back whose holder has had no socket anywhere for
-// the grace time, until ctx ends.
+// sweepHeld hands sessions back to the model if their holder has had no socket
+// on any pod for the grace time. It runs until ctx ends.
 func (s *Service) sweepHeld(ctx context.Context) {
 	gone := holdings{}
 	sleep.Every(ctx, min(graceEvery, max(graceEveryMin, s.cfg.AdminGrace/8)), func(ctx context.Context) {
@@ -40,11 +40,11 @@ func (s *Service) sweepHeld(ctx context.Context) {
 	})
 }
 
-// leaveQueued hands one session back for the sweep.
+// leaveQueued hands back one queued session.
 func (s *Service) leaveQueued(ctx context.Context, h chatbox.Holding) error {
 	turn, cancel := s.log.Bound(ctx)
 	defer cancel()
-	// It may have waited since the sweep, and the holder be back.
+	// The holder may have returned while the session was queued.
 	here, err := s.deps.Presence.Present(turn, []chatbox.UserKey{{Tenant: h.Session.Tenant, ID: h.Holder}})
 	if err == nil && !here[0] {
 		err = s.leaveFor(turn, h)
@@ -55,7 +55,7 @@ func (s *Service) leaveQueued(ctx context.Context, h chatbox.Holding) error {
 	return err
 }
 
-// absent updates who is gone and returns whose grace time is over.
+// absent updates gone and returns the holdings whose grace time is over.
 func (s *Service) absent(ctx context.Context, gone holdings) ([]chatbox.Holding, error) {
 	held, err := s.deps.Sessions.Held(ctx)
 	if err != nil {
@@ -90,8 +90,8 @@ func (s *Service) absent(ctx context.Context, gone holdings) ([]chatbox.Holding,
 	return overdue, nil
 }
 
-// leaveFor hands the session back for an admin who is gone, and has the last
-// user message answered if nobody has replied to it.
+// leaveFor hands the session back for an absent admin and enters the last user
+// message's turn if nobody has replied to it.
 func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
 	sess, err := s.log.Load(ctx, h.Session)
 	if err != nil {
@@ -102,7 +102,8 @@ func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
 		return s.log.SaveState(ctx, h.Session, st) // the stored fold was behind
 	}
 	if st.Unreplied() {
-		// Before the leave: what crashes in between is found pending.
+		// Before the leave, so that after a crash in between the turn is
+		// pending.
 		if err := s.answers.Reopen(ctx, h.Session, st); err != nil {
 			return err
 		}

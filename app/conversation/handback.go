@@ -9,8 +9,9 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// HandBack hands the session back to the model, which answers from the next user
-// message on; chatbox.PermissionDenied where the admin does not hold it.
+// HandBack hands the session back to the model, which answers from the next
+// user message on. chatbox.PermissionDenied: the admin does not hold the
+// session.
 func (s *Service) HandBack(ctx context.Context, a chatbox.Actor, sessionID string) error {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
@@ -22,7 +23,7 @@ func (s *Service) HandBack(ctx context.Context, a chatbox.Actor, sessionID strin
 	return err
 }
 
-// LeaveSession is HandBack from a socket, whose attachment ends with it.
+// LeaveSession is HandBack from a socket, which it detaches.
 func (s *Service) LeaveSession(ctx context.Context, c live.Socket, id, sessionID string) error {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
@@ -66,9 +67,9 @@ func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.
 	}})
 }
 
-// Transfer gives the session that the admin holds to a colleague, an admin as
-// well, who must be connected: from then on it is the colleague's, or the grace
-// time's. The name stands where the colleague's credential has none.
+// Transfer gives the session that the admin holds to another connected admin.
+// If the new holder disconnects, the grace time begins. name is used if the
+// new holder's credential has none.
 func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, name string) error {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
@@ -103,7 +104,7 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 	return nil
 }
 
-// colleague is an admin of the tenant who is connected, on whatever pod.
+// colleague returns an admin of the tenant who is connected to any pod.
 func (s *Service) colleague(ctx context.Context, tenant, id string) (chatbox.Actor, error) {
 	staff, err := s.deps.Colleagues.Staff(ctx, tenant)
 	if err != nil {

@@ -10,10 +10,11 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// Post accepts one durable frame of a user's socket. Its ack comes through the
-// session's feed, in its place; when Post returns nil the ack was queued. An
-// error is the frame's one answer and had no effect, unless it is a passing
-// one: then the outcome is unknown and a repeat by id is safe.
+// Post accepts one durable frame of a user's socket. The ack comes through the
+// session's feed, in the event's place; it is queued when Post returns nil.
+// After a transient error (chatbox.IsTransient) the outcome is unknown, and a
+// repeat with the same id is safe. Any other error means that the frame had no
+// effect.
 func (s *Service) Post(ctx context.Context, c live.Socket, cmd chatbox.Command) error {
 	_, err := s.post(ctx, c, cmd)
 	return err
@@ -62,7 +63,7 @@ func (s *Service) post(ctx context.Context, c live.Socket, cmd chatbox.Command) 
 	return res, nil
 }
 
-// recordVoice puts on record that an admin says something in somebody else's
+// recordVoice writes an audit entry for an admin's message to somebody else's
 // session, as PostAsHolder does.
 func (s *Service) recordVoice(ctx context.Context, c live.Socket, k chatbox.SessionKey, t chatbox.Type) error {
 	if !c.Actor().Admin() || !maySayAsAdmin(t) {
@@ -74,14 +75,14 @@ func (s *Service) recordVoice(ctx context.Context, c live.Socket, k chatbox.Sess
 	return s.deps.Audit.Record(ctx, c.Actor(), chatbox.AuditSessionMessage, s.log.About(ctx, k))
 }
 
-// untold reports whether a frame of the type without an id is never shown to
-// its own socket, as old clients expect.
+// untold reports whether a frame of the type without an id is never sent back
+// to its own socket, as old clients expect.
 func untold(t chatbox.Type) bool {
 	return t == chatbox.TypeUserMessage || t == chatbox.TypeFileUpload || t == chatbox.TypeVoiceMessage
 }
 
-// unlessRepeated returns why an admin's socket cannot be attached, unless its
-// frame repeats one that the admin sent while holding the session.
+// unlessRepeated returns the error why an admin's socket cannot be attached,
+// unless the frame repeats one that the admin sent while holding the session.
 func (s *Service) unlessRepeated(ctx context.Context, c live.Socket, k chatbox.SessionKey, cmd chatbox.Command, why error) error {
 	if !c.Actor().Admin() || !errors.Is(why, chatbox.PermissionDenied) && !errors.Is(why, chatbox.Ended) {
 		return why
@@ -92,9 +93,9 @@ func (s *Service) unlessRepeated(ctx context.Context, c live.Socket, k chatbox.S
 	return why
 }
 
-// PostMessage accepts a user's message without a socket: what Post does, up to
-// its being durable. The event is the message, or the first one where it is a
-// repeat by its id; the session's sockets hear of it as of any other.
+// PostMessage accepts a user's message without a socket and returns once it is
+// durable. It returns the message's event, or the first event if the message
+// repeats its id. The session's sockets receive the event as any other.
 func (s *Service) PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error) {
 	began := time.Now()
 	ctx, cancel := s.log.Bound(ctx)
@@ -138,8 +139,8 @@ func (s *Service) PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox
 	return res.Event, err
 }
 
-// accept makes a user's event durable, or finds what it repeats. A repeat that
-// asks for something else is refused, and the first effect stands.
+// accept stores a user's event, or finds the event that it repeats. A repeat
+// with other content is refused; the first event stands.
 func (s *Service) accept(ctx context.Context, d sessionlog.Draft, e chatbox.Event) (sessionlog.Appended, error) {
 	if e.Type == chatbox.TypeHelpRequest {
 		d = s.helpDraft(ctx, d)
@@ -159,8 +160,8 @@ func (s *Service) accept(ctx context.Context, d sessionlog.Draft, e chatbox.Even
 	return res, nil
 }
 
-// check refuses what can be refused without the session's state. A model that
-// is not offered any more refuses no repeat: the first effect stands.
+// check makes the checks that need no session state. A model that is no longer
+// offered does not refuse a repeat, since the first event stands.
 func (s *Service) check(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) error {
 	if err := cmd.Validate(); err != nil {
 		return err
@@ -193,8 +194,8 @@ func eventOf(a chatbox.Actor, cmd chatbox.Command) chatbox.Event {
 	return e
 }
 
-// postDraft is the append of a user's event: it may create the session, and it
-// is decided anew wherever it lands.
+// postDraft returns the append of a user's event. It may create the session,
+// and its decision is repeated at each seq that it tries.
 func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Event) sessionlog.Draft {
 	return sessionlog.Draft{
 		Session: k, Key: e.Key, FreshKey: !e.Named, User: a.User(),
@@ -213,7 +214,7 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 				e.Metadata = withoutStaff(e.Metadata)
 			case !a.Admin():
 				return e, chatbox.NotYourSession()
-			case b.State.Ended: // it is nobody's to hold any more
+			case b.State.Ended: // an ended session has no holder; refused below
 			default:
 				return s.asHolder(a, b, e)
 			}
@@ -222,8 +223,9 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 			}
 			e.Time = s.log.Now()
 			if e.Type == chatbox.TypeUserMessage && e.Sender == chatbox.SenderUser {
-				// Also while a person holds the Session: should the person
-				// vanish, the last one is answered (State.AnswerableFrom).
+				// Also while a person holds the session: if that person
+				// disappears, the last message is answered
+				// (State.AnswerableFrom).
 				e.Turn = &chatbox.Turn{State: chatbox.TurnPending, Run: 1}
 			}
 			return e, nil
@@ -231,7 +233,7 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 	}
 }
 
-// asHolder makes the event one of the admin's who holds the session.
+// asHolder turns the event into one of the admin who holds the session.
 func (s *Service) asHolder(a chatbox.Actor, b sessionlog.Basis, e chatbox.Event) (chatbox.Event, error) {
 	switch {
 	case b.State.HolderID != a.UserID:
@@ -243,13 +245,12 @@ func (s *Service) asHolder(a chatbox.Actor, b sessionlog.Basis, e chatbox.Event)
 	return e, nil
 }
 
-// maySayAsAdmin reports whether the type is something a holder contributes.
+// maySayAsAdmin reports whether a holder may send events of the type.
 func maySayAsAdmin(t chatbox.Type) bool {
 	return t == chatbox.TypeUserMessage || t == chatbox.TypeFileUpload || t == chatbox.TypeVoiceMessage
 }
 
-// nameLater names a session that was created by something else than what its
-// user first said.
+// nameLater names a session whose first event was not a user message.
 func (s *Service) nameLater(ctx context.Context, e chatbox.Event) {
 	if e.Type != chatbox.TypeUserMessage || e.Seq == 1 || e.Seq > 3 {
 		return

@@ -8,12 +8,12 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// ephemeralWait is the longest that an ephemeral update may delay the request
-// that causes it.
+// ephemeralWait bounds how long an ephemeral update may delay the request that
+// causes it.
 const ephemeralWait = 2 * time.Second
 
-// Rate keeps what the session's owner says of the newest talk with a person
-// that is over, and tells the admins. What was said already is not said again.
+// Rate stores the owner's rating of the newest ended talk with a person and
+// notifies the admins. A repeat of the same rating has no effect.
 // chatbox.NotFound: there was no talk.
 func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, score int, comment string) (chatbox.Rating, error) {
 	comment, err := chatbox.CheckRating(score, comment)
@@ -29,7 +29,7 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 		return chatbox.Rating{}, chatbox.NewError(chatbox.NotFound, "there has been no talk with a person to rate", nil)
 	}
 	if had := sess.Rating; had != nil && had.Talk == talk.Ended && had.Score == score && had.Comment == comment {
-		return *had, nil // a repeat, whose first answer may have been lost
+		return *had, nil // a repeat; the first reply may have been lost
 	}
 	who, err := s.talkedTo(ctx, sess.Key, talk)
 	if err != nil {
@@ -45,8 +45,8 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 	return r, nil
 }
 
-// tellStaff tells connected admins what is durable already: who misses it reads
-// it elsewhere.
+// tellStaff notifies connected admins of a change that is stored already. It
+// only logs failures, since admins can read the change elsewhere.
 func (s *Service) tellStaff(ctx context.Context, n chatbox.Notice) {
 	ctx, cancel := context.WithTimeout(ctx, ephemeralWait)
 	defer cancel()
@@ -55,8 +55,8 @@ func (s *Service) tellStaff(ctx context.Context, n chatbox.Notice) {
 	}
 }
 
-// RatingOf is where the rating of the caller's session stands: what was said of
-// the newest talk, or that it is to be asked for.
+// RatingOf returns the rating of the newest talk in the caller's session, or
+// that it is requested.
 func (s *Service) RatingOf(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.RatingView, error) {
 	sess, err := s.log.Owned(ctx, a, sessionID)
 	st := sess.State
@@ -76,15 +76,15 @@ func (s *Service) RatingOf(ctx context.Context, a chatbox.Actor, sessionID strin
 	return v, nil
 }
 
-// talkedTo is the admin whom the session's newest talk was with.
+// talkedTo returns the admin of the session's newest talk.
 func (s *Service) talkedTo(ctx context.Context, k chatbox.SessionKey, t chatbox.Talk) (chatbox.Actor, error) {
 	e, err := s.log.Message(ctx, k, t.By)
 	return chatbox.Actor{Tenant: k.Tenant, UserID: e.Metadata[chatbox.MetaAdminID], Name: e.Metadata[chatbox.MetaAdminName]}, err
 }
 
-// askRating asks the owner's sockets for a rating where the appended event ended
-// a talk with a person. The pod that made the event asks; an owner who is not
-// connected is asked later (RatingOf).
+// askRating asks the owner's sockets for a rating if the appended event ended
+// a talk with a person. Only the pod that made the event asks. An owner who is
+// not connected is asked later (RatingOf).
 func (s *Service) askRating(ctx context.Context, res sessionlog.Appended) {
 	e, talk := res.Event, res.State.Talk
 	if res.Repeat || !s.cfg.AskRating || talk.Ended != e.Seq {

@@ -9,8 +9,8 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// repeated answers a frame whose event is there already: repeats are answered
-// before anything else is judged.
+// repeated acks a frame whose event exists already and reports whether it did
+// so. Repeats are answered before any other check.
 func (s *Service) repeated(ctx context.Context, c live.Socket, k chatbox.SessionKey, e chatbox.Event) (bool, error) {
 	if !e.Named {
 		return false, nil
@@ -35,9 +35,10 @@ func (s *Service) repeated(ctx context.Context, c live.Socket, k chatbox.Session
 	return true, nil
 }
 
-// repeatedDetached acks a repeat to a socket that does not hear the session. A
-// takeover that still stands attaches it, from there on: the ack that would
-// have told the admin may have been lost with the socket that heard it.
+// repeatedDetached acks a repeat to a socket that is not attached to the
+// session. If it repeats a takeover that still stands, the socket is attached
+// from there on: the first ack may have been lost with the socket that
+// received it.
 func (s *Service) repeatedDetached(ctx context.Context, c live.Socket, k chatbox.SessionKey, first chatbox.Event) error {
 	if first.Type == chatbox.TypeAdminJoin {
 		st, err := s.log.StateAt(ctx, k, first.Seq)
@@ -46,7 +47,7 @@ func (s *Service) repeatedDetached(ctx context.Context, c live.Socket, k chatbox
 		}
 		if st.HolderID == c.Actor().UserID {
 			err := s.live.AttachWith(ctx, c, k.ID, live.AttachOptions{After: &first.Seq, Announce: true, Ack: &first})
-			if !errors.Is(err, chatbox.NotYours) { // else it was lost this moment
+			if !errors.Is(err, chatbox.NotYours) { // NotYours: the holding has just ended
 				return err
 			}
 		}

@@ -11,13 +11,14 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// errAlready means that the session is the caller's already.
+// errAlready means that the caller holds the session already.
 var errAlready = errors.New("held by the caller already")
 
-// TakeOver makes the admin the session's holder. Before the admin_join the
-// answer that is being given is closed; after it no word of the model reaches
-// anyone until the admin leaves. A session that the admin holds already is no
-// error; one that somebody else holds is chatbox.TakenOver and says who.
+// TakeOver makes the admin the session's holder. It closes the running answer
+// before the admin_join. After the admin_join no model output is sent until
+// the admin leaves. If the admin holds the session already, TakeOver has no
+// effect. If somebody else does, it returns chatbox.TakenOver with the
+// holder's name.
 func (s *Service) TakeOver(ctx context.Context, a chatbox.Actor, sessionID string) error {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
@@ -32,9 +33,9 @@ func (s *Service) TakeOver(ctx context.Context, a chatbox.Actor, sessionID strin
 	return err
 }
 
-// JoinSession is TakeOver from a socket, which is attached to the session by it and
-// told by an ack, or by the event itself where the frame had no id. One that
-// names a session of which the admin is the holder already is attached.
+// JoinSession is TakeOver from a socket, which it attaches to the session. The
+// socket receives an ack, or the event itself if the frame had no id. If the
+// admin holds the session already, the socket is only attached.
 func (s *Service) JoinSession(ctx context.Context, c live.Socket, id, sessionID string) error {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
@@ -75,9 +76,9 @@ func (s *Service) JoinSession(ctx context.Context, c live.Socket, id, sessionID 
 	return s.live.AttachWith(ctx, c, k.ID, live.AttachOptions{After: &before, Announce: true, Expect: &res.Event})
 }
 
-// roomFor refuses a socket that has no place left for one more session, before
-// anything is done that it would not hear of. Its frames come one at a time, so
-// none takes the place meanwhile.
+// roomFor refuses a socket that cannot be attached to one more session, before
+// the takeover has any effect. A socket's frames come one at a time, so no
+// other frame takes the room meanwhile.
 func (s *Service) roomFor(c live.Socket, k chatbox.SessionKey) error {
 	if _, err := s.deps.Attachments.Enter(c.ID(), k); err != nil {
 		return err
@@ -86,8 +87,9 @@ func (s *Service) roomFor(c live.Socket, k chatbox.SessionKey) error {
 	return nil
 }
 
-// joinAgain attaches a socket of the admin who holds the session since joined. The
-// ack echoes the frame, and is that event's in all else.
+// joinAgain attaches a socket of the admin who has held the session since the
+// event joined. The ack echoes the frame's id and has that event's seq and
+// time.
 func (s *Service) joinAgain(ctx context.Context, c live.Socket, k chatbox.SessionKey, e chatbox.Event, joined int64) error {
 	if e.Named {
 		s.deps.Acks.Forget(c.ID(), k, e.Key) // no event of this frame will come
@@ -97,15 +99,15 @@ func (s *Service) joinAgain(ctx context.Context, c live.Socket, k chatbox.Sessio
 	switch {
 	case err != nil:
 		return err
-	case len(events) == 0: // erased this moment
+	case len(events) == 0: // just erased
 		return chatbox.NoSuchSession()
 	}
 	e.Session, e.Seq, e.Time = k, joined, events[0].Time
 	return s.live.AttachWith(ctx, c, k.ID, live.AttachOptions{Announce: true, Ack: &e})
 }
 
-// takeOver appends the admin_join. With errAlready the event's place is that of
-// the one by which the session became the admin's.
+// takeOver appends the admin_join. With errAlready it returns the seq of the
+// admin_join from which the admin holds the session.
 func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (sessionlog.Appended, error) {
 	admin := e.Metadata[chatbox.MetaAdminID]
 	free := func(st chatbox.State) error {
@@ -145,8 +147,8 @@ func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.
 	return res, err
 }
 
-// staffed is the session that an admin's request names; what the admin is about
-// to do is on record when it returns.
+// staffed returns the key of the session that an admin's request names. It
+// writes the audit entry for the action before it returns.
 func (s *Service) staffed(
 	ctx context.Context, a chatbox.Actor, sessionID string, action chatbox.AuditAction,
 ) (chatbox.SessionKey, error) {
@@ -162,7 +164,7 @@ func (s *Service) staffed(
 	return k, s.deps.Audit.Record(ctx, a, action, s.log.About(ctx, k))
 }
 
-// staffEvent is an admin's coming or going.
+// staffEvent returns the event of an admin who joins or leaves.
 func staffEvent(a chatbox.Actor, id string, kind chatbox.Type) chatbox.Event {
 	e := eventOf(a, chatbox.Command{Type: kind, ID: id})
 	who := cmp.Or(a.Name, chatbox.UnnamedStaff)
@@ -174,7 +176,8 @@ func staffEvent(a chatbox.Actor, id string, kind chatbox.Type) chatbox.Event {
 	return e
 }
 
-// adminMetadata says who speaks for the staff, whatever a client claimed.
+// adminMetadata names the admin in the metadata and overrides a client's
+// claims.
 func adminMetadata(given map[string]string, a chatbox.Actor) map[string]string {
 	out := withoutStaff(given)
 	if out == nil {
@@ -185,7 +188,7 @@ func adminMetadata(given map[string]string, a chatbox.Actor) map[string]string {
 	return out
 }
 
-// withoutStaff takes out what only the server may say.
+// withoutStaff removes metadata that only the server may set.
 func withoutStaff(given map[string]string) map[string]string {
 	if given[chatbox.MetaAdminID] == "" && given[chatbox.MetaAdminName] == "" {
 		return given
@@ -208,8 +211,8 @@ func takenOver(st chatbox.State) error {
 
 func otherMessage() error { return chatbox.Invalid("id", "names another message of this session") }
 
-// automaticKey lets one automatic leave follow an admin_join, whichever pods
-// find that the admin is gone.
+// automaticKey allows one automatic leave per admin_join, whichever pods find
+// that the admin is absent.
 func automaticKey(joined int64) string {
 	return chatbox.ServerKey("automatic:" + strconv.FormatInt(joined, 10))
 }

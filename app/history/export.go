@@ -8,16 +8,16 @@ import (
 	"chatbox"
 )
 
-// exportPage is how many events one step of a whole session reads: that many
-// are in memory, however long it is.
+// exportPage is the number of events per read, which bounds the memory of an
+// export.
 const exportPage = 50
 
-// Pages are a session's events in order, a page at a time. An error is the last
-// of it, and says that the events before it are not all.
+// Pages yields a session's events in order, a page at a time. An error is the
+// last element and means that events are missing.
 type Pages = iter.Seq2[[]chatbox.Event, error]
 
 // Export returns the caller's session and all its events up to its present
-// head; they are read when they are asked for.
+// head. Events are read as they are consumed.
 func (s *Service) Export(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, Pages, error) {
 	sess, err := s.log.Owned(ctx, a, sessionID)
 	if err != nil {
@@ -26,9 +26,8 @@ func (s *Service) Export(ctx context.Context, a chatbox.Actor, sessionID string)
 	return sess, s.pages(ctx, sess.Key, sess.State.Head), nil
 }
 
-// pages reads a session's events up to head in closed ranges. The order has no
-// holes, so a page that is not full means that the session was erased
-// meanwhile.
+// pages reads a session's events up to head in closed ranges. Seqs are dense,
+// so an incomplete page means that the session was erased meanwhile.
 func (s *Service) pages(ctx context.Context, k chatbox.SessionKey, head int64) Pages {
 	return func(yield func([]chatbox.Event, error) bool) {
 		for from := int64(1); from <= head; from += exportPage {

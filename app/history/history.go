@@ -12,9 +12,9 @@ func (s *Service) Sessions(ctx context.Context, a chatbox.Actor, q chatbox.Sessi
 	return s.deps.Sessions.List(ctx, q)
 }
 
-// History returns one page of the caller's session; someone else's is
-// chatbox.NotFound, as if unknown. Its cost does not depend on the session's
-// length.
+// History returns one page of the caller's session. For someone else's session
+// it returns chatbox.NotFound, as for an unknown one. Its cost does not depend
+// on the session's length.
 func (s *Service) History(ctx context.Context, a chatbox.Actor, sessionID string, q chatbox.HistoryQuery) (chatbox.History, error) {
 	sess, err := s.log.Owned(ctx, a, sessionID)
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *Service) historyPage(ctx context.Context, sess chatbox.Session, q chatb
 	return h, err
 }
 
-// Rename gives the caller's session a name and returns it as it is then.
+// Rename names the caller's session and returns the updated session.
 func (s *Service) Rename(ctx context.Context, a chatbox.Actor, sessionID, name string) (chatbox.Session, error) {
 	name, err := chatbox.CheckName(name)
 	if err != nil {

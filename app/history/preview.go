@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	previewDepth   = 20 // events from the head among which somebody's words are looked for
-	previewReaders = 8  // sessions read at a time for one request
+	previewDepth   = 20 // newest events in which a message is looked for
+	previewReaders = 8  // concurrent reads for one request
 )
 
-// Previews returns the last words of those of the sessions that are the
-// caller's tenant's and have any, in the order asked for. That previews were
-// read is one entry on record, whatever the number of sessions.
+// Previews returns the last messages of the sessions that belong to the
+// caller's tenant and have any, in the requested order. It writes one audit
+// entry, whatever the number of sessions.
 func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error) {
 	if !a.Staff() {
 		return nil, chatbox.StaffOnly()
@@ -51,7 +51,7 @@ func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) (
 	return previews, nil
 }
 
-// preview is the zero Preview where there is nothing to show.
+// preview returns the zero Preview if there is nothing to show.
 func (s *Service) preview(ctx context.Context, k chatbox.SessionKey) (chatbox.Preview, error) {
 	sess, err := s.deps.Sessions.Load(ctx, k)
 	if errors.Is(err, chatbox.NotFound) || err == nil && (sess.Erased || sess.State.Erased || sess.State.Head == 0) {

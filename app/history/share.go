@@ -10,15 +10,15 @@ import (
 	"chatbox"
 )
 
-// shareToken is how many random bytes a share's token has.
+// shareToken is the number of random bytes in a share's token.
 const shareToken = 32
 
-// errNoShare is what every token is that opens nothing: unknown, expired,
-// revoked, or of an erased session.
+// errNoShare is the error for every token that opens nothing: it is unknown,
+// expired or revoked, or its session was erased.
 var errNoShare = chatbox.NewError(chatbox.NotFound, "no such share", nil)
 
-// Share makes a link to the caller's session as it is now, for anyone who has
-// the token, for as long as said. Links made before stay as they are.
+// Share creates a link to the caller's session as of now. Anyone with the
+// token can read it until life is over. Earlier links stay valid.
 func (s *Service) Share(ctx context.Context, a chatbox.Actor, sessionID string, life time.Duration) (token string, sh chatbox.Share, err error) {
 	sess, err := s.log.Owned(ctx, a, sessionID)
 	if err != nil {
@@ -35,8 +35,8 @@ func (s *Service) Share(ctx context.Context, a chatbox.Actor, sessionID string, 
 	return token, sh, nil
 }
 
-// Unshare revokes all links to the caller's session; that there are none is no
-// error.
+// Unshare revokes all links to the caller's session. It is no error if there
+// are none.
 func (s *Service) Unshare(ctx context.Context, a chatbox.Actor, sessionID string) error {
 	sess, err := s.log.Owned(ctx, a, sessionID)
 	if err != nil {
@@ -45,9 +45,8 @@ func (s *Service) Unshare(ctx context.Context, a chatbox.Actor, sessionID string
 	return s.deps.Shares.Revoke(ctx, sess.Key)
 }
 
-// Shared returns what the token's holder may read: the session as it was when
-// the share was made. Whatever is wrong with the token is the same
-// chatbox.NotFound.
+// Shared returns the session as of the share's creation. Every invalid token
+// gives the same chatbox.NotFound.
 func (s *Service) Shared(ctx context.Context, token string) (chatbox.Share, Pages, error) {
 	if raw, err := base64.RawURLEncoding.Strict().DecodeString(token); err != nil || len(raw) != shareToken {
 		return chatbox.Share{}, nil, errNoShare

@@ -9,7 +9,7 @@ import (
 )
 
 // AllSessions pages through the sessions of the caller's tenant. It is not
-// audited: consoles ask for it again and again, and it shows no message.
+// audited: consoles poll it, and it shows no message.
 func (s *Service) AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
 	if !a.Staff() {
 		return chatbox.StaffPage{}, chatbox.StaffOnly()
@@ -18,8 +18,8 @@ func (s *Service) AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.St
 	return s.deps.Overview.All(ctx, q)
 }
 
-// UserSessions pages through a person's sessions as the person would; that it
-// was done is on record.
+// UserSessions pages through a user's sessions as the user would. It writes an
+// audit entry.
 func (s *Service) UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
 	if !a.Staff() {
 		return chatbox.SessionPage{}, chatbox.StaffOnly()
@@ -31,8 +31,8 @@ func (s *Service) UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.S
 	return s.deps.Sessions.List(ctx, q)
 }
 
-// AnyHistory is History of any session of the caller's tenant; that it was read
-// is on record.
+// AnyHistory is History for any session of the caller's tenant. It writes an
+// audit entry.
 func (s *Service) AnyHistory(ctx context.Context, a chatbox.Actor, sessionID string, q chatbox.HistoryQuery) (chatbox.History, error) {
 	if !a.Staff() {
 		return chatbox.History{}, chatbox.StaffOnly()
@@ -54,11 +54,10 @@ func (s *Service) AnyHistory(ctx context.Context, a chatbox.Actor, sessionID str
 	return s.historyPage(ctx, sess, q)
 }
 
-// Metrics are those of the caller's tenant and from ≤ time < to. What is said
-// of sessions is one read of the history; what is said of concurrency another,
-// of what pods counted. The average is over the time since anybody was there
-// within the period: minutes in which nobody was count, what lies before the
-// first of them and after now does not.
+// Metrics returns the figures of the caller's tenant for from ≤ time < to. The
+// sessions' figures come from one read of the history, the concurrency from
+// the pods' counts. The average covers the time from the first presence within
+// the period until its end or now, including minutes without sessions.
 func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (chatbox.Metrics, error) {
 	if !a.Staff() {
 		return chatbox.Metrics{}, chatbox.StaffOnly()
@@ -76,7 +75,7 @@ func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Ti
 	}, nil
 }
 
-// average is rounded to hundredths.
+// average returns the mean concurrency, rounded to hundredths.
 func average(c chatbox.Concurrency, from, to, now time.Time) float64 {
 	if c.Since.IsZero() {
 		return 0
@@ -92,8 +91,8 @@ func average(c chatbox.Concurrency, from, to, now time.Time) float64 {
 	return math.Min(math.Round(c.Seconds/over*100)/100, float64(c.Peak))
 }
 
-// AuditEntries pages through the audit log of the caller's tenant; that
-// somebody began to read it is in it. Only admins may.
+// AuditEntries pages through the audit log of the caller's tenant. The first
+// page writes an audit entry itself. Only admins may read the log.
 func (s *Service) AuditEntries(ctx context.Context, a chatbox.Actor, q chatbox.AuditQuery) (chatbox.AuditPage, error) {
 	if !a.Admin() {
 		return chatbox.AuditPage{}, chatbox.StaffOnly()
@@ -107,7 +106,7 @@ func (s *Service) AuditEntries(ctx context.Context, a chatbox.Actor, q chatbox.A
 	return s.deps.Audit.Entries(ctx, q)
 }
 
-// VerifyAudit walks along the whole audit log of the caller's tenant.
+// VerifyAudit verifies the whole audit log of the caller's tenant.
 func (s *Service) VerifyAudit(ctx context.Context, a chatbox.Actor) (chatbox.AuditVerdict, error) {
 	if !a.Admin() {
 		return chatbox.AuditVerdict{}, chatbox.StaffOnly()

@@ -9,7 +9,8 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// joinTries is how often a socket reads on while the session goes on.
+// joinTries bounds how often a join reads again because the session has moved
+// on.
 const joinTries = 8
 
 // AttachOptions say why and from where a socket is attached to a session.
@@ -29,8 +30,8 @@ type AttachOptions struct {
 	Expect, Ack *chatbox.Event
 }
 
-// Attach takes the socket to the session named when it connected; with after
-// it also resumes.
+// Attach attaches the socket to the session named at its connection. With
+// after it also resumes.
 func (s *Service) Attach(ctx context.Context, c Socket, sessionID string, after *int64) error {
 	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
 		return err
@@ -38,10 +39,9 @@ func (s *Service) Attach(ctx context.Context, c Socket, sessionID string, after 
 	return s.AttachWith(ctx, c, sessionID, AttachOptions{After: after, Announce: after != nil, Reserve: true})
 }
 
-// Resume replays to the socket every durable event after seq and goes on live;
-// an attached socket is told again what it asks for. A user who has more
-// replayed than Config allows is refused with chatbox.RateLimited, which changes
-// nothing.
+// Resume replays every durable event after seq to the socket and continues
+// live. An attached socket may resume again. chatbox.RateLimited: the user has
+// exceeded the replay budget of Config; nothing has changed.
 func (s *Service) Resume(ctx context.Context, c Socket, sessionID string, seq int64) error {
 	if sessionID == "" {
 		if sessionID = s.deps.Currents.Current(c.ID()); sessionID == "" {
@@ -57,16 +57,16 @@ func (s *Service) Resume(ctx context.Context, c Socket, sessionID string, seq in
 	return s.AttachWith(ctx, c, sessionID, AttachOptions{After: &seq, Announce: true, Reserve: true})
 }
 
-// Leave takes the socket out of everything when it has ended.
+// Leave detaches a socket that has ended from all sessions.
 func (s *Service) Leave(c Socket) {
 	for _, k := range s.deps.Attachments.LeaveAll(c.ID()) {
 		s.deps.Bus.Unsubscribe(k)
 	}
 }
 
-// AttachWith attaches the socket to the session. It first subscribes, then reads,
-// and then joins: an event in between is heard or read, and sent once.
-// chatbox.NotYours: the caller may not hear the session.
+// AttachWith attaches the socket to the session. It subscribes, then reads,
+// and then joins, so that an event in between is received or read, and sent
+// once. chatbox.NotYours: the caller may not receive the session.
 func (s *Service) AttachWith(ctx context.Context, c Socket, sessionID string, o AttachOptions) error {
 	if !chatbox.ValidSessionID(sessionID) {
 		return chatbox.BadSessionID()
@@ -100,7 +100,7 @@ func (s *Service) AttachWith(ctx context.Context, c Socket, sessionID string, o 
 	return nil
 }
 
-// subscribe counts the socket's interest in the session, where it is new.
+// subscribe adds the socket's interest in the session, if it is new.
 func (s *Service) subscribe(ctx context.Context, k chatbox.SessionKey, fresh bool) error {
 	if !fresh {
 		return nil
@@ -110,9 +110,9 @@ func (s *Service) subscribe(ctx context.Context, k chatbox.SessionKey, fresh boo
 	return sessionlog.RetryTransient(ctx, func() error { return s.deps.Bus.Subscribe(ctx, k) })
 }
 
-// join reads and joins, and reads on where more happened meanwhile. Only the
-// reads are bounded: a replay takes as long as its client, and its socket
-// bounds how slow that may be.
+// join reads and joins, and repeats both if more has happened meanwhile. Only
+// the reads have a time limit: the replay's time depends on the client, and
+// the socket limits that.
 func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, o AttachOptions) error {
 	from := sessionlog.AtHead
 	if o.After != nil {
@@ -138,7 +138,7 @@ func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, o At
 	return sessionlog.TooBusy()
 }
 
-// replay reads what the socket is to be given from there.
+// replay reads the data for the join from the given seq.
 func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j chatbox.Join, from int64, o AttachOptions) (chatbox.Join, error) {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
@@ -148,8 +148,8 @@ func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j 
 		if err != nil || tail.Owner == "" || from == sessionlog.AtHead {
 			return err
 		}
-		// Somebody was sent more than Redis has: perhaps it failed over and lost
-		// the end, which the history has.
+		// The socket was sent more than Redis has: perhaps Redis failed over
+		// and lost the end, which the history has.
 		if head := tail.State.Head; from > head || j.Continue && from == head {
 			if err = s.log.Heal(ctx, k); err == nil {
 				tail, j.As, err = s.readFor(ctx, c, k, from, o)
@@ -170,8 +170,8 @@ func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j 
 	return s.plan(ctx, k, c.Actor().User(), j, tail, from)
 }
 
-// plan decides what is replayed: everything after from, or nothing where that
-// is too much or more than there is.
+// plan selects the events to replay: everything after from, or nothing if that
+// is too much or from is beyond the head.
 func (s *Service) plan(
 	ctx context.Context, k chatbox.SessionKey, u chatbox.UserKey, j chatbox.Join, tail chatbox.Tail, from int64,
 ) (chatbox.Join, error) {
@@ -180,7 +180,7 @@ func (s *Service) plan(
 	if !j.Continue {
 		j.From, j.Recovered = head, true
 		switch {
-		case tail.Owner == "": // nothing exists: any place is its head
+		case tail.Owner == "": // the session does not exist, so any seq is its head
 			return j, nil
 		case from == sessionlog.AtHead:
 			return j, nil
@@ -220,12 +220,12 @@ func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64
 	return append(events, tail.Events...), nil
 }
 
-// whole reports whether the tail has everything after a place.
+// whole reports whether the tail has every event after the given seq.
 func whole(tail chatbox.Tail, after int64) bool {
 	return firstOf(tail) <= after+1 || after >= tail.State.Head
 }
 
-// firstOf is the place of the tail's oldest event.
+// firstOf returns the seq of the tail's oldest event.
 func firstOf(tail chatbox.Tail) int64 {
 	if len(tail.Events) == 0 {
 		return tail.State.Head + 1
@@ -233,8 +233,8 @@ func firstOf(tail chatbox.Tail) int64 {
 	return tail.Events[0].Seq
 }
 
-// readFor reads a session for a socket, where the socket may see it. An id
-// that is free is nobody's: an empty tail.
+// readFor reads a session for a socket that may receive it. A free id gives an
+// empty tail.
 func (s *Service) readFor(
 	ctx context.Context, c Socket, k chatbox.SessionKey, from int64, o AttachOptions,
 ) (chatbox.Tail, chatbox.Right, error) {
@@ -266,8 +266,9 @@ func (s *Service) readFor(
 	return tail, chatbox.ByOwnership, err
 }
 
-// staffRight is by what right an admin hears somebody else's session. Watching
-// goes before holding: it does not end with it.
+// staffRight returns the right by which an admin receives somebody else's
+// session. Watching takes precedence over holding, since it does not end with
+// the holding.
 func (s *Service) staffRight(
 	ctx context.Context, c Socket, k chatbox.SessionKey, st chatbox.State, o AttachOptions,
 ) (chatbox.Right, error) {

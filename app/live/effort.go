@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	frameEffort  = 10      // of a frame that reads or tells something, in replayed events
-	maxEfforts   = 100_000 // users that a pod keeps accounts of; beyond that nobody new is bounded
+	frameEffort  = 10      // cost of a frame that reads or notifies, in replayed events
+	maxEfforts   = 100_000 // users with accounts on a pod; further users are not limited
 	effortsSwept = time.Minute
-	replayLanes  = 16 // replays of a pod that read the history at once; what comes beyond waits
+	replayLanes  = 16 // concurrent replays of a pod that read the history; others wait
 )
 
 // efforts limits the reading that each user causes on this pod by frames without
@@ -30,7 +30,7 @@ type efforts struct {
 	swept time.Time
 }
 
-// account is what a user had left at a time.
+// account is a user's budget at a time.
 type account struct {
 	left float64
 	at   time.Time
@@ -40,8 +40,8 @@ func newEfforts(burst, rate int64) *efforts {
 	return &efforts{burst: float64(burst), rate: float64(rate), reads: lanes.New[chatbox.UserKey](replayLanes, 1), users: map[chatbox.UserKey]account{}}
 }
 
-// admit takes the price of a frame, or says how long the user has to wait for
-// the account to be in credit again; then nothing was taken.
+// admit charges the price of a frame. If the account is overdrawn, it returns
+// chatbox.RateLimited with the time to wait and charges nothing.
 func (e *efforts) admit(u chatbox.UserKey, now time.Time) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -50,7 +50,7 @@ func (e *efforts) admit(u chatbox.UserKey, now time.Time) error {
 	if a.left <= 0 {
 		wait := time.Duration((1 - a.left) / e.rate * float64(time.Second))
 		return &chatbox.Error{
-			Code: chatbox.RateLimited, Message: "too much was asked for again and again", RetryAfter: max(wait, time.Millisecond), Refusal: chatbox.RefusedRate,
+			Code: chatbox.RateLimited, Message: "too many requests; wait a moment", RetryAfter: max(wait, time.Millisecond), Refusal: chatbox.RefusedRate,
 		}
 	}
 	if known || len(e.users) < maxEfforts {
@@ -59,7 +59,7 @@ func (e *efforts) admit(u chatbox.UserKey, now time.Time) error {
 	return nil
 }
 
-// spend takes what a frame turned out to cost.
+// spend charges the actual cost of a frame.
 func (e *efforts) spend(u chatbox.UserKey, events int, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -77,7 +77,7 @@ func (e *efforts) balanceLocked(u chatbox.UserKey, now time.Time) (a account, kn
 	return a, true
 }
 
-// sweepLocked forgets accounts that are full again.
+// sweepLocked removes accounts that are full again.
 func (e *efforts) sweepLocked(now time.Time) {
 	if now.Sub(e.swept) < effortsSwept {
 		return
@@ -90,18 +90,17 @@ func (e *efforts) sweepLocked(now time.Time) {
 	}
 }
 
-// read reads the history for a user's replay: for one of the user at a time,
-// however many sockets resume, and for a few of the pod.
+// read runs read, which reads the history for a user's replay. It allows one
+// read per user at a time, however many sockets resume, and a few per pod.
 func (e *efforts) read(ctx context.Context, u chatbox.UserKey, read func() error) error {
 	leave, err := e.reads.Enter(ctx, u)
 	if err != nil {
-		return chatbox.NewError(chatbox.Unavailable, "too much is being read at the moment", err)
+		return chatbox.NewError(chatbox.Unavailable, "too many replays are in progress", err)
 	}
 	defer leave()
 	return read()
 }
 
-// Admit charges the caller the price of one frame that reads or tells something.
-// chatbox.RateLimited: the caller has had too much read lately; nothing was
-// charged.
+// Admit charges the caller the price of one frame that reads or notifies.
+// chatbox.RateLimited: the caller is over the budget; nothing was charged.
 func (s *Service) Admit(a chatbox.Actor) error { return s.efforts.admit(a.User(), time.Now()) }

@@ -9,8 +9,9 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// catchUp gives this pod's sockets what they have missed of a session. It
-// reads once: what fails, or what more is missed meanwhile, has another turn.
+// catchUp delivers the events of a session that this pod's sockets have
+// missed. It reads once; after a failure, or if more events are missed
+// meanwhile, the queue calls it again.
 func (s *Service) catchUp(ctx context.Context, k chatbox.SessionKey) error {
 	if k == allSessions {
 		return s.checkPositions(ctx)
@@ -35,7 +36,7 @@ func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after in
 	defer cancel()
 	tail, err := s.log.Tail(ctx, k, after)
 	if errors.Is(err, sessionlog.ErrErased) && tail.State.Erased {
-		// What came before its end is gone for those who have not had it.
+		// The session was erased: its earlier events are gone.
 		end := chatbox.Erasure(k, tail.Owner, tail.State.Head, tail.State.EndedAt)
 		s.deps.Feed.CatchUp(k, []chatbox.Event{end}, nil)
 		return nil
@@ -44,7 +45,7 @@ func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after in
 		return err
 	}
 	if tail.State.Head < after {
-		return s.log.Heal(ctx, k) // Redis fell back behind what was shown
+		return s.log.Heal(ctx, k) // Redis has fallen behind the delivered events
 	}
 	events, err := s.missing(ctx, k, after, tail)
 	if err != nil {
@@ -56,8 +57,8 @@ func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after in
 	return s.tellFailure(ctx, k, tail)
 }
 
-// tellFailure tells the end of an answer whose failure left nothing in the
-// session's log, where its message on the bus was lost: the turn remembers it.
+// tellFailure delivers the failure of an answer that left no event in the log,
+// if the failure's message on the bus was lost. The turn records the failure.
 func (s *Service) tellFailure(ctx context.Context, k chatbox.SessionKey, tail chatbox.Tail) error {
 	g := s.deps.Feed.Answering(k)
 	if g == (chatbox.Gen{}) || tail.Open != nil && tail.Open.Gen == g || g.Seq > tail.State.Head {
@@ -78,8 +79,8 @@ func (s *Service) tellFailure(ctx context.Context, k chatbox.SessionKey, tail ch
 	return nil
 }
 
-// checkPositions compares how far sessions were delivered here with their
-// heads: the loss of the last message has no later one to reveal it.
+// checkPositions compares the delivered positions of sessions with their
+// heads. If the last message is lost, no later message reveals the gap.
 func (s *Service) checkPositions(ctx context.Context) error {
 	const batch = 500
 	all := s.deps.Feed.Positions()
@@ -111,15 +112,16 @@ func (s *Service) checkPosition(ctx context.Context, p chatbox.Position, head in
 		}
 	}
 	if len(p.Watchers) > 0 {
-		s.tellWatched(ctx, p.Session, true) // whoever missed it
+		s.tellWatched(ctx, p.Session, true) // for sockets that missed the notice
 	} else if p.Noticed {
-		s.checkWatched(ctx, p.Session) // a watcher who is gone took nothing back
+		s.checkWatched(ctx, p.Session) // a watcher that crashed did not end its watching
 	}
 	switch {
 	case head > p.Seq, head == p.Seq && p.Answering != (chatbox.Gen{}):
-		s.behind.Add(p.Session) // also where the answer's last piece, or its failure, was lost
+		s.behind.Add(p.Session) // also if the answer's last piece, or its failure, was lost
 	case p.Seq == 0 && head < 0 && p.UserID != "":
-		// A free id that a socket here has named stays its user's meanwhile.
+		// A free id that a socket on this pod uses stays reserved for its
+		// user.
 		if _, err := s.deps.Registry.Reserve(ctx, p.Session, p.UserID); err != nil {
 			s.deps.Logger.DebugContext(ctx, "reservation not renewed", "error", err)
 		}

@@ -13,37 +13,37 @@ import (
 	"chatbox"
 )
 
-// ReceiptStore keeps what clients without resume have received of running
+// ReceiptStore stores what clients without resume have received of running
 // answers, so that the pod to which they reconnect sends them the rest.
 type ReceiptStore interface {
-	// NoteShown notes what connections were sent and have received, in the
+	// NoteShown stores what connections were sent and have received, in the
 	// list's order.
 	NoteShown(ctx context.Context, list []chatbox.Shown) error
-	// TakeShown takes the note of one of the user's broken connections to the
-	// session; nil: there is none. Each note is taken once.
+	// TakeShown returns and removes the record of one of the user's broken
+	// connections to the session; nil if there is none.
 	TakeShown(ctx context.Context, s chatbox.SessionKey, userID string) (*chatbox.Shown, error)
 }
 
 const (
-	// noteWithin bounds a note, and the look for one: nobody but an old client
-	// waits for either.
+	// noteWithin bounds storing and reading a record. Only old clients wait
+	// for either.
 	noteWithin = 2 * time.Second
-	// sendWithin is how long the writer of an old client's socket waits for the
-	// note of what it is about to send.
+	// sendWithin bounds how long the writer of an old client's socket waits
+	// until the text that it is about to send is recorded.
 	sendWithin = 200 * time.Millisecond
 )
 
-// Receipts collects notes until they are stored: the latest of each connection,
-// session and stage, so a few for each of the pod's sockets at the most. It is
-// safe for concurrent use.
+// Receipts collects records until they are stored. It keeps only the latest of
+// each connection, session and stage, so its size is bounded by the pod's
+// sockets. It is safe for concurrent use.
 type Receipts struct {
 	store  ReceiptStore
 	logger *slog.Logger
-	wake   chan struct{} // has a token where latest is not empty
+	wake   chan struct{} // has a token if latest is not empty
 
 	mu     sync.Mutex // guards following
 	latest map[receipt]chatbox.Shown
-	made   chan struct{} // closed when what latest holds was noted, or could not be
+	made   chan struct{} // closed when the records in latest were stored, or storing failed
 }
 
 type receipt struct {
@@ -52,15 +52,17 @@ type receipt struct {
 	stage   chatbox.ShownStage
 }
 
-// NewReceipts makes a collector; a Service that is given it stores the notes.
+// NewReceipts returns a collector. A Service with the collector stores its
+// records.
 func NewReceipts(store ReceiptStore, logger *slog.Logger) *Receipts {
 	return &Receipts{store: store, logger: logger, wake: make(chan struct{}, 1), latest: map[receipt]chatbox.Shown{}, made: make(chan struct{})}
 }
 
-// add takes one note; the channel is closed when it was made.
+// add adds one record. The channel is closed when it was stored or storing
+// failed.
 func (r *Receipts) add(sh chatbox.Shown) <-chan struct{} {
 	r.mu.Lock()
-	if sh.Stage == chatbox.ShownOver { // of an answer before what is sent next
+	if sh.Stage == chatbox.ShownOver { // of an answer before the next text
 		delete(r.latest, receipt{sh.Conn, sh.Session, chatbox.ShownReceived})
 	}
 	r.latest[receipt{sh.Conn, sh.Session, sh.Stage}] = sh
@@ -73,8 +75,8 @@ func (r *Receipts) add(sh chatbox.Shown) <-chan struct{} {
 	return made
 }
 
-// take returns what waits, in the order in which it takes effect, and what to
-// close when it was noted.
+// take returns the waiting records in the order in which they take effect, and
+// the channel to close when they are stored.
 func (r *Receipts) take() ([]chatbox.Shown, chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,8 +87,8 @@ func (r *Receipts) take() ([]chatbox.Shown, chan struct{}) {
 	return list, made
 }
 
-// Shown says what an old client's connection is about to be sent, or has
-// received. Only with chatbox.ShownSent it waits, for sendWithin at most. It is
+// Shown records what an old client's connection is about to be sent, or has
+// received. Only for chatbox.ShownSent it waits, for at most sendWithin. It is
 // safe for concurrent use.
 func (r *Receipts) Shown(sh chatbox.Shown) {
 	made := r.add(sh)
@@ -101,8 +103,8 @@ func (r *Receipts) Shown(sh chatbox.Shown) {
 	}
 }
 
-// run stores notes as they come, until ctx ends. What cannot be noted is
-// left: the connection's next note says more.
+// run stores records as they come, until ctx ends. A failure is not retried,
+// since the connection's next record supersedes it.
 func (r *Receipts) run(ctx context.Context) {
 	for {
 		select {
@@ -120,8 +122,8 @@ func (r *Receipts) run(ctx context.Context) {
 	}
 }
 
-// takeShown is what the client received by an earlier connection; nil where
-// that is nothing or cannot be found out.
+// takeShown returns what the client received over an earlier connection; nil
+// if that is nothing or unknown.
 func (s *Service) takeShown(ctx context.Context, c Socket, k chatbox.SessionKey) *chatbox.Shown {
 	ctx, cancel := context.WithTimeout(ctx, noteWithin)
 	defer cancel()
@@ -133,15 +135,15 @@ func (s *Service) takeShown(ctx context.Context, c Socket, k chatbox.SessionKey)
 	return has
 }
 
-// endShown finds the final of the answer that an old client has received in
-// part, where that is no longer the open one.
+// endShown finds the final of the answer that an old client received in part,
+// if that answer is no longer open.
 func (s *Service) endShown(ctx context.Context, k chatbox.SessionKey, j *chatbox.Join, open *chatbox.OpenAnswer) error {
 	if j.Shown == nil || open != nil && open.Gen == j.Shown.Gen || j.Ended != nil {
 		return nil
 	}
 	e, err := s.deps.Messages.ByKey(ctx, k, chatbox.AnswerKey(j.Shown.Gen.Seq, j.Shown.Gen.Run))
 	if errors.Is(err, chatbox.NotFound) {
-		return nil // it is yet to come, or Redis has lost sight of the answer
+		return nil // not stored yet, or Redis has lost the answer
 	}
 	if err == nil {
 		j.Ended = &e

@@ -130,8 +130,8 @@ func (s *Service) Update(u chatbox.Update) {
 	}
 }
 
-// Resubscribed says that updates may have been missed: every position is
-// compared. It does not block.
+// Resubscribed schedules a check of every position, since updates may have
+// been missed. It does not block.
 func (s *Service) Resubscribed() {
 	s.behind.Add(allSessions)
 	s.behind.Retry() // the outage may have caused the failures

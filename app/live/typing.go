@@ -7,7 +7,8 @@ import (
 	"chatbox"
 )
 
-// Typing tells the other sockets of the caller's session.
+// Typing notifies the other sockets of the session. chatbox.RateLimited: too
+// many typing frames of this socket.
 func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on bool) error {
 	k, as, err := s.Voice(ctx, c, sessionID)
 	if err != nil {

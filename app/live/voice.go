@@ -7,9 +7,10 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// Voice finds the session that a socket's frame means, and as whom the caller
-// speaks there. It reads only where the socket's attachment does not tell that.
-// An empty sessionID means the socket's current session. Errors are those of Mine.
+// Voice returns the session of a socket's frame and the sender as which the
+// caller may write there. It reads only if the socket's attachment does not
+// determine that. An empty sessionID means the socket's current session.
+// Errors are those of Mine.
 func (s *Service) Voice(ctx context.Context, c Socket, sessionID string) (chatbox.SessionKey, chatbox.Sender, error) {
 	if sessionID == "" {
 		sessionID = s.deps.Currents.Current(c.ID())

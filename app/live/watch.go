@@ -32,15 +32,15 @@ func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *
 	if err := s.AttachWith(ctx, c, sessionID, AttachOptions{After: after, Announce: true, MustExist: true, Watch: true}); err != nil {
 		return err
 	}
-	if k := a.Session(sessionID); s.deps.Rights.Watching(c.ID(), k) { // an own session need not be watched
+	if k := a.Session(sessionID); s.deps.Rights.Watching(c.ID(), k) { // false for an own session
 		s.tellWatched(ctx, k, true)
 	}
 	return nil
 }
 
-// tellWatched has the owner's sockets told, on every pod, that somebody watches
-// or nobody does any more. Those that know are not told again, so it may be
-// repeated, and is while the watching lasts.
+// tellWatched notifies the owner's sockets on every pod whether somebody
+// watches. Sockets that know already are skipped, so repeats are harmless; it
+// is repeated while the watching lasts.
 func (s *Service) tellWatched(ctx context.Context, k chatbox.SessionKey, on bool) {
 	if !s.cfg.WatchNotice {
 		return
@@ -52,7 +52,8 @@ func (s *Service) tellWatched(ctx context.Context, k chatbox.SessionKey, on bool
 	}
 }
 
-// checkWatched tells this pod's sockets of the session's owner what is so now.
+// checkWatched notifies this pod's sockets of the session's owner whether
+// somebody watches now.
 func (s *Service) checkWatched(ctx context.Context, k chatbox.SessionKey) {
 	if !s.cfg.WatchNotice {
 		return
@@ -67,8 +68,8 @@ func (s *Service) checkWatched(ctx context.Context, k chatbox.SessionKey) {
 	s.deps.Feed.Deliver(chatbox.Update{Session: k, Watched: &chatbox.Watched{On: on}})
 }
 
-// Unwatch ends what Watch began; where the socket does not watch it has no
-// effect. The user's own attachment is not touched.
+// Unwatch ends watching. If the socket does not watch the session it has no
+// effect. The user's attachment to an own session stays.
 func (s *Service) Unwatch(ctx context.Context, c Socket, sessionID string) error {
 	if sessionID == "" {
 		sessionID = s.deps.Currents.Current(c.ID())
@@ -104,8 +105,8 @@ func (s *Service) Dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) e
 	return nil
 }
 
-// Renewed takes the socket out of the sessions that its newer credential does
-// not let it hear any more. Those that its user holds stay held.
+// Renewed detaches the socket from the sessions that its new credential does
+// not permit. Sessions that its user holds stay held.
 func (s *Service) Renewed(ctx context.Context, c Socket) {
 	a := c.Actor()
 	if a.Admin() {
@@ -115,7 +116,7 @@ func (s *Service) Renewed(ctx context.Context, c Socket) {
 		switch watches := s.deps.Rights.Watching(c.ID(), k); {
 		case watches && !a.Staff():
 			_ = s.Dismiss(ctx, c, k) // it never fails
-		case watches: // who may only read goes on
+		case watches: // viewers may go on watching
 		case s.deps.Rights.Dismiss(c.ID(), k):
 			s.deps.Bus.Unsubscribe(k)
 		default: // the holding has just ended
@@ -123,7 +124,7 @@ func (s *Service) Renewed(ctx context.Context, c Socket) {
 	}
 }
 
-// reap takes sockets out whose admin holds the session no more.
+// reap detaches sockets whose admin no longer holds the session.
 func (s *Service) reap(k chatbox.SessionKey) {
 	for range s.deps.Rights.Reap(k) {
 		s.deps.Bus.Unsubscribe(k)
