@@ -88,9 +88,15 @@ func ValidSessionID(id string) bool {
 	return len(id) >= 1 && len(id) <= maxSessionID && only(id, "._-")
 }
 
-// BadSessionID is the refusal of what ValidSessionID does not accept.
+// NameableSession reports whether a client may name a session so. No path can
+// have the id . or .., which clients take out of addresses.
+func NameableSession(id string) bool {
+	return ValidSessionID(id) && id != "." && id != ".."
+}
+
+// BadSessionID is the refusal of what NameableSession does not accept.
 func BadSessionID() *Error {
-	return Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
+	return Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -, and not . or ..")
 }
 
 // ValidMessageID reports whether a client may give id to a frame. Ids that
