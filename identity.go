@@ -88,9 +88,15 @@ func ValidSessionID(id string) bool {
 	return len(id) >= 1 && len(id) <= maxSessionID && only(id, "._-")
 }
 
-// BadSessionID rejects an id that ValidSessionID does not accept.
+// NameableSession reports whether a client may use id for a session. The ids .
+// and .. are excluded, as clients remove them from paths.
+func NameableSession(id string) bool {
+	return ValidSessionID(id) && id != "." && id != ".."
+}
+
+// BadSessionID rejects an id that NameableSession does not accept.
 func BadSessionID() *Error {
-	return Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -")
+	return Invalid("session_id", "must be 1-128 of A-Z a-z 0-9 . _ -, and not . or ..")
 }
 
 // ValidMessageID reports whether a client may use id for a frame. Ids with the

@@ -205,7 +205,7 @@ func TestAbuse_ForeignOrigin(t *testing.T) {
 	dial := func(origin string) int {
 		h := bearerHeader(token(t, nil))
 		if origin != "" {
-			h.Set("Origin", origin)
+			h["Origin"] = strings.Split(origin, "|")
 		}
 		ws, resp, err := p.dial("", h)
 		require.NotNil(t, resp)
@@ -219,6 +219,10 @@ func TestAbuse_ForeignOrigin(t *testing.T) {
 		"https://evil.example.com", "http://app.example.com", "https://app.example.com:444", "https://app.example.com.evil.org",
 		"https://evilapp.example.com", "https://shop.example.com:8443", "https://a.shop.example.com", "null", "file://", "https://",
 		"https://app.example.com@evil.org", "*",
+		"https://app.example.com/", "https://app.example.com/x", "https://me@app.example.com", "https://me:pw@app.example.com", "https://@app.example.com",
+		"https://app.example.com?", "https://app.example.com?x", "https://app.example.com#", "https://app.example.com:", "//app.example.com",
+		"https://app.example.com https://evil.org", "https://evil.org/.shop.example.com:8443", "https://x@a.shop.example.com:8443",
+		"https://app.example.com|https://app.example.com", "|https://app.example.com",
 	} {
 		assert.Equal(t, http.StatusForbidden, dial(origin), origin)
 	}

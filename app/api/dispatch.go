@@ -74,7 +74,7 @@ func (s *Server) dispatch(ctx context.Context, conn *hub.Conn, cmd command) erro
 		return chatbox.Invalid(fieldType, "is not known")
 	case cmd.ID != "" && !chatbox.ValidMessageID(cmd.ID):
 		return chatbox.Invalid(fieldID, "must be 1-64 of A-Z a-z 0-9 . _ : - and not begin with ans_")
-	case cmd.SessionID != "" && !chatbox.ValidSessionID(cmd.SessionID):
+	case cmd.SessionID != "" && !chatbox.NameableSession(cmd.SessionID):
 		return chatbox.BadSessionID()
 	}
 	return handle(ctx, conn, cmd)

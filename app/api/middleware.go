@@ -121,7 +121,7 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 // header, and browsers allow the same origin only.
 func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		origin := c.Request().Header.Get("Origin")
+		origin := originsOf(c.Request())
 		h := c.Response().Header()
 		if s.cfg.CORS.Any || len(s.cfg.CORS.List) > 0 {
 			h.Add("Vary", "Origin")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -18,8 +19,8 @@ func (o Origins) Allow(origin string) bool {
 		return true
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Host == "" {
-		return false
+	if err != nil || u.Scheme == "" || u.Host == "" || !strings.EqualFold(origin, u.Scheme+"://"+u.Host) {
+		return false // a user, a path or a query: browsers send none
 	}
 	for _, allowed := range o.List {
 		if sameOrigin(allowed, u) {
@@ -27,6 +28,12 @@ func (o Origins) Allow(origin string) bool {
 		}
 	}
 	return false
+}
+
+// originsOf is the one origin of a request, or several in a form that is in no
+// list: which of them another reader goes by is not known. "" is none.
+func originsOf(r *http.Request) string {
+	return strings.Join(r.Header.Values("Origin"), ", ")
 }
 
 func sameOrigin(allowed string, u *url.URL) bool {

@@ -57,6 +57,6 @@ func originOf(r *http.Request, err error) slog.Attr {
 	if chatbox.RefusalOf(err) != chatbox.RefusedOrigin {
 		return slog.Attr{}
 	}
-	o := r.Header.Get("Origin")
+	o := originsOf(r)
 	return slog.String("origin", o[:min(len(o), maxOriginShown)])
 }

@@ -188,7 +188,7 @@ func (s *Server) eraseSession(c echo.Context) error {
 // sessionParam returns the session in the path. An invalid id is not found.
 func sessionParam(c echo.Context) (string, error) {
 	id := c.Param("id")
-	if !chatbox.ValidSessionID(id) {
+	if !chatbox.NameableSession(id) {
 		return "", chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	return id, nil

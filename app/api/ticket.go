@@ -65,6 +65,9 @@ func (s *Server) presented(r *http.Request) (chatbox.Actor, error) {
 	if token, ok := offeredToken(r); ok {
 		return s.deps.Auth.Actor(r.Context(), token)
 	}
+	if err := readableQuery(r); err != nil {
+		return chatbox.Actor{}, err // which of two is meant is not known, and a ticket is used once
+	}
 	q := r.URL.Query()
 	if ticket := q.Get("ticket"); ticket != "" {
 		return s.redeem(r.Context(), ticket)

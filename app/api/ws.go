@@ -60,10 +60,13 @@ func (s *Server) socket(c echo.Context) error {
 		return err
 	}
 	known(c)
+	if err := readableQuery(r); err != nil {
+		return err
+	}
 	if !websocket.IsWebSocketUpgrade(r) {
 		return chatbox.NewError(chatbox.InvalidArgument, "this route is a WebSocket: upgrade headers are missing", nil)
 	}
-	if origin := r.Header.Get("Origin"); origin != "" && !s.cfg.Origins.Allow(origin) {
+	if origin := originsOf(r); origin != "" && !s.cfg.Origins.Allow(origin) {
 		return &chatbox.Error{Code: chatbox.PermissionDenied, Message: "this origin is not allowed", Refusal: chatbox.RefusedOrigin}
 	}
 	id := chatbox.ConnID(strings.ToLower(rand.Text()))
@@ -165,7 +168,7 @@ func wanted(r *http.Request) wish {
 	if w.sessionID == "" {
 		return w
 	}
-	if !chatbox.ValidSessionID(w.sessionID) {
+	if !chatbox.NameableSession(w.sessionID) {
 		return wish{wrong: chatbox.BadSessionID()}
 	}
 	w.sessionID = strings.Clone(w.sessionID) // without a copy it would keep the whole request in memory

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -95,6 +96,7 @@ func TestSocket_RefusedAttachIsOneErrorAndTheSocketStays(t *testing.T) {
 func TestSocket_MalformedWishIsReportedOnTheSocket(t *testing.T) {
 	p := newPod(t, nil)
 	for query, field := range map[string]string{
+		"?session_id=..": "session_id", "?session_id=.": "session_id",
 		"?session_id=a%20b": "session_id", "?session_id=a&last_seq=x": "last_seq", "?session_id=a&last_seq=-1": "last_seq",
 	} {
 		s := p.open(query)
@@ -103,6 +105,26 @@ func TestSocket_MalformedWishIsReportedOnTheSocket(t *testing.T) {
 		assert.Contains(t, message, field)
 		s.alive()
 	}
+}
+
+// As REST: what one reader takes for one thing and another for another, or what
+// would be lost, is refused before anything is done.
+func TestAbuse_QueryOfTheSocketThatCanBeReadInTwoWays(t *testing.T) {
+	p := newPod(t, nil)
+	for query, field := range map[string]string{
+		"?session_id=a&session_id=b": "session_id", "?session_id=a&last_seq=1&last_seq=2": "last_seq", "?token=x&token=x": "token",
+		"?ticket=x&ticket=y": "ticket", "?session_id=a;last_seq=1": "query", "?session_id=a&x=%zz": "query", "?%zz": "query", "?session_id=%zz": "query",
+	} {
+		_, resp, err := p.dial(query, bearerHeader(token(t, nil)))
+		require.Error(t, err, query)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, http.StatusBadRequest, resp.StatusCode, query)
+		assert.Contains(t, string(body), field, query)
+	}
+	assert.Zero(t, p.conv.tried, "it takes no slot")
+	p.open("?session_id=a&unknown=1").alive()
 }
 
 func TestSocket_DispatchesFrames(t *testing.T) {
