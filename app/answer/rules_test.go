@@ -248,11 +248,11 @@ func TestReply_ThePromptIsWhatWasSaidBefore(t *testing.T) {
 func TestReply_RedisEmptiedInMidAnswerIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d *desk
-		d = newDesk(t, func(_ context.Context, yield func(chatbox.Delta, error) bool) {
+		d = newDesk(t, func(ctx context.Context, yield func(chatbox.Delta, error) bool) {
 			if !yield(chatbox.Delta{Text: "Hello"}, nil) {
 				return
 			}
-			sleep.For(t.Context(), time.Second) // the first piece is accepted
+			sleep.For(ctx, time.Second) // the first piece is accepted
 			d.redis.Flush()
 			_ = yield(chatbox.Delta{Text: " you"}, nil) && yield(chatbox.Delta{Finish: chatbox.FinishStop}, nil)
 		})

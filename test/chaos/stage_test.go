@@ -111,7 +111,7 @@ func (s *stage) stop() {
 	s.wire.back()
 	close(s.acts)
 	s.hands.Wait()
-	stack.Stop(s.t, s.stack)
+	stack.Stop(s.ctx, s.t, s.stack)
 }
 
 // whole carries out what concerns all: at once where that is possible, else by

@@ -44,15 +44,16 @@ func Start(ctx context.Context, t *testing.T, cfg devstack.Config) *devstack.Sta
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { Stop(t, s) })
+	t.Cleanup(func() { Stop(ctx, t, s) })
 	return s
 }
 
-// Stop stops a stack and the default client's idle connections. A stack whose
-// pods were killed may say so; any other error fails the test.
-func Stop(t *testing.T, s *devstack.Stack) {
+// Stop stops a stack and the default client's idle connections, also where ctx has
+// ended. A stack whose pods were killed may say so; any other error fails the
+// test.
+func Stop(ctx context.Context, t *testing.T, s *devstack.Stack) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if err := s.Stop(ctx); err != nil && !strings.Contains(err.Error(), "killed") {
 		t.Errorf("stop: %v", err)
