@@ -65,7 +65,7 @@ type Sockets interface {
 // Config holds lifetimes, limits and timeouts.
 type Config struct {
 	TicketLife time.Duration // lifetime of a ticket
-	MarkLife   time.Duration // lifetime of a withdrawal; no token may live longer
+	MarkLife   time.Duration // Redis has a copy of a withdrawal for this long; the history never deletes it
 	UserRate   int           // REST requests per user and minute, over all pods
 	AdminRate  int           // the same for a member of staff
 	Patience   time.Duration // timeout of Redis
