@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// checkTimes finds durations that contradict one another. What was given
-// stands; what was not makes room for it.
+// checkTimes returns the faults of durations that contradict one another. A
+// duration that the operator set is never changed; a default is shortened to fit.
 func (c *Config) checkTimes(g *values) []error {
 	var faults []error
 	if c.LLM.IdleTimeout > c.LLM.StreamTimeout {
@@ -26,7 +26,7 @@ func (c *Config) checkDrain(g *values) []error {
 	d := &c.Drain
 	finish, window := g.has("DRAIN_FINISH"), g.has("DRAIN_WINDOW")
 	if d.Shutdown <= 0 {
-		return nil // its variable is at fault already
+		return nil // checkNames has reported the variable already
 	}
 	var given time.Duration
 	if finish {
@@ -53,7 +53,7 @@ func (c *Config) checkDrain(g *values) []error {
 	return nil
 }
 
-// doubts are what an operator is told at the start and may mean all the same.
+// doubts returns warnings about settings that are valid but probably mistakes.
 func (c *Config) doubts(g *values) []string {
 	warnings := g.passed()
 	for _, list := range []struct {
@@ -91,8 +91,8 @@ func (c *Config) doubts(g *values) []string {
 	return warnings
 }
 
-// isEverybody reports whether a network is wider than any that is one's own:
-// 10.0.0.0/8 and fc00::/7 are the widest private ones.
+// isEverybody reports whether a network is wider than every private network. The
+// widest private networks are 10.0.0.0/8 and fc00::/7.
 func isEverybody(p netip.Prefix) bool {
 	if p.Addr().Is4In6() {
 		return p.Bits() < 96+8

@@ -1,7 +1,7 @@
-// Package config reads what an operator tells a pod: environment variables, and a
-// file that the environment overrides. Load reports every fault at once. The
-// table of variables is the only one: help, the printed configuration and
-// docs/operations/config.md are made from it.
+// Package config reads a pod's settings from environment variables and from a
+// file. The environment overrides the file. Load reports all faults at once. One
+// table of variables is the source of loading, the help text, the printed
+// configuration and docs/operations/config.md.
 package config
 
 import (
@@ -21,20 +21,20 @@ import (
 	"chatbox/providers/notify"
 )
 
-// Environments a pod may run in.
+// Values of Config.Env.
 const (
 	Production  = "production"
 	Development = "development"
 )
 
-// Config is everything an operator can tell a pod. Load makes it; whatever
-// holds a secret shows none when printed.
+// Config is the complete configuration of a pod. Load returns it. Fields that
+// hold secrets print a placeholder instead of the secret.
 type Config struct {
 	Env    string // Production or Development
 	Pod    chatbox.PodID
 	HTTP   HTTP
 	JWT    JWT
-	Keys   []persistence.Key // the first one seals
+	Keys   []persistence.Key // the first key encrypts
 	Redis  Redis
 	Mongo  Mongo
 	LLM    llm.Config
@@ -42,21 +42,21 @@ type Config struct {
 	Limits Limits
 	Drain  Drain
 	Admin  Admin
-	// SearchIndex: words of messages can be found by staff.
+	// SearchIndex says that staff can search the words of messages.
 	SearchIndex bool
 	Notify      notify.Config
 	Log         Log
 
-	Support chatbox.SupportSettings // of tenants without their own
+	Support chatbox.SupportSettings // for tenants without settings of their own
 
-	// Warnings are what looks like a mistake and is none for certain; each names
+	// Warnings are settings that are valid but probably mistakes. Each warning names
 	// its variable.
 	Warnings []string
 
 	notifySecrets notifySecrets
 }
 
-// HTTP is where and to whom the pod speaks.
+// HTTP holds the pod's listener, its URL prefix and the clients it accepts.
 type HTTP struct {
 	Listen          string
 	Prefix          string // "" or "/name"
@@ -70,56 +70,56 @@ type HTTP struct {
 // JWT says which tokens are accepted.
 type JWT struct {
 	Secret        llm.Secret
-	JWKS          string   // where an issuer's public keys are; empty: nowhere
-	Algorithms    []string // of what is configured
+	JWKS          string   // URL of the issuer's public keys; empty: there is no issuer
+	Algorithms    []string // by default all algorithms of the configured keys
 	Issuer        string
 	Audience      string
 	RequireExpiry bool
-	MaxLife       time.Duration // no token lives longer: withdrawals are remembered so long
+	MaxLife       time.Duration // how long Redis stores the record that an admin disconnected a user
 }
 
-// Mongo is where the history is.
+// Mongo is the address of the history's database.
 type Mongo struct {
-	URI      llm.Secret // may hold a password
+	URI      llm.Secret // may contain a password
 	Database string
 }
 
-// Prompt shapes what models are asked and how much they may say.
+// Prompt holds the system prompt and the limit of an answer.
 type Prompt struct {
 	System    string
 	AnswerMax int // bytes of one answer
 }
 
-// Limits bounds what clients may do.
+// Limits bounds the load that clients may cause.
 type Limits struct {
 	Frame              int64 // bytes of one frame
 	RatePerMinute      int   // durable frames of one user, over all pods
 	HelpPerMinute      int   // requests for help of one user, over all pods
 	RESTPerMinute      int   // REST requests of one user, over all pods
-	AdminPerMinute     int   // of one admin
+	AdminPerMinute     int   // REST requests of one member of staff, over all pods
 	Connections        int   // sockets of this pod
-	Unknown            int   // connections of this pod that have shown no credential
-	UnknownPerAddress  int   // the same of one address
+	Unknown            int   // connections of this pod that have not authenticated
+	UnknownPerAddress  int   // the same for one client address
 	ConnectionsPerUser int   // sockets of one user, over all pods
-	ShedAbove          int   // sockets of this pod below which none are sent to other pods; 0: never
+	ShedAbove          int   // at or below this number of sockets the pod sends none to other pods; 0: never
 }
 
-// Admin is about staff.
+// Admin holds the settings for staff.
 type Admin struct {
-	Grace       time.Duration // a holder whose sockets are gone keeps a session so long
-	AskRating   bool          // users are asked how a talk with a person was
-	WatchNotice bool          // users are told that staff watches
+	Grace       time.Duration // how long an admin without sockets holds a session
+	AskRating   bool          // ask users to rate a finished conversation with a person
+	WatchNotice bool          // tell users that staff watches their session
 }
 
-// Log is how the pod logs.
+// Log is the level and the format of the pod's log.
 type Log struct {
 	Level  slog.Level
 	Format string // "json" or "text"
 }
 
-// Load reads the configuration: a file, if one is named, and the environment,
-// which wins. All faults are reported at once, each on a line of its own that
-// names the variable; no fault shows a secret's value.
+// Load reads the configuration from the environment and, if file is not empty,
+// from that file. The environment wins. The returned error joins all faults. Each
+// fault is one line that names the variable and contains no secret.
 func Load(environ []string, file string) (Config, error) {
 	given, faults := gather(environ, file)
 	var c Config
@@ -136,7 +136,8 @@ func Load(environ []string, file string) (Config, error) {
 	return c, errors.Join(faults...)
 }
 
-// Listener reads where the pod listens, and nothing else.
+// Listener reads only the settings of the listener. It returns an error if one of
+// them is invalid or the file cannot be read.
 func Listener(environ []string, file string) (HTTP, error) {
 	given, faults := gather(environ, file)
 	var c Config
@@ -154,7 +155,8 @@ func Listener(environ []string, file string) (HTTP, error) {
 	return c.HTTP, nil
 }
 
-// check finds what no variable shows by itself.
+// check returns the faults that involve several variables, and sets the defaults
+// that depend on other variables.
 func (c *Config) check(g *values) []error {
 	var faults []error
 	if c.Pod == "" {
@@ -180,15 +182,15 @@ func (c *Config) check(g *values) []error {
 	return append(faults, c.checkTokens(g)...)
 }
 
-// Algorithms of tokens, by what verifies them.
+// secretAlgorithms lists the algorithms that use JWT_SECRET.
 func secretAlgorithms() []string { return []string{"HS256", "HS384", "HS512"} }
 
 func issuerAlgorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"}
 }
 
-// checkTokens finds out whether every algorithm has its key and every key an
-// algorithm. Without a list it is that of what is configured.
+// checkTokens checks that every algorithm has a key and every key an algorithm.
+// If no algorithms are listed, it allows all algorithms of the configured keys.
 func (c *Config) checkTokens(g *values) []error {
 	j, secret, issuer := &c.JWT, g.has(jwtSecretVariable), g.has(jwksVariable)
 	if len(j.Algorithms) == 0 {
@@ -217,7 +219,7 @@ func (c *Config) checkTokens(g *values) []error {
 	return faults
 }
 
-// loadKeys reads the keys of the history, which come in two variables.
+// loadKeys reads the keys of the history from ENCRYPTION_KEY and ENCRYPTION_KEYS.
 func (c *Config) loadKeys(g *values) []error {
 	single, multi := g.get(keyVariable), g.get(keysVariable)
 	keys, err := persistence.ParseKeys(single, multi)
@@ -238,10 +240,11 @@ func (c *Config) loadKeys(g *values) []error {
 	return faults
 }
 
-// fault says what is wrong with a variable.
+// fault returns an error that names the variable.
 func fault(name, why string) error { return fmt.Errorf("%s: %s", name, why) }
 
-// flatten takes joined errors apart; what they wrap deeper down stays whole.
+// flatten splits joined errors into a list. It does not unwrap the errors in the
+// list.
 func flatten(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -258,20 +261,21 @@ func flatten(err error) []error {
 	})
 }
 
-// values are what was given, by variable; what is empty was not given.
+// values holds the settings that were given, by variable. An empty value counts
+// as not given.
 type values struct {
 	set  map[string]string
-	from map[string]string // where it was given
+	from map[string]string // origin of the value
 
-	fileRead   bool     // or there is none
-	passedOver []string // of the environment: allowed, and read by nobody
+	fileRead   bool     // true also if no file was named
+	passedOver []string // unknown variables of the environment that the operator allowed
 }
 
 func (g *values) get(name string) string { return g.set[name] }
 
 func (g *values) has(name string) bool { return g.set[name] != "" }
 
-// apply gives one variable its value, or its default.
+// apply sets one variable to its value or its default, and returns its faults.
 func (g *values) apply(v variable) []error {
 	raw := g.get(v.name)
 	if raw == "" && v.alias != "" && g.has(v.alias) {
@@ -295,7 +299,7 @@ func (g *values) apply(v variable) []error {
 	return nil
 }
 
-// names lists what was given with the prefix.
+// names returns the sorted names of all given variables with the prefix.
 func (g *values) names(prefix string) []string {
 	var out []string
 	for name, v := range g.set {

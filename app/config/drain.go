@@ -2,16 +2,17 @@ package config
 
 import "time"
 
-// Drain bounds the end of a pod; docs/operations/runbook.md has its order.
+// Drain bounds the duration of a shutdown. See docs/operations/runbook.md for the
+// order of its steps.
 type Drain struct {
-	Finish   time.Duration // running answers may still end here
-	Window   time.Duration // over which clients are sent away
-	Shutdown time.Duration // all of it
+	Finish   time.Duration // how long running answers may continue on this pod
+	Window   time.Duration // time over which clients are sent to other pods
+	Shutdown time.Duration // the whole shutdown
 }
 
-// Fit shortens what comes before the end, where all of it would take longer
-// than the pod may: answers have what clients leave them, and at least a third
-// of the time.
+// Fit shortens Finish and Window if together they exceed the time available
+// before the rest of the shutdown. Finish gets the time that Window leaves, and
+// at least a third.
 func (d Drain) Fit() Drain {
 	room := d.room()
 	d.Finish = min(d.Finish, max(room/3, room-d.Window))
@@ -19,8 +20,8 @@ func (d Drain) Fit() Drain {
 	return d
 }
 
-// room is what answers and clients may have of the shutdown's time.
+// room returns the time available for Finish and Window.
 func (d Drain) room() time.Duration { return d.Shutdown - 2*d.Rest() }
 
-// Rest is kept for what comes after the last socket.
+// Rest returns the time reserved for the steps after the last socket has closed.
 func (d Drain) Rest() time.Duration { return d.Shutdown / 10 }

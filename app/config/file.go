@@ -14,15 +14,16 @@ import (
 	"chatbox/providers/llm"
 )
 
-// maxFile is how long a configuration or a secret's file may be, in bytes.
+// maxFile is the maximum size of a configuration file or a secret's file in
+// bytes.
 const maxFile = 1 << 20
 
-// configVariable names the file where --config does not.
+// configVariable names the configuration file unless --config does.
 const configVariable = "CHATBOX_CONFIG"
 
-// gather brings together what the file and the environment say. The
-// environment wins, also where one of them names a file for a secret and the
-// other gives the secret itself.
+// gather merges the settings of the file and of the environment. The environment
+// wins, also if one of them names a secret's file and the other contains the
+// secret.
 func gather(environ []string, file string) (*values, []error) {
 	g := &values{set: map[string]string{}, from: map[string]string{}}
 	environ = slices.DeleteFunc(slices.Clone(environ), func(e string) bool {
@@ -53,10 +54,11 @@ func gather(environ []string, file string) (*values, []error) {
 	return g, append(faults, g.checkNames(environ)...)
 }
 
-// fromEnvironment is the origin of what the environment says.
+// fromEnvironment is the origin of a value from the environment.
 const fromEnvironment = "environment"
 
-// lookUp finds a variable; of several the last counts.
+// lookUp returns the value of a variable. If the variable occurs several times,
+// the last value counts.
 func lookUp(environ []string, name string) string {
 	var found string
 	for _, e := range environ {
@@ -67,7 +69,8 @@ func lookUp(environ []string, name string) string {
 	return found
 }
 
-// secretNames tells which variables may come from a file of their own.
+// secretNames returns a function that reports whether a variable may come from a
+// file of its own.
 func secretNames() func(name string) bool {
 	plain, models := map[string]bool{}, map[string]bool{}
 	for _, v := range variables(&Config{}) {
@@ -85,8 +88,8 @@ func secretNames() func(name string) bool {
 	}
 }
 
-// readSecrets replaces NAME_FILE by what the file holds, less the end of its
-// last line.
+// readSecrets replaces each NAME_FILE by the content of the file, without
+// trailing line ends.
 func (g *values) readSecrets(secret func(string) bool) []error {
 	var faults []error
 	for _, name := range g.names("") {
@@ -114,9 +117,9 @@ func (g *values) readSecrets(secret func(string) bool) []error {
 	return faults
 }
 
-// readConfig reads a file whose keys are the variables, in capitals or nested
-// in small letters: jwt: {secret: x} is JWT_SECRET. A list is its entries
-// joined by commas.
+// readConfig reads a configuration file. Its keys are names of variables, either
+// in capitals or nested in lower case: jwt: {secret: x} is JWT_SECRET. A list
+// stands for its entries joined by commas.
 func (g *values) readConfig(path string) []error {
 	b, err := readBounded(path)
 	if err != nil {
@@ -134,7 +137,7 @@ func (g *values) readConfig(path string) []error {
 	}
 	faults := twice(path, lines)
 	if len(faults) > 0 {
-		return faults // which of the two would be read is nobody's guess
+		return faults // a repeated setting has no defined value
 	}
 	if err != nil {
 		return []error{fmt.Errorf("--config: %s%w", path, err)}
@@ -150,8 +153,8 @@ func (g *values) readConfig(path string) []error {
 	return strangers(flat, g.from)
 }
 
-// twice finds settings that the file has more than once, also where one is
-// nested and the other is not.
+// twice returns a fault for each setting that the file contains more than once,
+// in nested or in flat form.
 func twice(path string, lines map[string][]int) []error {
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(lines)) {
@@ -167,7 +170,8 @@ func twice(path string, lines map[string][]int) []error {
 	return faults
 }
 
-// lineOf is ":12" where the setting is on line 12; of a table the first line.
+// lineOf returns ":12" if the setting is on line 12. For a table it returns the
+// first line, and for an unknown setting "".
 func lineOf(lines map[string][]int, name string) string {
 	first := 0
 	for key, at := range lines {
@@ -181,7 +185,7 @@ func lineOf(lines map[string][]int, name string) string {
 	return fmt.Sprintf(":%d", first)
 }
 
-// nameOf is the variable that a key below others means.
+// nameOf returns the name of the variable for a key nested below another.
 func nameOf(above, key string) string {
 	name := strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 	if above != "" {
@@ -206,7 +210,7 @@ func flattenTree[K comparable](into map[string]string, above string, tree map[K]
 			if err := flattenTree(into, name, v); err != nil {
 				return err
 			}
-		case map[any]any: // some key below is a number
+		case map[any]any: // a key inside is a number
 			if err := flattenTree(into, name, v); err != nil {
 				return err
 			}
@@ -226,8 +230,8 @@ func flattenTree[K comparable](into map[string]string, above string, tree map[K]
 	return nil
 }
 
-// strangers finds keys of a file that mean nothing: most likely a slip. Those
-// of models are found where the models are read.
+// strangers returns a fault for each unknown key of a file. The keys of models
+// are checked by loadProviders.
 func strangers(flat, from map[string]string) []error {
 	known := newNames()
 	var faults []error
@@ -244,7 +248,8 @@ func strangers(flat, from map[string]string) []error {
 	return faults
 }
 
-// readBounded reads a file that an operator named.
+// readBounded reads a file of at most maxFile bytes. It returns an error if the
+// file is longer.
 func readBounded(path string) ([]byte, error) {
 	f, err := os.Open(path) //nolint:gosec // naming a file is the variable's purpose
 	if err != nil {

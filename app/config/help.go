@@ -8,7 +8,8 @@ import (
 	"chatbox/providers/llm"
 )
 
-// documented is the table as people read it.
+// documented returns the table of variables for the help text and the
+// documentation.
 func documented() []variable {
 	all := variables(&Config{})
 	for _, v := range providerVariables(&llm.Provider{}) {
@@ -18,7 +19,7 @@ func documented() []variable {
 	return all
 }
 
-// state is what a variable is when nobody sets it.
+// state returns "required", the default, or "".
 func (v variable) state() string {
 	switch {
 	case v.required:
@@ -30,7 +31,7 @@ func (v variable) state() string {
 	}
 }
 
-// Usage is how the command is called.
+// Usage is the command's usage message.
 const Usage = `usage: chatbox [command] [options]
 
 commands
@@ -66,7 +67,7 @@ func Help(w io.Writer) error {
 	return err
 }
 
-// Doc is docs/operations/config.md.
+// Doc returns the content of docs/operations/config.md.
 func Doc() string {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\n" +

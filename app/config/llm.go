@@ -10,8 +10,8 @@ import (
 	"chatbox/providers/llm"
 )
 
-// loadProviders reads LLM_PROVIDER_<n>_…; numbers may have gaps, their order is
-// the order in which models are offered.
+// loadProviders reads the LLM_PROVIDER_<n>_… variables. Models are offered in the
+// order of their numbers, which may have gaps.
 func (c *Config) loadProviders(g *values) []error {
 	var faults []error
 	numbers, strays := g.providers()
@@ -37,8 +37,8 @@ func (c *Config) loadProviders(g *values) []error {
 	return faults
 }
 
-// providers finds which models are configured, and names that look like a
-// model's variable and are none.
+// providers returns the numbers of the configured models, and the names that
+// begin like a model's variable but are not known.
 func (g *values) providers() (numbers []int, strays []string) {
 	known := map[string]bool{}
 	for _, v := range providerVariables(&llm.Provider{}) {
@@ -59,8 +59,8 @@ func (g *values) providers() (numbers []int, strays []string) {
 	return numbers, strays
 }
 
-// named puts the variable in front of a fault that the models' own validation
-// found; that speaks of providers by their place.
+// named replaces the position of a provider in a fault from llm.Config.Validate
+// by the name of its variable. It returns nil if the fault was reported before.
 func named(err error, numbers []int) error {
 	if err == nil {
 		return nil
@@ -90,7 +90,7 @@ func named(err error, numbers []int) error {
 	case strings.HasPrefix(text, "fallback "):
 		return fault("LLM_FALLBACK", "is none of the configured IDs")
 	case strings.Contains(text, "timeout must"):
-		return nil // its variable has been found at fault already
+		return nil // the variable of the timeout has been reported already
 	default:
 		return fmt.Errorf("%s: %w", providerName(1, "TYPE"), err)
 	}

@@ -9,12 +9,14 @@ import (
 	"chatbox/providers/llm"
 )
 
-// unknownVariable is the switch for variables that look like ours.
+// unknownVariable says whether unknown variables that resemble a setting are
+// refused.
 const unknownVariable = "CHATBOX_UNKNOWN_VARIABLES"
 
-// names are all variables that a pod reads. A model's number is written 0.
+// names holds all variables that a pod reads. The number of a model is written as
+// 0.
 type names struct {
-	settings map[string]bool // and whether NAME_FILE may give it
+	settings map[string]bool // the value says whether NAME_FILE may provide the setting
 }
 
 func newNames() names {
@@ -31,7 +33,7 @@ func newNames() names {
 	return n
 }
 
-// numbered writes all numbers as 0.
+// numbered replaces every number in a name by 0.
 func numbered(name string) string {
 	return regexp.MustCompile(`[0-9]+`).ReplaceAllString(name, "0")
 }
@@ -48,7 +50,8 @@ func (n names) has(name string) bool {
 	return isFile && n.settings[plain]
 }
 
-// suggestion is ": is RATE_LIMIT meant?", or nothing where no name is near.
+// suggestion returns a hint such as ": is RATE_LIMIT meant?", or "" if no known
+// name is similar.
 func (n names) suggestion(name string) string {
 	best, near := "", 4
 	given := numbered(strings.ToUpper(name))
@@ -72,15 +75,15 @@ func (n names) suggestion(name string) string {
 	return ": is " + strings.Replace(best, "_0_", "_1_", 1) + " meant?"
 }
 
-// checkNames finds variables of the environment that look like ours and are
-// none. What belongs to others stays unmentioned: a shell, an orchestrator and
-// other programs share the environment.
+// checkNames returns a fault for each variable of the environment that resembles
+// a setting but is unknown. It ignores other unknown variables, because the
+// environment is shared with the shell, the orchestrator and other programs.
 func (g *values) checkNames(environ []string) []error {
 	known := newNames()
 	var faults []error
 	for _, e := range environ {
 		name, _, _ := strings.Cut(e, "=")
-		if known.has(name) || strings.HasPrefix(name, providerPrefix) { // those are found where models are read
+		if known.has(name) || strings.HasPrefix(name, providerPrefix) { // loadProviders checks the variables of models
 			continue
 		}
 		var why string
@@ -99,8 +102,8 @@ func (g *values) checkNames(environ []string) []error {
 	return faults
 }
 
-// unknown is the fault of a variable that nobody reads, unless such ones are
-// allowed.
+// unknown returns the fault of an unknown variable. It returns nil if unknown
+// variables are allowed.
 func (g *values) unknown(name, why string) error {
 	if g.get(unknownVariable) == "allow" && g.from[name] == fromEnvironment {
 		g.passedOver = append(g.passedOver, name)
@@ -112,21 +115,21 @@ func (g *values) unknown(name, why string) error {
 	return fault(name, why)
 }
 
-// resembles reports whether whoever set the variable most likely meant a pod.
+// resembles reports whether the variable was most likely meant for a pod.
 func (n names) resembles(name string, given func(string) bool) bool {
 	switch name {
-	case "MONGO_URL", "MONGODB_URL", "MONGODB_URI": // other programs' words for the same thing
+	case "MONGO_URL", "MONGODB_URL", "MONGODB_URI": // names that other programs use for the same setting
 		return !given("MONGO_URI")
 	case "REDIS_URI":
 		return !given("REDIS_URL")
-	case "MAIL_FROM", "LOGLEVEL", "LOGFORMAT": // other programs'
+	case "MAIL_FROM", "LOGLEVEL", "LOGFORMAT": // belong to other programs
 		return false
 	}
 	if strings.HasPrefix(name, "CHATBOX_") {
 		return !isTooling(name)
 	}
 	upper := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-	if upper != name { // the shell's http_proxy and the like are in small letters
+	if upper != name { // the variable is in lower case, like the shell's http_proxy
 		return n.has(upper)
 	}
 	upper = numbered(upper)
@@ -138,16 +141,16 @@ func (n names) resembles(name string, given func(string) bool) bool {
 	return false
 }
 
-// isTooling reports whether a variable is read by this repository's scripts
-// and tests.
+// isTooling reports whether a variable belongs to this repository's scripts and
+// tests.
 func isTooling(name string) bool {
 	return strings.HasPrefix(name, "CHATBOX_TEST_") ||
 		slices.Contains([]string{"CHATBOX_CACHE", "CHATBOX_OUT", "CHATBOX_VERSION", "CHATBOX_EMBEDDED_CHILD_FILE"}, name)
 }
 
-// isServiceLink reports whether Kubernetes or an old Docker made the variable
-// for a service: one named smtp makes SMTP_PORT=tcp://10.0.0.7:25, which is no
-// setting of anybody's.
+// isServiceLink reports whether Kubernetes or an old Docker set the variable for
+// a service. A service named smtp, for example, causes
+// SMTP_PORT=tcp://10.0.0.7:25, which is not a setting.
 func isServiceLink(name, value string) bool {
 	if regexp.MustCompile(`_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`).MatchString(name) {
 		return true
@@ -155,8 +158,8 @@ func isServiceLink(name, value string) bool {
 	return strings.HasSuffix(name, "_PORT") && regexp.MustCompile(`^(tcp|udp|sctp)://[^/]+:[0-9]+$`).MatchString(value)
 }
 
-// doubtful lists variables of families that are a pod's alone which nobody
-// reads, though they are not close to a name.
+// doubtful returns the unknown variables whose prefix only a pod's settings use,
+// although no known name is similar.
 func (n names) doubtful(g *values) []string {
 	var found []string
 	for name, from := range g.from {
@@ -171,7 +174,7 @@ func (n names) doubtful(g *values) []string {
 	return found
 }
 
-// passed says which variables were passed over.
+// passed returns a warning for each unknown variable that was ignored.
 func (g *values) passed() []string {
 	var warnings []string
 	for _, name := range slices.Sorted(slices.Values(append(newNames().doubtful(g), g.passedOver...))) {

@@ -12,7 +12,8 @@ import (
 	"chatbox/providers/notify"
 )
 
-// notifyVariables is the table of how staff is told that a user asks for help.
+// notifyVariables is the table of settings for notifying staff of requests for
+// help.
 func notifyVariables(c *Config) []variable {
 	n := &c.Notify
 	return []variable{
@@ -46,11 +47,11 @@ func notifyVariables(c *Config) []variable {
 	}
 }
 
-// notifySecrets are read before it is known which of them are used.
+// notifySecrets holds the secrets until checkNotify assigns them.
 type notifySecrets struct{ mail, sms, webhook, webhookKey llm.Secret }
 
-// checkNotify finds what is missing beside what was given, and puts the
-// secrets in their places.
+// checkNotify returns a fault for each setting that requires another one which is
+// missing. It then copies the secrets to c.Notify.
 func (c *Config) checkNotify(g *values) []error {
 	var faults []error
 	needs := func(given string, others ...string) {
@@ -131,7 +132,8 @@ func phones(into *[]string) func(string) error {
 	}
 }
 
-// checkURL accepts addresses that nobody could mean otherwise.
+// checkURL accepts an absolute http or https URL without user, fragment, white
+// space and placeholder.
 func checkURL(s string) error {
 	u, err := url.Parse(s)
 	switch {

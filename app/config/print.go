@@ -12,8 +12,8 @@ import (
 	"chatbox/providers/llm"
 )
 
-// Print prints every variable with its value and where that comes from,
-// and no secret. What Load would find at fault is returned.
+// Print writes every variable with its value and the origin of the value. Secrets
+// are redacted. It returns the faults that Load finds, or the error of w.
 func Print(w io.Writer, environ []string, file string) error {
 	given, _ := gather(environ, file)
 	rows := variables(&Config{})
@@ -41,7 +41,7 @@ func Print(w io.Writer, environ []string, file string) error {
 	return err
 }
 
-// shown is a variable's value as it may be read, and its origin.
+// shown returns a variable's value without secrets, and the origin of the value.
 func (g *values) shown(v variable) (value, from string) {
 	switch {
 	case g.has(v.name):
@@ -62,11 +62,11 @@ func (g *values) shown(v variable) (value, from string) {
 	return value, from
 }
 
-// redacted replaces what must not be read.
+// redacted is printed instead of a secret.
 const redacted = "(redacted)"
 
-// readable is a setting's value as it may be shown: a secret not at all, an
-// address without user, password and query.
+// readable returns a setting's value without secrets. A secret is redacted
+// completely, a URL loses its user, password and query.
 func readable(v variable, value string) string {
 	address := v.name == "REDIS_URL" || v.name == "MONGO_URI"
 	switch {
@@ -79,8 +79,8 @@ func readable(v variable, value string) string {
 	}
 }
 
-// readableURL leaves out the whole address wherever it is not certain which
-// part of it is a secret.
+// readableURL redacts user, password and query. It redacts the whole URL if the
+// position of the secret is uncertain.
 func readableURL(value string) string {
 	scheme, rest, isURL := strings.Cut(value, "://")
 	rest, query, hasQuery := strings.Cut(rest, "?")

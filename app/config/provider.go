@@ -14,12 +14,12 @@ import (
 
 const providerPrefix = "LLM_PROVIDER_"
 
-// providerName is the whole name of a model's variable.
+// providerName returns the full name of a model's variable.
 func providerName(n int, suffix string) string {
 	return providerPrefix + strconv.Itoa(n) + "_" + suffix
 }
 
-// mostTokens bounds what is taken for a number of tokens.
+// mostTokens is the largest number of tokens that a setting accepts.
 const mostTokens = 100_000_000
 
 // providerVariables is the table of one model's settings.
@@ -43,7 +43,8 @@ func providerVariables(p *llm.Provider) []variable {
 	}, requestVariables(p)...)
 }
 
-// requestVariables are about what a model is sent and how long it may take.
+// requestVariables is the part of the table about requests: their size, content,
+// duration and price.
 func requestVariables(p *llm.Provider) []variable {
 	return []variable{
 		{
@@ -83,8 +84,8 @@ func requestVariables(p *llm.Provider) []variable {
 	}
 }
 
-// checkProvider finds what is wrong between a model's settings and those of
-// the pod.
+// checkProvider returns the faults in a model's settings that depend on the
+// settings of the pod.
 func (c *Config) checkProvider(n int, p llm.Provider) []error {
 	var faults []error
 	bare := p.APIKey.Reveal() == "" && len(p.Headers) == 0
@@ -143,21 +144,21 @@ func extra(into *llm.Extra) func(string) error {
 }
 
 // objectSetting reports whether a setting is a JSON object, which a file may
-// hold as a table.
+// contain as a table.
 func objectSetting(name string) bool {
 	rest, ok := strings.CutPrefix(name, providerPrefix)
 	_, suffix, _ := strings.Cut(rest, "_")
 	return ok && (suffix == "EXTRA" || suffix == "HEADERS")
 }
 
-// inObject reports whether a name of a file is a key inside such a setting.
+// inObject reports whether a name from a file is a key inside an object setting.
 func inObject(name string) bool {
 	rest, ok := strings.CutPrefix(name, providerPrefix)
 	_, suffix, _ := strings.Cut(rest, "_")
 	return ok && (strings.HasPrefix(suffix, "EXTRA_") || strings.HasPrefix(suffix, "HEADERS_"))
 }
 
-// object writes a file's table as JSON.
+// object encodes a table of a file as JSON.
 func object(table any) (string, error) {
 	raw, err := json.Marshal(textKeys(table))
 	if err != nil {
@@ -166,7 +167,7 @@ func object(table any) (string, error) {
 	return string(raw), nil
 }
 
-// textKeys makes texts of all keys: YAML allows others.
+// textKeys converts all keys to strings, since YAML allows keys of other types.
 func textKeys(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -17,14 +17,14 @@ import (
 	"chatbox/redisstate"
 )
 
-// Kinds of Redis a pod can be told of.
+// Kinds of Redis deployments.
 const (
 	RedisSingle   = "single"
 	RedisSentinel = "sentinel"
 	RedisCluster  = "cluster"
 )
 
-// The variables that complete REDIS_URL.
+// The variables that configure Redis.
 const (
 	redisURLVariable      = "REDIS_URL"
 	redisCAVariable       = "REDIS_CA_FILE"
@@ -37,13 +37,13 @@ const (
 
 const maxRedisPool = 4096
 
-// Redis is where Redis is and how a pod proves who it is. URL is as it was
-// given; the rest is what it and the variables beside it say.
+// Redis is the address of Redis and the pod's credentials. URL is the setting as
+// given. The other fields are derived from URL and from the REDIS_… variables.
 type Redis struct {
 	URL      llm.Secret
 	Kind     string
 	Addrs    []string // host:port
-	Master   string   // of RedisSentinel
+	Master   string   // name of the master, for RedisSentinel
 	User     string
 	Password llm.Secret
 	DB       int
@@ -57,9 +57,9 @@ type Redis struct {
 	CAFile     string // PEM; empty: the system's authorities
 	CertFile   string // the client's own certificate, with KeyFile
 	KeyFile    string
-	ServerName string // that certificates must name; empty: the host that was dialled
+	ServerName string // required name in the server's certificate; empty: the host that was dialled
 
-	connectTLS func() (*tls.Config, error) // of TLS, made by checkRedis; reads the files anew
+	connectTLS func() (*tls.Config, error) // set by checkRedis if TLS is on; reads the files again at each call
 }
 
 func redisVariables(c *Config) []variable {
@@ -79,10 +79,10 @@ func redisVariables(c *Config) []variable {
 	}
 }
 
-// redisTarget reads a URL whose host may be a list, which package net/url does
-// not take. Whatever it does not understand is a fault: a setting that is
-// dropped in silence is found out in production. No fault quotes what may be a
-// part of a password.
+// redisTarget reads a URL with one or several hosts. It does not use package
+// net/url, which rejects a list of hosts. An unknown part of the URL is a fault,
+// since an ignored setting would only be noticed in production. No fault quotes
+// text that may be a part of a password.
 func redisTarget(into *Redis) func(string) error {
 	return func(s string) error {
 		scheme, rest, _ := strings.Cut(s, "://")
@@ -165,7 +165,7 @@ func (c *Redis) hosts(hosts, defaultPort string) error {
 	return nil
 }
 
-// path is /db, of sentinels /master or /master/db.
+// path reads the URL's path: /db, or for sentinels /master or /master/db.
 func (c *Redis) path(path string) error {
 	db := path
 	if c.Kind == RedisSentinel {
@@ -192,7 +192,7 @@ func (c *Redis) database(db string) error {
 	return nil
 }
 
-// query reads the parameters behind the question mark.
+// query reads the parameters after the question mark.
 func (c *Redis) query(query string) error {
 	given, err := url.ParseQuery(query)
 	if err != nil {
@@ -253,7 +253,7 @@ func (c *Redis) parameter(name, v string) error {
 	return nil
 }
 
-// shownParameter is a parameter's name where it is surely no piece of a
+// shownParameter returns the name of a parameter if it cannot be a piece of a
 // password.
 func shownParameter(name string) string {
 	if regexp.MustCompile(`^[a-z][a-z_]{1,30}$`).MatchString(name) {
@@ -262,11 +262,12 @@ func shownParameter(name string) string {
 	return "(not shown)"
 }
 
-// checkRedis finds what REDIS_URL does not show by itself, and reads the files.
+// checkRedis returns the faults that involve several variables, and reads the
+// certificate files.
 func (c *Config) checkRedis(g *values) []error {
 	r := &c.Redis
 	if r.Kind == "" {
-		return nil // REDIS_URL is at fault already
+		return nil // REDIS_URL has been reported already
 	}
 	var faults []error
 	if r.Kind != RedisSentinel {
@@ -297,7 +298,8 @@ func (c *Redis) loadTLS() []error {
 		return []error{fault(redisCertVariable, "needs "+redisKeyVariable)}
 	}
 	ca, cert, key, name := c.CAFile, c.CertFile, c.KeyFile, c.ServerName
-	// Certificates and their authorities are replaced while the pod runs.
+	// Operators replace certificates and authorities while the pod runs, so each
+	// connection reads the files again.
 	c.connectTLS = func() (*tls.Config, error) {
 		conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name}
 		err := errors.Join(loadAuthorities(conf, ca), loadCertificate(conf, cert, key))
@@ -308,7 +310,8 @@ func (c *Redis) loadTLS() []error {
 	return slices.DeleteFunc(faults, func(err error) bool { return err == nil })
 }
 
-// loadAuthorities reads the file of authorities, if there is one.
+// loadAuthorities reads the file of certificate authorities. It does nothing if
+// file is empty.
 func loadAuthorities(conf *tls.Config, file string) error {
 	if file == "" {
 		return nil
@@ -324,7 +327,8 @@ func loadAuthorities(conf *tls.Config, file string) error {
 	return nil
 }
 
-// loadCertificate reads the pod's own certificate, if there is one.
+// loadCertificate reads the pod's own certificate. It does nothing if cert is
+// empty.
 func loadCertificate(conf *tls.Config, cert, key string) error {
 	if cert == "" {
 		return nil
@@ -337,8 +341,8 @@ func loadCertificate(conf *tls.Config, cert, key string) error {
 	return nil
 }
 
-// Client is the configuration of the client that connects there; all else is
-// as in r.
+// Client returns r with the address and the credentials of Redis. All other
+// fields of r stay unchanged.
 func (c *Redis) Client(r redisstate.Config) redisstate.Config {
 	r.Addrs, r.Master, r.Cluster, r.DB, r.TLS = c.Addrs, c.Master, c.Kind == RedisCluster, c.DB, c.connectTLS
 	r.Username, r.Password = c.User, c.Password.Reveal()

@@ -11,10 +11,10 @@ import (
 
 const (
 	minSecret  = 32 // bytes
-	minEntropy = 70 // bits, as entropy estimates them: of 4,000,000 random texts of 32 hexadecimal digits the least had 73
+	minEntropy = 70 // bits, as entropy estimates them: the least of 4,000,000 random texts of 32 hexadecimal digits had 73
 )
 
-// placeholders are what people leave standing in examples, as normal sees them.
+// placeholders lists texts that are common in examples, as normal returns them.
 func placeholders() []string {
 	return []string{
 		"changeme", "changethis", "replaceme", "replacethis", "placeholder", "insertyour", "yoursecret", "yourjwt", "yourkey",
@@ -24,7 +24,7 @@ func placeholders() []string {
 	}
 }
 
-// normal is a text without case and punctuation.
+// normal returns a text in lower case without punctuation.
 func normal(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -38,7 +38,7 @@ func normal(s string) string {
 	}, s)
 }
 
-// placeholder reports whether a text is one that was meant to be replaced.
+// placeholder reports whether a text contains a placeholder from an example.
 func placeholder(s string) bool {
 	n := normal(s)
 	for _, p := range placeholders() {
@@ -49,7 +49,7 @@ func placeholder(s string) bool {
 	return false
 }
 
-// weakness says why a secret must not be used, or nothing.
+// weakness returns the reason why a secret must not be used, or "".
 func weakness(s string) string {
 	if placeholder(s) {
 		return "is a placeholder: generate a random one, such as openssl rand -hex 32 prints"
@@ -60,9 +60,9 @@ func weakness(s string) string {
 	return ""
 }
 
-// entropy estimates from above how many bits it takes to guess a text: by how
-// often each byte occurs, counting a repeated text once and nothing for a byte
-// that goes on as the two before it did.
+// entropy returns an upper estimate of the bits needed to guess a text. It is
+// computed from the frequency of each byte. A repeated text counts once, and a
+// byte that continues the sequence of the two before it does not count.
 func entropy(s string) float64 {
 	s = period(s)
 	var counts [256]int
@@ -83,7 +83,8 @@ func entropy(s string) float64 {
 	return perByte * float64(surprising)
 }
 
-// period is the shortest text of which s is a repetition, whole or cut off.
+// period returns the shortest prefix whose repetition yields s. The last
+// repetition may be incomplete.
 func period(s string) string {
 	for n := 1; n < len(s); n++ {
 		if s[n:] == s[:len(s)-n] {
@@ -93,8 +94,9 @@ func period(s string) string {
 	return s
 }
 
-// published reports whether a text is a PEM block, a JWK or a set of them. As the
-// secret of an HMAC a public key would let anybody sign.
+// published reports whether a text is a PEM block, a JWK or a set of JWKs. A
+// public key must not be used as an HMAC secret, since anybody could sign with
+// it.
 func published(s string) bool {
 	return strings.Contains(s, "-----BEGIN ") || strings.Contains(s, `"kty"`)
 }

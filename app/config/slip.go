@@ -2,9 +2,9 @@ package config
 
 import "strings"
 
-// slipOf reports whether a name is most likely a slip for another one: word by
-// word, or with an underscore too many or too few. Short words must be nearly
-// the same, since POD_IP, SMTP_SSL and SERVER_HOST are nobody's slips.
+// slipOf reports whether a name is most likely a misspelling of another name. It
+// compares word by word, and also without underscores. Short words must be almost
+// equal, since POD_IP, SMTP_SSL and SERVER_HOST are not misspellings.
 func slipOf(name, meant string) bool {
 	if name == meant {
 		return false
@@ -17,7 +17,8 @@ func slipOf(name, meant string) bool {
 	return name == meant || len(meant) >= 8 && slip(name, meant, 2) == 1
 }
 
-// nearWords compares as many words as there are, singular and plural alike.
+// nearWords reports whether the words of two names are similar. Singular and
+// plural are equal. Both names must have the same number of words.
 func nearWords(words, wanted []string) bool {
 	total := 0
 	for i := range words {
@@ -43,8 +44,8 @@ func singular(word string) string {
 	return strings.TrimSuffix(word, "S")
 }
 
-// wordDistance is that of slip; in short words another letter makes another
-// word (SMS and SNS, URL and URI).
+// wordDistance is slip with a higher cost for a wrong letter in a short word,
+// since one letter makes a different word (SMS and SNS, URL and URI).
 func wordDistance(a, b string) int {
 	if min(len(a), len(b)) <= 3 {
 		return slip(a, b, 2)
@@ -52,11 +53,11 @@ func wordDistance(a, b string) int {
 	return slip(a, b, 1)
 }
 
-// distance is how many letters are missing, too many, wrong or swapped with
-// their neighbour.
+// distance returns the number of letters that are missing, superfluous, wrong or
+// swapped with their neighbour.
 func distance(a, b string) int { return slip(a, b, 1) }
 
-// slip is distance with its own price for a wrong letter.
+// slip is distance with a given cost for a wrong letter.
 func slip(a, b string, wrong int) int {
 	before, last := []int(nil), make([]int, len(b)+1)
 	for j := range last {

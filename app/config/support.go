@@ -2,7 +2,8 @@ package config
 
 import "chatbox"
 
-// supportVariables are the settings of tenants that have none of their own.
+// supportVariables is the table of settings for tenants without settings of their
+// own.
 func supportVariables(c *Config) []variable {
 	s := &c.Support
 	return []variable{
@@ -23,7 +24,7 @@ func supportVariables(c *Config) []variable {
 	}
 }
 
-// checked reads a text that the check accepts.
+// checked reads a text that must pass the check.
 func checked(into *string, check func(string) error) func(string) error {
 	return func(s string) error { *into = s; return check(s) }
 }

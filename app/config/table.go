@@ -7,20 +7,22 @@ import (
 	"chatbox"
 )
 
-// The keys of the history are read together, since either suffices.
+// The keys of the history. loadKeys reads both variables together, since one of
+// them is sufficient.
 const (
 	keyVariable  = "ENCRYPTION_KEY"
 	keysVariable = "ENCRYPTION_KEYS"
 )
 
-// What verifies tokens is one of these, or both.
+// The variables that configure the verification of tokens. At least one is
+// required.
 const (
 	jwtSecretVariable = "JWT_SECRET"
 	jwksVariable      = "JWT_JWKS_URL"
 )
 
-// variable is one setting: its name, what it is without being set, what it
-// means, and where it goes. Help, documentation and loading all come from it.
+// variable is one setting: its name, default, documentation and the function that
+// stores its value. Help, documentation and loading all use it.
 type variable struct {
 	name     string
 	def      string
@@ -33,7 +35,8 @@ type variable struct {
 	setAlias func(string) error
 }
 
-// variables is the table of all settings but the models'; loading goes into c.
+// variables is the table of all settings except those of the models. Loading
+// stores the values in c.
 func variables(c *Config) []variable {
 	all := httpVariables(c)
 	all = append(all, tokenVariables(c)...)
@@ -110,7 +113,7 @@ func tokenVariables(c *Config) []variable {
 	}
 }
 
-// done is the set of what is read elsewhere.
+// done is the set function of a variable that is read elsewhere.
 func done(string) error { return nil }
 
 func storeVariables(c *Config) []variable {

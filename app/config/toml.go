@@ -8,8 +8,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// readTOML reads a document and finds the lines of its settings. No error
-// quotes what the document says, which may be a secret.
+// readTOML parses a document and returns its tree and the lines of its settings.
+// No error quotes the document, which may contain secrets.
 func readTOML(b []byte) (map[string]any, map[string][]int, error) {
 	lines := tomlLines(b)
 	tree := map[string]any{}
@@ -24,9 +24,9 @@ func readTOML(b []byte) (map[string]any, map[string][]int, error) {
 	return nil, lines, errors.New(" is not valid TOML: it defines a table or a key twice")
 }
 
-// tomlLines notes where each setting is, as far as the document can be read.
-// The parser is the library's own, below what it promises to keep: only the
-// lines in messages depend on it.
+// tomlLines returns the lines of each setting, as far as the document can be
+// parsed. It uses the library's unstable parser, whose API may change. Only the
+// line numbers in messages depend on it.
 func tomlLines(b []byte) map[string][]int {
 	lines := map[string][]int{}
 	var p unstable.Parser

@@ -18,8 +18,9 @@ import (
 	"chatbox/providers/llm"
 )
 
-// The functions below make a variable's set: each reads one kind of value into
-// a field. Their errors do not repeat what may be a secret.
+// The functions below return the set function of a variable. Each reads one type
+// of value and stores it in a field. Their errors do not repeat values that may
+// be secret.
 
 func text(into *string) func(string) error {
 	return func(s string) error { *into = s; return nil }
@@ -87,7 +88,7 @@ func number(into *int, least int) func(string) error {
 
 const day = 24 * time.Hour
 
-// duration reads a Go duration, or a whole number of seconds, of a day at most.
+// duration reads a Go duration or a whole number of seconds, up to one day.
 func duration(into *time.Duration, least time.Duration) func(string) error {
 	if least > 0 {
 		least = max(least, time.Millisecond)
@@ -95,8 +96,8 @@ func duration(into *time.Duration, least time.Duration) func(string) error {
 	return within(into, least, day)
 }
 
-// within reads a duration that makes sense. Where none at all does, least is 0;
-// then the shortest other one is a millisecond.
+// within reads a duration from least to most. If least is 0, the shortest
+// duration other than 0 is one millisecond.
 func within(into *time.Duration, least, most time.Duration) func(string) error {
 	return func(s string) error {
 		d, err := time.ParseDuration(s)
@@ -116,7 +117,7 @@ func within(into *time.Duration, least, most time.Duration) func(string) error {
 	}
 }
 
-// span writes a duration without the zeros that Go puts behind it.
+// span formats a duration without trailing zero units.
 func span(d time.Duration) string {
 	s := d.String()
 	for _, zeros := range []string{"m0s", "h0m"} {
@@ -127,7 +128,7 @@ func span(d time.Duration) string {
 	return s
 }
 
-// size reads bytes, or KiB or MiB.
+// size reads a number of bytes, KiB or MiB.
 func size(into *int, least, most int64) func(string) error {
 	return func(s string) error {
 		var n int64
@@ -248,7 +249,7 @@ func checkOrigin(s string) error {
 	return nil
 }
 
-// keySetURL reads an address without credentials, which logs could show.
+// keySetURL reads a URL without credentials, since logs may show it.
 func keySetURL(into *string) func(string) error {
 	return func(s string) error {
 		u, err := url.Parse(s)

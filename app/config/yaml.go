@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// readYAML reads a document and finds the lines of its settings. No error
-// quotes what the document says, which may be a secret.
+// readYAML parses a document and returns its tree and the lines of its settings.
+// No error quotes the document, which may contain secrets.
 func readYAML(b []byte) (map[string]any, map[string][]int, error) {
 	var doc, more yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(b))
@@ -44,11 +44,11 @@ func readYAML(b []byte) (map[string]any, map[string][]int, error) {
 	return tree, lines, nil
 }
 
-// maxDepth bounds how deep settings are nested; aliases could nest for ever.
+// maxDepth bounds the nesting of settings, since aliases can nest without end.
 const maxDepth = 10
 
-// yamlLines notes where each setting is. A key that a mapping has twice is
-// noted twice, whatever it holds.
+// yamlLines collects the lines of each setting. A key that occurs twice in a
+// mapping gets two lines, regardless of its value.
 func yamlLines(into map[string][]int, above string, n *yaml.Node, depth int) {
 	seen := map[string]int{} // lines
 	for i := 0; i+1 < len(n.Content) && depth > 0; i += 2 {
@@ -58,9 +58,9 @@ func yamlLines(into map[string][]int, above string, n *yaml.Node, depth int) {
 			v = v.Alias
 		}
 		switch first, again := seen[name]; {
-		case key.Tag == "!!merge": // what it brings gives way to what is there
+		case key.Tag == "!!merge": // merged keys never override keys that are present
 			continue
-		case again && len(into[name]) == 0: // it was a mapping before
+		case again && len(into[name]) == 0: // the first occurrence is a mapping
 			into[name] = []int{first, key.Line}
 		case !again && v.Kind == yaml.MappingNode && !objectSetting(name):
 			yamlLines(into, name, v, depth-1)
@@ -71,8 +71,8 @@ func yamlLines(into map[string][]int, above string, n *yaml.Node, depth int) {
 	}
 }
 
-// asWritten makes texts of numbers and dates: a secret of digits alone, a code
-// that begins with 0 and a day stay what they are.
+// asWritten changes numbers and dates to strings. A secret of digits, a code with
+// a leading 0 and a date thus stay as they were written.
 func asWritten(n *yaml.Node, above string, depth int) {
 	for i, c := range n.Content {
 		name := above
@@ -92,8 +92,8 @@ func asWritten(n *yaml.Node, above string, depth int) {
 	}
 }
 
-// yamlFault says where a document is at fault, and what is wrong as far as the
-// library can say it without quoting the document.
+// yamlFault returns an error with the line of the fault. It includes the
+// library's message only if the message does not quote the document.
 func yamlFault(b []byte, err error) error {
 	at := faultyLine(b)
 	for _, known := range []string{
@@ -112,11 +112,13 @@ func yamlFault(b []byte, err error) error {
 	return fmt.Errorf("%s is not valid YAML", at)
 }
 
-// mostLines is how long a document may be for its faulty line to be looked for.
+// mostLines is the maximum length of a document whose faulty line is searched
+// for.
 const mostLines = 2000
 
-// faultyLine is the line behind the longest beginning that can be read. The
-// library's own line may be that of what surrounds the fault, less one.
+// faultyLine returns the line after the longest prefix of the document that can
+// be parsed. The library reports the line of the surrounding element instead,
+// less one.
 func faultyLine(b []byte) string {
 	lines := bytes.SplitAfter(b, []byte("\n"))
 	if len(lines) > mostLines {
