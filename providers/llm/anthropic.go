@@ -13,12 +13,12 @@ const (
 	anthropicVersion  = "2023-06-01"
 )
 
-// newAnthropic speaks the Messages API. It is spoken by hand, since it is one
-// request and six kinds of events, and so goes through the same guard, reader
-// and timeouts as every other vendor.
+// newAnthropic returns a function that opens answers of the Messages API. It uses
+// no SDK, since the API consists of one request and six kinds of events. Without
+// an SDK, all vendors share the same guard, event reader and timeouts.
 //
-// A prefix goes as the beginning of the assistant's turn, which not all models
-// accept: CONTINUE=prefix is for those that do.
+// A prefix is sent as the beginning of the assistant's turn. Not all models
+// accept that, so CONTINUE=prefix must be set only for those that do.
 func newAnthropic(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (source, error), error) {
 	to, err := resolve(TypeAnthropic, p.Endpoint)
 	if err != nil {
@@ -58,8 +58,9 @@ type anthropicMessage struct {
 	Content string       `json:"content"`
 }
 
-// newAnthropicRequest brings a prompt into the API's form. A prefix must not end
-// in white space: that is returned, since the model tends to begin with it.
+// newAnthropicRequest converts a prompt to a request. The API refuses a prefix
+// that ends in white space. That white space is removed and returned in cut,
+// since the model tends to begin its continuation with it.
 func newAnthropicRequest(model string, set settings, p chatbox.Prompt) (req anthropicRequest, cut string) {
 	t := arrange(p, set.roles)
 	req = anthropicRequest{Model: model, MaxTokens: set.answerFor(t), System: t.system, Stream: true}

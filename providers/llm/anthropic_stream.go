@@ -8,15 +8,16 @@ import (
 	"chatbox"
 )
 
-// anthropicStream is one response. It belongs to one goroutine.
+// anthropicStream reads one response. It belongs to one goroutine.
 type anthropicStream struct {
 	events *events
 	key    Secret
-	cut    string // white space of the prefix that the model may repeat
+	cut    string // trailing white space of the prefix, which the model may repeat
 	usage  anthropicUsage
 }
 
-// anthropicEvent is what is read of an event, or of a whole answer.
+// anthropicEvent holds the fields that are read from an event or from a whole
+// answer.
 type anthropicEvent struct {
 	Type    texted `json:"type"`
 	Message struct {
@@ -45,7 +46,8 @@ type anthropicUsage struct {
 	Output       count `json:"output_tokens"`
 }
 
-// add takes what is told: numbers only ever grow within an answer.
+// add merges reported numbers. It takes the larger ones, since numbers only grow
+// within an answer.
 func (u *anthropicUsage) add(more anthropicUsage) {
 	u.Input = max(u.Input, more.Input)
 	u.CacheWritten = max(u.CacheWritten, more.CacheWritten)
@@ -101,7 +103,7 @@ func (a *anthropicStream) next() (step, error) {
 			st.text = a.uncut(restore(e.ContentBlock.Text.text))
 		}
 		st.thinks = strings.Contains(string(e.ContentBlock.Type), "thinking")
-	default: // also kinds that are not known yet: they carry no text
+	default: // also kinds of events that are not known yet; they contain no text
 		if isText(e.Delta.Type) {
 			st.text = a.uncut(restore(e.Delta.Text.text))
 		}
@@ -112,8 +114,8 @@ func (a *anthropicStream) next() (step, error) {
 
 func isText(kind texted) bool { return kind == "" || kind == "text" || kind == "text_delta" }
 
-// uncut takes from the beginning of the continuation what the prefix has
-// already, as far as the model repeats it.
+// uncut removes the end of the prefix from the beginning of the continuation, as
+// far as the model repeats it.
 func (a *anthropicStream) uncut(text string) string {
 	for a.cut != "" && text != "" {
 		if text[0] != a.cut[0] {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// complaint is what an event of a stream tells of an error that has no field of
-// its own in the vendor's documents.
+// complaint says whether an event of a stream reports an error that has no
+// documented field of its own.
 type complaint int
 
 const (
@@ -16,9 +16,9 @@ const (
 	certainly
 )
 
-// complaintIn looks for the shapes of errors in an event that has nothing of the
-// answer. Where the event has the form of a chunk, only fields count that exist
-// for errors.
+// complaintIn looks for an error in an event that contains no part of the answer.
+// If the event has the form of a chunk, it checks only fields that exist for
+// errors.
 func complaintIn(o object) complaint {
 	for _, name := range []string{
 		"error", "errors", "errorcode", "errcode", "errno", "errormsg", "errmsg", "errormessage", "errortype", "errordescription", "exception", "fault",
@@ -57,8 +57,8 @@ func isErrorName(name string) bool {
 	return name == "failed" || name == "failure" || strings.HasSuffix(name, "error") || strings.HasSuffix(name, "exception")
 }
 
-// badCode reports a code that stands for an error. Some vendors have a code in
-// every event, and 0 or 200 while all is well.
+// badCode reports whether the object has the code of an error. Some vendors send
+// a code with every event, and 0 or 200 if there is no error.
 func badCode(o object) bool {
 	if allIsWell(o.sentence()) && o.sentence() != "" {
 		return false
@@ -72,7 +72,8 @@ func badCode(o object) bool {
 	return err == nil && status >= 300 && status < 600
 }
 
-// allIsWell reads what vendors write where there is no error.
+// allIsWell reports whether the text is a value that vendors send if there is no
+// error.
 func allIsWell(said string) bool {
 	if n, err := strconv.ParseFloat(said, 64); err == nil {
 		return n == 0 || n >= 200 && n < 300 || n == 10000 || n == 20000
@@ -85,8 +86,8 @@ func allIsWell(said string) bool {
 	}
 }
 
-// complains is the failure that an event of a stream tells, nil where it tells
-// none. sure is false for an error only unless more of the answer follows.
+// complains returns the failure that an event of a stream reports, or nil. If
+// sure is false, the failure counts only if no more of the answer follows.
 func (e sseEvent) complains(key Secret) (f *failure, sure bool) {
 	if isErrorName(e.name) {
 		return declaredFailure(e.data, key), true
@@ -101,7 +102,8 @@ func (e sseEvent) complains(key Secret) (f *failure, sure bool) {
 	}
 }
 
-// baseResponse is how MiniMax tells errors, beside whatever else an event has.
+// baseResponse is the field in which MiniMax reports errors. The event may
+// contain other fields too.
 type baseResponse struct {
 	Code json.RawMessage `json:"status_code"`
 }

@@ -12,9 +12,11 @@ import (
 	"unicode/utf8"
 )
 
-// decode reads an event's data. Fields of another kind than is documented are
-// passed over: an answer is not lost to its bookkeeping. The returned function
-// restores what the decoder could not keep of the texts; see protect.
+// decode parses an event's data. Fields with an undocumented type are ignored, so
+// that a wrong field does not fail the answer. The returned function restores
+// characters that the JSON decoder cannot represent; see protect. decode returns
+// io.ErrUnexpectedEOF if the stream broke off within the event, and a failure if
+// the data is not JSON.
 func (e sseEvent) decode(into any) (func(string) string, error) {
 	data, restore := protect(e.data)
 	err := json.Unmarshal(data, into)
@@ -31,14 +33,15 @@ func (e sseEvent) decode(into any) (func(string) string, error) {
 	}
 }
 
-// strayBytes is where bytes that are no UTF-8 are kept while they pass through
-// the JSON decoder, which would replace each by U+FFFD. The place is at the end
-// of a private plane.
+// strayBytes is the first of 256 private code points, at the end of a private
+// plane. They represent bytes that are not valid UTF-8, since the JSON decoder
+// would replace each such byte by U+FFFD.
 const strayBytes = 0x10FE00
 
-// protect hides from the JSON decoder what servers split between two events:
-// bytes that are no whole character, and halves of a surrogate pair, which
-// become the three bytes that UTF-8 would have for them.
+// protect replaces the fragments of characters that servers split between two
+// events by private code points, so that the JSON decoder preserves them. A
+// fragment is a byte that is not valid UTF-8, or half a surrogate pair, which
+// becomes the three bytes that UTF-8 would use for it.
 func protect(data []byte) ([]byte, func(string) string) {
 	whole := utf8.Valid(data)
 	halves := bytes.Contains(data, []byte(`\ud`)) || bytes.Contains(data, []byte(`\uD`))
@@ -72,8 +75,8 @@ func protect(data []byte) ([]byte, func(string) string) {
 	return safe, restoreBytes
 }
 
-// halfPair reads an escaped surrogate: its size is 6 where it stands alone, 12
-// where the other half follows, and 0 where there is none.
+// halfPair reads an escaped surrogate at the start of s. The size is 6 for a
+// single half, 12 if the other half follows, and 0 if there is no surrogate.
 func halfPair(s []byte) (half rune, size int) {
 	unit := func(s []byte) rune {
 		if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
@@ -107,13 +110,13 @@ func restoreBytes(s string) string {
 	return string(b)
 }
 
-// pairing joins halves of surrogate pairs that came in two pieces of text, and
-// makes U+FFFD of those that stay alone.
+// pairing joins the halves of surrogate pairs that arrived in two pieces of text.
+// It replaces a half without its other half by U+FFFD.
 type pairing struct{ high string }
 
-const halfSize = 3 // bytes of half a pair, as protect has it
+const halfSize = 3 // bytes of half a pair in the encoding of protect
 
-// join returns the text that is whole by now.
+// join returns the complete characters and holds back a half at the end.
 func (p *pairing) join(text string) string {
 	text, p.high = p.high+text, ""
 	if !strings.Contains(text, "\xED") {
@@ -143,7 +146,7 @@ func (p *pairing) join(text string) string {
 	return out.String()
 }
 
-// rest is what is left when no text follows.
+// rest returns U+FFFD if a half was held back and no text follows, or "".
 func (p *pairing) rest() string {
 	if p.high == "" {
 		return ""
@@ -159,8 +162,8 @@ func halfAt(s string) (rune, bool) {
 	return 0xD000 | rune(s[1]&0x3F)<<6 | rune(s[2]&0x3F), true
 }
 
-// count is a number of tokens in whatever form it comes: 9, 9.0, "9". What is
-// no number of tokens is zero, which stands for not told.
+// count is a number of tokens, which vendors send as 9, 9.0 or "9". Any other
+// value is decoded as zero, which means unknown.
 type count int
 
 const maxCount = 1 << 31
@@ -175,7 +178,8 @@ func (c *count) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// texted is a text where a text is documented; anything else is "".
+// texted is a field that is documented as a string. A value of another type is
+// decoded as "".
 type texted string
 
 // UnmarshalJSON never fails.
@@ -188,8 +192,7 @@ func (w *texted) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// present reports whether a field is there and says something: not null, false
-// or empty.
+// present reports whether a field exists and is not null, false or empty.
 func present(field json.RawMessage) bool {
 	switch string(bytes.TrimSpace(field)) {
 	case "", "null", "false", `""`, "{}", "[]":

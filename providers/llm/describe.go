@@ -15,9 +15,10 @@ import (
 	"syscall"
 )
 
-// transportFailure is an error of the way to the provider and back, described
-// in words of this package: errors of net/http quote what the other side sent.
-// Ends of streams and of contexts stay what they are.
+// transportFailure converts an error of the connection to a failure with a text
+// of this package, since errors of net/http quote the remote side. It returns the
+// ends of streams and contexts as io.EOF, io.ErrUnexpectedEOF, context.Canceled
+// or context.DeadlineExceeded.
 func transportFailure(err error) error {
 	for _, kept := range []error{io.EOF, io.ErrUnexpectedEOF, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, kept) {
@@ -30,8 +31,8 @@ func transportFailure(err error) error {
 	return &failure{text: describe(err), why: reasonConnection, permanent: misconfigured(err)}
 }
 
-// describe names an error by its type. Only texts of the operating system and
-// names that the configuration holds are taken over.
+// describe returns a text for an error's type. It contains texts of the operating
+// system and names from the configuration, but no text from the remote side.
 func describe(err error) string {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // without the URL
@@ -97,8 +98,8 @@ func dnsCause(err *net.DNSError) string {
 	}
 }
 
-// certificateCause leaves out the names in the certificate, which the other
-// side wrote.
+// certificateCause omits the names in the certificate, since the remote side
+// wrote them.
 func certificateCause(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "its authority is not known"

@@ -13,18 +13,19 @@ import (
 
 const (
 	difyEndpoint    = "https://api.dify.ai/v1"
-	difyUser        = "chatbox" // Dify wants one; ours are none of its business
+	difyUser        = "chatbox" // Dify requires a user; the names of our users are not disclosed
 	difyStopTimeout = 5 * time.Second
 )
 
-// newDify speaks to a Dify chat application. The application has a model and a
-// prompt of its own, and a memory that only it can read; sessions here outlive
-// it and may change models, so each question goes as a conversation of its own
-// with what was said before it in the question. The system prompt goes as the
-// input "system", for applications that have such a variable.
+// newDify returns a function that opens answers of a Dify chat application. The
+// application has its own model, prompt and memory. Sessions outlive that memory
+// and may change models, so each question starts a new Dify conversation and
+// contains the earlier messages. The system prompt is sent as the input "system",
+// for applications with such a variable.
 //
-// A closed connection does not end an answer there: leaving one early asks
-// Dify to stop it, in a goroutine that after waits for.
+// Closing the connection does not end an answer at Dify. If the stream is closed
+// early, a goroutine asks Dify to stop the answer; the caller waits for it with
+// after.
 func newDify(p Provider, g *guard, after *sync.WaitGroup) (func(context.Context, chatbox.Prompt) (source, error), error) {
 	to, err := resolve(TypeDify, p.Endpoint)
 	if err != nil {
@@ -35,7 +36,7 @@ func newDify(p Provider, g *guard, after *sync.WaitGroup) (func(context.Context,
 		header: p.Headers.over(bearer(p.APIKey)), user: difyUser,
 	}
 	if user, ok := p.Extra["user"].(string); ok {
-		d.user = user // whoever asked must be who stops
+		d.user = user // the stop request must name the same user as the question
 	}
 	return d.open, nil
 }
@@ -77,9 +78,9 @@ func (d *dify) open(ctx context.Context, prompt chatbox.Prompt) (source, error) 
 	}}, nil
 }
 
-// stop ends an answer under way at Dify, as far as Dify listens.
+// stop asks Dify to end a running answer. It ignores errors.
 func (d *dify) stop(ctx context.Context, task string) {
-	defer func() { _ = recover() }() // nothing depends on the outcome
+	defer func() { _ = recover() }() // the outcome does not matter
 	ctx, cancel := context.WithTimeout(ctx, difyStopTimeout)
 	defer cancel()
 	body, err := d.guard.post(ctx, d.to.below(task, "stop"), d.header, map[string]string{"user": d.user})
@@ -88,7 +89,7 @@ func (d *dify) stop(ctx context.Context, task string) {
 	}
 }
 
-// difyQuestion makes one question of a prompt.
+// difyQuestion converts a prompt to inputs and one question.
 func difyQuestion(p chatbox.Prompt, roles string) (inputs map[string]string, query string) {
 	inputs = map[string]string{}
 	t := arrange(p, RolesSystem)

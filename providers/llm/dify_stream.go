@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// difyStream is one response. It belongs to one goroutine.
+// difyStream reads one response. It belongs to one goroutine.
 type difyStream struct {
 	events  *events
 	key     Secret
 	task    string
-	over    bool            // Dify has nothing left to stop
-	told    strings.Builder // the text, with what the model says to itself
+	over    bool            // Dify has no running answer to stop
+	told    strings.Builder // the text, including reasoning
 	usage   openaiUsage
-	whole   bool // an answer came by itself, and may be the whole body, though a stream was asked for
+	whole   bool // an answer came as one JSON object, which may be the whole body although a stream was requested
 	objects int  // events with data
 }
 
-// difyEvent is what is read of an event, or of a whole answer.
+// difyEvent holds the fields that are read from an event or from a whole answer.
 type difyEvent struct {
 	Event    texted       `json:"event"`
 	Task     texted       `json:"task_id"`
@@ -43,7 +43,7 @@ type difyData struct {
 	} `json:"outputs"`
 }
 
-// difyFailure is how a workflow tells its failure.
+// difyFailure is the code of a failed workflow.
 const difyFailure = "workflow_failed"
 
 func (s *difyStream) next() (step, error) {
@@ -110,13 +110,13 @@ func (s *difyStream) step(e difyEvent, ev sseEvent) (step, error) {
 			return step{}, f
 		}
 		return step{}, nil
-	default: // steps of a workflow, speech, pings: signs of life
+	default: // steps of a workflow, speech and pings are signs of life
 		return step{ended: isEnd(kind)}, nil
 	}
 }
 
-// finished judges a workflow's end. Its outputs are the answer where nothing of
-// it came before.
+// finished handles the end of a workflow. The outputs of the workflow are the
+// answer if no text came before.
 func (s *difyStream) finished(e difyEvent) (step, error) {
 	switch strings.ToLower(string(e.Data.Status)) {
 	case "succeeded", "success", "partial-succeeded", "":
@@ -128,7 +128,7 @@ func (s *difyStream) finished(e difyEvent) (step, error) {
 	if shown, _ := visible(s.told.String()); shown == "" {
 		o := e.Data.Outputs
 		st.text = string(cmp.Or(o.Answer, o.Text, o.Result, o.Output))
-		st.replace = st.text != "" && s.told.Len() > 0 // reasoning may be under way
+		st.replace = st.text != "" && s.told.Len() > 0 // reasoning may have been streamed
 	}
 	return st, nil
 }

@@ -11,16 +11,16 @@ import (
 	"strings"
 )
 
-// endpoint is where a provider's requests go.
+// endpoint is the address of a provider's requests.
 type endpoint struct {
-	call  *url.URL // of one answer
-	azure bool     // the key goes in the header api-key
+	call  *url.URL // URL that requests an answer
+	azure bool     // the key is sent in the header api-key
 }
 
-// String is the URL that is called, query included.
+// String returns the URL of the call, including its query.
 func (e endpoint) String() string { return e.call.String() }
 
-// host is where it is; empty for what was not resolved.
+// host returns the host name, or "" if the endpoint was not resolved.
 func (e endpoint) host() string {
 	if e.call == nil {
 		return ""
@@ -28,13 +28,15 @@ func (e endpoint) host() string {
 	return e.call.Hostname()
 }
 
-// below is a URL under the call's, as Dify's stop of one answer.
+// below returns a URL below the URL of the call, such as Dify's URL to stop an
+// answer.
 func (e endpoint) below(segments ...string) string { return e.call.JoinPath(segments...).String() }
 
-// resolve finds the URL that a provider's endpoint means. It may be the API's
-// base, with or without its version, or the URL of the call itself; a query is
-// kept. What means another call, or nothing, is refused with what would be
-// called. Its errors show no credential.
+// resolve returns the endpoint for a provider's ENDPOINT. The setting may be the
+// API's base URL, with or without a version, or the URL of the call itself. Its
+// query is preserved. resolve refuses a URL that leads to another call or to no
+// API, and the error shows the URL that would be called. Its errors contain no
+// credentials.
 func resolve(kind, raw string) (endpoint, error) {
 	if raw == "" {
 		raw = map[string]string{
@@ -61,8 +63,8 @@ func resolve(kind, raw string) (endpoint, error) {
 	return e, nil
 }
 
-// parseEndpoint refuses what is no API's URL. Its errors do not show it:
-// somebody may have put a key into it.
+// parseEndpoint parses the URL of an API. Its errors do not quote the URL, which
+// may contain a key.
 func parseEndpoint(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	placeholder := regexp.MustCompile(`(?i)\byour[-_]?(resource|domain|host|server|endpoint|company|name)`)
@@ -84,8 +86,9 @@ func parseEndpoint(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// strayParts refuses what an endpoint has no use for, and credentials where
-// proxies log them. Its errors quote nothing of the URL.
+// strayParts refuses parts of a URL that an endpoint does not use, and
+// credentials in the URL, since proxies log them. Its errors do not quote the
+// URL.
 func strayParts(u *url.URL) error {
 	credential := regexp.MustCompile(`(?i)(^|[-_])(key|code|auth|sig|pwd)$|(token|secret|password|passwd|apikey|credentials?|signature|authorization)$`)
 	query, err := url.ParseQuery(u.RawQuery)
@@ -116,8 +119,8 @@ func validPort(u *url.URL) bool {
 	return err == nil && n > 0 && n < 1<<16
 }
 
-// shown is a URL as errors may show it: of its query no more than the version
-// of Azure's API.
+// shown returns a URL that errors may quote. It omits the query, except for the
+// version of Azure's API.
 func shown(u *url.URL) string {
 	c := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	version := u.Query().Get(azureVersion)
@@ -131,12 +134,12 @@ func shown(u *url.URL) string {
 	}
 }
 
-// isVersion reports whether a segment of a path names an API's version.
+// isVersion reports whether a path segment is the version of an API.
 func isVersion(segment string) bool {
 	return regexp.MustCompile(`^v[0-9]+[a-z0-9]*$`).MatchString(segment)
 }
 
-// callOf is the path of a dialect's call below its base.
+// callOf returns the path of a dialect's call below its base.
 func callOf(kind string) []string {
 	switch kind {
 	case TypeAnthropic:
@@ -178,25 +181,26 @@ func hasSuffix(segments []string, suffix ...string) bool {
 	return n >= 0 && slices.Equal(segments[n:], suffix)
 }
 
-// versioned reports whether the path names a version. "/v1" is added where it
-// names none, so both spellings of a base work, and so do other vendors' bases,
-// as /api/paas/v4 or /v1beta/openai.
+// versioned reports whether the path contains a version. Without one, apiPath
+// adds "v1". Both spellings of a base thus work, and so do bases such as
+// /api/paas/v4 and /v1beta/openai.
 func versioned(host string, segments []string) bool {
-	if host == "api.cloudflare.com" && hasSuffix(segments, "ai") { // /client/v4/accounts/…/ai: that version is another's
+	if host == "api.cloudflare.com" && hasSuffix(segments, "ai") { // the version in /client/v4/accounts/…/ai belongs to another API
 		return false
 	}
 	return slices.ContainsFunc(segments, isVersion)
 }
 
-// unversioned knows the ends of bases that have no version: GitHub Models and
-// Databricks, Vertex AI, DeepSeek's trial of new fields.
+// unversioned reports whether the path ends like a base without a version: GitHub
+// Models, Databricks, Vertex AI and DeepSeek's beta.
 func unversioned(segments []string) bool {
 	return len(segments) > 0 && slices.Contains([]string{"inference", "serving-endpoints", "openapi", "beta"}, segments[len(segments)-1])
 }
 
-// otherCall is the end of a path that is a call, but none that is spoken here.
+// otherCall returns the last segment of a path that is a call of another API, or
+// "".
 func otherCall(segments []string) string {
-	if len(segments) > 0 && segments[len(segments)-1] == "v1" { // perhaps added behind it
+	if len(segments) > 0 && segments[len(segments)-1] == "v1" { // "v1" may have been added after the call
 		if other := otherCall(segments[:len(segments)-1]); other != "" {
 			return other
 		}
@@ -221,7 +225,8 @@ func otherCall(segments []string) string {
 	return ""
 }
 
-// webPage knows the hosts of pages that people copy where the API's was meant.
+// webPage reports whether a host serves web pages that users copy instead of the
+// API's URL.
 func webPage(host string) bool {
 	return slices.Contains([]string{
 		"chatgpt.com", "chat.openai.com", "platform.openai.com", "claude.ai", "console.anthropic.com", "platform.claude.com",
@@ -230,9 +235,9 @@ func webPage(host string) bool {
 	}, host)
 }
 
-// PlainPublic reports whether requests to the provider cross networks that
-// others share, without encryption: plain http to a host that is neither this
-// machine nor in a private network, as far as its name shows.
+// PlainPublic reports whether requests to the provider are sent without
+// encryption over a public network. It returns true for plain http to a host
+// that, judging by its name, is neither this machine nor in a private network.
 func (p Provider) PlainPublic() bool {
 	u, err := url.Parse(p.Endpoint)
 	return err == nil && u.Scheme == "http" && !privateHost(u.Hostname())
@@ -246,8 +251,9 @@ func privateHost(host string) bool {
 		return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || shared.Contains(ip)
 	}
 	if !strings.Contains(host, ".") {
-		// A service of the cluster or a machine of the local network. Some
-		// resolvers take a lone number for an address, which may be anybody's.
+		// A host without a dot is a service of the cluster or a machine of the local
+		// network. Some resolvers interpret a single number as an address, which may be
+		// public.
 		return !regexp.MustCompile(`^(0x[0-9a-f]*|[0-9]+)$`).MatchString(host)
 	}
 	for _, zone := range []string{"localhost", "local", "internal", "svc", "lan", "home.arpa", "intranet", "corp", "private", "home"} {

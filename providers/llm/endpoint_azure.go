@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// azureVersion is the query's name for the version of Azure's older API.
+// azureVersion is the query parameter for the version of Azure's older API.
 const azureVersion = "api-version"
 
-// isAzure recognises Azure's own hosts, and gateways that keep its paths.
+// isAzure reports whether the URL belongs to Azure, or to a gateway with the same
+// paths as Azure.
 func isAzure(host string, segments []string) bool {
 	for _, zone := range []string{".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"} {
 		if strings.HasSuffix(host, zone) {
@@ -20,9 +21,9 @@ func isAzure(host string, segments []string) bool {
 	return slices.Contains(segments, "deployments")
 }
 
-// azurePath completes a path of Azure's: /openai/v1, where MODEL is the
-// deployment, or the older /openai/deployments/<name>?api-version=…, or a
-// Foundry resource's /models?api-version=….
+// azurePath completes the path of an Azure URL: /openai/v1, where MODEL is the
+// deployment; the older /openai/deployments/<name>?api-version=…; or
+// /models?api-version=… of a Foundry resource.
 func azurePath(u *url.URL, segments []string) ([]string, error) {
 	call := callOf(TypeOpenAI)
 	base := segments

@@ -13,7 +13,8 @@ import (
 	"strings"
 )
 
-// Headers are a provider's own request headers. Their values may be secrets.
+// Headers are additional request headers of a provider. Their values may be
+// secrets.
 type Headers map[string]Secret
 
 const (
@@ -22,8 +23,8 @@ const (
 )
 
 // ParseHeaders reads "Name: value" pairs separated by commas or line ends, or a
-// JSON object of texts, which values with commas need. Its errors show no
-// value.
+// JSON object of strings. A value with a comma requires the JSON form. Its errors
+// contain no values.
 func ParseHeaders(text string) (Headers, error) {
 	pairs := [][2]string{}
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
@@ -82,7 +83,8 @@ func printableASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return (r < ' ' || r > '~') && r != '\t' })
 }
 
-// bearer is how most vendors take a key; no header without one.
+// bearer returns an Authorization header with the key, or no header if the key is
+// empty.
 func bearer(key Secret) http.Header {
 	if key.Reveal() == "" {
 		return http.Header{}
@@ -90,7 +92,7 @@ func bearer(key Secret) http.Header {
 	return http.Header{"Authorization": {"Bearer " + key.Reveal()}}
 }
 
-// over returns the header with the provider's own on top.
+// over returns a copy of header with the provider's own headers set.
 func (h Headers) over(header http.Header) http.Header {
 	header = header.Clone()
 	for name, value := range h {
@@ -99,8 +101,7 @@ func (h Headers) over(header http.Header) http.Header {
 	return header
 }
 
-// Extra is merged into a provider's requests; null stands for a field that is
-// left out.
+// Extra is merged into a provider's requests. A null removes a field.
 type Extra map[string]any
 
 // ParseExtra reads a JSON object.
@@ -117,7 +118,8 @@ func ParseExtra(text string) (Extra, error) {
 	return extra, nil
 }
 
-// taken is the first field that the requests of a type need as they are.
+// taken returns the first field in e that must not be changed in requests of the
+// type, or "".
 func (e Extra) taken(kind string) string {
 	fields := []string{"stream", "messages"}
 	if kind == TypeDify {
@@ -131,8 +133,8 @@ func (e Extra) taken(kind string) string {
 	return ""
 }
 
-// into merges the fields into a request as RFC 7386 says (JSON Merge Patch):
-// objects are merged, null removes, anything else replaces.
+// into merges the fields into a request according to RFC 7386 (JSON Merge Patch):
+// objects are merged, null removes a field, any other value replaces it.
 func (e Extra) into(request any) (any, error) {
 	if len(e) == 0 {
 		return request, nil

@@ -16,8 +16,8 @@ import (
 	"chatbox"
 )
 
-// Timeout says which patience was exhausted; it is in the chain of every
-// error of code chatbox.ModelTimeout.
+// Timeout names the timeout that expired. Every error with the code
+// chatbox.ModelTimeout wraps one.
 type Timeout string
 
 // The timeouts.
@@ -28,7 +28,8 @@ const (
 	TimeoutTotal  Timeout = "no whole answer within the stream timeout"
 )
 
-// timeoutFinish ends the wait for what may follow a whole answer. No error has it.
+// timeoutFinish ends the wait for data after a complete answer. No error contains
+// it.
 const timeoutFinish Timeout = "nothing more after the finish"
 
 func isTimeout(err error) bool {
@@ -36,7 +37,8 @@ func isTimeout(err error) bool {
 	return ok
 }
 
-// Error makes a timeout the cause of a cancelled context.
+// Error makes Timeout an error, so that it can be the cause of a cancelled
+// context.
 func (t Timeout) Error() string { return string(t) }
 
 func (t Timeout) message() string {
@@ -50,19 +52,19 @@ func (t Timeout) message() string {
 	}
 }
 
-// failure is how a provider failed, in words of this package: nothing in it
-// was written by the vendor except an identifier, so neither keys nor what
-// people said can come back through it.
+// failure describes a provider's failure in the words of this package. Only kind
+// comes from the vendor, and it is an identifier. A failure thus cannot disclose
+// keys or the content of messages.
 type failure struct {
-	status     int    // HTTP, zero where the request got no response
-	kind       string // the vendor's code for it
+	status     int    // HTTP status; zero: there was no response
+	kind       string // the vendor's code of the error
 	text       string
 	why        reason
 	retryAfter time.Duration
 	permanent  bool     // the same request would fail again
-	declared   bool     // the provider said so itself, in the middle of its stream
-	empty      bool     // the answer was whole and had no text
-	fields     []string // of the request, which the provider refuses and can do without
+	declared   bool     // the provider reported the failure within its stream
+	empty      bool     // the answer was complete and had no text
+	fields     []string // optional fields of the request that the provider refuses
 }
 
 func (f *failure) Error() string {
@@ -82,7 +84,7 @@ func (f *failure) Error() string {
 	return strings.Join(parts, ", ")
 }
 
-// transient reports whether the same request may succeed in a moment.
+// transient reports whether the same request may succeed later.
 func (f *failure) transient() bool {
 	switch f.reason() {
 	case reasonKey, reasonModel, reasonLength, reasonContent, reasonQuota, reasonRequest:
@@ -99,7 +101,8 @@ func (f *failure) message() string {
 	return f.reason().message()
 }
 
-// code is the domain's: whether a repeat can help, and who declined.
+// code returns the domain's error code. It says whether a retry can help, and
+// whether a filter refused the request.
 func (f *failure) code() chatbox.Code {
 	switch {
 	case f.reason() == reasonContent:
@@ -111,8 +114,8 @@ func (f *failure) code() chatbox.Code {
 	}
 }
 
-// explain turns whatever ended a stream into an error with a code. A caller's
-// own cancellation keeps its cause; it is nobody's failure.
+// explain converts the error that ended a stream to an error with a code. If the
+// caller cancelled ctx, the returned error wraps the cause and has no code.
 func explain(ctx context.Context, key Secret, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		if t, ok := errors.AsType[Timeout](cause); ok {
@@ -129,7 +132,8 @@ func explain(ctx context.Context, key Secret, err error) error {
 	return e
 }
 
-// asFailure keeps of a foreign error what is safe and useful to operators.
+// asFailure returns the parts of another package's error that are safe and useful
+// for operators.
 func asFailure(key Secret, err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
@@ -144,8 +148,8 @@ func asFailure(key Secret, err error) *failure {
 	}
 }
 
-// misconfigured tells an endpoint that cannot be reached as it is written from
-// one that cannot be reached just now.
+// misconfigured reports whether an endpoint cannot be reached because it is
+// configured incorrectly, rather than temporarily.
 func misconfigured(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsNotFound
@@ -166,8 +170,8 @@ func clip(s string, limit int) string {
 	return s
 }
 
-// hide takes the key, and what is hidden with it, out of a text that somebody
-// else wrote.
+// hide redacts the key and the secrets hidden with it in a text from another
+// source.
 func hide(text string, key Secret) string {
 	for _, secret := range key.hidden() {
 		text = strings.ReplaceAll(text, secret, redacted)
@@ -177,8 +181,8 @@ func hide(text string, key Secret) string {
 
 const maxErrorBody = 64 << 10
 
-// declaredFailure is an error that the provider reports in its stream, or in
-// place of an answer under a status of success.
+// declaredFailure returns the failure for an error that the provider reported in
+// its stream, or instead of an answer with a successful status.
 func declaredFailure(event []byte, key Secret) *failure {
 	r := readRefusal(event, key)
 	return &failure{
@@ -187,15 +191,15 @@ func declaredFailure(event []byte, key Secret) *failure {
 	}
 }
 
-// responseFailure reads what a vendor said instead of an answer. fields are
-// those of the request whose refusal is noted.
+// responseFailure reads the body of an error response. fields are the fields of
+// the request that the failure may report as refused.
 func responseFailure(resp *http.Response, key Secret, fields []string) *failure {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // best effort: the status says enough
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // best effort: the status is sufficient
 	r := readRefusal(body, key)
 	r.status = resp.StatusCode
 	f := &failure{status: r.status, kind: r.kind, why: r.reason(), fields: namedIn(body, r.status, fields)}
 	if f.why == reasonLength {
-		f.fields = nil // it may name max_tokens, and is about the prompt
+		f.fields = nil // the message may name max_tokens although it concerns the prompt
 	}
 	if f.transient() {
 		f.retryAfter = max(r.retryAfter, retryAfterOf(resp.Header))
@@ -205,7 +209,8 @@ func responseFailure(resp *http.Response, key Secret, fields []string) *failure 
 
 const maxIdentifier = 64
 
-// cleanCode returns what is an identifier and does not hold the key, else "".
+// cleanCode returns s if it is an identifier that does not contain the key, or
+// "".
 func cleanCode(s string, key Secret) string {
 	foreign := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
@@ -218,7 +223,7 @@ func cleanCode(s string, key Secret) string {
 
 const maxRetryAfter = time.Hour
 
-// retryAfterOf reads how long a response asks to wait.
+// retryAfterOf returns the delay that a response requests, at most maxRetryAfter.
 func retryAfterOf(h http.Header) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms >= 0 {
 		return min(time.Duration(min(ms, 1e9))*time.Millisecond, maxRetryAfter)
@@ -226,7 +231,8 @@ func retryAfterOf(h http.Header) time.Duration {
 	return retryAfter(h.Get("Retry-After"))
 }
 
-// retryAfter reads the header's two forms; zero where it says nothing usable.
+// retryAfter parses both forms of the Retry-After header. It returns zero for any
+// other value.
 func retryAfter(value string) time.Duration {
 	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds >= 0 {
 		return time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))

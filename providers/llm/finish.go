@@ -6,20 +6,20 @@ import (
 	"chatbox"
 )
 
-// ending is what a vendor's reason for the end of an answer means.
+// ending classifies a vendor's reason for the end of an answer.
 type ending int
 
 const (
 	endNone    ending = iota // no reason was given
-	endKnown                 // a whole answer, for the reason that comes with it
-	endUnknown               // a whole answer, if the stream ends well
-	endBroken                // the answer is not whole
+	endKnown                 // the answer is complete, with the returned finish
+	endUnknown               // the answer is complete if the stream ends properly
+	endBroken                // the answer is incomplete
 )
 
-// endingOf reads the reasons of all vendors, in whatever case they write them.
-// The list of those that mean a whole answer is open: vendors invent words for
-// stop. Those that mean a broken one are known: errors, and calls of tools that
-// nobody offered.
+// endingOf classifies the finish reasons of all vendors, in any case. The list of
+// reasons for a complete answer is open, since vendors invent new words for stop.
+// The reasons for an incomplete answer are known: errors, and calls of tools that
+// were not offered.
 func endingOf(vendors string) (ending, chatbox.Finish) {
 	reason := strings.ToLower(strings.TrimSpace(vendors))
 	reason = strings.NewReplacer("-", "_", " ", "_").Replace(reason)
@@ -45,7 +45,8 @@ func endingOf(vendors string) (ending, chatbox.Finish) {
 	}
 }
 
-// end notes a vendor's reason in the step.
+// end records a vendor's finish reason in the step. It returns a failure if the
+// answer is incomplete.
 func (st *step) end(reason string, key Secret) error {
 	switch how, finish := endingOf(reason); how {
 	case endKnown:

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// vendorHost is what is known of a vendor by its endpoint's host.
+// vendorHost holds the known properties of a vendor's host.
 type vendorHost struct {
-	base        string // of the API, where the endpoint names no path
-	unversioned bool   // its base has no version
-	answerField string // the request's name for the answer's length
-	noUsage     bool   // it refuses stream_options, and tells the usage unasked
+	base        string // base of the API, used if the endpoint has no path
+	unversioned bool   // the base has no version
+	answerField string // name of the request's field for the answer's length
+	noUsage     bool   // the vendor refuses stream_options and always reports the usage
 }
 
-// knownHost looks a host up. Bases are those of the vendors' own examples for
-// OpenAI's SDK.
+// knownHost returns the properties of a host. The bases are those of the vendors'
+// own examples for OpenAI's SDK.
 func knownHost(host string) vendorHost {
 	// api.openai.com: "max_tokens is deprecated in favor of
 	// max_completion_tokens, and is not compatible with o-series models"
@@ -42,24 +42,25 @@ func knownHost(host string) vendorHost {
 	}[host]
 }
 
-// The names that requests have for the longest answer.
+// The request fields for the length of the answer.
 const (
 	fieldTokens     = "max_tokens"
 	fieldCompletion = "max_completion_tokens"
 )
 
-// knownModel is what is known of a model by its name, wherever it runs.
+// knownModel holds the known properties of a model, which do not depend on its
+// host.
 type knownModel struct {
 	name   *regexp.Regexp
 	window int    // tokens
-	answer int    // the most that it writes, in tokens; zero: a share of the window
-	roles  string // how it takes the system prompt; empty: as its own role
+	answer int    // maximum length of an answer in tokens; zero: a share of the window
+	roles  string // how the model takes the system prompt; empty: as a separate role
 }
 
-// modelNamed looks a model's name up; the zero value where nothing is known.
-// Only models whose window is smaller than the assumed one, or who want
-// something else, are listed. A directory, as in "google/gemma-2-9b-it", or a
-// tag behind a colon does not matter.
+// modelNamed returns the properties of a model, or the zero value for an unknown
+// name. The list contains only models with a window smaller than the assumed one,
+// and models with other special requirements. A directory, as in
+// "google/gemma-2-9b-it", and a tag after a colon are ignored.
 func modelNamed(name string) knownModel {
 	name = strings.ToLower(name)
 	for _, m := range []knownModel{
@@ -69,12 +70,14 @@ func modelNamed(name string) knownModel {
 		{name: is(`gpt-(3\.5|35)-turbo(-16k)?(-0613|-1106|-0125)?`), window: 16_385, answer: 4_096},
 		{name: is(`gpt-4-(turbo|1106|0125|vision).*`), window: 128_000, answer: 4_096},
 		{name: is(`o1-(mini|preview).*`), window: 128_000, roles: RolesMerged}, // "does not support 'system'"
-		// docs.anthropic.com/en/docs/about-claude/models: the first generation of Claude 3, and older
+		// docs.anthropic.com/en/docs/about-claude/models: the first generation of
+		// Claude 3, and older models.
 		{name: is(`claude-3-(opus|sonnet|haiku).*`), window: 200_000, answer: 4_096},
 		{name: is(`claude-(2|instant).*`), window: 100_000, answer: 4_096},
-		// The models' cards and chat templates at huggingface.co. Gemma's
-		// templates have no role of the system (the third generation's puts it
-		// into the first line by itself), nor have Mistral's before v0.3.
+		// The models' cards and chat templates at huggingface.co. Gemma's templates
+		// have no system role; the template of the third generation moves the system
+		// prompt into the first message. Mistral's templates before v0.3 have no system
+		// role either.
 		{name: is(`(code)?gemma(-1\.1)?(-[27]b.*|:.*)?|gemma-?2([-:.].*)?`), window: 8_192, roles: RolesMerged},
 		{name: is(`gemma-?3n?([-:.].*)?`), window: 32_768, roles: RolesMerged},
 		{name: is(`mistral-7b-instruct-v0\.[12].*|mixtral-8x7b-instruct-v0\.1.*`), window: 32_768, roles: RolesMerged},
@@ -92,10 +95,11 @@ func modelNamed(name string) knownModel {
 	return knownModel{}
 }
 
-// is matches a name as a whole, behind any directories.
+// is returns a pattern for a whole name with optional directories before it.
 func is(pattern string) *regexp.Regexp { return regexp.MustCompile(`^(.*/)?(` + pattern + `)$`) }
 
-// reasons reports whether it is one of OpenAI's models that refuse max_tokens.
+// reasons reports whether the model is one of OpenAI's models that refuse
+// max_tokens.
 func reasons(name string) bool {
 	return is(`(o[1-9]|gpt-[5-9]).*`).MatchString(strings.ToLower(name))
 }

@@ -11,16 +11,16 @@ import (
 
 const openaiEndpoint = "https://api.openai.com/v1"
 
-// newOpenAI speaks the chat completions API of OpenAI and of the servers that
-// imitate it.
+// newOpenAI returns a function that opens answers of the chat completions API, of
+// OpenAI or of a compatible server.
 //
-// A prefix goes as the last message, of the assistant. Servers differ in what
-// else they want to be told to continue it (vLLM: continue_final_message); the
-// SDK has no field for it, so CONTINUE=prefix is for servers that continue a
-// final assistant message by themselves, as Ollama, llama.cpp and OpenRouter do.
+// A prefix is sent as the last message, with the role assistant. Some servers
+// need an additional field to continue it (vLLM: continue_final_message). The SDK
+// has no such field, so CONTINUE=prefix is for servers that continue a final
+// assistant message without one, as Ollama, llama.cpp and OpenRouter do.
 //
-// Of the SDK only the request's types are used. Its line reader loses events
-// that real servers send: JSON over two data lines, a missing last newline.
+// Only the SDK's request types are used. Its line reader loses events that real
+// servers send: JSON over two data lines, and a last line without a newline.
 func newOpenAI(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (source, error), error) {
 	to, err := resolve(TypeOpenAI, p.Endpoint)
 	if err != nil {

@@ -2,22 +2,22 @@ package llm
 
 import "strings"
 
-// retelling follows the text of servers that put it into messages instead of
-// deltas. A message is the next piece of the text, or all of the text so far, or
-// comes at the end and repeats what the deltas said: servers differ, and none
-// says which it is.
+// retelling assembles the text of servers that send it in messages instead of
+// deltas. A message is either the next piece of the text, or the whole text so
+// far, or a final repetition of the deltas. Servers differ and do not say which
+// form they use.
 type retelling struct {
-	said     strings.Builder // what was passed on
-	deltas   bool            // some of it came in deltas
-	pieces   strings.Builder // all messages in a row
+	said     strings.Builder // the text passed on so far
+	deltas   bool            // deltas contained text
+	pieces   strings.Builder // all messages, concatenated
 	messages int
-	grown    int  // messages that took up the one before
-	apart    bool // messages are pieces
+	grown    int  // messages that extended the previous one
+	apart    bool // messages are pieces of the text
 }
 
 const (
-	firmlyGrown = 3  // messages after which those that follow are all of the text too
-	tellsAll    = 12 // bytes: a piece of that length that equals all pieces before it is their sum
+	firmlyGrown = 3  // after this number of messages that extended the previous one, every message is the whole text
+	tellsAll    = 12 // bytes: a message of this length that equals all pieces so far is their repetition
 )
 
 func (r *retelling) delta(text string) {
@@ -25,8 +25,8 @@ func (r *retelling) delta(text string) {
 	r.said.WriteString(text)
 }
 
-// message returns what a message adds to the text, or what stands in place of
-// it. last: the answer ends with this message.
+// message returns the text that a message adds, or the text that replaces the
+// text so far. last says that the answer ends with this message.
 func (r *retelling) message(text string, last bool) (news string, replace bool) {
 	r.messages++
 	r.pieces.WriteString(text)
@@ -59,7 +59,7 @@ func (r *retelling) message(text string, last bool) (news string, replace bool) 
 	}
 }
 
-// sum takes a message as all of the text that came in deltas.
+// sum handles a message that repeats the whole text of the deltas.
 func (r *retelling) sum(said, text string) (news string, replace bool) {
 	if rest, ok := beyond(said, text); ok {
 		return r.add(rest)
@@ -83,7 +83,8 @@ func (r *retelling) add(text string) (news string, replace bool) {
 	return text, false
 }
 
-// become makes the text so.
+// become changes the text to the given one. It returns the added text, or the
+// whole text with replace set.
 func (r *retelling) become(text string) (news string, replace bool) {
 	if rest, ok := strings.CutPrefix(text, r.said.String()); ok {
 		return r.add(rest)
@@ -93,9 +94,9 @@ func (r *retelling) become(text string) (news string, replace bool) {
 	return text, true
 }
 
-// beyond returns what the text has beyond what was said; false where it does not
-// begin with that. White space at either end and what the model says to itself
-// make no difference.
+// beyond returns the part of text after the text so far. It returns false if text
+// does not begin with the text so far. White space at the ends and reasoning are
+// ignored.
 func beyond(said, text string) (rest string, ok bool) {
 	if rest, ok = strings.CutPrefix(text, said); ok {
 		return rest, true
@@ -118,8 +119,8 @@ func sameWords(a, b string) bool {
 	return strings.Join(strings.Fields(a), " ") == strings.Join(strings.Fields(b), " ")
 }
 
-// visible is a text without what the model says to itself and without white
-// space at its ends; inside: it ends in the midst of such a part.
+// visible returns a text without reasoning and without white space at its ends.
+// inside says that the text ends within reasoning.
 func visible(text string) (shown string, inside bool) {
 	var t thinking
 	shown, _ = t.take(text)

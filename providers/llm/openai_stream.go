@@ -12,18 +12,18 @@ import (
 	"chatbox"
 )
 
-// openaiStream is one response. It belongs to one goroutine.
+// openaiStream reads one response. It belongs to one goroutine.
 type openaiStream struct {
 	events  *events
 	key     Secret
 	told    retelling
 	usage   openaiUsage
 	objects int   // events with data
-	whole   bool  // a whole message came, and may be the whole body: then it needs no finish
-	doubt   error // an event looked like an error, and nothing of the answer came since
+	whole   bool  // a complete message came, which may be the whole body; it then needs no finish reason
+	doubt   error // an event that may be an error, with no part of the answer since
 }
 
-// openaiChunk is what is read of a chunk, or of a whole answer.
+// openaiChunk holds the fields that are read from a chunk or from a whole answer.
 type openaiChunk struct {
 	Object  texted          `json:"object"`
 	Type    texted          `json:"type"`
@@ -56,7 +56,7 @@ type openaiMessage struct {
 	ReasoningDetails json.RawMessage `json:"reasoning_details"`
 }
 
-// UnmarshalJSON also reads a message that is only its text.
+// UnmarshalJSON also accepts a message that is only a string.
 func (m *openaiMessage) UnmarshalJSON(data []byte) error {
 	type fields openaiMessage
 	if len(data) > 0 && data[0] == '"' {
@@ -93,14 +93,15 @@ type openaiTimings struct {
 	Completion count `json:"predicted_n"`
 }
 
-// add takes what is told: later numbers over earlier ones, and none over some.
+// add merges reported numbers. Later numbers replace earlier ones, and zeros are
+// ignored.
 func (u *openaiUsage) add(more openaiUsage) {
 	u.Prompt = cmp.Or(more.Prompt, more.Input, u.Prompt)
 	u.Completion = cmp.Or(more.Completion, more.Output, u.Completion)
 	u.Total = cmp.Or(more.Total, u.Total)
 }
 
-// known is the usage as far as it was told; nil where nothing was.
+// known returns the reported usage, or nil if none was reported.
 func (u openaiUsage) known() *chatbox.Usage {
 	if u.Completion == 0 && u.Prompt > 0 && u.Total > u.Prompt {
 		u.Completion = u.Total - u.Prompt
@@ -138,7 +139,8 @@ func (s *openaiStream) next() (step, error) {
 	return st, err
 }
 
-// isDone recognises the end of a stream as OpenAI and its imitators write it.
+// isDone reports whether the data is the end of a stream, as OpenAI and
+// compatible servers write it.
 func isDone(data []byte) bool {
 	return strings.EqualFold(string(bytes.Trim(data, `"[]<>| `)), "DONE")
 }
@@ -183,7 +185,8 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 	return st, err
 }
 
-// suspect looks for an error in an event that has nothing of the answer.
+// suspect returns the error of an event that contains no part of the answer. An
+// uncertain error is stored in s.doubt.
 func (s *openaiStream) suspect(ev sseEvent, st step) error {
 	if st.text != "" || st.replace || st.finish != "" || st.ended || st.thinks {
 		s.doubt = nil
@@ -199,8 +202,8 @@ func (s *openaiStream) suspect(ev sseEvent, st step) error {
 	return nil
 }
 
-// news puts what a choice adds to the text into the step. Where it comes as a
-// message, see retelling.
+// news adds the text of a choice to the step. See retelling for text that comes
+// as a message.
 func (s *openaiStream) news(st *step, c openaiChoice, restore func(string) string) {
 	text := restore(cmp.Or(c.Delta.text(), c.Text.text))
 	if message := restore(c.Message.text()); text == "" && message != "" {
@@ -212,20 +215,20 @@ func (s *openaiStream) news(st *step, c openaiChoice, restore func(string) strin
 	st.text += text
 }
 
-// content is a text, or a list of parts some of which have text.
+// content is a string, or a list of parts of which some have text.
 type content struct {
 	text   string
-	thinks bool // a part has what the model says to itself
+	thinks bool // a part contains reasoning
 }
 
-// UnmarshalJSON never fails: what is no text is none.
+// UnmarshalJSON never fails. A value without text is decoded as "".
 func (c *content) UnmarshalJSON(data []byte) error {
 	*c = content{}
 	c.read(data, maxNesting)
 	return nil
 }
 
-const maxNesting = 8 // of parts within parts
+const maxNesting = 8 // levels of parts within parts
 
 func (c *content) read(data []byte, depth int) {
 	if len(data) == 0 || depth == 0 {

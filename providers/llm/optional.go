@@ -10,18 +10,20 @@ import (
 	"sync"
 )
 
-// optional remembers which fields of requests a provider refuses. It is safe
-// for concurrent use, and bounded: it holds names of fields that were sent.
+// optional stores the names of request fields that a provider refuses. It is safe
+// for concurrent use and holds at most maxRefused names.
 type optional struct {
-	found   func(field string) // told of each that is new; may be nil
+	found   func(field string) // called for each new field; may be nil
 	mu      sync.Mutex         // guards following
 	refused map[string]bool
 }
 
-// maxRefused bounds how many fields are left out of a provider's requests.
+// maxRefused bounds the number of fields that are omitted from a provider's
+// requests.
 const maxRefused = 16
 
-// required are the fields without which a request asks for something else.
+// required reports whether a request without the field would have another
+// meaning.
 func required(field string) bool {
 	switch field {
 	case "model", "messages", "stream", "system", // OpenAI and Anthropic
@@ -32,15 +34,15 @@ func required(field string) bool {
 	}
 }
 
-// optionalIn lists the fields of a request that can be left out.
+// optionalIn returns the sorted fields of a request that can be omitted.
 func optionalIn(request []byte) []string {
 	var fields map[string]json.RawMessage
-	_ = json.Unmarshal(request, &fields) // it was made here
+	_ = json.Unmarshal(request, &fields) // the request was encoded by this package
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), required)
 }
 
-// namedIn lists those of the fields that a refusal is about: it names them, and
-// not only in what it repeats of the request.
+// namedIn returns the fields that a refusal is about. A field that occurs only in
+// a quotation of the request does not count.
 func namedIn(refusal []byte, status int, fields []string) []string {
 	if status != http.StatusBadRequest && status != http.StatusUnprocessableEntity {
 		return nil
@@ -51,7 +53,7 @@ func namedIn(refusal []byte, status int, fields []string) []string {
 	})
 }
 
-// aboutFields is the part of a refusal that says which fields it is about.
+// aboutFields returns the parts of a refusal that name fields.
 func aboutFields(refusal []byte) string {
 	var list []json.RawMessage
 	if json.Unmarshal(refusal, &list) == nil && len(list) > 0 {
@@ -80,7 +82,7 @@ func aboutFields(refusal []byte) string {
 	return text.String()
 }
 
-// withoutEcho cuts a sentence where it begins to show the request.
+// withoutEcho cuts a sentence where a quotation of the request begins.
 func withoutEcho(sentence string) string {
 	for _, begin := range []*regexp.Regexp{echo(), regexp.MustCompile(`\{\s*\\?['"](model|messages|role|content|stream)\b`)} {
 		if at := begin.FindStringIndex(sentence); at != nil {
@@ -90,7 +92,7 @@ func withoutEcho(sentence string) string {
 	return sentence
 }
 
-// names reports whether the word stands in the text, not as part of another.
+// names reports whether the text contains the word as a whole word.
 func names(text, word string) bool {
 	inWord := func(b byte) bool {
 		return b == '_' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-const maxProse = 400 // bytes of a vendor's sentence that are looked at
+const maxProse = 400 // maximum number of bytes of a vendor's sentence that are analysed
 
-// proseOf prepares a vendor's sentence for a look at its words: lower case, one
-// space between words, and without what it repeats of the request. Words that
-// a user wrote must not choose what is told of the failure.
+// proseOf normalises a vendor's sentence: lower case, single spaces, and without
+// quotations of the request. Otherwise the words of a user could determine the
+// reported reason.
 func proseOf(sentence string) string {
 	if len(sentence) > 4*maxProse {
 		sentence = sentence[:4*maxProse]
@@ -26,14 +26,13 @@ func proseOf(sentence string) string {
 	return strings.ToValidUTF8(clip(s, maxProse), "")
 }
 
-// echo finds where a sentence begins to repeat the request.
+// echo matches the beginning of a quotation of the request.
 func echo() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)\b(requests?|inputs?|contents?|values?|body|messages|prompt|received|got|query|text|payload)['"]?( was| is)?\s?[:=]`)
 }
 
-// withoutQuotes leaves out what stands in quotes and in braces or brackets. A
-// quote or a brace that does not end takes the rest with it; an apostrophe is
-// no quote.
+// withoutQuotes removes text in quotes, braces and brackets. An unterminated
+// quote or brace extends to the end. An apostrophe is not a quote.
 func withoutQuotes(s string) string {
 	var out strings.Builder
 	before := ' '
@@ -51,7 +50,8 @@ func withoutQuotes(s string) string {
 	return out.String()
 }
 
-// closingOf is what ends a quotation that begins so, "" where none does.
+// closingOf returns the end of a quotation that begins with r, or "" if r begins
+// none.
 func closingOf(r, before rune) string {
 	switch r {
 	case '"', '`':
@@ -74,7 +74,7 @@ func closingOf(r, before rune) string {
 	return ""
 }
 
-// behind returns what follows the end of a quotation.
+// behind returns the text after the end of a quotation.
 func behind(s string, opening rune, end string) string {
 	depth, before := 1, ' '
 	for i, r := range s {
@@ -96,8 +96,8 @@ func startsWord(s string) bool {
 	return unicode.IsLetter(r)
 }
 
-// says reports whether the words stand in the prose, not as parts of others.
-// Several that must all be there are joined by " & ".
+// says reports whether the prose contains the words as whole words. The separator
+// " & " joins words that must all occur.
 func says(prose, words string) bool {
 	for part := range strings.SplitSeq(words, " & ") {
 		if !hasWords(prose, part) {
@@ -123,12 +123,12 @@ func hasWords(prose, words string) bool {
 	}
 }
 
-// joins reports whether the letter makes one word with a Latin neighbour.
+// joins reports whether the letter and an adjacent Latin letter form one word.
 func joins(r rune) bool {
 	return r == '-' || r == '_' || r < unicode.MaxLatin1 && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// isPage recognises HTML, which is never a model's.
+// isPage reports whether a body is HTML, which a model never sends.
 func isPage(body []byte) bool {
 	head := strings.ToLower(string(clipBytes(bytes.TrimLeft(body, "\uFEFF \t\r\n"), 16)))
 	for _, tag := range []string{"<!doctype", "<html", "<head", "<body", "<title", "<?xml", "<!--", "<center", "<h1"} {
@@ -139,8 +139,8 @@ func isPage(body []byte) bool {
 	return false
 }
 
-// asksToSignIn recognises a page that stands before the endpoint and will stand
-// there for the next request too.
+// asksToSignIn reports whether a page asks for a login. Such a page precedes the
+// endpoint for all requests, so a retry does not help.
 func asksToSignIn(page []byte) bool {
 	text := strings.ToLower(string(page))
 	for _, words := range []string{"login", "log in", "log-in", "sign in", "sign-in", "signin", "password", "authenticate", "single sign"} {

@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// reason is the kind of a provider's failure, which decides whether it is
-// asked again and what users are told.
+// reason is the type of a provider's failure. It determines whether the request
+// is retried and which message users get.
 type reason int
 
 const (
 	reasonUnknown    reason = iota
-	reasonConnection        // no whole response came
+	reasonConnection        // the response did not arrive, or not completely
 	reasonBusy              // overloaded, or too many requests
-	reasonDown              // broken for now
-	reasonKey               // the key is refused
-	reasonModel             // there is no such model
+	reasonDown              // temporarily broken
+	reasonKey               // the key was refused
+	reasonModel             // the model does not exist
 	reasonLength            // the prompt is longer than the model's window
-	reasonContent           // the provider's filter
-	reasonQuota             // paid up, used up
-	reasonRequest           // the request is refused for another cause
+	reasonContent           // the provider's filter refused
+	reasonQuota             // the quota or the credit is used up
+	reasonRequest           // the request was refused for another reason
 )
 
 func (r reason) message() string {
@@ -47,7 +47,7 @@ func (r reason) message() string {
 	}
 }
 
-// reason is what the failure says of itself, else what its status means.
+// reason returns the failure's own reason, or the reason of its status and code.
 func (f *failure) reason() reason {
 	if f.why != reasonUnknown {
 		return f.why
@@ -55,12 +55,12 @@ func (f *failure) reason() reason {
 	return refusal{status: f.status, kind: f.kind}.reason()
 }
 
-// statusOverloaded is Anthropic's word for being busy.
+// statusOverloaded is Anthropic's status for an overloaded service.
 const statusOverloaded = 529
 
-// reason finds the kind of a failure: by the vendor's code for it, then by what
-// its sentence says plainly, then by its status. Statuses that are plain let
-// nothing contradict them; see fits.
+// reason classifies a refusal by the vendor's code, then by clear phrases in the
+// vendor's sentence, then by the status. Code and sentence cannot contradict an
+// unambiguous status; see fits.
 func (r refusal) reason() reason {
 	kind := squeezed(r.kind)
 	for _, s := range particular() {
@@ -104,7 +104,8 @@ func statusReason(status int) reason {
 	}
 }
 
-// fits keeps codes and prose from contradicting a status that is plain.
+// fits reports whether a reason is possible for the status. It prevents codes and
+// prose from contradicting an unambiguous status.
 func (r refusal) fits(of reason) bool {
 	switch r.status {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusRequestTimeout, http.StatusTooEarly:
@@ -118,16 +119,16 @@ func (r refusal) fits(of reason) bool {
 	}
 }
 
-// saying is how vendors call a kind of failure. codes are parts of identifiers
-// in the form of squeezed; phrases are words of sentences, long enough that
-// nothing else is meant.
+// saying lists the vendors' terms for a reason. codes are parts of identifiers in
+// the form that squeezed returns. phrases are parts of sentences, long enough to
+// be unambiguous.
 type saying struct {
 	of      reason
 	codes   []string
 	phrases []string
 }
 
-// particular lists what vendors call failures. The order counts.
+// particular lists specific terms. The first match wins.
 func particular() []saying {
 	return []saying{
 		{reasonQuota, []string{
@@ -172,8 +173,7 @@ func particular() []saying {
 	}
 }
 
-// general lists codes and phrases that say little: what else is said goes before
-// them.
+// general lists unspecific terms, which are checked after all others.
 func general() []saying {
 	return []saying{
 		{

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// refusal is what is read of a vendor's error. prose is the vendor's sentence in
-// lower case, without what it quotes; it is looked at and never kept.
+// refusal holds the fields that are read from a vendor's error. prose is the
+// vendor's sentence as proseOf returns it. It is analysed and never stored.
 type refusal struct {
 	status     int
 	kind       string
@@ -17,9 +17,9 @@ type refusal struct {
 	retryAfter time.Duration
 }
 
-// readRefusal reads the shapes that vendors give their errors: {"error":{"code",
-// "type","message"}}, {"error":"prose"}, {"code","message"}, {"detail"}, a list of
-// any of them. Text that is neither JSON nor a page is prose.
+// readRefusal parses the forms of errors that vendors send: {"error":{"code",
+// "type","message"}}, {"error":"prose"}, {"code","message"}, {"detail"}, and
+// lists of these. Text that is neither JSON nor HTML is prose.
 func readRefusal(body []byte, key Secret) refusal {
 	var list []json.RawMessage
 	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
@@ -36,7 +36,8 @@ func readRefusal(body []byte, key Secret) refusal {
 	return r
 }
 
-// plainText is a body that is a sentence by itself, in JSON's quotes or without.
+// plainText returns a body that is only a sentence, as a JSON string or as plain
+// text. It returns "" for other JSON and for HTML.
 func plainText(body []byte) string {
 	var text string
 	switch {
@@ -49,7 +50,7 @@ func plainText(body []byte) string {
 	}
 }
 
-// read takes in one object; what was read before goes first.
+// read merges one object into r. Values that are already set win.
 func (r *refusal) read(o object, key Secret) {
 	for _, name := range []string{"code", "errorcode", "errcode", "errno", "statuscode", "type", "errortype", "status"} {
 		said := o.scalar(name)
@@ -67,11 +68,11 @@ func (r *refusal) read(o object, key Secret) {
 	r.retryAfter = max(r.retryAfter, o.wait())
 }
 
-// object is a JSON object by its names, in lower case and without underscores
-// and hyphens: vendors write error_code, errorCode and ErrorCode.
+// object is a JSON object with its names in lower case, without underscores and
+// hyphens. Vendors write error_code, errorCode and ErrorCode.
 type object map[string]json.RawMessage
 
-// objectOf is nil where the data is no object.
+// objectOf returns nil if the data is not an object.
 func objectOf(data []byte) object {
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 || data[0] != '{' {
@@ -88,13 +89,14 @@ func objectOf(data []byte) object {
 	return o
 }
 
-// squeezed is an identifier in the one form in which identifiers are compared.
+// squeezed normalises an identifier for comparisons: lower case without
+// separators.
 func squeezed(s string) string {
 	return strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(strings.ToLower(s))
 }
 
-// within lists the object and those inside it that tell of an error, the inmost
-// first.
+// within returns the object and the nested objects that describe an error,
+// innermost first.
 func (o object) within(depth int) []object {
 	var all []object
 	if depth > 0 {
@@ -119,8 +121,8 @@ func (o object) scalar(name string) string {
 	return string(s)
 }
 
-// sentence is what the vendor says of the error to people. Lists, as FastAPI has
-// them in detail, show the request and are no sentence.
+// sentence returns the vendor's message for people, or "". It ignores lists such
+// as FastAPI's detail, since they quote the request.
 func (o object) sentence() string {
 	for _, name := range []string{
 		"message", "msg", "errormessage", "errormsg", "errmsg", "statusmsg", "errordescription", "faultstring", "description", "detail", "error",
@@ -133,15 +135,15 @@ func (o object) sentence() string {
 	return ""
 }
 
-// wait is how long the vendor asks to wait.
+// wait returns the delay that the vendor requests.
 func (o object) wait() time.Duration {
 	if ms, err := strconv.ParseFloat(o.scalar("retryafterms"), 64); err == nil && ms > 0 {
 		return min(time.Duration(min(ms, 1e9))*time.Millisecond, maxRetryAfter)
 	}
-	return max(retryAfter(o.scalar("retryafter")), retryAfter(o.scalar("estimatedtime"))) // the latter until a model is loaded
+	return max(retryAfter(o.scalar("retryafter")), retryAfter(o.scalar("estimatedtime"))) // estimatedtime is the time until the model is loaded
 }
 
-// scalar is a text, or a number as it was written.
+// scalar is a string, or a number as it was written.
 type scalar string
 
 // UnmarshalJSON never fails.
@@ -156,5 +158,6 @@ func (s *scalar) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// decodeLoosely decodes what has the documented kind and passes the rest over.
+// decodeLoosely decodes the fields that have the documented type and ignores the
+// others.
 func decodeLoosely(data []byte, into any) { _ = json.Unmarshal(data, into) }

@@ -6,10 +6,10 @@ import (
 	"chatbox"
 )
 
-// How the system prompt is sent; Provider.Roles.
+// Values of Provider.Roles: how the system prompt is sent.
 const (
-	RolesSystem = "system" // as a line of its own role
-	RolesMerged = "merged" // in front of the user's first line: the model knows no such role
+	RolesSystem = "system" // as a message with the role system
+	RolesMerged = "merged" // before the user's first message, for models without that role
 )
 
 const (
@@ -17,19 +17,20 @@ const (
 	emptyText   = "(an empty message)"
 )
 
-// talk is a prompt as every server takes it: the system's lines are one text,
-// then user and assistant alternate, the user begins and ends.
+// talk is a prompt in a form that every server accepts: one system text, then
+// alternating messages of user and assistant. The user's messages are the first
+// and the last.
 type talk struct {
-	system string // empty: none, or it is in the first line
+	system string // empty: there is none, or it is part of the first message
 	lines  []chatbox.PromptMessage
 }
 
-// arrange brings a prompt into that form whatever the log looked like: after
-// failed, stopped or held turns lines of one role follow each other, and some
-// servers refuse that for good (Mistral's and Gemma's chat templates: "roles
-// must alternate"). Lines of one role are joined by a blank line; lines without
-// text are dropped; a talk that begins with the assistant gets a line before
-// it. The newest line is kept also where it has no text.
+// arrange converts a prompt to a talk. After failed, stopped or held turns the
+// log contains consecutive messages of one role, which some servers always refuse
+// (the chat templates of Mistral and Gemma: "roles must alternate"). Consecutive
+// messages of one role are joined by a blank line. Messages without text are
+// dropped, except for the last one. If the first message is the assistant's, a
+// user's message is inserted before it.
 func arrange(p chatbox.Prompt, roles string) talk {
 	var system []string
 	var t talk
@@ -56,7 +57,8 @@ func arrange(p chatbox.Prompt, roles string) talk {
 	return t
 }
 
-// add appends a line, or its text to the line before where that has its role.
+// add appends a message. If the last message has the same role, it appends the
+// text to that message.
 func (t *talk) add(role chatbox.Role, content string) {
 	last := len(t.lines) - 1
 	switch {

@@ -1,7 +1,7 @@
-// Package llm asks language models. A Router offers the configured models
-// under one interface; whatever a vendor or its SDK does (stall, break off,
-// answer with garbage, panic), the caller sees text followed by a finish, or
-// an error with a code whose message users may read.
+// Package llm requests answers from language models. A Router offers all
+// configured models through one interface. A vendor or its SDK may stall, break
+// off, send invalid data or panic. In every case the caller gets text followed by
+// a finish, or an error with a code and a message for users.
 package llm
 
 import (
@@ -19,20 +19,21 @@ import (
 	"chatbox"
 )
 
-// Router answers prompts with the configured models. It is safe for
-// concurrent use. Streams run in their consumers' goroutines.
+// Router answers prompts with the configured models. It is safe for concurrent
+// use. Streams run in their consumers' goroutines.
 type Router struct {
 	models    []*model // in configured order
 	byID      map[string]*model
-	standard  *model // the default
+	standard  *model // the default model
 	fallback  *model // nil: none
 	total     time.Duration
 	transport *http.Transport
 	logger    *slog.Logger
-	after     sync.WaitGroup // of requests that end others; see newDify
+	after     sync.WaitGroup // waits for requests that stop answers; see newDify
 }
 
-// New makes a router of a valid configuration; it opens no connection.
+// New returns a router for the configuration, or the error of Validate. It opens
+// no connections.
 func New(cfg Config, logger *slog.Logger) (*Router, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -91,7 +92,8 @@ func (r *Router) newModel(p Provider, l limits) (*model, error) {
 	return m, err
 }
 
-// tooLong warns once of a model whose window is smaller than its settings say.
+// tooLong returns a function that logs that a model's window is smaller than
+// configured. It logs a warning once, and at debug level after that.
 func (r *Router) tooLong(id string) func(ctx context.Context, budget int) {
 	var warned atomic.Bool
 	return func(ctx context.Context, budget int) {
@@ -103,14 +105,15 @@ func (r *Router) tooLong(id string) func(ctx context.Context, budget int) {
 	}
 }
 
-// Close is called when no stream is left: it waits, a few seconds at most, for
-// requests that end others and closes idle connections.
+// Close waits for requests that stop answers, a few seconds at most, and closes
+// idle connections. It must be called after the last stream has ended.
 func (r *Router) Close() {
 	r.after.Wait()
 	r.transport.CloseIdleConnections()
 }
 
-// Models lists what users may choose, in configured order; see Default.
+// Models returns the models that users may select, in configured order. See
+// Default.
 func (r *Router) Models() []chatbox.Model {
 	list := make([]chatbox.Model, len(r.models))
 	for i, m := range r.models {
@@ -119,10 +122,10 @@ func (r *Router) Models() []chatbox.Model {
 	return list
 }
 
-// Default is the id of the model that answers where none was chosen.
+// Default returns the ID of the model for prompts that select none.
 func (r *Router) Default() string { return r.standard.id }
 
-// Continues reports whether the model takes up an answer at a prefix.
+// Continues reports whether the model can continue an answer after a prefix.
 func (r *Router) Continues(modelID string) bool {
 	m, ok := r.model(modelID)
 	return ok && m.continues
@@ -136,16 +139,17 @@ func (r *Router) model(id string) (*model, bool) {
 	return m, ok
 }
 
-// Stream yields the answer of the prompt's model, or of the default where it
-// names none. The last delta carries Finish, and Usage where the provider told
-// it; what it told by then stands in earlier deltas too. An error ends the
-// sequence: chatbox.ModelTimeout (with a Timeout in its chain),
+// Stream yields the answer of the prompt's model, or of the default model if the
+// prompt names none. The last delta contains Finish, and Usage if the provider
+// reported it. Earlier deltas contain the usage reported by then. An error ends
+// the sequence: chatbox.ModelTimeout (which wraps a Timeout),
 // chatbox.ModelFailed, chatbox.ModelRefused, chatbox.ModelFiltered,
-// chatbox.InvalidArgument for a model that is not configured, or the cause of
-// a cancelled ctx. The consumer's break, or its ctx, ends the vendor's request.
+// chatbox.InvalidArgument for an unknown model, or the cause of a cancelled ctx.
+// The request to the vendor ends when the consumer breaks off or ctx ends.
 //
-// Before the first word a request is repeated where that may help, and then
-// the fallback is asked, if there is one: its deltas carry its ModelID.
+// If a request fails before the first word, Stream retries it if that may help.
+// It then tries the fallback model, if one is configured. Deltas of the fallback
+// contain its ModelID.
 func (r *Router) Stream(ctx context.Context, p chatbox.Prompt) iter.Seq2[chatbox.Delta, error] {
 	return func(yield func(chatbox.Delta, error) bool) {
 		m, err := r.choose(p)
@@ -181,8 +185,8 @@ func (r *Router) choose(p chatbox.Prompt) (*model, error) {
 	return m, nil
 }
 
-// ask relays one model's answer. It returns the error instead of yielding it,
-// and whether anything was yielded before.
+// ask relays one model's answer. It returns an error instead of yielding it, and
+// reports whether it has yielded anything.
 func (r *Router) ask(ctx context.Context, m *model, p chatbox.Prompt, yield func(chatbox.Delta, error) bool) (bool, error) {
 	began := false
 	asked, _ := r.model(p.ModelID)
@@ -201,7 +205,8 @@ func (r *Router) ask(ctx context.Context, m *model, p chatbox.Prompt, yield func
 	return began, nil
 }
 
-// instead is the model to ask after m failed, nil where the failure stands.
+// instead returns the fallback model if it should be tried after m failed, or
+// nil.
 func (r *Router) instead(ctx context.Context, m *model, p chatbox.Prompt, began bool, err error) *model {
 	helps := false
 	for _, code := range []chatbox.Code{chatbox.ModelFailed, chatbox.ModelTimeout, chatbox.ModelRefused, chatbox.Internal} {
@@ -216,8 +221,8 @@ func (r *Router) instead(ctx context.Context, m *model, p chatbox.Prompt, began 
 	return r.fallback
 }
 
-// contain turns a panic of the provider into an error and logs its stack. A
-// panic of the consumer passes through untouched: it is not the provider's.
+// contain converts a panic of the provider to an error and logs its stack. It
+// does not recover a panic of the consumer.
 func (r *Router) contain(ctx context.Context, m *model, seq iter.Seq2[chatbox.Delta, error]) iter.Seq2[chatbox.Delta, error] {
 	return func(yield func(chatbox.Delta, error) bool) {
 		consuming, stopped := false, false

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// topic is an answer that a word of the message asks for.
+// topic is an answer that a word of the message selects.
 type topic string
 
 const (
@@ -20,7 +20,7 @@ const (
 	topicSlow     topic = "slow"
 )
 
-// topicOf is the topic of the first word that names one.
+// topicOf returns the topic of the first word that selects one, or "".
 func topicOf(message string) topic {
 	letters := func(r rune) bool { return !unicode.IsLetter(r) }
 	for word := range strings.FieldsFuncSeq(strings.ToLower(withoutBrackets(message)), letters) {
@@ -42,12 +42,12 @@ func topicOf(message string) topic {
 	return ""
 }
 
-// ScriptedText is the scripted model's whole answer to a message: a function
-// of the message and of nothing else, so that any pod gives the same answer
-// and a test knows it beforehand. The first word of the message that the model
-// knows chooses the answer: help, hello, markdown, code, long, slow; any other
-// message is quoted back. Directives in double brackets shape how it is given;
-// of them only [[words=N]] changes the text: to exactly N words.
+// ScriptedText returns the scripted model's whole answer to a message. It depends
+// only on the message, so every pod gives the same answer and tests can predict
+// it. The first known word of the message selects the answer: help, hello,
+// markdown, code, long or slow. Any other message is quoted. Directives in double
+// brackets control the delivery. Only [[words=N]] changes the text; it sets the
+// length to exactly N words.
 func ScriptedText(message string) string {
 	if d := parseScript(message, 0); d.words > 0 {
 		return numberedWords(message, d.words)
@@ -170,7 +170,8 @@ const slowText = "I am taking my time with this one. Each word waits a moment be
 	"is speaking. Wherever you come back, the words that were said are there, and the next one follows. When the " +
 	"answer is complete it is shown once, and only once."
 
-// sentences are what long answers are made of.
+// sentences returns the sentences of long answers, and an empty string after the
+// last full stop.
 func sentences() []string {
 	return strings.Split("A session is one list of events, and every event has its place in it. "+
 		"What was acknowledged is stored, and what is stored is shown to everybody in the same order. "+
@@ -191,7 +192,7 @@ func longText() string {
 	b.WriteString(strconv.Itoa(longParts))
 	b.WriteString(" parts, so that there is something to scroll.")
 	all := sentences()
-	all = all[:len(all)-1] // the last one is what follows the last full stop: nothing
+	all = all[:len(all)-1] // the empty string after the last full stop
 	for part := range longParts {
 		b.WriteString("\n\n## Part " + strconv.Itoa(part+1) + "\n\n")
 		for i := range all {
@@ -202,12 +203,12 @@ func longText() string {
 }
 
 const (
-	numberEvery    = 10 // words: a text that was cut or repeated shows it
+	numberEvery    = 10 // words; a cut or repeated text is recognised by the numbers
 	paragraphEvery = 60
 )
 
-// numberedWords are exactly n words; which ones depends on the message, and
-// every tenth is its own number.
+// numberedWords returns exactly n words. The message selects the words, and every
+// tenth word is its own number.
 func numberedWords(message string, n int) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(message)) // a hash does not fail

@@ -10,16 +10,17 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a provider's key. However it is printed, logged or marshalled, by
-// itself or inside a struct, exported field or not, its text does not appear;
-// only Reveal returns it. The text is behind a pointer because package fmt
-// prints unexported fields without asking their methods.
+// Secret is a provider's key. Printing, logging and marshalling a Secret never
+// show its text, also if it is part of a struct, in an exported or unexported
+// field. Only Reveal returns the text. It is stored behind a pointer, because
+// package fmt prints unexported fields without calling their methods.
 type Secret struct {
 	text *string
-	more *[]string // other texts that are hidden with it
+	more *[]string // other texts to hide; see with
 }
 
-// NewSecret wraps a key; an empty one is the zero Secret.
+// NewSecret returns a Secret for the key. For an empty key it returns the zero
+// Secret.
 func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
@@ -27,7 +28,7 @@ func NewSecret(text string) Secret {
 	return Secret{text: &text}
 }
 
-// Reveal returns the key itself: for the request's header and nothing else.
+// Reveal returns the key. It must be used only for the header of a request.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -35,17 +36,19 @@ func (s Secret) Reveal() string {
 	return *s.text
 }
 
-// minHidden is the shortest text that is hidden beside a key: a header's "on"
-// is no secret, and hiding it would garble what is shown.
+// minHidden is the length in bytes of the shortest header value that is hidden in
+// addition to the key. Short values such as "on" are not secret, and hiding them
+// would garble messages.
 const minHidden = 8
 
-// with returns the secret as one that hides others too; Reveal is as before.
+// with returns a Secret with the same key that also hides the values of the
+// headers.
 func (s Secret) with(others Headers) Secret {
 	var more []string
 	for _, o := range others {
 		if text := o.Reveal(); len(text) >= minHidden {
 			more = append(more, text)
-			if _, credential, ok := strings.Cut(text, " "); ok && len(credential) >= minHidden { // of "Bearer …"
+			if _, credential, ok := strings.Cut(text, " "); ok && len(credential) >= minHidden { // the credential in "Bearer …"
 				more = append(more, credential)
 			}
 		}
@@ -55,7 +58,7 @@ func (s Secret) with(others Headers) Secret {
 	return s
 }
 
-// hidden lists the texts that must not be shown.
+// hidden returns the texts that must not be shown.
 func (s Secret) hidden() []string {
 	var texts []string
 	if s.text != nil {
@@ -67,7 +70,7 @@ func (s Secret) hidden() []string {
 	return texts
 }
 
-// String says whether there is a key, never which.
+// String returns "[redacted]", or "" for an empty key.
 func (s Secret) String() string {
 	if s.text == nil {
 		return ""
@@ -75,18 +78,18 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// Format prints the same for every verb, %#v and %x included.
+// Format writes the result of String for every verb, including %#v and %x.
 func (s Secret) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, s.String()) // a fmt.State does not fail
 }
 
-// LogValue is what logs show.
+// LogValue returns the result of String.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText is what JSON and the like show.
+// MarshalText returns the result of String. It never fails.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads the key from a configuration.
+// UnmarshalText sets the key. It never fails.
 func (s *Secret) UnmarshalText(text []byte) error {
 	*s = NewSecret(string(text))
 	return nil

@@ -10,32 +10,32 @@ import (
 )
 
 const (
-	// assumedWindow is the window of a model of which nothing is known, and the
-	// most of a known one that is used without being asked: a larger prompt
-	// costs with every message.
+	// assumedWindow is the window of an unknown model in tokens. It is also the
+	// largest part of a known window that is used without CONTEXT, since every
+	// message of a larger prompt costs money.
 	assumedWindow = 32_768
-	// usualAnswer is the room that is kept for an answer in a large window;
-	// in a small one it is a quarter.
+	// usualAnswer is the number of tokens reserved for an answer in a large window.
+	// In a small window a quarter is reserved.
 	usualAnswer = 8_192
-	minAnswer   = 16  // tokens, beside what a prompt alone leaves
+	minAnswer   = 16  // tokens; reserved even if the prompt fills the window
 	minContext  = 256 // tokens
 )
 
-// settings are what a provider's requests go by: what is configured, else what
-// is known of the vendor and the model, else what suits most.
+// settings are the parameters of a provider's requests. Each is the configured
+// value, the known value of the vendor or the model, or a default.
 type settings struct {
 	window int  // tokens
-	answer int  // tokens of the window that are kept free for the answer
-	strict bool // the window is the model's own, not assumed
+	answer int  // tokens of the window that are reserved for the answer
+	strict bool // the window is configured or known, not assumed
 
-	send        bool // the request says how long the answer may be
+	send        bool // the request limits the length of the answer
 	answerField string
 	roles       string
-	usage       bool // stream_options asks for the usage
+	usage       bool // the request contains stream_options, which ask for the usage
 }
 
 func (p Provider) settings() settings {
-	to, _ := resolve(p.Type, p.Endpoint) // a fault of its own
+	to, _ := resolve(p.Type, p.Endpoint) // Validate reports the fault
 	model, vendor := modelNamed(p.Model), knownHost(to.host())
 	s := settings{
 		window:      p.Context,
@@ -55,12 +55,12 @@ func (p Provider) settings() settings {
 	return s
 }
 
-// budget is how many tokens a prompt may have.
+// budget returns the maximum number of tokens of a prompt.
 func (s settings) budget() int { return max(s.window-s.answer, 1) }
 
-// answerFor is how long the answer to the prompt may be. A prompt that fills
-// more than its share, since its newest message alone does, leaves less: a
-// server that adds both up would refuse it for nothing.
+// answerFor returns the maximum length of the answer to a prompt in tokens. If
+// the newest message alone exceeds the budget, the answer gets less. Otherwise a
+// server that adds prompt and answer would refuse the request unnecessarily.
 func (s settings) answerFor(t talk) int {
 	if !s.strict {
 		return s.answer
@@ -75,16 +75,18 @@ func (s settings) answerFor(t talk) int {
 // opener sends one request; see model.
 type opener func(ctx context.Context, p chatbox.Prompt) (source, error)
 
-// maxShorter is how often a prompt is shortened that the vendor finds too long.
+// maxShorter is the maximum number of times a prompt is shortened after the
+// vendor refused it as too long.
 const maxShorter = 3
 
-// fitted cuts every prompt to the model's budget. The conversation builds
-// prompts for the model that it asks; the fallback's window may be smaller.
+// fitted returns an opener that cuts every prompt to the model's budget. The
+// conversation builds prompts for the selected model, and the fallback's window
+// may be smaller.
 //
-// Budgets are estimates, and windows may be other than assumed: a prompt that
-// the vendor refuses as too long is halved, and in the end reduced to its
-// newest message, so that a long session never fails for good. tooLong is told
-// of each refusal.
+// Budgets are estimates, and the real window may differ. If the vendor refuses a
+// prompt as too long, it is halved, and in the end reduced to its newest message.
+// A long session thus never fails permanently. tooLong is called for each
+// refusal.
 func (s settings) fitted(open opener, tooLong func(ctx context.Context, budget int)) opener {
 	return func(ctx context.Context, p chatbox.Prompt) (source, error) {
 		for budget, try := s.budget(), 0; ; try++ {
@@ -103,8 +105,8 @@ func (s settings) fitted(open opener, tooLong func(ctx context.Context, budget i
 	}
 }
 
-// limitsOf are the limits of one provider's requests: its own before the
-// config's.
+// limitsOf returns the timeouts of a provider's requests. The provider's own
+// timeouts override those of c.
 func (c Config) limitsOf(p Provider) limits {
 	c.IdleTimeout = cmp.Or(p.IdleTimeout, c.IdleTimeout)
 	l := c.limits()
@@ -115,8 +117,9 @@ func (c Config) limitsOf(p Provider) limits {
 	return l
 }
 
-// Budget is how many tokens a prompt for the model may have, as
-// chatbox.TokensOf counts them; for a model that is not offered, the default's.
+// Budget returns the maximum number of tokens of a prompt for the model, as
+// chatbox.TokensOf counts them. For an unknown model it returns the budget of the
+// default model.
 func (r *Router) Budget(modelID string) int {
 	m, ok := r.model(modelID)
 	if !ok {
@@ -125,11 +128,11 @@ func (r *Router) Budget(modelID string) int {
 	return m.budget
 }
 
-// Room is how many tokens a prompt for the provider may have.
+// Room returns the maximum number of tokens of a prompt for the provider.
 func (p Provider) Room() int { return p.settings().budget() }
 
-// settingFaults checks what belongs together; single values are checked where
-// they are read, and here once more for other callers.
+// settingFaults checks the combination of settings. It also checks single values,
+// for callers other than package config.
 func (p Provider) settingFaults() []error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }

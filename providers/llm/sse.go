@@ -12,45 +12,46 @@ import (
 	"strings"
 )
 
-// sseEvent is one thing that a stream carries. One without data is a sign of
-// life: a comment, or an event that has only a name.
+// sseEvent is one event of a stream. An event without data is a sign of life: a
+// comment, or an event that has only a name.
 type sseEvent struct {
 	name  string
 	data  []byte
-	whole bool // it stood in the body by itself, as JSON that is no event's data
-	cut   bool // the stream ended inside it
+	whole bool // the body contained it as plain JSON, not as the data of an event
+	cut   bool // the stream ended within the event
 
-	objects []json.RawMessage // of the data, where they were looked for
+	objects []json.RawMessage // the objects in data, if nextEvent looked for them
 }
 
-// events reads server-sent events as the HTML standard describes them, and
-// what vendors send in their place. It differs from the standard in this:
+// events reads server-sent events according to the HTML standard, and the
+// variants that vendors send. It differs from the standard as follows:
 //
 //   - An event ends with its blank line, with the end of the stream, or as soon
-//     as its data is whole JSON objects: some servers leave blank lines out.
-//     Several objects are as many events.
-//   - Comments are returned as signs of life, and so is what else is no JSON
-//     before the first object, or known to mean nothing.
-//   - A line that is a JSON object by itself is an event, and so is a body that
-//     begins with one: errors, and whole answers though a stream was asked for.
-//   - Names of fields may be in capitals, twice, or have spaces around them.
+//     as its data consists of complete JSON objects, since some servers omit
+//     blank lines. Several objects are several events.
+//   - Comments are returned as signs of life. So is any data that is not JSON if
+//     it precedes the first object or is a known keep-alive.
+//   - A line that is a JSON object is an event, and so is a body that begins with
+//     one. Errors come in this form, and whole answers although a stream was
+//     requested.
+//   - Field names may be in capitals, repeated, or surrounded by spaces.
 type events struct {
 	r      *bufio.Reader
 	begun  bool
-	lone   bool // the body is JSON so far, and not a stream of events
+	lone   bool // the body has been JSON so far, not a stream of events
 	queue  []sseEvent
-	skipLF bool  // the last line ended in CR: an LF that follows belongs to it
-	heard  bool  // a JSON object came
-	over   error // why nothing follows
+	skipLF bool  // the last line ended in CR, so a following LF belongs to it
+	heard  bool  // a JSON object was received
+	over   error // the error that ended the stream
 }
 
-// maxChecks bounds how often an event's data is tried as JSON while its lines
-// arrive; one of more lines waits for its blank line.
+// maxChecks bounds the number of attempts to parse an event's data as JSON while
+// its lines arrive. An event with more lines ends at its blank line.
 const maxChecks = 64
 
 func newEvents(body io.Reader) *events { return &events{r: bufio.NewReader(body)} }
 
-// next returns the next event; io.EOF is the end of the stream.
+// next returns the next event. It returns io.EOF at the end of the stream.
 func (e *events) next() (sseEvent, error) {
 	if !e.begun {
 		e.begun = true
@@ -70,8 +71,7 @@ func (e *events) next() (sseEvent, error) {
 	return ev, nil
 }
 
-// nextTold is next without the data of events that only show that the server
-// lives.
+// nextTold is next, except that it removes the data of keep-alive events.
 func (e *events) nextTold() (sseEvent, error) {
 	ev, err := e.next()
 	if err == nil && e.idle(ev) {
@@ -86,7 +86,7 @@ func (e *events) read() ([]sseEvent, error) {
 		if list, err := e.nextLone(); list != nil || err != nil {
 			return list, err
 		}
-		e.lone = false // events follow
+		e.lone = false // server-sent events follow
 	}
 	ev, err := e.nextEvent()
 	if err != nil {
@@ -95,7 +95,7 @@ func (e *events) read() ([]sseEvent, error) {
 	return ev.apart(), nil
 }
 
-// apart makes one event of each object.
+// apart returns one event for each JSON object in the data.
 func (e sseEvent) apart() []sseEvent {
 	if e.objects == nil {
 		e.objects = objectsIn(e.data)
@@ -112,8 +112,8 @@ func (e sseEvent) apart() []sseEvent {
 
 const bom = "\uFEFF"
 
-// begin skips byte order marks and white space, and finds out what the body
-// is.
+// begin skips byte order marks and white space and determines the form of the
+// body.
 func (e *events) begin() error {
 	switch head, err := e.peek(); {
 	case err != nil:
@@ -126,8 +126,7 @@ func (e *events) begin() error {
 	return nil
 }
 
-// peek returns the next byte that is neither white space nor of a byte order
-// mark.
+// peek returns the next byte after white space and byte order marks.
 func (e *events) peek() (byte, error) {
 	for {
 		head, err := e.r.Peek(1)
@@ -150,8 +149,9 @@ func (e *events) peek() (byte, error) {
 
 func notJSON() error { return &failure{text: "the stream carries something that is not JSON"} }
 
-// nextEvent returns what stands next in the stream. An event that a reset cuts
-// off is lost; one that the end cuts off is returned as cut.
+// nextEvent returns the next event of the stream. If the stream ends within an
+// event, nextEvent returns the event with cut set. If the connection is reset,
+// the event is lost.
 func (e *events) nextEvent() (sseEvent, error) {
 	if e.over != nil {
 		return sseEvent{}, e.over
@@ -197,8 +197,8 @@ func addLine(data []byte, more bool, line []byte) []byte {
 	return append(data, line...)
 }
 
-// fieldOf splits a line; a comment has no field, and an object or an end of the
-// stream by itself is data.
+// fieldOf splits a line. The field of a comment is "". A JSON object or an end
+// marker without a field name counts as data.
 func fieldOf(line []byte) (field string, value []byte) {
 	line = trimMarks(line)
 	if len(line) > 0 && (line[0] == '{' || line[0] == '[' && isDone(line)) {
@@ -229,8 +229,8 @@ func trimMarks(line []byte) []byte {
 	}
 }
 
-// objectsIn is the data as the whole JSON objects it is made of, nil where it is
-// anything else.
+// objectsIn returns the complete JSON objects of which the data consists, or nil
+// if it contains anything else.
 func objectsIn(data []byte) []json.RawMessage {
 	data = bytes.TrimSpace(data)
 	if len(data) < 2 || data[0] != '{' || data[len(data)-1] != '}' {
@@ -257,8 +257,8 @@ func objectsIn(data []byte) []json.RawMessage {
 
 var errTooLong = errors.New("an event is longer than an answer can be")
 
-// line reads up to LF, CR or both, which it leaves out. What the stream's end
-// cuts off comes with the error.
+// line returns the next line without its LF, CR or CRLF. If the stream ends
+// within the line, line returns the incomplete line and the error.
 func (e *events) line() ([]byte, error) {
 	var line []byte
 	for {
@@ -289,10 +289,10 @@ func (e *events) line() ([]byte, error) {
 	}
 }
 
-// post asks a vendor for a stream of events. The caller closes the body.
+// post requests a stream of events from a vendor. The caller closes the body.
 //
-// Where the vendor refuses a field of the request that can be left out, it is
-// asked again without it, and so from then on.
+// If the vendor refuses an optional field, post retries without it. Later
+// requests omit the field too.
 func (g *guard) post(ctx context.Context, url string, header http.Header, body any) (io.ReadCloser, error) {
 	raw, err := json.Marshal(body)
 	if err != nil {
@@ -323,7 +323,7 @@ func (g *guard) send(ctx context.Context, url string, header http.Header, body [
 	req.Header = header.Clone()
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set("Accept-Encoding", "identity") // a compressed stream comes in lumps
+	req.Header.Set("Accept-Encoding", "identity") // a compressed stream arrives in large pieces
 	resp, err := g.do(req, optionalIn(body))
 	if err != nil {
 		return nil, err

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// page fails a body that is HTML: something else than a model answers at the
-// endpoint. Where that asks to sign in, it will ask the next time too.
+// page returns a failure if the body is HTML, since then the endpoint is not a
+// model's. The failure is permanent if the page asks for a login.
 func (e *events) page() error {
 	head, _ := e.r.Peek(len("<!doctype"))
 	if !isPage(head) {
@@ -24,8 +24,8 @@ func (e *events) page() error {
 	return f
 }
 
-// nextLone returns the next JSON value of a body that is no stream of events.
-// Those of a list count one by one. Nothing: what follows is no JSON.
+// nextLone returns the next JSON value of a body that is not a stream of events.
+// A list is returned as separate events. It returns nil if no JSON follows.
 func (e *events) nextLone() ([]sseEvent, error) {
 	for {
 		head, err := e.peek()
@@ -48,7 +48,7 @@ func (e *events) nextLone() ([]sseEvent, error) {
 			return []sseEvent{{data: value, whole: true}}, nil
 		}
 		var list []json.RawMessage
-		_ = json.Unmarshal(value, &list) // it is valid, and a list
+		_ = json.Unmarshal(value, &list) // the value is valid and a list
 		var events []sseEvent
 		for _, item := range list {
 			events = append(events, sseEvent{data: item, whole: true})

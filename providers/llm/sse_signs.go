@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// idle reports whether an event only shows that the server lives: before the
-// first object, that is all that is no JSON.
+// idle reports whether an event is only a sign of life. Before the first object,
+// any data that is not JSON is one.
 func (e *events) idle(ev sseEvent) bool {
 	data := bytes.TrimSpace(ev.data)
 	switch {
@@ -23,7 +23,7 @@ func (e *events) idle(ev sseEvent) bool {
 	}
 }
 
-// isPing recognises names and data of events that mean nothing.
+// isPing reports whether the name or the data of an event is a known keep-alive.
 func isPing(said string) bool {
 	switch squeezed(strings.Trim(said, " :[]<>().!\"\r\n\t")) {
 	case "ping", "pong", "keepalive", "heartbeat", "alive", "hb", "noop", "waiting", "processing", "openrouterprocessing", "connected", "queued", "pending":
@@ -33,7 +33,7 @@ func isPing(said string) bool {
 	}
 }
 
-// isEnd recognises names of events that end a stream.
+// isEnd reports whether an event of this name ends a stream.
 func isEnd(name string) bool {
 	switch squeezed(strings.Trim(name, "[]")) {
 	case "done", "end", "eos", "complete", "completed", "finish", "finished", "messagestop", "messageend":

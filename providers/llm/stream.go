@@ -13,46 +13,45 @@ import (
 	"chatbox"
 )
 
-// step is one thing a provider said. An empty one is a sign of life.
+// step is one piece of a provider's response. An empty step is a sign of life.
 type step struct {
 	text     string
-	replace  bool           // text stands in place of all text before it
-	thinks   bool           // the model works on the answer, in words that are not the answer's
-	finish   chatbox.Finish // why the answer is whole
-	ended    bool           // it is whole, for a cause that is not known or was not told: stop, if the stream ends well
-	usage    *chatbox.Usage // what was told of it so far
+	replace  bool           // text replaces all text before it
+	thinks   bool           // the model produces reasoning, which is not part of the answer
+	finish   chatbox.Finish // the reason why the answer is complete
+	ended    bool           // the answer is complete for an unknown reason; the finish is stop if the stream ends properly
+	usage    *chatbox.Usage // the usage reported so far
 	terminal bool           // the provider said that nothing follows
 }
 
-// source is a provider's response under way. next waits for the next step
-// until the request's context ends; io.EOF is the end of the response. close
-// ends the vendor's request if it has not ended by itself.
+// source is a running response of a provider. next blocks until the next step or
+// the end of the request's context. It returns io.EOF at the end of the response.
+// close ends the request if it is still running.
 type source struct {
 	next  func() (step, error)
 	close func()
 }
 
-// model is one configured provider. open sends one request and returns when
-// the provider begins to respond.
+// model is one configured provider. open sends one request and returns when the
+// response begins.
 type model struct {
 	id, name  string
 	continues bool
 	key       Secret
 	limits    limits
-	budget    int // of a prompt, in tokens
+	budget    int // maximum tokens of a prompt
 	open      func(ctx context.Context, p chatbox.Prompt) (source, error)
 }
 
-// limits are the patience with one request.
+// limits are the timeouts of one request.
 type limits struct {
 	header time.Duration // until the response begins
-	first  time.Duration // until the model begins to speak or to think; signs of life do not prolong it
-	idle   time.Duration // between two signs of life, from then on
+	first  time.Duration // until the model begins its answer or its reasoning; other signs of life do not extend it
+	idle   time.Duration // between two signs of life after that
 }
 
-// defaultFirst is how long a model may take for its first word, unless the idle
-// timeout is longer: large models on busy servers read a long prompt for as
-// long.
+// defaultFirst is the default timeout of the first word, unless the idle timeout
+// is longer. Large models on busy servers need that time to read a long prompt.
 const defaultFirst = 60 * time.Second
 
 func (c Config) limits() limits {
@@ -64,8 +63,8 @@ func (c Config) limits() limits {
 	return l
 }
 
-// afterFinish is how long the provider may take for its usage, once it said
-// that the answer is whole. Signs of life do not prolong it, more words do.
+// afterFinish is the time to wait for the usage after the provider said that the
+// answer is complete. More text extends it, other signs of life do not.
 const afterFinish = 3 * time.Second
 
 const (
@@ -73,9 +72,10 @@ const (
 	maxEmptyRetries = 1
 )
 
-// stream asks the model, again while that may help and nothing was heard of the
-// answer; what it yields is as the LLM port says. No goroutine is left when it
-// returns: the timers' functions only cancel.
+// stream requests an answer from the model. It retries as long as a retry may
+// help and nothing of the answer was yielded. It yields deltas as the LLM port
+// specifies. No goroutine is left when it returns, since the timers' functions
+// only cancel a context.
 func (m *model) stream(parent context.Context, p chatbox.Prompt, log *slog.Logger) iter.Seq2[chatbox.Delta, error] {
 	return func(yield func(chatbox.Delta, error) bool) {
 		ctx, cancel := context.WithCancelCause(parent)
@@ -96,8 +96,8 @@ func (m *model) stream(parent context.Context, p chatbox.Prompt, log *slog.Logge
 	}
 }
 
-// again waits until the model may be asked once more; false where that cannot
-// help or no time is left.
+// again waits before a retry. It returns false if a retry cannot help or if no
+// time is left.
 func (m *model) again(ctx context.Context, err error, try int, log *slog.Logger) bool {
 	wait, again := backoff(m.key, err, try)
 	if deadline, ok := ctx.Deadline(); !again || ctx.Err() != nil || ok && time.Until(deadline) < wait {
@@ -115,11 +115,12 @@ func (m *model) again(ctx context.Context, err error, try int, log *slog.Logger)
 
 const (
 	firstBackoff = 250 * time.Millisecond
-	maxBackoff   = 10 * time.Second // a vendor that asks for more is believed, not waited for
+	maxBackoff   = 10 * time.Second // if the vendor asks for a longer delay, the request is not retried
 )
 
-// backoff says whether to try again, and after how long: at least what the
-// vendor asked for, and never in step with other pods.
+// backoff reports whether to retry, and after which delay. The delay is at least
+// the one that the vendor requested. Jitter prevents pods from retrying at the
+// same time.
 func backoff(key Secret, err error, try int) (time.Duration, bool) {
 	if _, ok := errors.AsType[*chatbox.Error](err); ok {
 		return 0, false
@@ -136,29 +137,29 @@ func backoff(key Secret, err error, try int) (time.Duration, bool) {
 	return f.retryAfter + step/2 + rand.N(step), true //nolint:gosec // jitter, not a secret
 }
 
-// asking is one request and what came of it. It belongs to one goroutine.
+// asking is the state of one request. It belongs to one goroutine.
 type asking struct {
 	model    *model
 	watch    *watch
 	parent   context.Context //nolint:containedctx // lives as long as one request
 	yield    func(chatbox.Delta, error) bool
-	prefixed bool // the answer has a beginning already
+	prefixed bool // the answer continues a prefix
 
 	pairing pairing
 	blank   string         // white space before the first word
 	began   bool           // something was yielded
-	spoken  bool           // there is text of the answer, perhaps withdrawn since
-	text    bool           // there is text that stands
-	thought bool           // the model began to speak or to think
-	ended   bool           // whole, without a cause that is known
-	last    chatbox.Delta  // what was said of the whole answer
-	told    *chatbox.Usage // as it was yielded last
+	spoken  bool           // text was yielded, though it may have been withdrawn
+	text    bool           // text was yielded and not withdrawn
+	thought bool           // the model began its answer or its reasoning
+	ended   bool           // the answer is complete for an unknown reason
+	last    chatbox.Delta  // the finish and the usage reported so far
+	told    *chatbox.Usage // the usage as it was last yielded
 }
 
 var errBroken = errors.New("the consumer has seen enough")
 
-// ask sends one request and yields the answer; errBroken: the consumer has seen
-// enough.
+// ask sends one request and yields the answer. It returns errBroken if the
+// consumer broke off.
 func (a *asking) ask(ctx context.Context, p chatbox.Prompt) error {
 	lim := a.model.limits
 	sent := time.Now()
@@ -180,11 +181,11 @@ func (a *asking) ask(ctx context.Context, p chatbox.Prompt) error {
 	return a.conclude(ctx, end)
 }
 
-// relay passes text on until the source ends, and returns the error that ended
-// it. The watch runs only while the provider is waited for, never while the
-// consumer works.
+// relay passes on text until the source ends, and returns the error that ended
+// it. The watch runs only while relay waits for the provider, not while the
+// consumer runs.
 func (a *asking) relay(src source, firstBy time.Time) error {
-	var lastBy time.Time // zero: the answer may go on
+	var lastBy time.Time // zero: the answer is not complete
 	for {
 		switch {
 		case !lastBy.IsZero() && time.Until(lastBy) <= 0:
@@ -213,10 +214,10 @@ func (a *asking) relay(src source, firstBy time.Time) error {
 	}
 }
 
-// whole reports whether the provider said that the answer is.
+// whole reports whether the provider said that the answer is complete.
 func (a *asking) whole() bool { return a.last.Finish != "" || a.ended }
 
-// note takes in one step; false when the consumer has enough.
+// note records one step. It returns false if the consumer broke off.
 func (a *asking) note(st step) bool {
 	if st.usage != nil {
 		a.last.Usage = st.usage
@@ -232,7 +233,8 @@ func (a *asking) note(st step) bool {
 	return a.say(a.pairing.join(st.text))
 }
 
-// say yields text, white space before the first word with that word.
+// say yields text. It holds back white space before the first word until that
+// word arrives.
 func (a *asking) say(text string) bool {
 	if text == "" {
 		return true
@@ -245,7 +247,8 @@ func (a *asking) say(text string) bool {
 	return a.emit(chatbox.Delta{Text: text})
 }
 
-// replace withdraws what was said; where nothing was, the text is the first.
+// replace withdraws the text yielded so far and yields the new text. If no text
+// was yielded, it yields the text as the first delta.
 func (a *asking) replace(text string) bool {
 	a.pairing, a.blank = pairing{}, ""
 	text = a.pairing.join(text)
@@ -261,7 +264,7 @@ func (a *asking) replace(text string) bool {
 	return a.emit(chatbox.Delta{Text: text, Replace: true})
 }
 
-// emit yields a delta with what is news of the usage.
+// emit yields a delta, and the usage if it has changed.
 func (a *asking) emit(d chatbox.Delta) bool {
 	a.began = true
 	if u := a.last.Usage; u != nil && (a.told == nil || *u != *a.told) {
@@ -270,7 +273,7 @@ func (a *asking) emit(d chatbox.Delta) bool {
 	return a.yield(d, nil)
 }
 
-// fail ends the answer, with what was told of its usage.
+// fail yields an error, and before it the usage if it has changed.
 func (a *asking) fail(err error) {
 	if u := a.last.Usage; a.began && u != nil && (a.told == nil || *u != *a.told) {
 		if !a.yield(chatbox.Delta{Usage: u}, nil) {
@@ -280,8 +283,9 @@ func (a *asking) fail(err error) {
 	a.yield(chatbox.Delta{}, err)
 }
 
-// conclude judges how the stream ended: success is strict. Patience that ran
-// out spoils no answer that the provider called whole.
+// conclude determines the outcome after the stream has ended. An answer without a
+// finish is a failure. A timeout after the provider said that the answer is
+// complete is not.
 func (a *asking) conclude(ctx context.Context, end error) error {
 	late := isTimeout(end) || isTimeout(context.Cause(ctx))
 	if a.last.Finish == "" && a.ended && (late || errors.Is(end, io.EOF)) {
@@ -289,7 +293,7 @@ func (a *asking) conclude(ctx context.Context, end error) error {
 	}
 	stopped := a.parent.Err()
 	if late && errors.Is(stopped, context.DeadlineExceeded) {
-		stopped = nil // the total time ended
+		stopped = nil // the total time has expired
 	}
 	switch {
 	case stopped != nil, a.last.Finish == "", reported(end):
@@ -306,7 +310,7 @@ func (a *asking) conclude(ctx context.Context, end error) error {
 	}
 }
 
-// withdrawn ends an answer of which nothing is left.
+// withdrawn ends an answer whose text was removed completely.
 func (a *asking) withdrawn() error {
 	if !a.began {
 		return &failure{text: "the provider's filter left nothing of the answer", why: reasonContent}
@@ -316,14 +320,15 @@ func (a *asking) withdrawn() error {
 	return nil
 }
 
-// reported tells a failure that the provider declared from a connection that
-// ended: after the finish, only the former spoils the answer.
+// reported reports whether the provider declared the failure. After the finish
+// only a declared failure fails the answer; the end of the connection does not.
 func reported(err error) bool {
 	f, ok := errors.AsType[*failure](err)
 	return ok && f.declared
 }
 
-// truncation names the end of a stream that ended without a finish.
+// truncation returns a failure for a stream that ended without a finish, or err
+// if it is another error.
 func truncation(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &failure{text: "the stream ended before the answer did", why: reasonConnection}
@@ -332,14 +337,15 @@ func truncation(err error) error {
 }
 
 // watch cancels a request whose provider is silent for too long. It belongs to
-// one goroutine; only its timer's function runs elsewhere.
+// one goroutine. Only the function of its timer runs in another one.
 type watch struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	cause  Timeout
 }
 
-// start gives the provider so much time from now on.
+// start cancels the request with the cause unless stop is called within the given
+// time.
 func (w *watch) start(patience time.Duration, cause Timeout) {
 	if w.timer != nil && w.cause == cause {
 		w.timer.Reset(patience)

@@ -2,31 +2,31 @@ package llm
 
 import "strings"
 
-// thinking keeps apart what a model says to itself inside its answer, between
-// tags: reasoning models do where their server does not separate the two. Tags
-// count at the beginning of the answer, after another such part, and at the
-// beginning of a line outside fenced code; anywhere else they are the answer's.
+// thinking removes reasoning between tags from an answer. Reasoning models
+// produce such text if their server does not separate it. A tag is recognised at
+// the beginning of the answer, after other reasoning, and at the beginning of a
+// line outside of fenced code. Elsewhere it is part of the answer.
 //
 // Some templates put the opening tag into the prompt, so that the answer begins
-// inside: what was passed on by then is withdrawn at the closing tag, which may
-// then stand at a sentence's end too.
+// within reasoning. In this case the closing tag withdraws the text yielded so
+// far. This tag may also follow a sentence.
 type thinking struct {
-	held     string // the beginning of what may be a tag
-	closing  string // inside: the tag that ends it
-	withheld []byte // inside, not at the beginning: what is given back where the tag never ends
-	spoken   bool   // some of the answer was passed on
+	held     string // text that may be the beginning of a tag
+	closing  string // within reasoning: the closing tag
+	withheld []byte // within reasoning after the beginning: the text to return if the tag is never closed
+	spoken   bool   // text of the answer was passed on
 	inLine   bool   // the next byte is not the first of its line
-	behind   string // the last bytes of the line that were passed on
-	quoted   bool   // the line is inside of code
+	behind   string // the last bytes passed on from the current line
+	quoted   bool   // the position is within inline code
 	fenced   bool
-	trim     bool // white space that follows belongs to the tag before it
-	tagged   bool // a tag was seen: a closing one by itself means nothing any more
+	trim     bool // white space that follows belongs to the previous tag
+	tagged   bool // a tag was seen, so a single closing tag has no meaning any more
 }
 
 const blanks = " \t\r\n"
 
-// take returns what of the text so far is the answer's; withdrawn: it stands in
-// place of all that take returned before.
+// take returns the part of the text that belongs to the answer. withdrawn says
+// that the returned text replaces all text returned before.
 func (t *thinking) take(text string) (answer string, withdrawn bool) {
 	var out strings.Builder
 	text, t.held = t.held+text, ""
@@ -78,8 +78,8 @@ func (t *thinking) take(text string) (answer string, withdrawn bool) {
 	return out.String(), withdrawn
 }
 
-// open looks for a tag at the beginning of the text and returns what follows
-// it. held: more has to come before it can be told.
+// open looks for a tag at the beginning of the text and returns the text after
+// it. held says that more text is needed to decide.
 func (t *thinking) open(text string) (rest string, tagged, held bool) {
 	if t.inLine {
 		return "", false, false
@@ -124,7 +124,7 @@ func cutFold(s, prefix string) (rest string, ok bool) {
 	return s[len(prefix):], true
 }
 
-// say notes a line, or a part of one, that is passed on.
+// say records a line, or a part of one, that is passed on.
 func (t *thinking) say(line string) {
 	if !t.inLine && strings.HasPrefix(strings.TrimLeft(line, " \t"), fence) {
 		t.fenced = !t.fenced
@@ -134,7 +134,7 @@ func (t *thinking) say(line string) {
 	t.noteLine(line)
 }
 
-// skip passes over what is inside and returns what follows its end.
+// skip skips reasoning and returns the text after its closing tag.
 func (t *thinking) skip(text string) string {
 	i := indexFold(text, t.closing)
 	if i >= 0 {
@@ -151,7 +151,7 @@ func (t *thinking) skip(text string) string {
 	return ""
 }
 
-// apart keeps what the model says to itself out of the texts that next returns.
+// apart removes reasoning from the steps that next returns.
 func apart(next func() (step, error)) func() (step, error) {
 	var t thinking
 	return func() (step, error) {
@@ -169,7 +169,7 @@ func apart(next func() (step, error)) func() (step, error) {
 	}
 }
 
-// rest is what turns out to be the answer's when no text follows.
+// rest returns the held text that belongs to the answer if no text follows.
 func (t *thinking) rest() string {
 	held := t.held
 	t.held = ""

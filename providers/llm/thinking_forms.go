@@ -6,22 +6,22 @@ import (
 	"unicode/utf8"
 )
 
-// thinkingForm is how a model or a server marks what the model says to itself.
+// thinkingForm is the markup of a model or a server for reasoning.
 type thinkingForm struct {
-	opening []string // parts in a row: texts, and the classes below
+	opening []string // consecutive parts: texts and the classes below
 	closing string
-	first   bool // only at the beginning of the answer: elsewhere it may be the answer's
+	first   bool // recognised only at the beginning of the answer, since elsewhere it may be part of the answer
 }
 
-// Classes of what stands in an opening.
+// Classes of parts in an opening.
 const (
 	anySpace   = "\x00space"
-	attributes = "\x00attributes" // of a tag, at least one with a value, and the tag's end
-	anyTail    = "\x00tail"       // attributes or none, and the tag's end
-	dots       = "\x00dots"       // and white space
+	attributes = "\x00attributes" // attributes of a tag, at least one with a value, and the end of the tag
+	anyTail    = "\x00tail"       // optional attributes and the end of the tag
+	dots       = "\x00dots"       // dots and white space
 )
 
-// thinkingForms are those in use by models and servers.
+// thinkingForms returns the forms that models and servers use.
 func thinkingForms() []thinkingForm {
 	forms := []thinkingForm{
 		{opening: []string{"[think]"}, closing: "[/think]"},
@@ -41,7 +41,7 @@ func thinkingForms() []thinkingForm {
 			opening: []string{"<details", anyTail, anySpace, "<summary>", anySpace, title, dots, "</summary>"}, closing: "</details>", first: true,
 		})
 	}
-	for _, start := range []string{"", "<|start|>assistant"} { // gpt-oss: channels, of which the last is the answer
+	for _, start := range []string{"", "<|start|>assistant"} { // gpt-oss: channels, of which the last contains the answer
 		for _, channel := range []string{"analysis", "commentary"} {
 			forms = append(forms, thinkingForm{opening: []string{start + "<|channel|>" + channel}, closing: "<|channel|>final<|message|>", first: true})
 		}
@@ -56,8 +56,8 @@ const (
 	loneEnd     = "</think>"
 )
 
-// formAt finds the opening that the text begins with: its size and what closes
-// it. held: it may be one when more has come.
+// formAt returns the size of the opening at the beginning of the text, and its
+// closing tag. held says that more text is needed to decide.
 func formAt(text string, spoken bool) (size int, closing string, held bool) {
 	switch first, _ := utf8.DecodeRuneInString(text); first {
 	case '<', '[', '◁', utf8.RuneError:
@@ -77,8 +77,8 @@ func formAt(text string, spoken bool) (size int, closing string, held bool) {
 	return 0, "", held
 }
 
-// matchParts is the size of the parts at the beginning of the text, zero where
-// they are not there; more: they may be when more has come.
+// matchParts returns the size of the parts at the beginning of the text, or zero
+// if they do not match. more says that more text is needed to decide.
 func matchParts(text string, parts []string) (size int, more bool) {
 	rest := text
 	for _, part := range parts {
@@ -94,7 +94,8 @@ func matchParts(text string, parts []string) (size int, more bool) {
 	return len(text) - len(rest), false
 }
 
-// matchPart is the size of one part, below zero where the text ends within it.
+// matchPart returns the size of one part, or a negative size if the text ends
+// within the part.
 func matchPart(text, part string) (size int, ok bool) {
 	switch part {
 	case anySpace, dots:
@@ -138,8 +139,8 @@ func matchTail(text string, wanted bool) (size int, ok bool) {
 }
 
 // endsInLine looks in a line for the closing tag of reasoning whose opening tag
-// was in the prompt. It counts where a sentence ends, and where the line does not
-// speak of the tag: not behind a blank, a quote or an opening tag.
+// was in the prompt. The tag counts at the end of a sentence. It does not count
+// after a blank, a quote or an opening tag, since the line then mentions the tag.
 func (t *thinking) endsInLine(line string) (rest string, ended bool) {
 	if t.tagged || t.fenced {
 		return "", false
@@ -150,7 +151,7 @@ func (t *thinking) endsInLine(line string) (rest string, ended bool) {
 	}
 	t.noteLine(line[:i])
 	if t.tagged || t.quoted {
-		t.tagged = true // the answer speaks of tags
+		t.tagged = true // the answer mentions tags
 		return "", false
 	}
 	rest = line[i+len(loneEnd):]
@@ -169,7 +170,7 @@ func (t *thinking) endsInLine(line string) (rest string, ended bool) {
 	return rest, true
 }
 
-// noteLine keeps of a line what endsInLine has to know.
+// noteLine records the state of a line for endsInLine.
 func (t *thinking) noteLine(line string) {
 	if t.tagged {
 		return
@@ -183,8 +184,8 @@ func (t *thinking) noteLine(line string) {
 	}
 }
 
-// undecided is how much at the end of a line may be the beginning of a tag that
-// endsInLine looks for.
+// undecided returns the number of bytes at the end of a line that may be the
+// beginning of the tag that endsInLine looks for.
 func (t *thinking) undecided(line string) int {
 	if t.tagged || t.fenced {
 		return 0

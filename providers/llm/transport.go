@@ -19,13 +19,14 @@ const (
 	handshakeTimeout = 10 * time.Second
 	maxHeaderBytes   = 64 << 10
 	maxIdlePerHost   = 32
-	maxLine          = 4 << 20  // of a stream: one event
-	maxBody          = 16 << 20 // a whole answer, where no stream came
-	maxStream        = 64 << 20 // of a stream: all events of an answer
+	maxLine          = 4 << 20  // bytes of one event of a stream
+	maxBody          = 16 << 20 // bytes of a whole answer that is not a stream
+	maxStream        = 64 << 20 // bytes of all events of one answer
 )
 
-// newTransport is shared by all providers of a router. It has no timeout for
-// the response's header: that is told apart from other silences by the watch.
+// newTransport returns the transport that all providers of a router share. It has
+// no timeout for response headers, since the watch distinguishes that timeout
+// from the others.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -36,14 +37,14 @@ func newTransport() *http.Transport {
 		IdleConnTimeout:        90 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: maxHeaderBytes,
-		DisableCompression:     true, // a compressed stream comes in lumps
+		DisableCompression:     true, // a compressed stream arrives in large pieces
 	}
 }
 
-// guard is the only way to a vendor. It follows no redirect, since key and
-// prompt are meant for the configured endpoint alone; it turns every answer
-// that is no success into a failure that shows nothing the vendor wrote; and it
-// bounds what a stream may make this process hold.
+// guard sends all requests to a vendor. It follows no redirects, since key and
+// prompt are meant only for the configured endpoint. It converts unsuccessful
+// responses to failures without text from the vendor, and it bounds the memory
+// that a stream can use.
 type guard struct {
 	client   *http.Client
 	key      Secret
@@ -57,8 +58,8 @@ func newGuard(transport http.RoundTripper, key Secret) *guard {
 	}}
 }
 
-// do sends the request; the caller closes the body. fields are those of the
-// request whose refusal the failure tells.
+// do sends the request. The caller closes the body. fields are the fields of the
+// request that a failure may report as refused.
 func (g *guard) do(req *http.Request, fields []string) (*http.Response, error) {
 	resp, err := g.client.Do(req)
 	if err != nil {
@@ -69,19 +70,19 @@ func (g *guard) do(req *http.Request, fields []string) (*http.Response, error) {
 		if err == nil {
 			resp.Body = plain
 		}
-		err = responseFailure(resp, g.key, fields) // the status says enough where the body cannot be read
+		err = responseFailure(resp, g.key, fields) // the status is sufficient if the body cannot be read
 	}
 	if err != nil {
-		_ = resp.Body.Close() // nothing more is wanted of it
+		_ = resp.Body.Close() // the body is not needed any more
 		return nil, err
 	}
 	resp.Body = &boundedBody{ReadCloser: plain}
 	return resp, nil
 }
 
-// decompressed is the body as it was before it was compressed, which nobody
-// asked for and some gateways do. Names in the header that stand for no
-// compression (utf-8, none, aws-chunked) make no difference.
+// decompressed returns the decompressed body. Requests do not allow compression,
+// but some gateways compress anyway. Content codings that are not compressions
+// (utf-8, none, aws-chunked) are ignored.
 func decompressed(resp *http.Response) (io.ReadCloser, error) {
 	var body io.Reader = resp.Body
 	codings := strings.Split(strings.ToLower(strings.Join(resp.Header.Values("Content-Encoding"), ",")), ",")
@@ -108,8 +109,8 @@ func decompressed(resp *http.Response) (io.ReadCloser, error) {
 	}{body, resp.Body}, nil
 }
 
-// lazyReader finds out how to read a body when the first byte is wanted: a
-// stream's beginning may be long after its header.
+// lazyReader chooses the decoder when the first byte is read, since the first
+// byte of a stream may arrive long after the header.
 type lazyReader struct {
 	r    *bufio.Reader
 	open func(*bufio.Reader) (io.Reader, error)
@@ -127,10 +128,10 @@ func (b *lazyReader) Read(p []byte) (int, error) {
 	return b.in.Read(p)
 }
 
-// openUnlabelled reads a body that says nothing of compression, and may be
-// compressed all the same.
+// openUnlabelled reads a body without a content coding. The body may be
+// compressed nevertheless.
 func openUnlabelled(r *bufio.Reader) (io.Reader, error) {
-	if magic, _ := r.Peek(1); len(magic) == 1 && magic[0] == 0x1f { // no text begins so
+	if magic, _ := r.Peek(1); len(magic) == 1 && magic[0] == 0x1f { // no text begins with this byte
 		return openGzip(r)
 	}
 	return r, nil
@@ -141,13 +142,13 @@ func openGzip(r *bufio.Reader) (io.Reader, error) {
 		if len(magic) == 0 {
 			return nil, err
 		}
-		return r, nil // labelled so, and plain
+		return r, nil // labelled as gzip, but not compressed
 	}
 	return gzip.NewReader(r)
 }
 
-// openDeflate knows both readings of the name: zlib's format, which is meant,
-// and the bare one.
+// openDeflate accepts both formats called deflate: the zlib format, which the
+// standard specifies, and the raw format.
 func openDeflate(r *bufio.Reader) (io.Reader, error) {
 	head, err := r.Peek(2)
 	switch {
@@ -160,9 +161,9 @@ func openDeflate(r *bufio.Reader) (io.Reader, error) {
 	}
 }
 
-// boundedBody fails a stream that is longer than any answer can be; how long
-// one event may be is for the reader of events. Its errors show nothing that
-// the vendor wrote.
+// boundedBody returns an error if a stream is longer than any answer can be. The
+// reader of events bounds the length of one event. Its errors contain no text
+// from the vendor.
 type boundedBody struct {
 	io.ReadCloser
 	total int
