@@ -15,9 +15,10 @@ import (
 	"chatbox"
 )
 
-// chatServices are the kinds of addresses that are accepted: services that
-// take one HTTPS request of a fixed host or of the one in the address. Others
-// that the library knows write to logs, send mails, or sign in at start.
+// chatServices lists the accepted services. Each takes one HTTPS request to a
+// fixed host or to the host in the address. The library also supports services
+// that write to logs, send mails, or sign in when they are created; these are
+// refused.
 func chatServices() []string {
 	return []string{
 		"discord", "generic", "googlechat", "gotify", "mattermost", "ntfy", "opsgenie", "pagerduty", "pushover", "rocketchat", "slack", "teams",
@@ -25,14 +26,15 @@ func chatServices() []string {
 	}
 }
 
-// chat sends one line to a chat service through the library that knows them.
+// chat sends one line to a chat service through shoutrrr.
 type chat struct {
 	service string
 	sender  *router.ServiceRouter
-	busy    chan struct{} // has one while a send is under way
+	busy    chan struct{} // contains an element while a message is being sent
 }
 
-// CheckChat says what is wrong with an address, without quoting it.
+// CheckChat returns an error if the address is invalid. The error does not quote
+// the address.
 func CheckChat(u Secret) error {
 	_, err := newChat(u)
 	return err
@@ -54,9 +56,9 @@ func newChat(u Secret) (*chat, error) {
 	return &chat{service: service, sender: sender, busy: make(chan struct{}, 1)}, nil
 }
 
-// send waits for the library no longer than ctx. What the library is doing
-// cannot be broken off: until it has ended the service is given nothing else,
-// and if it succeeds after all the repeat shows the message twice.
+// send waits for the library until ctx ends. The library's call cannot be
+// cancelled. Until it returns, send refuses further messages for the service. If
+// the call succeeds after ctx has ended, a retry shows the message twice.
 func (c *chat) send(ctx context.Context, m chatbox.AlertMessage) error {
 	select {
 	case c.busy <- struct{}{}:
@@ -64,14 +66,14 @@ func (c *chat) send(ctx context.Context, m chatbox.AlertMessage) error {
 		return errors.New("an earlier message is still under way")
 	}
 	done := make(chan error, 1)
-	go func() { // ends with the library's call, which has timeouts of its own; nobody waits
+	go func() { // ends with the library's call, which has its own timeouts; nobody waits for it
 		defer func() { <-c.busy }()
 		done <- errors.Join(c.sender.Send(shortText(m), nil)...)
 	}()
 	select {
 	case err := <-done:
 		if err != nil {
-			return fmt.Errorf("%s did not take it", c.service) // the library's words may quote the address
+			return fmt.Errorf("%s did not take it", c.service) // the library's error may quote the address
 		}
 		return nil
 	case <-ctx.Done():

@@ -17,10 +17,10 @@ import (
 
 const (
 	portImplicit = 465
-	sendBound    = 10 * time.Second // where the context says none
+	sendBound    = 10 * time.Second // used if the context has no deadline
 )
 
-// email sends mails to one address, each over a connection of its own: they
+// email sends mails to one address. Each mail uses a new connection, since mails
 // are rare.
 type email struct {
 	cfg EmailConfig
@@ -38,13 +38,13 @@ func (e *email) send(ctx context.Context, m chatbox.AlertMessage) error {
 	}
 	err = client.DialAndSendWithContext(ctx, msg)
 	if err == nil || msg.IsDelivered() {
-		return nil // what fails after the server took it changes nothing
+		return nil // an error after the server has accepted the mail does not matter
 	}
 	return mailFailure(err)
 }
 
-// compose writes the mail. Addresses were checked with the configuration, and
-// the library encodes headers, so nothing in it can begin another one.
+// compose returns the mail. The addresses were checked with the configuration,
+// and the library encodes headers, so no value can inject a header.
 func (e *email) compose(m chatbox.AlertMessage) (*mail.Msg, error) {
 	msg := mail.NewMsg()
 	if err := msg.From(e.cfg.From); err != nil {
@@ -66,7 +66,7 @@ func (e *email) compose(m chatbox.AlertMessage) (*mail.Msg, error) {
 	return msg, nil
 }
 
-// dialer makes a client for one mail, whose connection ends with ctx.
+// dialer returns a client for one mail. Its connection is closed when ctx ends.
 func (e *email) dialer(ctx context.Context) (*mail.Client, error) {
 	bound := sendBound
 	if by, ok := ctx.Deadline(); ok {
@@ -92,7 +92,7 @@ func (e *email) dialer(ctx context.Context) (*mail.Client, error) {
 	return client, nil
 }
 
-// security says how the server is spoken to.
+// security returns how the connection is encrypted.
 func (e *email) security() (policy mail.TLSPolicy, implicit bool) {
 	switch {
 	case e.cfg.TLS == TLSImplicit, e.cfg.TLS != TLSStart && e.cfg.TLS != TLSOff && e.cfg.Port == portImplicit:
@@ -106,8 +106,8 @@ func (e *email) security() (policy mail.TLSPolicy, implicit bool) {
 	}
 }
 
-// auth lets the library choose what the server offers; a password goes in the
-// clear only to this machine.
+// auth returns the authentication method. The library chooses one that the server
+// offers. A password is sent unencrypted only to this machine.
 func (e *email) auth(policy mail.TLSPolicy) mail.SMTPAuthType {
 	if policy != mail.TLSMandatory && Loopback(e.cfg.Host) {
 		return mail.SMTPAuthPlainNoEnc
@@ -121,7 +121,7 @@ func Loopback(host string) bool {
 	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
-// ending dials connections that are closed when ctx ends.
+// ending returns a dial function. Its connections are closed when ctx ends.
 func ending(ctx context.Context) mail.DialContextFunc {
 	return func(dial context.Context, network, addr string) (net.Conn, error) {
 		d := net.Dialer{Timeout: dialTimeout}
@@ -146,8 +146,8 @@ func (c *endingConn) Close() error {
 	return c.Conn.Close()
 }
 
-// mailFailure says what the server did, without what it said: that may quote
-// addresses.
+// mailFailure describes a server's error without the server's text, which may
+// quote addresses.
 func mailFailure(err error) error {
 	if s, ok := errors.AsType[*mail.SendError](err); ok {
 		if code := s.ErrorCode(); code > 0 {

@@ -1,7 +1,7 @@
-// Package notify tells people outside the cluster that a user asks for help:
-// by mail, text message, signed webhook and chat services. What it says are
-// ids, never a word of a conversation; what it answers with, and so what logs
-// show, holds no address and no secret.
+// Package notify tells people outside the cluster that a user asks for help, by
+// mail, text message, signed webhook or chat service. Its messages contain IDs
+// and no content of a conversation. Its errors contain no addresses and no
+// secrets, so logs show none.
 package notify
 
 import (
@@ -13,32 +13,32 @@ import (
 	"chatbox"
 )
 
-// Secret is a text that is shown to nobody but the receiver it is for.
+// Secret is a text that must be shown only to its receiver.
 type Secret interface{ Reveal() string }
 
-// Config is which receivers there are; those that are empty are none.
+// Config lists the receivers. Empty fields configure no receiver.
 type Config struct {
 	Email   EmailConfig
 	SMS     SMSConfig
 	Webhook WebhookConfig
-	Chats   []Secret // addresses as shoutrrr writes them: slack://…, teams://…
+	Chats   []Secret // addresses in the format of shoutrrr: slack://…, teams://…
 }
 
-// EmailConfig is the mail server and who is written to.
+// EmailConfig configures the mail server and the addresses.
 type EmailConfig struct {
-	To       []string // addresses; each gets a mail of its own
+	To       []string // each address gets a separate mail
 	From     string
 	Host     string
 	Port     int
 	User     string
-	Password Secret         // nil: the server asks for none
+	Password Secret         // nil: the server requires none
 	TLS      string         // TLSAuto, TLSStart, TLSImplicit or TLSOff
 	Roots    *x509.CertPool // nil: the system's
 }
 
-// How a mail server is spoken to. TLSAuto is TLSImplicit at port 465; else
-// STARTTLS, which is insisted on where there is a password and the server is
-// not this machine.
+// Values of EmailConfig.TLS. TLSAuto is TLSImplicit at port 465, otherwise
+// STARTTLS. STARTTLS is required if there is a user and the server is not this
+// machine.
 const (
 	TLSAuto     = "auto"
 	TLSStart    = "starttls"
@@ -46,10 +46,10 @@ const (
 	TLSOff      = "off"
 )
 
-// SMSConfig is an account at a service that speaks as Twilio's does.
+// SMSConfig is an account at Twilio or at a service with the same API.
 type SMSConfig struct {
-	To       []string // numbers, +491701234567; each gets a text of its own
-	From     string   // a number, or the id of a messaging service: MG…
+	To       []string // phone numbers such as +491701234567; each gets a separate message
+	From     string   // a number, or the ID of a messaging service: MG…
 	Endpoint string   // base URL
 	Account  string
 	Token    Secret
@@ -57,28 +57,29 @@ type SMSConfig struct {
 
 // WebhookConfig is one receiver of signed requests (Standard Webhooks).
 type WebhookConfig struct {
-	URL    Secret // may carry a token
-	Secret Secret // whsec_ and base64, or the key as it is
+	URL    Secret // may contain a token
+	Secret Secret // whsec_ and base64, or the raw key
 }
 
-// Channel is one way to one receiver. It is safe for concurrent use.
+// Channel sends messages to one receiver. It is safe for concurrent use.
 type Channel struct {
 	name, kind string
 	send       func(ctx context.Context, m chatbox.AlertMessage) error
 }
 
-// Name tells the channel from the others: its kind, and its place among those
-// of its kind.
+// Name returns the kind of the channel and its number among the channels of its
+// kind, such as email-1.
 func (c *Channel) Name() string { return c.name }
 
-// Kind is one of chatbox.ViaEmail, ViaSMS, ViaWebhook and ViaNotify.
+// Kind returns chatbox.ViaEmail, ViaSMS, ViaWebhook or ViaNotify.
 func (c *Channel) Kind() string { return c.kind }
 
-// Send returns nil once the receiver has taken the message, and otherwise ends
-// with ctx.
+// Send returns nil after the receiver has accepted the message. It returns an
+// error if the receiver fails or ctx ends.
 func (c *Channel) Send(ctx context.Context, m chatbox.AlertMessage) error { return c.send(ctx, m) }
 
-// New makes the channels that are configured. Close ends idle connections.
+// New returns the configured channels. It returns an error if the webhook's
+// secret or a chat address is invalid.
 func New(cfg Config) (*Channels, error) {
 	cs := &Channels{transport: newTransport()}
 	for i, to := range cfg.Email.To {
@@ -107,20 +108,22 @@ func New(cfg Config) (*Channels, error) {
 	return cs, nil
 }
 
-// Channels is everything that is configured.
+// Channels holds all configured channels. Close it when they are not used any
+// more.
 type Channels struct {
 	All       []*Channel
 	transport *http.Transport
 }
 
-// Close ends idle connections.
+// Close closes idle connections.
 func (cs *Channels) Close() { cs.transport.CloseIdleConnections() }
 
 func (cs *Channels) add(kind string, place int, send func(context.Context, chatbox.AlertMessage) error) {
 	cs.All = append(cs.All, &Channel{name: fmt.Sprint(kind, "-", place+1), kind: kind, send: send})
 }
 
-// client follows no redirect: what is sent is for the configured receiver.
+// client returns a client that follows no redirects, since requests are meant
+// only for the configured receiver.
 func (cs *Channels) client() *http.Client {
 	return &http.Client{
 		Transport:     cs.transport,

@@ -10,7 +10,7 @@ import (
 	"chatbox"
 )
 
-// sms sends text messages through Twilio's interface, which others imitate.
+// sms sends text messages through Twilio's API or a compatible one.
 type sms struct {
 	cfg    SMSConfig
 	to     string

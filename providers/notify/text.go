@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	maxShown = 80 // code points of an id in a subject or a text message
+	maxShown = 80 // code points of an ID in a subject or a text message
 	minute   = "2006-01-02 15:04 MST"
 )
 
-// shown is an id as people may read it: on one line, without anything that
-// steers a terminal, a mail's header or the direction of text, and not longer
-// than a line.
+// shown returns an ID that is safe to display: one line of limited length,
+// without characters that control a terminal, a mail header or the direction of
+// text.
 func shown(id string) string {
 	id = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
@@ -39,7 +39,7 @@ func subject(m chatbox.AlertMessage) string {
 	return fmt.Sprintf("%s asks for help", shown(m.UserID))
 }
 
-// shortText is one text message, or one line of a chat.
+// shortText returns the message as one line, for a text message or a chat.
 func shortText(m chatbox.AlertMessage) string {
 	text := fmt.Sprintf("%s asks for help since %s. Session %s", shown(m.UserID), m.Time.UTC().Format(minute), shown(m.SessionID))
 	if m.Tenant != "" {
@@ -58,7 +58,7 @@ func plainText(m chatbox.AlertMessage) string {
 	return b.String()
 }
 
-// page is what the template sees; html/template escapes all of it.
+// page holds the values of the template. html/template escapes them.
 type page struct{ User, Session, Tenant, Since string }
 
 func htmlText(m chatbox.AlertMessage) (string, error) {
@@ -90,8 +90,8 @@ const mailTemplate = `<!doctype html>
 </body></html>
 `
 
-// messageID is a mail's: the same for every repeat, so that servers and
-// readers can tell one.
+// messageID returns the Message-ID of a mail. It is the same for every retry, so
+// that servers and mail programs recognise duplicates.
 func messageID(m chatbox.AlertMessage, from string) string {
 	domain := "chatbox.invalid"
 	if at := strings.LastIndexByte(from, '@'); at >= 0 {

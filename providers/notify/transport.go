@@ -16,11 +16,11 @@ import (
 const (
 	dialTimeout = 5 * time.Second
 	maxHeader   = 32 << 10
-	maxReply    = 64 << 10 // of a receiver's answer, which nobody reads
+	maxReply    = 64 << 10 // bytes of a response's body that are read and discarded
 )
 
-// newTransport is the channels' own; what an attempt may take in all is its
-// context's affair.
+// newTransport returns the transport of the channels. The context bounds the
+// total time of a request.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -33,21 +33,21 @@ func newTransport() *http.Transport {
 	}
 }
 
-// do sends the request; whatever is not 2xx was not taken.
+// do sends the request. It returns an error if the status is not 2xx.
 func do(client *http.Client, req *http.Request) error {
 	resp, err := client.Do(req)
 	if err != nil {
 		return bare(err)
 	}
-	defer func() { _ = resp.Body.Close() }()                        // nothing more is wanted of it
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply)) // so that the connection can be used again
+	defer func() { _ = resp.Body.Close() }()                        // the body is not needed
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply)) // allows the connection to be reused
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return fmt.Errorf("the receiver answered %d", resp.StatusCode)
 	}
 	return nil
 }
 
-// bare takes the address out of an error: it may carry a token.
+// bare returns an error without the address, which may contain a token.
 func bare(err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):

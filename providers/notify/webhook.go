@@ -18,18 +18,18 @@ import (
 
 const (
 	secretPrefix = "whsec_"
-	minKey       = 24 // bytes, as Standard Webhooks asks for
+	minKey       = 24 // bytes, as Standard Webhooks requires
 )
 
-// webhook posts signed requests, as standardwebhooks.com describes them. A
-// repeat has the same id and body, and a timestamp and signature of its own.
+// webhook posts signed requests according to standardwebhooks.com. A retry has
+// the same ID and body, and a new timestamp and signature.
 type webhook struct {
 	url    Secret
 	key    []byte
 	client *http.Client
 }
 
-// webhookBody is what a receiver reads.
+// webhookBody is the JSON body of a request.
 type webhookBody struct {
 	Type      string      `json:"type"`
 	Timestamp string      `json:"timestamp"`
@@ -42,7 +42,8 @@ type webhookData struct {
 	UserID    string `json:"user_id"`
 }
 
-// webhookKey is the key that a secret stands for.
+// webhookKey returns the key that a secret encodes. It returns an error if the
+// secret is not valid base64 or the key is too short.
 func webhookKey(s Secret) ([]byte, error) {
 	text := ""
 	if s != nil {
@@ -61,7 +62,7 @@ func webhookKey(s Secret) ([]byte, error) {
 	return key, nil
 }
 
-// CheckWebhookSecret says what is wrong with a secret.
+// CheckWebhookSecret returns an error if a secret is invalid.
 func CheckWebhookSecret(s Secret) error {
 	_, err := webhookKey(s)
 	return err
@@ -88,7 +89,7 @@ func (w *webhook) send(ctx context.Context, m chatbox.AlertMessage) error {
 	return do(w.client, req)
 }
 
-// sign is the signature of id, time and body.
+// sign returns the signature of the ID, the time and the body.
 func sign(key []byte, id, at string, body []byte) string {
 	mac := hmac.New(sha256.New, key)
 	_, _ = mac.Write([]byte(id + "." + at + ".")) // a hash does not fail
