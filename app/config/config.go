@@ -49,8 +49,8 @@ type Config struct {
 
 	Support chatbox.SupportSettings // for tenants without settings of their own
 
-	// Warnings are settings that are valid but probably mistakes. Each warning names
-	// its variable.
+	// Warnings describe settings that are valid but probably mistakes. Each warning
+	// names its variable.
 	Warnings []string
 
 	notifySecrets notifySecrets
@@ -101,7 +101,7 @@ type Limits struct {
 	Unknown            int   // connections of this pod that have not authenticated
 	UnknownPerAddress  int   // the same for one client address
 	ConnectionsPerUser int   // sockets of one user, over all pods
-	ShedAbove          int   // at or below this number of sockets the pod sends none to other pods; 0: never
+	ShedAbove          int   // a pod with fewer sockets sends none to other pods; 0: no pod sends any
 }
 
 // Admin holds the settings for staff.

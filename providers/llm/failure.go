@@ -115,7 +115,8 @@ func (f *failure) code() chatbox.Code {
 }
 
 // explain converts the error that ended a stream to an error with a code. If the
-// caller cancelled ctx, the returned error wraps the cause and has no code.
+// caller cancelled ctx, the returned error wraps the cause, and is not a failure
+// of the model.
 func explain(ctx context.Context, key Secret, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		if t, ok := errors.AsType[Timeout](cause); ok {
