@@ -8,8 +8,8 @@ import (
 	"chatbox"
 )
 
-// fail ends the turn honestly: what was shown is kept as a failed answer; where
-// nothing was, nothing enters the history.
+// fail ends the turn. If text was published, it is stored as a failed answer.
+// Otherwise nothing enters the history.
 func (g *generation) fail(ctx context.Context, failed error) error {
 	why := whyOf(failed)
 	if g.text.Len() > 0 || g.withdrawn {
@@ -22,8 +22,8 @@ func (g *generation) fail(ctx context.Context, failed error) error {
 	return g.drop(ctx, failureOf(g.id, g.lease.Gen, g.message.ID, why))
 }
 
-// whyOf is what users are told of a failure: the model's own sentence, where
-// its adapter has one.
+// whyOf returns the error to report to users. If the model's adapter returned a
+// chatbox.Error, whyOf returns it.
 func whyOf(failed error) *chatbox.Error {
 	if e, ok := errors.AsType[*chatbox.Error](failed); ok {
 		return e
@@ -31,8 +31,8 @@ func whyOf(failed error) *chatbox.Error {
 	return &chatbox.Error{Code: chatbox.CodeOf(failed), Err: failed}
 }
 
-// drop gives the turn back with nothing in the history. Where Redis has
-// forgotten it, what is to be told is told all the same.
+// drop gives the turn back without an event in the history. If Redis has lost the
+// turn, drop publishes the failure nevertheless.
 func (g *generation) drop(ctx context.Context, f *chatbox.Failure) error {
 	err := g.s.deps.Leases.Drop(ctx, g.lease, f)
 	if !errors.Is(err, chatbox.NotFound) {
@@ -51,8 +51,8 @@ func failureOf(answerID string, g chatbox.Gen, replyTo string, why *chatbox.Erro
 	}
 }
 
-// FailureOf is the failure of the generation to answer the message with the id
-// replyTo, where nothing is known of its cause.
+// FailureOf returns the failure of a generation with an unknown cause. replyTo is
+// the ID of the message to answer.
 func FailureOf(k chatbox.SessionKey, g chatbox.Gen, replyTo string) *chatbox.Failure {
 	return failureOf(chatbox.AnswerID(k, g.Seq, g.Run), g, replyTo, whyOf(chatbox.ModelFailed))
 }

@@ -10,12 +10,13 @@ import (
 )
 
 // aloneFor is how long AppendAlone relies on the ban on claims after
-// Leases.Revoke: well below the five seconds for which Redis keeps the ban.
+// Leases.Revoke. It is well below the five seconds of the ban in Redis.
 const aloneFor = 4 * time.Second
 
-// AppendAlone appends an event that no answer may cross, such as a takeover: it
-// first closes the running answer with why as its finish, and no answer is begun
-// before the event has its place. Errors are those of sessionlog.Log.Append.
+// AppendAlone appends an event that must not be concurrent with an answer, such
+// as a takeover. It first closes the running answer with why as its finish. No
+// answer begins before the event is appended. It returns the errors of
+// sessionlog.Log.Append.
 func (s *Service) AppendAlone(ctx context.Context, why chatbox.Finish, d sessionlog.Draft) (sessionlog.Appended, error) {
 	for {
 		began := time.Now()
@@ -24,7 +25,7 @@ func (s *Service) AppendAlone(ctx context.Context, why chatbox.Finish, d session
 		}
 		left := aloneFor - time.Since(began)
 		if left < aloneFor/2 && ctx.Err() == nil {
-			continue // closing the answer took most of the ban: renew the ban
+			continue // closing the answer took most of the ban, so the ban is renewed
 		}
 		turn, cancel := context.WithTimeout(ctx, left)
 		res, err := s.log.Append(turn, d)
@@ -36,8 +37,8 @@ func (s *Service) AppendAlone(ctx context.Context, why chatbox.Finish, d session
 	}
 }
 
-// Cancel stops the session's running answer, and has messages asked meanwhile
-// answered next. Where no answer is running it has no effect.
+// Cancel stops the session's running answer. Messages that arrived meanwhile are
+// answered next. Without a running answer it has no effect.
 func (s *Service) Cancel(ctx context.Context, k chatbox.SessionKey) error {
 	return sessionlog.RetryTransient(ctx, func() error {
 		running, open, err := s.deps.Interrupts.Interrupt(ctx, k)
@@ -55,8 +56,8 @@ func (s *Service) Cancel(ctx context.Context, k chatbox.SessionKey) error {
 	})
 }
 
-// stop closes the session's running answer, if there is one, and keeps pods from
-// claiming a turn for a few seconds.
+// stop closes the session's running answer, if there is one, and prevents pods
+// from claiming a turn for a few seconds.
 func (s *Service) stop(ctx context.Context, k chatbox.SessionKey, why chatbox.Finish) error {
 	return sessionlog.RetryTransient(ctx, func() error {
 		running, open, err := s.deps.Leases.Revoke(ctx, k)
@@ -67,8 +68,8 @@ func (s *Service) stop(ctx context.Context, k chatbox.SessionKey, why chatbox.Fi
 	})
 }
 
-// closeRunning closes the answer whose lease was revoked, also one that was
-// claimed and not announced yet.
+// closeRunning closes the answer whose lease was revoked, even if it was claimed
+// but not announced.
 func (s *Service) closeRunning(
 	ctx context.Context, k chatbox.SessionKey, running chatbox.Gen, open *chatbox.OpenAnswer, why chatbox.Finish,
 ) error {
@@ -82,19 +83,20 @@ func (s *Service) closeRunning(
 		}
 		open = &chatbox.OpenAnswer{AnswerID: chatbox.AnswerID(k, running.Seq, running.Run), Gen: running, ReplyTo: m.ID, Index: -1}
 		if m.Turn != nil && m.Turn.Run == running.Run {
-			open.Attempt = max(0, m.Turn.Claims-1) // Redis may have lost the text that clients were shown
+			open.Attempt = max(0, m.Turn.Claims-1) // Redis may have lost the text that clients received
 		}
 	}
 	return s.closeAnswer(ctx, k, *open, why)
 }
 
-// closeAnswer stores the accepted text of a revoked answer as its final, on any
-// pod. A final that the answering pod has stored already stands.
+// closeAnswer stores the accepted text of a revoked answer as its final event. It
+// may run on any pod. If the answering pod has already stored a final event, that
+// event stays.
 func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open chatbox.OpenAnswer, why chatbox.Finish) error {
 	_, err := s.log.Append(ctx, sessionlog.Draft{
 		Session: k, Key: chatbox.AnswerKey(open.Gen.Seq, open.Gen.Run),
 		Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
-			if b.State.HolderID != "" || b.State.Ended { // a faster takeover or end has voided the turn
+			if b.State.HolderID != "" || b.State.Ended { // a concurrent takeover or end has voided the turn
 				return chatbox.Event{}, errLost
 			}
 			w := &chatbox.Answer{Gen: open.Gen, ReplyTo: open.ReplyTo, Attempt: open.Attempt, Index: open.Index, Finish: why}

@@ -7,21 +7,22 @@ import (
 	"chatbox"
 )
 
-// serial lets one append per session run at a time on this pod, in the order
-// of arrival; the race between pods is decided by the insert.
+// serial runs the appends of a session one at a time on this pod, in order of
+// arrival. Appends of different pods compete at the insert.
 type serial struct {
 	mu   sync.Mutex // guards following
 	held map[chatbox.SessionKey]*turnstile
 }
 
 type turnstile struct {
-	free chan struct{} // holds one token while nobody is inside; never closed
+	free chan struct{} // holds one token while no append runs; never closed
 	want int
-	why  error // what delays the append that is inside
+	why  error // the error that delays the running append
 }
 
-// enter waits for the session; the returned func leaves it. A caller that waits
-// in vain gets the error that delays the append inside, where that is known.
+// enter waits until no other append of the session runs on this pod. The caller
+// must call leave. If ctx ends first, enter returns the error that delays the
+// running append, or chatbox.Unavailable if that error is unknown.
 func (s *serial) enter(ctx context.Context, k chatbox.SessionKey) (leave func(), err error) {
 	s.mu.Lock()
 	if s.held == nil {
@@ -57,7 +58,7 @@ func (s *serial) enter(ctx context.Context, k chatbox.SessionKey) (leave func(),
 	}
 }
 
-// kept notes what delays the append that is inside; nil: nothing any more.
+// kept records the error that delays the running append. A nil error clears it.
 func (s *serial) kept(k chatbox.SessionKey, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
