@@ -1,6 +1,6 @@
-// Package protocol holds what the pod says of its own interface: OpenAPI for
-// requests, AsyncAPI for the socket's frames. Tests hold both against what pods
-// really send.
+// Package protocol contains the specifications of the pod's interface: OpenAPI
+// for requests and AsyncAPI for the socket's frames. Tests compare both with the
+// responses and frames of real pods.
 package protocol
 
 import (
@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The documents as they are kept, with the default prefix.
+// The specifications with the default prefix.
 var (
 	//go:embed openapi.yaml
 	openAPI string
@@ -22,30 +22,31 @@ var (
 	asyncAPI string
 )
 
-// Where the documents say what the prefix is.
+// The lines of the documents that contain the prefix.
 const (
 	openAPIServer  = "  - url: /chatbox\n"
 	asyncAPIServer = "    pathname: /chatbox\n"
 )
 
-// Document is one of the two, in both forms.
+// Document is a specification as YAML and as JSON.
 type Document struct {
 	YAML, JSON []byte
 }
 
-// OpenAPI describes the requests of a pod whose routes begin with prefix, which
-// is empty or begins with a slash.
+// OpenAPI returns the specification of the requests. prefix is the prefix of the
+// pod's routes; it is empty or begins with a slash.
 func OpenAPI(prefix string) (Document, error) {
 	return document(openAPI, openAPIServer, prefix)
 }
 
-// AsyncAPI describes the frames of its socket.
+// AsyncAPI returns the specification of the socket's frames. See OpenAPI for
+// prefix.
 func AsyncAPI(prefix string) (Document, error) {
 	return document(asyncAPI, asyncAPIServer, prefix)
 }
 
-// made keeps the documents by their server's line and prefix: reading one takes longer
-// than everything else that a pod does at its start.
+// made caches the documents by their server line and prefix, since rendering one
+// takes longer than the rest of a pod's start.
 var made sync.Map //nolint:gochecknoglobals // a cache of what never changes; of [2]string to Document
 
 func document(text, server, prefix string) (Document, error) {
@@ -65,7 +66,7 @@ func render(text, server, prefix string) (Document, error) {
 	if !ok || strings.Count(text, server) != 1 {
 		return Document{}, errors.New("protocol: the document does not say where its routes begin")
 	}
-	at, err := json.Marshal(prefix) // a YAML string as well
+	at, err := json.Marshal(prefix) // valid as a YAML string too
 	if prefix == "" {
 		at, err = []byte(`"/"`), nil
 	}
