@@ -14,10 +14,11 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// errTruncated ends a stream as a broken connection would.
+// errTruncated ends a stream like a broken connection.
 var errTruncated = errors.New("truncated on purpose")
 
-// completions answers one request. It returns when the answer is sent or the caller is gone.
+// completions answers one request. It returns when the answer is sent or the
+// client has disconnected.
 func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.APIKey != "" && r.Header.Get("Authorization") != "Bearer "+s.cfg.APIKey {
 		writeError(w, http.StatusUnauthorized, "Incorrect API key provided")
@@ -50,11 +51,11 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 		}
 	})
 	if errors.Is(err, errTruncated) {
-		panic(http.ErrAbortHandler) // the server closes the connection in mid-body
+		panic(http.ErrAbortHandler) // the server closes the connection within the body
 	}
 }
 
-// errFailed marks an answer that was an error status by wish.
+// errFailed marks an error status that the message requested.
 var errFailed = errors.New("failed on purpose")
 
 func (s *Server) answer(ctx context.Context, w http.ResponseWriter, req Request) error {
@@ -81,8 +82,9 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, req Request)
 	return s.stream(ctx, w, req, d, pieces, usage)
 }
 
-// Question is the newest message of the user. A prompt joins lines of one role
-// by blank lines, after failed turns for example; of those the last one counts.
+// Question returns the newest message of the user. A prompt joins consecutive
+// messages of one role by blank lines, for example after failed turns. Question
+// returns the last of these.
 func Question(messages []Message) string {
 	for _, m := range slices.Backward(messages) {
 		if m.Role == "user" {
@@ -92,7 +94,7 @@ func Question(messages []Message) string {
 	return ""
 }
 
-// lastTurn finds the question, and the answer's beginning where the prompt ends with one.
+// lastTurn returns the question, and the prefix if the prompt ends with one.
 func lastTurn(messages []Message) (question, prefix string) {
 	if n := len(messages); n > 0 && messages[n-1].Role == "assistant" {
 		prefix = messages[n-1].Content
@@ -100,8 +102,9 @@ func lastTurn(messages []Message) (question, prefix string) {
 	return Question(messages), prefix
 }
 
-// continueAfter drops what the prefix already says, cutting a piece where the prefix does. A
-// prefix that is not the text's beginning is ignored: the caller sees a text that does not fit.
+// continueAfter returns the pieces after the prefix, cutting a piece if the
+// prefix ends within it. If the prefix is not the beginning of the text, it
+// returns all pieces, so that the client receives a text that does not fit.
 func continueAfter(pieces []string, prefix string) []string {
 	if !strings.HasPrefix(strings.Join(pieces, ""), prefix) {
 		return pieces
@@ -122,7 +125,7 @@ type usage struct {
 	Total      int `json:"total_tokens"`
 }
 
-// usageOf counts words: a fake's tokens.
+// usageOf counts words as tokens.
 func usageOf(messages []Message, pieces []string) usage {
 	u := usage{Completion: len(pieces)}
 	for _, m := range messages {
@@ -162,7 +165,7 @@ func finishOf(d expect.Directives) string {
 	return "stop"
 }
 
-// silence says nothing until the caller gives up.
+// silence blocks until the client disconnects.
 func silence(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()

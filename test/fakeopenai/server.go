@@ -1,5 +1,6 @@
-// Package fakeopenai is an OpenAI-compatible model vendor over HTTP for tests: its answers are
-// a function of the last user message, and the message itself can ask for the vendor's faults.
+// Package fakeopenai is an OpenAI-compatible model vendor over HTTP for tests.
+// Its answers depend only on the last user message, and the message can request
+// faults.
 package fakeopenai
 
 import (
@@ -14,27 +15,28 @@ import (
 	"chatbox/cmd/chatload/expect"
 )
 
-// keptRequests bounds how many requests are remembered for Requests.
+// keptRequests bounds the number of requests that the server stores for Requests.
 const keptRequests = 1000
 
-// Config of a fake vendor. The zero value serves at once, without delay and without a key.
+// Config configures a fake vendor. The zero value answers without delay and
+// requires no key.
 type Config struct {
-	Delay  time.Duration // between two pieces, where the message does not say otherwise
-	APIKey string        // required as bearer token when not empty
+	Delay  time.Duration // between two pieces, unless the message sets another one
+	APIKey string        // required as bearer token; empty: no key is required
 
-	Window      int  // tokens of prompt and answer together, beyond which a request is refused; 0: no limit
-	StrictRoles bool // user and assistant must alternate, behind one system message at the most
+	Window      int  // maximum tokens of prompt and answer together; longer requests are refused; 0: no limit
+	StrictRoles bool // user and assistant must alternate, after at most one system message
 }
 
-// Stats counts requests. Running ones are in no other count but Started.
+// Stats counts requests. A running request counts only in Started and Running.
 type Stats struct {
 	Started   int `json:"started"`
 	Running   int `json:"running"`
-	Finished  int `json:"finished"`  // sent to the end
-	Cancelled int `json:"cancelled"` // the caller went away first
-	Failed    int `json:"failed"`    // failed on purpose: status or truncated
-	Refused   int `json:"refused"`   // for the window or the roles, as Config says
-	Pieces    int `json:"pieces"`    // written, over all requests
+	Finished  int `json:"finished"`  // sent completely
+	Cancelled int `json:"cancelled"` // the client disconnected first
+	Failed    int `json:"failed"`    // failed on purpose, by status or by truncation
+	Refused   int `json:"refused"`   // refused because of Window or StrictRoles
+	Pieces    int `json:"pieces"`    // pieces written in all requests
 }
 
 // Message is one turn of a prompt.
@@ -43,7 +45,7 @@ type Message struct {
 	Content string `json:"content"`
 }
 
-// Request is what the fake keeps of one request.
+// Request holds the recorded fields of one request.
 type Request struct {
 	Model         string    `json:"model"`
 	Messages      []Message `json:"messages"`
@@ -54,26 +56,27 @@ type Request struct {
 	} `json:"stream_options"`
 }
 
-// Server is a fake vendor. Its handler may be used by many requests at once.
+// Server is a fake vendor. It is safe for concurrent use.
 type Server struct {
 	cfg Config
 
 	mu       sync.Mutex // guards following
 	stats    Stats
 	requests []Request
-	faults   map[string]int // faults played so far by message, for times=
-	changed  chan struct{}  // closed and replaced whenever stats change
+	faults   map[string]int // number of faults so far by message, for times=
+	changed  chan struct{}  // closed and replaced on every change of stats
 }
 
-// New returns a fake vendor that listens nowhere: use Handler or Start.
+// New returns a fake vendor that does not listen. Use Handler or Start.
 func New(cfg Config) *Server {
 	return &Server{cfg: cfg, faults: map[string]int{}, changed: make(chan struct{})}
 }
 
-// Start serves the fake on a loopback port; the caller closes it. URL + "/v1" is the endpoint.
+// Start serves the fake on a loopback port. The caller closes the returned
+// server. Its URL + "/v1" is the endpoint.
 func (s *Server) Start() *httptest.Server { return httptest.NewServer(s.Handler()) }
 
-// Expected is the whole text the fake answers to a user message.
+// Expected returns the fake's whole answer to a user message.
 func Expected(userMessage string) string { return expect.Text(userMessage) }
 
 // Handler serves /v1/chat/completions, /v1/models and /stats.
@@ -92,21 +95,22 @@ func (s *Server) Handler() http.Handler {
 	return mux
 }
 
-// Stats returns the counts as they stand.
+// Stats returns the current counts.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stats
 }
 
-// Requests returns the newest requests (at most a thousand), oldest first, as they were received.
+// Requests returns the newest requests, oldest first, at most a thousand.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Await returns once ok is true of the counts, or with the context's error.
+// Await waits until ok returns true for the counts. It returns an error if ctx
+// ends first.
 func (s *Server) Await(ctx context.Context, ok func(Stats) bool) error {
 	for {
 		s.mu.Lock()
@@ -140,7 +144,7 @@ func (s *Server) keep(r Request) {
 	s.requests = append(s.requests, r)
 }
 
-// faulty reports whether the message's fault is still to be played, and counts it.
+// faulty reports whether the fault of the message is due, and counts it.
 func (s *Server) faulty(message string, times int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,5 +160,5 @@ func (s *Server) faulty(message string, times int) bool {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the caller went away: nobody to tell
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client has disconnected
 }

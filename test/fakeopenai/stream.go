@@ -12,7 +12,7 @@ import (
 	"chatbox/internal/sleep"
 )
 
-// chunk is one event of a streamed completion, as the vendor writes it.
+// chunk is one event of a streamed completion, in the vendor's format.
 type chunk struct {
 	ID      string   `json:"id"`
 	Object  string   `json:"object"`
@@ -33,7 +33,8 @@ type delta struct {
 	Content string `json:"content,omitempty"`
 }
 
-// stream writes role, pieces, finish, usage where asked for, and [DONE]; or breaks off as told.
+// stream writes the role, the pieces, the finish reason, the usage if requested,
+// and [DONE]. It breaks off if the directives request it.
 func (s *Server) stream(ctx context.Context, w http.ResponseWriter, req Request, d expect.Directives, pieces []string, u usage) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-cache")
@@ -69,7 +70,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, req Request,
 	return out.data("[DONE]")
 }
 
-// breakOff plays the fault that is due before piece i, if any.
+// breakOff executes the fault that is due before piece i, if any.
 func breakOff(ctx context.Context, d expect.Directives, i int) error {
 	switch i {
 	case d.Truncate:
@@ -81,7 +82,7 @@ func breakOff(ctx context.Context, d expect.Directives, i int) error {
 	}
 }
 
-// events writes server-sent events and pushes each to the caller at once.
+// events writes server-sent events and flushes each of them.
 type events struct {
 	w     io.Writer
 	flush *http.ResponseController

@@ -2,7 +2,8 @@ package fakeopenai
 
 import "fmt"
 
-// refusal is why a strict server refuses a request, in the words of vLLM; empty where it does not.
+// refusal returns the reason why a strict server refuses a request, in the words
+// of vLLM, or "".
 func (c Config) refusal(req Request) (code, text string) {
 	if c.StrictRoles && !alternate(req.Messages) {
 		return "bad_request", "Conversation roles must alternate user/assistant/user/assistant/..."
@@ -15,7 +16,8 @@ func (c Config) refusal(req Request) (code, text string) {
 	return "", ""
 }
 
-// alternate is what the chat templates of Mistral and Gemma insist on.
+// alternate reports whether the messages alternate as the chat templates of
+// Mistral and Gemma require.
 func alternate(messages []Message) bool {
 	if len(messages) > 0 && messages[0].Role == "system" {
 		messages = messages[1:]
@@ -28,7 +30,8 @@ func alternate(messages []Message) bool {
 	return len(messages) > 0
 }
 
-// tokensOf counts as a vocabulary does that needs a token for every three and a half bytes of text.
+// tokensOf estimates tokens. It counts one token for three and a half bytes of
+// text.
 func tokensOf(messages []Message) int {
 	n := 3
 	for _, m := range messages {

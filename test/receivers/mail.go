@@ -1,6 +1,6 @@
-// Package receivers is what alerts are sent to in tests: a mail server, a
-// webhook's receiver and a text-message service on loopback, which keep what
-// they took and can be told to misbehave.
+// Package receivers provides receivers of alerts for tests: a mail server, a
+// webhook receiver and a text-message service on loopback. They store the
+// messages that they accept, and tests can make them fail.
 package receivers
 
 import (
@@ -16,24 +16,25 @@ import (
 	"testing"
 )
 
-// Mail is one mail as the server took it.
+// Mail is one accepted mail.
 type Mail struct {
 	From string
 	To   []string
 	Data string // headers and body
 	TLS  bool
-	User string // who had signed in
+	User string // the authenticated user
 }
 
-// MailServer speaks as much SMTP as a client needs. Its fields are set before
-// the first connection.
+// MailServer implements the part of SMTP that a client needs. Set its fields
+// before Start.
 type MailServer struct {
-	Cert     *tls.Certificate // offers STARTTLS
-	Implicit bool             // TLS from the first byte
-	User     string           // wanted, with Password
+	Cert     *tls.Certificate // if set, the server offers STARTTLS
+	Implicit bool             // the connection uses TLS from the first byte
+	User     string           // required together with Password, if set
 	Password string
-	// Answer, if set, is asked before the nth mail is taken; what it returns,
-	// such as "451 later", is said instead. It may block.
+	// Answer, if set, is called for each mail before it is accepted; nth counts from
+	// 1. If it returns a reply, such as "451 later", the mail is refused with it.
+	// Answer may block.
 	Answer func(nth int) string
 
 	listener net.Listener
@@ -45,7 +46,8 @@ type MailServer struct {
 	mails []Mail
 }
 
-// Start serves on the address, or any where it is empty, until the test ends.
+// Start serves until the test ends. An empty addr selects a free port on
+// loopback. Start returns the address.
 func (s *MailServer) Start(t *testing.T, addr string) string {
 	t.Helper()
 	if addr == "" {
@@ -62,7 +64,8 @@ func (s *MailServer) Start(t *testing.T, addr string) string {
 	return l.Addr().String()
 }
 
-// Stop ends the server and its connections; it may be called again.
+// Stop stops the server and closes its connections. It may be called several
+// times.
 func (s *MailServer) Stop() {
 	_ = s.listener.Close()
 	s.mu.Lock()
@@ -73,14 +76,14 @@ func (s *MailServer) Stop() {
 	s.wg.Wait()
 }
 
-// Mails are those that were taken.
+// Mails returns the accepted mails.
 func (s *MailServer) Mails() []Mail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Mail(nil), s.mails...)
 }
 
-// Tried counts the mails whose text was sent, taken or not.
+// Tried returns the number of mails whose text was received, accepted or not.
 func (s *MailServer) Tried() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

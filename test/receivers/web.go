@@ -9,17 +9,19 @@ import (
 	"testing"
 )
 
-// Request is one request as the receiver took it.
+// Request is one received request.
 type Request struct {
 	Path   string
 	Header http.Header
 	Body   string
-	Taken  bool // answered 200
+	Taken  bool // the response was a success
 }
 
-// WebServer takes requests: a webhook's, a text-message service's, a chat's.
+// WebServer receives requests to a webhook, a text-message service or a chat
+// service.
 type WebServer struct {
-	// Answer, if set, gives the status of the nth request; it may block.
+	// Answer, if set, returns the status of the nth request, counted from 1. It may
+	// block.
 	Answer func(w http.ResponseWriter, r *http.Request, nth int) int
 
 	URL string
@@ -29,7 +31,8 @@ type WebServer struct {
 	got    []Request
 }
 
-// Start serves on the address, or any where it is empty, until the test ends.
+// Start serves until the test ends. An empty addr selects a free port on
+// loopback.
 func (s *WebServer) Start(t *testing.T, addr string) {
 	t.Helper()
 	s.server = httptest.NewUnstartedServer(http.HandlerFunc(s.take))
@@ -66,14 +69,14 @@ func (s *WebServer) take(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-// Requests are all that came, in order.
+// Requests returns all received requests in order.
 func (s *WebServer) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Request(nil), s.got...)
 }
 
-// Taken are those that were answered 2xx.
+// Taken returns the requests with a successful response.
 func (s *WebServer) Taken() []Request {
 	var taken []Request
 	for _, r := range s.Requests() {

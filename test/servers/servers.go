@@ -1,5 +1,5 @@
-// Package servers starts, for one test, what scripts/servers.sh can start on
-// this machine, and does to its processes what faults do.
+// Package servers starts the servers of scripts/servers.sh for one test, and
+// simulates faults of their processes.
 package servers
 
 import (
@@ -15,22 +15,22 @@ import (
 	"time"
 )
 
-// The kinds of several Redis servers that belong together.
+// Kinds of groups of Redis servers.
 const (
 	Sentinel = "sentinel" // redis-1 is the first master, redis-2 and -3 its replicas; sentinel-1 to -3
 	Cluster  = "cluster"  // cluster-1 to -3 are the first masters, -4 to -6 their replicas
 )
 
-// Set is the servers of one kind that one test started. They end with it.
+// Set is a group of servers started for one test. The servers end with the test.
 type Set struct {
-	// URL is what a pod's REDIS_URL says.
+	// URL is the value of REDIS_URL for a pod.
 	URL   string
 	state string
 	env   map[string]string
 }
 
-// Start starts the servers of a kind and waits until they serve. The test is
-// skipped, saying why, where there is no redis-server.
+// Start starts the servers of a kind and waits until they are ready. If
+// redis-server is not installed, it skips the test with a message.
 func Start(tb testing.TB, kind string) *Set {
 	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
@@ -44,7 +44,7 @@ func Start(tb testing.TB, kind string) *Set {
 	return s
 }
 
-// Addr is where the member listens.
+// Addr returns the address of a member. An unknown member fails the test.
 func (s *Set) Addr(tb testing.TB, member string) string {
 	tb.Helper()
 	addr := s.env[strings.ReplaceAll(member, "-", "_")+"_ADDR"]
@@ -54,7 +54,8 @@ func (s *Set) Addr(tb testing.TB, member string) string {
 	return addr
 }
 
-// Member is the one that listens at the address.
+// Member returns the name of the member at the address. An unknown address fails
+// the test.
 func (s *Set) Member(tb testing.TB, addr string) string {
 	tb.Helper()
 	for k, v := range s.env {
@@ -66,7 +67,7 @@ func (s *Set) Member(tb testing.TB, addr string) string {
 	return ""
 }
 
-// Signal sends one to the member's process at once.
+// Signal sends a signal to the member's process without waiting for the effect.
 func (s *Set) Signal(tb testing.TB, member string, sig syscall.Signal) {
 	tb.Helper()
 	pid, err := strconv.Atoi(s.env[strings.ReplaceAll(member, "-", "_")+"_PID"])
@@ -78,10 +79,10 @@ func (s *Set) Signal(tb testing.TB, member string, sig syscall.Signal) {
 	}
 }
 
-// Restart starts a member that was killed again, with nothing in it.
+// Restart starts a killed member again, without its data.
 func (s *Set) Restart(tb testing.TB, member string) {
 	tb.Helper()
-	s.script(tb, "kill", member) // until it is gone
+	s.script(tb, "kill", member) // waits until the process has ended
 	s.script(tb, "start", member)
 	s.refresh(tb)
 }
@@ -95,8 +96,8 @@ func (s *Set) refresh(tb testing.TB) {
 	}
 }
 
-// script runs scripts/servers.sh and returns what it printed. The servers
-// outlive it and must hold no pipe of it open, so it prints to a file.
+// script runs scripts/servers.sh and returns its output. The output goes to a
+// file, since the servers outlive the script and would keep a pipe open.
 func (s *Set) script(tb testing.TB, args ...string) string {
 	tb.Helper()
 	_, here, _, _ := runtime.Caller(0)
@@ -106,7 +107,7 @@ func (s *Set) script(tb testing.TB, args ...string) string {
 		tb.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 3*time.Minute) // the clean-up's context has ended
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 3*time.Minute) // the test's context has ended during clean-up
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, append([]string{"--state", s.state}, args...)...)
 	cmd.Stdout, cmd.Stderr = out, out
@@ -118,7 +119,7 @@ func (s *Set) script(tb testing.TB, args ...string) string {
 	return string(said)
 }
 
-// Await waits until all members of the kind serve and know each other.
+// Await waits until all members of the kind are ready and know each other.
 func (s *Set) Await(tb testing.TB, kind string) {
 	tb.Helper()
 	s.script(tb, "start", kind)

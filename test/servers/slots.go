@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// node is one member of a Cluster as another one sees it.
+// node is one member of a Cluster, as another member reports it.
 type node struct {
 	rdb  *redis.Client
 	id   string
@@ -18,10 +18,10 @@ type node struct {
 	port string
 }
 
-// MoveSlot moves a key's slot, with all keys in it, to another master, as
-// `redis-cli --cluster reshard` does; half is called when one side is migrating
-// and the other importing, and no key has been moved. It returns the members
-// that had the slot and have it now.
+// MoveSlot moves a key's slot with all its keys to another master, as `redis-cli
+// --cluster reshard` does. It calls half after the source is migrating and the
+// destination importing, before any key has been moved. It returns the old and
+// the new member of the slot.
 func (s *Set) MoveSlot(ctx context.Context, tb testing.TB, key string, half func()) (from, to string) {
 	tb.Helper()
 	must := func(what string, err error) {
@@ -60,7 +60,8 @@ func (s *Set) MoveSlot(ctx context.Context, tb testing.TB, key string, half func
 	return s.Member(tb, src.host+":"+src.port), s.Member(tb, dst.host+":"+dst.port)
 }
 
-// MasterOf is the member that serves the key's slot now, as any member sees it.
+// MasterOf returns the member that serves the key's slot, according to the first
+// member that answers.
 func (s *Set) MasterOf(ctx context.Context, tb testing.TB, key string) string {
 	tb.Helper()
 	_, masters, at := s.masters(ctx, tb, key)
@@ -70,8 +71,8 @@ func (s *Set) MasterOf(ctx context.Context, tb testing.TB, key string) string {
 	return s.Member(tb, masters[at].host+":"+masters[at].port)
 }
 
-// masters asks the first member that answers for all masters; at is the place
-// of the one that has the key's slot.
+// masters asks the members in turn for the list of masters, until one answers. at
+// is the index of the master with the key's slot.
 func (s *Set) masters(ctx context.Context, tb testing.TB, key string) (slot int64, masters []node, at int) {
 	tb.Helper()
 	var said []redis.ClusterSlot

@@ -1,5 +1,6 @@
-// Package specs holds pods to the documents that they serve: whatever tests
-// see of them, requests' answers and sockets' frames, must be described there.
+// Package specs checks pods against the OpenAPI and AsyncAPI documents that they
+// serve. The documents must describe every response and every frame that a test
+// receives.
 package specs
 
 import (
@@ -16,19 +17,19 @@ import (
 	"chatbox/docs/protocol"
 )
 
-// prefix is that of every route in tests.
+// prefix is the prefix of every route in tests.
 const prefix = "/chatbox"
 
-// operation is a method of a path of OpenAPI.
+// operation is one method of an OpenAPI path.
 type operation struct {
 	Method, Path string
-	Query, Body  []string // the names of its parameters in the query, and of its body's members
+	Query, Body  []string // names of the query parameters and of the members of the JSON body
 	match        *regexp.Regexp
 	literal      bool                                  // the path has no parameters
 	kinds        map[int]map[string]*jsonschema.Schema // by status and media type
 }
 
-// statuses are the documented ones, in order.
+// statuses returns the documented statuses in ascending order.
 func (o *operation) statuses() []int {
 	var out []int
 	for s := range o.kinds {
@@ -38,15 +39,15 @@ func (o *operation) statuses() []int {
 	return out
 }
 
-// message is one kind of frame of AsyncAPI.
+// message is one type of AsyncAPI frame.
 type message struct {
 	Name, Type string
 	Golden     []string
 	schema     *jsonschema.Schema
 }
 
-// Documents are both, compiled. They are not changed, and safe for concurrent
-// use.
+// Documents holds both compiled documents. It is immutable and safe for
+// concurrent use.
 type Documents struct {
 	Operations  []*operation
 	Client      []*message // what clients send
@@ -54,11 +55,11 @@ type Documents struct {
 	RESTCodes   []string
 	FrameCodes  []string
 	AnswerCodes []string
-	failure     *jsonschema.Schema // of any refused request
+	failure     *jsonschema.Schema // schema of the body of every refused request
 }
 
-// Load reads and compiles the documents as a pod serves them, once; it fails
-// where one refers to what is not there, or holds a schema that is none.
+// Load reads and compiles the documents once, as a pod serves them. It returns an
+// error if a reference has no target or a schema is invalid.
 func Load() (*Documents, error) { return loaded() }
 
 var loaded = sync.OnceValues(compile) //nolint:gochecknoglobals // nobody changes it
@@ -74,7 +75,7 @@ func compile() (*Documents, error) {
 	return d, nil
 }
 
-// tree is a document and the schemas in it.
+// tree is a document with a compiler for its schemas.
 type tree struct {
 	root     map[string]any
 	compiler *jsonschema.Compiler
@@ -102,7 +103,8 @@ func newTree(name string, describe func(string) (protocol.Document, error)) (*tr
 	return t, t.resolveAll("#", root)
 }
 
-// at follows a pointer such as #/components/schemas/Session.
+// at returns the value at a pointer such as #/components/schemas/Session, and
+// whether it exists.
 func (t *tree) at(pointer string) (any, bool) {
 	var v any = t.root
 	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "#/"), "/") {
@@ -127,7 +129,7 @@ func (t *tree) at(pointer string) (any, bool) {
 	return v, true
 }
 
-// resolveAll fails for references to what is not there.
+// resolveAll returns an error if a reference in v has no target.
 func (t *tree) resolveAll(where string, v any) error {
 	switch v := v.(type) {
 	case map[string]any:
@@ -151,8 +153,8 @@ func (t *tree) resolveAll(where string, v any) error {
 	return nil
 }
 
-// object is the object at the pointer, or the one it refers to, and where that
-// is.
+// object returns the object at the pointer and its location. It follows
+// references.
 func (t *tree) object(pointer string) (obj map[string]any, where string) {
 	for {
 		v, _ := t.at(pointer)
@@ -183,7 +185,7 @@ func (t *tree) texts(pointer string) []string {
 
 func escape(part string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(part) }
 
-// methods are those that pods serve.
+// methods returns the HTTP methods that pods serve, in lower case.
 func methods() []string { return []string{"get", "post", "put", "patch", "delete"} }
 
 func (d *Documents) loadOpenAPI() error {
@@ -213,7 +215,7 @@ func (d *Documents) loadOpenAPI() error {
 	})
 	d.RESTCodes = t.texts("#/components/schemas/ErrorCode/enum")
 	schemas, _ := t.object("#/components/schemas")
-	for name := range schemas { // also those that no response names
+	for name := range schemas { // includes schemas that no response refers to
 		if _, err := t.compile("#/components/schemas/" + name); err != nil {
 			return err
 		}
@@ -256,7 +258,7 @@ func (t *tree) operation(at, method, path string) (*operation, error) {
 	return op, nil
 }
 
-// queryNames are an operation's parameters in the query.
+// queryNames returns the names of an operation's query parameters.
 func (t *tree) queryNames(at string) []string {
 	var names []string
 	list, _ := t.at(at + "/parameters")
@@ -270,7 +272,7 @@ func (t *tree) queryNames(at string) []string {
 	return names
 }
 
-// bodyNames are the members of the JSON object that an operation takes.
+// bodyNames returns the sorted names of the members of an operation's JSON body.
 func (t *tree) bodyNames(at string) []string {
 	var names []string
 	_, where := t.object(at + "/requestBody")

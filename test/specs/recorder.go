@@ -16,8 +16,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Recorder judges what tests see of pods, and remembers what it was of the
-// documents. It is safe for concurrent use.
+// Recorder compares responses and frames of pods with the documents, and records
+// which parts of the documents occurred. It is safe for concurrent use.
 type Recorder struct {
 	docs *Documents
 
@@ -26,7 +26,7 @@ type Recorder struct {
 	faults []string
 }
 
-// NewRecorder returns one that has seen nothing.
+// NewRecorder returns an empty recorder.
 func NewRecorder() (*Recorder, error) {
 	docs, err := Load()
 	if err != nil {
@@ -35,8 +35,8 @@ func NewRecorder() (*Recorder, error) {
 	return &Recorder{docs: docs, seen: map[string]bool{}}, nil
 }
 
-// Record makes a recorder for one test, which fails where something was seen
-// that the documents do not describe.
+// Record returns a recorder for one test. The test fails at its end if a response
+// or a frame is not described by the documents.
 func Record(tb testing.TB) *Recorder {
 	tb.Helper()
 	r, err := NewRecorder()
@@ -51,15 +51,15 @@ func Record(tb testing.TB) *Recorder {
 	return r
 }
 
-// Faults are the first of what was seen and is not described.
+// Faults returns a copy of the first 20 faults.
 func (r *Recorder) Faults() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.faults)
 }
 
-// Seen reports whether this was seen: "GET /sessions 200", "server ack", "code
-// frame NOT_FOUND".
+// Seen reports whether an item occurred, such as "GET /sessions 200", "server
+// ack" or "code frame NOT_FOUND".
 func (r *Recorder) Seen(what string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,7 +84,7 @@ func (r *Recorder) see(what ...string) {
 	}
 }
 
-// Received judges a frame of a pod's.
+// Received checks a frame sent by a pod.
 func (r *Recorder) Received(text []byte) {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	f, ok := v.(map[string]any)
@@ -107,7 +107,8 @@ func (r *Recorder) Received(text []byte) {
 	}
 }
 
-// Raw judges a frame of either side.
+// Raw handles a frame of a client if sent is true, and a frame of a pod
+// otherwise.
 func (r *Recorder) Raw(sent bool, text []byte) {
 	if sent {
 		r.Sent(text)
@@ -116,8 +117,8 @@ func (r *Recorder) Raw(sent bool, text []byte) {
 	r.Received(text)
 }
 
-// Sent notes a frame of a client's, if it is as the documents want it: tests
-// send others on purpose.
+// Sent records a frame of a client if the frame is valid. It ignores invalid
+// frames, since tests send them on purpose.
 func (r *Recorder) Sent(text []byte) {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if f, ok := v.(map[string]any); ok && err == nil {
@@ -127,7 +128,8 @@ func (r *Recorder) Sent(text []byte) {
 	}
 }
 
-// match finds which kind of frame this is, or why it is none.
+// match returns the message whose schema accepts the frame, or nil and the
+// reason.
 func match(kinds []*message, f map[string]any) (*message, string) {
 	var why strings.Builder
 	fmt.Fprintf(&why, "no frame is of type %q", f["type"])
@@ -144,7 +146,7 @@ func match(kinds []*message, f map[string]any) (*message, string) {
 	return nil, why.String()
 }
 
-// secured are the headers of every response.
+// secured lists the headers that every response must have.
 func secured() []string {
 	return []string{
 		"X-Request-Id", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy",
@@ -152,11 +154,12 @@ func secured() []string {
 	}
 }
 
-// Response judges the answer to a request by its escaped path, prefix included.
+// Response checks the response to a request. path is escaped and includes the
+// prefix.
 func (r *Recorder) Response(method, path string, status int, h http.Header, body []byte) {
 	path, ours := strings.CutPrefix(path, prefix)
 	if !ours || method == http.MethodOptions || strings.HasPrefix(path, "/console") {
-		return // another handler's
+		return // served by another handler
 	}
 	what := fmt.Sprintf("%s %s: %d %.300s", method, path, status, body)
 	for _, name := range secured() {
@@ -182,7 +185,7 @@ func (r *Recorder) Response(method, path string, status int, h http.Header, body
 			r.retryAfter(what, status, h)
 		}
 	case status == http.StatusInternalServerError || status == http.StatusRequestEntityTooLarge:
-		r.failure(what, body) // as the description says of any operation
+		r.failure(what, body) // the documents describe these statuses for all operations
 	default:
 		r.fault("%s: the status is not documented", what)
 	}
@@ -240,7 +243,8 @@ func (r *Recorder) failure(what string, body []byte) {
 	}
 }
 
-// operation finds what serves the path; known says that another method does.
+// operation returns the operation for a request, or nil. known reports whether
+// the path is documented for some method.
 func (d *Documents) operation(method, path string) (op *operation, known bool) {
 	if method == http.MethodHead && (path == "/healthz" || path == "/readyz") {
 		method = http.MethodGet
@@ -257,8 +261,8 @@ func (d *Documents) operation(method, path string) (op *operation, known bool) {
 	return op, known
 }
 
-// Transport records the responses that come through next. Upgrades are not
-// among them.
+// Transport returns a RoundTripper that records the responses of next. It does
+// not record upgrades.
 func (r *Recorder) Transport(next http.RoundTripper) http.RoundTripper {
 	return transport{r, next}
 }
@@ -278,7 +282,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	body, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
-	if err != nil { // broken off: the test is to see it, too
+	if err != nil { // the response broke off, and the test must get the error too
 		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), broken{err}))
 		return resp, nil //nolint:nilerr // it comes after the body
 	}

@@ -1,5 +1,5 @@
-// Package stack brings up pods in the test's own process, as `make run` does,
-// with settings under which a busy machine makes no test fail.
+// Package stack starts pods in the test's own process, as `make run` does. Its
+// settings prevent tests from failing on a busy machine.
 package stack
 
 import (
@@ -14,12 +14,12 @@ import (
 	"chatbox/providers/llm"
 )
 
-// patience bounds the answers of models and the end of a stack.
+// patience bounds the duration of an answer and of stopping a stack.
 const patience = 2 * time.Minute
 
-// Config is the configuration of a stack that answers with the given scripted
-// models. Its limits per user are beyond what tests send, its drain is short, and
-// its log shows warnings with the test.
+// Config returns the configuration of a stack with the given scripted models. Its
+// rate limits per user exceed the load of tests, its drain is short, and it logs
+// warnings to the test's output. An invalid model fails the test.
 func Config(t *testing.T, models ...llm.Provider) devstack.Config {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -37,7 +37,8 @@ func Config(t *testing.T, models ...llm.Provider) devstack.Config {
 	return cfg
 }
 
-// Start brings a stack up, and stops it when the test ends. ctx bounds the start.
+// Start starts a stack and stops it when the test ends. ctx bounds the start. A
+// failed start fails the test.
 func Start(ctx context.Context, t *testing.T, cfg devstack.Config) *devstack.Stack {
 	t.Helper()
 	s, err := devstack.Start(ctx, cfg)
@@ -48,9 +49,8 @@ func Start(ctx context.Context, t *testing.T, cfg devstack.Config) *devstack.Sta
 	return s
 }
 
-// Stop stops a stack and the default client's idle connections, also where ctx has
-// ended. A stack whose pods were killed may say so; any other error fails the
-// test.
+// Stop stops a stack and closes the default client's idle connections, also if
+// ctx has ended. An error fails the test unless it reports pods that were killed.
 func Stop(ctx context.Context, t *testing.T, s *devstack.Stack) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
@@ -61,7 +61,7 @@ func Stop(ctx context.Context, t *testing.T, s *devstack.Stack) {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
-// Scripted is a scripted model that says a word every 2 ms.
+// Scripted returns a scripted model that produces a word every 2 ms.
 func Scripted(id, name string, change ...func(*llm.Provider)) llm.Provider {
 	p := llm.Provider{ID: id, Name: name, Type: llm.TypeScripted, Endpoint: "scripted://?delay=2ms"}
 	for _, f := range change {
@@ -70,5 +70,5 @@ func Scripted(id, name string, change ...func(*llm.Provider)) llm.Provider {
 	return p
 }
 
-// Continuing has a model continue an answer from its prefix.
+// Continuing enables the model to continue an answer from its prefix.
 func Continuing(p *llm.Provider) { p.Continue = llm.ContinuePrefix }
