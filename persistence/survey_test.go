@@ -33,7 +33,7 @@ func TestCause_SaysWhatToDo(t *testing.T) {
 		},
 		{"other case", mongo.CommandError{Code: 13297}, outage.Failed, "MONGO_DATABASE"},
 		{"an index of that name", mongo.CommandError{Code: 86}, outage.Failed, "drop it"},
-		{"duplicates", mongo.CommandError{Code: 11000}, outage.Failed, "alone"},
+		{"duplicates", mongo.CommandError{Code: 11000}, outage.Failed, "another program"},
 		{"a secondary", mongo.CommandError{Code: 10107}, outage.NoPrimary, ""},
 		{
 			"what the selection waited for", topology.ServerSelectionError{
