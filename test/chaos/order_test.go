@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 )
 
@@ -130,7 +131,8 @@ func TestEmptied_RetriedAndTakenOver(t *testing.T) {
 		s.judge("ada", "s-1", a)
 	})
 	t.Run("taken over", func(t *testing.T) {
-		s := start(t, newPlan(), quiet)
+		// The turns that the takeover voids are settled by a look at the history.
+		s := start(t, newPlan(), func(cfg *devstack.Config) { cfg.Live.CheckEvery = time.Hour })
 		a := s.device("ada", "s-1", s.podURL(1))
 		s.attached(a, "s-1")
 		bob, _ := s.admin("bob", s.podURL(0))
