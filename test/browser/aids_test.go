@@ -60,9 +60,17 @@ func (tb *tab) elsewhere(pod string) {
 	tb.t.Fatalf("ten times in a row on %s", pod)
 }
 
+// click clicks an element that is visible and at rest: a click at the place of one
+// that scrolls away would miss it.
 func (tb *tab) click(selector string) {
 	tb.t.Helper()
-	tb.wait(fmt.Sprintf(`document.querySelector(%q)?.checkVisibility() && !document.querySelector(%q).disabled`, selector, selector))
+	tb.wait(fmt.Sprintf(`(() => {
+		const n = document.querySelector(%q);
+		if (!n?.checkVisibility() || n.disabled) return false;
+		const { top, left } = n.getBoundingClientRect(), place = top + " " + left, rests = window.clickPlace === place;
+		window.clickPlace = rests ? "" : place;
+		return rests;
+	})()`, selector))
 	tb.do(chromedp.Click(chromedp.CSS(selector)))
 }
 

@@ -36,7 +36,7 @@ func killServing(tb *tab) (from, to string) {
 	from = tb.connected()
 	kill := fmt.Sprintf(`.pod[data-pod="%s"] [data-verb="kill"]`, from)
 	tb.wait(fmt.Sprintf(`document.querySelector('%s')?.checkVisibility()`, kill))
-	tb.do(chromedp.Click(chromedp.CSS(kill)))
+	tb.click(kill)
 	tb.wait(fmt.Sprintf(`document.documentElement.dataset.connection === "open" && document.documentElement.dataset.servedBy !== %q`, from))
 	return from, tb.connected()
 }
@@ -45,7 +45,7 @@ func startPod(tb *tab, pod string) {
 	tb.t.Helper()
 	start := fmt.Sprintf(`.pod[data-pod="%s"] [data-verb="start"]`, pod)
 	tb.wait(fmt.Sprintf(`document.querySelector('%s')?.checkVisibility()`, start))
-	tb.do(chromedp.Click(chromedp.CSS(start)))
+	tb.click(start)
 	tb.wait(fmt.Sprintf(`document.querySelector('.pod[data-pod="%s"]').dataset.state === "serving"`, pod))
 }
 
@@ -228,7 +228,7 @@ func TestConsole_DrainMovesQuietly(t *testing.T) {
 	tb := openTab(t, f.link("reader", true))
 	from := tb.connected()
 	tb.wait(`document.querySelector(".pod.mine")`)
-	tb.do(chromedp.Click(chromedp.CSS(fmt.Sprintf(`.pod[data-pod="%s"] [data-verb="drain"]`, from))))
+	tb.click(fmt.Sprintf(`.pod[data-pod="%s"] [data-verb="drain"]`, from))
 	tb.wait(fmt.Sprintf(`document.documentElement.dataset.connection === "open" && document.documentElement.dataset.servedBy !== %q`, from))
 	tb.wait(fmt.Sprintf(`document.getElementById("feed").textContent.includes("socket moved from %s to ")`, from))
 }
@@ -244,12 +244,12 @@ func stopsAndRetries(t *testing.T) {
 	tb.connected()
 	tb.say("Answer slowly, word by word")
 	tb.wait(`document.querySelector('.answer[data-state="running"] .markdown')?.textContent.length > 20`)
-	tb.do(chromedp.Click(chromedp.CSS("#stop")))
+	tb.click("#stop")
 	tb.wait(`document.querySelector('.answer[data-finish="cancelled"]')`)
 	if got, want := tb.texts(), stored(tb); !slices.Equal(got, want) {
 		t.Errorf("stopped: the page shows %q, the history has %q", got, want)
 	}
-	tb.do(chromedp.Click(chromedp.CSS(".retry")))
+	tb.click(".retry")
 	tb.wait(`document.querySelectorAll(".answer").length === 2`)
 	tb.wait(`[...document.querySelectorAll('.answer[data-state="running"] .markdown')].at(-1)?.textContent.length > 20`)
 	tb.do(chromedp.KeyEvent(kb.Escape))
@@ -268,17 +268,17 @@ func TestConsole_FailuresAreShownWhereTheyHappen(t *testing.T) {
 	tb.say("fail in mid-answer")
 	tb.wait(`document.querySelector('.answer[data-finish="error"] .problem')`)
 	tb.shoot("failed-answer")
-	tb.do(chromedp.Click(chromedp.CSS(".retry")))
+	tb.click(".retry")
 	tb.wait(`document.querySelectorAll('.answer[data-finish="stop"]').length === 2`)
 
 	tb.say("refuse before the first piece")
 	tb.wait(`document.querySelectorAll('.answer[data-finish="error"]').length === 2`)
-	tb.do(chromedp.Click(chromedp.CSS(".retry")))
+	tb.click(".retry")
 	tb.wait(`document.querySelectorAll('.answer[data-finish="stop"]').length === 3`)
 
 	tb.say("reject this")
 	tb.wait(`document.querySelector('.message[data-state="failed"] .problem')?.checkVisibility()`)
-	tb.do(chromedp.Click(chromedp.CSS(`.message[data-state="failed"] .problem button`)))
+	tb.click(`.message[data-state="failed"] .problem button`)
 	tb.wait(`document.getElementById("input").value === "reject this" && !document.querySelector('.message[data-state="failed"]')`)
 }
 
@@ -289,7 +289,7 @@ func TestConsole_SeveralSessions(t *testing.T) {
 	tb.say("The first conversation")
 	tb.answered(1)
 	first := eval[string](tb, `location.hash`)
-	tb.do(chromedp.Click(chromedp.CSS("#new")))
+	tb.click("#new")
 	tb.wait(fmt.Sprintf(`location.hash !== %q && document.querySelectorAll(".message").length === 0`, first))
 	tb.say("The second conversation")
 	tb.answered(1)
@@ -304,11 +304,11 @@ func TestConsole_SeveralSessions(t *testing.T) {
 	tb.wait(`document.querySelector(".message")?.textContent.includes("The first conversation")`)
 
 	tb.do(chromedp.Click(chromedp.CSS("#menu-toggle")), chromedp.Click(chromedp.CSS("#menu button:nth-child(4)")))
-	tb.do(chromedp.Click(chromedp.CSS("dialog .primary")))
+	tb.click("dialog .primary")
 	tb.wait(`document.getElementById("closed").checkVisibility() && !document.getElementById("composer").checkVisibility()`)
 
 	tb.do(chromedp.Click(chromedp.CSS("#menu-toggle")), chromedp.Click(chromedp.CSS("#menu .danger")))
-	tb.do(chromedp.Click(chromedp.CSS("dialog .primary")))
+	tb.click("dialog .primary")
 	tb.wait(`!document.querySelector('[data-session="` + strings.TrimPrefix(first, "#session=") + `"]')`)
 }
 
@@ -412,7 +412,7 @@ func fitsNarrowScreens(t *testing.T) {
 	if !eval[bool](tb, `document.getElementById("sidebar").inert`) {
 		t.Error("the closed drawer can be reached")
 	}
-	tb.do(chromedp.Click(chromedp.CSS("#drawer-toggle")))
+	tb.click("#drawer-toggle")
 	tb.wait(`document.getElementById("sidebar").getBoundingClientRect().left === 0`)
 	noSideways("the drawer")
 	tb.shoot("narrow-drawer")
@@ -435,7 +435,7 @@ func TestConsole_ReaderWhoScrolledUpIsLeftAlone(t *testing.T) {
 	if after := eval[float64](tb, area+`.scrollTop`); after != top {
 		t.Errorf("the reader was moved from %v to %v", top, after)
 	}
-	tb.do(chromedp.Click(chromedp.CSS("#jump")))
+	tb.click("#jump")
 	tb.wait(area + `.scrollHeight - ` + area + `.clientHeight - ` + area + `.scrollTop < 4`)
 }
 
@@ -504,7 +504,7 @@ func TestConsole_ThemeIsRemembered(t *testing.T) {
 	f := newFake(t)
 	tb := openTab(t, f.link("reader", false))
 	tb.connected()
-	tb.do(chromedp.Click(chromedp.CSS("#theme")))
+	tb.click("#theme")
 	tb.wait(`document.documentElement.dataset.theme === "dark"`)
 	tb.do(chromedp.Reload())
 	tb.connected()
