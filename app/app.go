@@ -110,7 +110,9 @@ func (a *App) Start(ctx context.Context) error {
 	a.cancel = cancel
 	a.server = newHTTPServer(run, a.handler(), a.door)
 	a.work.Go(func() { a.hub.Run(run) })
-	a.work.Go(func() { a.bus.Run(run, inbox{live: a.live, answers: a.answers, gate: a.gate, hub: a.hub}) })
+	a.work.Go(func() {
+		a.bus.Run(run, inbox{sessions: a.sessions, live: a.live, answers: a.answers, gate: a.gate, hub: a.hub})
+	})
 	a.work.Go(func() { a.sessions.Run(run) })
 	a.work.Go(func() { a.answers.Run(run) })
 	a.work.Go(func() { a.live.Run(run) })

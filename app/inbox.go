@@ -6,6 +6,7 @@ import (
 	"chatbox/app/answer"
 	"chatbox/app/api"
 	"chatbox/app/live"
+	"chatbox/app/sessionlog"
 	"chatbox/hub"
 	"chatbox/redisstate"
 )
@@ -15,10 +16,11 @@ var _ redisstate.Handler = inbox{}
 // inbox dispatches the messages of the bus to the parts of the pod. None of its
 // methods blocks.
 type inbox struct {
-	live    *live.Service
-	answers *answer.Service
-	gate    *access.Gate
-	hub     *hub.Hub
+	sessions *sessionlog.Log
+	live     *live.Service
+	answers  *answer.Service
+	gate     *access.Gate
+	hub      *hub.Hub
 }
 
 func (i inbox) Update(u chatbox.Update) { i.live.Update(u) }
@@ -37,6 +39,7 @@ func (i inbox) Notice(n chatbox.Notice) {
 
 // Resubscribed notifies every part that messages may have been missed.
 func (i inbox) Resubscribed() {
+	i.sessions.Resubscribed()
 	i.live.Resubscribed()
 	i.answers.Resubscribed()
 	i.gate.Resubscribed()

@@ -62,7 +62,7 @@ func (l *Log) Heal(ctx context.Context, k chatbox.SessionKey) error {
 
 // healQueued heals a session of the queue.
 func (l *Log) healQueued(ctx context.Context, k chatbox.SessionKey) error {
-	turn, cancel := context.WithTimeout(ctx, l.cfg.AckWait)
+	turn, cancel := l.Bound(ctx)
 	defer cancel()
 	err := l.Heal(turn, k)
 	if errors.Is(err, chatbox.NotFound) {
@@ -80,9 +80,9 @@ func (l *Log) HealLater(k chatbox.SessionKey) { l.broken.Add(k) }
 // MendLater queues the session's record to be mended in the background.
 func (l *Log) MendLater(k chatbox.SessionKey) { l.stale.Add(k) }
 
-// RetryNow has queued sessions that failed before tried again at once: the cause
-// of their failures may be gone.
-func (l *Log) RetryNow() {
+// Resubscribed retries queued sessions that failed before, since Redis may have
+// been away. It does not block.
+func (l *Log) Resubscribed() {
 	l.broken.Retry()
 	l.stale.Retry()
 }
