@@ -87,7 +87,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	})
 	a.talks = conversation.New(o.Conversation, conversation.Deps{
 		Log: log, Answers: a.answers, Live: a.live, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions,
-		Attachments: feeds, Currents: feeds, Acks: feeds, Audit: o.Stores.Audit, Alerts: a.alerts, HelpLimits: redis, Ratings: o.Stores.Ratings,
+		Attachments: feeds, Acks: feeds, Audit: o.Stores.Audit, Alerts: a.alerts, HelpLimits: redis, Ratings: o.Stores.Ratings,
 		Staff: redis, Colleagues: redis, Presence: redis, Ephemerals: redis, Observer: watch, Logger: a.log,
 	})
 	a.desk = desk.New(o.Desk, desk.Deps{

@@ -27,10 +27,7 @@ func (s *Service) HandBack(ctx context.Context, a chatbox.Actor, sessionID strin
 func (s *Service) LeaveSession(ctx context.Context, c live.Socket, id, sessionID string) error {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
-	if sessionID == "" {
-		sessionID = s.deps.Currents.Current(c.ID())
-	}
-	k, err := s.staffed(ctx, c.Actor(), sessionID, chatbox.AuditSessionLeave)
+	k, err := s.staffed(ctx, c.Actor(), s.live.SessionOf(c, sessionID), chatbox.AuditSessionLeave)
 	if err != nil {
 		return err
 	}
@@ -54,7 +51,8 @@ func (s *Service) LeaveSession(ctx context.Context, c live.Socket, id, sessionID
 		return err
 	}
 	s.live.AwaitOwn(ctx, c, res.Event)
-	return s.live.Dismiss(ctx, c, k)
+	s.live.Dismiss(ctx, c, k)
+	return nil
 }
 
 func (s *Service) handBack(ctx context.Context, k chatbox.SessionKey, e chatbox.Event) (sessionlog.Appended, error) {

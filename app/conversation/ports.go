@@ -29,11 +29,6 @@ type Attachments interface {
 	Attached(c chatbox.ConnID, s chatbox.SessionKey) (sent int64, ok bool)
 }
 
-// Currents are the sessions that frames without a session_id mean.
-type Currents interface {
-	Current(c chatbox.ConnID) string
-}
-
 // Acks are the acks that sockets are owed for their frames.
 type Acks interface {
 	// Expect says that the event with the key is the socket's own: it comes as

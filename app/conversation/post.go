@@ -25,9 +25,7 @@ func (s *Service) post(ctx context.Context, c live.Socket, cmd chatbox.Command) 
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
 	cmd = cmd.Clean()
-	if cmd.SessionID == "" {
-		cmd.SessionID = s.deps.Currents.Current(c.ID())
-	}
+	cmd.SessionID = s.live.SessionOf(c, cmd.SessionID)
 	if err := s.check(ctx, c.Actor(), cmd); err != nil {
 		return sessionlog.Appended{}, err
 	}

@@ -31,7 +31,6 @@ type Deps struct {
 	Messages    sessionlog.Reader
 	Sessions    Sessions
 	Attachments Attachments
-	Currents    Currents
 	Acks        Acks
 	Audit       Audit
 	Alerts      Alerts

@@ -39,10 +39,7 @@ func (s *Service) TakeOver(ctx context.Context, a chatbox.Actor, sessionID strin
 func (s *Service) JoinSession(ctx context.Context, c live.Socket, id, sessionID string) error {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
-	if sessionID == "" {
-		sessionID = s.deps.Currents.Current(c.ID())
-	}
-	k, err := s.staffed(ctx, c.Actor(), sessionID, chatbox.AuditSessionTakeover)
+	k, err := s.staffed(ctx, c.Actor(), s.live.SessionOf(c, sessionID), chatbox.AuditSessionTakeover)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"chatbox/internal/sleep"
 	"fmt"
 	"io"
 	"net/http"
@@ -96,7 +97,7 @@ func TestDoor_LongBodyThatMovesIsTaken(t *testing.T) {
 		const pieces, size = 120, 10 << 10
 		g.say(fmt.Sprintf("%sContent-Length: %d\r\n\r\n", post, pieces*size))
 		for range pieces {
-			time.Sleep(time.Second) //nolint:forbidigo // a bubble's time
+			sleep.For(t.Context(), time.Second)
 			g.say(strings.Repeat("x", size))
 		}
 		synctest.Wait()
@@ -120,7 +121,7 @@ func TestDoor_HandlersTimeIsNotTheClients(t *testing.T) {
 		for _, request := range []string{"GET / HTTP/1.1\r\nHost: pod\r\n\r\n", post + "Content-Length: 2\r\n\r\nok", post + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"} {
 			g := o.come(stranger)
 			g.say(request)
-			time.Sleep(6 * time.Minute) //nolint:forbidigo // a bubble's time
+			sleep.For(t.Context(), 6*time.Minute)
 			assert.Contains(t, g.heard(), "done")
 			_ = g.Close()
 		}
@@ -160,7 +161,7 @@ func TestDoor_SlowReaders(t *testing.T) {
 					if err != nil {
 						break
 					}
-					time.Sleep(c.every) //nolint:forbidigo // a bubble's time
+					sleep.For(t.Context(), c.every)
 				}
 				took := <-ended
 				assert.Equal(t, c.whole, got >= size, "read %d", got)
@@ -198,7 +199,7 @@ func TestDoor_Caps(t *testing.T) {
 		late := o.come(proxy)
 		assert.Zero(t, late.over(), "all of them are new: nobody makes room")
 		assert.Equal(t, 1, o.count(refusedPod))
-		time.Sleep(2 * time.Second) //nolint:forbidigo // a bubble's time
+		sleep.For(t.Context(), 2*time.Second)
 		late = o.come(proxy)
 		synctest.Wait()
 		assert.False(t, late.done())
@@ -227,7 +228,7 @@ func TestDoor_End(t *testing.T) {
 		o := open(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
 			reads(w, r)
 			if r.URL.Path == "/long" {
-				time.Sleep(time.Minute) //nolint:forbidigo // a bubble's time
+				sleep.For(t.Context(), time.Minute)
 				_, _ = io.WriteString(w, "done")
 			}
 		})

@@ -33,7 +33,7 @@ type AttachOptions struct {
 // Attach attaches the socket to the session named at its connection. With
 // after it also resumes.
 func (s *Service) Attach(ctx context.Context, c Socket, sessionID string, after *int64) error {
-	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+	if err := s.Admit(c.Actor()); err != nil {
 		return err
 	}
 	return s.AttachWith(ctx, c, sessionID, AttachOptions{After: after, Announce: after != nil, Reserve: true})
@@ -43,15 +43,13 @@ func (s *Service) Attach(ctx context.Context, c Socket, sessionID string, after 
 // live. An attached socket may resume again. chatbox.RateLimited: the user has
 // exceeded the replay budget of Config; nothing has changed.
 func (s *Service) Resume(ctx context.Context, c Socket, sessionID string, seq int64) error {
-	if sessionID == "" {
-		if sessionID = s.deps.Currents.Current(c.ID()); sessionID == "" {
-			return chatbox.Missing("session_id")
-		}
+	if sessionID = s.SessionOf(c, sessionID); sessionID == "" {
+		return chatbox.Missing("session_id")
 	}
 	if seq < 0 {
 		return chatbox.Invalid("seq", "must not be negative")
 	}
-	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+	if err := s.Admit(c.Actor()); err != nil {
 		return err
 	}
 	return s.AttachWith(ctx, c, sessionID, AttachOptions{After: &seq, Announce: true, Reserve: true})

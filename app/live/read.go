@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"errors"
-	"time"
 
 	"chatbox"
 	"chatbox/app/sessionlog"
@@ -22,7 +21,7 @@ func (s *Service) Read(ctx context.Context, c Socket, sessionID string, seq int6
 	if seq < 1 {
 		return chatbox.Invalid("seq", "must be at least 1")
 	}
-	if err := s.efforts.admit(c.Actor().User(), time.Now()); err != nil {
+	if err := s.Admit(c.Actor()); err != nil {
 		return err
 	}
 	ctx, cancel := s.log.Bound(ctx)

@@ -7,14 +7,22 @@ import (
 	"chatbox/app/sessionlog"
 )
 
-// Voice returns the session of a socket's frame and the sender as which the
-// caller may write there. It reads only if the socket's attachment does not
-// determine that. An empty sessionID means the socket's current session.
+// SessionOf returns the id of the session that a socket's frame means: sessionID,
+// or the socket's current session if sessionID is empty. It is empty if there is
+// no current session.
+func (s *Service) SessionOf(c Socket, sessionID string) string {
+	if sessionID != "" {
+		return sessionID
+	}
+	return s.deps.Currents.Current(c.ID())
+}
+
+// Voice returns the session that a socket's frame means, and whether the caller
+// writes there as its user or as staff. It reads only if the socket's attachment
+// does not determine that. An empty sessionID means the socket's current session.
 // Errors are those of Mine.
 func (s *Service) Voice(ctx context.Context, c Socket, sessionID string) (chatbox.SessionKey, chatbox.Sender, error) {
-	if sessionID == "" {
-		sessionID = s.deps.Currents.Current(c.ID())
-	}
+	sessionID = s.SessionOf(c, sessionID)
 	k := c.Actor().Session(sessionID)
 	if as, speaks := s.deps.Rights.Speaks(c.ID(), k); speaks {
 		return k, as, nil
@@ -31,10 +39,7 @@ func (s *Service) Voice(ctx context.Context, c Socket, sessionID string) (chatbo
 // session. chatbox.NotFound: there is no such session; chatbox.NotYours and
 // chatbox.PermissionDenied: it is somebody else's.
 func (s *Service) Mine(ctx context.Context, c Socket, sessionID string) (chatbox.SessionKey, chatbox.State, error) {
-	if sessionID == "" {
-		sessionID = s.deps.Currents.Current(c.ID())
-	}
-	if sessionID == "" {
+	if sessionID = s.SessionOf(c, sessionID); sessionID == "" {
 		return chatbox.SessionKey{}, chatbox.State{}, chatbox.Missing("session_id")
 	}
 	if !chatbox.ValidSessionID(sessionID) {

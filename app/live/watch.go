@@ -23,7 +23,7 @@ func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *
 	case after != nil && *after < 0:
 		return chatbox.Invalid("seq", "must not be negative")
 	}
-	if err := s.efforts.admit(a.User(), time.Now()); err != nil {
+	if err := s.Admit(a); err != nil {
 		return err
 	}
 	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditSessionWatch, s.log.About(ctx, a.Session(sessionID))); err != nil {
@@ -71,18 +71,16 @@ func (s *Service) checkWatched(ctx context.Context, k chatbox.SessionKey) {
 // Unwatch ends watching. If the socket does not watch the session it has no
 // effect. The user's attachment to an own session stays.
 func (s *Service) Unwatch(ctx context.Context, c Socket, sessionID string) error {
-	if sessionID == "" {
-		sessionID = s.deps.Currents.Current(c.ID())
-	}
-	if sessionID == "" {
+	if sessionID = s.SessionOf(c, sessionID); sessionID == "" {
 		return chatbox.Missing("session_id")
 	}
-	return s.Dismiss(ctx, c, c.Actor().Session(sessionID))
+	s.Dismiss(ctx, c, c.Actor().Session(sessionID))
+	return nil
 }
 
-// Dismiss detaches the socket from a session that its user does not own. It never
-// fails: an end of watching that cannot be recorded is logged.
-func (s *Service) Dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) error {
+// Dismiss detaches the socket from a session that its user does not own. An end of
+// watching that cannot be recorded is logged.
+func (s *Service) Dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) {
 	if s.deps.Rights.Dismiss(c.ID(), k) {
 		s.deps.Bus.Unsubscribe(k)
 		err := s.deps.Audit.Record(ctx, c.Actor(), chatbox.AuditSessionUnwatch, s.log.About(ctx, k))
@@ -91,18 +89,17 @@ func (s *Service) Dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) e
 		}
 	}
 	if s.deps.Rights.WatchedBy(c.Actor().UserID, k) {
-		return nil // in another window
+		return // in another window
 	}
 	if err := s.deps.Watchers.Unwatch(ctx, k, c.Actor().UserID); err != nil {
 		s.deps.Logger.DebugContext(ctx, "watch left to age", "error", err)
-		return nil
+		return
 	}
 	if s.cfg.WatchNotice {
 		if on, err := s.deps.Watchers.Watched(ctx, k); err == nil && !on {
 			s.tellWatched(ctx, k, false)
 		}
 	}
-	return nil
 }
 
 // Renewed detaches the socket from the sessions that its new credential does
@@ -115,7 +112,7 @@ func (s *Service) Renewed(ctx context.Context, c Socket) {
 	for _, k := range s.deps.Rights.Guest(c.ID()) {
 		switch watches := s.deps.Rights.Watching(c.ID(), k); {
 		case watches && !a.Staff():
-			_ = s.Dismiss(ctx, c, k) // it never fails
+			s.Dismiss(ctx, c, k)
 		case watches: // viewers may go on watching
 		case s.deps.Rights.Dismiss(c.ID(), k):
 			s.deps.Bus.Unsubscribe(k)

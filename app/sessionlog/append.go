@@ -122,7 +122,7 @@ func (l *Log) tryAppend(ctx context.Context, d *Draft, b chatbox.Beginning) (*Ap
 // of either does not undo the event: it is counted, and intents, sweeps and
 // later appends make up for it.
 func (l *Log) publish(ctx context.Context, pub chatbox.Publication) (published bool) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.AckWait)
+	ctx, cancel := l.Bound(context.WithoutCancel(ctx))
 	defer cancel()
 	// Staff finds held, waiting and ended sessions by their records alone, and no
 	// later event may come that would update the record. So the state is stored

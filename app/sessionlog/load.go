@@ -38,7 +38,7 @@ func (l *Log) Mend(ctx context.Context, k chatbox.SessionKey) error {
 
 // mendQueued mends a session of the queue.
 func (l *Log) mendQueued(ctx context.Context, k chatbox.SessionKey) error {
-	turn, cancel := context.WithTimeout(ctx, l.cfg.AckWait)
+	turn, cancel := l.Bound(ctx)
 	defer cancel()
 	err := l.Mend(turn, k)
 	if errors.Is(err, chatbox.NotFound) {

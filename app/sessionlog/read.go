@@ -42,8 +42,8 @@ func (l *Log) Tail(ctx context.Context, k chatbox.SessionKey, from int64) (chatb
 	return l.deps.Hot.Read(ctx, k, from)
 }
 
-// Peek is Tail of what Redis has alone: a session that it does not know is a tail
-// that is not seeded.
+// Peek is Tail without the history: it reads from Redis alone. For a session that
+// Redis does not know, the tail's Seeded is false.
 func (l *Log) Peek(ctx context.Context, k chatbox.SessionKey, from int64) (chatbox.Tail, error) {
 	return l.deps.Hot.Read(ctx, k, from)
 }
