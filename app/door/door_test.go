@@ -1,7 +1,7 @@
 package door
 
 import (
-	"chatbox/internal/sleep"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"chatbox/internal/sleep"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -228,7 +230,7 @@ func TestDoor_End(t *testing.T) {
 		o := open(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
 			reads(w, r)
 			if r.URL.Path == "/long" {
-				sleep.For(t.Context(), time.Minute)
+				sleep.For(context.WithoutCancel(r.Context()), time.Minute)
 				_, _ = io.WriteString(w, "done")
 			}
 		})
