@@ -32,10 +32,12 @@ type house struct {
 	redis   *fakes.Redis
 	log     *sessionlog.Log
 	*conversation.Service
+	here []chatbox.StaffMember
+
+	mu     sync.Mutex // guards following
 	audit  []chatbox.AuditAction
 	raised []chatbox.Event
 	asked  map[string]int // for help, by user
-	here   []chatbox.StaffMember
 }
 
 func newHouse(t *testing.T) *house {
@@ -64,13 +66,21 @@ func (*house) Generation(string)        {}
 func (*house) Posted(time.Duration)     {}
 
 func (h *house) Record(_ context.Context, _ chatbox.Actor, action chatbox.AuditAction, _ chatbox.AuditSubject) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.audit = append(h.audit, action)
 	return nil
 }
 
-func (h *house) Raise(e chatbox.Event) { h.raised = append(h.raised, e) }
+func (h *house) Raise(e chatbox.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.raised = append(h.raised, e)
+}
 
 func (h *house) CountHelp(_ context.Context, u chatbox.UserKey, _ string) (time.Duration, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.asked[u.ID]++; h.asked[u.ID] > 5 {
 		return time.Minute, nil
 	}
