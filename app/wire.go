@@ -83,7 +83,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Crowds: o.Stores.Crowds, Audit: o.Stores.Audit, Logger: a.log,
 	})
 	a.alerts = alert.New(o.Alerts, alert.Deps{
-		Pod: o.ID, Store: o.Stores.Alerts, Staff: redis, Channels: o.Channels, Observer: watch, Logger: a.log, Mend: log.Mend,
+		Pod: o.ID, Store: o.Stores.Alerts, Staff: redis, Channels: o.Channels, Observer: watch, Logger: a.log, SyncRecord: log.SyncRecord,
 	})
 	a.talks = conversation.New(o.Conversation, conversation.Deps{
 		Log: log, Answers: a.answers, Live: a.live, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions,

@@ -93,10 +93,10 @@ type Deps struct {
 	Channels []Channel
 	Observer Observer
 	Logger   *slog.Logger
-	// Mend updates the session's record from its log, because staff who are
+	// SyncRecord updates the session's record from its log, because staff who are
 	// alerted look at the queue. A crash that left the alert unsent may have left
 	// the record out of date too.
-	Mend func(ctx context.Context, s chatbox.SessionKey) error
+	SyncRecord func(ctx context.Context, s chatbox.SessionKey) error
 }
 
 // Service sends the alerts of one pod. It is safe for concurrent use.

@@ -217,7 +217,7 @@ func (tm *team) run(t *testing.T, pod string, channels ...Channel) (s *Service, 
 	t.Helper()
 	s = New(DefaultConfig(), Deps{
 		Pod: chatbox.PodID(pod), Store: tm.store, Staff: tm.staff, Channels: channels, Observer: tm.seen, Logger: slog.New(slog.DiscardHandler),
-		Mend: tm.staff.mend,
+		SyncRecord: tm.staff.mend,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -76,7 +76,7 @@ func (s *Service) tell(life context.Context, k chatbox.AlertKey) {
 		}
 		return
 	}
-	if err := s.Mend(ctx, k.Session); err != nil {
+	if err := s.SyncRecord(ctx, k.Session); err != nil {
 		s.Logger.DebugContext(ctx, "session not brought up to date", "session", k.Session.ID, "error", err)
 	}
 	failed := s.sendAll(life, ctx, task)

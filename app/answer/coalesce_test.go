@@ -69,18 +69,18 @@ func beats(ended chan<- struct{}, list ...beat) stream {
 	}
 }
 
-// heard is what a consumer got, and when.
-type heard struct {
+// received is a text that a consumer got, and when it did.
+type received struct {
 	at    time.Duration
 	delta chatbox.Delta
 	err   error
 }
 
-func listen(ctx context.Context, s stream, cfg coalescing, busy time.Duration) []heard {
-	var all []heard
+func listen(ctx context.Context, s stream, cfg coalescing, busy time.Duration) []received {
+	var all []received
 	began := time.Now()
 	for d, err := range coalesce(ctx, s, cfg) {
-		all = append(all, heard{time.Since(began), d, err})
+		all = append(all, received{time.Since(began), d, err})
 		rest(ctx, busy)
 	}
 	return all
@@ -95,63 +95,63 @@ func TestCoalesce_Windows(t *testing.T) {
 	tests := map[string]struct {
 		provider []beat
 		busy     time.Duration
-		want     []heard
+		want     []received
 	}{
 		"the first word is not delayed": {
 			[]beat{said(200*ms, "a"), said(10*ms, "b"), said(10*ms, "c"), said(15*ms, "d"), finished(100 * ms)},
 			0,
-			[]heard{{200 * ms, text("a"), nil}, {230 * ms, text("bc"), nil}, {260 * ms, text("d"), nil}, {335 * ms, end, nil}},
+			[]received{{200 * ms, text("a"), nil}, {230 * ms, text("bc"), nil}, {260 * ms, text("d"), nil}, {335 * ms, end, nil}},
 		},
 		"slow words pass one by one": {
 			[]beat{said(40*ms, "a"), said(40*ms, "b"), said(40*ms, "c"), finished(0)},
 			0,
-			[]heard{{40 * ms, text("a"), nil}, {80 * ms, text("b"), nil}, {120 * ms, text("c"), nil}, {120 * ms, end, nil}},
+			[]received{{40 * ms, text("a"), nil}, {80 * ms, text("b"), nil}, {120 * ms, text("c"), nil}, {120 * ms, end, nil}},
 		},
 		"the end does not wait": {
 			[]beat{said(0, "a"), said(1*ms, "b"), finished(1 * ms)},
 			0,
-			[]heard{{0, text("a"), nil}, {2 * ms, endWith("b"), nil}},
+			[]received{{0, text("a"), nil}, {2 * ms, endWith("b"), nil}},
 		},
 		"an error comes after the text before it": {
 			[]beat{said(0, "a"), said(1*ms, "b"), {err: chatbox.ModelFailed}},
 			0,
-			[]heard{{0, text("a"), nil}, {1 * ms, text("b"), nil}, {1 * ms, chatbox.Delta{}, chatbox.ModelFailed}},
+			[]received{{0, text("a"), nil}, {1 * ms, text("b"), nil}, {1 * ms, chatbox.Delta{}, chatbox.ModelFailed}},
 		},
 		"an end without finish is passed on as it is": {
 			[]beat{said(0, "a"), said(1*ms, "b")},
 			0,
-			[]heard{{0, text("a"), nil}, {1 * ms, text("b"), nil}},
+			[]received{{0, text("a"), nil}, {1 * ms, text("b"), nil}},
 		},
 		"nothing at all": {nil, 0, nil},
 		"only signs of life": {
 			[]beat{said(0, ""), said(ms, ""), {err: chatbox.ModelTimeout}},
 			0,
-			[]heard{{1 * ms, chatbox.Delta{}, chatbox.ModelTimeout}},
+			[]received{{1 * ms, chatbox.Delta{}, chatbox.ModelTimeout}},
 		},
 		"a busy consumer gets more at once": {
 			[]beat{said(0, "a"), said(10*ms, "b"), said(10*ms, "c"), said(10*ms, "d"), said(90*ms, "e"), finished(200 * ms)},
 			100 * ms,
-			[]heard{{0, text("a"), nil}, {130 * ms, text("bcde"), nil}, {320 * ms, end, nil}},
+			[]received{{0, text("a"), nil}, {130 * ms, text("bcde"), nil}, {320 * ms, end, nil}},
 		},
 		"a replacement passes at once": {
 			[]beat{said(0, "a"), said(ms, "b"), replaced(ms, "c"), said(40*ms, "d"), finished(0)},
 			0,
-			[]heard{{0, text("a"), nil}, {2 * ms, chatbox.Delta{Text: "c", Replace: true}, nil}, {42 * ms, text("d"), nil}, {42 * ms, end, nil}},
+			[]received{{0, text("a"), nil}, {2 * ms, chatbox.Delta{Text: "c", Replace: true}, nil}, {42 * ms, text("d"), nil}, {42 * ms, end, nil}},
 		},
 		"a replacement by nothing": {
 			[]beat{said(0, "a"), said(ms, "b"), replaced(ms, ""), finished(ms)},
 			0,
-			[]heard{{0, text("a"), nil}, {2 * ms, chatbox.Delta{Replace: true}, nil}, {3 * ms, end, nil}},
+			[]received{{0, text("a"), nil}, {2 * ms, chatbox.Delta{Replace: true}, nil}, {3 * ms, end, nil}},
 		},
 		"a replacement drops half a character": {
 			[]beat{said(0, "a\xf0\x9f"), replaced(ms, "c"), finished(ms)},
 			0,
-			[]heard{{0, text("a"), nil}, {ms, chatbox.Delta{Text: "c", Replace: true}, nil}, {2 * ms, end, nil}},
+			[]received{{0, text("a"), nil}, {ms, chatbox.Delta{Text: "c", Replace: true}, nil}, {2 * ms, end, nil}},
 		},
 		"who says it is passed on": {
 			[]beat{{delta: chatbox.Delta{Text: "a", ModelID: "spare"}}, said(ms, "b"), finished(0)},
 			0,
-			[]heard{
+			[]received{
 				{0, chatbox.Delta{Text: "a", ModelID: "spare"}, nil},
 				{ms, chatbox.Delta{Text: "b", ModelID: "spare", Finish: end.Finish, Usage: end.Usage}, nil},
 			},
@@ -159,7 +159,7 @@ func TestCoalesce_Windows(t *testing.T) {
 		"usage that comes early is kept for the end": {
 			[]beat{{delta: chatbox.Delta{Text: "a", Usage: end.Usage}}, {delta: chatbox.Delta{Finish: chatbox.FinishStop}}},
 			0,
-			[]heard{{0, text("a"), nil}, {0, end, nil}},
+			[]received{{0, text("a"), nil}, {0, end, nil}},
 		},
 	}
 	for name, tt := range tests {

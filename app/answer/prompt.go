@@ -13,17 +13,17 @@ import (
 // before m that fit the budget, and m. It depends only on its arguments, so
 // every pod and every attempt builds the same prompt.
 //
-// A turn is a question with its answer, wherever the answer is in the log: of
-// m1 m2 a1 a2 the prompt for m2 is m1 a1 m2. Of several runs the last one's
-// final counts, with all its text: answers that were cut off, cancelled or
-// failed were shown and are part of the conversation. Runs of m itself and
-// messages after m are left out. A staff member's message has the role
-// assistant and their name, and belongs to the turn during which it was sent.
+// A turn is a question with its answer, at any place of the log: of m1 m2 a1
+// a2 the prompt for m2 is m1 a1 m2. If a message has several runs, only the
+// last run's final is used, with all its text: answers that were cut off,
+// cancelled or failed were shown and are part of the conversation. Runs of m
+// itself and messages after m are left out. A staff member's message has the
+// role assistant and their name, and belongs to the turn during which it was
+// sent.
 //
 // The budget is in tokens; see chatbox.FitMessages for the cut. The system
-// prompt and m are always included, whatever they cost. full reports that the
-// budget left out a turn of the log, so that older events would be left out
-// too.
+// prompt and m are always included, at any cost. full reports that the budget
+// left out a turn of the log, so that older events would be left out too.
 func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []chatbox.PromptMessage, full bool) {
 	question, _ := lineOf(m)
 	prompt = make([]chatbox.PromptMessage, 0, len(log)+2)

@@ -68,9 +68,9 @@ func (s *Service) promptBack(ctx context.Context, log []chatbox.Event, from int6
 	}
 }
 
-// beginsTurn reports whether the first message behind the system's is a user's. If
-// not, the log that was read begins within a turn, whose question is not read yet:
-// the turn may not fit the budget with it.
+// beginsTurn reports whether the first message behind the system's is a
+// user's. If not, the log that was read begins within a turn whose question
+// is not read yet, and the turn with its question may exceed the budget.
 func beginsTurn(prompt []chatbox.PromptMessage) bool {
 	i := slices.IndexFunc(prompt, func(m chatbox.PromptMessage) bool { return m.Role != chatbox.RoleSystem })
 	return i >= 0 && prompt[i].Role == chatbox.RoleUser

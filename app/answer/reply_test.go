@@ -108,8 +108,9 @@ type blind struct{ Observer }
 
 func (blind) Generation(string) {}
 
-// A turn that were given back whenever the history is away for a moment would
-// be claimed as often as makes it look like one that nobody can answer.
+// A turn waits for a history that fails for a moment. Were the turn released
+// instead, its claims would soon reach the limit of a turn that no pod can
+// answer.
 func TestReply_WaitsForTheHistoryUnderOneClaim(t *testing.T) {
 	for _, call := range []string{"claim", "find", "read"} {
 		t.Run(call, func(t *testing.T) {

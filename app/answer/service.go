@@ -77,7 +77,7 @@ func New(cfg Config, d Deps) *Service {
 }
 
 // Run answers until ctx ends, and returns when all of the work has stopped.
-// Answers under way are then given back, for other pods to take up.
+// Running answers are then released, so that other pods continue them.
 func (s *Service) Run(ctx context.Context) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -112,8 +112,8 @@ func (s *Service) Generations() int {
 // Wake says that a session's turn can be claimed. It does not block.
 func (s *Service) Wake(k chatbox.SessionKey) { s.due.Add(k) }
 
-// Resubscribed says that Redis was away and is back, perhaps empty: pending turns
-// are looked for in the history. It does not block.
+// Resubscribed says that Redis is available again and may have lost its data:
+// pending turns are looked for in the history. It does not block.
 func (s *Service) Resubscribed() {
 	select {
 	case s.forgotten <- struct{}{}:

@@ -35,7 +35,7 @@ func (s *Service) sweepDue(ctx context.Context) {
 	}
 	for _, k := range heal {
 		s.log.HealLater(k)
-		s.log.MendLater(k) // the pod that healed it may have died before it stored the state
+		s.log.SyncRecordLater(k) // the pod that healed it may have died before it stored the state
 	}
 	for _, k := range turns {
 		s.due.Add(k)

@@ -111,8 +111,7 @@ func TestSweepPending_FindsTurnsOfTheFuture(t *testing.T) {
 	assert.Equal(t, []string{"ahead"}, redis.asked)
 }
 
-// What is said to people who hold sessions stays pending, and costs Redis
-// nothing.
+// Messages to people who hold sessions stay pending, and cost Redis nothing.
 func TestSweepPending_AsksNothingOfHeldSessions(t *testing.T) {
 	turns, r := &turnTable{}, rota{}
 	for i := range 10_000 {

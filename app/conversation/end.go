@@ -21,7 +21,7 @@ func (s *Service) End(ctx context.Context, a chatbox.Actor, sessionID string) er
 	return s.end(ctx, a, sess)
 }
 
-// EndAsStaff is End for an admin, whoever owns or holds the session.
+// EndAsStaff is End for an admin. The admin need not own or hold the session.
 func (s *Service) EndAsStaff(ctx context.Context, a chatbox.Actor, sessionID string) error {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()

@@ -31,8 +31,8 @@ func (r *rota) Present(_ context.Context, users []chatbox.UserKey) ([]bool, erro
 	return here, nil
 }
 
-// The grace time is a holding's: whoever hands a session back and takes it over
-// again, both by requests alone, has all of it anew.
+// The grace time belongs to a holding: an admin who hands a session back and
+// takes it over again, both by requests alone, has all of it again.
 func TestAbsent_CountsEachHoldingByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rota{}

@@ -15,9 +15,9 @@ func (s *Service) Help(ctx context.Context, c live.Socket, cmd chatbox.Command) 
 	return res.Event.Session.ID, err
 }
 
-// helpDraft makes a request for help one that staff is told of, unless it has
-// been told or holds the Session: decided where the event takes effect, so of
-// requests that meet only the first one is told.
+// helpDraft adds an alert to a request for help unless an alert is pending or
+// staff holds the session. This is decided where the event takes effect, so
+// that only the first of several concurrent requests gets an alert.
 func (s *Service) helpDraft(ctx context.Context, d sessionlog.Draft) sessionlog.Draft {
 	decide := d.Decide
 	d.Decide = func(b sessionlog.Basis) (chatbox.Event, error) {

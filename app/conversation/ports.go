@@ -18,9 +18,9 @@ type Sessions interface {
 
 // Attachments are which sessions this pod's sockets are attached to.
 type Attachments interface {
-	// Enter attaches the socket, which hears nothing before it is joined; fresh
-	// where it was not attached. chatbox.LimitExceeded: it is attached to as many
-	// sessions as allowed.
+	// Enter attaches the socket, which receives nothing before it is joined;
+	// fresh where it was not attached. chatbox.LimitExceeded: it is attached to
+	// as many sessions as allowed.
 	Enter(c chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err error)
 	// Leave detaches the socket.
 	Leave(c chatbox.ConnID, s chatbox.SessionKey) bool
@@ -54,8 +54,8 @@ type Audit interface {
 
 // Alerts tell staff of requests for help.
 type Alerts interface {
-	// Raise says that the event's alert is in the history. It does not block,
-	// and no alert is lost where it does nothing: pods look for alerts.
+	// Raise says that the event's alert is in the history. It does not block. If
+	// it does nothing, a sweep finds the alert.
 	Raise(e chatbox.Event)
 }
 
@@ -68,8 +68,8 @@ type HelpLimits interface {
 
 // Ratings are the owners' ratings of talks with people, kept with the sessions.
 type Ratings interface {
-	// Rate stores the rating unless one of a later talk is there, and returns
-	// the rating that stands. chatbox.NotFound: no such session, or an erased one.
+	// Rate stores the rating unless a later talk is rated already, and returns
+	// the stored rating. chatbox.NotFound: no such session, or an erased one.
 	Rate(ctx context.Context, k chatbox.SessionKey, r chatbox.Rating) (stands chatbox.Rating, err error)
 }
 
@@ -78,12 +78,12 @@ type StaffBus interface {
 	TellStaff(ctx context.Context, n chatbox.Notice) error
 }
 
-// Colleagues are the admins who are connected, on whatever pod.
+// Colleagues are the admins who are connected, on any pod.
 type Colleagues interface {
 	Staff(ctx context.Context, tenant string) ([]chatbox.StaffMember, error)
 }
 
-// Presence knows who is connected, on whatever pod.
+// Presence knows which users are connected, on any pod.
 type Presence interface {
 	// Present reports, for each user in order, whether a live pod has a socket
 	// of theirs.

@@ -81,7 +81,7 @@ func (s *Service) append(ctx context.Context, d sessionlog.Draft) (sessionlog.Ap
 	return res, err
 }
 
-// appendAlone is append for an event that no answer may cross.
+// appendAlone is append for an event that must not overlap an answer.
 func (s *Service) appendAlone(ctx context.Context, why chatbox.Finish, d sessionlog.Draft) (sessionlog.Appended, error) {
 	res, err := s.answers.AppendAlone(ctx, why, d)
 	if err == nil {

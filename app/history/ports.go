@@ -20,8 +20,8 @@ type Sessions interface {
 // Shares are the links by which anyone may read a session as it was. Only a
 // keyed digest of a token is stored.
 type Shares interface {
-	// Add stores the share under its token. chatbox.Full: the session has as
-	// many as allowed.
+	// Add stores the share under its token. chatbox.Full: the session has
+	// reached its limit of links.
 	Add(ctx context.Context, token string, sh chatbox.Share) error
 	// ByToken finds the share, expired or not; chatbox.NotFound.
 	ByToken(ctx context.Context, token string) (chatbox.Share, error)
@@ -29,7 +29,7 @@ type Shares interface {
 	Revoke(ctx context.Context, s chatbox.SessionKey) error
 }
 
-// Overview is what staff reads of all of a tenant's sessions together.
+// Overview has lists and totals over a tenant's sessions, for staff.
 type Overview interface {
 	// All pages through them in any order, in the database; erased sessions are
 	// not listed.
@@ -38,7 +38,7 @@ type Overview interface {
 	Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error)
 }
 
-// Crowds are how many sessions were open on each pod in each minute.
+// Crowds count open sessions per pod and minute.
 type Crowds interface {
 	// Concurrency adds up the pods of each minute of from ≤ minute < to, and
 	// then the minutes.

@@ -15,7 +15,7 @@ const (
 
 // Previews returns the last messages of the sessions that belong to the
 // caller's tenant and have any, in the requested order. It writes one audit
-// entry, whatever the number of sessions.
+// entry for all of the sessions.
 func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error) {
 	if !a.Staff() {
 		return nil, chatbox.StaffOnly()

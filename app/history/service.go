@@ -1,5 +1,5 @@
-// Package history reads sessions: pages and whole sessions for their owners and
-// for whoever has a link, and lists, figures and the audit log for staff.
+// Package history reads sessions: pages and whole sessions for their owners
+// and for anyone with a link, and lists, figures and the audit log for staff.
 package history
 
 import (

@@ -28,7 +28,7 @@ func (h oneMessage) Range(_ context.Context, k chatbox.SessionKey, _, _ int64) (
 	return []chatbox.Event{{Session: k, Seq: 1, ID: "m1", Type: chatbox.TypeUserMessage, Turn: &h.turn}}, nil
 }
 
-// waitingFeed has sockets that were told of an answer's beginning.
+// waitingFeed has sockets that received an answer's beginning.
 type waitingFeed struct {
 	Feed
 
@@ -81,8 +81,8 @@ func TestFollow_LostFailureIsTold(t *testing.T) {
 	}
 }
 
-// poisonedFeed has the sockets of sessions that have all missed event 1; those of ids
-// below poisoned miss it for ever, as nobody can read it.
+// poisonedFeed has the sockets of sessions that have all missed event 1;
+// those of ids below poisoned miss it forever, as nobody can read it.
 type poisonedFeed struct {
 	Feed
 	sessionlog.Hot
@@ -122,8 +122,8 @@ func (f *poisonedFeed) CaughtUp(int)                {}
 func (f *poisonedFeed) Reap(chatbox.SessionKey) int { return 0 }
 
 // Sessions whose events nobody can read keep no others from being healed, and
-// cost a try a while, whatever their number and however often their sockets
-// miss something.
+// cost few tries, for any number of them and however often their sockets miss
+// something.
 func TestFollow_PoisonedSessionsAreInNobodysWay(t *testing.T) {
 	for _, poisoned := range []int{8, 1000} {
 		synctest.Test(t, func(t *testing.T) {

@@ -16,13 +16,13 @@ type Heads interface {
 
 // Bus brings the updates of subscribed sessions to this pod.
 type Bus interface {
-	// Subscribe returns when the server has confirmed: whatever is published
-	// afterwards arrives, unless the connection is lost.
+	// Subscribe returns when the server has confirmed. Every later message
+	// arrives, unless the connection is lost.
 	Subscribe(ctx context.Context, s chatbox.SessionKey) error
 	Unsubscribe(s chatbox.SessionKey)
 }
 
-// Registry knows which sockets and pods are alive, by leases of its own.
+// Registry knows which sockets and pods are alive, through its own leases.
 type Registry interface {
 	// Connect registers a socket: chatbox.LimitExceeded at the user's cap, and
 	// then nothing is left behind.
@@ -49,12 +49,12 @@ type Watchers interface {
 
 // Attachments are which sessions this pod's sockets are attached to.
 type Attachments interface {
-	// Enter attaches the socket, which hears nothing before Join; fresh where it
-	// was not attached. chatbox.LimitExceeded: it is attached to as many sessions
-	// as allowed.
+	// Enter attaches the socket, which receives nothing before Join; fresh where
+	// it was not attached. chatbox.LimitExceeded: it is attached to as many
+	// sessions as allowed.
 	Enter(c chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err error)
-	// Join replays and goes live without hole or repeat. chatbox.Clash: more
-	// has happened than was read; read on from where the socket is, and again.
+	// Join replays, and then continues live without gap or repeat. After
+	// chatbox.Clash the caller reads the newer events and joins again.
 	Join(ctx context.Context, c chatbox.ConnID, s chatbox.SessionKey, j chatbox.Join) error
 	// Leave and LeaveAll detach the socket.
 	Leave(c chatbox.ConnID, s chatbox.SessionKey) bool
@@ -64,10 +64,10 @@ type Attachments interface {
 	Attached(c chatbox.ConnID, s chatbox.SessionKey) (sent int64, ok bool)
 }
 
-// Rights are by what right sockets hear sessions that are not their user's own,
-// and what they may do there.
+// Rights record why a socket may receive another user's session, and what the
+// socket may do there.
 type Rights interface {
-	// Reap detaches the sockets whose right to hear the session has ended, and
+	// Reap detaches the sockets whose right to the session has ended, and
 	// returns how many there were.
 	Reap(s chatbox.SessionKey) int
 	// Dismiss is Leave for a socket that is attached as a member of staff; an
@@ -75,10 +75,10 @@ type Rights interface {
 	Dismiss(c chatbox.ConnID, s chatbox.SessionKey) bool
 	// Guest lists the sessions that the socket is attached to as a member of staff.
 	Guest(c chatbox.ConnID) []chatbox.SessionKey
-	// Speaks tells as whom the socket may speak in the session, as far as its
-	// attachment tells that.
+	// Speaks returns the sender that the socket may write as; ok is false if the
+	// attachment does not determine that.
 	Speaks(c chatbox.ConnID, s chatbox.SessionKey) (as chatbox.Sender, ok bool)
-	// Watching reports whether the socket hears the session by watching it.
+	// Watching reports whether the socket is attached by watching the session.
 	Watching(c chatbox.ConnID, s chatbox.SessionKey) bool
 	// WatchedBy reports whether any of the admin's sockets here does.
 	WatchedBy(adminID string, s chatbox.SessionKey) bool

@@ -10,9 +10,9 @@ import (
 
 // Reads are how far people have read, for as long as a session is hot.
 type Reads interface {
-	// NoteRead notes a place, never back, and tells every pod with sockets of
-	// the session. chatbox.InvalidArgument: beyond the head; chatbox.NotFound:
-	// the session is not seeded.
+	// NoteRead stores a read position, never lowers it, and tells every pod with
+	// sockets of the session. chatbox.InvalidArgument: beyond the head;
+	// chatbox.NotFound: the session is not seeded.
 	NoteRead(ctx context.Context, s chatbox.SessionKey, r chatbox.Read) error
 }
 

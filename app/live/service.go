@@ -1,7 +1,7 @@
 // Package live connects this pod's sockets to sessions: it attaches them,
 // replays the events that they missed, follows sessions through the bus, and
-// tells read marks, typing and watching. A socket hears every durable event of
-// its sessions once and in order.
+// tells read marks, typing and watching. A socket receives every durable
+// event of its sessions once and in order.
 package live
 
 import (
@@ -18,7 +18,7 @@ import (
 
 // Config bounds the work for sockets.
 type Config struct {
-	ReplayMax   int64         // events that one resume replays at the most
+	ReplayMax   int64         // most events that one resume replays
 	ReplayBurst int64         // events that this pod replays to one user at once, by any number of resumes
 	ReplayRate  int64         // and more of them a second
 	CheckEvery  time.Duration // between comparisons of positions with heads
@@ -103,7 +103,8 @@ func (s *Service) Connect(ctx context.Context, a chatbox.Actor, c chatbox.ConnID
 	return s.deps.Registry.Connect(ctx, a.User(), c)
 }
 
-// Disconnect removes a socket's registration, which would expire by itself.
+// Disconnect removes a socket's registration. Without it, the registration
+// expires.
 func (s *Service) Disconnect(ctx context.Context, a chatbox.Actor, c chatbox.ConnID) {
 	if err := s.deps.Registry.Disconnect(ctx, a.User(), c); err != nil {
 		s.deps.Logger.DebugContext(ctx, "registration left to expire", "error", err)
@@ -126,7 +127,7 @@ func (s *Service) Update(u chatbox.Update) {
 	switch u.Event.Type {
 	case chatbox.TypeAdminJoin, chatbox.TypeAdminLeave, chatbox.TypeSessionEnded:
 		s.reap(u.Session) // a former holder's sockets
-	default: // the event ends nobody's right to hear the session
+	default: // the event ends no right to the session
 	}
 }
 

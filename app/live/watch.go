@@ -113,7 +113,7 @@ func (s *Service) Renewed(ctx context.Context, c Socket) {
 		switch watches := s.deps.Rights.Watching(c.ID(), k); {
 		case watches && !a.Staff():
 			s.Dismiss(ctx, c, k)
-		case watches: // viewers may go on watching
+		case watches: // viewers may continue to watch
 		case s.deps.Rights.Dismiss(c.ID(), k):
 			s.deps.Bus.Unsubscribe(k)
 		default: // the holding has just ended

@@ -13,16 +13,16 @@ import (
 const (
 	erasePage = 500             // events that one step of an erasure removes
 	eraseWait = 2 * time.Minute // the longest that all steps may take
-	eraseMost = 500             // tombstones that one look of a sweep brings
+	eraseMost = 500             // tombstones that a sweep reads at once
 	beyondEnd = 64              // places after the last event that are cleared: more inserts cannot have been under way
-	sayTries  = 8               // tries to store the last event of a session that goes on
+	sayTries  = 8               // tries to store the last event while others are appended
 )
 
 // Erase removes the caller's session for good. When it returns nil the id can
-// never be used again, the session's sockets were told or are about to be, and
-// the contents are gone; inserts that were under way are removed by sweeps. An
-// erased session is chatbox.NotFound, as if unknown, unless its erasure broke off
-// before its sockets were told: then the erasure goes on.
+// never be used again, the session's sockets were told or are about to be,
+// and the contents are gone; inserts that were under way are removed by
+// sweeps. An erased session is chatbox.NotFound, as if unknown. If its
+// erasure stopped before it notified the sockets, this call continues it.
 //
 // The order makes it safe for the pod to die at any step: first the tombstone,
 // which the sweepers of all pods find; then the last event, stored and published;
@@ -132,8 +132,8 @@ func (s *Service) sweepErased(ctx context.Context) {
 	}
 }
 
-// sweepQueued sweeps one tombstone. A tombstone that fails is put off, so that it
-// leaves room in the page for others.
+// sweepQueued sweeps one tombstone. A tombstone that fails is rescheduled, so
+// that it leaves room in the page for others.
 func (s *Service) sweepQueued(ctx context.Context, t chatbox.Tombstone) error {
 	err := s.sweepTombstone(ctx, t)
 	if err == nil || ctx.Err() != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// graveyard has tombstones that are due for ever: its store refuses at once
-// what is asked of those that are poisoned, and to put any of them off.
+// graveyard has tombstones that are always due: its store refuses at once
+// every request for a poisoned one, and refuses to reschedule any of them.
 type graveyard struct {
 	Tombstones
 	sessionlog.Sessions

@@ -14,11 +14,11 @@ const (
 )
 
 // ErasePerson erases all of a person's sessions and the key of the person's
-// pseudonym in the audit log. The caller has withdrawn the person's credentials,
-// so that the person begins no session meanwhile; a session that begins later is
-// not erased. When it returns without an error, the mark is durable and sweeps of
-// any pod finish the erasure; done says that nothing is left to be read.
-// chatbox.PermissionDenied: only admins may do this.
+// pseudonym in the audit log. The caller has withdrawn the person's
+// credentials, so that the person begins no session meanwhile; a session that
+// begins later is not erased. When it returns without an error, the mark is
+// durable and sweeps of any pod finish the erasure; done is true if no
+// readable data remains. chatbox.PermissionDenied: only admins may do this.
 func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID string) (done bool, err error) {
 	if !a.Admin() {
 		return false, chatbox.StaffOnly()

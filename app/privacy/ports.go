@@ -37,8 +37,8 @@ type Tombstones interface {
 
 // Traces are the data that Redis has of a session.
 type Traces interface {
-	// Erase removes all of the session's data but its last state, which says for
-	// as long as traces are looked for that the session was erased.
+	// Erase removes all session data except the final state, which marks the
+	// session as erased until the last sweep.
 	Erase(ctx context.Context, s chatbox.SessionKey, owner string, st chatbox.State) error
 }
 

@@ -27,7 +27,7 @@ type Draft struct {
 	// FreshKey says that the key was made for this append, so that no earlier
 	// event can have it.
 	FreshKey bool
-	User     chatbox.UserKey // whose rate limit counts the append; zero: nobody's
+	User     chatbox.UserKey // whose rate limit counts the append; zero: no limit
 	Lease    *chatbox.Lease  // refuse the append unless this lease is held; nil: no lease is needed
 	// Create returns the session to create where there is none; nil refuses an
 	// append to an unknown session.
@@ -118,16 +118,16 @@ func (l *Log) tryAppend(ctx context.Context, d *Draft, b chatbox.Beginning) (*Ap
 	return &Appended{Event: e, State: pub.State, Published: l.publish(ctx, pub)}, nil
 }
 
-// publish makes a durable event visible and stores the state after it. A failure
-// of either does not undo the event: it is counted, and intents, sweeps and
-// later appends make up for it.
+// publish makes a durable event visible and stores the state after it. A
+// failure of either does not undo the event: it is counted, and an intent, a
+// sweep or a later append repairs it.
 func (l *Log) publish(ctx context.Context, pub chatbox.Publication) (published bool) {
 	ctx, cancel := l.Bound(context.WithoutCancel(ctx))
 	defer cancel()
-	// Staff finds held, waiting and ended sessions by their records alone, and no
-	// later event may come that would update the record. So the state is stored
-	// while the intent stands; where storing fails the intent stays, and a sweeper
-	// stores the state, also for a pod that dies.
+	// Staff lists read only session records, and perhaps no later event updates
+	// this record. So its state is stored before the intent is removed. If
+	// storing fails or the pod dies, the intent stays and a sweep stores the
+	// state.
 	first := staffLooksFor(pub.Event.Type)
 	if first && !l.saveState(ctx, pub) {
 		pub.Intent = ""
@@ -278,7 +278,7 @@ func (l *Log) show(ctx context.Context, p chatbox.Publication, patient bool) (pu
 			_, err = l.Seed(ctx, p.Event.Session)
 		case chatbox.OutcomeGap:
 			if !patient {
-				return false, nil // another pod heals too, or Redis has just lost its tail: the next heal begins anew
+				return false, nil // another pod heals too, or Redis has just lost its tail: the next heal begins again
 			}
 			err = l.Heal(ctx, p.Event.Session)
 		}

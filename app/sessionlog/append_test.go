@@ -37,7 +37,7 @@ func (r *refusing) Abandon(context.Context, chatbox.Beginning, string) error {
 
 func (r *refusing) Append(_ context.Context, e chatbox.Event) error {
 	r.stored[e.Key] = e
-	r.state.Ended = true // whatever comes next is refused
+	r.state.Ended = true // every later append is refused
 	return chatbox.NewError(chatbox.StoreFailed, "", nil)
 }
 

@@ -77,8 +77,8 @@ func (l *Log) healQueued(ctx context.Context, k chatbox.SessionKey) error {
 // HealLater queues the session to be healed in the background.
 func (l *Log) HealLater(k chatbox.SessionKey) { l.broken.Add(k) }
 
-// MendLater queues the session's record to be mended in the background.
-func (l *Log) MendLater(k chatbox.SessionKey) { l.stale.Add(k) }
+// SyncRecordLater queues the session's record to be updated in the background.
+func (l *Log) SyncRecordLater(k chatbox.SessionKey) { l.stale.Add(k) }
 
 // Resubscribed retries queued sessions that failed before, since Redis may have
 // been away. It does not block.

@@ -22,9 +22,9 @@ func (l *Log) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, 
 	return l.foldRest(ctx, sess)
 }
 
-// Mend updates the session's record from its log, where a crash or an outage of
-// the history has kept the record behind.
-func (l *Log) Mend(ctx context.Context, k chatbox.SessionKey) error {
+// SyncRecord updates the session's record from its log, if a crash or an
+// outage of the history left the record behind.
+func (l *Log) SyncRecord(ctx context.Context, k chatbox.SessionKey) error {
 	sess, err := l.deps.Sessions.Load(ctx, k)
 	if err != nil || sess.State.Erased {
 		return err
@@ -36,16 +36,16 @@ func (l *Log) Mend(ctx context.Context, k chatbox.SessionKey) error {
 	return l.deps.Sessions.SaveState(ctx, k, sess.State)
 }
 
-// mendQueued mends a session of the queue.
-func (l *Log) mendQueued(ctx context.Context, k chatbox.SessionKey) error {
+// syncQueued updates the record of a session of the queue.
+func (l *Log) syncQueued(ctx context.Context, k chatbox.SessionKey) error {
 	turn, cancel := l.Bound(ctx)
 	defer cancel()
-	err := l.Mend(turn, k)
+	err := l.SyncRecord(turn, k)
 	if errors.Is(err, chatbox.NotFound) {
 		return nil
 	}
 	if err != nil {
-		l.deps.Logger.DebugContext(ctx, "session record not mended", "session", k.ID, "error", err)
+		l.deps.Logger.DebugContext(ctx, "session record not updated", "session", k.ID, "error", err)
 	}
 	return err
 }

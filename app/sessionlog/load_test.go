@@ -40,13 +40,14 @@ func (r *records) Range(context.Context, chatbox.SessionKey, int64, int64) ([]ch
 	return nil, nil
 }
 
-// What cannot be mended keeps nobody else's record behind.
-func TestMend_OthersGetTheirTurn(t *testing.T) {
+// A record that cannot be updated does not delay the records of other
+// sessions.
+func TestSyncRecord_OthersGetTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		r := &records{lost: map[string]bool{"a": true, "b": true, "d": true}, loaded: map[string]int{}}
 		l := New(DefaultConfig(), Deps{Sessions: r, Messages: r, Logger: slog.New(slog.DiscardHandler)})
-		l.stale.Open(ctx, l.mendQueued)
+		l.stale.Open(ctx, l.syncQueued)
 		for _, id := range []string{"a", "b", "d", "c"} {
 			l.stale.Add(chatbox.SessionKey{ID: id})
 		}

@@ -58,11 +58,11 @@ func New(cfg Config, d Deps) *Log {
 	}
 }
 
-// Run heals and mends queued sessions until ctx ends; it returns when the workers
-// have stopped.
+// Run heals queued sessions and updates queued records until ctx ends. It
+// returns when the workers have stopped.
 func (l *Log) Run(ctx context.Context) {
 	l.broken.Open(ctx, l.healQueued)
-	l.stale.Open(ctx, l.mendQueued)
+	l.stale.Open(ctx, l.syncQueued)
 	<-ctx.Done()
 	l.broken.Close()
 	l.stale.Close()
@@ -92,8 +92,8 @@ func RetryTransient(ctx context.Context, f func() error) error {
 	return retry.While(ctx, retry.Backoff{First: 20 * time.Millisecond, Longest: 500 * time.Millisecond}, chatbox.IsTransient, f)
 }
 
-// ErrErased is what an erased session is to everybody, however it is reached. Its
-// id is never free again.
+// ErrErased is returned for every access to an erased session. The id of the
+// session is never free again.
 var ErrErased = chatbox.NoSuchSession()
 
 // TooBusy refuses an append after too many others have taken its place.

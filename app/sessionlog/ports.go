@@ -58,8 +58,8 @@ type Hot interface {
 	// repeat that it knows, counts the frame against its user's limit, and leaves
 	// an intent that Publish or a sweeper removes. One round trip.
 	Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun, error)
-	// Abandon withdraws a begun append that came to nothing: its intent, and
-	// its frame from the user's count.
+	// Abandon withdraws an append that failed after Begin: its intent, and its
+	// frame from the user's count.
 	Abandon(ctx context.Context, b chatbox.Beginning, intent string) error
 	// Publish makes the event at head+1 visible together with the state after
 	// it. Any other event changes nothing, and the outcome tells why.
@@ -69,16 +69,16 @@ type Hot interface {
 	// Seed sets head, state and pending turns of a session whose copy is absent
 	// or behind, in one atomic step, and tells all pods the head. Where the
 	// oldest turn had been claimed, its lease is kept for the pod that is
-	// answering, and others may claim it when the time of one lease is over.
+	// answering, and other pods may claim it after one lease time.
 	Seed(ctx context.Context, s chatbox.Seed) error
 	// Enqueue enters a pending turn that counts from the place at (Turn.At):
-	// chatbox.NotFound where the session is not known as far as its message.
+	// chatbox.NotFound if Redis does not know the session up to that message.
 	Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, at int64) error
 }
 
 // Due takes sessions that may want an answer.
 type Due interface {
-	// Add does not block. What it drops is found by sweeps.
+	// Add does not block. Sweeps find the sessions that it drops.
 	Add(k chatbox.SessionKey) bool
 }
 

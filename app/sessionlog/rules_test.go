@@ -161,7 +161,7 @@ func TestSeed_BringsTurnsBackInOrder(t *testing.T) {
 	}
 }
 
-func TestMend_ARecordCatchesUpWithItsLog(t *testing.T) {
+func TestSyncRecord_ARecordCatchesUpWithItsLog(t *testing.T) {
 	history, redis := fakes.NewHistory(), fakes.NewRedis()
 	p := newPod(history, redis)
 	history.Fail("SaveState", chatbox.NewError(chatbox.StoreFailed, "", nil))
@@ -171,7 +171,7 @@ func TestMend_ARecordCatchesUpWithItsLog(t *testing.T) {
 	sess, err := history.Load(t.Context(), session)
 	require.NoError(t, err)
 	require.Zero(t, sess.State.Head)
-	require.NoError(t, p.Mend(t.Context(), session))
+	require.NoError(t, p.SyncRecord(t.Context(), session))
 	sess, err = history.Load(t.Context(), session)
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, sess.State.Head)

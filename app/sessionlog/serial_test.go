@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who waits behind an append that waits for the history is told of the
-// history, not that somebody is busy.
+// A caller that waits behind an append which waits for the history gets the
+// history's error, not one that says "busy".
 func TestSerial_SaysWhatKeepsTheOneInside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s serial

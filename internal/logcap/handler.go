@@ -15,8 +15,8 @@ const (
 )
 
 // Handler limits warnings and errors to a number of lines per message and
-// minute, whatever their attributes. The first line of a later minute reports
-// the number of dropped lines in "held_back". Other levels pass.
+// minute, with any attributes. The first line of a later minute reports the
+// number of dropped lines in "held_back". Other levels pass.
 type Handler struct {
 	slog.Handler
 

@@ -182,7 +182,7 @@ func (q *Queue[K]) work() {
 
 // next takes a key. It returns false and ends the worker if there is none for
 // it.
-func (q *Queue[K]) next() (k K, e *entry, ok bool) { //nolint:ireturn // the key is whatever the queue is of
+func (q *Queue[K]) next() (k K, e *entry, ok bool) { //nolint:ireturn // the type parameter of the queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {

@@ -1,7 +1,7 @@
-// Package fakes has small stand-ins in memory for what use cases work through:
-// the history and Redis. They keep the contracts of the ports and nothing more,
-// so that a rule of a use case has a test that runs in milliseconds. Whole
-// clusters (test/cluster) prove the same rules on real stores.
+// Package fakes has in-memory implementations of the use cases' ports to the
+// history and to Redis. They keep the contracts of the ports and nothing
+// more, for tests of rules that run in milliseconds. Whole clusters
+// (test/cluster) prove the same rules on real stores.
 package fakes
 
 import (
@@ -56,7 +56,7 @@ func (h *History) Log(k chatbox.SessionKey) []chatbox.Event {
 	return log
 }
 
-// clone gives the event a turn of its own, as the history changes turns.
+// clone copies the event with its turn, because the history modifies turns.
 func clone(e chatbox.Event) chatbox.Event {
 	if e.Turn != nil {
 		turn := *e.Turn
@@ -65,7 +65,7 @@ func clone(e chatbox.Event) chatbox.Event {
 	return e
 }
 
-// calledLocked counts a call and returns the error that it shall fail with.
+// calledLocked counts a call and returns the error set by Fail, if any.
 func (h *History) calledLocked(method string) error {
 	h.calls[method]++
 	return h.fail[method]

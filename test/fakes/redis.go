@@ -63,7 +63,8 @@ func (r *Redis) Notices() []chatbox.Notice {
 	return slices.Clone(r.notices)
 }
 
-// Begin implements sessionlog.Hot. It knows no repeats and limits nobody.
+// Begin implements sessionlog.Hot. It detects no repeats and has no rate
+// limit.
 func (r *Redis) Begin(_ context.Context, b chatbox.Beginning) (chatbox.Begun, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

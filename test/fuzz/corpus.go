@@ -18,8 +18,8 @@ import (
 
 const header = "go test fuzz v1"
 
-// load adds what the corpus has for the target. An empty directory is none;
-// files of other types of arguments are of an earlier target and passed over.
+// load adds what the corpus has for the target. An empty dir means no corpus.
+// Files whose argument types differ are skipped.
 func (r *run) load(dir string, check reflect.Type) error {
 	if dir == "" {
 		return nil

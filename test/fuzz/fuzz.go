@@ -1,10 +1,10 @@
 // Package fuzz runs the module's fuzz targets: as Go does with -fuzz, and, many
 // times faster, in the test's own process.
 //
-// Go's own fuzzing pays for its guidance by every branch of every package with
-// a copy of all counters per execution, and minimizes what it finds. A long run
-// in process asks only which statements of the package under test were reached,
-// if the binary was built with -cover. Both read and write the same corpus.
+// Go's own fuzzing tracks every branch of every package and copies all
+// counters after each execution, which is slow. A long run in process tracks
+// only the statements of the package under test, if the binary was built with
+// -cover. Both read and write the same corpus.
 package fuzz
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// What a long run is told by its environment.
+// The environment variables of a long run.
 const (
 	// timeVariable says how long each target is run in process, written as for
 	// -fuzztime: "5m", or "1000000x" for a number of executions.
@@ -28,18 +28,19 @@ const (
 	// corpusVariable is the directory with a corpus for each target, beside
 	// testdata/fuzz. Inputs that reach a new statement are added to it.
 	corpusVariable = "FUZZ_CORPUS"
-	// seedsVariable, if set, has inputs of the corpus copied to testdata/fuzz that
-	// reach a statement which no seed reaches.
+	// seedsVariable, if set, copies the inputs that reach a statement which no
+	// seed reaches to testdata/fuzz.
 	seedsVariable = "FUZZ_SEEDS"
 )
 
 // T is what a check reports to.
 type T interface{ testing.TB }
 
-// Run makes check, a func(T, ...) whose other parameters are strings, []byte and
-// ints, the fuzz target of f. It is called once, last. If FUZZ_LONG is set, check
-// is then called with mutations of the corpus, one after another, until
-// that is over or check fails. An input that fails is written to testdata/fuzz.
+// Run makes check, a func(T, ...) whose other parameters are strings, []byte
+// and ints, the fuzz target of f. Call Run once, at the end of the fuzz
+// function. If FUZZ_LONG is set, check is then called with mutations of the
+// corpus, one after another, until that is over or check fails. An input that
+// fails is written to testdata/fuzz.
 func Run(f *testing.F, check any) {
 	f.Helper()
 	fn := reflect.ValueOf(check)

@@ -14,8 +14,8 @@ import (
 	"chatbox/providers/llm"
 )
 
-// patience bounds the duration of an answer and of stopping a stack.
-const patience = 2 * time.Minute
+// longest bounds an answer, and the end of a stack.
+const longest = 2 * time.Minute
 
 // Config returns the configuration of a stack with the given scripted models. Its
 // rate limits per user exceed the load of tests, its drain is short, and it logs
@@ -23,7 +23,7 @@ const patience = 2 * time.Minute
 func Config(t *testing.T, models ...llm.Provider) devstack.Config {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	model, err := llm.New(llm.Config{Providers: models, StreamTimeout: patience, IdleTimeout: patience}, logger)
+	model, err := llm.New(llm.Config{Providers: models, StreamTimeout: longest, IdleTimeout: longest}, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func Start(ctx context.Context, t *testing.T, cfg devstack.Config) *devstack.Sta
 // ctx has ended. An error fails the test unless it reports pods that were killed.
 func Stop(ctx context.Context, t *testing.T, s *devstack.Stack) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
 	defer cancel()
 	if err := s.Stop(ctx); err != nil && !strings.Contains(err.Error(), "killed") {
 		t.Errorf("stop: %v", err)
