@@ -56,7 +56,7 @@ const indexAlert = "alert_due"
 func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
 	var docs []messageDoc
 	err := a.s.all(ctx, "find due alerts", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return a.s.messages.Find(ctx, dueBefore(before), options.Find().
+		return a.s.messages.Find(ctx, dueBefore(before), inOneReply().
 			SetSort(bson.D{{Key: "alert.due", Value: 1}}).
 			SetLimit(int64(limit)).
 			SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}}))

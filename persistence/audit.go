@@ -302,7 +302,7 @@ func (s *Store) lastOf(ctx context.Context, tenant string, ns []int64, before in
 	}
 	var docs []auditDoc
 	err := s.all(ctx, "read the audit log", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return s.audit.Find(ctx, filter, options.Find().SetProjection(bson.D{{Key: "n", Value: 1}}))
+		return s.audit.Find(ctx, filter, inOneReply().SetProjection(bson.D{{Key: "n", Value: 1}}))
 	})
 	best := int64(0)
 	for _, d := range docs {
@@ -319,7 +319,7 @@ func (s *Store) entries(ctx context.Context, tenant string, from, to int64, more
 	}, more...)
 	var docs []auditDoc
 	err := s.all(ctx, "read the audit log", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return s.audit.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "n", Value: 1}}))
+		return s.audit.Find(ctx, filter, inOneReply().SetSort(bson.D{{Key: "n", Value: 1}}))
 	})
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func (d personDoc) person() chain.Person {
 func (s *Store) peopleOf(ctx context.Context, filter bson.D) ([]personDoc, error) {
 	var docs []personDoc
 	err := s.all(ctx, "read people", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return s.people.Find(ctx, filter)
+		return s.people.Find(ctx, filter, inOneReply())
 	})
 	return docs, err
 }

@@ -102,13 +102,13 @@ func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbo
 	filter := bson.D{
 		{Key: "tenant", Value: q.Tenant}, {Key: "user", Value: bson.D{{Key: "$gt", Value: q.After}}}, lastingAt(q.Now),
 	}
-	return m.find(ctx, filter, options.Find().SetSort(bson.D{{Key: "user", Value: 1}}).SetLimit(int64(q.Limit)))
+	return m.find(ctx, filter, inOneReply().SetSort(bson.D{{Key: "user", Value: 1}}).SetLimit(int64(q.Limit)))
 }
 
 // AllBlocks returns the blocks of all tenants, without reasons, including expired
 // ones. It reads the whole collection.
 func (m *Blocks) AllBlocks(ctx context.Context) ([]chatbox.Block, error) {
-	return m.find(ctx, bson.D{}, options.Find().SetProjection(bson.D{{Key: "reason", Value: 0}}))
+	return m.find(ctx, bson.D{}, inOneReply().SetProjection(bson.D{{Key: "reason", Value: 0}}))
 }
 
 // ForgetOver deletes expired blocks. It reads the whole collection.

@@ -120,7 +120,7 @@ func (m *Cards) freeSlot(ctx context.Context, c chatbox.Card, most int) (int, er
 	}
 	err := m.s.all(ctx, "look for a card's slot", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
 		return m.s.cards.Find(ctx, pileOf(c.Pile),
-			options.Find().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "id", Value: 1}, {Key: "slot", Value: 1}}))
+			inOneReply().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "id", Value: 1}, {Key: "slot", Value: 1}}))
 	})
 	if err != nil {
 		return 0, err
@@ -213,7 +213,7 @@ func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage
 	}
 	var docs []cardDoc
 	err = m.s.all(ctx, "list cards", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.cards.Find(ctx, filter, options.Find().SetLimit(int64(q.Limit)+1).
+		return m.s.cards.Find(ctx, filter, inOneReply().SetLimit(int64(q.Limit)+1).
 			SetSort(bson.D{{Key: "created", Value: 1}, {Key: "id", Value: 1}}))
 	})
 	if err != nil {

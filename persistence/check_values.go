@@ -10,7 +10,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // bookDoc is the only document of the collection keys. It holds a sealed check
@@ -68,7 +67,7 @@ func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 	const act = "read some records"
 	var out []keybook.Sample
 	for _, direction := range []int{1, -1} {
-		opts := options.Find().SetSort(bson.D{{Key: "_id", Value: direction}}).SetLimit(sampled)
+		opts := inOneReply().SetSort(bson.D{{Key: "_id", Value: direction}}).SetLimit(sampled)
 		var messages []messageDoc
 		err := s.allBefore(ctx, act, &messages, func(ctx context.Context) (*mongo.Cursor, error) {
 			return s.messages.Find(ctx, bson.D{}, opts)

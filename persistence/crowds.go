@@ -89,7 +89,7 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 		Peak    int64
 	}
 	err := c.s.all(ctx, "sum up crowds", &rows, func(ctx context.Context) (*mongo.Cursor, error) {
-		return c.s.crowds.Aggregate(ctx, pipeline)
+		return c.s.crowds.Aggregate(ctx, pipeline, options.Aggregate().SetBatchSize(replyDocuments))
 	})
 	if err != nil || len(rows) == 0 {
 		return chatbox.Concurrency{}, err

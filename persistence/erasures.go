@@ -11,7 +11,6 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // erasureDoc is one person whose data is being erased, in the collection
@@ -44,7 +43,7 @@ func (m *Sessions) BeginErasure(ctx context.Context, u chatbox.UserKey, at time.
 func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, error) {
 	var docs []erasureDoc
 	err := m.s.all(ctx, "find people to erase", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.erasures.Find(ctx, bson.D{}, options.Find().SetLimit(int64(limit)))
+		return m.s.erasures.Find(ctx, bson.D{}, inOneReply().SetLimit(int64(limit)))
 	})
 	out := make([]chatbox.Erasing, len(docs))
 	for i, d := range docs {

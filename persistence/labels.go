@@ -139,7 +139,7 @@ func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox
 		Box      []byte
 	}
 	err := m.s.all(ctx, act, &rows, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Aggregate(ctx, pipeline)
+		return m.s.sessions.Aggregate(ctx, pipeline, options.Aggregate().SetBatchSize(replyDocuments))
 	})
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // List returns one page of a user's sessions, by newest activity and then by id.
@@ -23,7 +22,7 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 	}
 	var docs []sessionDoc
 	err = m.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Find(ctx, filter, options.Find().SetSort(listOrder()).SetLimit(int64(q.Limit)+1))
+		return m.s.sessions.Find(ctx, filter, inOneReply().SetSort(listOrder()).SetLimit(int64(q.Limit)+1))
 	})
 	if err != nil {
 		return chatbox.SessionPage{}, err
@@ -46,7 +45,7 @@ func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 	err := m.s.all(ctx, "list held sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
 		return m.s.sessions.Find(ctx,
 			bson.D{{Key: "state.holder", Value: bson.D{{Key: "$gt", Value: ""}}}},
-			options.Find().SetProjection(bson.D{
+			inOneReply().SetProjection(bson.D{
 				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "state.holder", Value: 1}, {Key: "state.answerable_from", Value: 1},
 			}))
 	})

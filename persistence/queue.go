@@ -44,7 +44,7 @@ func waitingFilter(tenant string) bson.D {
 func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error) {
 	var docs []sessionDoc
 	err = m.s.all(ctx, "read the queue", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Find(ctx, waitingFilter(tenant), options.Find().
+		return m.s.sessions.Find(ctx, waitingFilter(tenant), inOneReply().
 			SetSort(bson.D{{Key: fieldWaiting, Value: 1}, {Key: "session", Value: 1}}).
 			SetLimit(int64(limit)).
 			SetProjection(bson.D{{Key: "session", Value: 1}, {Key: "owner", Value: 1}, {Key: fieldWaiting, Value: 1}}))

@@ -50,7 +50,7 @@ type source struct {
 func (src source) Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error) {
 	var docs []sessionDoc
 	err := src.s.all(ctx, "load sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return src.s.sessions.Find(ctx, placesOf(tenant, ids))
+		return src.s.sessions.Find(ctx, placesOf(tenant, ids), inOneReply())
 	})
 	var out []chatbox.Session
 	for _, d := range docs {
@@ -108,7 +108,7 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 // time.
 func (src source) newest(ctx context.Context, c find.Candidates, words bson.D, oldest time.Time) (docs []messageDoc, err error) {
 	err = src.s.all(ctx, "search messages", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return src.s.messages.Find(ctx, foundFilter(c, words, oldest), options.Find().
+		return src.s.messages.Find(ctx, foundFilter(c, words, oldest), inOneReply().
 			SetSort(bson.D{{Key: "time", Value: -1}, {Key: "session", Value: -1}, {Key: "seq", Value: -1}}).
 			SetLimit(int64(c.Limit)).SetProjection(withoutWords()))
 	})

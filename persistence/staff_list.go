@@ -173,7 +173,7 @@ func (m *Sessions) findStaff(ctx context.Context, q record.StaffQuery, filter bs
 	if q.Desc {
 		direction = -1
 	}
-	opts := options.Find().SetLimit(int64(limit)).SetSkip(int64(q.Offset)).
+	opts := inOneReply().SetLimit(int64(limit)).SetSkip(int64(q.Offset)).
 		SetSort(bson.D{{Key: sortField(q.Sort), Value: direction}, {Key: "session", Value: direction}})
 	err = m.s.all(ctx, "list a tenant's sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
 		return m.s.sessions.Find(ctx, filter, opts)
@@ -284,7 +284,7 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 		Ratings, Scores int64
 	}
 	err := m.s.all(ctx, "sum up sessions", &rows, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Aggregate(ctx, pipeline)
+		return m.s.sessions.Aggregate(ctx, pipeline, options.Aggregate().SetBatchSize(replyDocuments))
 	})
 	if err != nil || len(rows) == 0 {
 		return chatbox.SessionSummary{}, err

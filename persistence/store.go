@@ -202,6 +202,17 @@ func (s *Store) trip(ctx context.Context, act string, f func(ctx context.Context
 	}
 }
 
+// replyDocuments is the most documents in one reply of the server. Most reads
+// ask for fewer, so they are one round trip. The servers' default is 101. For
+// more, the driver has to ask again, and FerretDB keeps the remaining result for
+// that: 250 messages in two replies took twenty times as long as in one.
+const replyDocuments = 1000
+
+// inOneReply returns the options of a query whose results are read completely.
+func inOneReply() *options.FindOptions {
+	return options.Find().SetBatchSize(replyDocuments) //nolint:forbidigo // all queries take their options from here
+}
+
 // all runs the query of find and decodes all results into the slice at into.
 func (s *Store) all(ctx context.Context, act string, into any, find func(ctx context.Context) (*mongo.Cursor, error)) error {
 	if err := s.may(act); err != nil {

@@ -79,7 +79,7 @@ func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit 
 func (t *Turns) pending(ctx context.Context, act string, filter bson.D, by string, limit int) ([]chatbox.PendingTurn, error) {
 	var docs []messageDoc
 	err := t.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return t.s.messages.Find(ctx, filter, options.Find().
+		return t.s.messages.Find(ctx, filter, inOneReply().
 			SetSort(bson.D{{Key: by, Value: 1}}).
 			SetLimit(int64(limit)).
 			SetProjection(bson.D{

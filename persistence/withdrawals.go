@@ -50,7 +50,7 @@ func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
 func (m *Withdrawals) Kept(ctx context.Context) ([]chatbox.Withdrawal, error) {
 	var docs []withdrawalDoc
 	err := m.s.all(ctx, "read withdrawals", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.withdrawals.Find(ctx, bson.D{})
+		return m.s.withdrawals.Find(ctx, bson.D{}, inOneReply())
 	})
 	if err != nil {
 		return nil, err

@@ -64,6 +64,10 @@ func TestStore_RoundTrips(t *testing.T) {
 	ctx := t.Context()
 	question := plain(k, 1)
 	question.Turn = &chatbox.Turn{State: chatbox.TurnPending, Run: 1}
+	long := chatbox.SessionKey{Tenant: "t", ID: "long"}
+	for i := range 250 {
+		require.NoError(t, s.Messages().Append(ctx, plain(long, int64(i+1))))
+	}
 	seen.take()
 	for _, step := range []struct {
 		name, command string
@@ -76,6 +80,11 @@ func TestStore_RoundTrips(t *testing.T) {
 		{"append", "insert", func() error { return s.Messages().Append(ctx, question) }},
 		{"by key", "find", func() error { _, err := s.Messages().ByKey(ctx, k, question.Key); return err }},
 		{"range", "find", func() error { _, err := s.Messages().Range(ctx, k, 1, 64); return err }},
+		{"long range", "find", func() error {
+			events, err := s.Messages().Range(ctx, long, 1, 250)
+			assert.Len(t, events, 250)
+			return err
+		}},
 		{"claim", "findAndModify", func() error { _, err := s.Turns().ClaimTurn(ctx, k, 1); return err }},
 		{"settle", "update", func() error {
 			return s.Turns().SettleTurn(ctx, k, chatbox.Gen{Seq: 1, Run: 1}, chatbox.TurnDone)
