@@ -12,34 +12,40 @@ import (
 // state.
 const AtHead = int64(1) << 60
 
+// tailTries is how often Tail seeds a session that Redis loses again at once.
+const tailTries = 4
+
 // Tail reads the session's state and its latest events after the place from,
 // from Redis. A session that Redis does not know is seeded from the history
 // first. An unknown session is a tail without an owner. ErrErased: the session is
 // erased; the tail then has what is left of it, its owner and its state.
+// chatbox.Unavailable: Redis loses the session each time it is seeded.
 func (l *Log) Tail(ctx context.Context, k chatbox.SessionKey, from int64) (chatbox.Tail, error) {
-	tail, err := l.deps.Hot.Read(ctx, k, from)
-	switch {
-	case err != nil:
-		return tail, err
-	case tail.Seeded && tail.State.Erased:
-		return tail, ErrErased
-	case tail.Seeded:
-		return tail, nil
+	for range tailTries {
+		tail, err := l.deps.Hot.Read(ctx, k, from)
+		switch {
+		case err != nil:
+			return tail, err
+		case tail.Seeded && tail.State.Erased:
+			return tail, ErrErased
+		case tail.Seeded:
+			return tail, nil
+		}
+		sess, err := l.Load(ctx, k)
+		switch {
+		case errors.Is(err, chatbox.NotFound):
+			return tail, nil
+		case err != nil:
+			return tail, err
+		case sess.Erased:
+			tail.Owner, tail.State = sess.Owner, sess.State
+			return tail, ErrErased
+		}
+		if err := l.refill(ctx, sess); err != nil {
+			return tail, err
+		}
 	}
-	sess, err := l.Load(ctx, k)
-	switch {
-	case errors.Is(err, chatbox.NotFound):
-		return tail, nil
-	case err != nil:
-		return tail, err
-	case sess.Erased:
-		tail.Owner, tail.State = sess.Owner, sess.State
-		return tail, ErrErased
-	}
-	if err := l.refill(ctx, sess); err != nil {
-		return tail, err
-	}
-	return l.deps.Hot.Read(ctx, k, from)
+	return chatbox.Tail{}, chatbox.NewError(chatbox.Unavailable, "Redis does not keep the session", nil)
 }
 
 // Peek is Tail without the history: it reads from Redis alone. For a session that

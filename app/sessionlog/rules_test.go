@@ -1,6 +1,7 @@
 package sessionlog_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -29,7 +30,7 @@ type pod struct {
 func (p *pod) Healed(events int) { p.healed += events }
 func (p *pod) PublishFailed()    { p.unpublished++ }
 
-func newPod(history *fakes.History, redis *fakes.Redis) *pod {
+func newPod(history *fakes.History, redis sessionlog.Hot) *pod {
 	p := &pod{}
 	p.Log = sessionlog.New(sessionlog.DefaultConfig(), sessionlog.Deps{
 		Messages: history, Sessions: history, Turns: history, Hot: redis, Due: workqueue.New[chatbox.SessionKey](workqueue.Config{}),
@@ -159,6 +160,40 @@ func TestSeed_BringsTurnsBackInOrder(t *testing.T) {
 		assert.Equal(t, seq, c.Lease.Gen.Seq, "the oldest question is answered first")
 		require.NoError(t, redis.Drop(t.Context(), c.Lease, nil))
 	}
+}
+
+// emptied is a Redis that is emptied right after it is seeded, some times.
+type emptied struct {
+	*fakes.Redis
+
+	times int
+}
+
+func (e *emptied) Seed(ctx context.Context, in chatbox.Seed) error {
+	err := e.Redis.Seed(ctx, in)
+	if e.times > 0 {
+		e.times--
+		e.Flush()
+	}
+	return err
+}
+
+func TestTail_ASessionThatRedisLosesAgainIsNotUnknown(t *testing.T) {
+	history, redis := fakes.NewHistory(), &emptied{Redis: fakes.NewRedis()}
+	p := newPod(history, redis)
+	_, err := p.Append(t.Context(), note("k"))
+	require.NoError(t, err)
+	redis.Flush()
+	redis.times = 2
+	tail, err := p.Tail(t.Context(), session, 0)
+	require.NoError(t, err)
+	assert.Equal(t, "ada", tail.Owner)
+	assert.EqualValues(t, 1, tail.State.Head)
+
+	redis.Flush()
+	redis.times = 100
+	_, err = p.Tail(t.Context(), session, 0)
+	require.ErrorIs(t, err, chatbox.Unavailable, "the client tries again; NotFound would make it begin a new session")
 }
 
 func TestSyncRecord_ARecordCatchesUpWithItsLog(t *testing.T) {
