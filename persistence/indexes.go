@@ -30,6 +30,7 @@ const (
 	indexSweep   = "sweep_at"
 	indexExpires = "expires"
 	indexUser    = "tenant_user"
+	indexBefore  = "before"
 	indexHeld    = "held"
 	indexWords   = "tenant_words_time"
 	indexNames   = "tenant_name_words"
@@ -112,6 +113,9 @@ func withdrawalIndexes() []mongo.IndexModel {
 	return []mongo.IndexModel{{
 		Keys:    bson.D{{Key: "tenant", Value: 1}, {Key: "user", Value: 1}},
 		Options: options.Index().SetName(indexUser).SetUnique(true),
+	}, {
+		Keys:    bson.D{{Key: "before", Value: 1}},
+		Options: options.Index().SetName(indexBefore),
 	}}
 }
 

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"time"
 
 	"chatbox"
 
@@ -45,12 +46,19 @@ func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
 	})
 }
 
-// Kept returns all withdrawals: the whole collection, which holds as many
-// documents as users were ever disconnected.
-func (m *Withdrawals) Kept(ctx context.Context) ([]chatbox.Withdrawal, error) {
+// Kept returns up to limit withdrawals with since ≤ Before that follow the user
+// after, in order of their _id.
+func (m *Withdrawals) Kept(ctx context.Context, since time.Time, after chatbox.UserKey, limit int) ([]chatbox.Withdrawal, error) {
+	filter := bson.D{}
+	if after != (chatbox.UserKey{}) {
+		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: after.String()}}})
+	}
+	if !since.IsZero() {
+		filter = append(filter, bson.E{Key: "before", Value: bson.D{{Key: "$gte", Value: primitive.NewDateTimeFromTime(since)}}})
+	}
 	var docs []withdrawalDoc
 	err := m.s.all(ctx, "read withdrawals", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.withdrawals.Find(ctx, bson.D{}, inOneReply())
+		return m.s.withdrawals.Find(ctx, filter, inOneReply().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)))
 	})
 	if err != nil {
 		return nil, err

@@ -43,8 +43,10 @@ type Archive interface {
 	// Keep stores the withdrawal; it is durable when Keep returns. Of two
 	// withdrawals of one user the later one is stored.
 	Keep(ctx context.Context, w chatbox.Withdrawal) error
-	// Kept returns all withdrawals.
-	Kept(ctx context.Context) ([]chatbox.Withdrawal, error)
+	// Kept returns withdrawals with since ≤ Before, at most limit of them: those
+	// that follow the user after in the archive's order. The zero user is before
+	// all.
+	Kept(ctx context.Context, since time.Time, after chatbox.UserKey, limit int) ([]chatbox.Withdrawal, error)
 }
 
 // Counts counts requests over the whole cluster.
@@ -108,6 +110,7 @@ type Gate struct {
 	away atomic.Int64
 	// informed is set after the first read of the archive.
 	informed atomic.Bool
+	readTo   time.Time // start of the last complete read of withdrawals; only Run uses it
 
 	resync chan struct{} // holds a signal if Redis may have lost data
 	// changed has the users whose blocks must be read, at most maxNews. If it is

@@ -16,6 +16,13 @@ const recordPatience = 300 * time.Millisecond
 // reloadAgain is the delay before a failed read of the archive is retried.
 const reloadAgain = 5 * time.Second
 
+const (
+	archivePage = 1000 // withdrawals read at once
+	// readAgain is how far back a read of new withdrawals begins: clocks differ,
+	// and a withdrawal may be stored late.
+	readAgain = 10 * time.Minute
+)
+
 // Disconnect closes every socket of a user of the admin's tenant on every pod,
 // and withdraws all credentials issued so far. When it returns, a newly issued
 // credential is valid. This takes up to a second, because issue times are whole
@@ -186,26 +193,57 @@ func (g *Gate) rest(ctx context.Context, d time.Duration) (restore bool) {
 }
 
 // reload reads the archive and closes the sockets that notifications have missed.
-// With restore it also writes the withdrawals to Redis again.
+// With restore it reads all withdrawals and also writes them to Redis again;
+// otherwise it reads those of the time since the last complete read.
 func (g *Gate) reload(ctx context.Context, restore bool) error {
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
-	defer cancel()
-	kept, err := g.Archive.Kept(ctx)
-	if err != nil {
+	since, began := g.readTo.Add(-readAgain), time.Now()
+	if restore {
+		since = time.Time{}
+	}
+	if err := g.reloadWithdrawals(ctx, since, restore); err != nil {
 		return err
 	}
-	for _, w := range kept {
-		g.learn(w)
-		g.Sockets.Expel(w.User, w.Before)
-	}
+	g.readTo = began
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	defer cancel()
 	if err := g.reloadBlocks(ctx); err != nil {
 		return err
 	}
 	g.informed.Store(true)
-	if !restore || len(kept) == 0 {
-		return nil
+	return nil
+}
+
+// reloadWithdrawals reads withdrawals page by page, because a cluster that has
+// disconnected many users must start as well.
+func (g *Gate) reloadWithdrawals(ctx context.Context, since time.Time, restore bool) error {
+	var after chatbox.UserKey
+	for {
+		page, err := g.reloadPage(ctx, since, after, restore)
+		if err != nil {
+			return err
+		}
+		if len(page) < archivePage {
+			return nil
+		}
+		after = page[len(page)-1].User
 	}
-	return g.Marks.Remark(ctx, kept)
+}
+
+func (g *Gate) reloadPage(ctx context.Context, since time.Time, after chatbox.UserKey, restore bool) ([]chatbox.Withdrawal, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	defer cancel()
+	page, err := g.Archive.Kept(ctx, since, after, archivePage)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range page {
+		g.learn(w)
+		g.Sockets.Expel(w.User, w.Before)
+	}
+	if !restore || len(page) == 0 {
+		return page, nil
+	}
+	return page, g.Marks.Remark(ctx, page)
 }
 
 // Informed reports whether the gate has read the archive. Before that it would

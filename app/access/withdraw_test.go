@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,6 +25,7 @@ type world struct {
 	kept     map[chatbox.UserKey]chatbox.Withdrawal
 	counted  map[chatbox.UserKey]int
 	asked    int // round trips to Redis
+	reads    int // withdrawals read from the history
 	redis    error
 	history  error
 	full     error // of deleting expired withdrawals
@@ -105,13 +108,43 @@ func (w *world) Keep(ctx context.Context, x chatbox.Withdrawal) error {
 	return w.history
 }
 
-func (w *world) Kept(context.Context) (xs []chatbox.Withdrawal, err error) {
+func (w *world) Kept(_ context.Context, since time.Time, after chatbox.UserKey, limit int) (xs []chatbox.Withdrawal, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, x := range w.kept {
-		xs = append(xs, x)
+		if !x.Before.Before(since) && x.User.String() > after.String() {
+			xs = append(xs, x)
+		}
 	}
-	return xs, w.history
+	slices.SortFunc(xs, func(a, b chatbox.Withdrawal) int { return strings.Compare(a.User.String(), b.User.String()) })
+	w.reads += len(xs[:min(limit, len(xs))])
+	return xs[:min(limit, len(xs))], w.history
+}
+
+// A pod of a cluster that has disconnected many users starts, and does not read
+// all of them again every minute.
+func TestReload_ManyWithdrawals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		g, _ := w.pod()
+		const users = 2*archivePage + 500
+		for n := range users {
+			u := chatbox.UserKey{Tenant: "t", ID: fmt.Sprint("u", n)}
+			w.kept[u] = chatbox.Withdrawal{User: u, Before: time.Now(), Until: time.Now().Add(2 * time.Hour)}
+		}
+		pass(time.Hour)
+		require.NoError(t, g.reload(t.Context(), true))
+		assert.True(t, g.Informed())
+		assert.Equal(t, users, w.reads)
+		assert.Len(t, w.marks, users, "Redis has all of them again")
+		assert.True(t, g.Withdrawn(chatbox.Actor{Tenant: "t", UserID: fmt.Sprint("u", users-1)}))
+
+		late := chatbox.UserKey{Tenant: "t", ID: "late"}
+		w.kept[late] = chatbox.Withdrawal{User: late, Before: time.Now(), Until: time.Now().Add(2 * time.Hour)}
+		require.NoError(t, g.reload(t.Context(), false))
+		assert.Equal(t, users+1, w.reads, "only what is new is read")
+		assert.True(t, g.Withdrawn(chatbox.Actor{Tenant: "t", UserID: "late"}))
+	})
 }
 
 func (w *world) CountRequest(_ context.Context, u chatbox.UserKey, limit int) (time.Duration, time.Time, error) {

@@ -23,10 +23,11 @@ func (m *Withdrawals) Keep(ctx context.Context, w chatbox.Withdrawal) error {
 	})
 }
 
-// Kept returns all withdrawals.
-func (m *Withdrawals) Kept(ctx context.Context) ([]chatbox.Withdrawal, error) {
+// Kept returns up to limit withdrawals with since ≤ Before that follow the user
+// after, in order of tenant and user.
+func (m *Withdrawals) Kept(ctx context.Context, since time.Time, after chatbox.UserKey, limit int) ([]chatbox.Withdrawal, error) {
 	const act = "read withdrawals"
-	rows, err := m.s.stmts.withdrawn.QueryContext(ctx)
+	rows, err := m.s.stmts.withdrawn.QueryContext(ctx, record.Millis(since), after.Tenant, after.ID, limit)
 	if err != nil {
 		return nil, record.Failed(act, err)
 	}
