@@ -143,7 +143,7 @@ const (
 	ON CONFLICT DO UPDATE SET before = max(before, excluded.before), until = max(until, excluded.until)`
 	sqlWithdrawn = `SELECT tenant, user, before, until FROM withdrawals
 		WHERE before >= ? AND (tenant, user) > (?, ?) ORDER BY tenant, user LIMIT ?`
-	sqlList      = `SELECT ` + storedColumns + ` FROM sessions
+	sqlList = `SELECT ` + storedColumns + ` FROM sessions
 	WHERE tenant = ?1 AND owner = ?2 AND last_activity <= ?3
 	AND (last_activity < ?3 OR session > ?4) AND erased = 0 AND (?5 < 0 OR ended = ?5)
 	ORDER BY last_activity DESC, session LIMIT ?6`
