@@ -5,7 +5,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -98,12 +97,12 @@ type App struct {
 }
 
 // Start listens and starts the background work. It returns when the pod accepts
-// connections, which is before it is ready. The caller must call Stop or Kill.
+// connections, which is before it is ready. The caller must then call Stop or
+// Kill. It returns a *chatbox.UnfitError if the address cannot be listened on.
 func (a *App) Start(ctx context.Context) error {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", a.opts.Listen)
+	l, err := listen(ctx, a.opts.Listen)
 	if err != nil {
-		return fmt.Errorf("LISTEN_ADDR: %w", err)
+		return err
 	}
 	a.listener = l
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))

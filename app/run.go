@@ -32,16 +32,16 @@ func Run(ctx context.Context, cfg config.Config) error {
 	redisstate.LogTo(log) // applies to the whole process
 	keys, err := persistence.NewKeyring(cfg.Keys)
 	if err != nil {
-		return err
+		return refused(err)
 	}
 	models, err := llm.New(cfg.LLM, log)
 	if err != nil {
-		return err
+		return refused(err)
 	}
 	defer models.Close()
 	channels, ways, err := notifyChannels(cfg.Notify, log)
 	if err != nil {
-		return err
+		return refused(err)
 	}
 	defer ways.Close()
 	ctx, unfit := context.WithCancelCause(ctx)
@@ -57,6 +57,8 @@ func Run(ctx context.Context, cfg config.Config) error {
 	a, err := New(opts)
 	if err == nil {
 		err = serve(ctx, a)
+	} else {
+		err = refused(err)
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
@@ -65,6 +67,10 @@ func Run(ctx context.Context, cfg config.Config) error {
 	}
 	return err
 }
+
+// refused marks an error of a part that settings alone cause: a restart does not
+// help. config.Load reports most of these faults before.
+func refused(err error) error { return &chatbox.UnfitError{Reason: err.Error()} }
 
 // warn logs likely mistakes in the configuration and around the pod.
 func warn(ctx context.Context, cfg config.Config, log *slog.Logger) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 
+	"chatbox"
 	"chatbox/internal/outage"
 	"chatbox/persistence/internal/chain"
 	"chatbox/persistence/internal/group"
@@ -63,6 +65,8 @@ type Store struct {
 // unavailable. The store accepts writes only after EnsureIndexes has succeeded.
 // Open queries the DNS once if the URI is mongodb+srv, and does no other I/O. It
 // starts the goroutines of the driver and of three committers; Close stops them.
+// It returns a *chatbox.UnfitError if the URI is at fault, so that another try
+// does not help.
 func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -83,8 +87,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	readFilesAnew(opts, cfg.URI, cfg.SelectTimeout)
 	client, err := mongo.Connect(ctx, opts)
 	if err != nil {
-		// The driver's error may quote the URI, which contains the password.
-		return nil, errors.New("MONGO_URI: the driver refuses the connection string")
+		return nil, refusal(err)
 	}
 	db := client.Database(cfg.Database)
 	s := &Store{
@@ -102,6 +105,20 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	bounds.Flights = 1 // one at a time, because a pod's entries are chained
 	s.audits = group.New(ctx, bounds, s.link)
 	return s, nil
+}
+
+// refusal returns why the driver does not take the URI. The driver's own error is
+// not passed on: it may quote the URI, which contains the password.
+func refusal(err error) error {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	switch {
+	case !ok:
+		return &chatbox.UnfitError{Reason: "MONGO_URI: the driver refuses the connection string"}
+	case dns.IsNotFound:
+		return &chatbox.UnfitError{Reason: "MONGO_URI: its host has no SRV record (_mongodb._tcp) in the DNS: check the name, or use mongodb:// with the names of the servers"}
+	default:
+		return outage.As(outage.KindOf(dns), errors.New("MONGO_URI: the DNS does not answer the question for the SRV record of its host"))
+	}
 }
 
 // Messages returns the log of every session.

@@ -184,3 +184,19 @@ func TestStore_AfterClose(t *testing.T) {
 	require.ErrorIs(t, err, chatbox.StoreFailed)
 	require.ErrorContains(t, s.EnsureIndexes(t.Context()), "disconnected")
 }
+
+func TestRefusal_OnlyADNSThatDoesNotAnswerMayPass(t *testing.T) {
+	for err, fault := range map[error]bool{
+		&net.DNSError{Err: "no such host", Name: "_mongodb._tcp.hunter22.example", IsNotFound: true}:                true,
+		errors.New("error parsing uri: mongodb+srv://u:hunter22@h"):                                                 true,
+		fmt.Errorf("error parsing uri: %w", &net.DNSError{Err: "no such host", Name: "hunter22", IsNotFound: true}): true,
+		&net.DNSError{Err: "server misbehaving", Name: "hunter22", IsTemporary: true}:                               false,
+		&net.DNSError{Err: "i/o timeout", Name: "hunter22", IsTimeout: true}:                                        false,
+	} {
+		got := refusal(err)
+		_, unfit := errors.AsType[*chatbox.UnfitError](got)
+		assert.Equal(t, fault, unfit, "%v", err)
+		require.ErrorContains(t, got, "MONGO_URI")
+		assert.NotContains(t, got.Error(), "hunter22")
+	}
+}

@@ -120,7 +120,10 @@ func TestLoad_DevelopmentMayListNoOrigin(t *testing.T) {
 
 func TestLoad_EachFaultNamesItsVariable(t *testing.T) {
 	for setting, about := range map[string]string{
-		"LISTEN_ADDR=8080": "host:port", "SERVER_PORT=http": "port", "CHATBOX_ENV=staging": "one of", "CHATBOX_PATH_PREFIX=chat box": "path",
+		"LISTEN_ADDR=8080": "host:port", "LISTEN_ADDR=:99999": "host:port", "LISTEN_ADDR=:+80": "host:port", "LISTEN_ADDR=:-0": "host:port",
+		"LISTEN_ADDR=::1:8080": "host:port", "LISTEN_ADDR=user@h:80": "host", "LISTEN_ADDR=a b:80": "host", "LISTEN_ADDR=*:80": "every address", "LISTEN_ADDR=http://h": "host:port",
+		"LISTEN_ADDR=999.1.1.1:80": "host", "LISTEN_ADDR=-h:80": "host", "LISTEN_ADDR=h..i:80": "host", "LISTEN_ADDR=[fe80::zz]:80": "host",
+		"SERVER_PORT=http": "port", "SERVER_PORT=99999": "port", "SERVER_PORT=+80": "port", "CHATBOX_ENV=staging": "one of", "CHATBOX_PATH_PREFIX=chat box": "path",
 		"POD_ID=a/b": "must be", "JWT_SECRET=": "required", "JWT_SECRET=short": "32 bytes", "JWT_ALGORITHMS=none": "none of",
 		"JWT_ALGORITHMS=HS256,RS256": "JWT_JWKS_URL", "JWT_ALGORITHMS=HS256,PS256": "PS256",
 		"JWT_JWKS_URL=ftp://id.example.com/keys": "https", "JWT_JWKS_URL=https://me:pw@id.example.com/keys": "without user",
@@ -146,7 +149,12 @@ func TestLoad_EachFaultNamesItsVariable(t *testing.T) {
 		"MONGO_URI=mongodb://h/?authMechanism=EVIL": "authMechanism", "MONGO_URI=mongodb://u:p%ZZ@h/": "escaped",
 		"MONGO_URI=mongodb://h/?foo=bar": "foo", "MONGO_URI=mongodb://h/?compressors=snappy,evil": "compressors",
 		"MONGO_URI=mongodb+srv://h.example.com/?foo=bar": "foo", "MONGO_URI=mongodb+srv://h.example.com/?directConnection=maybe": "directConnection",
-		"MONGO_URI=mongodb://h/?appName=%zz": "escaped", "MONGO_URI=mongodb://h:port/": "host",
+		"MONGO_URI=mongodb+srv://h.example.com:27017/": "port", "MONGO_URI=mongodb+srv://a.example.com,b.example.com/": "one host",
+		"MONGO_URI=mongodb+srv://h.example.com/?directConnection=true": "directConnection",
+		"MONGO_URI=mongodb://h/?tlsCAFile=/nowhere/ca.pem":             "/nowhere/ca.pem", "MONGO_URI=mongodb+srv://h.example.com/?tlsCertificateKeyFile=/nowhere/c.pem": "/nowhere/c.pem",
+		"MONGO_URI=mongodb://h/?tls=true&tlsCAFile=config_test.go": "tlsCAFile", "MONGO_URI=mongodb://h/?tlsCertificateKeyFile=config_test.go": "tlsCertificateKeyFile",
+		"MONGO_URI=mongodb://h/?maxPoolSize=1&minPoolSize=5": "minPoolSize",
+		"MONGO_URI=mongodb://h/?appName=%zz":                 "escaped", "MONGO_URI=mongodb://h:port/": "host",
 		"MONGO_DATABASE=admin": "server keeps", "MONGO_DATABASE=local": "server keeps", "MONGO_DATABASE=config": "server keeps",
 		"MONGO_URI=mongodb://": "no host", "MONGO_URI=mongodb://u:p@/x": "no host", "MONGO_DATABASE=a/b": "database",
 		"WS_ALLOWED_ORIGINS=": "required", "WS_ALLOWED_ORIGINS=*": "scheme", "WS_ALLOWED_ORIGINS=https://a.example.com/path": "scheme",
@@ -176,6 +184,14 @@ func TestLoad_EachFaultNamesItsVariable(t *testing.T) {
 				assert.NotContains(t, err.Error(), value)
 			}
 		})
+	}
+}
+
+func TestLoad_ListenAddressesOfEveryKindPass(t *testing.T) {
+	for _, addr := range []string{":8080", ":0", "0.0.0.0:80", "[::]:80", "[::1]:8080", "[fe80::1%eth0]:80", "localhost:8080", "pod-7.chat_a.svc.cluster.local:80", "h.example.com.:80"} {
+		c, err := Load(settings("LISTEN_ADDR="+addr), "")
+		require.NoError(t, err, addr)
+		assert.Equal(t, addr, c.HTTP.Listen)
 	}
 }
 

@@ -166,13 +166,29 @@ func level(into *slog.Level) func(string) error {
 
 func address(into *string) func(string) error {
 	return func(s string) error {
-		_, p, err := net.SplitHostPort(s)
-		if err != nil || !isPort(p) {
+		host, p, err := net.SplitHostPort(s)
+		switch {
+		case err != nil || !isPort(p):
 			return errors.New("must be host:port or :port")
+		case host == "*":
+			return fmt.Errorf("has the host *: write :%s to listen at every address", p)
+		case host != "" && !isHost(host):
+			return errors.New("has a host that is neither an IP address nor a host name")
 		}
 		*into = s
 		return nil
 	}
+}
+
+// isHost reports whether s is an IP address or may be a host's name. A name whose
+// last label is a number is none: it is a mistyped address.
+func isHost(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return true
+	}
+	label := `[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?`
+	name := regexp.MustCompile(`^(` + label + `\.)*(` + label + `)\.?$`)
+	return len(s) < 255 && name.MatchString(s) && !regexp.MustCompile(`(^|\.)[0-9]+\.?$`).MatchString(s)
 }
 
 func port(into *string) func(string) error {
@@ -186,8 +202,8 @@ func port(into *string) func(string) error {
 }
 
 func isPort(s string) bool {
-	n, err := strconv.Atoi(s)
-	return err == nil && n >= 0 && n <= 65535
+	_, err := strconv.ParseUint(s, 10, 16) // accepts no sign
+	return err == nil
 }
 
 func prefix(into *string) func(string) error {
