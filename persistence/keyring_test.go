@@ -170,9 +170,12 @@ func TestParseKeys(t *testing.T) {
 	assert.Equal(t, []string{"k2", "k1", SingleKeyID}, []string{keys[0].ID, keys[1].ID, keys[2].ID})
 	assert.Equal(t, want, keys[1].Secret)
 
-	keys, err = ParseKeys(raw, "default:"+other)
-	require.NoError(t, err)
-	assert.Len(t, keys, 1, "the list has the last word")
+	keys, err = ParseKeys(raw, "k2:"+other+",default:"+b64)
+	require.NoError(t, err, "the same key twice contradicts nothing")
+	assert.Equal(t, []string{"k2", SingleKeyID}, []string{keys[0].ID, keys[1].ID})
+	_, err = ParseKeys(raw, "default:"+other)
+	require.ErrorContains(t, err, `ENCRYPTION_KEY: is not the key "default" of ENCRYPTION_KEYS`)
+	assert.NotContains(t, err.Error(), raw)
 
 	for name, c := range map[string][2]string{
 		"nothing": {"", ""}, "short": {raw[:31], ""}, "long": {raw + "x", ""}, "list without id": {"", b64},

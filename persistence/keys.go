@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
@@ -36,8 +37,9 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // ParseKeys parses the values of ENCRYPTION_KEY and ENCRYPTION_KEYS. The first
 // key of multi seals. If multi is empty, single seals; otherwise single is
-// appended to the list as an old key with the id SingleKeyID, unless the list has
-// that id. All faults are returned joined. No error contains a secret.
+// appended to the list as an old key with the id SingleKeyID. If the list has that
+// id, its key must be the same. All faults are returned joined. No error contains
+// a secret.
 func ParseKeys(single, multi string) ([]Key, error) {
 	var keys []Key
 	var faults []error
@@ -58,11 +60,15 @@ func ParseKeys(single, multi string) ([]Key, error) {
 	}
 	if single != "" {
 		secret, err := parseSecret(single)
+		listed := slices.IndexFunc(keys, func(k Key) bool { return k.ID == SingleKeyID })
 		switch {
 		case err != nil:
 			faults = append(faults, fmt.Errorf("ENCRYPTION_KEY: %w", err))
-		case !seen[SingleKeyID]:
+		case listed < 0:
 			keys = append(keys, Key{ID: SingleKeyID, Secret: secret})
+		case keys[listed].Secret != secret:
+			faults = append(faults, fmt.Errorf("ENCRYPTION_KEY: is not the key %q of ENCRYPTION_KEYS, and one id can have one key only: "+
+				"keep the one that sealed the history, or give the other another id", SingleKeyID))
 		}
 	}
 	if single == "" && multi == "" {

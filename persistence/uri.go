@@ -37,6 +37,9 @@ func CheckURI(uri string) error {
 		}
 		params = append(params, param)
 	}
+	if twice := givenTwice(params); twice != "" {
+		return fmt.Errorf("has the parameter %.40q twice", twice)
+	}
 	whole, err := connstring.ParseAndValidate(withParams(plain, params...))
 	if err != nil {
 		return blame(plain, params)
@@ -52,6 +55,21 @@ func CheckURI(uri string) error {
 		}
 	}
 	return checkOptions(plain, params, srv)
+}
+
+// givenTwice returns a parameter that occurs more than once, of which the driver
+// would take the last. Only tags may be repeated.
+func givenTwice(params []string) string {
+	seen := map[string]bool{}
+	for _, param := range params {
+		name := parameterName(param)
+		if seen[name] && name != "readpreferencetags" {
+			original, _, _ := strings.Cut(param, "=")
+			return original
+		}
+		seen[name] = true
+	}
+	return ""
 }
 
 // checkSeed checks the host of a mongodb+srv string, of which the DNS tells the

@@ -69,6 +69,9 @@ func (c *Config) doubts(g *values) []string {
 			}
 		}
 	}
+	if port := g.get("SERVER_PORT"); port != "" && g.has("LISTEN_ADDR") && !strings.HasSuffix(c.HTTP.Listen, ":"+port) {
+		warnings = append(warnings, fmt.Sprintf("SERVER_PORT is set and has no effect: LISTEN_ADDR is set too, to %s", c.HTTP.Listen))
+	}
 	if f := c.LLM.Fallback; f != "" && len(c.LLM.Providers) == 1 && c.LLM.Providers[0].ID == f {
 		warnings = append(warnings, "LLM_FALLBACK names the only model there is: nothing goes on where it fails")
 	}

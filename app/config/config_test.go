@@ -107,6 +107,41 @@ func TestLoad_ListenAddressBeatsItsAlias(t *testing.T) {
 	c, err := Load(settings("SERVER_PORT=9000", "LISTEN_ADDR=127.0.0.1:0"), "")
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:0", c.HTTP.Listen)
+	assert.Equal(t, []string{"SERVER_PORT is set and has no effect: LISTEN_ADDR is set too, to 127.0.0.1:0"}, c.Warnings)
+	c, err = Load(settings("SERVER_PORT=9000", "LISTEN_ADDR=127.0.0.1:9000"), "")
+	require.NoError(t, err)
+	assert.Empty(t, c.Warnings, "they say the same")
+}
+
+// Of two settings that contradict each other none is silently ignored.
+func TestLoad_ContradictionsAreFaults(t *testing.T) {
+	one, other := base64.StdEncoding.EncodeToString([]byte(random(16))), base64.StdEncoding.EncodeToString([]byte(random(16)))
+	sentinel := "REDIS_URL=redis+sentinel://a/m?sentinel_user=ann&sentinel_password=in-the-url"
+	for about, given := range map[string][]string{
+		`ENCRYPTION_KEY: is not the key "default" of ENCRYPTION_KEYS`:         {"ENCRYPTION_KEY=" + one, "ENCRYPTION_KEYS=k2:" + one + ",default:" + other},
+		"REDIS_SENTINEL_USER: contradicts sentinel_user in REDIS_URL":         {sentinel, "REDIS_SENTINEL_USER=bob"},
+		"REDIS_SENTINEL_PASSWORD: contradicts sentinel_password in REDIS_URL": {sentinel, "REDIS_SENTINEL_PASSWORD=in-a-variable"},
+		"REDIS_URL: has sentinel_user and sentinel_username":                  {"REDIS_URL=redis+sentinel://a/m?sentinel_user=ann&sentinel_username=bob&sentinel_password=x"},
+		"REDIS_URL: has the parameter db":                                     {"REDIS_URL=redis://h/0?db=1"},
+		`MONGO_URI: has the parameter "w" twice`:                              {"MONGO_URI=mongodb://h/?w=majority&w=1"},
+		`MONGO_URI: has the parameter "authsource" twice`:                     {"MONGO_URI=mongodb+srv://u:p@h.example.com/?authSource=a&authsource=b"},
+	} {
+		_, err := Load(settings(given...), "")
+		require.ErrorContains(t, err, about)
+		for _, secret := range []string{one, other, "in-the-url", "in-a-variable"} {
+			assert.NotContains(t, err.Error(), secret)
+		}
+	}
+	for _, given := range [][]string{
+		{"ENCRYPTION_KEY=" + one, "ENCRYPTION_KEYS=k2:" + other},
+		{"ENCRYPTION_KEY=" + one, "ENCRYPTION_KEYS=k2:" + other + ",default:" + one},
+		{sentinel, "REDIS_SENTINEL_USER=ann", "REDIS_SENTINEL_PASSWORD=in-the-url"},
+		{"REDIS_URL=redis://h/1?db=1"},
+		{"MONGO_URI=mongodb://h/?readPreference=secondary&readPreferenceTags=dc:ny&readPreferenceTags=dc:sf"},
+	} {
+		_, err := Load(settings(given...), "")
+		require.NoError(t, err)
+	}
 }
 
 func TestLoad_DevelopmentMayListNoOrigin(t *testing.T) {

@@ -101,7 +101,7 @@ func redisTarget(into *Redis) func(string) error {
 			func() error { return c.credentials(&hosts) },
 			func() error { return c.hosts(hosts, defaultPort) },
 			func() error { return c.path(path) },
-			func() error { return c.query(query) },
+			func() error { return c.query(query, c.namesDatabase(path)) },
 		} {
 			if err := read(); err != nil {
 				return err
@@ -192,8 +192,17 @@ func (c *Redis) database(db string) error {
 	return nil
 }
 
-// query reads the parameters after the question mark.
-func (c *Redis) query(query string) error {
+// namesDatabase reports whether the URL's path names a database.
+func (c *Redis) namesDatabase(path string) bool {
+	if c.Kind == RedisSentinel {
+		_, path, _ = strings.Cut(path, "/")
+	}
+	return path != ""
+}
+
+// query reads the parameters after the question mark. dbInPath says that the path
+// names a database, too.
+func (c *Redis) query(query string, dbInPath bool) error {
 	given, err := url.ParseQuery(query)
 	if err != nil {
 		return errors.New("has parameters that are not escaped")
@@ -207,20 +216,23 @@ func (c *Redis) query(query string) error {
 		if len(given[name]) > 1 {
 			return fmt.Errorf("has the parameter %s twice", shownParameter(name))
 		}
-		if err := c.parameter(name, given.Get(name)); err != nil {
+		if err := c.parameter(name, given.Get(name), dbInPath); err != nil {
 			return err
 		}
+	}
+	if a, b := given.Get("sentinel_user"), given.Get("sentinel_username"); a != "" && b != "" && a != b {
+		return errors.New("has sentinel_user and sentinel_username, which are the same parameter, with two values")
 	}
 	return nil
 }
 
-func (c *Redis) parameter(name, v string) error {
+func (c *Redis) parameter(name, v string, dbInPath bool) error {
 	wrong := func(must string) error { return fmt.Errorf("has the parameter %s, which must be %s", name, must) }
 	sentinel := c.Kind == RedisSentinel
 	switch {
 	case name == "db":
 		before := c.DB
-		if err := c.database(v); err != nil || before != 0 && c.DB != before {
+		if err := c.database(v); err != nil || dbInPath && c.DB != before {
 			return wrong("the number of a database, the same as in the path where both are there; of a Cluster 0")
 		}
 	case name == "tls":
@@ -276,8 +288,8 @@ func (c *Config) checkRedis(g *values) []error {
 				faults = append(faults, fault(name, "is for "+redisURLVariable+"s that begin with redis+sentinel:// or rediss+sentinel://"))
 			}
 		}
-	} else if r.SentinelUser != "" && r.SentinelPassword.Reveal() == "" {
-		faults = append(faults, fault(sentinelUserVariable, "needs "+sentinelPasswVariable))
+	} else {
+		faults = append(faults, r.checkSentinels()...)
 	}
 	for _, name := range []string{redisCAVariable, redisCertVariable, redisKeyVariable, redisNameVariable} {
 		if g.has(name) && !r.TLS {
@@ -288,6 +300,26 @@ func (c *Config) checkRedis(g *values) []error {
 		return faults
 	}
 	return r.loadTLS()
+}
+
+// checkSentinels checks the credentials for the sentinels, which REDIS_URL or
+// variables of their own may hold.
+func (c *Redis) checkSentinels() []error {
+	var faults []error
+	var inURL Redis
+	if redisTarget(&inURL)(c.URL.Reveal()) != nil {
+		return nil // has been reported already
+	}
+	if inURL.SentinelUser != "" && c.SentinelUser != inURL.SentinelUser {
+		faults = append(faults, fault(sentinelUserVariable, "contradicts sentinel_user in "+redisURLVariable+": set one of them"))
+	}
+	if p := inURL.SentinelPassword.Reveal(); p != "" && c.SentinelPassword.Reveal() != p {
+		faults = append(faults, fault(sentinelPasswVariable, "contradicts sentinel_password in "+redisURLVariable+": set one of them"))
+	}
+	if c.SentinelUser != "" && c.SentinelPassword.Reveal() == "" {
+		faults = append(faults, fault(sentinelUserVariable, "needs "+sentinelPasswVariable))
+	}
+	return faults
 }
 
 func (c *Redis) loadTLS() []error {

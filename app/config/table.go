@@ -52,7 +52,7 @@ func httpVariables(c *Config) []variable {
 	h := &c.HTTP
 	return []variable{
 		{
-			name: "LISTEN_ADDR", def: ":8080", doc: "Address to listen on, host:port. SERVER_PORT sets the port alone.",
+			name: "LISTEN_ADDR", def: ":8080", doc: "Address to listen on, host:port. SERVER_PORT sets the port alone, unless LISTEN_ADDR is set too.",
 			set: address(&h.Listen), alias: "SERVER_PORT", setAlias: port(&h.Listen),
 		},
 		{
@@ -120,7 +120,8 @@ func storeVariables(c *Config) []variable {
 	return []variable{
 		{
 			name: keyVariable, secret: true, set: done,
-			doc: "Key that seals the history: exactly 32 bytes as they are, or 64 hexadecimal digits, or base64 of 32 bytes. This or ENCRYPTION_KEYS is required.",
+			doc: "Key that seals the history: exactly 32 bytes as they are, or 64 hexadecimal digits, or base64 of 32 bytes. This or ENCRYPTION_KEYS is required. " +
+				"Beside ENCRYPTION_KEYS it only opens what it has sealed, as the last of the list with the id default.",
 		},
 		{name: keysVariable, secret: true, set: done, doc: "Several keys, id:base64 separated by commas. The first seals, all of them open."},
 		{
