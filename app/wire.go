@@ -78,6 +78,9 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Log: log, Answers: a.answers, Sessions: o.Stores.Sessions, Messages: o.Stores.Messages, Tombstones: o.Stores.Tombs, Traces: redis,
 		Shares: o.Stores.Shares, Cards: o.Stores.Cards, Blocks: o.Stores.Blocks, Erasures: o.Stores.Erasures, Audit: o.Stores.Audit, Logger: a.log,
 	})
+	a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "chat_erasures_failing", Help: "Erasures of sessions and people that failed on this pod and will be tried again.",
+	}, func() float64 { return float64(a.privacy.Failing()) }))
 	a.history = history.New(history.Deps{
 		Log: log, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions, Shares: o.Stores.Shares, Overview: o.Stores.Ledger,
 		Crowds: o.Stores.Crowds, Audit: o.Stores.Audit, Logger: a.log,

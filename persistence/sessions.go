@@ -83,7 +83,8 @@ func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Sess
 }
 
 // SaveState stores the fold unless a later one is stored already or there is no
-// such session. Concurrent calls share one command.
+// such session. The fold of an erased session is the last, so it also replaces one
+// that cannot be read. Concurrent calls share one command.
 func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	const act = "touch a session"
 	if err := m.s.may(act); err != nil {
@@ -97,8 +98,12 @@ func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatb
 	if !st.LastActivity.IsZero() { // a fold without events has no last activity
 		set = append(set, bson.E{Key: "last_activity", Value: state.LastActivity})
 	}
+	older := bson.E{Key: "state.head", Value: bson.D{{Key: "$lt", Value: st.Head}}}
+	if st.Erased {
+		older = bson.E{Key: "state.erased", Value: bson.D{{Key: "$ne", Value: true}}}
+	}
 	update := mongo.NewUpdateOneModel().
-		SetFilter(append(placeOf(k), bson.E{Key: "state.head", Value: bson.D{{Key: "$lt", Value: st.Head}}})).
+		SetFilter(append(placeOf(k), older)).
 		SetUpdate(bson.D{{Key: "$set", Value: set}})
 	err = again(ctx, func(ctx context.Context) error {
 		return m.s.touches.Do(ctx, k.String(), touchBytes, update)

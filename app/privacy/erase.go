@@ -59,7 +59,7 @@ func (s *Service) Erase(ctx context.Context, a chatbox.Actor, sessionID string) 
 // event, and stores that event's place in the tombstone. A step that was done
 // before is not done again.
 func (s *Service) sayErased(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
-	sess, err := s.log.Load(ctx, k)
+	sess, err := s.load(ctx, k)
 	for try := 0; err == nil && !sess.State.Erased; try++ {
 		if try == sayTries {
 			return sess, sessionlog.TooBusy()
@@ -67,12 +67,32 @@ func (s *Service) sayErased(ctx context.Context, k chatbox.SessionKey) (chatbox.
 		if err = s.appendErasure(ctx, sess); err != nil && !errors.Is(err, sessionlog.ErrErased) {
 			return sess, err
 		}
-		sess, err = s.log.Load(ctx, k) // where Redis has lost the seed meanwhile, once more
+		sess, err = s.load(ctx, k) // where Redis has lost the seed meanwhile, once more
 	}
 	if err != nil {
 		return sess, err
 	}
 	return sess, s.log.SaveState(ctx, k, sess.State)
+}
+
+// load reads a session that is being erased. The place of its last event is found
+// by the event's key, so that the erasure ends even if the session's record or
+// that event cannot be read. A session without a record has nothing to be told.
+func (s *Service) load(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, error) {
+	sess, err := s.log.Load(ctx, k)
+	gone := errors.Is(err, chatbox.NotFound)
+	if err != nil && !gone || sess.State.Erased && !sess.Unreadable {
+		return sess, err
+	}
+	last, err := s.deps.Messages.ByKey(ctx, k, chatbox.ServerKey(chatbox.ReasonErased))
+	switch {
+	case err == nil:
+		sess.Key, sess.State.Head = k, last.Seq-1
+		sess.State = sess.State.Apply(chatbox.Erasure(k, sess.Owner, last.Seq, last.Time))
+	case errors.Is(err, chatbox.NotFound):
+		sess.Key, sess.State.Erased, err = k, sess.State.Erased || gone, nil
+	}
+	return sess, err
 }
 
 func (s *Service) appendErasure(ctx context.Context, sess chatbox.Session) error {
@@ -139,7 +159,7 @@ func (s *Service) sweepQueued(ctx context.Context, t chatbox.Tombstone) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	s.deps.Logger.WarnContext(ctx, "traces of an erased session not removed yet", "session", t.Session.ID, "error", err)
+	s.tell(ctx, "traces of an erased session not removed yet", err, "session", t.Session.ID)
 	turn, cancel := s.log.Bound(ctx)
 	defer cancel()
 	if perr := s.deps.Tombstones.Sweep(turn, t.Session, s.log.Now().Add(s.cfg.EraseEvery)); perr != nil {

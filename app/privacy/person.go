@@ -45,10 +45,11 @@ func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID strin
 
 // eraseSessions erases the person's sessions that began before the mark, removes
 // the person's name from blocks and cards, and erases the key of the person's
-// pseudonym.
+// pseudonym. A session that cannot be erased does not keep the others.
 func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
 	owner := chatbox.Actor{Tenant: e.User.Tenant, UserID: e.User.ID}
 	q := chatbox.SessionQuery{User: e.User, Limit: 100}
+	var left error // why the first of the sessions that are left is not erased
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -62,13 +63,16 @@ func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
 				continue
 			}
 			err := s.Erase(ctx, owner, sess.Key.ID)
-			if err != nil && !errors.Is(err, chatbox.NotFound) {
-				return err
+			if err != nil && !errors.Is(err, chatbox.NotFound) && left == nil {
+				left = err
 			}
 		}
 		if q.Cursor = page.Next; q.Cursor == "" {
 			break
 		}
+	}
+	if left != nil {
+		return left
 	}
 	if err := s.deps.Blocks.ForgetBlocks(ctx, e.User, e.At); err != nil {
 		return err
@@ -96,7 +100,7 @@ func (s *Service) sweepPeople(ctx context.Context) {
 func (s *Service) erasePerson(ctx context.Context, e chatbox.Erasing) error {
 	err := s.sweepPerson(ctx, e)
 	if err != nil && ctx.Err() == nil {
-		s.deps.Logger.WarnContext(ctx, "a person is not erased yet", "error", err)
+		s.tell(ctx, "a person is not erased yet", err)
 	}
 	return err
 }

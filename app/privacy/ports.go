@@ -15,8 +15,10 @@ type Sessions interface {
 	List(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 }
 
-// Messages removes events from the durable log.
+// Messages is the durable log, from which events are removed.
 type Messages interface {
+	// ByKey finds the event with the key, or chatbox.NotFound.
+	ByKey(ctx context.Context, s chatbox.SessionKey, key string) (chatbox.Event, error)
 	// EraseRange removes the events with from ≤ seq ≤ to for good; its cost is
 	// that of the events which are there.
 	EraseRange(ctx context.Context, s chatbox.SessionKey, from, to int64) error

@@ -11,6 +11,7 @@ import (
 	"chatbox"
 	"chatbox/app/answer"
 	"chatbox/app/sessionlog"
+	"chatbox/internal/outage"
 	"chatbox/internal/sleep"
 	"chatbox/internal/workqueue"
 )
@@ -50,6 +51,7 @@ type Service struct {
 	cfg    Config
 	erased *workqueue.Queue[chatbox.Tombstone] // erased sessions whose traces are looked for
 	people *workqueue.Queue[chatbox.Erasing]   // people who are not erased yet
+	lines  outage.Sparse
 }
 
 // New makes a service; Run does its background work.
@@ -58,6 +60,17 @@ func New(cfg Config, d Deps) *Service {
 		deps: d, log: d.Log, cfg: cfg,
 		erased: workqueue.New[chatbox.Tombstone](workqueue.Config{Workers: 4, First: time.Second, Longest: 5 * time.Minute}),
 		people: workqueue.New[chatbox.Erasing](workqueue.Config{Workers: 2, First: time.Second, Longest: 5 * time.Minute}),
+	}
+}
+
+// Failing returns how many erasures of sessions and people have failed on this pod
+// and will be tried again.
+func (s *Service) Failing() int { return s.erased.Failing() + s.people.Failing() }
+
+// tell logs that an erasure goes on, once a minute for each message.
+func (s *Service) tell(ctx context.Context, message string, err error, about ...any) {
+	if missed, ok := s.lines.Pass(message); ok {
+		s.deps.Logger.WarnContext(ctx, message, append(about, "error", err, "held_back", missed)...) //nolint:sloglint // one of two constants
 	}
 }
 

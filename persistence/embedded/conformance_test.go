@@ -64,6 +64,10 @@ func TestStore_Conformance(t *testing.T) {
 					exec(t, path, `UPDATE sessions SET `+column+` = ? WHERE tenant = ? AND session = ?`, box, k.Tenant, k.ID)
 				}
 			},
+			SpoilFold: func(t *testing.T, k chatbox.SessionKey) {
+				t.Helper()
+				exec(t, path, `UPDATE sessions SET state = '"garbage"' WHERE tenant = ? AND session = ?`, k.Tenant, k.ID)
+			},
 			AlterAudit: func(t *testing.T, tenant string, n int64) {
 				t.Helper()
 				exec(t, path, `UPDATE audit SET action = 'session.watch' WHERE tenant = ? AND n = ?`, tenant, n)

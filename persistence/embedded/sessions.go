@@ -75,7 +75,8 @@ func (m *Sessions) Load(ctx context.Context, k chatbox.SessionKey) (chatbox.Sess
 }
 
 // SaveState stores the fold unless a later one is stored already or there is no
-// such session.
+// such session. The fold of an erased session is the last, so it also replaces one
+// that cannot be read.
 func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	row, err := m.s.encodeState(k, st)
 	if err != nil {
@@ -85,9 +86,13 @@ func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatb
 	if !st.LastActivity.IsZero() {
 		activity = record.Millis(st.LastActivity)
 	}
+	below := row.Head
+	if st.Erased {
+		below++
+	}
 	return m.s.do(ctx, "touch a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.StmtContext(ctx, m.s.stmts.touch).ExecContext(ctx,
-			row.Head, row.Ended, row.HolderID, nullable(row.holderName), row.json, activity, k.Tenant, k.ID, row.Head)
+			row.Head, row.Ended, row.HolderID, nullable(row.holderName), row.json, activity, k.Tenant, k.ID, below)
 		return err
 	})
 }

@@ -72,6 +72,8 @@ type StoreFixture struct {
 	AlterBox func(t *testing.T, k chatbox.SessionKey, seq int64)
 	// AlterNames changes one bit of the session's sealed name and owner's name.
 	AlterNames func(t *testing.T, k chatbox.SessionKey)
+	// SpoilFold overwrites the session's stored fold with what is none.
+	SpoilFold func(t *testing.T, k chatbox.SessionKey)
 	// AlterAudit changes what one entry of a tenant's audit log says;
 	// RemoveAudit deletes it.
 	AlterAudit  func(t *testing.T, tenant string, n int64)
@@ -114,6 +116,7 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Unreadable/ATurnIsClaimedAllTheSame", unreadableTurn},
 		{"Unreadable/SearchPassesItOver", unreadableSearch},
 		{"Unreadable/IsErased", unreadableErased},
+		{"Unreadable/TheLastFoldReplacesWhatIsNone", unreadableFold},
 		{"Turns/ClaimsAreCounted", turnClaims},
 		{"Turns/SettleByRun", turnSettle},
 		{"Turns/RetryIsOneRunFurther", turnRetry},

@@ -159,3 +159,28 @@ func unreadableErased(t *testing.T, f StoreFixture) {
 	assert.True(t, s.Erased)
 	assert.False(t, s.Unreadable, "nothing of it is left to be read")
 }
+
+func unreadableFold(t *testing.T, f StoreFixture) {
+	t.Helper()
+	k := newKey()
+	_, _, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "u", CreatedAt: epoch, State: chatbox.State{Head: 1, LastActivity: epoch}})
+	require.NoError(t, err)
+	require.NoError(t, f.Tombs.Bury(t.Context(), k, epoch))
+	last := chatbox.State{Head: 2, Ended: true, EndedAt: epoch, Erased: true, LastActivity: epoch}
+	for _, saved := range []bool{false, true} {
+		if saved {
+			require.NoError(t, f.Sessions.SaveState(t.Context(), k, last))
+		}
+		f.SpoilFold(t, k)
+		s, err := f.Sessions.Load(t.Context(), k)
+		require.NoError(t, err)
+		assert.True(t, s.Unreadable)
+		assert.True(t, s.Erased)
+		assert.Equal(t, []chatbox.Tombstone{{Session: k, At: epoch}}, ours(t, f, epoch.Add(time.Second), k))
+		require.NoError(t, f.Sessions.SaveState(t.Context(), k, last))
+		s, err = f.Sessions.Load(t.Context(), k)
+		require.NoError(t, err)
+		assert.Equal(t, last, s.State)
+		assert.False(t, s.Unreadable)
+	}
+}

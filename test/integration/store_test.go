@@ -142,6 +142,13 @@ func TestStore_Conformance(t *testing.T) {
 					bson.D{{Key: "$set", Value: bson.D{{Key: "name", Value: doc.Name}, {Key: "owner_name", Value: doc.OwnerName}}}})
 				require.NoError(t, err)
 			},
+			SpoilFold: func(t *testing.T, k chatbox.SessionKey) {
+				t.Helper()
+				filter := bson.D{{Key: "tenant", Value: k.Tenant}, {Key: "session", Value: k.ID}}
+				done, err := db.Collection("sessions").UpdateOne(t.Context(), filter, bson.D{{Key: "$set", Value: bson.D{{Key: "state", Value: "garbage"}}}})
+				require.NoError(t, err)
+				require.EqualValues(t, 1, done.MatchedCount)
+			},
 			AlterAudit: func(t *testing.T, tenant string, n int64) {
 				t.Helper()
 				done, err := db.Collection("audit").UpdateOne(t.Context(), auditFilter(tenant, n),
