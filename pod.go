@@ -11,3 +11,14 @@ type PodInfo struct {
 	Generations   int       `json:"generations"`
 	LastHeartbeat time.Time `json:"last_heartbeat"`
 }
+
+// Peer is what a process tells the others that share its history. The record of a
+// process that was killed stays for a while; a living one changes its Beat.
+type Peer struct {
+	Run     string // identifies the process
+	Pod     PodID
+	Redis   string    // identity of its Redis
+	Beat    int64     // counts its reports
+	Settled bool      // it has found no other Redis in use before its own
+	Since   time.Time // when it first reported Redis, by the history's clock; zero: now
+}

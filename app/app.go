@@ -83,6 +83,7 @@ type App struct {
 	name     podName
 	clock    podClock
 	around   surroundings
+	peers    *peers     // nil: the pod does not compare its Redis with that of others
 	failed   chan error // capacity 1: the error that ends the process; never closed
 	alerts   *alert.Service
 	desk     *desk.Service

@@ -120,6 +120,7 @@ func (h *mongoHistory) stores() Stores {
 		Labels:  store.Sessions(),
 		Finder:  store.Search(),
 		Blocks:  store.Blocks(),
+		Peers:   store.Peers(),
 	}
 }
 

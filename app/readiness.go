@@ -43,6 +43,8 @@ func (a *App) Check(ctx context.Context) (ready bool, checks map[string]bool, ca
 	pod := a.podState()
 	if pod != "" && (redis == "" || pod != outage.Preparing) { // a pod cannot register without Redis
 		causes["pod"] = string(pod)
+	} else if pod = a.peerState(); pod == outage.OtherRedis || pod != "" && redis == "" && mongo == "" { // nor compare without either
+		causes["pod"] = string(pod)
 	}
 	return checks["redis"] && checks["mongodb"] && checks["bus"] && pod == "", checks, causes
 }
@@ -77,6 +79,15 @@ func (a *App) podState() outage.Kind {
 		return name
 	}
 	return a.clock.state()
+}
+
+// peerState returns why the pod is not ready because of the other pods' Redis, or
+// "".
+func (a *App) peerState() outage.Kind {
+	if a.peers == nil {
+		return ""
+	}
+	return a.peers.state()
 }
 
 // kind classifies the error of a failed ping.

@@ -39,6 +39,7 @@ func (a *App) drain(ctx context.Context) error {
 	}
 	a.cancel()
 	werr := a.await(ctx)
+	a.leavePeers(gone)
 	cerr := a.redis.Close()
 	a.log.InfoContext(ctx, "pod stopped", "took", time.Since(began).String())
 	return errors.Join(werr, cerr)

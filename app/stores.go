@@ -39,6 +39,7 @@ type Stores struct {
 	Kind        func(err error) outage.Kind // classifies errors of Ping; nil: as network errors
 	Withdrawals access.Archive
 	Blocks      Blocks
+	Peers       Peers // nil: pods do not compare their Redis
 }
 
 // Each of the following interfaces combines what the use cases need from one
@@ -96,6 +97,15 @@ type Crowds interface {
 	Tally(ctx context.Context, crowds []chatbox.Crowd) error
 	// Forget deletes the counts of minutes before the given time.
 	Forget(ctx context.Context, before time.Time) error
+}
+
+// Peers stores what the processes that share the history tell one another.
+type Peers interface {
+	// Meet stores the process's report in place of its earlier one, and returns
+	// the reports of all processes with it.
+	Meet(ctx context.Context, p chatbox.Peer) ([]chatbox.Peer, error)
+	// Leave removes the report of a process that ends.
+	Leave(ctx context.Context, run string) error
 }
 
 // UseCases are the settings of the use cases.

@@ -45,15 +45,20 @@ func newSurroundings(log *slog.Logger) surroundings {
 // outage is logged even if nobody uses them. The App starts it and waits for it.
 func (a *App) watchSurroundings(ctx context.Context) {
 	var wg sync.WaitGroup
-	for _, look := range []func(context.Context){a.lookAtRedis, a.lookAtHistory} {
+	watch := func(every time.Duration, look func(context.Context)) {
 		wg.Go(func() { // ends with ctx; waited for below
 			for {
 				look(ctx)
-				if !sleep.For(ctx, lookEvery) {
+				if !sleep.For(ctx, every) {
 					return
 				}
 			}
 		})
+	}
+	watch(lookEvery, a.lookAtRedis)
+	watch(lookEvery, a.lookAtHistory)
+	if a.peers != nil {
+		watch(podBeat, a.lookAtPeers)
 	}
 	wg.Wait()
 }

@@ -40,6 +40,9 @@ func New(o Options) (*App, error) {
 	a.door = door.New(o.Door, reg)
 	a.around = newSurroundings(a.log)
 	a.clock.told = outage.New("clock", a.log)
+	if o.Stores.Peers != nil {
+		a.peers = newPeers(o.ID, outage.New("redis: one for all pods", a.log))
+	}
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "chat_clock_ahead_seconds", Help: "How far the pod's clock is ahead of Redis'; negative where it is behind.",
 	}, a.clock.seconds))
@@ -66,6 +69,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	a.answers = answer.New(o.Answer, answer.Deps{
 		Log: log, Due: due, Messages: o.Stores.Messages, Turns: o.Stores.Turns, Holdings: o.Stores.Sessions,
 		Leases: redis, Interrupts: redis, Pieces: redis, Schedule: redis, LLM: o.LLM, Ephemerals: redis, Observer: watch, Logger: a.log,
+		MayClaim: func() bool { return a.peerState() == "" }, // other pods may be answering by leases in their Redis
 	})
 	receipts := live.NewReceipts(redis, a.log)
 	feeds.OnShown(receipts.Shown)

@@ -55,6 +55,7 @@ type Store struct {
 	served      atomic.Bool  // a ping has succeeded
 	withdrawals *mongo.Collection
 	blocks      *mongo.Collection
+	pods        *mongo.Collection
 
 	appends *group.Committer[bson.Raw]
 	touches *group.Committer[mongo.WriteModel]
@@ -99,6 +100,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
 	s.crowds, s.erasures = db.Collection("crowds"), db.Collection("erasures")
 	s.cards, s.book = db.Collection("cards"), db.Collection("keys")
+	s.pods = db.Collection("pods")
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}
 	s.appends = group.New(ctx, bounds, s.insert)
 	s.touches = group.New(ctx, bounds, s.update)

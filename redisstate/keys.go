@@ -38,6 +38,7 @@ import (
 //	cb:t:{<t>.}:seen  zset    admins by the time of their last presence       staffMemory
 //	cb:ticket:<h>     string  subject of a one-time ticket, sealed       30 s
 //	cb:pods           zset    pods by last sign of life                  swept
+//	cb:identity       string  random name of this Redis                  for good
 //	cb:pod:<id>       string  a pod's card, with the process that has the name  podTTL
 //	cb:{p}:probe      string  written to test whether writes are accepted  probeTTL
 //	cb:alive:<b>      string  a process that keeps registering sockets        aliveTTL
@@ -137,6 +138,8 @@ func staffKeys(tenant string) []string {
 func ticketKey(name string) string { return "cb:ticket:" + name }
 
 const podsKey = "cb:pods"
+
+const identityKey = "cb:identity"
 
 func podKey(id chatbox.PodID) string { return "cb:pod:" + string(id) }
 

@@ -59,6 +59,14 @@ func (c *Client) RemovePod(ctx context.Context, id chatbox.PodID) error {
 	return wrap("remove pod", err)
 }
 
+// Identity returns the random name of this Redis. Clients of one Redis get the
+// same one, clients of another Redis or of another of its databases another. It
+// changes if Redis is emptied.
+func (c *Client) Identity(ctx context.Context) (string, error) {
+	name, err := c.run(ctx, "identity.lua", []string{identityKey}, nonce()).Text()
+	return name, wrap("identify redis", err)
+}
+
 // Pods lists the pods with a live card, by id.
 func (c *Client) Pods(ctx context.Context) ([]chatbox.PodInfo, error) {
 	cards, err := c.cards(ctx)

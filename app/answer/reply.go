@@ -42,7 +42,7 @@ type generation struct {
 // claim them. It returns the error of a turn that had to be released. A turn
 // that could not be claimed is found by a sweep.
 func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) error {
-	for ctx.Err() == nil && !s.due.Closed() {
+	for ctx.Err() == nil && s.mayClaim() {
 		c, err := s.deps.Leases.Claim(ctx, k)
 		if err != nil || c.Status != chatbox.ClaimTaken {
 			if c.Status == chatbox.ClaimUnseeded {

@@ -263,3 +263,17 @@ func TestReply_RedisEmptiedInMidAnswerIsTakenBack(t *testing.T) {
 		assert.Equal(t, "Hello you", finals[0].Content)
 	})
 }
+
+func TestReply_APodThatMayNotClaimLeavesTheTurnToOthers(t *testing.T) {
+	d := newDesk(t, func(_ context.Context, yield func(chatbox.Delta, error) bool) {
+		_ = yield(chatbox.Delta{Text: "hi"}, nil) && yield(chatbox.Delta{Finish: chatbox.FinishStop}, nil)
+	})
+	may := false
+	d.deps.MayClaim = func() bool { return may }
+	d.ask(t, "m1", "hello")
+	require.NoError(t, d.reply(t.Context(), session))
+	assert.Zero(t, d.count(chatbox.TypeAnswer))
+	may = true
+	require.NoError(t, d.reply(t.Context(), session))
+	assert.Equal(t, 1, d.count(chatbox.TypeAnswer))
+}

@@ -50,6 +50,7 @@ type Deps struct {
 	Ephemerals Ephemerals
 	Observer   Observer
 	Logger     *slog.Logger
+	MayClaim   func() bool // whether this pod may begin an answer at the moment; nil: always
 }
 
 // Queue contains the sessions that may need an answer.
@@ -124,6 +125,11 @@ func (s *Service) Resubscribed() {
 // StopClaiming stops this pod from claiming further turns. It is the first
 // step of a drain.
 func (s *Service) StopClaiming() { s.due.Close() }
+
+// mayClaim reports whether this pod may claim a turn.
+func (s *Service) mayClaim() bool {
+	return !s.due.Closed() && (s.deps.MayClaim == nil || s.deps.MayClaim())
+}
 
 // ReleaseAll releases every running answer, so that other pods continue them
 // without waiting for leases to expire.

@@ -54,6 +54,7 @@ func (s *Stack) openStores(ctx context.Context) error {
 		Labels:  st.Sessions(),
 		Finder:  st.Search(),
 		Blocks:  st.Blocks(),
+		Peers:   st.Peers(),
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ const (
 	NotSentinel    Kind = "not a sentinel"
 	Deaf           Kind = "own messages not received"
 	NameTaken      Kind = "POD_ID in use by another pod"
+	OtherRedis     Kind = "Redis differs from that of other pods"
 	Clock          Kind = "clock differs from Redis and other pods"
 	Full           Kind = "too many connections"
 	Draining       Kind = "draining"

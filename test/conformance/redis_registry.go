@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -74,6 +75,7 @@ func redisRegistry(t *testing.T, s RedisServer) {
 		assert.Equal(t, "b", reserve("b"))
 	})
 	t.Run("PodNames", func(t *testing.T) { redisPodNames(t, s) })
+	t.Run("Identity", func(t *testing.T) { redisIdentity(t, s) })
 	t.Run("PodClocks", func(t *testing.T) { redisPodClocks(t, s) })
 	t.Run("Pods", func(t *testing.T) { redisPods(t, s) })
 	t.Run("Heads", func(t *testing.T) { redisHeads(t, s) })
@@ -204,6 +206,33 @@ func redisPods(t *testing.T, s RedisServer) {
 	pods, err := k.c.Pods(t.Context())
 	require.NoError(t, err)
 	assert.Contains(t, pods, card("c"))
+}
+
+// All clients of a Redis get one identity of it, and an emptied one has another.
+func redisIdentity(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	require.NoError(t, k.rdb.Del(t.Context(), "cb:identity").Err())
+	got := make([]string, 8)
+	var wg sync.WaitGroup
+	for i := range got {
+		c := newTalk(t, s, nil).c
+		wg.Go(func() {
+			var err error
+			got[i], err = c.Identity(t.Context())
+			assert.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	require.NotEmpty(t, got[0])
+	for _, id := range got {
+		assert.Equal(t, got[0], id)
+	}
+	assert.Negative(t, k.rdb.PTTL(t.Context(), "cb:identity").Val(), "it does not expire")
+	require.NoError(t, k.rdb.Del(t.Context(), "cb:identity").Err())
+	other, err := k.c.Identity(t.Context())
+	require.NoError(t, err)
+	assert.NotEqual(t, got[0], other)
 }
 
 // A pod whose clock is wrong stays on the list, and takes nobody off it.

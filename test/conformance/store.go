@@ -44,6 +44,7 @@ type Stores struct {
 	Withdrawals access.Archive
 	Queue       desk.Queue
 	Labels      desk.Labels
+	Peers       app.Peers
 }
 
 // Cards is the store of cards by its ports.
@@ -162,6 +163,7 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Shares/RevokedAndExpired", shareEnds},
 		{"Shares/ABoundedNumber", shareBound},
 		{"Shares/KeysRotate", shareKeys},
+		{"Peers/MeetAndLeave", peersMeet},
 		{"Withdrawals/TheLaterStands", withdrawalsLater},
 		{"Withdrawals/RacesAreSettled", withdrawalsRace},
 	}...) {
