@@ -36,13 +36,13 @@ const Usage = `usage: chatbox [command] [options]
 
 commands
   (none)        serve one pod of a chat cluster
-  healthcheck   exit 0 where this machine's pod is ready; it reads the same settings
+  healthcheck   exit 0 if this machine's pod is ready; it reads the same settings
   version       print the version
   help          print every setting
 
 options
-  --config FILE   read settings from a .toml or .yaml file; the environment wins
-  --print-config  print every setting, secrets redacted, and where its value comes from
+  --config FILE   read settings from a .toml or .yaml file; the environment takes precedence
+  --print-config  print every setting and the source of its value, secrets redacted
   --version       print the version
   --help          print every setting
 `
@@ -71,18 +71,18 @@ func Help(w io.Writer) error {
 func Doc() string {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\n" +
-		"A pod reads its settings from the environment and, with `--config file.toml` or `file.yaml`, from a file; the environment wins. In the file a\n" +
-		"setting is named as below or nested in small letters (`jwt: {secret: …}` is `JWT_SECRET`), and a list may be written as one. A setting that\n" +
-		"the file has twice, in whichever way it is written, is a fault. All faults are reported at once and the pod exits with 2.\n\n" +
-		"`chatbox --print-config` prints every setting with its value and where that comes from, without secrets. `chatbox healthcheck` reads the same\n" +
-		"settings as the pod and exits with 0 where it is ready.\n\n" +
-		"A variable of the environment that looks like one of these and is none, such as `RATE_LIMITS` or `JWT_SECERT`, is a fault too, and so is every\n" +
-		"unknown one that begins with `CHATBOX_` or `LLM_PROVIDER_`. What Kubernetes and other programs set is left alone.\n" +
-		"`CHATBOX_UNKNOWN_VARIABLES=allow` turns the fault into a warning.\n\n" +
-		"Durations are written `30s` or `2m`, or as whole seconds; sizes in bytes, `64KiB` or `1MiB`. A setting marked \\* may come from a\n" +
-		"file instead: `NAME_FILE` names it. `LLM_PROVIDER_<n>_…` is one model for each number n, offered in their order; at least one is\n" +
-		"required. Secrets that are placeholders or predictable are refused.\n\n" +
-		"This page is made from the table that the pod reads (`UPDATE_DOCS=1 go test ./app/config -run TestDoc`).\n\n" +
+		"A pod reads its settings from the environment and, with `--config file.toml` or `file.yaml`, from a file. The environment takes precedence. In the\n" +
+		"file a setting has the name below or is nested in small letters (`jwt: {secret: …}` is `JWT_SECRET`), and a list may be a list of the file's\n" +
+		"format. A setting that the file has twice, in either form, is a fault. The pod reports all faults at once and exits with 2.\n\n" +
+		"`chatbox --print-config` prints every setting with its value and its source, without secrets. `chatbox healthcheck` reads the same settings as the\n" +
+		"pod and exits with 0 if the pod is ready.\n\n" +
+		"An unknown variable of the environment is a fault too if its name resembles a setting, such as `RATE_LIMITS` or `JWT_SECERT`, or begins with\n" +
+		"`CHATBOX_` or `LLM_PROVIDER_`. Variables that Kubernetes and other programs set are ignored. `CHATBOX_UNKNOWN_VARIABLES=allow` turns the fault\n" +
+		"into a warning.\n\n" +
+		"Durations are written as `30s`, `2m` or whole seconds, and sizes as bytes, `64KiB` or `1MiB`. A setting marked \\* may be read from a file that\n" +
+		"`NAME_FILE` names. `LLM_PROVIDER_<n>_…` describes one model for each number n. The models are offered in the order of their numbers, and at least\n" +
+		"one is required. Secrets that are placeholders or predictable are refused.\n\n" +
+		"This page is generated from the table that the pod reads (`UPDATE_DOCS=1 go test ./app/config -run TestDoc`).\n\n" +
 		"| variable | default | meaning |\n|---|---|---|\n")
 	for _, v := range documented() {
 		mark := ""

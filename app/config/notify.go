@@ -18,31 +18,31 @@ func notifyVariables(c *Config) []variable {
 	n := &c.Notify
 	return []variable{
 		{name: "ADMIN_EMAILS", doc: "Addresses that get a mail when a user asks for help, separated by commas. Needs SMTP_HOST and EMAIL_FROM.", set: addresses(&n.Email.To)},
-		{name: "SMTP_HOST", doc: "The mail server.", set: hostName(&n.Email.Host)},
-		{name: "SMTP_PORT", def: "587", doc: "Its port.", set: portNumber(&n.Email.Port)},
-		{name: "SMTP_USER", doc: "The user to sign in as. Without it: none.", set: text(&n.Email.User)},
-		{name: "SMTP_PASS", secret: true, doc: "The user's password.", set: secret(&c.notifySecrets.mail)},
+		{name: "SMTP_HOST", doc: "Host of the mail server.", set: hostName(&n.Email.Host)},
+		{name: "SMTP_PORT", def: "587", doc: "Port of the mail server.", set: portNumber(&n.Email.Port)},
+		{name: "SMTP_USER", doc: "User name at the mail server. Default: the pod does not sign in.", set: text(&n.Email.User)},
+		{name: "SMTP_PASS", secret: true, doc: "Password of SMTP_USER.", set: secret(&c.notifySecrets.mail)},
 		{
 			name: "SMTP_TLS", def: notify.TLSAuto, set: oneOf(&n.Email.TLS, notify.TLSAuto, notify.TLSStart, notify.TLSImplicit, notify.TLSOff),
-			doc: "starttls, implicit or off. auto is implicit at port 465; else STARTTLS, required where there is a user and the server is another machine.",
+			doc: "auto, starttls, implicit or off. auto means implicit at port 465 and STARTTLS at other ports, required if SMTP_USER is set and the server is another machine.",
 		},
 		{name: "EMAIL_FROM", doc: "The sender of mails, such as Chat <chat@example.com>.", set: addressInto(&n.Email.From)},
 		{name: "ADMIN_PHONES", doc: "Numbers that get a text message, +491701234567, separated by commas. Needs SMS_ACCOUNT, SMS_TOKEN and SMS_FROM.", set: phones(&n.SMS.To)},
-		{name: "SMS_ENDPOINT", def: "https://api.twilio.com", doc: "Base URL of a service that speaks as Twilio's does.", set: endpoint(&n.SMS.Endpoint)},
-		{name: "SMS_ACCOUNT", doc: "The account there, AC…, by whose id it is known.", set: text(&n.SMS.Account)},
-		{name: "SMS_TOKEN", secret: true, doc: "The account's token.", set: secret(&c.notifySecrets.sms)},
+		{name: "SMS_ENDPOINT", def: "https://api.twilio.com", doc: "Base URL of a service with the API of Twilio.", set: endpoint(&n.SMS.Endpoint)},
+		{name: "SMS_ACCOUNT", doc: "ID of the account there (AC…).", set: text(&n.SMS.Account)},
+		{name: "SMS_TOKEN", secret: true, doc: "Token of that account.", set: secret(&c.notifySecrets.sms)},
 		{name: "SMS_FROM", doc: "The sender: a number, or the id of a messaging service that begins with MG.", set: text(&n.SMS.From)},
 		{
 			name: "WEBHOOK_URL", secret: true, set: webhookURL(&c.notifySecrets.webhook),
-			doc: "Where a signed request is posted to (Standard Webhooks). Needs WEBHOOK_SECRET.",
+			doc: "URL that receives a signed POST request (Standard Webhooks) when a user asks for help. Needs WEBHOOK_SECRET.",
 		},
 		{
 			name: "WEBHOOK_SECRET", secret: true, set: webhookSecret(&c.notifySecrets.webhookKey),
-			doc: "What signs it: whsec_ and base64 of at least 24 bytes, or at least 24 bytes as they are; random.",
+			doc: "Random secret that signs these requests: whsec_ and base64 of at least 24 bytes, or a text of at least 24 bytes.",
 		},
 		{
 			name: "NOTIFY_URLS", secret: true, set: chatURLs(&n.Chats),
-			doc: "Chat services that get a line, as shoutrrr writes them (slack://…, teams://…, discord://…), separated by spaces or line ends.",
+			doc: "Chat services that get a line when a user asks for help, as URLs of shoutrrr (slack://…, teams://…, discord://…), separated by spaces or line ends.",
 		},
 	}
 }

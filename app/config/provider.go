@@ -25,21 +25,21 @@ const mostTokens = 100_000_000
 // providerVariables is the table of one model's settings.
 func providerVariables(p *llm.Provider) []variable {
 	return append([]variable{
-		{name: "ID", doc: "What clients select the model by; unique.", set: text(&p.ID)},
-		{name: "NAME", doc: "What people read. Without it: the ID.", set: text(&p.Name)},
-		{name: "TYPE", doc: "openai (any compatible endpoint), anthropic, dify or scripted (answers by itself, for trying out).", set: text(&p.Type)},
+		{name: "ID", doc: "Unique ID by which clients select the model.", set: text(&p.ID)},
+		{name: "NAME", doc: "Name of the model as shown to users. Default: the ID.", set: text(&p.Name)},
+		{name: "TYPE", doc: "openai (any compatible endpoint), anthropic, dify or scripted (a built-in model for trials).", set: text(&p.Type)},
 		{
 			name: "ENDPOINT", set: text(&p.Endpoint),
-			doc: "Base URL, with or without its version, or the URL of the call itself (…/chat/completions, …/v1/messages, …/v1/chat-messages); a query is kept. " +
-				"Azure: …/openai/v1, or …/openai/deployments/NAME/chat/completions?api-version=…. Without it: the vendor's.",
+			doc: "Base URL, with or without its version, or the URL of the call itself (…/chat/completions, …/v1/messages, …/v1/chat-messages). A query is kept. " +
+				"Azure: …/openai/v1, or …/openai/deployments/NAME/chat/completions?api-version=…. Default: the vendor's URL.",
 		},
 		{
 			name: "INSECURE_HTTP", def: "off", set: onOff(&p.InsecureHTTP),
-			doc: "on or off. On lets API_KEY and HEADERS go to a public host by plain http, which production refuses otherwise.",
+			doc: "on or off. On allows API_KEY and HEADERS to be sent to a public host by plain http. Otherwise a pod in production refuses such an endpoint.",
 		},
-		{name: "API_KEY", doc: "The vendor's key.", secret: true, set: secret(&p.APIKey)},
-		{name: "MODEL", doc: "The vendor's name of the model; at Azure's /openai/v1 that of the deployment.", set: text(&p.Model)},
-		{name: "CONTINUE", doc: "prefix: the model continues an answer whose beginning is its own last message.", set: text(&p.Continue)},
+		{name: "API_KEY", doc: "API key of the vendor.", secret: true, set: secret(&p.APIKey)},
+		{name: "MODEL", doc: "Name of the model at the vendor. At Azure's /openai/v1 it is the name of the deployment.", set: text(&p.Model)},
+		{name: "CONTINUE", doc: "prefix means that the model can continue an answer whose beginning is sent as its last message.", set: text(&p.Continue)},
 	}, requestVariables(p)...)
 }
 
@@ -49,38 +49,38 @@ func requestVariables(p *llm.Provider) []variable {
 	return []variable{
 		{
 			name: "CONTEXT", set: count(&p.Context, 256),
-			doc: "Tokens of the model's window, which prompt and answer share: earlier turns are left out as far as they do not fit. " +
-				"Without it: that of a model which is known to have a small one, else 32768, also where the model could take more.",
+			doc: "Size of the model's context window in tokens, shared by prompt and answer. Earlier turns that do not fit are left out. " +
+				"Default: the known window of a model with a small one, else 32768 even if the model accepts more.",
 		},
 		{
 			name: "MAX_TOKENS", set: count(&p.MaxTokens, 1),
-			doc: "The longest answer in tokens. So much of the window is kept free for it. Without it: the vendor's own limit (anthropic: 8192, or less for an older model), " +
+			doc: "Maximum length of an answer in tokens. As much of the window is kept free for it. Default: the vendor's own limit (anthropic: 8192, or less for an older model), " +
 				"and a quarter of the window is kept free, at most 8192.",
 		},
 		{
 			name: "FIRST_TOKEN_TIMEOUT", set: duration(&p.FirstTokenTimeout, 1),
-			doc: "How long the model may take until it begins to speak or to think. Without it: 60 s, or LLM_IDLE_TIMEOUT where that is longer.",
+			doc: "How long the model may take until its first text or reasoning. Default: 60 s, or LLM_IDLE_TIMEOUT if that is longer.",
 		},
-		{name: "IDLE_TIMEOUT", doc: "How long the model may be silent within an answer. Without it: LLM_IDLE_TIMEOUT.", set: duration(&p.IdleTimeout, 1)},
+		{name: "IDLE_TIMEOUT", doc: "How long the model may send nothing during an answer. Default: LLM_IDLE_TIMEOUT.", set: duration(&p.IdleTimeout, 1)},
 		{
 			name: "HEADERS", secret: true, set: headers(&p.Headers),
-			doc: "Headers of every request, over those sent otherwise: Name: value pairs separated by commas, or a JSON object of texts. Never printed.",
+			doc: "Additional headers of every request, which replace headers of the same name: Name: value pairs separated by commas, or a JSON object of strings. Never printed.",
 		},
 		{
 			name: "EXTRA", set: extra(&p.Extra),
-			doc: `JSON object merged into every request for an answer: objects are merged, null leaves a field out, as in {"temperature": 0.2, "stream_options": null}. ` +
-				"In a file it may be written as a table. No place for secrets.",
+			doc: `JSON object merged into every request for an answer. Nested objects are merged, and null removes a field, as in {"temperature": 0.2, "stream_options": null}. ` +
+				"A settings file may write it as a table. Do not put secrets here.",
 		},
 		{
 			name: "ROLES", set: oneOf(&p.Roles, llm.RolesSystem, llm.RolesMerged),
-			doc: "system: the system prompt is sent in its own role. merged: in front of the user's first line, for models without that role, such as Gemma. " +
-				"Without it: what is known of the model, else system. User and assistant always alternate.",
+			doc: "system sends the system prompt in its own role. merged puts it before the user's first message, for models without that role, such as Gemma. " +
+				"Default: merged for models known to need it, else system. User and assistant always alternate.",
 		},
 		{name: "VISION", def: "off", doc: "on or off. On says that the model sees pictures. It has no effect yet.", set: onOff(&p.Vision)},
 		{name: "TOOLS", def: "off", doc: "on or off. On says that the model calls tools. It has no effect yet.", set: onOff(&p.Tools)},
-		{name: "PRICE_IN", doc: "What a million tokens of a prompt cost, such as 2.50. It has no effect yet.", set: price(&p.Price.In)},
-		{name: "PRICE_OUT", doc: "What a million tokens of an answer cost. It has no effect yet.", set: price(&p.Price.Out)},
-		{name: "PRICE_CACHED", doc: "What a million tokens of a prompt cost that the vendor had cached. It has no effect yet.", set: price(&p.Price.Cached)},
+		{name: "PRICE_IN", doc: "Price of a million prompt tokens, such as 2.50. It has no effect yet.", set: price(&p.Price.In)},
+		{name: "PRICE_OUT", doc: "Price of a million answer tokens. It has no effect yet.", set: price(&p.Price.Out)},
+		{name: "PRICE_CACHED", doc: "Price of a million prompt tokens that the vendor has cached. It has no effect yet.", set: price(&p.Price.Cached)},
 	}
 }
 

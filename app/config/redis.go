@@ -67,15 +67,15 @@ func redisVariables(c *Config) []variable {
 	return []variable{
 		{
 			name: redisURLVariable, required: true, secret: true, set: redisTarget(r),
-			doc: "Redis: redis://[user:password@]host[:port][/db], redis+sentinel://host,host/master[/db] or redis+cluster://host,host; with rediss instead of redis over TLS. " +
-				"Parameters: db, tls=on, pool_size, protocol=2 or 3, and of sentinels sentinel_user and sentinel_password; any other is refused.",
+			doc: "Address of Redis: redis://[user:password@]host[:port][/db], redis+sentinel://host,host/master[/db] or redis+cluster://host,host; rediss instead of redis for TLS. " +
+				"Parameters: db, tls=on, pool_size, protocol=2 or 3, and for sentinels sentinel_user and sentinel_password. Others are refused.",
 		},
-		{name: sentinelUserVariable, doc: "User at the sentinels, where they ask for one.", set: text(&r.SentinelUser)},
+		{name: sentinelUserVariable, doc: "User name at the sentinels, if they require one.", set: text(&r.SentinelUser)},
 		{name: sentinelPasswVariable, secret: true, doc: "Password at the sentinels. The one in REDIS_URL is for the Redis servers.", set: secret(&r.SentinelPassword)},
-		{name: redisCAVariable, doc: "PEM file of the authorities that Redis' certificate must come from. Without it: the system's. Read anew for each connection.", set: text(&r.CAFile)},
-		{name: redisCertVariable, doc: "PEM file of the pod's own certificate, where Redis asks for one. Read anew for each connection.", set: text(&r.CertFile)},
-		{name: redisKeyVariable, doc: "PEM file of that certificate's key.", set: text(&r.KeyFile)},
-		{name: redisNameVariable, doc: "Name that Redis' certificate must bear. Without it: the host that is connected to.", set: text(&r.ServerName)},
+		{name: redisCAVariable, doc: "PEM file of the authorities that may sign Redis' certificate. Default: the system's authorities. Read again for each connection.", set: text(&r.CAFile)},
+		{name: redisCertVariable, doc: "PEM file of the pod's own certificate, if Redis requires one. Read again for each connection.", set: text(&r.CertFile)},
+		{name: redisKeyVariable, doc: "PEM file of the key of REDIS_CERT_FILE.", set: text(&r.KeyFile)},
+		{name: redisNameVariable, doc: "Host name that Redis' certificate must have. Default: the host in REDIS_URL.", set: text(&r.ServerName)},
 	}
 }
 

@@ -9,16 +9,16 @@ func supportVariables(c *Config) []variable {
 	return []variable{
 		{
 			name: "SUPPORT_HOURS", set: checked(&s.Hours, func(text string) error { _, err := chatbox.ParseWeek(text); return err }),
-			doc: "When the team is there, such as Mon-Fri 09:00-12:30, 13:00-17:00; Sat 22:00-02:00, by the clock of SUPPORT_TIME_ZONE. Without it: always. " +
-				"A tenant's admins may set their own, and the three below with it.",
+			doc: "Opening hours of the support team in SUPPORT_TIME_ZONE, such as Mon-Fri 09:00-12:30, 13:00-17:00; Sat 22:00-02:00. Default: always open. " +
+				"A tenant's admins can replace these hours and the three settings below.",
 		},
 		{
-			name: "SUPPORT_TIME_ZONE", def: "UTC", doc: "Name of the team's time zone, such as Europe/Berlin.",
+			name: "SUPPORT_TIME_ZONE", def: "UTC", doc: "Time zone of the support team, such as Europe/Berlin.",
 			set: checked(&s.TimeZone, func(name string) error { _, err := chatbox.ParseZone(name); return err }),
 		},
-		{name: "SUPPORT_AWAY_MESSAGE", doc: "What users are told where nobody of the team is there.", set: checked(&s.AwayMessage, chatbox.CheckAwayMessage)},
+		{name: "SUPPORT_AWAY_MESSAGE", doc: "Message to users who ask for help while no member of staff is available.", set: checked(&s.AwayMessage, chatbox.CheckAwayMessage)},
 		{
-			name: "SUPPORT_CLOSED_DAYS", doc: "Dates on which the team is not there, such as 2026-12-25, separated by commas.",
+			name: "SUPPORT_CLOSED_DAYS", doc: "Dates on which support is closed, such as 2026-12-25, separated by commas.",
 			set: func(raw string) (err error) { s.ClosedDays, err = chatbox.ParseClosedDays(list(raw)); return err },
 		},
 	}

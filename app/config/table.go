@@ -56,17 +56,17 @@ func httpVariables(c *Config) []variable {
 			set: address(&h.Listen), alias: "SERVER_PORT", setAlias: port(&h.Listen),
 		},
 		{
-			name: "CHATBOX_ENV", def: Production, doc: "production or development. Development accepts sockets of any origin where none is listed.",
+			name: "CHATBOX_ENV", def: Production, doc: "production or development. Development accepts sockets from any origin if WS_ALLOWED_ORIGINS is empty.",
 			set: oneOf(&c.Env, Production, Development),
 		},
-		{name: configVariable, doc: "A .toml or .yaml file of settings. --config names one too, and wins.", set: done},
+		{name: configVariable, doc: "A .toml or .yaml file of settings. The option --config does the same and takes precedence.", set: done},
 		{
 			name: unknownVariable, def: "refuse", set: oneOf(new(string), "refuse", "allow"),
-			doc: "refuse or allow. Whether the environment may hold variables that look like these and are none, such as RATE_LIMITS or CHATBOX_COLOUR.",
+			doc: "refuse or allow. Whether the pod starts if the environment has unknown variables that look like settings, such as RATE_LIMITS or CHATBOX_COLOUR.",
 		},
-		{name: "CHATBOX_PATH_PREFIX", def: "/chatbox", doc: "Path under which every route lives; / means none.", set: prefix(&h.Prefix)},
+		{name: "CHATBOX_PATH_PREFIX", def: "/chatbox", doc: "Path prefix of all routes; / means no prefix.", set: prefix(&h.Prefix)},
 		{
-			name: "POD_ID", doc: "Name of this pod, unique in the cluster. Without it: the host's name.",
+			name: "POD_ID", doc: "Name of this pod, unique in the cluster. Default: the host's name.",
 			set: func(s string) error {
 				if !chatbox.ValidSessionID(s) {
 					return errors.New("must be 1-128 of A-Z a-z 0-9 . _ -")
@@ -79,8 +79,8 @@ func httpVariables(c *Config) []variable {
 			name: "WS_ALLOWED_ORIGINS", set: origins(&h.Origins.List),
 			doc: "Origins of pages that may open sockets, separated by commas: scheme://host[:port], where host may begin with *. for any subdomain. Required in production.",
 		},
-		{name: "CORS_ALLOWED_ORIGINS", doc: "Origins of pages that may call REST, in the same form. Without it: the same origin only.", set: origins(&h.CORS.List)},
-		{name: "TRUSTED_PROXIES", doc: "Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed, separated by commas.", set: networks(&h.TrustedProxies)},
+		{name: "CORS_ALLOWED_ORIGINS", doc: "Origins of pages that may call REST, in the same form. Default: only the same origin.", set: origins(&h.CORS.List)},
+		{name: "TRUSTED_PROXIES", doc: "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, separated by commas.", set: networks(&h.TrustedProxies)},
 		{
 			name: "METRICS_ALLOWED_NETWORKS", def: "127.0.0.0/8,::1/128", doc: "Addresses or networks that may read the metrics, separated by commas.",
 			set: networks(&h.MetricsNetworks),
@@ -96,20 +96,20 @@ func tokenVariables(c *Config) []variable {
 		},
 		{
 			name: jwksVariable, set: keySetURL(&c.JWT.JWKS),
-			doc: "Where the issuer's public keys are (JWKS), for tokens signed with RS256, RS384, RS512, ES256, ES384, ES512 or EdDSA; https. Fetched every 5 minutes, and for a key that is not known at most every 5 s.",
+			doc: "URL (https) of the issuer's public keys (JWKS), for tokens signed with RS256, RS384, RS512, ES256, ES384, ES512 or EdDSA. Fetched every 5 minutes, and also when a token names an unknown key, at most every 5 s.",
 		},
 		{
-			name: "JWT_ALGORITHMS", doc: "Algorithms that tokens may be signed with, separated by commas. Without it: those of JWT_SECRET and JWT_JWKS_URL, as far as they are set.",
+			name: "JWT_ALGORITHMS", doc: "Algorithms that tokens may be signed with, separated by commas. Default: those listed at JWT_SECRET and JWT_JWKS_URL, if these are set.",
 			set: someOf(&c.JWT.Algorithms, append(secretAlgorithms(), issuerAlgorithms()...)...),
 		},
-		{name: "JWT_ISSUER", doc: "Required iss of tokens. Without it: any.", set: text(&c.JWT.Issuer)},
-		{name: "JWT_AUDIENCE", doc: "Required aud of tokens. Without it: any.", set: text(&c.JWT.Audience)},
+		{name: "JWT_ISSUER", doc: "Value that the claim iss of tokens must have. Default: iss is not checked.", set: text(&c.JWT.Issuer)},
+		{name: "JWT_AUDIENCE", doc: "Value that the claim aud of tokens must have or contain. Default: aud is not checked.", set: text(&c.JWT.Audience)},
 		{name: "JWT_REQUIRE_EXP", def: "on", doc: "on or off. Off accepts tokens that never expire.", set: onOff(&c.JWT.RequireExpiry)},
 		{
 			name: "TOKEN_MAX_LIFE", def: "2160h", set: within(&c.JWT.MaxLife, time.Minute, 10*365*day),
-			doc: "How long Redis has a copy of the record that an admin disconnected a user; as long as most tokens live is enough. The history has the record for good, so older tokens stay refused however long they live, and so do tokens without iat.",
+			doc: "How long Redis keeps a copy of the record that an admin disconnected a user. The lifetime of most tokens is enough. The history keeps the record permanently, so tokens issued before the disconnection stay refused, and so do tokens without iat.",
 		},
-		{name: "WS_QUERY_TOKEN", def: "on", doc: "on or off. On accepts ?token= when a socket is opened.", set: onOff(&c.HTTP.QueryToken)},
+		{name: "WS_QUERY_TOKEN", def: "on", doc: "on or off. On accepts a token in the query (?token=) when a socket is opened.", set: onOff(&c.HTTP.QueryToken)},
 	}
 }
 
@@ -123,10 +123,10 @@ func storeVariables(c *Config) []variable {
 			doc: "Key that seals the history: exactly 32 bytes as they are, or 64 hexadecimal digits, or base64 of 32 bytes. This or ENCRYPTION_KEYS is required. " +
 				"Beside ENCRYPTION_KEYS it only opens what it has sealed, as the last of the list with the id default.",
 		},
-		{name: keysVariable, secret: true, set: done, doc: "Several keys, id:base64 separated by commas. The first seals, all of them open."},
+		{name: keysVariable, secret: true, set: done, doc: "Several keys, id:base64, separated by commas. The first key encrypts, and all keys decrypt."},
 		{
 			name: "MONGO_URI", required: true, secret: true, set: mongoURI(&c.Mongo.URI),
-			doc: "MongoDB or a compatible server: mongodb:// or mongodb+srv://.",
+			doc: "Address of MongoDB or a compatible server: mongodb:// or mongodb+srv://. Name a replicaSet only if the server belongs to it.",
 		},
 		{name: "MONGO_DATABASE", def: "chat", doc: "Name of the database.", set: databaseName(&c.Mongo.Database)},
 	}
@@ -135,48 +135,48 @@ func storeVariables(c *Config) []variable {
 func modelVariables(c *Config) []variable {
 	l := &c.LLM
 	return []variable{
-		{name: "LLM_DEFAULT", doc: "ID of the model that answers where the user chose none. Without it: the first.", set: text(&l.Default)},
-		{name: "LLM_FALLBACK", doc: "ID of the model that is asked where another fails before its first word. Without it: none.", set: text(&l.Fallback)},
-		{name: "LLM_SYSTEM_PROMPT", doc: "What every model is told first.", set: text(&c.Prompt.System)},
+		{name: "LLM_DEFAULT", doc: "ID of the model that answers if the user has chosen none. Default: the first model.", set: text(&l.Default)},
+		{name: "LLM_FALLBACK", doc: "ID of the model that is asked if another model fails before its first word. Default: none.", set: text(&l.Fallback)},
+		{name: "LLM_SYSTEM_PROMPT", doc: "System prompt, sent to every model before the conversation.", set: text(&c.Prompt.System)},
 		{name: "LLM_STREAM_TIMEOUT", def: "120s", doc: "How long a whole answer may take.", set: within(&l.StreamTimeout, time.Second, time.Hour)},
-		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may be silent within an answer, unless it has a limit of its own.", set: within(&l.IdleTimeout, 100*time.Millisecond, time.Hour)},
-		{name: "ANSWER_MAX", def: "256KiB", doc: "Size at which an answer is cut, with finish length.", set: size(&c.Prompt.AnswerMax, 1, 512<<10)},
+		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may send nothing during an answer. LLM_PROVIDER_<n>_IDLE_TIMEOUT sets it for one model.", set: within(&l.IdleTimeout, 100*time.Millisecond, time.Hour)},
+		{name: "ANSWER_MAX", def: "256KiB", doc: "Size at which an answer is cut off. Its finish is then length.", set: size(&c.Prompt.AnswerMax, 1, 512<<10)},
 	}
 }
 
 func boundVariables(c *Config) []variable {
 	return []variable{
-		{name: "MAX_MESSAGE_SIZE", def: "256KiB", doc: "Size of a client's frame beyond which its socket is closed with 1009.", set: size64(&c.Limits.Frame, 1024, 16<<20)},
-		{name: "RATE_LIMIT", def: "100", doc: "Messages of one user per minute, over all pods.", set: number(&c.Limits.RatePerMinute, 1)},
-		{name: "HELP_RATE_LIMIT", def: "5", doc: "Requests for help of one user per minute, over all pods.", set: number(&c.Limits.HelpPerMinute, 1)},
+		{name: "MAX_MESSAGE_SIZE", def: "256KiB", doc: "Maximum size of a client's frame. A larger frame closes the socket with 1009.", set: size64(&c.Limits.Frame, 1024, 16<<20)},
+		{name: "RATE_LIMIT", def: "100", doc: "Messages of one user per minute, in the whole cluster.", set: number(&c.Limits.RatePerMinute, 1)},
+		{name: "HELP_RATE_LIMIT", def: "5", doc: "Requests for help of one user per minute, in the whole cluster.", set: number(&c.Limits.HelpPerMinute, 1)},
 		{
 			name: "REST_RATE_LIMIT", def: "600", set: number(&c.Limits.RESTPerMinute, 1),
-			doc: "REST requests of one user per minute, over all pods; while Redis is away, on each pod.",
+			doc: "REST requests of one user per minute, in the whole cluster. While Redis is unavailable, each pod counts separately.",
 		},
-		{name: "ADMIN_RATE_LIMIT", def: "1200", doc: "The same, of one member of staff.", set: number(&c.Limits.AdminPerMinute, 1)},
-		{name: "MAX_CONNECTIONS", def: "20000", doc: "Sockets of this pod.", set: number(&c.Limits.Connections, 1)},
+		{name: "ADMIN_RATE_LIMIT", def: "1200", doc: "REST requests of one member of staff per minute, counted in the same way.", set: number(&c.Limits.AdminPerMinute, 1)},
+		{name: "MAX_CONNECTIONS", def: "20000", doc: "Maximum number of sockets of this pod.", set: number(&c.Limits.Connections, 1)},
 		{
 			name: "MAX_UNAUTHENTICATED", def: "4096", set: number(&c.Limits.Unknown, 1),
-			doc: "TCP connections of this pod that have shown no valid credential. Beyond it one that has waited for a second or longer makes room, else the newest is refused.",
+			doc: "Maximum number of TCP connections of this pod without a valid credential. At the limit, the pod closes one that has waited for a second or longer. If there is none, it refuses the new connection.",
 		},
 		{
 			name: "MAX_UNAUTHENTICATED_PER_ADDRESS", def: "128", set: number(&c.Limits.UnknownPerAddress, 1),
-			doc: "The same of one address (of IPv6: one /64). Connections from loopback and TRUSTED_PROXIES are not counted; their requests are, by the forwarded address.",
+			doc: "The same limit for one address (for IPv6: one /64 network). Connections from loopback and TRUSTED_PROXIES do not count. Their requests count for the forwarded address.",
 		},
-		{name: "MAX_CONNECTIONS_PER_USER", def: "10", doc: "Sockets of one user, over all pods.", set: number(&c.Limits.ConnectionsPerUser, 1)},
+		{name: "MAX_CONNECTIONS_PER_USER", def: "10", doc: "Maximum number of sockets of one user, in the whole cluster.", set: number(&c.Limits.ConnectionsPerUser, 1)},
 		{
 			name: "SHED_ABOVE", def: "100", set: number(&c.Limits.ShedAbove, 0),
-			doc: "A pod with at least this many sockets sends some to other pods while it has more than a quarter above the mean; 0: never.",
+			doc: "Number of sockets from which a pod with over 25 % more sockets than the average pod sends clients to other pods. 0 turns this off.",
 		},
-		{name: "SHUTDOWN_TIMEOUT", def: "30s", doc: "Within this time of SIGTERM the pod is gone.", set: within(&c.Drain.Shutdown, time.Second, 12*time.Hour)},
-		{name: "DRAIN_FINISH", def: "5s", doc: "How long running answers may still finish here before other pods take them over.", set: within(&c.Drain.Finish, 0, 12*time.Hour)},
-		{name: "DRAIN_WINDOW", def: "10s", doc: "Time over which clients are sent to other pods.", set: within(&c.Drain.Window, 0, 12*time.Hour)},
-		{name: "RATING_REQUEST", def: "on", doc: "on or off. On asks users how a talk with a person was when it is over.", set: onOff(&c.Admin.AskRating)},
-		{name: "WATCH_NOTICE", def: "off", doc: "on or off. On tells users when staff begins to watch their session, and when nobody does any more.", set: onOff(&c.Admin.WatchNotice)},
-		{name: "ADMIN_GRACE", def: "2m", doc: "How long an admin without sockets keeps a session.", set: within(&c.Admin.Grace, time.Second, day)},
+		{name: "SHUTDOWN_TIMEOUT", def: "30s", doc: "Maximum time from SIGTERM to the exit of the pod.", set: within(&c.Drain.Shutdown, time.Second, 12*time.Hour)},
+		{name: "DRAIN_FINISH", def: "5s", doc: "How long a draining pod lets running answers finish before other pods take them over.", set: within(&c.Drain.Finish, 0, 12*time.Hour)},
+		{name: "DRAIN_WINDOW", def: "10s", doc: "Time over which a draining pod sends its clients to other pods.", set: within(&c.Drain.Window, 0, 12*time.Hour)},
+		{name: "RATING_REQUEST", def: "on", doc: "on or off. On asks users for a rating when a talk with a member of staff is over.", set: onOff(&c.Admin.AskRating)},
+		{name: "WATCH_NOTICE", def: "off", doc: "on or off. On notifies users when staff begins to watch their session, and when the last watcher stops.", set: onOff(&c.Admin.WatchNotice)},
+		{name: "ADMIN_GRACE", def: "2m", doc: "How long an admin without a socket keeps a session before it is handed back automatically.", set: within(&c.Admin.Grace, time.Second, day)},
 		{
 			name: "SEARCH_INDEX", def: "on", set: onOff(&c.SearchIndex),
-			doc: "on or off. Whether words of new messages can be found by staff; off writes nothing of them and refuses to search. See ADR 16.",
+			doc: "on or off. On lets staff search new messages by their words. Off stores no search index and refuses searches. See ADR 16.",
 		},
 		{name: "LOG_LEVEL", def: "info", doc: "debug, info, warn or error.", set: level(&c.Log.Level)},
 		{name: "LOG_FORMAT", def: "json", doc: "json or text.", set: oneOf(&c.Log.Format, "json", "text")},
