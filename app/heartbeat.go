@@ -62,8 +62,8 @@ func (a *App) beatPod(ctx context.Context) time.Duration {
 	return a.judgeName(ctx, beat.Other)
 }
 
-// noteCard tells of a card that cannot be renewed although Redis takes writes:
-// where Redis is away that is no news.
+// noteCard logs that the card cannot be renewed although Redis accepts writes. An
+// unavailable Redis is logged elsewhere.
 func (a *App) noteCard(ctx context.Context, err error) {
 	if err == nil || a.around.redis.Kind() == "" && ctx.Err() == nil {
 		a.around.card.NoteAs(ctx, redisstate.Kind(err), causeOf(err))

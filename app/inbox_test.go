@@ -37,8 +37,9 @@ func (r *downRedis) Read(context.Context, chatbox.SessionKey, int64) (chatbox.Ta
 
 func (r *downRedis) Positions() []chatbox.Position { return nil }
 
-// A session that could not be healed while Redis was away is tried again when
-// the bus has subscribed anew, not when its delay of up to 45 seconds is over.
+// The healing of a session that failed while Redis was unavailable is tried again
+// when the bus has subscribed again. It does not wait for the end of its delay of
+// up to 45 seconds.
 func TestInbox_ResubscribedRetriesWhatFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())

@@ -35,7 +35,7 @@ func readyPod(t *testing.T, address, path string) (port string) {
 	return port
 }
 
-// TestProbe_FindsThePodWhereItListens: only where it listens and under which path, whatever else is set or missing.
+// TestProbe_FindsThePodWhereItListens: the probe needs only the address and the path. Other settings may be missing or invalid.
 func TestProbe_FindsThePodWhereItListens(t *testing.T) {
 	for _, c := range []struct {
 		name, listens, path string

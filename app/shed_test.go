@@ -90,7 +90,7 @@ func TestShedder_MeetsTheOthersWithinTwoMinutes(t *testing.T) {
 	}
 }
 
-// A pod that gets no clients from the balancer looks empty for ever.
+// A pod that gets no clients from the balancer always looks empty.
 func TestShedder_GivesUpWhereEverybodyComesBack(t *testing.T) {
 	s, now, lots := &shedder{above: 100}, time.Now(), 0
 	pods := []chatbox.PodInfo{{ID: "b", State: podServing}}

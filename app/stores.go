@@ -17,8 +17,8 @@ import (
 	"chatbox/internal/outage"
 )
 
-// Stores is the history, whatever its server. The owner closes it after the App
-// has stopped. Several Apps of one process may share it.
+// Stores is the history on any server. The owner closes it after the App has
+// stopped. Several Apps of one process may share it.
 type Stores struct {
 	Messages    MessageStore
 	Sessions    SessionStore

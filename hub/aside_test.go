@@ -24,18 +24,18 @@ func TestAside_IsForItsAudience(t *testing.T) {
 		assert.True(t, s.fs.Deliver(s.aside(to, event, 0)))
 	}
 	assert.Equal(t, []string{"resumed 0", "how was it"}, s.got(owner))
-	staff.settle() // the client here is an owner's: it takes all that another hears for a fault
-	var heard []string
+	staff.settle() // the test's client belongs to an owner: it reports frames for others as faults
+	var received []string
 	for _, f := range staff.frames {
 		if f.Notification != nil {
-			heard = append(heard, f.Notification.Event)
+			received = append(received, f.Notification.Event)
 		}
 	}
-	assert.Equal(t, []string{"a note"}, heard)
+	assert.Equal(t, []string{"a note"}, received)
 }
 
-// What is told beside an event that was lost waits for it, and a socket that
-// comes meanwhile is told once.
+// A notification that follows a lost event waits for that event. A socket that
+// attaches meanwhile receives the notification once.
 func TestAside_FollowsItsEvent(t *testing.T) {
 	s := newStage(t)
 	c := s.socket("c", "u", true)

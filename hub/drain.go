@@ -21,9 +21,9 @@ const (
 )
 
 // Drain refuses new sockets and sends the existing ones away, spread evenly
-// over window. Each gets a farewell frame and then close 4003, after its
-// pending frames were processed and the replies were written. Processing may
-// take 11 s after the farewell, and writing 2 s more. Each client is asked to
+// over window. Each gets a reconnect frame and then close 4003, after its pending
+// frames were processed and the replies were written. Processing may take 11 s
+// after the reconnect frame, and writing 2 s more. Each client is asked to
 // wait a random time of at most 1 s, since the drain itself is already spread.
 // Sockets that are left when ctx ends are closed at once. Drain returns when
 // no socket is left or ctx ends; its error says how many were left.

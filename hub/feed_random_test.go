@@ -29,7 +29,7 @@ type arena struct {
 	joins   map[*listener]*joining
 	behind  bool
 	reading *reading
-	missed  map[*listener][]string // answers whose failure it must be told of
+	missed  map[*listener][]string // answers whose failure it must receive
 	trace   []string
 }
 

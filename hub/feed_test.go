@@ -205,8 +205,8 @@ func TestFeed_CollapsedPiecesAreMadeUpFor(t *testing.T) {
 	assert.Equal(t, []string{"snapshot " + want + "9xxxxxxxxx", "event 2"}, s.got(c)[4:], "the whole text, then its final")
 }
 
-// What another session's frame took out of the queue is missing until the
-// writer has reported so, whatever arrives in between.
+// Pieces that another session's frame removed from the queue are missing until
+// the writer has reported them. Frames that arrive in between change nothing.
 func TestFeed_PiecesTakenOutForAnotherSessionAreMadeUpFor(t *testing.T) {
 	for _, ends := range []bool{false, true} {
 		s := newStage(t)
@@ -258,7 +258,7 @@ func TestFeed_NoPieceBehindATakeoverTheSocketJoinedBehind(t *testing.T) {
 	s.tr.start()
 	s.tr.piece("a", false)
 	s.tr.takeover()
-	ahead := s.socket("ahead", "u", true) // it reads what the pod has not heard yet
+	ahead := s.socket("ahead", "u", true) // it reads what the pod has not received yet
 	for _, u := range s.tr.channel {
 		s.fs.Deliver(u)
 	}

@@ -199,8 +199,8 @@ func TestOldClient_RestartedAnswer(t *testing.T) {
 	}
 }
 
-// A page whose notes are lost comes back to an answer that was begun again:
-// what it shows is nobody's to continue.
+// A page whose notes are lost reconnects during an answer that was started again.
+// No later piece continues the text that the page shows.
 func TestOldClient_ComesBackWithoutANote(t *testing.T) {
 	for name, waits := range map[string]bool{"all at once": false, "in mid-answer": true} {
 		t.Run(name, func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestOldClient_RandomSchedules(t *testing.T) {
 			p.deliver()
 			p.settle() // it knows that an answer is coming
 			p.randomAnswer(r, 60)
-			for range 2 { // whatever was lost is made up for by coming back
+			for range 2 { // a reconnect restores all that was lost
 				p.settle()
 				p.breaks()
 				p.connect(1 << 20)

@@ -21,8 +21,8 @@ import (
 
 const fuzzedFrame = 512 // bytes, the limit of the socket under test
 
-// FuzzRead has a socket read whatever a client sends and compares what reaches
-// the handler with the messages that RFC 6455 sees in the same bytes.
+// FuzzRead lets a socket read any bytes from a client. It compares the messages
+// that reach the handler with the messages that RFC 6455 defines for these bytes.
 func FuzzRead(f *testing.F) {
 	f.Add(slices.Concat(masked(0x81, "hello"), masked(0x89, "ping"), masked(0x88, "\x03\xe8bye")))
 	f.Add(slices.Concat(masked(0x01, "in "), masked(0x8a, "1"), masked(0x00, "three "), masked(0x80, "parts"), masked(0x82, "binary")))

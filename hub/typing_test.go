@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Whoever sends a message has stopped typing, however soon after the first key.
+// A user who sends a message has stopped typing, however soon after the first key.
 func TestTypingRate_TwoWithinASecondAndAlwaysTheEnd(t *testing.T) {
 	here, there := chatbox.SessionKey{ID: "here"}, chatbox.SessionKey{ID: "there"}
 	at := func(ms int) time.Time { return time.Unix(1000, 0).Add(time.Duration(ms) * time.Millisecond) }

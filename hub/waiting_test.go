@@ -39,7 +39,8 @@ func place(position, waiting int) chatbox.QueuePosition {
 	return chatbox.QueuePosition{Position: position, Waiting: waiting}
 }
 
-// A socket that was told in the confirmation of what it asked is told of changes.
+// A socket that got its place with the confirmation of its request receives only
+// changes.
 func TestPlace_ToldInAnotherWayIsNotRepeated(t *testing.T) {
 	s := newStage(t)
 	asks, other := s.socket("asks", "u", true), s.socket("other", "u", true)

@@ -26,7 +26,7 @@ type Key struct {
 // String hides the secret.
 func (k Key) String() string { return k.ID + ":" + redacted }
 
-// Format hides the secret whatever the verb.
+// Format hides the secret for every verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
 // LogValue hides the secret.

@@ -10,8 +10,9 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 )
 
-// FuzzDocument reads documents with whatever fields, which the database lets
-// everybody write: each is a row of a list, and what is wrong with it is marked.
+// FuzzDocument reads documents with any fields, since every program with access
+// may write to the database. Each document is a row of a list, and its faults are
+// marked.
 func FuzzDocument(f *testing.F) {
 	ring, err := NewKeyring([]Key{{ID: "a", Secret: secretOf(1)}})
 	require.NoError(f, err)

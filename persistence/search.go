@@ -75,7 +75,7 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 	}
 	var docs []messageDoc
 	words := anyOf("words", c.Tokens)
-	if c.Few { // use the sessions' index, whatever a planner would choose for the words
+	if c.Few { // use the sessions' index, even if a planner would choose the words' index
 		words = bson.D{{Key: "$expr", Value: haveAll(c.Tokens)}}
 	}
 	for width := firstFound; ; width *= foundFaster {

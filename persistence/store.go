@@ -30,8 +30,8 @@ const (
 )
 
 // Store is a connection to the history. It writes with concern majority and
-// journal and reads from the primary with concern majority, whatever the URI
-// says, so data that it acknowledges or decides on cannot be rolled back. It is
+// journal and reads from the primary with concern majority. These override the
+// URI, so data that it acknowledges or decides on cannot be rolled back. It is
 // safe for concurrent use.
 type Store struct {
 	cfg         Config

@@ -64,7 +64,7 @@ func (s *Store) Survey(ctx context.Context) (findings []string, err error) {
 // stored data.
 func (s *Store) Trusted() bool { return s.trusted.Load() }
 
-// serverInfo describes a server, as reported by itself.
+// serverInfo is a server's description of its version and role.
 type serverInfo struct {
 	Version  string
 	Primary  bool `bson:"isWritablePrimary"`

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// FuzzParseWithdrawal: whatever comes over the channel of all pods is a
-// withdrawal as a pod writes it, or nothing.
+// FuzzParseWithdrawal: any message on the channel of all pods is parsed as a
+// withdrawal in the form that pods write, or ignored.
 func FuzzParseWithdrawal(f *testing.F) {
 	at := time.UnixMilli(1_750_000_000_000).UTC()
 	good := withdrawalString(chatbox.Withdrawal{User: chatbox.UserKey{Tenant: "t|", ID: "é"}, Before: at, Until: at.Add(time.Hour)})

@@ -148,8 +148,8 @@ func (b *Bus) Run(ctx context.Context, h Handler) {
 	b.mu.Lock()
 	b.handler = h
 	b.launch = func(l *link) {
-		wg.Go(func() { l.run(ctx) })  // stopped by ctx, waited for below
-		wg.Go(func() { l.sing(ctx) }) // likewise
+		wg.Go(func() { l.run(ctx) })             // stopped by ctx, waited for below
+		wg.Go(func() { l.publishCanaries(ctx) }) // stopped by ctx, waited for below
 	}
 	b.launch(b.trunk)
 	for _, l := range b.shards {

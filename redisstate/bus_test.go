@@ -67,19 +67,19 @@ func TestBus_ResyncWaitsForTheConnectionAndForNobodyElse(t *testing.T) {
 	assert.EqualValues(t, 1, h, "once for a connection")
 }
 
-func TestBus_HealthCountsFromWhenTheSongWasSung(t *testing.T) {
+func TestBus_HealthCountsFromTheTimeOfSending(t *testing.T) {
 	var h resyncs
 	b := newBus(&h)
-	song := func(voice string, ago time.Duration) string {
+	canary := func(voice string, ago time.Duration) string {
 		return voice + "." + strconv.FormatInt(int64(time.Since(b.born)-ago), 10)
 	}
 	b.born = b.born.Add(-time.Hour)
-	for _, s := range []string{"", ".", "x", b.voice, b.voice + ".x", song("another's", 0), song(b.voice, 2*time.Second)} {
-		b.trunk.hear(s)
+	for _, s := range []string{"", ".", "x", b.voice, b.voice + ".x", canary("another's", 0), canary(b.voice, 2*time.Second)} {
+		b.trunk.noteCanary(s)
 		assert.False(t, b.Healthy(), s)
 	}
-	b.trunk.hear(song(b.voice, time.Second))
+	b.trunk.noteCanary(canary(b.voice, time.Second))
 	assert.True(t, b.Healthy(), "late is not lost")
-	b.trunk.hear(song(b.voice, 3*time.Second))
+	b.trunk.noteCanary(canary(b.voice, 3*time.Second))
 	assert.True(t, b.Healthy(), "an old one takes nothing back")
 }

@@ -38,7 +38,7 @@ type link struct {
 	ps     *redis.PubSub
 	subs   map[string]*subscription
 	asked  map[string]int // SUBSCRIBEs of this connection that are not confirmed yet
-	left   map[string]int // UNSUBSCRIBEs likewise
+	left   map[string]int // UNSUBSCRIBEs that are not confirmed yet
 	fresh  bool           // the connection is new, and missed updates must still be read
 	met    bool           // there was an earlier connection
 	failed error          // why the latest connection ended
@@ -209,7 +209,7 @@ func (l *link) receive(ctx context.Context, ps *redis.PubSub) error {
 			}
 		case *redis.Message:
 			if m.Channel == l.canary {
-				l.hear(m.Payload)
+				l.noteCanary(m.Payload)
 			} else {
 				l.b.dispatch(ctx, m.Channel, m.Payload)
 			}
@@ -284,10 +284,10 @@ func (l *link) healthy() bool {
 	return !l.heard.IsZero() && time.Since(l.heard) < canaryStale
 }
 
-// hear records when the received canary message was sent. A slow connection is
-// not broken, but an old message does not prove that it works now.
-func (l *link) hear(song string) {
-	voice, since, _ := strings.Cut(song, ".")
+// noteCanary records when the received canary message was sent. A slow connection
+// is not broken, but an old message does not prove that it works now.
+func (l *link) noteCanary(message string) {
+	voice, since, _ := strings.Cut(message, ".")
 	ns, err := strconv.ParseInt(since, 10, 64)
 	if err != nil || voice != l.b.voice {
 		return
@@ -299,15 +299,15 @@ func (l *link) hear(song string) {
 	}
 }
 
-// sing publishes the link's canary messages until ctx ends. Each link has its
-// own sender, so that an unavailable master does not silence the others.
-func (l *link) sing(ctx context.Context) {
+// publishCanaries publishes the link's canary messages until ctx ends. Each link
+// has its own sender, so that an unavailable master does not silence the others.
+func (l *link) publishCanaries(ctx context.Context) {
 	t := time.NewTicker(l.every)
 	defer t.Stop()
 	for {
-		song := l.b.voice + "." + strconv.FormatInt(int64(time.Since(l.b.born)), 10)
+		message := l.b.voice + "." + strconv.FormatInt(int64(time.Since(l.b.born)), 10)
 		sctx, cancel := context.WithTimeout(ctx, canaryStale)
-		if err := l.b.c.publish(sctx, l.canary, song); err != nil && ctx.Err() == nil {
+		if err := l.b.c.publish(sctx, l.canary, message); err != nil && ctx.Err() == nil {
 			l.log.DebugContext(ctx, "canary failed", "canary", l.canary, "error", err)
 		}
 		cancel()

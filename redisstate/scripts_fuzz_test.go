@@ -221,7 +221,7 @@ func (p *play) finish() {
 	p.publish(e, "", l)
 }
 
-// interrupt takes the lease from whoever has it.
+// interrupt revokes the lease of any holder.
 func (p *play) interrupt() {
 	_, open, err := p.c.Interrupt(p.ctx, p.key)
 	require.NoError(p, err)

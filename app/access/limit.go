@@ -13,14 +13,14 @@ const (
 	countPatience = 500 * time.Millisecond // timeout of Redis for a request
 	awayFor       = time.Second            // how long Redis is not asked after a timeout
 	window        = time.Minute
-	maxTallied    = 100_000 // users that a pod counts by itself
+	maxTallied    = 100_000 // users that a pod counts alone
 )
 
 // Admit counts a REST request. It returns chatbox.RateLimited beyond the user's
 // limit, chatbox.Unauthenticated if the credential was withdrawn, and
 // chatbox.PermissionDenied if the user is blocked. While Redis is unavailable,
-// the limit and the withdrawals are those that this pod knows by itself: requests
-// are served rather than refused.
+// the pod uses its own counts and the withdrawals that it knows: requests are
+// served rather than refused.
 func (g *Gate) Admit(ctx context.Context, a chatbox.Actor) error {
 	switch {
 	case g.Blocked(a.User()):

@@ -85,8 +85,8 @@ func (g *Gate) time(ctx context.Context) time.Time {
 }
 
 // Disconnected handles the notification that a pod disconnected a user. It does
-// not block. It closes all the user's sockets, whatever the issue times of their
-// tokens, because the clocks of token issuers may be ahead.
+// not block. It closes all the user's sockets and ignores the issue times of
+// their tokens, because the clocks of token issuers may be ahead.
 func (g *Gate) Disconnected(w chatbox.Withdrawal) {
 	g.learn(w)
 	if n := g.Sockets.Expel(w.User, time.Time{}); n > 0 {

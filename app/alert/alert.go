@@ -26,8 +26,8 @@ type Store interface {
 	// settled or not due at now, and with chatbox.NotFound if the alert or its
 	// event does not exist.
 	ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error)
-	// MarkAlert records that the channel has accepted the alert, whoever holds
-	// the claim by now.
+	// MarkAlert records that the channel has accepted the alert, even if another
+	// pod holds the claim by now.
 	MarkAlert(ctx context.Context, k chatbox.AlertKey, channel string) error
 	// SettleAlert ends the claim and sets the state. If that is pending, the
 	// alert is due again at due. It does nothing if another token holds the claim

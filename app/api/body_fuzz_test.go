@@ -95,8 +95,8 @@ func requestOf(r *echo.Route, header http.Header, body []byte) *http.Request {
 	}
 }
 
-// changing is an edge over use cases that do whatever they are asked, and its
-// routes that change something, in order.
+// changing returns an edge over use cases that accept every call, and its routes
+// that change something, in order.
 func changing(f *testing.F, did *deeds) (*Server, []*echo.Route) {
 	f.Helper()
 	reg := prometheus.NewRegistry()

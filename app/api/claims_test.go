@@ -135,8 +135,8 @@ func TestAbuse_ClaimsThatAreNoText(t *testing.T) {
 	}
 }
 
-// FuzzClaims: whatever a signed token contains, the resulting actor has valid
-// names, and no other reading of the token gives another actor.
+// FuzzClaims: the actor of any signed token has valid names, and no other reading
+// of the token gives another actor.
 func FuzzClaims(f *testing.F) {
 	f.Add(`{"user_id":"ann","exp":9999999999}`)
 	f.Add(`{"user_id":"ann","Roles":["admin"],"roles":["x"],"exp":9999999999,"tenant":"\u0000"}`)

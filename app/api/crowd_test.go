@@ -71,8 +71,8 @@ func TestAbuse_CrowdOfOneAddress(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, ask(from("192.0.2.7", "")), "they have left")
 }
 
-// Guessing share tokens is stopped soon, whatever is guessed and whatever address
-// the client claims.
+// A client that guesses share tokens is soon refused, for any guesses and any
+// address that it claims.
 func TestAbuse_ShareTokensGuessed(t *testing.T) {
 	p := newPod(t, nil)
 	asked := 0

@@ -66,7 +66,7 @@ func (c command) durable() chatbox.Command {
 // decode parses a client's frame: one JSON object whose names match
 // docs/protocol/contract.md in case and are not repeated. Unknown fields, and
 // fields that only the server sets (sender, timestamp, models, error), are
-// ignored whatever their values. null means absent. The error names the first
+// ignored with any value. null means absent. The error names the first
 // invalid field; the command has the fields that could be parsed.
 func decode(b []byte) (command, error) {
 	var c command

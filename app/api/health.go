@@ -24,8 +24,8 @@ type readyView struct {
 	Causes map[string]string `json:"causes,omitempty"`
 }
 
-// ready serves GET /readyz. A draining pod is not ready, whatever its checks
-// report.
+// ready serves GET /readyz. A draining pod is not ready, even if all its checks
+// pass.
 func (s *Server) ready(c echo.Context) error {
 	ok, view := s.check(c.Request().Context())
 	if !ok || s.deps.Hub.Refusing() {

@@ -8,8 +8,8 @@ import (
 	"chatbox/test/fuzz"
 )
 
-// FuzzKeySet: whatever an issuer answers, what is taken of it are public keys
-// that are strong enough, and not more of them than are kept.
+// FuzzKeySet: from any answer of an issuer the pod takes only public keys that
+// are strong enough, and not more of them than it keeps.
 func FuzzKeySet(f *testing.F) {
 	const (
 		x = `"x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"`

@@ -53,8 +53,8 @@ func setOf(t *testing.T, keys ...any) string {
 
 func rsAuth(k *KeySet) *Auth { return NewAuth(AuthConfig{Keys: k, Algorithms: []string{"RS256"}}) }
 
-// Whatever an issuer responds, the pod keeps running, and a token that cannot be
-// checked is not refused as invalid.
+// The pod keeps running after any response of an issuer, and a token that cannot
+// be checked is not refused as invalid.
 func TestKeySet_WhatIssuersAnswer(t *testing.T) {
 	key := rsaKey(t, 2048)
 	tok := by(t, jwt.SigningMethodRS256, key, kid("k"), nil)
@@ -238,8 +238,7 @@ func TestKeySet_RotatesUnderLoad(t *testing.T) {
 	requireUnauthenticated(t, a, tokens[0])
 }
 
-// A published key is never accepted as an HMAC secret, in whatever form it is
-// used.
+// A published key is never accepted as an HMAC secret, in any encoding.
 func TestAbuse_PublishedKeyAsSecret(t *testing.T) {
 	r, e := rsaKey(t, 2048), ecKey(t, elliptic.P256())
 	is := newIssuer(t, public("r", r), public("e", e))

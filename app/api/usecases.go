@@ -49,7 +49,7 @@ type Watching interface {
 	Watch(ctx context.Context, c live.Socket, id string, after *int64) error
 	Unwatch(ctx context.Context, c live.Socket, id string) error
 	// Renewed is called when the socket has a newer credential: it detaches the
-	// socket from sessions that the credential does not let it hear.
+	// socket from sessions that the new credential does not permit.
 	Renewed(ctx context.Context, c live.Socket)
 }
 
@@ -157,8 +157,8 @@ type AuditTrail interface {
 type Privacy interface {
 	// Erase removes the session; its id is never used again.
 	Erase(ctx context.Context, a chatbox.Actor, id string) error
-	// ErasePerson erases all of a person's sessions; false: the erasure goes on
-	// in the background.
+	// ErasePerson erases all of a person's sessions. done is false if the erasure
+	// continues in the background.
 	ErasePerson(ctx context.Context, a chatbox.Actor, userID string) (done bool, err error)
 }
 

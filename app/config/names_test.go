@@ -58,7 +58,7 @@ func TestLoad_OtherProgramsNames(t *testing.T) {
 	}
 }
 
-// TestLoad_OrdinaryEnvironments: what shells, orchestrators, platforms and other programs set is nobody's slip.
+// TestLoad_OrdinaryEnvironments: variables that shells, orchestrators, platforms and other programs set are no faults.
 func TestLoad_OrdinaryEnvironments(t *testing.T) {
 	for what, environ := range map[string]string{
 		"shell": `PATH=/bin HOME=/root USER=me LOGNAME=me SHELL=/bin/sh TERM=xterm LANG=C.UTF-8 LC_ALL=C PWD=/ OLDPWD=/ SHLVL=1 _=/bin/env TZ=UTC HOSTNAME=h EDITOR=vi

@@ -57,8 +57,8 @@ func TestLoad_Redis(t *testing.T) {
 	}
 }
 
-// What is not understood is a fault that names the parameter; nothing that may
-// be a piece of a password is shown.
+// A parameter that is not understood is a fault that names it. The fault shows no
+// text that may be part of a password.
 func TestLoad_RedisFaults(t *testing.T) {
 	for url, about := range map[string]string{
 		"redis://h?foo=1":                         "parameter foo, which is not understood",

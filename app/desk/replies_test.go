@@ -148,8 +148,8 @@ func TestReplies_Render(t *testing.T) {
 	}
 }
 
-// Whatever pods write concurrently, a shortcut has one reply, and every
-// acknowledged reply is stored.
+// If pods write concurrently, a shortcut has one reply, and every acknowledged
+// reply is stored.
 func TestReplies_OneOfARaceForAShortcut(t *testing.T) {
 	o := open(t)
 	var wg sync.WaitGroup
@@ -181,8 +181,8 @@ func TestReplies_OneOfARaceForAShortcut(t *testing.T) {
 	assert.Len(t, ids, 4)
 }
 
-// Whatever replies are renamed concurrently, even one reply by several callers,
-// each reply's shortcut is reserved and no other shortcut is.
+// If replies are renamed concurrently, even one reply by several callers, each
+// reply's shortcut is reserved and no other shortcut is.
 func TestReplies_RenamedAtOnce(t *testing.T) {
 	o := open(t)
 	var ids []string
@@ -271,8 +271,7 @@ func (dying) Add(_ context.Context, c chatbox.Card, _ int) error {
 	return nil
 }
 
-// A claim without a reply blocks the shortcut while the write may still run, but
-// not for ever.
+// A claim without a reply blocks the shortcut only while the write may still run.
 func TestReplies_AClaimNobodyMadeGoodIsDoubted(t *testing.T) {
 	o := open(t)
 	put := func(since time.Time) {

@@ -8,8 +8,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// clockTick is how often the embedded Redis' clock is advanced; it does not
-// expire keys by itself.
+// clockTick is how often the embedded Redis' clock is advanced. Without that, no
+// key expires.
 const clockTick = 100 * time.Millisecond
 
 // startRedis runs a Redis in this process, on loopback, and advances its clock

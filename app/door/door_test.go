@@ -17,8 +17,8 @@ import (
 
 const post = "POST / HTTP/1.1\r\nHost: pod\r\n"
 
-// Every phase of a connection has a limit, whatever the client sends to keep it
-// alive.
+// Every phase of a connection has a limit, even if the client sends bytes to keep
+// it alive.
 func TestDoor_EveryPhaseEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc

@@ -86,8 +86,8 @@ func Kind(err error) outage.Kind {
 	}
 }
 
-// spoils reports whether the error is one after which SQLite may have ended the
-// transaction by itself.
+// spoils reports whether SQLite may have ended the transaction because of the
+// error.
 func spoils(err error) bool {
 	switch primary, _ := codes(err); primary {
 	case lib.SQLITE_FULL, lib.SQLITE_IOERR, lib.SQLITE_NOMEM, lib.SQLITE_BUSY, lib.SQLITE_INTERRUPT, lib.SQLITE_READONLY,

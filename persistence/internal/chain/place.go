@@ -10,8 +10,8 @@ import (
 
 // Entries are numbered without gaps and their times never decrease. The end of a
 // chain and the place of a time can therefore be found by reading single entries:
-// a few round trips on any server, whatever the length. (On the DocumentDB stack
-// a sort with a limit over an open range reads the whole range.)
+// a few round trips on any server, for a chain of any length. (On the DocumentDB
+// stack a sort with a limit over an open range reads the whole range.)
 
 // fan is how many places one step reads.
 const fan = 15

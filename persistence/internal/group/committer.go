@@ -20,7 +20,7 @@ type Config struct {
 	Flights  int           // groups written at once
 	MaxItems int           // of one group
 	MaxBytes int           // of one group; a single larger item goes alone
-	Timeout  time.Duration // of one flush, whatever the callers' contexts
+	Timeout  time.Duration // of one flush, independent of the callers' contexts
 }
 
 // Flush writes the items and returns one result for each, in order.

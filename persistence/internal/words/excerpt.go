@@ -17,8 +17,8 @@ const (
 const ellipsis = "…"
 
 // Excerpt returns the first part of the text where most of the query's terms are
-// close together: about 160 code points on one line, with an ellipsis wherever it
-// was cut. It returns false if the text lacks a term.
+// close together: about 160 code points on one line, with an ellipsis at each
+// cut. It returns false if the text lacks a term.
 func (q Query) Excerpt(text string) (string, bool) {
 	places, ok := q.find(text)
 	if !ok || len(places) == 0 {
@@ -100,7 +100,7 @@ func startAt(text string, at int) int {
 	return at
 }
 
-// endAt moves the end of the excerpt likewise, in the other direction.
+// endAt moves the end of the excerpt in the same way, in the other direction.
 func endAt(text string, from, at int) int {
 	near := text[max(from, back(text, at, excerptSlack)):at]
 	if i := strings.LastIndexFunc(near, unicode.IsSpace); i >= 0 {

@@ -149,7 +149,7 @@ const iotaSubscript = '\u0345' // the only mark that folds to a letter, ι
 
 const zeroWidthSpace = '\u200b' // separates words although Unicode classes it as a format character
 
-// invisible characters are ignored wherever they are.
+// invisible reports whether the character is ignored in words.
 func invisible(r rune) bool {
 	const graphemeJoiner = '\u034f'
 	return r == graphemeJoiner || r != zeroWidthSpace && unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r)
