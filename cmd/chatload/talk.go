@@ -53,8 +53,8 @@ func sessionID() string {
 	return id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:26]
 }
 
-// play runs the whole session and returns the ledger's report. It ends by itself:
-// soft stops the talking, and every wait has a timeout.
+// play runs the whole session and returns the ledger's report. It always
+// ends: soft stops the messages, and every wait has a timeout.
 func (t *talk) play(ctx, soft context.Context) ledger.Report {
 	running, stopDevices := context.WithCancel(ctx)
 	breaking, stopBreaking := context.WithCancel(ctx)
@@ -120,7 +120,7 @@ func (t *talk) script(ctx, soft context.Context) {
 		}
 		id, device := t.say(n)
 		if t.rng.Float64() < t.load.wait {
-			t.hear(ctx, id, device)
+			t.receive(ctx, id, device)
 		} else if len(t.open) > maxOpen {
 			t.answered(ctx, t.open[0])
 		}
@@ -163,8 +163,8 @@ func (t *talk) words(n int) string {
 	return text
 }
 
-// hear waits for the answer, or cancels it and sometimes requests another.
-func (t *talk) hear(ctx context.Context, id string, device int) {
+// receive waits for the answer, or cancels it and sometimes requests another.
+func (t *talk) receive(ctx context.Context, id string, device int) {
 	if t.rng.Float64() >= t.load.cancel {
 		t.answered(ctx, id)
 		return

@@ -38,8 +38,8 @@ func newRawVendor(t *testing.T, response string) string {
 	return "http://" + l.Addr().String()
 }
 
-// What a vendor wrote stays out of errors and out of the log, wherever it stands
-// in a response that is not HTTP.
+// Text of a vendor stays out of errors and out of the log, at any place in a
+// response that is not HTTP.
 func TestTransport_ErrorsQuoteNothing(t *testing.T) {
 	const words = "WhatSomebodySaid"
 	const ok = "HTTP/1.1 200 OK\r\n"

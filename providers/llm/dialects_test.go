@@ -12,8 +12,8 @@ import (
 	"chatbox"
 )
 
-// dialect is how a vendor says things. What every provider promises is tested
-// here for those that are spoken by hand.
+// dialect is a vendor's wire format. The promises of every provider are tested
+// here for the dialects that this package implements itself.
 type dialect struct {
 	kind, path         string
 	begin, hello, end  string

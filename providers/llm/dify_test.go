@@ -51,7 +51,7 @@ func TestDify_StopsWhatIsLeftEarly(t *testing.T) {
 	ctx, cancel := contextWithCause(t)
 	for _, err := range r.Stream(ctx, prompt("Hi")) {
 		require.NoError(t, err)
-		cancel(chatbox.NotOwner) // a cancelled prompt stops Dify all the same
+		cancel(chatbox.NotOwner) // a cancelled prompt stops Dify too
 		break
 	}
 	r.Close()

@@ -15,8 +15,8 @@ import (
 	"chatbox/test/fuzz"
 )
 
-// Whatever a vendor sends, reading it ends, in the same way however the bytes
-// are cut into packets, and nothing of the key is in what comes of it.
+// Reading any bytes from a vendor ends. The result is the same however the bytes
+// are cut into packets, and contains no part of the key.
 
 func FuzzOpenAIStream(f *testing.F) {
 	fuzzStream(f, openaiCases(), func(body io.Reader) func() (step, error) {
@@ -126,8 +126,7 @@ func answerOf(text string, size int) string {
 	return answer + th.rest()
 }
 
-// FuzzRefusal: whatever a vendor says instead of an answer, nothing of it but an
-// identifier is kept.
+// FuzzRefusal: of any response in place of an answer, only an identifier is kept.
 func FuzzRefusal(f *testing.F) {
 	f.Add([]byte(`{"error":{"code":"x","type":"y","message":"z"}}`), 400)
 	f.Add([]byte(`[{"error":{"code":503,"status":"UNAVAILABLE"}}]`), 200)

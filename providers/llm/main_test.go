@@ -112,8 +112,8 @@ func (v *vendor) waitGone(t *testing.T) {
 	}
 }
 
-// newTestRouter has one provider of the type at the vendor, with patience for slow
-// machines; change adapts it.
+// newTestRouter returns a router with one provider of the type at the vendor. Its
+// time-outs suit slow machines; change adapts it.
 func newTestRouter(t *testing.T, kind, endpoint string, change func(*Config)) (*Router, *logBuffer) {
 	t.Helper()
 	cfg := Config{

@@ -97,8 +97,8 @@ func TestOpenAI_Finishes(t *testing.T) {
 	}
 }
 
-// What follows is about vendors that misbehave after the response began: the
-// text before stays, and the end is told for what it is.
+// If a vendor breaks the protocol after the response began, the earlier text
+// stays, and the error names the cause.
 func TestOpenAI_StreamsThatBreakOff(t *testing.T) {
 	tests := map[string]struct {
 		lines []string

@@ -70,7 +70,7 @@ func TestOptional_RequiredFieldsStay(t *testing.T) {
 	assert.Equal(t, 1, *refused)
 }
 
-// What did not help is not remembered.
+// An omission that did not help is not remembered.
 func TestOptional_UselessOmissionIsForgotten(t *testing.T) {
 	var bodies []string
 	v := newVendor(t, func(w http.ResponseWriter, r *http.Request, n int) {

@@ -99,8 +99,8 @@ func strictRoles(messages []struct{ Role, Content string }) bool {
 	return len(messages) > 0
 }
 
-// What every dialect sends is taken by a server that insists on alternation,
-// also where an answer is taken up at a prefix.
+// A server that insists on alternation accepts the requests of every dialect,
+// also if they continue an answer at a prefix.
 func TestDialects_AServerThatInsistsOnAlternation(t *testing.T) {
 	hello := map[string]string{
 		TypeOpenAI:    event(`{"choices":[{"delta":{"content":"Hello"},"finish_reason":"stop"}]}`) + event("[DONE]"),

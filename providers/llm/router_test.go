@@ -195,8 +195,8 @@ func TestConfig_Limits(t *testing.T) {
 	assert.Equal(t, limits{header: time.Second, first: 90 * time.Second, idle: 90 * time.Second}, cfg.limits())
 }
 
-// Whatever fails before the first word, the fallback is asked, and its deltas
-// say who speaks; those of the model that was asked need not.
+// After any failure before the first word the fallback is asked. Its deltas name
+// their model; the deltas of the requested model need not.
 func TestRouter_FallbackIsNamed(t *testing.T) {
 	whole := []timedStep{word(0, "a"), word(0, "b"), {step: step{finish: chatbox.FinishStop}, err: io.EOF}}
 	for name, steps := range map[string][]timedStep{
@@ -228,7 +228,7 @@ func TestRouter_FallbackIsNamed(t *testing.T) {
 	}
 }
 
-// What the provider told of the usage is there also where the answer fails.
+// The usage that the provider has reported is kept if the answer fails.
 func TestRouter_UsageOfAFailedAnswer(t *testing.T) {
 	u := &chatbox.Usage{Prompt: 11, Completion: 1}
 	f := timed{steps: []timedStep{

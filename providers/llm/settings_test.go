@@ -107,8 +107,7 @@ func TestMaxTokens(t *testing.T) {
 	}
 }
 
-// A message that fills the window by itself leaves less for the answer, in a
-// window that is known.
+// A message that alone fills a known window leaves less for the answer.
 func TestMaxTokens_OfALongMessage(t *testing.T) {
 	long := prompt(strings.Repeat("x", 3*3500))
 	_, f := sent(t, TypeOpenAI, long, func(p *Provider) { p.Context, p.MaxTokens = 4096, 1000 })
@@ -140,8 +139,8 @@ func talkOf(turns int) chatbox.Prompt {
 	return p
 }
 
-// What is sent fits the window of the model that it is sent to: of the
-// fallback too, whatever the first model's was.
+// A prompt fits the window of the model that receives it. For the fallback that is
+// its own window and not the first model's.
 func TestBudget_OfEachModel(t *testing.T) {
 	got := make(chan []chatbox.PromptMessage, 8)
 	v := newVendor(t, func(w http.ResponseWriter, r *http.Request, _ int) {

@@ -56,8 +56,8 @@ func TestEvents_EndlessEventIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "longer than an answer can be")
 }
 
-// FuzzEvents: whatever a vendor sends, reading ends, and what is read is what
-// was put in where it was put in as an event.
+// FuzzEvents: reading any bytes from a vendor ends, and each event that was written
+// is read unchanged.
 func FuzzEvents(f *testing.F) {
 	f.Add("data: a\n\n", "hello\nworld")
 	f.Add("\xff\x00:\r\n", "")
@@ -69,7 +69,7 @@ func FuzzEvents(f *testing.F) {
 		if strings.ContainsRune(text, '\r') {
 			return
 		}
-		text = "-" + strings.ReplaceAll(text, "\n", "\n-") // no line is an object, which would be an event by itself
+		text = "-" + strings.ReplaceAll(text, "\n", "\n-") // no line is an object, which alone would be an event
 		stream := ""
 		for line := range strings.SplitSeq(text, "\n") {
 			stream += "data: " + line + "\n"

@@ -57,7 +57,7 @@ func (f *timed) open(ctx context.Context, _ chatbox.Prompt) (source, error) {
 	}}, nil
 }
 
-// routerOf has one model that is opened by open, with the default patience.
+// routerOf returns a router with one model, which open opens, and default time-outs.
 func routerOf(open func(context.Context, chatbox.Prompt) (source, error)) (*Router, *logBuffer) {
 	log := &logBuffer{}
 	m := &model{id: "m1", open: open, key: NewSecret(canary), continues: true, limits: testLimits()}

@@ -47,7 +47,7 @@ func TestDeploy_SetsOnlyVariablesThatExist(t *testing.T) {
 	}
 }
 
-// TestDeploy_ExampleSecretsAreRefused: whoever deploys the example unchanged gets one report of all its faults, and no pod.
+// TestDeploy_ExampleSecretsAreRefused: a pod with the unchanged example reports all its faults at once and does not start.
 func TestDeploy_ExampleSecretsAreRefused(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), pod(t))
@@ -66,7 +66,7 @@ func TestDeploy_ExampleSecretsAreRefused(t *testing.T) {
 	}
 }
 
-// TestDeploy_LeavesTimeToDrain: whoever stops a pod waits longer than the pod may need.
+// TestDeploy_LeavesTimeToDrain: orchestrators that stop a pod wait longer than its drain may take.
 func TestDeploy_LeavesTimeToDrain(t *testing.T) {
 	t.Parallel()
 	grace := find(t, k8sPod, `terminationGracePeriodSeconds: (\d+)`)

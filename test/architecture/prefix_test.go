@@ -84,7 +84,7 @@ func TestDeploy_EveryProbedPathGetsThePrefix(t *testing.T) {
 	}
 }
 
-// TestDeploy_BalancerKnowsPathsByTheirEnd: whatever the prefix, or none.
+// TestDeploy_BalancerKnowsPathsByTheirEnd: with any prefix, or none.
 func TestDeploy_BalancerKnowsPathsByTheirEnd(t *testing.T) {
 	t.Parallel()
 	found := regexp.MustCompile(`location ~ (\S+) \{`).FindAllStringSubmatch(uncommented(t, "../../deploy/nginx/chatbox.conf"), -1)

@@ -220,7 +220,7 @@ func (o *office) transferred() {
 	o.kim.click("#leave")
 }
 
-// rated: the user is asked after the talk, and staff sees what he thinks.
+// rated checks that the user is asked after the talk, and that staff sees the rating.
 func (o *office) rated() {
 	o.t.Helper()
 	o.ada.reads("#rating-question", "How was the talk with Kim Larsen?")
@@ -358,7 +358,7 @@ func (o *office) viewer() {
 	}
 }
 
-// narrow: every view on a telephone.
+// narrow checks every view on a phone.
 func (o *office) narrow() {
 	o.t.Helper()
 	o.sam.width(380, 760)

@@ -40,7 +40,7 @@ type fake struct {
 	sessions map[string]*fakeSession
 	conns    map[*fakeConn]bool
 	made     int
-	restart  bool // an answer that lost its pod begins anew instead of going on
+	restart  bool // an answer that lost its pod starts again instead of continuing
 	refuse   bool // no new sockets
 	mute     bool // messages get no answer
 	noHelp   bool // nobody can be asked for

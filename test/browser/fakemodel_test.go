@@ -40,7 +40,7 @@ func (f *fake) runningLocked() *fakePod {
 	return nil
 }
 
-// generate shows one piece per tick; a pod that died costs a lease's time, then another goes on or begins anew.
+// generate shows one piece per tick. If the pod dies, another pod continues the answer or starts it again after the time of a lease.
 func (f *fake) generate(ctx context.Context, s *fakeSession, a *fakeAnswer, prompt string) {
 	pieces := cut(scriptFor(prompt))
 	rate := fakePieceRate

@@ -62,7 +62,7 @@ func (f *fake) socket(w http.ResponseWriter, r *http.Request) {
 	c.cut()
 }
 
-// pick is the balancer: the next running pod, nobody's in particular.
+// pick is the balancer, without affinity: it returns the next running pod.
 func (f *fake) pick() *fakePod {
 	f.mu.Lock()
 	defer f.mu.Unlock()

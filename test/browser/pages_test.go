@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// phone is the size of a common telephone.
+// phone gives the tab the size of a common phone.
 func (tb *tab) phone() {
 	tb.t.Helper()
 	tb.width(390, 844)
@@ -59,8 +59,8 @@ func (f *fake) says(kind, id, content string, more frame) {
 	}
 }
 
-// The box is measured when it is seen: hidden it has no height, and on a
-// telephone there is no other way to write.
+// The page measures the box when it becomes visible: a hidden box has no height,
+// and on a phone there is no other way to write.
 func TestConsole_BoxHasItsHeightAfterItWasHidden(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -83,7 +83,7 @@ func TestConsole_BoxHasItsHeightAfterItWasHidden(t *testing.T) {
 	tb.say("Two")
 	tb.answered(1)
 
-	// From an ended one to one that goes on, with a draft of three lines in it.
+	// From an ended session to an open one, with a draft of three lines in it.
 	eval[bool](tb, `(() => { const n = document.getElementById("input"); n.value = "a\nb\nc"; n.dispatchEvent(new Event("input")); return true; })()`)
 	pick := func(name string) {
 		t.Helper()
@@ -98,8 +98,8 @@ func TestConsole_BoxHasItsHeightAfterItWasHidden(t *testing.T) {
 	tb.wait(`document.getElementById("input").value === "a\nb\nc" && document.getElementById("input").getBoundingClientRect().height > 50`)
 }
 
-// What a reconnect repeats is no progress: the story says that the answer went
-// on when its next word is there, and how long that took.
+// Text that a reconnect repeats is no progress. The page reports that the answer
+// has continued, and after how long, when the next word arrives.
 func TestConsole_ContinuedIsToldWithTheNextWord(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -264,7 +264,8 @@ func TestConsole_PersonIsOneTapAway(t *testing.T) {
 	tb.wait(`document.getElementById("ask-person").checkVisibility() && document.getElementById("model-picker").checkVisibility()`)
 }
 
-// What the server refused was not done, and the page says so.
+// The page shows that the server has refused a request, and does not show it as
+// done.
 func TestConsole_RefusedHelpIsNotShownAsDone(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

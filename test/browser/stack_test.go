@@ -16,7 +16,7 @@ import (
 var stackLink atomic.Pointer[string]
 
 // TestOnTheStack runs the page against a real cluster of three pods, whose
-// serving pod is killed by the page's own button in mid-answer.
+// serving pod is killed by the page's own button during an answer.
 func TestOnTheStack(t *testing.T) {
 	t.Parallel()
 	link, err := startStack(t).Link("reader")
@@ -45,7 +45,7 @@ func startStack(t *testing.T) *devstack.Stack {
 	model, err := llm.New(llm.Config{
 		Providers: []llm.Provider{{
 			ID: "scripted", Name: "Scripted demo", Type: llm.TypeScripted,
-			Endpoint: "scripted://?delay=10ms", Continue: llm.ContinuePrefix, // a long story within a test's patience
+			Endpoint: "scripted://?delay=10ms", Continue: llm.ContinuePrefix, // a long story ends before the test's waits do
 		}},
 		StreamTimeout: time.Minute, IdleTimeout: time.Minute,
 	}, cfg.Logger)

@@ -23,9 +23,9 @@ func (o *office) named(id, name string) *tab {
 const hostileWords = "**Bold** and https://example.org/a?b=c&d=e, <img src=x onerror=window.pwned=1> <script>window.pwned=2</script>\n" +
 	"[click](javascript:window.pwned=3) [data](data:text/html,x) [bank.example](https://evil.example/login)"
 
-// TestStaff_SeesTheWholeOfATalk is what the page shows of a talk beside its
-// words: when, whose, the talks before, who writes just now, and the last words
-// in the list; and that words of whatever kind are words.
+// TestStaff_SeesTheWholeOfATalk: beside the messages the page shows their times
+// and senders, earlier sessions, who is typing, and the last words in the list.
+// Text in any language or markup is shown as text.
 func TestStaff_SeesTheWholeOfATalk(t *testing.T) {
 	t.Parallel()
 	o := &office{t: t, stack: startStack(t)}
@@ -145,8 +145,8 @@ func (tb *tab) accessibleIfItCan(state string) {
 	}
 }
 
-// TestStaff_IsAlertedOnDemand: no sound and no question by itself; with the
-// button on, both come with who asks for a person.
+// TestStaff_IsAlertedOnDemand: without the button there is no sound and no
+// notification. With it, both name the user who asks for a person.
 func TestStaff_IsAlertedOnDemand(t *testing.T) {
 	t.Parallel()
 	o := &office{t: t, stack: startStack(t)}

@@ -21,7 +21,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience bounds every wait; it asserts no speed.
+// Every wait is bounded; no test asserts a speed.
 const patience = time.Minute
 
 // chromium is one browser for the whole run; each test has its own profile inside it.
@@ -81,7 +81,7 @@ func (b *chromium) start(t *testing.T) context.Context {
 	return b.ctx
 }
 
-// close ends Chromium. One that does not end by itself is killed; a library that still waits then is shown by goleak.
+// close ends Chromium and kills it if it does not exit. If the library still waits then, goleak reports its goroutine.
 func (b *chromium) close() {
 	done := make(chan struct{})
 	go func() { // ends when Chromium has
@@ -143,7 +143,7 @@ func newTab(parent context.Context, t *testing.T, link string, options ...chrome
 	return tb
 }
 
-// hear runs on the goroutine that reads the browser's messages.
+// The goroutine that reads the browser's messages calls this for each of them.
 func (tb *tab) hear(event any) {
 	trouble := ""
 	switch e := event.(type) {

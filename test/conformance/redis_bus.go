@@ -17,8 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long a test waits for what must come: it fails on nothing
-// but a hang.
+// A test waits this long for an event that must come. Only a hang makes it fail.
 const patience = 30 * time.Second
 
 // redisHandler keeps what a bus brings.

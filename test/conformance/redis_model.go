@@ -27,8 +27,8 @@ type fences struct {
 	over    map[chatbox.Gen]bool // has a final, or was dropped
 }
 
-// worker believes that it has a lease until it is told otherwise, and goes on
-// believing so: a paused process.
+// worker acts as if it had a lease, also after it has lost it, like a process that
+// was paused.
 type worker struct {
 	lease chatbox.Lease
 	own   chatbox.OpenAnswer
@@ -157,8 +157,8 @@ func (m *fences) piece(rt *rapid.T, w int, mend bool) {
 	m.open = &next
 }
 
-// final is published by whoever thinks it is time, with or without the lease;
-// where it is not what is visible it is refused first.
+// final is published by any worker, with or without the lease. If its text is not
+// the visible text, it is refused first.
 func (m *fences) final(rt *rapid.T, w int) {
 	x := m.workers[w]
 	if x == nil || m.over[x.own.Gen] {

@@ -264,8 +264,8 @@ func redisLatePieces(t *testing.T, s RedisServer) {
 	})
 }
 
-// A fallback that steps in, and what the provider tells of the cost meanwhile,
-// are known to whoever closes the answer.
+// The pod that closes an answer knows the fallback that gave it and the cost that
+// the provider has reported so far.
 func redisOpenAnswerCost(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, nil)

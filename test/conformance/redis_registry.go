@@ -260,7 +260,7 @@ func redisPodClocks(t *testing.T, s RedisServer) {
 	}
 }
 
-// Whoever races for a name, one process has it, and no other touches its card.
+// Of processes that race for a name, one gets it, and no other changes its card.
 func redisPodNames(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, nil)

@@ -56,8 +56,8 @@ func (w *wiretap) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-// redisSecrecy writes a canary wherever people or models write, and looks for
-// it in everything sent, stored and published.
+// redisSecrecy writes a canary in every place in which people or models write, and
+// searches everything sent, stored and published for it.
 func redisSecrecy(t *testing.T, s RedisServer) {
 	t.Helper()
 	const canary = "cAnArY-wOrDs"
@@ -103,7 +103,7 @@ func redisSecrecy(t *testing.T, s RedisServer) {
 	}
 }
 
-// sayEverywhere writes the words wherever people or models write.
+// sayEverywhere writes the words in every place in which people or models write.
 func (k *talk) sayEverywhere(canary string) {
 	k.t.Helper()
 	q := k.message(canary)

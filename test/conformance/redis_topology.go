@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the suites do to a Redis beside the client under test, alike on one
-// server and on a Cluster.
+// These functions act on a Redis beside the client under test, on one server and
+// on a Cluster.
 
 // sharded reports whether pub/sub is of the sharded kind.
 func sharded(rdb redis.UniversalClient) bool {

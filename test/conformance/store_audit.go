@@ -160,8 +160,8 @@ func auditRace(t *testing.T, f StoreFixture) {
 	assert.Equal(t, chatbox.AuditVerdict{Entries: writers * each, HeadHash: all[0].Hash}, verdict)
 }
 
-// auditCrowd has many writers on several pods write one chain at once. Each entry
-// is written, and no writer is told of an outage. A busy machine has a minute for
+// auditCrowd lets many writers on several pods write one chain at once. Each entry
+// is written, and no writer gets an error. A busy machine has a minute for
 // an entry; on a quiet one all of them take a few seconds.
 func auditCrowd(t *testing.T, f StoreFixture) {
 	t.Helper()

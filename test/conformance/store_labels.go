@@ -156,7 +156,7 @@ func labelsWorkload(t *testing.T, f StoreFixture) {
 	touch(2, chatbox.State{HolderID: "eve", Unread: 1})
 	touch(3, chatbox.State{HelpPending: true, WaitingSince: epoch, Unread: 4})
 	touch(5, chatbox.State{Ended: true, EndedAt: epoch})
-	for _, i := range []int{0, 3, 4, 5, 6} { // held by himself, waiting, neither, ended, erased
+	for _, i := range []int{0, 3, 4, 5, 6} { // held by the assignee, waiting, neither, ended, erased
 		require.NoError(t, f.Labels.Assign(t.Context(), keys[i], chatbox.Assignee{ID: "bob", Name: "Bob"}))
 	}
 	require.NoError(t, f.Labels.Assign(t.Context(), keys[7], chatbox.Assignee{ID: "eve"}))

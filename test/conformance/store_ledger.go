@@ -246,7 +246,7 @@ func crowdsAddUp(t *testing.T, f StoreFixture) {
 	assert.Equal(t, chatbox.Concurrency{}, none)
 	tally(2, "p1", "a", 10, 1)
 	tally(2, "p1", "a", 60, 2)  // the same minute, later
-	tally(2, "p1", "b", 30, 2)  // the pod began anew
+	tally(2, "p1", "b", 30, 2)  // the pod was restarted
 	tally(2, "p2", "a", 120, 3) // another pod
 	tally(4, "p1", "b", 60, 4)
 	tally(90, "p1", "b", 600, 40) // after the period
@@ -259,8 +259,8 @@ func crowdsAddUp(t *testing.T, f StoreFixture) {
 	assert.Equal(t, chatbox.Concurrency{Since: at.Add(4 * time.Minute), Seconds: 60, Peak: 4}, got)
 }
 
-// Whoever is first there in the middle of a minute was not there before, and a
-// minute of which that is not known counts from its start.
+// An admin who connects in the middle of a minute counts from that time. A minute
+// without a known time counts from its start.
 func crowdsSaySince(t *testing.T, f StoreFixture) {
 	t.Helper()
 	tenant := unique("t-")

@@ -58,7 +58,7 @@ func queueOrder(t *testing.T, f StoreFixture) {
 	assert.Zero(t, total)
 }
 
-// What a fold says, and an erasing, takes effect in the queue.
+// The queue follows a session's fold and its erasure.
 func queueFollows(t *testing.T, f StoreFixture) {
 	t.Helper()
 	tenant, _, want := queueOf(t, f, 20)

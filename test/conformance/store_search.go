@@ -209,7 +209,7 @@ func searchFilters(t *testing.T, f StoreFixture) {
 	}
 }
 
-// searchNames finds sessions by name wherever they are listed.
+// searchNames finds sessions by name in every list.
 func searchNames(t *testing.T, f StoreFixture) {
 	t.Helper()
 	k := newKey()

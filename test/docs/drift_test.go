@@ -18,7 +18,7 @@ import (
 	protocol "chatbox/docs/protocol"
 )
 
-// TestNoOutsidePapers: whatever a file refers its reader to is in this repository.
+// TestNoOutsidePapers: files refer only to documents of this repository.
 func TestNoOutsidePapers(t *testing.T) {
 	t.Parallel()
 	outside := regexp.MustCompile(`\b(PROTOCOL|DESIGN|STYLE)( ?\.md|[ ,;:)]|\.$|$)|\.\./shared/|/work/|\bissue #?\d+`)

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// heard is what a caller got of one streamed answer.
+// A caller received this of one streamed answer.
 type heard struct {
 	status int
 	text   string

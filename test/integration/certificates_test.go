@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tlsFront speaks TLS before a server that does not, with whatever certificate
-// the files hold when a connection is made.
+// tlsFront terminates TLS for a server without TLS. For each connection it uses the
+// certificate that is in the files at that time.
 type tlsFront struct {
 	addr string
 
@@ -93,8 +93,8 @@ func becomes(t *testing.T, want outage.Kind, state func() outage.Kind) {
 	require.Eventually(t, func() bool { got = state(); return got == want }, 30*time.Second, 50*time.Millisecond, "%q", got)
 }
 
-// requireFollows replaces the certificates under a client step by step; cut has
-// it connect anew.
+// requireFollows replaces the certificates of a client's server step by step; cut
+// makes the client reconnect.
 func requireFollows(t *testing.T, files authority, dir string, state func() outage.Kind, cut func()) {
 	t.Helper()
 	becomes(t, "", state)
@@ -131,7 +131,7 @@ func requireFollows(t *testing.T, files authority, dir string, state func() outa
 }
 
 // A certificate that is replaced while pods run, by the same authority and by
-// another, needs no restart; a wrong one is an outage that ends by itself.
+// another, needs no restart. A wrong one is an outage that ends with its repair.
 func TestCertificates_Redis(t *testing.T) {
 	dir := t.TempDir()
 	files := newAuthority(t, dir)

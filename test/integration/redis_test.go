@@ -98,7 +98,7 @@ func TestRedis_BusOutlivesItsConnection(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int64{-1}, heads)
 	require.NoError(t, c.Seed(t.Context(), chatbox.Seed{Session: s, Owner: "u", State: st}))
-	say(t, c, h, s, &st) // the scripts are loaded again by themselves
+	say(t, c, h, s, &st) // the scripts are loaded again automatically
 	_, err = c.Begin(t.Context(), chatbox.Beginning{Session: s, Key: "c:u:1", User: chatbox.UserKey{ID: "u"}})
 	require.NoError(t, err)
 	_, _, err = c.Due(t.Context())
@@ -126,7 +126,7 @@ func TestRedis_CanaryTellsOfAPausedServer(t *testing.T) {
 	require.NoError(t, b.Subscribe(t.Context(), s))
 	eventually(t, "health", b.Healthy)
 	say(t, c, h, s, &st)
-	for _, pause := range []time.Duration{0, 4 * time.Second} { // within one connection, and beyond its patience
+	for _, pause := range []time.Duration{0, 4 * time.Second} { // within one connection, and beyond its time-out
 		r.signal(t, syscall.SIGSTOP)
 		d := eventually(t, "the canary's silence", func() bool { return !b.Healthy() })
 		t.Logf("paused: not ready after %v", d)

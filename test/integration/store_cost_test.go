@@ -116,7 +116,7 @@ func TestStore_RoundTrips(t *testing.T) {
 	assert.Less(t, got["insert"], writers/4)
 }
 
-// Acknowledged means a majority's, whatever the URI asks for.
+// A write is acknowledged by a majority, even if the URI asks for less.
 func TestStore_Concerns(t *testing.T) {
 	db := mongoDatabase(t)
 	cfg := mongoConfig(t, db)

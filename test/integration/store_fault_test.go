@@ -24,7 +24,7 @@ import (
 	"go.mongodb.org/mongo-driver/x/mongo/driver/connstring"
 )
 
-// What the proxy does to the next insert.
+// The proxy does one of these to the next insert.
 const (
 	faultNone      = iota
 	faultDropReply // it is applied, and the connection breaks before the reply
@@ -207,7 +207,8 @@ func throughProxy(uri string, cs *connstring.ConnString, addr string) string {
 	}
 }
 
-// A store that was opened while its server was away serves when it is there.
+// A store that was opened while its server was unavailable works as soon as the
+// server is available.
 func TestStore_ServerComesLater(t *testing.T) {
 	db := mongoDatabase(t)
 	cs, err := connstring.Parse(mongoURI(t))

@@ -18,9 +18,9 @@ import (
 	"chatbox/providers/llm"
 )
 
-// page is a client of the service before this one: it sends no id, knows no
-// seq, ack or resume, appends what comes, and passes over whatever it does not
-// know. What it shows outlives its connection.
+// page is a client of the earlier service. It sends no id, knows no seq, ack or
+// resume, appends each frame that it knows, and ignores all others. The text that
+// it shows outlives its connection.
 type page struct {
 	t       *testing.T
 	ws      *websocket.Conn
@@ -154,7 +154,7 @@ func TestOldClient_WorksUnchanged(t *testing.T) {
 	assert.Empty(t, p.heard, "it is not shown its own messages")
 	assert.Empty(t, p.failed)
 
-	// A second one of the same user hears both sides.
+	// A second client of the same user receives both sides.
 	again := load(w, 1, token, p.session)
 	assert.Equal(t, p.session, again.session)
 	for again.noise["resumed"] == 0 {
@@ -186,8 +186,8 @@ func TestOldClient_WorksUnchanged(t *testing.T) {
 	assert.Contains(t, ann.want(http.StatusOK, http.MethodGet, "/sessions", "").body, `"is_active":true`)
 }
 
-// TestOldClient_SeesEachWordOnceWhenItsConnectionBreaks: whatever ends the
-// connection in mid-answer, the page shows each word once, and all of them.
+// TestOldClient_SeesEachWordOnceWhenItsConnectionBreaks: however the connection
+// ends during an answer, the page shows each word once, and all of them.
 func TestOldClient_SeesEachWordOnceWhenItsConnectionBreaks(t *testing.T) {
 	const asked = "a long one [[words=60 delay=15ms]]"
 	for name, breaks := range map[string]func(w *world, p *page){
@@ -219,7 +219,7 @@ func TestOldClient_SeesEachWordOnceWhenItsConnectionBreaks(t *testing.T) {
 			assert.Len(t, p.shown, 1)
 			assert.Empty(t, p.text)
 
-			// A page that is loaded anew in mid-answer shows all of it.
+			// A page that is reloaded during an answer shows all of it.
 			p.say(asked)
 			for p.text == "" {
 				p.take()

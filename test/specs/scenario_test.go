@@ -111,7 +111,8 @@ func (s *scene) talk() {
 	s.ask(s.bob, http.StatusOK, http.MethodDelete, "/admin/support", "")
 }
 
-// interrupt is answers that are stopped, given anew, met on the way, and failed.
+// interrupt stops an answer, asks for it again, attaches to a running answer, and
+// makes one fail.
 func (s *scene) interrupt() {
 	a := s.open(s.ann, 0, "?session_id=s-2")
 	a.send(`{"type":"user_message","id":"m-1","session_id":"s-2","content":"%s [[words=4000 delay=20ms]]"}`, s.mark)

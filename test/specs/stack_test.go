@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait; it asserts no speed.
+// Every wait is bounded; no test asserts a speed.
 const patience = 2 * time.Minute
 
 // world is a stack of two pods, and what was seen of it.

@@ -187,8 +187,8 @@ func (w *world) callers(tenant, role string) *callers {
 	return c
 }
 
-// address fills the path in; a session's route has also one of a session that
-// is nobody's.
+// address fills in the path. A session's route also gets a path with a session
+// without an owner.
 func (c *callers) address(path string, more map[string]string) {
 	for name, value := range more {
 		path = strings.ReplaceAll(path, "{"+name+"}", value)

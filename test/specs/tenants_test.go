@@ -51,7 +51,7 @@ func TestTenants_AreWalls(t *testing.T) {
 		assert.Equal(t, counts(t, north, path), counts(t, south, path), path)
 	}
 
-	// What one has and the other has not.
+	// One tenant has a session that the other has not.
 	ear := north.open(north.bob, 0, "")
 	own, other := south.open(w.person("south", "zoe"), 1, "?session_id="+onlyIn), south.open(south.bob, 0, "")
 	before := counts(t, north, "/admin/metrics")

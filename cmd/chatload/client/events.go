@@ -27,7 +27,7 @@ func (t *Tracker) event(f Frame) {
 	}, f)
 }
 
-// apply handles an event that the line has judged. A repeat changes nothing but
+// apply handles an event that the line has judged. A repeat changes nothing, and
 // must equal the original.
 func (t *Tracker) apply(s *Session, v verdict, e Event, f Frame) {
 	switch v {

@@ -62,8 +62,7 @@ func (s *session) oneGood(turn string, answers []client.Message) {
 }
 
 // inTurn finds an answer that came after the answer to a later question. Answers
-// must come in the order of their questions, however long those waited and
-// whatever happened meanwhile. An answer requested again may come at any time.
+// must come in the order of their questions, however long those waited. An answer requested again may come at any time.
 func (s *session) inTurn(questions map[string]client.Message) {
 	first := map[string]string{} // question → the first answer seen
 	for _, d := range s.Devices {

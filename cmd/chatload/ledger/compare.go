@@ -27,7 +27,7 @@ type session struct {
 	ids     map[string]bool
 	acked   map[string]bool
 	replyTo map[string]string // answer id → id of the message it answers, from history or devices
-	finish  map[string]string // answer id → how it ended, likewise
+	finish  map[string]string // answer id → how it ended, from history or devices
 }
 
 // Compare judges one session.
@@ -78,7 +78,7 @@ func (s *session) answer(id, replyTo, finish string) {
 	}
 }
 
-// history checks the stored order by itself: no gaps from 1, no repeats.
+// history checks the stored order: no gaps from 1, no repeats.
 func (s *session) history() {
 	type key struct{ sender, admin, id string }
 	seen := map[key]int64{}
