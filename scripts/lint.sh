@@ -51,7 +51,9 @@ check 'golangci-lint' "$("$here/tool.sh" golangci-lint)" run ./...
 check 'go mod tidy' tidy
 check 'shell scripts' shell_scripts
 # The folders whose Go comments are checked as well. Name a folder here when its comments have no hit.
-check 'word list' "$here/prose.sh" app/answer app/conversation app/history app/live app/privacy app/sessionlog internal providers/notify test/fakes test/fuzz test/stack
+check 'word list' "$here/prose.sh" app/access app/alert app/answer app/config app/conversation app/desk app/devstack app/door app/history app/live app/privacy app/sessionlog app/web \
+	cmd hub internal persistence providers redisstate \
+	test/architecture test/browser test/chaos test/cluster test/conformance test/docs test/fakeopenai test/fakes test/fuzz test/integration test/receivers test/servers test/specs test/stack
 check 'govulncheck' vulnerabilities
 
 if [ ${#failed[@]} -gt 0 ]; then

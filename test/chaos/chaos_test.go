@@ -1,15 +1,16 @@
 // Package chaos plays schedules of faults, derived from seeds, over three pods
 // in this process: connections to Redis cut and refused, replies of applied
 // commands lost, Redis emptied, operations of the history failing before or
-// after they were applied, pods killed and drained. What clients saw is
-// recorded by the clients and judged beside the history; nothing looks inside.
+// after they were applied, pods killed and drained. The clients record all that
+// they receive, and the records are compared with the history. No test looks
+// inside a pod.
 //
 // A seed repeats the schedule: the same faults at the same operations, counted
 // by kind over all pods ("the reply of the 7th publish is lost"), and the same
 // script of what clients do. It does not repeat the interleaving: goroutines,
 // the network and the clock are real, so that the 7th publish may be another
-// event's. What a seed has found it finds again often, not always; CHAOS_RUNS
-// with CHAOS_SEED plays one seed several times.
+// event's. A seed that has found a fault finds it again often, not always;
+// CHAOS_RUNS with CHAOS_SEED plays one seed several times.
 package chaos
 
 import (

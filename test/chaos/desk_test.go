@@ -160,7 +160,7 @@ type frames struct {
 
 func (f *frames) join() bool {
 	if f.watch {
-		// It is transient: where the socket breaks he comes without.
+		// The frame is transient: after a broken socket the admin reconnects without it.
 		_ = f.d.SendBare(client.Frame{Type: typeWatch, SessionID: f.k.session})
 		ctx, cancel := context.WithTimeout(f.k.s.ctx, time.Second)
 		_ = f.d.WaitFor(ctx, func(t *client.Tracker) bool { x := t.Session(f.k.session); return x != nil && x.Resumes > 0 })

@@ -27,8 +27,8 @@ func (s *stage) admin(id string, urls ...string) (d *client.Client, stop func())
 	return d, stop
 }
 
-// meet has ada in a session of hers, and bob of staff connected until stop is
-// called, each by a pod of their own.
+// meet connects the user ada to a session of that user, and the admin bob, each
+// through another pod. bob stays connected until stop is called.
 func (s *stage) meet() (ada, bob *client.Client, stop func()) {
 	s.t.Helper()
 	ada = s.device("ada", "s-1", s.podURL(1))
@@ -79,8 +79,8 @@ func (s *stage) answeredAnew(d *client.Client, session, id string) {
 	})
 }
 
-// The pod by which a person took over dies before the session's record says
-// so: the person is looked for all the same.
+// The pod of a takeover dies before the session's record names the holder. The
+// sweep finds the absent holder nevertheless.
 func TestGrace_OfATakeoverThatItsPodDidNotRecord(t *testing.T) {
 	s := start(t, newPlan(), quiet, mortal, impatient)
 	a, bob, stop := s.meet()
@@ -98,8 +98,8 @@ func TestGrace_OfATakeoverThatItsPodDidNotRecord(t *testing.T) {
 	s.judge("ada", "s-1", a)
 }
 
-// That an answer was cut off is in the history before its turn says so. Who
-// cut it off may vanish in between.
+// The history has the final of an interrupted answer before the turn is settled.
+// The admin who interrupted it may disappear in between.
 func TestGrace_AnswersWhatWasCutOffAndNotSettled(t *testing.T) {
 	s := start(t, newPlan(), quiet, impatient)
 	a, bob, stop := s.meet()
@@ -114,8 +114,8 @@ func TestGrace_AnswersWhatWasCutOffAndNotSettled(t *testing.T) {
 	s.judge("ada", "s-1", a)
 }
 
-// What nobody had answered when a person handed back is without a reply still
-// when the next person vanishes.
+// A message that was not answered when one admin handed the session back still has
+// no reply when the next admin disappears.
 func TestGrace_AnswersWhatAnEarlierHandBackLeftOpen(t *testing.T) {
 	s := start(t, newPlan(), quiet, impatient)
 	a, bob, stop := s.meet()
@@ -158,8 +158,8 @@ func TestGrace_EmptiedRedisTakesNobodysSession(t *testing.T) {
 	})
 }
 
-// oneAnsweredOneWaiting has ada's first message be answered while her second
-// waits, and bob connected.
+// oneAnsweredOneWaiting connects ada and bob. ada's first message is being answered
+// while the second waits.
 func (s *stage) oneAnsweredOneWaiting() (a, bob *client.Client, first, second string) {
 	s.t.Helper()
 	a, bob, _ = s.meet()
@@ -196,8 +196,8 @@ func TestTakeover_SlowHistoryLetsNoAnswerBegin(t *testing.T) {
 	s.cameFirst(a, second)
 }
 
-// Who stops an answer allows the next one, and not in front of a person who is
-// coming meanwhile.
+// The end of a stopped answer allows the next answer, unless an admin takes over
+// meanwhile.
 func TestTakeover_StoppingAnAnswerLetsNoneBeginInFrontOfIt(t *testing.T) {
 	s := start(t, newPlan(), quiet)
 	a, bob, first, second := s.oneAnsweredOneWaiting()

@@ -17,7 +17,7 @@ func quiet(cfg *devstack.Config) {
 	cfg.Answer.PendingEvery, cfg.Live.CheckEvery = time.Hour, time.Hour
 }
 
-// mortal bounds how long a killed pod repeats its last act, in vain.
+// mortal bounds how long a killed pod retries its last operation.
 func mortal(cfg *devstack.Config) { cfg.Log.AckWait = 2 * time.Second }
 
 func (s *stage) met(f *fault) {
@@ -193,8 +193,8 @@ func TestCrash_BetweenInsertAndPublishIsHealedByTheSweep(t *testing.T) {
 	}
 }
 
-// What happens between a socket's subscription and the end of its read is
-// heard, whatever the read has: nothing later reveals it here.
+// A socket receives the events between its subscription and the end of its read,
+// for any result of the read. In this test no later event reveals a missing one.
 func TestJoin_HearsWhatHappensWhileItReads(t *testing.T) {
 	s := start(t, newPlan(), quiet, func(cfg *devstack.Config) { cfg.Redis.CommandTimeout = patience }) // or the read would be repeated
 	a := s.device("ada", "s-1", s.podURL(0))
@@ -248,8 +248,8 @@ func TestLostReply_OfAnEndEndsTheSession(t *testing.T) {
 	}
 }
 
-// A worker whose lease was taken away is heard no more, though it does not
-// know: neither by who was there nor by who comes behind the answer's end.
+// A worker that has lost its lease without knowing shows nothing more, neither to
+// attached sockets nor to sockets that attach after the answer's end.
 func TestLease_WhoLostItIsHeardNoMore(t *testing.T) {
 	s := start(t, newPlan())
 	a := s.device("ada", "s-1", s.podURL(0))
@@ -273,8 +273,8 @@ func TestLease_WhoLostItIsHeardNoMore(t *testing.T) {
 	}
 }
 
-// An admin whose pod dies with the ack of a takeover repeats it elsewhere, and
-// hears from there on what the user says.
+// If a pod dies with the ack of a takeover, the admin repeats the takeover on
+// another pod and receives the user's messages there.
 func TestLostReply_OfATakeoverTheRepeatHears(t *testing.T) {
 	s := start(t, newPlan(), mortal)
 	a := s.device("ada", "s-1", s.podURL(1))

@@ -49,7 +49,7 @@ func (s *stage) oldPage(user, session string, urls ...string) *oldPage {
 }
 
 // connect shows what one connection brings, until it ends. The library answers
-// pings by itself, as a browser does.
+// pings, as a browser does.
 func (p *oldPage) connect(ctx context.Context, address string, attached func()) {
 	ws, resp, err := websocket.DefaultDialer.DialContext(ctx, address, http.Header{"Origin": {"null"}})
 	if err != nil {
@@ -73,7 +73,7 @@ func (p *oldPage) receive(text []byte, attached func()) {
 		Content  string            `json:"content"`
 		Metadata map[string]string `json:"metadata"`
 	}
-	_ = json.Unmarshal(text, &f) // what is no such frame it passes over
+	_ = json.Unmarshal(text, &f) // other frames are ignored
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {

@@ -105,7 +105,7 @@ func TestEmptied_AndThePodThatAnswersDies(t *testing.T) {
 	t.Fatal("nobody is answering")
 }
 
-// What is asked to be answered anew meanwhile is, once.
+// A message that is retried meanwhile is answered once.
 func TestEmptied_RetriedAndTakenOver(t *testing.T) {
 	t.Run("retried", func(t *testing.T) {
 		s := start(t, newPlan(), quiet)

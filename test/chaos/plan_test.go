@@ -22,7 +22,7 @@ const (
 	late      act = "passed on late" // it is applied when the gate opens
 )
 
-// Acts on the whole, at the moment of an operation that itself goes on.
+// Acts on all pods, at the moment of an operation that itself continues.
 const (
 	cutAll act = "all connections to Redis cut"
 	outage act = "Redis away"

@@ -27,8 +27,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const pods = 3
 
-// patience bounds every wait; it asserts no speed. Builds with a planted defect
-// are expected to wait in vain, and set CHAOS_PATIENCE.
+// Every wait is bounded; no test asserts a speed. Builds with a planted defect are
+// expected to wait without effect, and set CHAOS_PATIENCE.
 var patience = func() time.Duration {
 	if d, err := time.ParseDuration(os.Getenv("CHAOS_PATIENCE")); err == nil {
 		return d
@@ -62,11 +62,11 @@ func start(t *testing.T, p *plan, change ...func(*devstack.Config)) *stage {
 	cfg.RedisURL = s.wire.url()
 	cfg.Redis.LeaseTTL, cfg.Redis.CommandTimeout = 2*time.Second, 2*time.Second
 	cfg.Drain = config.Drain{Finish: 300 * time.Millisecond, Window: 200 * time.Millisecond, Shutdown: 10 * time.Second}
-	// What runs by the clock runs faster, so that a schedule with many faults
-	// is over in seconds; its order is what the defaults have.
+	// Periodic work runs faster, so that a schedule with many faults ends in
+	// seconds. The order of the periods is that of the defaults.
 	cfg.Answer.RenewEvery, cfg.Answer.PendingEvery, cfg.Privacy.SweepEvery = 500*time.Millisecond, 3*time.Second, 3*time.Second
 	cfg.Live.CheckEvery, cfg.Answer.MaxClaims = 3*time.Second, 100
-	cfg.Conversation.AdminGrace = 2 * patience // staff of requests alone has no socket, and leaves by itself
+	cfg.Conversation.AdminGrace = 2 * patience // staff that only makes requests has no socket, and would be removed after the grace time
 	cfg.Watch = func(st app.Stores) app.Stores { s.stores = st; return history{p}.watch(st) }
 	for _, f := range change {
 		f(&cfg)
@@ -81,8 +81,8 @@ func start(t *testing.T, p *plan, change ...func(*devstack.Config)) *stage {
 	return s
 }
 
-// startRedis runs an in-process Redis and drives its clock until the test
-// ends: it expires nothing by itself.
+// startRedis runs an in-process Redis and drives its clock until the test ends.
+// Without that, no key expires.
 func (s *stage) startRedis() {
 	s.redis = miniredis.NewMiniRedis()
 	if err := s.redis.StartAddr("127.0.0.1:0"); err != nil {
@@ -141,7 +141,7 @@ func (s *stage) hand() {
 		if f.act == kill {
 			err = s.stack.KillPod(id)
 		} else if err = s.stack.DrainPod(s.ctx, id); err != nil && strings.Contains(err.Error(), "sockets") {
-			err = nil // Redis or the history was away meanwhile
+			err = nil // Redis or the history was unavailable meanwhile
 		}
 		wait(s.ctx, f.span, nil)
 		if serr := s.stack.StartPod(s.ctx, id); serr != nil {
@@ -255,8 +255,8 @@ func (s *stage) until(what string, ok func() bool) {
 	}
 }
 
-// settled waits until nobody owes an ack or an answer: a turn that stays
-// pending for ever is found here.
+// settled waits until no ack and no answer is missing. It finds a turn that stays
+// pending.
 func (s *stage) settled(devices ...*client.Client) {
 	s.t.Helper()
 	for _, d := range devices {

@@ -31,9 +31,9 @@ func (s *stage) newTalk(user string, r *rand.Rand) *talk {
 	return k
 }
 
-// play says what the script has; it ends when every message is acked and,
-// where the session goes on, answered. It waits for clients alone, so that a
-// promise that is broken shows as a wait that does not end.
+// play sends the messages of the script. It ends when every message is acked and,
+// if the session is still open, answered. It waits only for clients, so that a
+// broken guarantee shows as a wait that does not end.
 func (k *talk) play() {
 	steps := 7 + k.r.IntN(5)
 	for step := range steps {
@@ -124,7 +124,7 @@ func (k *talk) bare(d *client.Client, kind string) {
 	}
 }
 
-// hear waits for the newest message's answer, where the model owes one.
+// This waits for the answer to the newest message, if the model must give one.
 func (k *talk) hear(d *client.Client) {
 	if len(k.said) > 0 {
 		k.over(d, k.said[len(k.said)-1])

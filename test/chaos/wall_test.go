@@ -98,8 +98,8 @@ func durable(f client.Frame) bool {
 	return f.Seq > 0 && (f.Durable() || f.Type == client.TypeAck && f.Metadata["duplicate"] != "true")
 }
 
-// behindTheWall finds what a socket heard of the model while, as far as the
-// socket had been told, a person held the session.
+// behindTheWall finds text of the model that a socket received while, according to
+// the frames of the socket, an admin held the session.
 func behindTheWall(name, session string, history []client.Message, entries []client.Entry) (bad []string) {
 	held, known, early := false, false, ""
 	for _, e := range entries {

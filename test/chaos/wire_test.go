@@ -178,7 +178,7 @@ func (w *wire) wait(d time.Duration, gate <-chan struct{}) {
 	}
 }
 
-// replies passes on what Redis says, but for what is lost.
+// replies forwards the replies of Redis, except those that a fault removes.
 func (w *wire) replies(l *link) {
 	r := bufio.NewReader(l.up)
 	for n := 0; ; {

@@ -151,7 +151,7 @@ func TestLimits_RESTIsCountedOverAllPods(t *testing.T) {
 	}
 }
 
-// heard reads until one of the type has come.
+// This reads until a frame of the type has come.
 func (c *cluster) heard(ws *websocket.Conn, typ string) map[string]any {
 	c.t.Helper()
 	require.NoError(c.t, ws.SetReadDeadline(time.Now().Add(patience)))

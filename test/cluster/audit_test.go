@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What staff does in a session is on record with whose it is; of a session that
-// is nobody's, without.
+// The audit log records the acts of staff in a session with the session's owner. A
+// session that does not exist has no owner.
 func TestAudit_SaysWhomItWasAbout(t *testing.T) {
 	c := start(t, 2)
 	d := c.device("ada", "s-1", c.podURL(0))
@@ -52,8 +52,8 @@ func TestAudit_SaysWhomItWasAbout(t *testing.T) {
 	}, patience, 20*time.Millisecond)
 }
 
-// What staff says is on record, by frame as by request; what the same person
-// says as a user is not.
+// The audit log records messages of staff, by frame and by request. It does not
+// record messages that the same person sends as a user.
 func TestAudit_OfWhatAHolderSays(t *testing.T) {
 	c := start(t, 2)
 	d := c.device("ada", "s-1", c.podURL(0))

@@ -93,7 +93,7 @@ func TestBlock_KeepsAPersonOutEverywhere(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, status, "nobody locks themselves out")
 }
 
-// A block ends by itself, on every pod at its moment, without anybody being told.
+// A block ends at its time on every pod, without a notification.
 func TestBlock_IsOverByItself(t *testing.T) {
 	c := start(t, 3)
 	token := c.signed("zoe", nil)

@@ -15,9 +15,9 @@ import (
 	"chatbox/providers/llm"
 )
 
-// Pods whose clocks go wrong by themselves are not ready and say why. What they
-// still do, for the sockets that they have and for what Redis brings, is as it
-// is elsewhere: one order, one answer, credentials withdrawn to the second.
+// A pod whose clock alone is wrong is not ready and reports the cause. It still
+// serves its sockets and the messages of Redis as other pods do: one order, one
+// answer, credentials withdrawn to the second.
 func TestClocks_FarApart(t *testing.T) {
 	for name, far := range map[string]time.Duration{"five minutes": 5 * time.Minute, "an hour": time.Hour} {
 		t.Run(name, func(t *testing.T) {

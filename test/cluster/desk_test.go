@@ -15,8 +15,8 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// What staff is told of two people who talk on two pods is what they did, on
-// whatever pod it is asked, and what staff did is on record.
+// Every pod shows staff the same sessions of two users on two pods, and the audit
+// log has the acts of staff.
 func TestDesk_ShowsWhatHappened(t *testing.T) {
 	c := start(t, 3)
 	for i := range 2 {
@@ -133,8 +133,8 @@ func TestErasePerson_NothingIsLeftToRead(t *testing.T) {
 	assert.Equal(t, true, verdict["whole"])
 }
 
-// A pod that dies between the mark and the work leaves the rest to any other:
-// here there is nothing but the mark.
+// If a pod dies between the mark and the work, any other pod does the work. In
+// this test there is only the mark.
 func TestErasePerson_GoesOnFromTheMarkAlone(t *testing.T) {
 	seen := &behind{}
 	c := start(t, 2, seen.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Privacy.EraseFor = time.Second })

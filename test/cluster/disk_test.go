@@ -18,8 +18,8 @@ import (
 )
 
 // A history whose disk is full: the message is refused with one recoverable
-// error and is not in the history, readiness says why, what was said before can
-// be read, and with space again all goes on in the same processes.
+// error and is not in the history, readiness names the cause, and earlier messages
+// can be read. With free space the same processes work again.
 func TestDisk_Full(t *testing.T) {
 	if os.Getenv("CHATBOX_TEST_MONGO_URI") != "" {
 		t.Skip("of the embedded history")

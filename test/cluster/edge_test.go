@@ -75,8 +75,8 @@ func (w raw) ends(what string) {
 	}
 }
 
-// Whatever is known before the body is answered before the body, and ends the
-// connection.
+// A request that can be refused without its body is refused before the body is
+// read, which ends the connection.
 func TestEdge_AnswersBeforeTheBody(t *testing.T) {
 	c := start(t, 1)
 	ada := c.token("ada")
@@ -166,7 +166,8 @@ func TestEdge_DrainEndsWhatOnlyWaits(t *testing.T) {
 	c.as("", "ada").want(http.StatusNotFound, http.MethodGet, "/sessions/s-1", "")
 }
 
-// From a revoke's answer on no pod shows the share, whatever is being read.
+// After the response to a revocation no pod shows the share, also under concurrent
+// reads.
 func TestShare_RevokedUnderReads(t *testing.T) {
 	c := start(t, 3)
 	ada := c.as("", "ada")

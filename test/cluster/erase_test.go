@@ -309,8 +309,8 @@ func TestErase_FinishedByOthers(t *testing.T) {
 	}
 }
 
-// A pod that missed the end, and everything before it, tells its sockets the
-// end all the same.
+// A pod that missed the end and all events before it still sends its sockets the
+// end.
 func TestErase_ToldToWhoMissedIt(t *testing.T) {
 	var b behind
 	c := start(t, 1, b.watch, quickSweeps)
@@ -318,7 +318,7 @@ func TestErase_ToldToWhoMissedIt(t *testing.T) {
 	d := c.device("ada", "s-1", c.podURL(0))
 	c.answered(d, "s-1", c.say(d, "s-1", "first [[words=1]]"))
 	at := time.Now().UTC().Truncate(time.Millisecond)
-	for seq := int64(3); seq <= 4; seq++ { // by pods that nobody hears
+	for seq := int64(3); seq <= 4; seq++ { // by pods that publish nothing
 		err := b.Messages.Append(c.ctx, chatbox.Event{
 			Session: k, Seq: seq, Key: chatbox.ServerKey(fmt.Sprint("x", seq)), ID: "x", Type: chatbox.TypeUserMessage,
 			Sender: chatbox.SenderUser, UserID: "ada", Owner: "ada", Content: "unheard", Time: at, Status: chatbox.StatusComplete,

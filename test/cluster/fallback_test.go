@@ -86,7 +86,7 @@ func TestRedisFallenBack_ResumeKnowsTheHistory(t *testing.T) {
 	late := c.device("ada", "s-1", c.podURL(1)) // where another socket has seen more than Redis has
 	c.wait(late, "the attachment", func(tr *client.Tracker) bool { s := tr.Session("s-1"); return s != nil && s.Resumes > 0 })
 	fallBack()
-	c.answered(late, "s-1", c.say(late, "s-1", "three [[words=3]]")) // decided anew, behind what was said
+	c.answered(late, "s-1", c.say(late, "s-1", "three [[words=3]]")) // decided again, after the earlier messages
 	c.judge("ada", "s-1", nil, a, b, late)
 }
 

@@ -30,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of a scenario; it asserts no speed.
+// Every wait of a scenario is bounded; no test asserts a speed.
 const patience = 2 * time.Minute
 
 // cluster is a running stack with the clients of one test.

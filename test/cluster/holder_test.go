@@ -11,8 +11,8 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// Who holds a session speaks in it, and neither asks for help nor chooses the
-// model in its user's place; the refusal does not deny the holding.
+// The holder of a session may send messages in it, but may not ask for help or
+// choose the model for its user. The refusal does not end the hold.
 func TestHolder_DoesNotActForTheUser(t *testing.T) {
 	c := start(t, 2)
 	a := c.device("ada", "s-1", c.podURL(0))
@@ -28,8 +28,8 @@ func TestHolder_DoesNotActForTheUser(t *testing.T) {
 	assert.Len(t, c.history("ada", "s-1"), 3)
 }
 
-// Admins may hold their own session as any other. What they say in it by a
-// request of staff they say as staff, and only while they hold it.
+// Admins may hold their own session like any other. A message that they send in it
+// by a request of staff is a message of staff, and needs the hold.
 func TestHolder_OfHisOwnSession(t *testing.T) {
 	c := start(t, 2)
 	a := c.device("bob", "s-1", c.podURL(0))
@@ -47,8 +47,8 @@ func TestHolder_OfHisOwnSession(t *testing.T) {
 	assert.Equal(t, "bob", last.Metadata["admin_id"])
 }
 
-// A socket that has no place left is refused before the session is taken: its
-// user is not told of somebody who hears nothing.
+// A socket that cannot attach to one more session is refused before the takeover,
+// so the user is not shown an admin who receives nothing.
 func TestHolder_WithoutAPlaceTakesNothing(t *testing.T) {
 	c := start(t, 2)
 	a := c.device("ada", "s-1", c.podURL(0))
@@ -83,8 +83,8 @@ func TestHolder_OfAnEndedSession(t *testing.T) {
 	assert.Equal(t, http.StatusConflict, status, body)
 }
 
-// An admin whose newer credential has no staff role hears no more of the
-// sessions that they watched or held, but still of their own.
+// An admin whose newer credential has no staff role receives nothing more from the
+// sessions that they watched or held, but still from their own.
 func TestStaff_NoMoreHearsNothing(t *testing.T) {
 	c := start(t, 2)
 	talks := map[string]*client.Client{"s-1": c.device("ada", "s-1", c.podURL(0)), "s-2": c.device("ben", "s-2", c.podURL(1))}

@@ -231,8 +231,8 @@ func TestFailure_KeptPartAndOneErrorForEverySocket(t *testing.T) {
 	}
 }
 
-// narrowed offers what it is told to, as a pod does that was started anew with
-// fewer models.
+// narrowed offers the given models, like a pod that was restarted with fewer
+// models.
 type narrowed struct {
 	answer.LLM
 
@@ -246,7 +246,8 @@ func (n *narrowed) Models() []chatbox.Model {
 	return n.LLM.Models()
 }
 
-// What was accepted while a model was on offer is acked for ever after.
+// A frame that was accepted while its model was offered is still acked when it is
+// repeated later.
 func TestRepeat_OfAModelThatIsGone(t *testing.T) {
 	var models narrowed
 	c := start(t, 2, func(cfg *devstack.Config) { models.LLM, cfg.LLM = cfg.LLM, &models })

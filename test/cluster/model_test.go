@@ -43,9 +43,9 @@ func asking(t *testing.T, change func(*llm.Config)) func(*devstack.Config) {
 	}
 }
 
-// A server with a small window that insists on alternation goes on answering
-// in a session of many messages, some of whose turns failed, were stopped, or
-// were said to a person.
+// A server with a small window that insists on alternation keeps answering in a
+// session of many messages, some of whose turns failed, were stopped, or were
+// answered by a person.
 func TestModel_ASmallStrictServerGoesOnAnswering(t *testing.T) {
 	fake, srv := vendor(t, fakeopenai.Config{Delay: 200 * time.Microsecond, Window: 4096, StrictRoles: true})
 	c := start(t, 2, asking(t, func(m *llm.Config) {
@@ -79,8 +79,8 @@ func TestModel_ASmallStrictServerGoesOnAnswering(t *testing.T) {
 	c.judge("ada", "s-1", []ledger.Class{ledger.ErrorShown}, d)
 }
 
-// The fallback's window is smaller than that of the model which fails: what it
-// is sent fits all the same.
+// The window of the fallback is smaller than that of the model which fails. Its
+// prompt fits nevertheless.
 func TestModel_TheFallbackIsSentWhatItHolds(t *testing.T) {
 	_, down := vendor(t, fakeopenai.Config{})
 	down.Close()

@@ -11,8 +11,8 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// Not every issuer puts names into its tokens: users are told of "Support",
-// colleagues the id.
+// Some issuers put no names into their tokens. Users then see "Support", and
+// colleagues see the id.
 func TestStaff_WithoutAName(t *testing.T) {
 	c := start(t, 2)
 	a := c.device("ada", "s-1", c.podURL(0))

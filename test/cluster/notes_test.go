@@ -28,8 +28,8 @@ func ofNote(id, change string) func(client.Frame) bool {
 	}
 }
 
-// Whoever of staff looks at the session hears of a note, on whatever pod;
-// nobody else does, its user least of all.
+// Members of staff who have the session open are notified of a note, on any pod.
+// Nobody else is, in particular not the session's user.
 func TestNotes_HeardByThoseWhoLook(t *testing.T) {
 	c := start(t, 3)
 	ada := c.device("ada", "s-1", c.podURL(0))
@@ -69,9 +69,8 @@ func TestNotes_HeardByThoseWhoLook(t *testing.T) {
 	person.want(http.StatusForbidden, http.MethodGet, "/admin/sessions/s-1/notes", "")
 }
 
-// Notes go with their session and with the person whose it was, however the
-// erasing came about and whatever lands meanwhile; of an erased author only the
-// name goes.
+// Notes are erased with their session and with its owner, for every way of erasing
+// and also with concurrent writes. Of an erased author only the name is removed.
 func TestNotes_ErasedWithWhatTheyAreAbout(t *testing.T) {
 	var b behind
 	c := start(t, 3, b.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Privacy.EraseFor = 3 * time.Second })
@@ -103,7 +102,7 @@ func TestNotes_ErasedWithWhatTheyAreAbout(t *testing.T) {
 	})
 	assert.Empty(t, left("s-2"))
 
-	// A pod that died after the mark: sweeps of any other go on.
+	// A pod died after the mark: the sweep of any other pod continues.
 	require.NoError(t, b.Erasures.BeginErasure(c.ctx, chatbox.UserKey{ID: "eve"}, time.Now().Add(time.Second)))
 	c.until("the mark to be worked off", func() bool { return len(left("s-3")) == 0 })
 	// The same with the tombstone alone, which is the first thing that is written.

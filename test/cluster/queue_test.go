@@ -13,7 +13,7 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// places is what the device was told of the session's place, in order.
+// places returns the places of the session that the device received, in order.
 func (e *ear) places(session string) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -64,7 +64,7 @@ func TestQueue_PlacesFallAsOthersAreComeTo(t *testing.T) {
 		u.stands(t, fmt.Sprint("s-", n), fmt.Sprint(n+1, " of 3"))
 	}
 	second := c.listen("", "user-2", "s-2", c.podURL(0))
-	second.stands(t, "s-2", "3 of 3") // a socket that comes, on whatever pod, is told
+	second.stands(t, "s-2", "3 of 3") // a new socket receives its place, on any pod
 	assert.Empty(t, users[2].places("s-2"), "the confirmation said so, and nothing has changed")
 
 	bob := c.staffToken("bob")
@@ -157,7 +157,7 @@ func TestSupport_IsThereWhereSomebodyIs(t *testing.T) {
 	status, _ = c.request(bob, "PUT", "/chatbox/admin/availability", map[string]string{"status": "available"})
 	require.Equal(t, 200, status)
 	becomes("open")
-	require.NoError(t, c.stack.KillPod(c.stack.Pods()[2].ID)) // where bob was; his socket comes back to the same address in vain
+	require.NoError(t, c.stack.KillPod(c.stack.Pods()[2].ID)) // bob's pod; the socket cannot reconnect to the same address
 	becomes("nobody")
 }
 

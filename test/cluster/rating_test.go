@@ -31,8 +31,8 @@ func (c *cluster) asks(d *client.Client, session, end string) int {
 	return n
 }
 
-// The owner's sockets on every pod are asked once, whoever ended the talk and
-// on whatever pod, and nobody else is; what is answered is told to the admins.
+// The owner's sockets on every pod are asked once, and no others, for any way to
+// end the talk on any pod. Admins are notified of the rating.
 func TestRating_IsAskedForWhenATalkIsOver(t *testing.T) {
 	c := start(t, 3)
 	var hers []*client.Client
@@ -127,7 +127,7 @@ func TestRating_IsAskedForWhenATalkIsOver(t *testing.T) {
 	assert.InDelta(t, 0.0, m["ratings_count"], 0)
 }
 
-// Who never said anything is nobody to be rated.
+// Users are not asked to rate an admin who sent no message.
 func TestRating_OfAnAbsentAdminIsNotAskedFor(t *testing.T) {
 	c := start(t, 2, func(cfg *devstack.Config) { cfg.Conversation.AdminGrace = time.Second })
 	a := c.device("ada", "s-1", c.podURL(0))

@@ -103,7 +103,7 @@ func TestPostMessage_LikeTheFrame(t *testing.T) {
 	}
 	d := c.device("ada", "s-1", c.podURL(1))
 	var wg sync.WaitGroup
-	for range 6 { // repeats, wherever they arrive
+	for range 6 { // repeats, on any pod
 		wg.Go(func() {
 			again := ada.call(http.MethodPost, "/sessions/s-1/messages", `{"content":"tell me [[words=5]]"}`, "Idempotency-Key", id)
 			if again.Status != http.StatusAccepted || again.Body != first.Body {

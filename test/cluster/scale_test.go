@@ -79,7 +79,7 @@ func startCounted(t *testing.T) (*cluster, app.Stores, *sizes) {
 }
 
 // lengthen repeats the session's first question and answer until it has about n
-// events, as if they had been said; Redis learns of them when it is seeded anew.
+// events, as if they had been sent; Redis gets them when it is seeded again.
 func (c *cluster) lengthen(stores app.Stores, user, session string, n int) int64 {
 	c.t.Helper()
 	ws, _ := c.dial(0, url.Values{"token": {c.token(user)}})
@@ -123,9 +123,9 @@ func (c *cluster) lengthen(stores app.Stores, user, session string, n int) int64
 	return sess.State.Head
 }
 
-// What is done with a session costs the same however long it is: connecting,
+// The cost of these operations does not depend on the session's length: connecting,
 // resuming, a page of the history, staff's list and the prompt of an answer. An
-// export goes through all of it, a piece at a time.
+// export reads the whole session, a piece at a time.
 func TestScale_OneLongSession(t *testing.T) {
 	short, long := 1500, scale(4000, 100_000) // both longer than what is replayed
 	reads := map[int]map[string]int{}

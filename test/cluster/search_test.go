@@ -31,9 +31,9 @@ func (c *cluster) searched(token, query string) (hits []string, body map[string]
 	return hits, body
 }
 
-// What is said on one pod is found on every pod as soon as it is acked, what a
-// model and an admin say too; what is erased is not; the log of what staff did
-// says that somebody searched and not for what.
+// A message is found on every pod as soon as it is acked, and so are messages of a
+// model and of an admin. Erased messages are not found. The audit log records that
+// a member of staff searched, but not the words.
 func TestSearch_FindsWhatWasSaidAnywhere(t *testing.T) {
 	c := start(t, 3)
 	for i := range 3 {

@@ -33,9 +33,9 @@ func (c *cluster) staffToken(id string, roles ...string) string {
 	return token
 }
 
-// request makes a request of the admin API through the balancer. What only reads
-// is asked for again where the pod says that it cannot answer now, as on a
-// machine too busy for the time that a call of Redis may take.
+// request makes a request of the admin API through the balancer. A request that
+// only reads is repeated if the pod is temporarily unavailable, as on a machine
+// that is too busy for the time-out of a Redis call.
 func (c *cluster) request(token, method, path string, body any) (status int, out map[string]any) {
 	c.t.Helper()
 	for range 5 {
@@ -128,8 +128,8 @@ func errorOf(id string) func(client.Frame) bool {
 	return func(f client.Frame) bool { return f.Type == client.TypeError && f.ID == id }
 }
 
-// silent fails if the model is heard between an admin_join and the admin_leave
-// after it.
+// silent fails if the device received text of the model between an admin_join and
+// the next admin_leave.
 func (c *cluster) silent(d *client.Client, session string) {
 	c.t.Helper()
 	held := false

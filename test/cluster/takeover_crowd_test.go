@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Many admins take over at once, on four pods: each a session of their own, or
-// all the same one. Whoever meets others waits; nobody is told of an outage.
+// Many admins take over at once, on four pods: each another session, or all the
+// same one. Concurrent takeovers wait for each other, and none fails as if a
+// server were unavailable.
 func TestTakeover_ACrowdIsNoOutage(t *testing.T) {
 	const crowd = 64
 	c := start(t, 4)

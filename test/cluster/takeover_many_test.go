@@ -78,8 +78,8 @@ func many(variable string, some int) int {
 }
 
 // Staff takes sessions over while the model speaks as fast as it can, and
-// watchers on every pod look on. Nobody hears the model after the admin_join,
-// and all have seen the same.
+// watchers on every pod receive the events. After the admin_join nobody receives
+// text of the model, and all have received the same.
 func TestTakeover_NobodyHearsTheModelAfterIt(t *testing.T) {
 	rounds := many("TAKEOVERS", 12)
 	c := start(t, 3)

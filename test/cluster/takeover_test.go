@@ -176,8 +176,8 @@ func TestTakeover_ByREST(t *testing.T) {
 	c.judge("ada", "s-1", nil, a)
 }
 
-// What was taken over by REST is joined by frame, and once more: each ack is of the
-// admin_join that stands, whole.
+// A session that was taken over by REST is joined by frame, twice. Each ack has all
+// fields of the existing admin_join.
 func TestTakeover_JoinedWhereItIsHeld(t *testing.T) {
 	c := start(t, 2)
 	a := c.device("ada", "s-1", c.podURL(0))
@@ -230,7 +230,7 @@ func TestWatch_SeesEverythingAndSaysNothing(t *testing.T) {
 	c.sees(vic, "s-1", "the final", func(f client.Frame) bool { return f.Type == client.TypeAIResponse && f.Seq == 2 })
 	assert.Len(t, received(bob, "s-1"), seen, "nothing after unwatch")
 
-	// A watcher's client comes back by itself, on any pod.
+	// A watcher's client reconnects to any pod.
 	token := c.staffToken("vic", "chat_viewer")
 	again := c.device("vic", "s-1", c.podURL(2), func(cfg *client.Config) {
 		cfg.Token = func(context.Context) (string, error) { return token, nil }
@@ -261,7 +261,8 @@ func TestGrace_AnAbsentAdminsSessionComesBack(t *testing.T) {
 	c.judge("ada", "s-1", nil, a)
 }
 
-// A takeover that nobody came for ends too; the answer it cut off is given anew.
+// A takeover by an admin who never connects ends too. The interrupted answer is
+// given again.
 func TestGrace_AlsoWhereNobodyCame(t *testing.T) {
 	c := start(t, 2, func(cfg *devstack.Config) { cfg.Conversation.AdminGrace = time.Second })
 	a := c.device("ada", "s-1", c.podURL(0))

@@ -191,8 +191,8 @@ func TestVendor_TheFallbackIsNamed(t *testing.T) {
 	c.judge("ada", "s-1", nil, a, b)
 }
 
-// What an adapter says of its failure reaches users, and with it whether, and
-// when, a repeat can help.
+// Users receive the adapter's reason for a failure, and whether and when a repeat
+// can help.
 func TestVendor_FailuresSayWhatToDo(t *testing.T) {
 	v := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -11,7 +11,7 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// notices are what the device was told of watching, in order.
+// notices returns the device's notifications about watchers, in order.
 func notices(d *client.Client, session string) []string {
 	var out []string
 	for _, f := range received(d, session) {
@@ -54,8 +54,8 @@ func TestWatchNotice_FromTheFirstToTheLast(t *testing.T) {
 	assert.Empty(t, notices(vic, "s-1"))
 }
 
-// An admin who watches in several windows, here or on another pod, goes on
-// doing so when one of them no longer does.
+// An admin who watches in several windows, on one pod or on several, still watches
+// after one of them stops.
 func TestWatchNotice_OneOfAnAdminsWindows(t *testing.T) {
 	c := start(t, 2, func(cfg *devstack.Config) { cfg.Live.WatchNotice = true })
 	d := c.device("ada", "s-1", c.podURL(0))

@@ -25,8 +25,8 @@ type act struct {
 	away  time.Duration
 }
 
-// The acts of a schedule. What is killed is started again after a while, empty
-// where it is Redis.
+// The acts of a schedule. A killed process is started again after a while; Redis
+// is then empty.
 const (
 	killPod    = "kill -9"
 	stopPod    = "SIGSTOP"

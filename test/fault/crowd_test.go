@@ -50,9 +50,9 @@ func (c *cluster) gather(users int) *crowd {
 	return w
 }
 
-// talk says something until the crowd is hushed, in turn from both devices,
-// and waits for all answers: patient users before they say more, hasty ones in
-// the end, so that somebody also speaks while a server is away.
+// talk sends messages until the crowd is stopped, in turn from both devices, and
+// waits for all answers: slow users before the next message, hasty users at the
+// end, so that some also send while a server is unavailable.
 func (w *crowd) talk(k *talker, hasty bool) {
 	const mostOpen = 30 // answers that a hasty user waits for at once
 	var open []string

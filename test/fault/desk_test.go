@@ -83,8 +83,9 @@ func calamities() []calamity {
 	}
 }
 
-// Whatever dies while a person takes over and vanishes: the session comes back,
-// its user's last message is answered, and the next person finds it as any other.
+// If any process dies while an admin takes over and disappears, the session is
+// handed back, its user's last message is answered, and the next admin finds it
+// like any other session.
 func TestDesk_NothingThatDiesKeepsASession(t *testing.T) {
 	c := start(t, setup{env: map[string]string{"ADMIN_GRACE": "4s"}})
 	c.mongo.controlled(t)
@@ -110,7 +111,7 @@ func TestDesk_NothingThatDiesKeepsASession(t *testing.T) {
 		"answered, taken over, left and answered again; all of it within %v; an audit log of %d entries whole", played, slowest.Round(time.Millisecond), verdict.Entries)
 }
 
-// abandoned has an admin take over in mid-answer and vanish.
+// abandoned lets an admin take over during an answer and disappear.
 func (c *cluster) abandoned(x calamity, early bool) {
 	what := fmt.Sprintf("%s (before the reply: %t)", x.name, early)
 	session, user, boss := "s-"+client.NewID(), "ada-"+client.NewID()[:6], "bob-"+client.NewID()[:6]
@@ -172,8 +173,8 @@ func (c *cluster) judgeDesk(what string, s sitting, a *client.Client) []client.M
 	return history
 }
 
-// Whatever dies while a person holds a session and is there: it stays theirs, and
-// user and person go on hearing each other.
+// If any process dies while a connected admin holds a session, the admin keeps the
+// session, and user and admin still receive each other's messages.
 func TestDesk_WhoIsThereKeepsTheSession(t *testing.T) {
 	c := start(t, setup{env: map[string]string{"ADMIN_GRACE": "5s"}})
 	c.mongo.controlled(t)

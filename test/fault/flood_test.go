@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// What a flood of unfinished requests is made of.
+// The parameters of a flood of unfinished requests.
 const (
 	floodDrip   = time.Second     // between two bytes of a connection
 	floodPause  = 5 * time.Second // before a connection that was ended comes again, give or take half

@@ -26,8 +26,8 @@ import (
 // The models that every cluster offers.
 const (
 	modelAnew     = "anew"     // an answer that lost its pod is begun again
-	modelContinue = "continue" // it goes on where it was
-	modelVaried   = "varied"   // it goes on where it was; every call says something else
+	modelContinue = "continue" // such an answer continues where it was
+	modelVaried   = "varied"   // such an answer continues; every call gives another text
 )
 
 // cluster is three pods, what they stand on, and the clients of one test.

@@ -49,7 +49,7 @@ func (p *process) start() error {
 	exited := make(chan struct{})
 	p.cmd, p.exited, p.expected = cmd, exited, false
 	p.starts++
-	go func() { // ends with the process; whoever waits for the process waits for it
+	go func() { // ends with the process; every wait for the process waits for it
 		_ = cmd.Wait() // how it ended is in cmd.ProcessState
 		close(exited)
 	}()
@@ -100,7 +100,8 @@ func (p *process) running() bool {
 	}
 }
 
-// end kills what still runs, and returns an error where it had ended by itself.
+// end kills the process if it still runs, and returns an error if it had exited
+// unexpectedly.
 func (p *process) end() error {
 	p.mu.Lock()
 	cmd, exited, expected := p.cmd, p.exited, p.expected

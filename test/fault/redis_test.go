@@ -10,7 +10,7 @@ import (
 	"chatbox/cmd/chatload/ledger"
 )
 
-// talkers is how many users talk while a server is away.
+// talkers is how many users send messages while a server is unavailable.
 const talkers = 20
 
 func TestRedis_KilledAndRestartedEmpty(t *testing.T) {
@@ -54,8 +54,8 @@ func (c *cluster) busy() time.Duration {
 	return sum
 }
 
-// recoverable fails the test where a user was shown an error that does not say
-// "a server is away, ask again".
+// recoverable fails the test if a user was shown an error other than that of an
+// unavailable server, which a repeat can resolve.
 func (c *cluster) recoverable(r ledger.Report) {
 	c.t.Helper()
 	for code, n := range r.ErrorCodes {

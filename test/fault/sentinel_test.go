@@ -21,7 +21,7 @@ import (
 // data are the sentinels' Redis servers.
 var data = []string{"redis-1", "redis-2", "redis-3"}
 
-// direct is a client of one server of a set, whoever it is.
+// direct returns a client of one server of a set, master or replica.
 func (c *cluster) direct(member string) *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr: c.set.Addr(c.t, member), MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second, ReadTimeout: time.Second,
@@ -158,7 +158,7 @@ func (c *cluster) tail(round int) *tail {
 	return s
 }
 
-// lose has things happen on the master that no replica hears of, and kills it.
+// lose lets things happen on the master that no replica receives, and kills it.
 func (s *tail) lose(master string) {
 	c := s.c
 	c.t.Helper()

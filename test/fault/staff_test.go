@@ -55,7 +55,7 @@ func (c *cluster) admin(admin string, urls ...string) *client.Client {
 	return c.run(admin, client.Config{URLs: urls, KeepPieces: true, Token: func(context.Context) (string, error) { return token, nil }})
 }
 
-// hears waits until the device has the event, as its ack or as itself.
+// This waits until the device has the event, as an ack or as the event.
 func (c *cluster) hears(d *client.Client, session, what, id string) {
 	c.t.Helper()
 	c.wait(d, what, func(t *client.Tracker) bool {

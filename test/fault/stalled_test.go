@@ -14,7 +14,7 @@ import (
 	"chatbox/cmd/chatload/client"
 )
 
-// What an audience is made of, and how it talks.
+// The parts of an audience, and how often they send messages.
 const (
 	healthyEvery = 10 * time.Second      // a healthy user's next message
 	loudEvery    = time.Second           // a loud session's next message
@@ -52,9 +52,9 @@ type reader struct {
 }
 
 // TestStalled_ReadersHurtOnlyThemselves has devices beside healthy users stop
-// reading their sockets: some read on in time, the others are thrown out. What
-// the healthy users feel is compared with as many devices of the same sessions
-// that read: they are written the same, on the same two cores.
+// reading their sockets: some read again in time, the others are disconnected. The
+// latency of the healthy users is compared with a run in which as many devices of
+// the same sessions read, on the same two cores.
 func TestStalled_ReadersHurtOnlyThemselves(t *testing.T) {
 	healthy, stalled, runs := pick(100, 200), pick(20, 50), pick(1, 3)
 	c := start(t, setup{})
@@ -319,7 +319,7 @@ func TestStalled_HalfOpenSocketsAreGone(t *testing.T) {
 			URLs: []string{p.url()}, SessionID: session, NetDial: g.dial, ReadTimeout: 10 * time.Minute,
 		})
 		t.Cleanup(g.open)
-		if n%2 == 0 { // half of them in mid-answer
+		if n%2 == 0 { // half of them during an answer
 			c.say(d, session, c.ask(300, 10*time.Millisecond))
 		}
 		gates = append(gates, g)

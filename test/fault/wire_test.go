@@ -54,8 +54,8 @@ type wire struct {
 	upstream string
 	server   *mongo.Client // past the wire
 
-	// What a primary has and may still lose is read by nobody: readers wait
-	// while such a thing is there.
+	// Writes that the primary may still lose are not read: readers wait while
+	// there are any.
 	unsure sync.RWMutex
 
 	mu      sync.Mutex // guards following
