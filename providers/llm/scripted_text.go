@@ -92,7 +92,7 @@ func quoteText(message string) string {
 		return "I am a scripted model. Say **help** to see what I can do."
 	}
 	return "You wrote:\n\n> " + strings.ReplaceAll(said, "\n", "\n> ") +
-		"\n\nI am a scripted model, so this is all I make of it. Say **help** to see what I can do."
+		"\n\nI am a scripted model, so I can only quote it. Say **help** to see what I can do."
 }
 
 const helloText = "Hello! I am a *scripted* model: I give the same answer to the same message, on every pod. " +
@@ -104,7 +104,7 @@ const helpText = `Here is what I can do. The first of these words in your messag
 - **markdown** – headings, lists, a table, a quotation
 - **code** – a short program
 - **long** – an answer of many paragraphs, to scroll and to interrupt
-- **slow** – an answer that takes its time, to see what happens when a pod goes away meanwhile
+- **slow** – an answer with pauses, so that you can kill a pod meanwhile
 - **help** – this text
 
 Anything else is quoted back. Directives in double brackets shape the answer:
@@ -165,23 +165,23 @@ func main() {
 
 Save it as ` + "`main.go`" + ` and run ` + "`echo one two | go run main.go`" + `. It prints **2**.`
 
-const slowText = "I am taking my time with this one. Each word waits a moment before it is said, so that you can watch " +
-	"an answer being made, stop it halfway, reload the page, close the laptop and open it again, or end the pod that " +
-	"is speaking. Wherever you come back, the words that were said are there, and the next one follows. When the " +
+const slowText = "This answer is slow. Each word waits a moment before it is sent, so that you can watch " +
+	"an answer grow, stop it halfway, reload the page, close the laptop and open it again, or kill the pod that " +
+	"is answering. When you come back, the earlier words are there, and the next word follows. When the " +
 	"answer is complete it is shown once, and only once."
 
 // sentences returns the sentences of long answers, and an empty string after the
 // last full stop.
 func sentences() []string {
-	return strings.Split("A session is one list of events, and every event has its place in it. "+
-		"What was acknowledged is stored, and what is stored is shown to everybody in the same order. "+
-		"Any pod can serve any client, because no pod keeps what another would need. "+
-		"When a pod goes away its sockets find another one and say how far they had come. "+
-		"What they missed is sent again, and nothing is sent twice. "+
-		"An answer that was being given is taken up where it stopped. "+
-		"A person may take over at any moment, and from then on the model is silent. "+
-		"Whoever reads slowly gets the text in larger pieces, and nobody else has to wait. "+
-		"Words are encrypted before they are written down, and only the pods can read them. ", ". ")
+	return strings.Split("A session is a list of events, and each event has a number. "+
+		"An acknowledged event is stored, and everybody sees the stored events in the same order. "+
+		"Any pod can serve any client, because no pod keeps data that another pod would need. "+
+		"When a pod stops, its clients connect to another pod and name the last event that they have. "+
+		"They receive the missing events, and none of them twice. "+
+		"Another pod continues an answer where it stopped. "+
+		"A member of staff may take over at any moment, and from then on the model is silent. "+
+		"A slow client receives the text in larger pieces, and other clients do not wait for it. "+
+		"Text is encrypted before it is stored, and only the pods can read it. ", ". ")
 }
 
 const longParts = 8

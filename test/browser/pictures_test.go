@@ -7,7 +7,6 @@ import (
 // TestPictures_KillOnTheStack takes docs/images/console.png: a pod of a real
 // cluster was killed during its answer, and another pod continues the answer.
 func TestPictures_KillOnTheStack(t *testing.T) {
-	t.Parallel()
 	link, err := startStack(t).Link("reader")
 	if err != nil {
 		t.Fatal(err)
