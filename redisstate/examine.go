@@ -126,7 +126,7 @@ func (s Server) Forgetful() string {
 	if s.Policy == keepsAll || s.Policy == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s drops keys when it is full (maxmemory-policy is %s), and with them leases and turns: "+
+	return fmt.Sprintf("%s evicts keys when it is full (maxmemory-policy is %s), including leases and turns: "+
 		"set maxmemory-policy to noeviction in its configuration, or now by CONFIG SET maxmemory-policy noeviction", s.name(), s.Policy)
 }
 
@@ -142,7 +142,7 @@ func (s Server) Advice() []string {
 		all = append(all, s.name()+" permits no CONFIG: whether it keeps anything on disk is not known (appendonly is off)")
 	case !s.AOF && strings.TrimSpace(s.Save) == "":
 		all = append(all, s.name()+" keeps nothing on disk (appendonly no, no save): a restart empties it, "+
-			"and running answers begin anew; set appendonly yes")
+			"and running answers start again; set appendonly yes")
 	}
 	return all
 }

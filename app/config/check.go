@@ -60,7 +60,7 @@ func (c *Config) doubts(g *values) []string {
 		name, means string
 		networks    []netip.Prefix
 	}{
-		{"TRUSTED_PROXIES", "any client may claim any address, so limits by address bound nobody", c.HTTP.TrustedProxies},
+		{"TRUSTED_PROXIES", "any client may claim any address, so limits by address have no effect", c.HTTP.TrustedProxies},
 		{"METRICS_ALLOWED_NETWORKS", "anybody may read the metrics", c.HTTP.MetricsNetworks},
 	} {
 		for _, p := range list.networks {
@@ -73,23 +73,23 @@ func (c *Config) doubts(g *values) []string {
 		warnings = append(warnings, fmt.Sprintf("SERVER_PORT is set and has no effect: LISTEN_ADDR is set too, to %s", c.HTTP.Listen))
 	}
 	if f := c.LLM.Fallback; f != "" && len(c.LLM.Providers) == 1 && c.LLM.Providers[0].ID == f {
-		warnings = append(warnings, "LLM_FALLBACK names the only model there is: nothing goes on where it fails")
+		warnings = append(warnings, "LLM_FALLBACK names the only model: there is no fallback if it fails")
 	}
 	if secret := g.get(jwtSecretVariable); secret != "" && strings.Contains(g.get(keyVariable)+","+g.get(keysVariable), secret) {
-		warnings = append(warnings, jwtSecretVariable+" is also in "+keyVariable+" or "+keysVariable+": who can sign tokens could read the history; give each its own")
+		warnings = append(warnings, jwtSecretVariable+" is also in "+keyVariable+" or "+keysVariable+": anyone who can sign tokens could read the history; use different secrets")
 	}
 	for _, o := range slices.Concat(c.HTTP.Origins.List, c.HTTP.CORS.List) {
 		if scheme, _, _ := strings.Cut(o, "://"); scheme != "http" && scheme != "https" {
-			warnings = append(warnings, fmt.Sprintf("WS_ALLOWED_ORIGINS or CORS_ALLOWED_ORIGINS has %q: no page of the web has such an origin, only an application may", o))
+			warnings = append(warnings, fmt.Sprintf("WS_ALLOWED_ORIGINS or CORS_ALLOWED_ORIGINS has %q: no web page has such an origin; only an application may have it", o))
 		}
 	}
 	if d := c.Drain; d.Finish+d.Window > d.room() && (g.has("DRAIN_FINISH") || g.has("DRAIN_WINDOW")) {
 		fits := d.Fit()
-		warnings = append(warnings, fmt.Sprintf("DRAIN_FINISH and DRAIN_WINDOW leave too little of SHUTDOWN_TIMEOUT (%s) for the end: they are cut to %s and %s",
+		warnings = append(warnings, fmt.Sprintf("DRAIN_FINISH and DRAIN_WINDOW leave too little of SHUTDOWN_TIMEOUT (%s) for the last step: they are cut to %s and %s",
 			span(d.Shutdown), span(fits.Finish.Round(time.Millisecond)), span(fits.Window.Round(time.Millisecond))))
 	}
 	if l := c.Limits; g.has("SHED_ABOVE") && l.ShedAbove >= l.Connections {
-		warnings = append(warnings, fmt.Sprintf("SHED_ABOVE (%d) is not below MAX_CONNECTIONS (%d): no socket is ever sent to another pod", l.ShedAbove, l.Connections))
+		warnings = append(warnings, fmt.Sprintf("SHED_ABOVE (%d) is not below MAX_CONNECTIONS (%d): no socket is sent to another pod", l.ShedAbove, l.Connections))
 	}
 	return warnings
 }

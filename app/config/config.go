@@ -170,7 +170,7 @@ func (c *Config) check(g *values) []error {
 		faults = append(faults, fault(jwtSecretVariable, "is required unless "+jwksVariable+" is set"))
 	}
 	if strings.HasPrefix(c.JWT.JWKS, "http:") && c.Env != Development && !onLoopback(c.JWT.JWKS) {
-		faults = append(faults, fault(jwksVariable, "must be https: whoever stands between could sign anybody's token"))
+		faults = append(faults, fault(jwksVariable, "must be https: otherwise an attacker in the network could replace the keys and sign tokens of any user"))
 	}
 	switch {
 	case len(c.HTTP.Origins.List) > 0 || g.has("WS_ALLOWED_ORIGINS"):

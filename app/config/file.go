@@ -224,7 +224,7 @@ func flattenTree[K comparable](into map[string]string, above string, tree map[K]
 		case string, bool, int, int64, uint64, float64:
 			into[name] = fmt.Sprint(v)
 		default:
-			return fmt.Errorf("--config: %s holds something that is no value", name)
+			return fmt.Errorf("--config: %s has an entry that is not a value", name)
 		}
 	}
 	return nil

@@ -79,7 +79,7 @@ func addresses(into *[]string) func(string) error {
 	return func(s string) error {
 		found, err := mail.ParseAddressList(s)
 		if err != nil {
-			return errors.New("holds what is no address such as team@example.com")
+			return errors.New("has an entry that is no address such as team@example.com")
 		}
 		for _, a := range found {
 			*into = append(*into, a.Address)
@@ -124,7 +124,7 @@ func phones(into *[]string) func(string) error {
 	return func(s string) error {
 		for _, part := range list(s) {
 			if !valid.MatchString(part) {
-				return errors.New("holds what is no number such as +491701234567")
+				return errors.New("has an entry that is no number such as +491701234567")
 			}
 			*into = append(*into, part)
 		}

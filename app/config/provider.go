@@ -90,11 +90,11 @@ func (c *Config) checkProvider(n int, p llm.Provider) []error {
 	var faults []error
 	bare := p.APIKey.Reveal() == "" && len(p.Headers) == 0
 	if p.Type == llm.TypeOpenAI && p.Endpoint == "" && (bare || placeholder(p.APIKey.Reveal())) {
-		faults = append(faults, fault(providerName(n, "API_KEY"), "is missing or a placeholder; the vendor's own endpoint takes a real one"))
+		faults = append(faults, fault(providerName(n, "API_KEY"), "is missing or a placeholder; the vendor's own endpoint needs a real key"))
 	}
 	if c.Env != Development && !bare && p.PlainPublic() && !p.InsecureHTTP {
 		faults = append(faults, fault(providerName(n, "ENDPOINT"),
-			"would send the key by plain http to a public host, where anybody on the way reads it: use https, or set "+providerName(n, "INSECURE_HTTP")+"=on"))
+			"would send the key by plain http to a public host, where others in the network can read it: use https, or set "+providerName(n, "INSECURE_HTTP")+"=on"))
 	}
 	const leastQuestion = 64 // tokens
 	if told := chatbox.TokensOf(chatbox.PromptMessage{Content: c.Prompt.System}); c.Prompt.System != "" && p.Type != llm.TypeScripted && told+leastQuestion > p.Room() {
@@ -162,7 +162,7 @@ func inObject(name string) bool {
 func object(table any) (string, error) {
 	raw, err := json.Marshal(textKeys(table))
 	if err != nil {
-		return "", errors.New("holds something that is no JSON")
+		return "", errors.New("has a value that is not JSON")
 	}
 	return string(raw), nil
 }

@@ -160,7 +160,7 @@ func (c *Redis) hosts(hosts, defaultPort string) error {
 		return errors.New("names no host")
 	}
 	if c.Kind == RedisSingle && len(c.Addrs) > 1 {
-		return errors.New("names several hosts, which takes redis+sentinel:// or redis+cluster://")
+		return errors.New("names several hosts, which needs redis+sentinel:// or redis+cluster://")
 	}
 	return nil
 }
@@ -183,10 +183,10 @@ func (c *Redis) path(path string) error {
 func (c *Redis) database(db string) error {
 	n, err := strconv.Atoi(db)
 	if err != nil || n < 0 {
-		return errors.New("has a path that is no number of a database")
+		return errors.New("has a path that is not the number of a database")
 	}
 	if c.Kind == RedisCluster && n != 0 {
-		return errors.New("names a database, and a Cluster has none but 0")
+		return errors.New("names a database, and a Cluster has only database 0")
 	}
 	c.DB = n
 	return nil

@@ -252,9 +252,9 @@ func checkOrigin(s string) error {
 	case err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
 		return errors.New("is not scheme://host[:port]")
 	case u.Scheme == "ws" || u.Scheme == "wss":
-		return errors.New("can be no page's origin: write https:// or http://")
+		return errors.New("is not the origin of a page: write https:// or http://")
 	case u.Port() != "" && (!isPort(u.Port()) || u.Port() == "0"):
-		return errors.New("has a port that is none")
+		return errors.New("has an invalid port")
 	case placeholder(s) || strings.Contains(normal(u.Host), "yourdomain") || strings.ContainsAny(s, "<>${}"):
 		return errors.New("is a placeholder")
 	case strings.Contains(strings.TrimPrefix(u.Host, "*."), "*"):
@@ -312,7 +312,7 @@ func mongoURI(into *llm.Secret) func(string) error {
 func databaseName(into *string) func(string) error {
 	return func(s string) error {
 		if len(s) > 63 || strings.ContainsAny(s, "/\\. \"$*<>:|?\x00") {
-			return errors.New("is no name of a database")
+			return errors.New("is not a valid name of a database")
 		}
 		if persistence.ReservedDatabase(s) {
 			return errors.New("names a database that the server keeps for itself")

@@ -15,7 +15,7 @@ func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on boo
 		return err
 	}
 	if wait := s.deps.TypingLeases.MayType(c.ID(), k, on, time.Now()); wait > 0 {
-		return &chatbox.Error{Code: chatbox.RateLimited, Message: "typing is told at most twice a second", RetryAfter: wait, Refusal: chatbox.RefusedTypingRate}
+		return &chatbox.Error{Code: chatbox.RateLimited, Message: "typing may be sent at most twice a second", RetryAfter: wait, Refusal: chatbox.RefusedTypingRate}
 	}
 	me := c.Actor().UserID
 	return s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: k, Typing: &chatbox.Typing{

@@ -37,7 +37,7 @@ func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID strin
 		_, err = s.deps.Erasures.Disown(ctx, e.User) // tombstones keep the name until they are swept
 	}
 	if err != nil {
-		s.deps.Logger.InfoContext(ctx, "a person's erasure goes on in the background", "error", err)
+		s.deps.Logger.InfoContext(ctx, "a person's erasure continues in the background", "error", err)
 		return false, nil
 	}
 	return true, nil
