@@ -30,8 +30,9 @@ func (o Origins) Allow(origin string) bool {
 	return false
 }
 
-// originsOf is the one origin of a request, or several in a form that is in no
-// list: which of them another reader goes by is not known. "" is none.
+// originsOf returns the origin of a request, or "" without one. Several origins
+// are joined to a text that is in no list, because proxies and browsers may differ
+// in which of them counts.
 func originsOf(r *http.Request) string {
 	return strings.Join(r.Header.Values("Origin"), ", ")
 }

@@ -35,11 +35,11 @@ type Sockets interface {
 	Leave(c live.Socket)
 }
 
-// Signs are told to a session's other sockets and stored nowhere. An empty
+// Signs are sent to a session's other sockets and are not stored. An empty
 // sessionID means the socket's current session.
 type Signs interface {
 	Typing(ctx context.Context, c live.Socket, sessionID string, on bool) error
-	// Read tells how far the caller has read.
+	// Read records how far the caller has read.
 	Read(ctx context.Context, c live.Socket, sessionID string, seq int64) error
 }
 

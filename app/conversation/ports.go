@@ -90,9 +90,9 @@ type Presence interface {
 	Present(ctx context.Context, users []chatbox.UserKey) ([]bool, error)
 }
 
-// Ephemerals are updates that are told at most once and stored nowhere.
+// Ephemerals are updates that are sent at most once and are not stored.
 type Ephemerals interface {
-	// PublishEphemeral tells every pod that has sockets of the session.
+	// PublishEphemeral sends the update to every pod that has sockets of the session.
 	PublishEphemeral(ctx context.Context, u chatbox.Update) error
 }
 

@@ -43,7 +43,7 @@ type Watchers interface {
 	Watch(ctx context.Context, s chatbox.SessionKey, adminID string) error
 	Unwatch(ctx context.Context, s chatbox.SessionKey, adminID string) error
 	Watches(ctx context.Context, s chatbox.SessionKey, adminID string) (bool, error)
-	// Watched reports whether anybody does.
+	// Watched reports whether any admin watches the session.
 	Watched(ctx context.Context, s chatbox.SessionKey) (bool, error)
 }
 
@@ -127,7 +127,7 @@ type TypingLeases interface {
 	ExpireTyping(at time.Time)
 }
 
-// Ephemerals are updates that are told at most once and stored nowhere.
+// Ephemerals are updates that are sent at most once and are not stored.
 type Ephemerals interface {
 	// PublishEphemeral tells every pod that has sockets of the session.
 	PublishEphemeral(ctx context.Context, u chatbox.Update) error
