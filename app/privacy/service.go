@@ -67,7 +67,7 @@ func New(cfg Config, d Deps) *Service {
 // and will be tried again.
 func (s *Service) Failing() int { return s.erased.Failing() + s.people.Failing() }
 
-// tell logs that an erasure goes on, once a minute for each message.
+// tell logs that an erasure continues, once a minute for each message.
 func (s *Service) tell(ctx context.Context, message string, err error, about ...any) {
 	if missed, ok := s.lines.Pass(message); ok {
 		s.deps.Logger.WarnContext(ctx, message, append(about, "error", err, "held_back", missed)...) //nolint:sloglint // one of two constants
