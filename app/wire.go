@@ -87,7 +87,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	}, func() float64 { return float64(a.privacy.Failing()) }))
 	a.history = history.New(history.Deps{
 		Log: log, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions, Shares: o.Stores.Shares, Overview: o.Stores.Ledger,
-		Crowds: o.Stores.Crowds, Audit: o.Stores.Audit, Logger: a.log,
+		Crowds: o.Stores.Crowds, Audit: o.Stores.Audit, Turns: a.live, Logger: a.log,
 	})
 	a.alerts = alert.New(o.Alerts, alert.Deps{
 		Pod: o.ID, Store: o.Stores.Alerts, Staff: redis, Channels: o.Channels, Observer: watch, Logger: a.log, SyncRecord: log.SyncRecord,
@@ -105,9 +105,27 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	a.sessions = log
 }
 
+// The least that one user may do on a pod per second, and the number of
+// concurrent requests of a user.
+const (
+	leastFrames  = 50
+	leastSockets = 10
+	requestsEach = 3
+)
+
+// paced bounds the frames and sockets of one user on this pod that no other
+// limit counts. The bounds are multiples of the user's other limits: thirty
+// frames per message, and every socket again each second.
+func (a *App) paced(cfg api.Config) api.Config {
+	cfg.FrameRate = max(leastFrames, a.opts.Redis.RateLimit/2)
+	cfg.SocketRate = max(leastSockets, a.opts.Redis.MaxSocketsPerUsr)
+	cfg.Requests = requestsEach
+	return cfg
+}
+
 // handler returns the pod's edge; in development it also serves the console.
 func (a *App) handler() http.Handler {
-	edge := http.Handler(api.New(a.opts.API, api.Deps{
+	edge := http.Handler(api.New(a.paced(a.opts.API), api.Deps{
 		Live: a.live, Talks: a.talks, History: a.history, Privacy: a.privacy, Answers: a.answers, HelpDesk: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
 	}))
 	if !a.opts.Console {

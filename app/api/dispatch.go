@@ -8,12 +8,7 @@ import (
 
 	"chatbox"
 	"chatbox/hub"
-	"chatbox/internal/sleep"
 )
-
-// refusedPause is how long a socket waits before it handles the next frame after
-// a rate-limited one, so that a flood of refused frames slows its sender down.
-const refusedPause = 50 * time.Millisecond
 
 // frameHandler handles frames of one type.
 type frameHandler func(ctx context.Context, conn *hub.Conn, cmd command) error
@@ -31,10 +26,10 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 		typeRetry:                       s.retry,
 		typeTyping:                      s.typing,
 		typeAuth:                        s.renew,
-		string(chatbox.TypeAdminJoin):   s.joinSession,
-		string(chatbox.TypeAdminLeave):  s.leaveSession,
-		typeWatch:                       s.watch,
-		typeUnwatch:                     s.unwatch,
+		string(chatbox.TypeAdminJoin):   s.staffTurn(s.joinSession),
+		string(chatbox.TypeAdminLeave):  s.staffTurn(s.leaveSession),
+		typeWatch:                       s.staffTurn(s.watch),
+		typeUnwatch:                     s.staffTurn(s.unwatch),
 		typeRead:                        s.read,
 
 		// Types of the protocol that this version does not support.
@@ -43,10 +38,13 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 	}
 }
 
-// onFrame handles a socket's frames one after the other. Errors are sent to this
-// socket only.
+// onFrame handles a socket's frames one after the other, at the pace of the
+// socket's user. Errors are sent to this socket only.
 func (s *Server) onFrame(conn *hub.Conn) hub.OnFrame {
 	return func(ctx context.Context, raw []byte, binary bool) {
+		if !s.turns.frame(ctx, conn.Actor().User()) {
+			return // the socket has ended
+		}
 		var cmd command
 		err := error(chatbox.Invalid(fieldFrame, "must be text, not binary"))
 		if !binary {
@@ -62,7 +60,7 @@ func (s *Server) onFrame(conn *hub.Conn) hub.OnFrame {
 			s.refuse(ctx, conn, cmd, "frame", err)
 		}
 		if errors.Is(err, chatbox.RateLimited) {
-			sleep.For(ctx, refusedPause)
+			s.turns.refused(ctx, conn.Actor().User())
 		}
 	}
 }

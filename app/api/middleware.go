@@ -152,9 +152,12 @@ func (s *Server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// user admits only requests with a valid token, within the user's rate limit. The
-// body is not read before that.
-func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc {
+// user admits only requests with a valid token, within the user's rate limit
+// and in the user's turn. The body is not read before that.
+func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc { return s.signedIn(s.turn(next)) }
+
+// signedIn is user without a wait for the user's turn.
+func (s *Server) signedIn(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		token, _ := bearer(c.Request())
 		actor, err := s.deps.Auth.Actor(c.Request().Context(), token)

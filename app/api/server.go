@@ -29,6 +29,13 @@ type Config struct {
 	// address may have. Behind untrusted proxies all clients share an address. 0
 	// means no limit.
 	Unknown int
+	// FrameRate and SocketRate are how many frames of one user this pod looks at
+	// in a second, and how many sockets of one user it opens; five times as many
+	// may be at once. 0 is no limit.
+	FrameRate, SocketRate int
+	// Requests is how many requests of one user this pod serves at once; 0 is no
+	// limit. What comes beyond waits.
+	Requests int
 }
 
 // Readiness reports whether the pod can serve: each check by name, whether the
@@ -65,13 +72,14 @@ type Server struct {
 	frames   map[string]frameHandler
 
 	strangers strangers
+	turns     *turns
 	refusals  *refusals
 	troubles  outage.Sparse // by code
 }
 
 // New returns the edge. It opens and starts nothing.
 func New(cfg Config, deps Deps) *Server {
-	s := &Server{cfg: cfg, deps: deps, log: deps.Logger, echo: echo.New()}
+	s := &Server{cfg: cfg, deps: deps, log: deps.Logger, echo: echo.New(), turns: newTurns(cfg)}
 	s.upgrader = newUpgrader()
 	s.frames = s.frameHandlers()
 	s.refusals = newRefusals(deps.Registerer, deps.Logger)
@@ -104,7 +112,7 @@ func (s *Server) routes() {
 	s.echo.DELETE(p+"/sessions/:id", s.eraseSession, s.user)
 	s.echo.POST(p+"/sessions/:id/end", s.endSession, s.user)
 	s.echo.POST(p+"/sessions/:id/messages", s.postMessage, s.user)
-	s.echo.GET(p+"/sessions/:id/export", s.exportSession, s.user, s.query)
+	s.echo.GET(p+"/sessions/:id/export", s.exportSession, s.signedIn, s.query) // as slow as its reader
 	s.echo.POST(p+"/sessions/:id/share", s.shareSession, s.user)
 	s.echo.DELETE(p+"/sessions/:id/share", s.unshareSession, s.user)
 	s.echo.GET(p+"/shared/:token", s.shared, s.stranger)

@@ -69,6 +69,9 @@ func (s *Server) socket(c echo.Context) error {
 	if origin := originsOf(r); origin != "" && !s.cfg.Origins.Allow(origin) {
 		return &chatbox.Error{Code: chatbox.PermissionDenied, Message: "this origin is not allowed", Refusal: chatbox.RefusedOrigin}
 	}
+	if err := s.turns.socket(r.Context(), actor.User()); err != nil {
+		return err
+	}
 	id := chatbox.ConnID(strings.ToLower(rand.Text()))
 	leave, err := s.admit(r.Context(), actor, id)
 	if err != nil {

@@ -2,14 +2,18 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"chatbox"
+	"chatbox/internal/lanes"
 )
 
 const (
 	searchLanes  = 4               // concurrent searches of a pod; further ones wait
-	searchesEach = 2               // concurrent searches of one member of staff
+	searchesEach = 1               // concurrent searches of one member of staff
+	searchPart   = 5               // one member of staff may use a fifth of the time
+	searchFree   = time.Second     // search time of a member of staff before waits begin
 	searchWait   = 5 * time.Second // maximum wait
 )
 
@@ -25,8 +29,10 @@ type Finder interface {
 
 // Search searches the messages and sessions of the caller's tenant. The audit log
 // records the search, and the user if the query names one, but not the words. A
-// pod runs four searches at once, two per member of staff. A further search
-// waits, and fails with chatbox.Unavailable after five seconds.
+// pod runs four searches at once, and one per member of staff, who may use a
+// fifth of the time. A further search waits. After five seconds it fails: with
+// chatbox.RateLimited if the caller's own searches delayed it, otherwise with
+// chatbox.Unavailable.
 func (s *Service) Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
 	if !a.Staff() {
 		return chatbox.SearchPage{}, notStaff()
@@ -46,13 +52,18 @@ func (s *Service) Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQ
 	return s.Finder.Find(ctx, q)
 }
 
-// enterSearch waits until the member of staff may search. It returns
-// chatbox.Unavailable if the wait takes too long.
+// enterSearch waits until the member of staff may search. Its errors are those
+// of Search.
 func (s *Service) enterSearch(ctx context.Context, u chatbox.UserKey) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, searchWait)
 	defer cancel()
 	leave, err = s.searches.Enter(ctx, u)
-	if err != nil {
+	switch {
+	case errors.Is(err, lanes.ErrShare):
+		return nil, &chatbox.Error{
+			Code: chatbox.RateLimited, Message: "too many of your searches are under way", RetryAfter: time.Second, Refusal: chatbox.RefusedRate, Err: err,
+		}
+	case err != nil:
 		return nil, &chatbox.Error{Code: chatbox.Unavailable, Message: "too many searches are under way", RetryAfter: time.Second, Err: err}
 	}
 	return leave, nil

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/internal/lanes"
 )
 
 // searchWorld fakes the ports of the search and records the calls in order.
@@ -85,7 +87,7 @@ func (f *slowFinder) Find(context.Context, chatbox.SearchQuery) (chatbox.SearchP
 }
 
 // However many searches one member of staff starts, others can search. A search
-// that waits too long is refused and leaves nothing behind.
+// that waits too long is refused with the reason and leaves nothing behind.
 func TestSearch_OneMemberOfStaffTakesNoLaneOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &slowFinder{entered: make(chan struct{}, 100), letGo: make(chan struct{})}
@@ -103,21 +105,24 @@ func TestSearch_OneMemberOfStaffTakesNoLaneOfOthers(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Len(t, f.entered, searchesEach)
-		search("ada")
-		search("ben")
-		synctest.Wait()
-		assert.Len(t, f.entered, searchLanes)
-		for range 10 - searchesEach {
-			err := <-results
-			require.ErrorIs(t, err, chatbox.Unavailable)
-			var refusal *chatbox.Error
-			require.ErrorAs(t, err, &refusal)
-			assert.Positive(t, refusal.RetryAfter)
+		for _, who := range []string{"ada", "ben", "cem", "dee"} {
+			search(who)
+			synctest.Wait()
 		}
+		assert.Len(t, f.entered, searchLanes)
+		refusals := map[chatbox.Code]int{}
+		for range 10 - searchesEach + 1 {
+			var refusal *chatbox.Error
+			require.ErrorAs(t, <-results, &refusal)
+			assert.Positive(t, refusal.RetryAfter)
+			refusals[refusal.Code]++
+		}
+		assert.Equal(t, map[chatbox.Code]int{chatbox.RateLimited: 10 - searchesEach, chatbox.Unavailable: 1}, refusals)
 		close(f.letGo)
 		for range searchLanes {
 			require.NoError(t, <-results)
 		}
+		<-time.After(lanes.MaxRest + time.Millisecond)
 		assert.Zero(t, s.searches.Acts())
 	})
 }

@@ -23,16 +23,30 @@ func (s *Service) Export(ctx context.Context, a chatbox.Actor, sessionID string)
 	if err != nil {
 		return chatbox.Session{}, nil, err
 	}
-	return sess, s.pages(ctx, sess.Key, sess.State.Head), nil
+	inTurn := func(read func() error) error {
+		leave, err := s.deps.Turns.AwaitRead(ctx, a) // however long: the answer has begun
+		if err != nil {
+			return err
+		}
+		defer leave()
+		return read()
+	}
+	return sess, s.pages(ctx, sess.Key, sess.State.Head, inTurn), nil
 }
 
-// pages reads a session's events up to head in closed ranges. Seqs are dense,
-// so an incomplete page means that the session was erased meanwhile.
-func (s *Service) pages(ctx context.Context, k chatbox.SessionKey, head int64) Pages {
+// inNoTurn reads at once, for callers without an identity. The edge limits them
+// by address.
+func inNoTurn(read func() error) error { return read() }
+
+// pages reads a session's events up to head in closed ranges, each in its own
+// call of inTurn. Seqs are dense, so an incomplete page means that the session
+// was erased meanwhile.
+func (s *Service) pages(ctx context.Context, k chatbox.SessionKey, head int64, inTurn func(read func() error) error) Pages {
 	return func(yield func([]chatbox.Event, error) bool) {
 		for from := int64(1); from <= head; from += exportPage {
 			to := min(head, from+exportPage-1)
-			events, err := s.deps.Messages.Range(ctx, k, from, to)
+			var events []chatbox.Event
+			err := inTurn(func() (err error) { events, err = s.deps.Messages.Range(ctx, k, from, to); return err })
 			if err == nil && int64(len(events)) != to-from+1 {
 				err = chatbox.NewError(chatbox.StoreFailed, "the session is not whole any more",
 					fmt.Errorf("session %s: %d events from %d to %d", k.ID, len(events), from, to))

@@ -20,15 +20,19 @@ func (s *Service) History(ctx context.Context, a chatbox.Actor, sessionID string
 	if err != nil {
 		return chatbox.History{}, err
 	}
-	return s.historyPage(ctx, sess, q)
+	return s.historyPage(ctx, a, sess, q)
 }
 
-func (s *Service) historyPage(ctx context.Context, sess chatbox.Session, q chatbox.HistoryQuery) (h chatbox.History, err error) {
+func (s *Service) historyPage(ctx context.Context, a chatbox.Actor, sess chatbox.Session, q chatbox.HistoryQuery) (chatbox.History, error) {
 	from, to, truncated := q.Bounds(sess.State.Head)
-	h = chatbox.History{Session: sess, Truncated: truncated}
-	if from <= to {
-		h.Events, err = s.deps.Messages.Range(ctx, sess.Key, from, to)
+	h := chatbox.History{Session: sess, Truncated: truncated}
+	if from > to {
+		return h, nil
 	}
+	err := s.deps.Turns.ReadInTurn(ctx, a, func(ctx context.Context) (err error) {
+		h.Events, err = s.deps.Messages.Range(ctx, sess.Key, from, to)
+		return err
+	})
 	return h, err
 }
 

@@ -17,6 +17,17 @@ type Sessions interface {
 	SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error
 }
 
+// Turns keep one user's long reads from taking what others need.
+type Turns interface {
+	// ReadInTurn reads when it is the caller's turn. chatbox.RateLimited: that
+	// would be too late, for the caller's own other reads; chatbox.Unavailable:
+	// for those of others.
+	ReadInTurn(ctx context.Context, a chatbox.Actor, read func(ctx context.Context) error) error
+	// AwaitRead is the same for what waits as long as ctx lasts; leave is called
+	// when it was read.
+	AwaitRead(ctx context.Context, a chatbox.Actor) (leave func(), err error)
+}
+
 // Shares are the links by which anyone may read a session as it was. Only a
 // keyed digest of a token is stored.
 type Shares interface {

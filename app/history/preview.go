@@ -24,16 +24,13 @@ func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) (
 		return nil, err
 	}
 	found, failed := make([]chatbox.Preview, len(ids)), make([]error, len(ids))
-	var readers sync.WaitGroup
-	places := make(chan struct{}, previewReaders) // beyond it the next reader waits
-	for i, id := range ids {
-		places <- struct{}{}
-		readers.Go(func() { // ends with its reads; Wait below waits
-			defer func() { <-places }()
-			found[i], failed[i] = s.preview(ctx, a.Session(id))
-		})
+	err := s.deps.Turns.ReadInTurn(ctx, a, func(ctx context.Context) error {
+		s.readPreviews(ctx, a, ids, found, failed)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	readers.Wait()
 	previews := found[:0]
 	for i, p := range found {
 		switch err := failed[i]; {
@@ -49,6 +46,20 @@ func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) (
 		}
 	}
 	return previews, nil
+}
+
+// readPreviews writes each session's preview or error at the index of its id.
+func (s *Service) readPreviews(ctx context.Context, a chatbox.Actor, ids []string, found []chatbox.Preview, failed []error) {
+	var readers sync.WaitGroup
+	slots := make(chan struct{}, previewReaders)
+	for i, id := range ids {
+		slots <- struct{}{}
+		readers.Go(func() { // ends with its reads; Wait below waits
+			defer func() { <-slots }()
+			found[i], failed[i] = s.preview(ctx, a.Session(id))
+		})
+	}
+	readers.Wait()
 }
 
 // preview returns the zero Preview if there is nothing to show.

@@ -17,6 +17,7 @@ type Deps struct {
 	Overview Overview
 	Crowds   Crowds
 	Audit    AuditLog
+	Turns    Turns
 	Logger   *slog.Logger
 }
 

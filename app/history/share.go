@@ -67,5 +67,5 @@ func (s *Service) Shared(ctx context.Context, token string) (chatbox.Share, Page
 	case err != nil:
 		return chatbox.Share{}, nil, err
 	}
-	return sh, s.pages(ctx, sh.Session, sh.Head), nil
+	return sh, s.pages(ctx, sh.Session, sh.Head, inNoTurn), nil
 }

@@ -15,7 +15,12 @@ func (s *Service) AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.St
 		return chatbox.StaffPage{}, chatbox.StaffOnly()
 	}
 	q.Tenant = a.Tenant
-	return s.deps.Overview.All(ctx, q)
+	var page chatbox.StaffPage
+	err := s.deps.Turns.ReadInTurn(ctx, a, func(ctx context.Context) (err error) {
+		page, err = s.deps.Overview.All(ctx, q)
+		return err
+	})
+	return page, err
 }
 
 // UserSessions pages through a user's sessions as the user would. It writes an
@@ -51,7 +56,7 @@ func (s *Service) AnyHistory(ctx context.Context, a chatbox.Actor, sessionID str
 	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditSessionRead, about); err != nil {
 		return chatbox.History{}, err
 	}
-	return s.historyPage(ctx, sess, q)
+	return s.historyPage(ctx, a, sess, q)
 }
 
 // Metrics returns the figures of the caller's tenant for from ≤ time < to. The
@@ -62,11 +67,14 @@ func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Ti
 	if !a.Staff() {
 		return chatbox.Metrics{}, chatbox.StaffOnly()
 	}
-	sum, err := s.deps.Overview.Summary(ctx, a.Tenant, from, to)
-	if err != nil {
-		return chatbox.Metrics{}, err
-	}
-	crowd, err := s.deps.Crowds.Concurrency(ctx, a.Tenant, from.Truncate(time.Minute), to)
+	var sum chatbox.SessionSummary
+	var crowd chatbox.Concurrency
+	err := s.deps.Turns.ReadInTurn(ctx, a, func(ctx context.Context) (err error) {
+		if sum, err = s.deps.Overview.Summary(ctx, a.Tenant, from, to); err == nil {
+			crowd, err = s.deps.Crowds.Concurrency(ctx, a.Tenant, from.Truncate(time.Minute), to)
+		}
+		return err
+	})
 	if err != nil {
 		return chatbox.Metrics{}, err
 	}

@@ -192,7 +192,7 @@ func (s *Service) plan(
 		j.Events = tail.Events
 		return j, nil
 	}
-	err := s.efforts.read(ctx, u, func() (err error) {
+	err := s.efforts.read(ctx, u, func(ctx context.Context) (err error) {
 		j.Events, err = s.missing(ctx, k, from, tail)
 		return err
 	})

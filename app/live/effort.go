@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -13,7 +14,10 @@ const (
 	frameEffort  = 10      // cost of a frame that reads or notifies, in replayed events
 	maxEfforts   = 100_000 // users with accounts on a pod; further users are not limited
 	effortsSwept = time.Minute
-	replayLanes  = 16 // concurrent replays of a pod that read the history; others wait
+	readWait     = 5 * time.Second        // maximum wait of a long read for its turn
+	readLanes    = 16                     // concurrent long reads of the history by a pod; others wait
+	readPart     = 10                     // one user's long reads may use a tenth of the time
+	readFree     = 500 * time.Millisecond // read time of a user before waits begin
 )
 
 // efforts limits the reading that each user causes on this pod by frames without
@@ -23,7 +27,7 @@ const (
 type efforts struct {
 	burst, rate float64
 
-	reads *lanes.Lanes[chatbox.UserKey] // replays that read the history
+	reads *lanes.Lanes[chatbox.UserKey] // long reads of the history
 
 	mu    sync.Mutex // guards following
 	users map[chatbox.UserKey]account
@@ -37,7 +41,10 @@ type account struct {
 }
 
 func newEfforts(burst, rate int64) *efforts {
-	return &efforts{burst: float64(burst), rate: float64(rate), reads: lanes.New[chatbox.UserKey](replayLanes, 1), users: map[chatbox.UserKey]account{}}
+	return &efforts{
+		burst: float64(burst), rate: float64(rate), users: map[chatbox.UserKey]account{},
+		reads: lanes.New[chatbox.UserKey](lanes.Config{All: readLanes, Each: 1, Part: readPart, Free: readFree}),
+	}
 }
 
 // admit charges the price of a frame. If the account is overdrawn, it returns
@@ -90,17 +97,48 @@ func (e *efforts) sweepLocked(now time.Time) {
 	}
 }
 
-// read runs read, which reads the history for a user's replay. It allows one
-// read per user at a time, however many sockets resume, and a few per pod.
-func (e *efforts) read(ctx context.Context, u chatbox.UserKey, read func() error) error {
-	leave, err := e.reads.Enter(ctx, u)
+// read runs read, which reads much of the history for a user. It allows one such
+// read per user at a time, for a tenth of the time, and a few per pod. It fails
+// like enter after readWait.
+func (e *efforts) read(ctx context.Context, u chatbox.UserKey, read func(ctx context.Context) error) error {
+	wait, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	leave, err := e.enter(wait, u)
 	if err != nil {
-		return chatbox.NewError(chatbox.Unavailable, "too many replays are in progress", err)
+		return err
 	}
 	defer leave()
-	return read()
+	return read(ctx)
+}
+
+// enter waits for the user's turn to read: chatbox.RateLimited where the user's own acts were in
+// the way, chatbox.Unavailable where others' were.
+func (e *efforts) enter(ctx context.Context, u chatbox.UserKey) (leave func(), err error) {
+	leave, err = e.reads.Enter(ctx, u)
+	switch {
+	case errors.Is(err, lanes.ErrShare):
+		return nil, &chatbox.Error{
+			Code: chatbox.RateLimited, Message: "too much was asked for at once", RetryAfter: lanes.MaxRest, Refusal: chatbox.RefusedRate, Err: err,
+		}
+	case err != nil:
+		return nil, &chatbox.Error{Code: chatbox.Unavailable, Message: "too much is being read at the moment", RetryAfter: time.Second, Err: err}
+	}
+	return leave, nil
 }
 
 // Admit charges the caller the price of one frame that reads or notifies.
 // chatbox.RateLimited: the caller is over the budget; nothing was charged.
 func (s *Service) Admit(a chatbox.Actor) error { return s.efforts.admit(a.User(), time.Now()) }
+
+// ReadInTurn has a good part of the history read for the caller, when it is the
+// caller's turn. chatbox.RateLimited: that would be too late, for the caller's own
+// other reads; chatbox.Unavailable: for those of others.
+func (s *Service) ReadInTurn(ctx context.Context, a chatbox.Actor, read func(ctx context.Context) error) error {
+	return s.efforts.read(ctx, a.User(), read)
+}
+
+// AwaitRead is ReadInTurn for what waits as long as ctx lasts: leave is called when
+// it was read.
+func (s *Service) AwaitRead(ctx context.Context, a chatbox.Actor) (leave func(), err error) {
+	return s.efforts.enter(ctx, a.User())
+}

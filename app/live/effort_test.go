@@ -1,8 +1,10 @@
 package live
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -45,4 +47,43 @@ func TestEfforts_AreBounded(t *testing.T) {
 		require.NoError(t, e.admit(chatbox.UserKey{ID: fmt.Sprint(i)}, now))
 	}
 	assert.Len(t, e.users, maxEfforts)
+}
+
+// A user's long reads go one at a time and have a part of the time; what would
+// wait too long is refused, and others' reads go beside them.
+func TestEfforts_ReadInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, began := newEfforts(1000, 100), time.Now()
+		greedy, ada := chatbox.UserKey{ID: "greedy"}, chatbox.UserKey{ID: "ada"}
+		read := func(u chatbox.UserKey, takes time.Duration) error {
+			return e.read(t.Context(), u, func(context.Context) error { <-time.After(takes); return nil })
+		}
+		require.NoError(t, read(greedy, readFree))
+		require.NoError(t, read(greedy, 100*time.Millisecond))
+		assert.Equal(t, readFree+100*time.Millisecond, time.Since(began))
+
+		results := make(chan error, 10)
+		for range cap(results) {
+			go func() { results <- read(greedy, 2*time.Second) }()
+		}
+		synctest.Wait()
+		began = time.Now()
+		require.NoError(t, read(ada, time.Second))
+		assert.Equal(t, time.Second, time.Since(began), "others do not wait")
+		served := 0
+		for range cap(results) {
+			err := <-results
+			if err == nil {
+				served++
+				continue
+			}
+			var why *chatbox.Error
+			require.ErrorAs(t, err, &why)
+			assert.Equal(t, chatbox.RateLimited, why.Code)
+			assert.Equal(t, chatbox.RefusedRate, why.Refusal)
+			assert.Positive(t, why.RetryAfter)
+		}
+		assert.Equal(t, 1, served)
+		assert.Less(t, time.Since(began), 2*readWait)
+	})
 }

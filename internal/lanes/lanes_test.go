@@ -14,7 +14,7 @@ import (
 // left of acts that ended or were given up.
 func TestLanes_EachKeyHasItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New[string](3, 2)
+		l := New[string](Config{All: 3, Each: 2})
 		leaves, refused := make(chan func(), 10), make(chan error, 10)
 		ask := func(k string) {
 			go func() {
@@ -49,6 +49,52 @@ func TestLanes_EachKeyHasItsShare(t *testing.T) {
 		for len(leaves) > 0 {
 			(<-leaves)()
 		}
+		assert.Zero(t, l.Acts())
+		assert.Empty(t, l.of)
+	})
+}
+
+// A key that always asks for more has its part of the time, after some that is
+// free, and is in nobody's way while it waits.
+func TestLanes_EachKeyHasItsPartOfTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ms = time.Millisecond
+		l, began := New[string](Config{All: 1, Each: 1, Part: 3, Free: 200 * ms}), time.Now()
+		act := func(k string, takes time.Duration) time.Duration {
+			leave, err := l.Enter(t.Context(), k)
+			require.NoError(t, err)
+			at := time.Since(began)
+			<-time.After(takes)
+			leave()
+			return at
+		}
+		assert.Zero(t, act("greedy", 100*ms))
+		assert.Equal(t, 100*ms, act("greedy", 100*ms), "that much is free")
+		assert.Equal(t, 200*ms, act("greedy", 100*ms))
+		assert.Equal(t, 300*ms, act("ada", 50*ms), "the lane is anybody's")
+		assert.Equal(t, 400*ms, act("greedy", 100*ms), "a third of the time, from the beginning")
+		assert.Equal(t, 700*ms, act("greedy", time.Minute))
+		assert.Equal(t, 60*time.Second+700*ms+MaxRest, act("greedy", 0))
+		assert.Len(t, l.of, 1, "who has made up for it is forgotten")
+		<-time.After(MaxRest)
+		assert.Empty(t, l.of)
+	})
+}
+
+func TestLanes_SayWhoseActsWereInTheWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New[string](Config{All: 1, Each: 1})
+		leave, err := l.Enter(t.Context(), "greedy")
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = l.Enter(ctx, "greedy")
+		require.ErrorIs(t, err, ErrShare)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = l.Enter(ctx, "ada")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, ErrShare)
+		leave()
 		assert.Zero(t, l.Acts())
 	})
 }
