@@ -178,6 +178,12 @@ func (b *balancer) allReady(context.Context) bool {
 	return true
 }
 
+func (b *balancer) isReady(p *pod) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ready[p]
+}
+
 // busiest is the greatest number of connections that one pod was given within
 // one second since began.
 func (b *balancer) busiest(began time.Time) string {

@@ -7,6 +7,8 @@
 //
 // FAULT=long plays more rounds and longer faults than the default, short.
 // FAULT_SEED plays the schedule of an earlier run of TestConductor again.
+// FAULT_FLOODS names the floods of TestFlood_OneUserHurtsNobody, separated by
+// commas; FAULT_POD_BIN is a build of the pod to measure in place of this tree's.
 package fault
 
 import (
@@ -32,6 +34,9 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if o := os.Getenv(childOrder); o != "" {
+		os.Exit(child(context.Background(), o)) //nolint:forbidigo // this program's root
+	}
 	_ = os.MkdirAll(outDir, 0o755) // failing shows with the first file
 	_ = os.Remove(figures)
 	goleak.VerifyTestMain(m)
@@ -67,7 +72,12 @@ func figure(t *testing.T, name, format string, args ...any) {
 
 // The binaries are built once, and only those that a run needs.
 var (
-	plainPod = sync.OnceValues(func() (string, error) { return build("chatbox", "./cmd/chatbox") })
+	plainPod = sync.OnceValues(func() (string, error) {
+		if b := os.Getenv("FAULT_POD_BIN"); b != "" {
+			return b, nil
+		}
+		return build("chatbox", "./cmd/chatbox")
+	})
 	racePod  = sync.OnceValues(func() (string, error) { return build("chatbox-race", "./cmd/chatbox", "-race") })
 	chatload = sync.OnceValues(func() (string, error) { return build("chatload", "./cmd/chatload") })
 )
