@@ -21,6 +21,12 @@ type damaged struct {
 	fails map[string]error
 }
 
+func (d damaged) ReadInTurn(ctx context.Context, _ chatbox.Actor, read func(ctx context.Context) error) error {
+	return read(ctx)
+}
+
+func (d damaged) AwaitRead(context.Context, chatbox.Actor) (func(), error) { return func() {}, nil }
+
 func (d damaged) Record(context.Context, chatbox.Actor, chatbox.AuditAction, chatbox.AuditSubject) error {
 	return nil
 }
@@ -40,7 +46,7 @@ func (d damaged) Range(_ context.Context, k chatbox.SessionKey, _, _ int64) ([]c
 // theirs; a history that is away is no empty list.
 func TestPreviews_OneBadRecordKeepsNoneBack(t *testing.T) {
 	d := damaged{fails: map[string]error{}}
-	s := New(Deps{Sessions: d, Messages: d, Audit: d, Logger: slog.New(slog.DiscardHandler)})
+	s := New(Deps{Sessions: d, Messages: d, Audit: d, Turns: d, Logger: slog.New(slog.DiscardHandler)})
 	read := func() ([]string, error) {
 		list, err := s.Previews(t.Context(), chatbox.Actor{UserID: "eve", Roles: []string{"admin"}}, []string{"s-1", "s-2", "s-3"})
 		var words []string
