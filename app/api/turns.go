@@ -15,23 +15,22 @@ import (
 )
 
 const (
-	paceBurst    = 5                     // seconds' worth of frames or sockets that a user may have at once
-	dialPatience = time.Second           // the longest that a new socket waits for its turn
-	refusedPause = 50 * time.Millisecond // between two refusals of frames that came too early, for each user
+	paceBurst    = 5                     // a user may use the frames or sockets of this many seconds at once
+	dialPatience = time.Second           // the longest wait of a new socket
+	refusedPause = 50 * time.Millisecond // between two refusals of rate-limited frames, per user
 
-	turnLanes    = 1024                   // requests, and staff's frames, that a pod serves at once; what comes beyond waits
-	requestPart  = 3                      // of the time, for one user's requests: a third
-	requestFree  = 300 * time.Millisecond // of it, before anybody waits
-	staffPart    = 3                      // the same of the frames by which staff takes over and watches
-	staffFree    = 500 * time.Millisecond
+	turnLanes    = 1024 // concurrent requests, and concurrent frames of staff, of a pod; others wait
+	turnPart     = 1    // a user's requests may take as much time together as requests that follow each other
+	turnFree     = 300 * time.Millisecond
 	turnPatience = 10 * time.Second // the longest wait for a turn
 )
 
-// turns hold back users who ask for more than anybody needs, so that others are
-// served meanwhile: each user of a pod has a pace of frames and sockets, and a
-// share of the time. Nothing is dropped; who would wait for too long is refused.
+// turns slow down users who ask for more than a client needs, so that other
+// users are served meanwhile: each user of a pod has a pace of frames and
+// sockets, and a share of the time. Nothing is dropped; a request that would wait
+// for too long is refused.
 type turns struct {
-	frames, sockets   *pace.Pace[chatbox.UserKey] // nil: nobody is held back, so with requests
+	frames, sockets   *pace.Pace[chatbox.UserKey] // nil: no limit; the same for requests
 	refusals          *pace.Pace[chatbox.UserKey]
 	requests, ofStaff *lanes.Lanes[chatbox.UserKey]
 }
@@ -39,10 +38,10 @@ type turns struct {
 func newTurns(cfg Config) *turns {
 	t := &turns{
 		refusals: pace.New[chatbox.UserKey](int(time.Second/refusedPause), 1),
-		ofStaff:  lanes.New[chatbox.UserKey](lanes.Config{All: turnLanes, Each: 1, Part: staffPart, Free: staffFree}),
+		ofStaff:  lanes.New[chatbox.UserKey](lanes.Config{All: turnLanes, Each: 1}),
 	}
 	if cfg.Requests > 0 {
-		t.requests = lanes.New[chatbox.UserKey](lanes.Config{All: turnLanes, Each: cfg.Requests, Part: requestPart, Free: requestFree})
+		t.requests = lanes.New[chatbox.UserKey](lanes.Config{All: turnLanes, Each: cfg.Requests, Part: turnPart, Free: turnFree})
 	}
 	if cfg.FrameRate > 0 {
 		t.frames = pace.New[chatbox.UserKey](cfg.FrameRate, paceBurst*cfg.FrameRate)
@@ -53,10 +52,9 @@ func newTurns(cfg Config) *turns {
 	return t
 }
 
-// frame waits until the user's next frame has its turn; false where ctx ends
-// first. A socket's frames are looked at one after the other, so a user's wait is
-// that of as many frames as the user has sockets, and the client is held back by
-// TCP.
+// frame waits until the user's next frame has its turn. It returns false if ctx
+// ends first. A socket handles its frames one after the other, so at most one
+// frame per socket waits, and TCP slows down the client.
 func (t *turns) frame(ctx context.Context, u chatbox.UserKey) bool {
 	if t.frames == nil {
 		return true
@@ -65,16 +63,15 @@ func (t *turns) frame(ctx context.Context, u chatbox.UserKey) bool {
 	return wait == 0 || sleep.For(ctx, wait)
 }
 
-// refused makes the socket wait before its next frame is looked at, after one that
-// came too early: a flood of refused frames costs its sender the time, on however
-// many sockets.
+// refused delays the socket's next frame after a rate-limited one, so that a
+// flood of refused frames slows its sender down, on any number of sockets.
 func (t *turns) refused(ctx context.Context, u chatbox.UserKey) {
 	wait, _ := t.refusals.Take(u, time.Now(), time.Hour)
 	sleep.For(ctx, refusedPause+wait)
 }
 
-// socket waits until the user's next socket may be opened: chatbox.RateLimited
-// where that takes too long.
+// socket waits until the user may open the next socket. It returns
+// chatbox.RateLimited if that takes too long.
 func (t *turns) socket(ctx context.Context, u chatbox.UserKey) error {
 	if t.sockets == nil {
 		return nil
@@ -87,7 +84,8 @@ func (t *turns) socket(ctx context.Context, u chatbox.UserKey) error {
 	return nil
 }
 
-// enter waits for a lane.
+// enter waits for a lane. It returns chatbox.RateLimited if the user's own acts
+// were in the way for too long, and chatbox.Unavailable if others' were.
 func enter(ctx context.Context, in *lanes.Lanes[chatbox.UserKey], u chatbox.UserKey) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, turnPatience)
 	defer cancel()
@@ -103,8 +101,8 @@ func enter(ctx context.Context, in *lanes.Lanes[chatbox.UserKey], u chatbox.User
 	return leave, nil
 }
 
-// turn has a user's request wait while too many of the same user are under way, or
-// have taken too long.
+// turn makes a user's request wait while too many requests of the user run or
+// have taken too much time.
 func (s *Server) turn(next echo.HandlerFunc) echo.HandlerFunc {
 	if s.turns.requests == nil {
 		return next
@@ -119,8 +117,8 @@ func (s *Server) turn(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// staffTurn is turn for frames that put something on record, where all pods write
-// one chain.
+// staffTurn is turn for frames that write to the audit log, which is one chain
+// for all pods.
 func (s *Server) staffTurn(handle frameHandler) frameHandler {
 	return func(ctx context.Context, conn *hub.Conn, cmd command) error {
 		leave, err := enter(ctx, s.turns.ofStaff, conn.Actor().User())

@@ -78,7 +78,7 @@ type Service struct {
 // New returns a Service. It starts nothing.
 func New(cfg Config, d Deps) *Service {
 	s := &Service{Deps: d, cfg: cfg, here: map[chatbox.UserKey]chatbox.StaffMember{}}
-	s.searches = lanes.New[chatbox.UserKey](lanes.Config{All: searchLanes, Each: searchesEach, Part: searchPart, Free: searchFree})
+	s.searches = lanes.New[chatbox.UserKey](lanes.Config{All: searchLanes, Each: searchesEach})
 	s.settings = newRecent(settingsLife, settingsSpare, s.readSettings)
 	s.lines = newRecent(queueLife, 0, s.readQueue)
 	s.held = newRecent(heldLife, 0, s.countHeld)

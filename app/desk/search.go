@@ -12,8 +12,6 @@ import (
 const (
 	searchLanes  = 4               // concurrent searches of a pod; further ones wait
 	searchesEach = 1               // concurrent searches of one member of staff
-	searchPart   = 5               // one member of staff may use a fifth of the time
-	searchFree   = time.Second     // search time of a member of staff before waits begin
 	searchWait   = 5 * time.Second // maximum wait
 )
 
@@ -29,8 +27,8 @@ type Finder interface {
 
 // Search searches the messages and sessions of the caller's tenant. The audit log
 // records the search, and the user if the query names one, but not the words. A
-// pod runs four searches at once, and one per member of staff, who may use a
-// fifth of the time. A further search waits. After five seconds it fails: with
+// pod runs four searches at once, and one per member of staff.
+// A further search waits. After five seconds it fails: with
 // chatbox.RateLimited if the caller's own searches delayed it, otherwise with
 // chatbox.Unavailable.
 func (s *Service) Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQuery) (chatbox.SearchPage, error) {

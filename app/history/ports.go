@@ -17,14 +17,14 @@ type Sessions interface {
 	SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error
 }
 
-// Turns keep one user's long reads from taking what others need.
+// Turns keep the long reads of one user from slowing down others.
 type Turns interface {
-	// ReadInTurn reads when it is the caller's turn. chatbox.RateLimited: that
-	// would be too late, for the caller's own other reads; chatbox.Unavailable:
-	// for those of others.
+	// ReadInTurn calls read in the caller's turn. If that takes too long, it
+	// returns chatbox.RateLimited if the caller's own reads were in the way, and
+	// chatbox.Unavailable if others' were.
 	ReadInTurn(ctx context.Context, a chatbox.Actor, read func(ctx context.Context) error) error
-	// AwaitRead is the same for what waits as long as ctx lasts; leave is called
-	// when it was read.
+	// AwaitRead is the same for readers that wait as long as ctx lasts. They call
+	// leave after the read.
 	AwaitRead(ctx context.Context, a chatbox.Actor) (leave func(), err error)
 }
 

@@ -16,7 +16,7 @@ const (
 	effortsSwept = time.Minute
 	readWait     = 5 * time.Second        // maximum wait of a long read for its turn
 	readLanes    = 16                     // concurrent long reads of the history by a pod; others wait
-	readPart     = 10                     // one user's long reads may use a tenth of the time
+	readPart     = 2                      // one user's long reads may use half of the time
 	readFree     = 500 * time.Millisecond // read time of a user before waits begin
 )
 
@@ -98,7 +98,7 @@ func (e *efforts) sweepLocked(now time.Time) {
 }
 
 // read runs read, which reads much of the history for a user. It allows one such
-// read per user at a time, for a tenth of the time, and a few per pod. It fails
+// read per user at a time, for half of the time, and a few per pod. It fails
 // like enter after readWait.
 func (e *efforts) read(ctx context.Context, u chatbox.UserKey, read func(ctx context.Context) error) error {
 	wait, cancel := context.WithTimeout(ctx, readWait)
@@ -111,8 +111,9 @@ func (e *efforts) read(ctx context.Context, u chatbox.UserKey, read func(ctx con
 	return read(ctx)
 }
 
-// enter waits for the user's turn to read: chatbox.RateLimited where the user's own acts were in
-// the way, chatbox.Unavailable where others' were.
+// enter waits for the user's turn to read. It returns chatbox.RateLimited if the
+// user's own reads were in the way until ctx ended, and chatbox.Unavailable if
+// others' were.
 func (e *efforts) enter(ctx context.Context, u chatbox.UserKey) (leave func(), err error) {
 	leave, err = e.reads.Enter(ctx, u)
 	switch {
@@ -130,15 +131,15 @@ func (e *efforts) enter(ctx context.Context, u chatbox.UserKey) (leave func(), e
 // chatbox.RateLimited: the caller is over the budget; nothing was charged.
 func (s *Service) Admit(a chatbox.Actor) error { return s.efforts.admit(a.User(), time.Now()) }
 
-// ReadInTurn has a good part of the history read for the caller, when it is the
-// caller's turn. chatbox.RateLimited: that would be too late, for the caller's own
-// other reads; chatbox.Unavailable: for those of others.
+// ReadInTurn calls read, which reads much of the history, in the caller's turn.
+// If that takes too long, it returns chatbox.RateLimited if the caller's own
+// reads were in the way, and chatbox.Unavailable if others' were.
 func (s *Service) ReadInTurn(ctx context.Context, a chatbox.Actor, read func(ctx context.Context) error) error {
 	return s.efforts.read(ctx, a.User(), read)
 }
 
-// AwaitRead is ReadInTurn for what waits as long as ctx lasts: leave is called when
-// it was read.
+// AwaitRead is ReadInTurn for readers that wait as long as ctx lasts. They call
+// leave after the read.
 func (s *Service) AwaitRead(ctx context.Context, a chatbox.Actor) (leave func(), err error) {
 	return s.efforts.enter(ctx, a.User())
 }

@@ -1,4 +1,4 @@
-// Package pace spreads what each of many keys does over time.
+// Package pace spreads the acts of each of many keys over time.
 package pace
 
 import (
@@ -7,31 +7,31 @@ import (
 )
 
 const (
-	maxKeys = 100_000 // that are remembered; beyond that nobody new is paced
+	maxKeys = 100_000 // further keys are not paced
 	swept   = time.Minute
 )
 
-// Pace lets each key act so many times a second, and in a burst before that. What
-// comes earlier is given a later moment, in the order in which it was asked for.
-// It is safe for concurrent use and starts nothing.
+// Pace lets each key act a number of times per second, and in a burst before
+// that. Acts that come too early get later moments, in the order of the calls.
+// It is safe for concurrent use and starts no goroutine.
 type Pace[K comparable] struct {
 	every time.Duration // between two acts of a key
 	burst time.Duration // how far a key may be ahead of that
 
 	mu    sync.Mutex      // guards following
 	next  map[K]time.Time // when the key's next act would be due without a burst
-	sweep time.Time       // when those that are over are forgotten
+	sweep time.Time       // when keys with a whole burst are removed
 }
 
-// New makes a pace of perSecond acts, of which burst may be at once; both are
+// New returns a pace of perSecond acts, and of burst acts at once. Both must be
 // positive.
 func New[K comparable](perSecond, burst int) *Pace[K] {
 	every := time.Second / time.Duration(perSecond)
 	return &Pace[K]{every: every, burst: time.Duration(burst-1) * every, next: map[K]time.Time{}}
 }
 
-// Take takes the key's next moment and returns how far away it is. Where that is
-// beyond patience nothing is taken and ok is false.
+// Take takes the key's next moment and returns how far away it is. If that is
+// longer than patience, it takes nothing and ok is false.
 func (p *Pace[K]) Take(k K, now time.Time, patience time.Duration) (wait time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,7 +50,7 @@ func (p *Pace[K]) Take(k K, now time.Time, patience time.Duration) (wait time.Du
 	return wait, true
 }
 
-// sweepLocked forgets keys that have their whole burst again.
+// sweepLocked removes keys that have their whole burst again.
 func (p *Pace[K]) sweepLocked(now time.Time) {
 	if now.Before(p.sweep) {
 		return
