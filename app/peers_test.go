@@ -141,7 +141,7 @@ func TestPeers_APodWithoutItsRedisStillCounts(t *testing.T) {
 		c.round(b, "y")
 		c.round(a, "x")
 	}
-	for range 20 { // the right Redis is away
+	for range 20 { // the right Redis is unavailable
 		c.round(a, "")
 		assert.Equal(t, outage.OtherRedis, c.round(b, "y"))
 	}

@@ -25,7 +25,7 @@ import (
 	"chatbox/redisstate"
 )
 
-// New wires a pod. It opens nothing but a lazy client of Redis.
+// New wires a pod. It opens only a lazy client of Redis.
 func New(o Options) (*App, error) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -51,9 +51,7 @@ check 'golangci-lint' "$("$here/tool.sh" golangci-lint)" run ./...
 check 'go mod tidy' tidy
 check 'shell scripts' shell_scripts
 # The folders whose Go comments are checked as well. Name a folder here when its comments have no hit.
-check 'word list' "$here/prose.sh" app/access app/alert app/answer app/config app/conversation app/desk app/devstack app/door app/history app/live app/privacy app/sessionlog app/web \
-	cmd hub internal persistence providers redisstate \
-	test/architecture test/browser test/chaos test/cluster test/conformance test/docs test/fakeopenai test/fakes test/fuzz test/integration test/receivers test/servers test/specs test/stack
+check 'word list' "$here/prose.sh" app cmd hub internal persistence providers redisstate test
 check 'govulncheck' vulnerabilities
 
 if [ ${#failed[@]} -gt 0 ]; then

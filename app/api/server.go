@@ -34,7 +34,7 @@ type Config struct {
 	// may be at once. 0 is no limit.
 	FrameRate, SocketRate int
 	// Requests is how many requests of one user this pod serves at once; 0 is no
-	// limit. What comes beyond waits.
+	// limit. Further requests wait.
 	Requests int
 }
 
@@ -96,7 +96,7 @@ func New(cfg Config, deps Deps) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
 // routes registers the routes of docs/protocol/openapi.yaml. Each route
-// authenticates by itself, so that an unknown path is 404 for everybody.
+// checks the credentials, so that an unknown path is 404 for everybody.
 func (s *Server) routes() {
 	p := s.cfg.Prefix
 	probes := []string{http.MethodGet, http.MethodHead}

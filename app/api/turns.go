@@ -16,13 +16,13 @@ import (
 
 const (
 	paceBurst    = 5                     // a user may use the frames or sockets of this many seconds at once
-	dialPatience = time.Second           // the longest wait of a new socket
+	dialWait     = time.Second           // the longest wait of a new socket
 	refusedPause = 50 * time.Millisecond // between two refusals of rate-limited frames, per user
 
-	turnLanes    = 1024 // concurrent requests, and concurrent frames of staff, of a pod; others wait
-	turnPart     = 1    // a user's requests may take as much time together as requests that follow each other
-	turnFree     = 300 * time.Millisecond
-	turnPatience = 10 * time.Second // the longest wait for a turn
+	turnLanes = 1024 // concurrent requests, and concurrent frames of staff, of a pod; others wait
+	turnPart  = 1    // a user's requests may take as much time together as requests that follow each other
+	turnFree  = 300 * time.Millisecond
+	turnWait  = 10 * time.Second // the longest wait for a turn
 )
 
 // turns slow down users who ask for more than a client needs, so that other
@@ -76,7 +76,7 @@ func (t *turns) socket(ctx context.Context, u chatbox.UserKey) error {
 	if t.sockets == nil {
 		return nil
 	}
-	wait, ok := t.sockets.Take(u, time.Now(), dialPatience)
+	wait, ok := t.sockets.Take(u, time.Now(), dialWait)
 	if !ok {
 		return &chatbox.Error{Code: chatbox.RateLimited, Message: "too many sockets were opened", RetryAfter: wait, Refusal: chatbox.RefusedRate}
 	}
@@ -87,7 +87,7 @@ func (t *turns) socket(ctx context.Context, u chatbox.UserKey) error {
 // enter waits for a lane. It returns chatbox.RateLimited if the user's own acts
 // were in the way for too long, and chatbox.Unavailable if others' were.
 func enter(ctx context.Context, in *lanes.Lanes[chatbox.UserKey], u chatbox.UserKey) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, turnPatience)
+	ctx, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
 	leave, err = in.Enter(ctx, u)
 	switch {

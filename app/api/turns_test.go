@@ -74,7 +74,7 @@ func TestTurns_SocketsOfOneUser(t *testing.T) {
 			assert.Positive(t, why.RetryAfter)
 		}
 		assert.Equal(t, rate, served)
-		assert.LessOrEqual(t, time.Since(began), dialPatience)
+		assert.LessOrEqual(t, time.Since(began), dialWait)
 	})
 }
 

@@ -54,8 +54,8 @@ func TestLanes_EachKeyHasItsShare(t *testing.T) {
 	})
 }
 
-// A key that always asks for more has its part of the time, after some that is
-// free, and is in nobody's way while it waits.
+// A key that always asks for more gets its free time and then its part of the
+// time. While it waits, other keys can enter.
 func TestLanes_EachKeyHasItsPartOfTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const ms = time.Millisecond

@@ -31,8 +31,8 @@ func New[K comparable](perSecond, burst int) *Pace[K] {
 }
 
 // Take takes the key's next moment and returns how far away it is. If that is
-// longer than patience, it takes nothing and ok is false.
-func (p *Pace[K]) Take(k K, now time.Time, patience time.Duration) (wait time.Duration, ok bool) {
+// longer than longest, it takes nothing and ok is false.
+func (p *Pace[K]) Take(k K, now time.Time, longest time.Duration) (wait time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sweepLocked(now)
@@ -43,7 +43,7 @@ func (p *Pace[K]) Take(k K, now time.Time, patience time.Duration) (wait time.Du
 	if next.Before(now) {
 		next = now
 	}
-	if wait = max(0, next.Sub(now)-p.burst); wait > patience {
+	if wait = max(0, next.Sub(now)-p.burst); wait > longest {
 		return wait, false
 	}
 	p.next[k] = next.Add(p.every)

@@ -3,8 +3,6 @@ package cluster
 import (
 	"fmt"
 	"net/url"
-	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -112,101 +110,4 @@ func (c *cluster) untilFrame(ws *websocket.Conn, is func(map[string]any) bool) m
 			return f
 		}
 	}
-}
-
-// TestFlood_Measured prints what floods of one user do to the acks of others,
-// with and without, in turn. It asserts nothing: CHATBOX_TEST_FLOOD=1 runs it.
-func TestFlood_Measured(t *testing.T) {
-	if os.Getenv("CHATBOX_TEST_FLOOD") == "" {
-		t.Skip("a measurement: CHATBOX_TEST_FLOOD=1")
-	}
-	c := start(t, 3, func(cfg *devstack.Config) {
-		cfg.Redis.HelpLimit, cfg.Redis.MaxSocketsPerUsr = 5, 100
-		cfg.Access.AdminRate = 1200
-		if os.Getenv("CHATBOX_TEST_UNBOUNDED") != "" {
-			cfg.Live.ReplayBurst = 1 << 40
-		}
-	})
-	var healthy []*client.Client
-	for i := range 20 {
-		healthy = append(healthy, c.device(fmt.Sprint("user-", i), fmt.Sprint("h-", i), c.podURL(i%3)))
-	}
-	mallory := c.device("mallory", "flood", c.podURL(0))
-	c.fillSession(mallory, "flood", 900)
-	floods := map[string]func(ws *websocket.Conn) error{
-		"resumes": func(ws *websocket.Conn) error {
-			if err := ws.WriteJSON(map[string]any{"type": "resume", "session_id": "flood", "seq": 0}); err != nil {
-				return err
-			}
-			c.untilAnswered(ws)
-			return nil
-		},
-		"help requests": func(ws *websocket.Conn) error {
-			if err := ws.WriteJSON(map[string]any{"type": "help_request", "session_id": "flood", "id": client.NewID()}); err != nil {
-				return err
-			}
-			c.untilFrame(ws, func(f map[string]any) bool { return f["type"] == "ack" || f["type"] == "error" })
-			return nil
-		},
-	}
-	for name, once := range floods {
-		acks := map[bool][]time.Duration{}
-		for range 3 {
-			for _, under := range []bool{false, true} {
-				var stop atomic.Bool
-				var wg sync.WaitGroup
-				var frames atomic.Int64
-				if under {
-					for i := range 10 {
-						ws, _ := c.dial(i%3, url.Values{"token": {c.token("mallory")}})
-						wg.Go(func() {
-							for !stop.Load() && once(ws) == nil {
-								frames.Add(1)
-							}
-							_ = ws.Close()
-						})
-					}
-				}
-				acks[under] = append(acks[under], c.ackTimes(healthy, 10)...)
-				stop.Store(true)
-				wg.Wait()
-				t.Logf("%s %v: %d frames of the flood", name, under, frames.Load())
-			}
-		}
-		t.Logf("flood of %s: p50 %v without, %v with; p99 %v without, %v with", name,
-			quantile(acks[false], 0.5), quantile(acks[true], 0.5), quantile(acks[false], 0.99), quantile(acks[true], 0.99))
-	}
-}
-
-// ackTimes has each device send n messages, one after the other.
-func (c *cluster) ackTimes(devices []*client.Client, n int) []time.Duration {
-	var mu sync.Mutex
-	var all []time.Duration
-	var wg sync.WaitGroup
-	for i, d := range devices {
-		wg.Go(func() {
-			for range n {
-				began := time.Now()
-				session := fmt.Sprint("h-", i)
-				id, err := d.Send(client.Frame{Type: client.TypeModelSelect, SessionID: session, ModelID: "fast"})
-				if !assert.NoError(c.t, err) {
-					return
-				}
-				assert.NoError(c.t, d.WaitFor(c.ctx, func(t *client.Tracker) bool {
-					s := t.Session(session)
-					return s != nil && s.Sent[id] != nil && s.Sent[id].Seq > 0
-				}))
-				mu.Lock()
-				all = append(all, time.Since(began))
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return all
-}
-
-func quantile(all []time.Duration, q float64) time.Duration {
-	slices.Sort(all)
-	return all[int(float64(len(all)-1)*q)].Round(time.Millisecond)
 }

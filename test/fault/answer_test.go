@@ -17,7 +17,7 @@ func TestDevices_OneMovesToTheThirdPodInMidAnswer(t *testing.T) {
 	c := start(t, setup{})
 	// Its own way in, so that the device's second connection goes to the third pod.
 	moving := startBalancer(c.ctx, t, []*pod{c.pods[0], c.pods[2]})
-	until(c.ctx, t, "both are ready", patience, moving.allReady)
+	until(c.ctx, t, "both are ready", longestWait, moving.allReady)
 	a := c.device("ada", "s-1", moving.url())
 	question := c.ask(250, 20*time.Millisecond)
 	id := c.say(a, "s-1", question)
@@ -124,7 +124,7 @@ func TestPause_ThePodThatComesBackChangesNothing(t *testing.T) {
 		stopped := time.Now()
 		signal(t, victim.process, syscall.SIGSTOP)
 		if round%2 == 0 { // both are giving the answer at the same time, at the same place
-			until(c.ctx, t, "another pod goes on", patience, func(context.Context) bool { return len(c.model.asked(question)) > 1 })
+			until(c.ctx, t, "another pod goes on", longestWait, func(context.Context) bool { return len(c.model.asked(question)) > 1 })
 		} else {
 			hold(c.ctx, t, 7*time.Second)
 		}

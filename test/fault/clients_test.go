@@ -54,7 +54,7 @@ func (c *cluster) leave(devices ...*client.Client) {
 
 func (c *cluster) wait(d *client.Client, what string, ok func(*client.Tracker) bool) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, patience)
+	ctx, cancel := context.WithTimeout(c.ctx, longestWait)
 	defer cancel()
 	if err := d.WaitFor(ctx, ok); err != nil {
 		c.keep("waiting", d)
@@ -185,7 +185,7 @@ func (c *cluster) judge(s sitting, devices ...*client.Client) ledger.Report {
 	for i, d := range devices {
 		if len(history) > 0 {
 			head := history[len(history)-1].Seq
-			ctx, cancel := context.WithTimeout(c.ctx, patience)
+			ctx, cancel := context.WithTimeout(c.ctx, longestWait)
 			// One that never gets there is the ledger's to find.
 			_ = d.WaitFor(ctx, func(t *client.Tracker) bool {
 				s := t.Session(session)

@@ -121,7 +121,7 @@ func conducted(t *testing.T, race bool, sessions, rate int, seed uint64) {
 		hold(c.ctx, t, a.pause)
 		c.perform(a)
 	}
-	until(c.ctx, t, "all pods are ready", patience, c.balancer.allReady)
+	until(c.ctx, t, "all pods are ready", longestWait, c.balancer.allReady)
 	hold(c.ctx, t, 5*time.Second)
 	took := time.Since(began)
 	r := load.finish()

@@ -90,14 +90,14 @@ func (w *crowd) talk(k *talker, hasty bool) {
 // answered waits for the answer to the oldest of these messages and returns
 // the others; nil also where none came, which fails the test.
 func (w *crowd) answered(k *talker, open []string) []string {
-	ctx, cancel := context.WithTimeout(w.c.ctx, patience)
+	ctx, cancel := context.WithTimeout(w.c.ctx, longestWait)
 	defer cancel()
 	err := k.devices[0].WaitFor(ctx, func(t *client.Tracker) bool {
 		a := answerOf(t, k.session, open[0])
 		return a != nil && a.Over()
 	})
 	if err != nil {
-		w.c.t.Errorf("%s: message %s had no answer in %v", k.session, open[0], patience)
+		w.c.t.Errorf("%s: message %s had no answer in %v", k.session, open[0], longestWait)
 		return nil
 	}
 	return open[1:]
@@ -120,7 +120,7 @@ func (w *crowd) settle(allow ...ledger.Class) ledger.Report {
 func (w *crowd) recovered(after time.Time) (acks, answers time.Duration) {
 	w.c.t.Helper()
 	for _, k := range w.talkers {
-		until(w.c.ctx, w.c.t, k.session+" talks again", patience, func(context.Context) bool {
+		until(w.c.ctx, w.c.t, k.session+" talks again", longestWait, func(context.Context) bool {
 			ack, answer := k.since(after)
 			if ack.IsZero() || answer.IsZero() {
 				return false

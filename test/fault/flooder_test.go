@@ -27,7 +27,7 @@ import (
 // its own: its processor time must not be the healthy clients'.
 const childOrder = "FAULT_CHILD"
 
-// What a flooder does not ask by a frame.
+// Kinds of floods that are not frames.
 const (
 	floodSearch    = "search"    // staff's searches for a phrase of two frequent words
 	floodHistory   = "history"   // the user's longest session by REST
@@ -184,7 +184,6 @@ func (o order) ask(ctx context.Context, address string) (done outcome) {
 
 func (o order) dial(base, query string) (*websocket.Conn, int, error) {
 	d := websocket.Dialer{HandshakeTimeout: o.Patience}
-	//nolint:bodyclose // a connection that was taken over has no body
 	ws, res, err := d.Dial("ws"+strings.TrimPrefix(base, "http")+"/ws"+query, http.Header{"Authorization": {"Bearer " + o.Token}})
 	if err != nil && res != nil {
 		_ = res.Body.Close()
@@ -323,7 +322,7 @@ func (o order) frames(ctx context.Context, base string, i int) (done outcome) {
 			done.fail("no answer", 1)
 			break
 		}
-		if !done.hear(raw, &open) {
+		if !done.receive(raw, &open) {
 			continue
 		}
 		done.Slowest = max(done.Slowest, time.Since(began[seen]))
@@ -361,8 +360,9 @@ func (o *owing) refused(id string) {
 
 func (o *owing) count() int { return len(o.named) + o.unnamed }
 
-// hear takes one frame from the pod; it reports the sign that a batch was looked at.
-func (o *outcome) hear(raw []byte, open *owing) bool {
+// receive handles one frame from the pod. It reports whether the frame is the
+// sign that a batch was handled.
+func (o *outcome) receive(raw []byte, open *owing) bool {
 	var f client.Frame
 	switch kind := kindOf(raw); kind {
 	case client.TypePong, client.TypeAck:
@@ -409,7 +409,7 @@ type flooder struct {
 // flooding starts a flooder.
 func flooding(t *testing.T, o order) *flooder {
 	t.Helper()
-	o.Patience = patience
+	o.Patience = longestWait
 	raw, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)

@@ -115,7 +115,7 @@ func start(t *testing.T, o setup) *cluster {
 	c.model = startModel(t)
 	c.startPods(bin, o.env)
 	c.balancer = startBalancer(ctx, t, c.pods)
-	until(ctx, t, "all pods are ready", patience, func(ctx context.Context) bool {
+	until(ctx, t, "all pods are ready", longestWait, func(ctx context.Context) bool {
 		for _, p := range c.pods {
 			if !p.running() {
 				t.Fatalf("%s ended while starting: see %s", p.name, p.log)
@@ -223,7 +223,7 @@ func (c *cluster) other(than ...*pod) *pod {
 // ready waits for a pod's readiness as it tells it itself.
 func (c *cluster) ready(p *pod) time.Duration {
 	c.t.Helper()
-	return until(c.ctx, c.t, p.name+" is ready", patience, func(ctx context.Context) bool {
+	return until(c.ctx, c.t, p.name+" is ready", longestWait, func(ctx context.Context) bool {
 		status, err := get(ctx, c.http, p.url()+"/chatbox/readyz")
 		return err == nil && status == http.StatusOK
 	})
@@ -236,7 +236,7 @@ func (c *cluster) restart(p *pod) {
 		c.t.Fatal(err)
 	}
 	c.ready(p)
-	until(c.ctx, c.t, "the balancer sees "+p.name, patience, c.balancer.allReady)
+	until(c.ctx, c.t, "the balancer sees "+p.name, longestWait, c.balancer.allReady)
 }
 
 // drained sends SIGTERM and waits for the end, which must be a good one. It
@@ -245,7 +245,7 @@ func (c *cluster) drained(p *pod) time.Duration {
 	c.t.Helper()
 	began := time.Now()
 	signal(c.t, p.process, syscall.SIGTERM)
-	ctx, cancel := context.WithTimeout(c.ctx, patience)
+	ctx, cancel := context.WithTimeout(c.ctx, longestWait)
 	defer cancel()
 	if code, err := p.wait(ctx); err != nil || code != 0 {
 		c.t.Errorf("%s after SIGTERM: exit code %d, %v", p.name, code, err)

@@ -91,7 +91,7 @@ func (l *loadRun) finish() loadResult {
 // result waits for the end.
 func (l *loadRun) result() loadResult {
 	l.c.t.Helper()
-	ctx, cancel := context.WithTimeout(l.c.ctx, 5*patience)
+	ctx, cancel := context.WithTimeout(l.c.ctx, 5*longestWait)
 	defer cancel()
 	var err error
 	select {

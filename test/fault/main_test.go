@@ -1,9 +1,9 @@
 //go:build fault
 
 // Package fault kills, stops, empties and restarts what a cluster stands on
-// while clients talk: real pod processes, a Redis of each test's own, the
-// MongoDB-compatible server that CHATBOX_TEST_MONGO_URI names. What clients saw
-// and what the history says decides; every scenario prints what it measured.
+// while clients talk: real pod processes, a Redis server per test, and the
+// MongoDB-compatible server of CHATBOX_TEST_MONGO_URI. The transcripts of clients
+// and the history are compared. Every scenario prints its measurements.
 //
 // FAULT=long plays more rounds and longer faults than the default, short.
 // FAULT_SEED plays the schedule of an earlier run of TestConductor again.
@@ -29,8 +29,8 @@ const (
 	outDir  = root + "/out/fault"
 	figures = outDir + "/figures.txt"
 
-	// patience bounds every wait of a scenario; it asserts no speed.
-	patience = 60 * time.Second
+	// longestWait bounds every wait of a scenario; it asserts no speed.
+	longestWait = 60 * time.Second
 )
 
 func TestMain(m *testing.M) {
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 // long reports whether the long form was asked for.
 func long() bool { return os.Getenv("FAULT") == "long" }
 
-// pick is the short form's value or the long one's.
+// pick returns the value of the form that runs.
 func pick[T any](short, other T) T {
 	if long() {
 		return other

@@ -118,7 +118,7 @@ func (m *model) asked(question string) []call {
 func (c *cluster) generating(question string) *pod {
 	c.t.Helper()
 	var found *pod
-	until(c.ctx, c.t, "a pod answers", patience, func(context.Context) bool {
+	until(c.ctx, c.t, "a pod answers", longestWait, func(context.Context) bool {
 		for _, asked := range c.model.asked(question) {
 			if asked.ended.IsZero() {
 				found = c.pod(asked.pod)

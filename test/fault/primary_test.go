@@ -38,7 +38,7 @@ func troubled(t *testing.T, as persona) {
 			c.wire.slow(400 * time.Millisecond)
 		}
 		c.wire.spoil(what, every)
-		until(c.ctx, t, fmt.Sprintf("inserts are %v", what), 2*patience, func(context.Context) bool { return c.wire.counted(what) >= want })
+		until(c.ctx, t, fmt.Sprintf("inserts are %v", what), 2*longestWait, func(context.Context) bool { return c.wire.counted(what) >= want })
 		c.wire.calm()
 		c.wire.slow(0)
 		calm := time.Now()

@@ -85,7 +85,7 @@ func (c *cluster) readiness(since time.Time, want int) time.Duration {
 	var all sync.WaitGroup
 	for _, p := range c.pods {
 		all.Go(func() {
-			_, reached := poll(c.ctx, patience, func(ctx context.Context) bool {
+			_, reached := poll(c.ctx, longestWait, func(ctx context.Context) bool {
 				began := time.Now()
 				status, err := get(ctx, c.http, p.url()+"/chatbox/readyz")
 				if took := time.Since(began); took > time.Second {
@@ -94,7 +94,7 @@ func (c *cluster) readiness(since time.Time, want int) time.Duration {
 				return err == nil && status == want
 			})
 			if !reached {
-				c.t.Errorf("/readyz of %s is not %d after %v", p.name, want, patience)
+				c.t.Errorf("/readyz of %s is not %d after %v", p.name, want, longestWait)
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -40,7 +40,7 @@ func (c *cluster) replication(ctx context.Context, member string) string {
 // returns it.
 func (c *cluster) whole() (master string) {
 	c.t.Helper()
-	until(c.ctx, c.t, "a master with two replicas", patience, func(ctx context.Context) bool {
+	until(c.ctx, c.t, "a master with two replicas", longestWait, func(ctx context.Context) bool {
 		for _, m := range data {
 			if said := c.replication(ctx, m); strings.Contains(said, "role:master") && strings.Count(said, "state=online") == 2 {
 				master = m

@@ -63,7 +63,7 @@ func (r *redisServer) await(ctx context.Context, t *testing.T) {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: r.addr, MaxRetries: -1, DialTimeout: time.Second})
 	defer c.Close()
-	until(ctx, t, "redis answers", patience, func(ctx context.Context) bool { return c.Ping(ctx).Err() == nil })
+	until(ctx, t, "redis answers", longestWait, func(ctx context.Context) bool { return c.Ping(ctx).Err() == nil })
 }
 
 // emptied kills it and starts it again with nothing in it, after away.
@@ -92,7 +92,7 @@ func openMongo(ctx context.Context, t *testing.T) *mongoServer {
 		t.Skip("NOT RUN: CHATBOX_TEST_MONGO_URI names no server (make test-fault starts one)")
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestWait)
 		defer cancel()
 		c, err := mongo.Connect(ctx, options.Client().ApplyURI(m.uri))
 		if err != nil {

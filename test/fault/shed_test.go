@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// What a full pod is made of, and what it is promised.
+// The sockets of a full pod, and the promise of shedding.
 const (
 	shedIdle   = 500             // idle sockets, beside the talkers'
 	shedTalk   = 10              // users who talk meanwhile
@@ -32,10 +32,10 @@ func TestShed_FullPodMeetsTheOthers(t *testing.T) {
 	for _, p := range joining {
 		c.drained(p)
 	}
-	until(c.ctx, t, "the balancer sees one pod", patience, func(context.Context) bool { return !c.balancer.isReady(joining[0]) && !c.balancer.isReady(joining[1]) })
+	until(c.ctx, t, "the balancer sees one pod", longestWait, func(context.Context) bool { return !c.balancer.isReady(joining[0]) && !c.balancer.isReady(joining[1]) })
 	idle := c.load("--idle", fmt.Sprint(shedIdle), "--duration", "20m")
 	count := func(p *pod) float64 { return c.metric(c.ctx, p, "chat_connections") }
-	until(c.ctx, t, "the idle sockets", patience, func(context.Context) bool { return count(full) >= shedIdle })
+	until(c.ctx, t, "the idle sockets", longestWait, func(context.Context) bool { return count(full) >= shedIdle })
 	w := c.gather(shedTalk)
 	before := count(full)
 	began := time.Now()
@@ -47,7 +47,7 @@ func TestShed_FullPodMeetsTheOthers(t *testing.T) {
 	for _, p := range joining {
 		c.ready(p)
 	}
-	until(c.ctx, t, "the balancer sees all pods", patience, c.balancer.allReady)
+	until(c.ctx, t, "the balancer sees all pods", longestWait, c.balancer.allReady)
 	ready := time.Since(began)
 	var met time.Duration
 	var seen strings.Builder

@@ -43,7 +43,7 @@ func (c *cluster) asStaff(ctx context.Context, token, method, url string, body, 
 // outcomes.
 func (c *cluster) insists(token, method, path string, body any, outcomes ...int) {
 	c.t.Helper()
-	until(c.ctx, c.t, method+" "+path, patience, func(ctx context.Context) bool {
+	until(c.ctx, c.t, method+" "+path, longestWait, func(ctx context.Context) bool {
 		return slices.Contains(outcomes, c.asStaff(ctx, token, method, c.balancer.url()+"/chatbox/admin/"+path, body, nil))
 	})
 }
