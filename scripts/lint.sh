@@ -50,7 +50,7 @@ tidy() {
 check 'golangci-lint' "$("$here/tool.sh" golangci-lint)" run ./...
 check 'go mod tidy' tidy
 check 'shell scripts' shell_scripts
-# The folders whose Go comments are checked as well. Name a folder here when its comments have no hit.
+# The documents and the Go comments of these folders.
 check 'word list' "$here/prose.sh" app cmd hub internal persistence providers redisstate test
 check 'govulncheck' vulnerabilities
 
