@@ -1,7 +1,8 @@
 // Package chatbox is the domain of a chat cluster: sessions in which people, a
 // language model and staff talk, and the rules that hold between them. It does
 // no I/O. Everything else in the module depends on it,
-// and it depends on the standard library alone.
+// and it depends on the standard library alone. The nouns of the help desk are
+// in package chatbox/helpdesk, which depends on this one.
 //
 // A session is one totally ordered log of durable events. The state of
 // a session (its holder, whether it has ended, its use of tokens) is a

@@ -32,6 +32,12 @@ type Tombstone struct {
 	At      time.Time // when it was erased
 }
 
+// Erasing is a person whose sessions that began before At are being erased.
+type Erasing struct {
+	User UserKey
+	At   time.Time
+}
+
 // Share lets anyone with its token read the session as of the share's
 // creation.
 type Share struct {

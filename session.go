@@ -27,6 +27,16 @@ type Session struct {
 	Unreadable bool
 }
 
+// Assignee is the member of staff to whom a session is assigned; empty: none.
+// An assignment grants no right and does not stop the model.
+type Assignee struct {
+	ID   string
+	Name string // may be empty
+}
+
+// Has reports whether the session is assigned.
+func (a Assignee) Has() bool { return a.ID != "" }
+
 // State is the fold of a session's log up to Head. Two pods that folded the
 // same events have the same State, whatever else they missed.
 type State struct {

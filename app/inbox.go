@@ -7,6 +7,7 @@ import (
 	"chatbox/app/api"
 	"chatbox/app/live"
 	"chatbox/app/sessionlog"
+	"chatbox/helpdesk"
 	"chatbox/hub"
 	"chatbox/redisstate"
 )
@@ -29,7 +30,7 @@ func (i inbox) Wake(k chatbox.SessionKey) { i.answers.Wake(k) }
 
 // Notice sends the notice to the tenant's admins on this pod, or to one admin if
 // it names one.
-func (i inbox) Notice(n chatbox.Notice) {
+func (i inbox) Notice(n helpdesk.Notice) {
 	if n.To != "" {
 		i.hub.NotifyAdmin(chatbox.UserKey{Tenant: n.Tenant, ID: n.To}, api.Notification(n))
 		return

@@ -7,6 +7,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/alert"
+	"chatbox/helpdesk"
 )
 
 // observer counts the events of the use cases for metrics.
@@ -44,7 +45,7 @@ func newObserver(reg prometheus.Registerer) *observer {
 	o.alerts = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "chat_alerts_total", Help: "Attempts to tell staff of a request for help, by channel and outcome.",
 	}, []string{"channel", "outcome"})
-	for _, kind := range []string{chatbox.ViaStaff, chatbox.ViaEmail, chatbox.ViaSMS, chatbox.ViaWebhook, chatbox.ViaNotify} {
+	for _, kind := range []string{helpdesk.ViaStaff, helpdesk.ViaEmail, helpdesk.ViaSMS, helpdesk.ViaWebhook, helpdesk.ViaNotify} {
 		for _, outcome := range []string{alert.OutcomeSent, alert.OutcomeRetried, alert.OutcomeFailed} {
 			o.alerts.WithLabelValues(kind, outcome)
 		}

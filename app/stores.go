@@ -14,6 +14,7 @@ import (
 	"chatbox/app/live"
 	"chatbox/app/privacy"
 	"chatbox/app/sessionlog"
+	"chatbox/helpdesk"
 	"chatbox/internal/outage"
 )
 
@@ -94,7 +95,7 @@ type Crowds interface {
 	history.Crowds
 	// Tally stores a pod's counts of a minute so far. Writing them again replaces
 	// them.
-	Tally(ctx context.Context, crowds []chatbox.Crowd) error
+	Tally(ctx context.Context, crowds []helpdesk.Crowd) error
 	// Forget deletes the counts of minutes before the given time.
 	Forget(ctx context.Context, before time.Time) error
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 const (
@@ -80,10 +81,10 @@ func (t *tally) beat(ctx context.Context, now time.Time) error {
 // write writes changed counts. It drops a past minute once it is written, or
 // after a while if it cannot be.
 func (t *tally) write(ctx context.Context, now time.Time) error {
-	var fresh []chatbox.Crowd
+	var fresh []helpdesk.Crowd
 	for k, c := range t.minutes {
 		if c.fresh {
-			fresh = append(fresh, chatbox.Crowd{
+			fresh = append(fresh, helpdesk.Crowd{
 				Tenant: k.tenant, Pod: t.pod, Run: t.run, Minute: k.start, Since: c.since, Seconds: c.seconds, Peak: c.peak,
 			})
 		}

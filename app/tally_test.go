@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // minutes is Crowds in memory.
@@ -17,10 +18,10 @@ type minutes struct {
 	Crowds
 
 	down bool
-	of   map[time.Time]chatbox.Crowd
+	of   map[time.Time]helpdesk.Crowd
 }
 
-func (m *minutes) Tally(_ context.Context, crowds []chatbox.Crowd) error {
+func (m *minutes) Tally(_ context.Context, crowds []helpdesk.Crowd) error {
 	if m.down {
 		return errors.New("away")
 	}
@@ -34,7 +35,7 @@ func (*minutes) Forget(context.Context, time.Time) error { return nil }
 
 func TestTally_CountsSessionSecondsAndPeaks(t *testing.T) {
 	open := map[string]int{"t": 2}
-	store := &minutes{of: map[time.Time]chatbox.Crowd{}}
+	store := &minutes{of: map[time.Time]helpdesk.Crowd{}}
 	ta := newTally("p1", store, func() map[string]int { return open })
 	start := time.Date(2024, 1, 2, 3, 4, 0, 0, time.UTC)
 	at := start
@@ -69,7 +70,7 @@ func TestTally_CountsSessionSecondsAndPeaks(t *testing.T) {
 // first count, or since its start if the previous minute had some too.
 func TestTally_SaysSince(t *testing.T) {
 	open := map[string]int{}
-	store := &minutes{of: map[time.Time]chatbox.Crowd{}}
+	store := &minutes{of: map[time.Time]helpdesk.Crowd{}}
 	ta := newTally("p1", store, func() map[string]int { return open })
 	start := time.Date(2024, 1, 2, 3, 4, 0, 0, time.UTC)
 	for at := start; at.Before(start.Add(2 * time.Minute)); at = at.Add(podBeat) {

@@ -15,7 +15,7 @@ func (f *feed) asideLocked(u chatbox.Update) bool {
 	var frame shared
 	for _, a := range f.atts {
 		if a.live && f.hearsLocked(a) && f.amongLocked(a, u.Notification.To) {
-			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Notification: u.Notification}), nil)
+			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Notification: u.Notification}), nil)
 		}
 	}
 	return true
@@ -44,7 +44,7 @@ func (f *feed) watchedLocked(on bool) {
 	for _, a := range f.atts {
 		if a.live && a.watched != on && f.hearsLocked(a) && f.amongLocked(a, chatbox.ToOwner) {
 			a.watched = on
-			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Notification: aside}), nil)
+			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Notification: aside}), nil)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 // frames are only queued.
 type feed struct {
 	key    chatbox.SessionKey
-	encode func(chatbox.Delivery) []byte
+	encode func(Delivery) []byte
 
 	waiters *waiters
 
@@ -206,7 +206,7 @@ func (f *feed) failLocked(u chatbox.Update) {
 	var frame shared
 	for _, a := range f.atts {
 		if a.live && f.hearsLocked(a) {
-			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Failure: u.Failure}), nil)
+			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Failure: u.Failure}), nil)
 		}
 	}
 }
@@ -230,7 +230,7 @@ func (f *feed) loadingLocked(l chatbox.Loading) {
 	var frame shared
 	for _, a := range f.atts {
 		if f.seesLocked(a) {
-			a.loading(frame.of(f.encode, chatbox.Delivery{Session: f.key, Loading: &l}), l.Gen)
+			a.loading(frame.of(f.encode, Delivery{Session: f.key, Loading: &l}), l.Gen)
 		}
 	}
 }

@@ -12,11 +12,11 @@ import (
 
 // told is a frame of the tests: a delivery, or the mark of a resume.
 type told struct {
-	chatbox.Delivery
+	Delivery
 	Mark *int64 `json:",omitempty"`
 }
 
-func encodeTold(d chatbox.Delivery) []byte {
+func encodeTold(d Delivery) []byte {
 	b, err := json.Marshal(told{Delivery: d})
 	if err != nil {
 		panic(err)

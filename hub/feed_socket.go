@@ -1,6 +1,9 @@
 package hub
 
-import "chatbox"
+import (
+	"chatbox"
+	"chatbox/helpdesk"
+)
 
 // attachment is one socket's membership in one session. The feed's lock guards
 // it.
@@ -15,9 +18,9 @@ type attachment struct {
 	sent    int64           // the last event that this socket was sent, or is not allowed to see
 	expects map[string]bool // keys of its own frames in progress → whether it gets an ack
 	await   int64
-	awaited chan struct{}         // closed when sent reaches await, or the socket leaves
-	heard   int                   // length of feed.failed when it entered
-	placed  chatbox.QueuePosition // the queue position it was sent last; zero: none
+	awaited chan struct{}          // closed when sent reaches await, or the socket leaves
+	heard   int                    // length of feed.failed when it entered
+	placed  helpdesk.QueuePosition // the queue position it was sent last; zero: none
 	// The part of the newest answer that it was shown.
 	gen       chatbox.Gen
 	attempt   int
@@ -34,7 +37,7 @@ type attachment struct {
 // shared encodes a delivery once for all sockets that are sent the same frame.
 type shared struct{ frame []byte }
 
-func (s *shared) of(encode func(chatbox.Delivery) []byte, d chatbox.Delivery) []byte {
+func (s *shared) of(encode func(Delivery) []byte, d Delivery) []byte {
 	if s.frame == nil {
 		s.frame = encode(d)
 	}
@@ -44,7 +47,7 @@ func (s *shared) of(encode func(chatbox.Delivery) []byte, d chatbox.Delivery) []
 // eventFrames are the frames of one event.
 type eventFrames struct{ event, failure shared }
 
-func (a *attachment) push(d chatbox.Delivery) { a.conn.push(a.f.encode(d), nil) }
+func (a *attachment) push(d Delivery) { a.conn.push(a.f.encode(d), nil) }
 
 // event sends one event: as the ack of the socket's own frame, as itself, or
 // not at all if the socket may not see it.
@@ -70,19 +73,19 @@ func (a *attachment) event(e chatbox.Event, hears bool, frames *eventFrames) {
 		a.final(e)
 		fallthrough
 	default:
-		a.conn.push(frames.event.of(a.f.encode, chatbox.Delivery{Session: e.Session, Event: &e}), nil)
+		a.conn.push(frames.event.of(a.f.encode, Delivery{Session: e.Session, Event: &e}), nil)
 	}
 	if e.Answer != nil && e.Status == chatbox.StatusFailed {
-		a.conn.push(frames.failure.of(a.f.encode, chatbox.Delivery{Session: e.Session, Failure: FailureOf(e)}), nil)
+		a.conn.push(frames.failure.of(a.f.encode, Delivery{Session: e.Session, Failure: FailureOf(e)}), nil)
 	}
 }
 
 func (a *attachment) ack(e chatbox.Event, again bool) {
-	a.push(chatbox.Delivery{Session: e.Session, Ack: ackOf(e, again)})
+	a.push(Delivery{Session: e.Session, Ack: ackOf(e, again)})
 }
 
-func ackOf(e chatbox.Event, again bool) *chatbox.Ack {
-	return &chatbox.Ack{ID: e.ID, Seq: e.Seq, Time: e.Time, Duplicate: again}
+func ackOf(e chatbox.Event, again bool) *Ack {
+	return &Ack{ID: e.ID, Seq: e.Seq, Time: e.Time, Duplicate: again}
 }
 
 // final ensures that the socket was shown the whole answer before its final.
@@ -90,7 +93,7 @@ func (a *attachment) final(e chatbox.Event) {
 	w := e.Answer
 	shown := a.gen == w.Gen && a.attempt == w.Attempt && a.index == w.Index && a.keep()
 	if !shown && (e.Content != "" || a.gen == w.Gen) {
-		a.push(chatbox.Delivery{Session: e.Session, Piece: &chatbox.Piece{
+		a.push(Delivery{Session: e.Session, Piece: &chatbox.Piece{
 			AnswerID: e.ID, Gen: w.Gen, ReplyTo: w.ReplyTo, ModelID: e.ModelID,
 			Attempt: w.Attempt, Index: w.Index, Content: e.Content, Snapshot: true,
 		}})
@@ -143,7 +146,7 @@ func (a *attachment) piece(p chatbox.Piece, frame *shared) {
 	if !follows {
 		p, frame = a.f.open.snapshot(), &shared{}
 	}
-	v := a.conn.push(frame.of(a.f.encode, chatbox.Delivery{Session: a.f.key, Piece: &p}), a)
+	v := a.conn.push(frame.of(a.f.encode, Delivery{Session: a.f.key, Piece: &p}), a)
 	a.collapsed = v == collapsed
 }
 
@@ -161,7 +164,7 @@ func (a *attachment) drained() {
 			a.showOld(p, o.text, &shared{})
 			return
 		}
-		a.push(chatbox.Delivery{Session: a.f.key, Piece: &p})
+		a.push(Delivery{Session: a.f.key, Piece: &p})
 	}
 }
 
@@ -192,7 +195,7 @@ func (a *attachment) replay(e chatbox.Event) bool {
 		}
 		a.gen, a.attempt, a.index = e.Answer.Gen, e.Answer.Attempt, e.Answer.Index
 	}
-	a.push(chatbox.Delivery{Session: e.Session, Event: &e, Replay: true})
+	a.push(Delivery{Session: e.Session, Event: &e, Replay: true})
 	return true
 }
 

@@ -286,7 +286,7 @@ func (fs *Feeds) AckAgain(id chatbox.ConnID, e chatbox.Event) bool {
 // AckDetached acks a repeat to a socket that is not attached to its session.
 func (fs *Feeds) AckDetached(id chatbox.ConnID, e chatbox.Event) {
 	if c := fs.hub.Get(id); c != nil {
-		c.Send(fs.hub.encode(chatbox.Delivery{Session: e.Session, Ack: ackOf(e, true)}))
+		c.Send(fs.hub.encode(Delivery{Session: e.Session, Ack: ackOf(e, true)}))
 	}
 }
 

@@ -136,11 +136,11 @@ func TestFeed_ConcurrentUse(t *testing.T) {
 func BenchmarkFeed_Deliver(b *testing.B) {
 	for _, n := range []int{1, 10, 100} {
 		b.Run(fmt.Sprint(n, "_sockets"), func(b *testing.B) {
-			frame, err := json.Marshal(chatbox.Delivery{})
+			frame, err := json.Marshal(Delivery{})
 			if err != nil {
 				b.Fatal(err)
 			}
-			h := New(Config{}, func(chatbox.Delivery) []byte { return frame }, nil)
+			h := New(Config{}, func(Delivery) []byte { return frame }, nil)
 			fs, tr := NewFeeds(h), newTruth()
 			for i := range n {
 				c := newListener(tr, fmt.Sprint(i), "u", 1<<29)

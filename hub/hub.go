@@ -18,7 +18,7 @@ const tick = time.Second
 type Hub struct {
 	cfg    Config
 	m      *Metrics
-	encode func(chatbox.Delivery) []byte
+	encode func(Delivery) []byte
 
 	mu       sync.RWMutex // guards following
 	conns    map[chatbox.ConnID]*Conn
@@ -33,7 +33,7 @@ type Hub struct {
 
 // New returns an empty hub. encode renders deliveries as frames, once for all
 // sockets of the pod.
-func New(cfg Config, encode func(chatbox.Delivery) []byte, m *Metrics) *Hub {
+func New(cfg Config, encode func(Delivery) []byte, m *Metrics) *Hub {
 	return &Hub{
 		cfg: cfg.withDefaults(), m: m, encode: encode,
 		conns: map[chatbox.ConnID]*Conn{}, users: map[chatbox.UserKey][]*Conn{}, staff: staff{},

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Join is the data with which a socket joins a session, read after the pod had
@@ -19,7 +20,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	f.mu.Lock()
 	a.right = j.As
 	if !j.Continue {
-		a.sent, a.placed = j.From, chatbox.QueuePosition{}
+		a.sent, a.placed = j.From, helpdesk.QueuePosition{}
 		a.gen, a.attempt, a.index, a.collapsed = chatbox.Gen{}, 0, -1, false
 		a.meetOld(j.Shown)
 	}
@@ -48,7 +49,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	}
 	f.showOpenLocked(a, j)
 	if j.Announce {
-		a.push(chatbox.Delivery{Session: f.key, Resumed: &chatbox.Resumed{Seq: a.sent, Recovered: j.Recovered}})
+		a.push(Delivery{Session: f.key, Resumed: &Resumed{Seq: a.sent, Recovered: j.Recovered}})
 		f.showReadsLocked(a, j.Reads)
 	}
 	if !a.live {
@@ -140,7 +141,7 @@ func (f *feed) showOpenLocked(a *attachment, j Join) {
 		a.showOld(p, []byte(p.Content), &shared{})
 		return
 	}
-	a.push(chatbox.Delivery{Session: f.key, Piece: &p})
+	a.push(Delivery{Session: f.key, Piece: &p})
 }
 
 // goLiveLocked makes the socket live, beginning with the updates that arrived
@@ -149,7 +150,7 @@ func (f *feed) goLiveLocked(a *attachment) {
 	a.live = true
 	for _, u := range f.failed[min(a.heard, len(f.failed)):] {
 		if f.hearsLocked(a) {
-			a.push(chatbox.Delivery{Session: f.key, Failure: u.Failure})
+			a.push(Delivery{Session: f.key, Failure: u.Failure})
 		}
 	}
 	f.joinedLocked()

@@ -121,7 +121,7 @@ func (a *attachment) showOld(p chatbox.Piece, text []byte, frame *shared) {
 		p.Snapshot, p.Content, frame = false, rest, &shared{}
 	}
 	a.give(rest, func(r receipt) verdict {
-		return a.conn.pushReceipt(frame.of(a.f.encode, chatbox.Delivery{Session: a.f.key, Piece: &p}), a, r)
+		return a.conn.pushReceipt(frame.of(a.f.encode, Delivery{Session: a.f.key, Piece: &p}), a, r)
 	})
 }
 
@@ -165,7 +165,7 @@ func (a *attachment) finalOld(e chatbox.Event) {
 	fits := a.given.Begins(e.Content) || e.Unreadable
 	if rest := e.Content[min(a.given.Bytes, len(e.Content)):]; fits && rest != "" {
 		a.give(rest, func(r receipt) verdict {
-			return a.conn.pushReceipt(a.f.encode(chatbox.Delivery{Session: e.Session, Piece: &chatbox.Piece{
+			return a.conn.pushReceipt(a.f.encode(Delivery{Session: e.Session, Piece: &chatbox.Piece{
 				AnswerID: e.ID, Gen: w.Gen, ReplyTo: w.ReplyTo, ModelID: e.ModelID,
 				Attempt: w.Attempt, Index: w.Index, Content: rest,
 			}}), nil, r)
@@ -173,12 +173,12 @@ func (a *attachment) finalOld(e chatbox.Event) {
 	}
 	over := a.given
 	over.Stage = chatbox.ShownOver
-	a.conn.pushReceipt(a.f.encode(chatbox.Delivery{Session: e.Session, Event: &e}), nil, receipt{shown: over, of: a})
+	a.conn.pushReceipt(a.f.encode(Delivery{Session: e.Session, Event: &e}), nil, receipt{shown: over, of: a})
 	if !fits {
 		if e.Content == "" {
 			e.Content = chatbox.WithdrawnAnswer
 		}
-		a.push(chatbox.Delivery{Session: e.Session, Event: &e, Replay: true})
+		a.push(Delivery{Session: e.Session, Event: &e, Replay: true})
 	}
 	a.gen, a.attempt, a.index, a.collapsed, a.unsure = w.Gen, w.Attempt, w.Index, false, false
 }

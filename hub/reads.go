@@ -16,7 +16,7 @@ func (f *feed) readLocked(r chatbox.Read) {
 	var frame shared
 	for id, a := range f.atts {
 		if a.live && f.hearsLocked(a) && id != r.Conn {
-			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: f.key, Read: &r}), nil)
+			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Read: &r}), nil)
 		}
 	}
 }
@@ -44,6 +44,6 @@ func (f *feed) showReadsLocked(a *attachment, read []chatbox.Read) {
 	}
 	for _, user := range slices.Sorted(maps.Keys(f.reads)) {
 		r := f.reads[user]
-		a.push(chatbox.Delivery{Session: f.key, Read: &r})
+		a.push(Delivery{Session: f.key, Read: &r})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // waiters is the set of sessions with sockets on this pod that wait for a
@@ -77,7 +78,7 @@ func (f *feed) setWaitsLocked(waits bool) {
 	default:
 		f.waiters.remove(f.key)
 		for _, a := range f.atts {
-			a.placed = chatbox.QueuePosition{}
+			a.placed = helpdesk.QueuePosition{}
 		}
 	}
 	f.waits = waits
@@ -128,7 +129,7 @@ func (f *feed) owned() bool {
 
 // PlaceTold records that the socket gets the session's position in another
 // way, so that TellPlace does not repeat it.
-func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.QueuePosition) {
+func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p helpdesk.QueuePosition) {
 	a := fs.attachment(c, k)
 	if a == nil {
 		return
@@ -143,7 +144,7 @@ func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.Que
 // TellPlace sends the session's position in the queue to the owner's sockets.
 // A socket that was sent the same position last is skipped. A session that no
 // longer waits is ignored.
-func (fs *Feeds) TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition) {
+func (fs *Feeds) TellPlace(k chatbox.SessionKey, p helpdesk.QueuePosition) {
 	f := fs.feed(k)
 	if f == nil {
 		return
@@ -157,7 +158,7 @@ func (fs *Feeds) TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition) {
 	for _, a := range f.atts {
 		if a.live && a.placed != p && f.hearsLocked(a) && f.amongLocked(a, chatbox.ToOwner) {
 			a.placed = p
-			a.conn.push(frame.of(f.encode, chatbox.Delivery{Session: k, Place: &p}), nil)
+			a.conn.push(frame.of(f.encode, Delivery{Session: k, Place: &p}), nil)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,8 +36,8 @@ func (s *stage) waiting(untold bool) bool {
 	return true
 }
 
-func place(position, waiting int) chatbox.QueuePosition {
-	return chatbox.QueuePosition{Position: position, Waiting: waiting}
+func place(position, waiting int) helpdesk.QueuePosition {
+	return helpdesk.QueuePosition{Position: position, Waiting: waiting}
 }
 
 // A socket that got its place with the confirmation of its request receives only

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -53,7 +54,7 @@ const indexAlert = "alert_due"
 
 // DueAlerts returns pending alerts due before the given time, over all sessions,
 // oldest first.
-func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
+func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]helpdesk.AlertKey, error) {
 	var docs []messageDoc
 	err := a.s.all(ctx, "find due alerts", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
 		return a.s.messages.Find(ctx, dueBefore(before), inOneReply().
@@ -64,9 +65,9 @@ func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]
 	if err != nil {
 		return nil, err
 	}
-	keys := make([]chatbox.AlertKey, 0, len(docs))
+	keys := make([]helpdesk.AlertKey, 0, len(docs))
 	for _, d := range docs {
-		keys = append(keys, chatbox.AlertKey{Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Seq: d.Seq})
+		keys = append(keys, helpdesk.AlertKey{Session: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Seq: d.Seq})
 	}
 	return keys, nil
 }
@@ -74,7 +75,7 @@ func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]
 // ClaimAlert assigns the alert to the token until the given time and counts the
 // attempt. It fails with chatbox.NotOwner if the alert is settled or not due at
 // now, and with chatbox.NotFound if there is no such alert.
-func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error) {
+func (a *Alerts) ClaimAlert(ctx context.Context, k helpdesk.AlertKey, token string, now, until time.Time) (helpdesk.AlertTask, error) {
 	const act = "claim an alert"
 	var d messageDoc
 	err := a.s.do(ctx, act, func(ctx context.Context) error {
@@ -92,13 +93,13 @@ func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token strin
 	})
 	switch {
 	case errors.Is(err, mongo.ErrNoDocuments):
-		return chatbox.AlertTask{}, a.unclaimed(ctx, k)
+		return helpdesk.AlertTask{}, a.unclaimed(ctx, k)
 	case err != nil:
-		return chatbox.AlertTask{}, err
+		return helpdesk.AlertTask{}, err
 	case d.Alert == nil:
-		return chatbox.AlertTask{}, record.NoEvent(k.Session)
+		return helpdesk.AlertTask{}, record.NoEvent(k.Session)
 	}
-	return chatbox.AlertTask{
+	return helpdesk.AlertTask{
 		Key: k, Owner: d.Owner, Since: record.Time(int64(d.Time)),
 		Alert: chatbox.Alert{
 			State: chatbox.AlertState(d.Alert.State), Due: record.Time(int64(d.Alert.Due)), Tries: d.Alert.Tries,
@@ -108,7 +109,7 @@ func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token strin
 }
 
 // unclaimed returns the reason why an alert could not be claimed.
-func (a *Alerts) unclaimed(ctx context.Context, k chatbox.AlertKey) error {
+func (a *Alerts) unclaimed(ctx context.Context, k helpdesk.AlertKey) error {
 	err := a.s.do(ctx, "find an alert", func(ctx context.Context) error {
 		return a.s.messages.FindOne(ctx,
 			append(alertOf(k), bson.E{Key: "alert.state", Value: bson.D{{Key: "$exists", Value: true}}}),
@@ -124,7 +125,7 @@ func (a *Alerts) unclaimed(ctx context.Context, k chatbox.AlertKey) error {
 }
 
 // MarkAlert records that the channel has accepted the alert.
-func (a *Alerts) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel string) error {
+func (a *Alerts) MarkAlert(ctx context.Context, k helpdesk.AlertKey, channel string) error {
 	return a.update(ctx, "mark an alert",
 		append(alertOf(k), bson.E{Key: "alert.state", Value: bson.D{{Key: "$exists", Value: true}}}),
 		bson.D{{Key: "$addToSet", Value: bson.D{{Key: "alert.sent", Value: channel}}}})
@@ -132,7 +133,7 @@ func (a *Alerts) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel stri
 
 // SettleAlert ends the token's claim. It does nothing if another token holds the
 // claim by now.
-func (a *Alerts) SettleAlert(ctx context.Context, k chatbox.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
+func (a *Alerts) SettleAlert(ctx context.Context, k helpdesk.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
 	return a.update(ctx, "settle an alert",
 		append(alertOf(k),
 			bson.E{Key: "alert.state", Value: string(chatbox.AlertPending)},
@@ -149,7 +150,7 @@ func (a *Alerts) update(ctx context.Context, act string, filter, change bson.D) 
 	})
 }
 
-func alertOf(k chatbox.AlertKey) bson.D {
+func alertOf(k helpdesk.AlertKey) bson.D {
 	return append(placeOf(k.Session), bson.E{Key: "seq", Value: k.Seq})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -43,7 +44,7 @@ func blockIndexes() []mongo.IndexModel {
 }
 
 // PutBlock blocks the user, or replaces the block.
-func (m *Blocks) PutBlock(ctx context.Context, b chatbox.Block) error {
+func (m *Blocks) PutBlock(ctx context.Context, b helpdesk.Block) error {
 	const act = "keep a block"
 	if err := m.s.ready(); err != nil {
 		return err
@@ -82,23 +83,23 @@ func (m *Blocks) LiftBlock(ctx context.Context, u chatbox.UserKey) error {
 }
 
 // BlockOf returns the user's block, or chatbox.NotFound.
-func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block, error) {
+func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (helpdesk.Block, error) {
 	const act = "read a block"
 	var d blockDoc
 	err := m.s.do(ctx, act, func(ctx context.Context) error {
 		return m.s.blocks.FindOne(ctx, blockedUser(u)).Decode(&d)
 	})
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return chatbox.Block{}, chatbox.NewError(chatbox.NotFound, "no such block", nil)
+		return helpdesk.Block{}, chatbox.NewError(chatbox.NotFound, "no such block", nil)
 	}
 	if err != nil {
-		return chatbox.Block{}, err
+		return helpdesk.Block{}, err
 	}
 	return m.decode(d), nil
 }
 
 // PageBlocks lists a tenant's blocks in order of user id.
-func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbox.Block, error) {
+func (m *Blocks) PageBlocks(ctx context.Context, q helpdesk.BlockQuery) ([]helpdesk.Block, error) {
 	filter := bson.D{
 		{Key: "tenant", Value: q.Tenant}, {Key: "user", Value: bson.D{{Key: "$gt", Value: q.After}}}, lastingAt(q.Now),
 	}
@@ -107,7 +108,7 @@ func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbo
 
 // AllBlocks returns the blocks of all tenants, without reasons, including expired
 // ones. It reads the whole collection.
-func (m *Blocks) AllBlocks(ctx context.Context) ([]chatbox.Block, error) {
+func (m *Blocks) AllBlocks(ctx context.Context) ([]helpdesk.Block, error) {
 	return m.find(ctx, bson.D{}, inOneReply().SetProjection(bson.D{{Key: "reason", Value: 0}}))
 }
 
@@ -142,7 +143,7 @@ func lastingAt(now time.Time) bson.E {
 	}}
 }
 
-func (m *Blocks) find(ctx context.Context, filter bson.D, opts *options.FindOptions) ([]chatbox.Block, error) {
+func (m *Blocks) find(ctx context.Context, filter bson.D, opts *options.FindOptions) ([]helpdesk.Block, error) {
 	const act = "list blocks"
 	var docs []blockDoc
 	err := m.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
@@ -151,15 +152,15 @@ func (m *Blocks) find(ctx context.Context, filter bson.D, opts *options.FindOpti
 	if err != nil {
 		return nil, err
 	}
-	out := make([]chatbox.Block, len(docs))
+	out := make([]helpdesk.Block, len(docs))
 	for i, d := range docs {
 		out[i] = m.decode(d)
 	}
 	return out, nil
 }
 
-func (m *Blocks) decode(d blockDoc) chatbox.Block {
-	b := chatbox.Block{
+func (m *Blocks) decode(d blockDoc) helpdesk.Block {
+	b := helpdesk.Block{
 		User: chatbox.UserKey{Tenant: d.Tenant, ID: d.User}, Until: timeIfKnown(d.Until), At: record.Time(int64(d.At)), By: d.By,
 	}
 	o := &record.Opener{Cipher: m.s.keys, Session: chatbox.SessionKey(b.User)}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -63,18 +64,18 @@ func cardIndexes() []mongo.IndexModel {
 	}
 }
 
-func pileOf(p chatbox.CardPile) bson.D {
+func pileOf(p helpdesk.CardPile) bson.D {
 	return bson.D{{Key: "tenant", Value: p.Tenant}, {Key: "kind", Value: string(p.Kind)}, {Key: "subject", Value: p.Subject}}
 }
 
-func cardOf(p chatbox.CardPile, id string) bson.D {
+func cardOf(p helpdesk.CardPile, id string) bson.D {
 	return append(pileOf(p), bson.E{Key: "id", Value: id})
 }
 
 // Add stores a new card; see desk.Cards. A caller that loses the race for a slot
 // tries another. This ends, because each loss means that another caller has
 // succeeded.
-func (m *Cards) Add(ctx context.Context, c chatbox.Card, most int) error {
+func (m *Cards) Add(ctx context.Context, c helpdesk.Card, most int) error {
 	const act = "add a card"
 	if err := m.s.ready(); err != nil {
 		return err
@@ -113,7 +114,7 @@ func (m *Cards) Add(ctx context.Context, c chatbox.Card, most int) error {
 
 // freeSlot returns a random free slot of the pile, so that concurrent callers
 // rarely pick the same one.
-func (m *Cards) freeSlot(ctx context.Context, c chatbox.Card, most int) (int, error) {
+func (m *Cards) freeSlot(ctx context.Context, c helpdesk.Card, most int) (int, error) {
 	var docs []struct {
 		ID   string
 		Slot int
@@ -145,7 +146,7 @@ func (m *Cards) freeSlot(ctx context.Context, c chatbox.Card, most int) (int, er
 }
 
 // Replace stores the next revision of the card; see desk.Cards.
-func (m *Cards) Replace(ctx context.Context, c chatbox.Card) (int64, error) {
+func (m *Cards) Replace(ctx context.Context, c helpdesk.Card) (int64, error) {
 	const act = "replace a card"
 	body, author, err := record.SealCard(m.s.keys, c)
 	if err != nil {
@@ -183,25 +184,25 @@ func (m *Cards) Replace(ctx context.Context, c chatbox.Card) (int64, error) {
 }
 
 // Get returns the card, or chatbox.NotFound.
-func (m *Cards) Get(ctx context.Context, p chatbox.CardPile, id string) (chatbox.Card, error) {
+func (m *Cards) Get(ctx context.Context, p helpdesk.CardPile, id string) (helpdesk.Card, error) {
 	var d cardDoc
 	err := m.s.do(ctx, "read a card", func(ctx context.Context) error {
 		return m.s.cards.FindOne(ctx, cardOf(p, id)).Decode(&d)
 	})
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return chatbox.Card{}, record.NoCard(p)
+		return helpdesk.Card{}, record.NoCard(p)
 	}
 	if err != nil {
-		return chatbox.Card{}, err
+		return helpdesk.Card{}, err
 	}
 	return m.open(d), nil
 }
 
 // List returns one page of the pile, oldest first.
-func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage, error) {
+func (m *Cards) List(ctx context.Context, q helpdesk.CardQuery) (helpdesk.CardPage, error) {
 	after, err := record.ParseCardCursor(q.Cursor)
 	if err != nil {
-		return chatbox.CardPage{}, err
+		return helpdesk.CardPage{}, err
 	}
 	filter, created := pileOf(q.Pile), primitive.DateTime(after.Created)
 	if q.Cursor != "" {
@@ -217,9 +218,9 @@ func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage
 			SetSort(bson.D{{Key: "created", Value: 1}, {Key: "id", Value: 1}}))
 	})
 	if err != nil {
-		return chatbox.CardPage{}, err
+		return helpdesk.CardPage{}, err
 	}
-	cards := make([]chatbox.Card, len(docs))
+	cards := make([]helpdesk.Card, len(docs))
 	for i, d := range docs {
 		cards[i] = m.open(d)
 	}
@@ -227,7 +228,7 @@ func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage
 }
 
 // Count returns the number of cards in the pile, counting no further than most.
-func (m *Cards) Count(ctx context.Context, p chatbox.CardPile, most int) (int, error) {
+func (m *Cards) Count(ctx context.Context, p helpdesk.CardPile, most int) (int, error) {
 	var n int64
 	err := m.s.do(ctx, "count cards", func(ctx context.Context) (err error) {
 		n, err = m.s.cards.CountDocuments(ctx, pileOf(p), options.Count().SetLimit(int64(most)))
@@ -237,7 +238,7 @@ func (m *Cards) Count(ctx context.Context, p chatbox.CardPile, most int) (int, e
 }
 
 // Delete removes the card. It is not an error if there is no such card.
-func (m *Cards) Delete(ctx context.Context, p chatbox.CardPile, id string) error {
+func (m *Cards) Delete(ctx context.Context, p helpdesk.CardPile, id string) error {
 	return m.s.do(ctx, "delete a card", func(ctx context.Context) error {
 		_, err := m.s.cards.DeleteOne(ctx, cardOf(p, id))
 		return err
@@ -245,7 +246,7 @@ func (m *Cards) Delete(ctx context.Context, p chatbox.CardPile, id string) error
 }
 
 // Forget deletes all cards of the given kinds about the subject.
-func (m *Cards) Forget(ctx context.Context, tenant, subject string, kinds ...chatbox.CardKind) error {
+func (m *Cards) Forget(ctx context.Context, tenant, subject string, kinds ...helpdesk.CardKind) error {
 	return m.s.do(ctx, "forget cards", func(ctx context.Context) error {
 		_, err := m.s.cards.DeleteMany(ctx, bson.D{
 			{Key: "tenant", Value: tenant}, {Key: "kind", Value: bson.D{{Key: "$in", Value: kinds}}}, {Key: "subject", Value: subject},
@@ -264,9 +265,9 @@ func (m *Cards) Disown(ctx context.Context, u chatbox.UserKey) error {
 	})
 }
 
-func (m *Cards) open(d cardDoc) chatbox.Card {
-	c := chatbox.Card{
-		Pile: chatbox.CardPile{Tenant: d.Tenant, Kind: chatbox.CardKind(d.Kind), Subject: d.Subject}, ID: d.ID, AuthorID: d.Author,
+func (m *Cards) open(d cardDoc) helpdesk.Card {
+	c := helpdesk.Card{
+		Pile: helpdesk.CardPile{Tenant: d.Tenant, Kind: helpdesk.CardKind(d.Kind), Subject: d.Subject}, ID: d.ID, AuthorID: d.Author,
 		CreatedAt: record.Time(int64(d.Created)), UpdatedAt: record.Time(int64(d.Updated)), Revision: d.Revision,
 	}
 	record.OpenCard(m.s.keys, &c, d.Box, d.AuthorName)

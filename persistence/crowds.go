@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -32,7 +32,7 @@ type crowdDoc struct {
 }
 
 // Tally stores the pod's counts of a minute so far, for its tenants.
-func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
+func (c *Crowds) Tally(ctx context.Context, crowds []helpdesk.Crowd) error {
 	if len(crowds) == 0 {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
 
 // Concurrency sums the pods' counts for each minute with from ≤ minute < to and
 // then aggregates the minutes.
-func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (chatbox.Concurrency, error) {
+func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (helpdesk.Concurrency, error) {
 	sum := func(of string) bson.D { return bson.D{{Key: "$sum", Value: of}} }
 	earliest := bson.D{{Key: "$min", Value: "$since"}}
 	pipeline := mongo.Pipeline{
@@ -92,9 +92,9 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 		return c.s.crowds.Aggregate(ctx, pipeline, options.Aggregate().SetBatchSize(replyDocuments))
 	})
 	if err != nil || len(rows) == 0 {
-		return chatbox.Concurrency{}, err
+		return helpdesk.Concurrency{}, err
 	}
-	return chatbox.Concurrency{Since: record.Time(int64(rows[0].Since)), Seconds: rows[0].Seconds, Peak: rows[0].Peak}, nil
+	return helpdesk.Concurrency{Since: record.Time(int64(rows[0].Since)), Seconds: rows[0].Seconds, Peak: rows[0].Peak}, nil
 }
 
 // Forget deletes the counts of minutes before the given time, for all tenants.

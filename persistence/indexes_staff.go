@@ -3,7 +3,7 @@ package persistence
 import (
 	"context"
 
-	"chatbox"
+	"chatbox/helpdesk"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -37,8 +37,8 @@ func peopleIndexes() []mongo.IndexModel {
 // orderIndex returns the name of an order's index. The index by messages once had
 // another field. Since the fields of an index cannot change under its name, it
 // has a new name.
-func orderIndex(by chatbox.SessionSort) string {
-	if by == chatbox.SortMessages {
+func orderIndex(by helpdesk.SessionSort) string {
+	if by == helpdesk.SortMessages {
 		return "tenant_messages"
 	}
 	return "tenant_" + string(by)
@@ -49,8 +49,8 @@ func orderIndex(by chatbox.SessionSort) string {
 // sessions with a flag.
 func staffIndexes() []mongo.IndexModel {
 	var all []mongo.IndexModel
-	for _, by := range chatbox.SessionSorts() {
-		if by == chatbox.SortWaiting {
+	for _, by := range helpdesk.SessionSorts() {
+		if by == helpdesk.SortWaiting {
 			all = append(all, waitingIndex())
 			continue
 		}

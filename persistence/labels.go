@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -115,13 +116,13 @@ func (m *Sessions) label(ctx context.Context, act string, k chatbox.SessionKey, 
 }
 
 // Tags returns up to most of the tenant's tags in use, most used first. It counts
-// only the chatbox.MaxCounted most recently active sessions that have tags.
-func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox.TagCount, error) {
+// only the helpdesk.MaxCounted most recently active sessions that have tags.
+func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]helpdesk.TagCount, error) {
 	const act = "count tags"
 	pipeline := mongo.Pipeline{
 		{{Key: "$match", Value: bson.D{{Key: "tenant", Value: tenant}, {Key: "tagged", Value: true}, {Key: "erased", Value: false}}}},
 		{{Key: "$sort", Value: bson.D{{Key: "last_activity", Value: -1}, {Key: "session", Value: -1}}}},
-		{{Key: "$limit", Value: chatbox.MaxCounted}},
+		{{Key: "$limit", Value: helpdesk.MaxCounted}},
 		{{Key: "$project", Value: bson.D{{Key: "session", Value: 1}, {Key: "tags", Value: 1}}}},
 		{{Key: "$unwind", Value: "$tags"}},
 		{{Key: "$group", Value: bson.D{
@@ -153,7 +154,7 @@ func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox
 
 // Workload counts the sessions that the member of staff holds, and the sessions
 // assigned to them that have not ended.
-func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w chatbox.Workload, err error) {
+func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w helpdesk.Workload, err error) {
 	held := bson.D{{Key: "tenant", Value: who.Tenant}, {Key: "state.holder", Value: who.ID}, {Key: "erased", Value: false}}
 	unread := bson.D{{Key: "$gt", Value: bson.A{"$state.unread", 0}}}
 	if w.Held, w.HeldUnread, err = m.countBoth(ctx, held, unread); err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -39,9 +40,9 @@ func waitingFilter(tenant string) bson.D {
 }
 
 // Queue returns the first limit of the tenant's sessions that wait for a person,
-// in the order of chatbox.Waiting, and the total number, counted up to
-// chatbox.MaxCounted. It reflects the stored folds.
-func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error) {
+// in the order of helpdesk.Waiting, and the total number, counted up to
+// helpdesk.MaxCounted. It reflects the stored folds.
+func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []helpdesk.Waiting, total int64, err error) {
 	var docs []sessionDoc
 	err = m.s.all(ctx, "read the queue", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
 		return m.s.sessions.Find(ctx, waitingFilter(tenant), inOneReply().
@@ -53,7 +54,7 @@ func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first [
 		return nil, 0, err
 	}
 	for _, d := range docs {
-		first = append(first, chatbox.Waiting{
+		first = append(first, helpdesk.Waiting{
 			Session: chatbox.SessionKey{Tenant: tenant, ID: d.Session}, Owner: d.Owner, Since: timeIfKnown(d.State.WaitingSince),
 		})
 	}
@@ -66,7 +67,7 @@ func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first [
 
 func (m *Sessions) countWaiting(ctx context.Context, tenant string) (n int64, err error) {
 	err = m.s.do(ctx, "count the queue", func(ctx context.Context) error {
-		n, err = m.s.sessions.CountDocuments(ctx, waitingFilter(tenant), options.Count().SetLimit(chatbox.MaxCounted))
+		n, err = m.s.sessions.CountDocuments(ctx, waitingFilter(tenant), options.Count().SetLimit(helpdesk.MaxCounted))
 		return err
 	})
 	return n, err

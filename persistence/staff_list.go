@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -22,21 +22,21 @@ const (
 
 // sortField returns the field of the order; tenant, this field and session are
 // the fields of an index.
-func sortField(by chatbox.SessionSort) string {
+func sortField(by helpdesk.SessionSort) string {
 	switch by {
-	case chatbox.SortStart:
+	case helpdesk.SortStart:
 		return "created"
-	case chatbox.SortEnd:
+	case helpdesk.SortEnd:
 		return "state.ended_at"
-	case chatbox.SortDuration:
+	case helpdesk.SortDuration:
 		return "state.duration"
-	case chatbox.SortMessages:
+	case helpdesk.SortMessages:
 		return "state.messages"
-	case chatbox.SortTokens:
+	case helpdesk.SortTokens:
 		return "state.tokens"
-	case chatbox.SortUser:
+	case helpdesk.SortUser:
 		return "owner"
-	case chatbox.SortWaiting:
+	case helpdesk.SortWaiting:
 		return fieldWaiting
 	default:
 		return "last_activity"
@@ -47,29 +47,29 @@ func sortField(by chatbox.SessionSort) string {
 // not listed. The index has the order, so every page costs the same; an offset
 // costs as much as the sessions that it skips. It returns chatbox.InvalidArgument
 // for a bad query.
-func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
+func (m *Sessions) All(ctx context.Context, q helpdesk.StaffQuery) (helpdesk.StaffPage, error) {
 	if err := record.CheckStaffQuery(q); err != nil {
-		return chatbox.StaffPage{}, err
+		return helpdesk.StaffPage{}, err
 	}
 	marked, err := record.Asked(m.s.keys, q, m.s.cfg.NoWords)
 	if err != nil {
-		return chatbox.StaffPage{}, err
+		return helpdesk.StaffPage{}, err
 	}
 	var after *record.StaffCursor
 	if q.Cursor != "" {
 		c, err := record.ParseStaffCursor(q)
 		if err != nil {
-			return chatbox.StaffPage{}, err
+			return helpdesk.StaffPage{}, err
 		}
 		after = &c
 	}
-	var page chatbox.StaffPage
+	var page helpdesk.StaffPage
 	if after != nil {
 		page.Total, page.More = after.Total, after.More
 	} else if page.Total, err = m.count(ctx, marked); err != nil {
 		return page, err
-	} else if page.Total > chatbox.MaxCounted {
-		page.Total, page.More = chatbox.MaxCounted, true
+	} else if page.Total > helpdesk.MaxCounted {
+		page.Total, page.More = helpdesk.MaxCounted, true
 	}
 	docs, err := m.staffDocs(ctx, marked, after)
 	if err != nil {
@@ -91,7 +91,7 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 
 func (m *Sessions) count(ctx context.Context, q record.StaffQuery) (n int64, err error) {
 	err = m.s.do(ctx, "count a tenant's sessions", func(ctx context.Context) error {
-		n, err = m.s.sessions.CountDocuments(ctx, staffFilter(q, nil), options.Count().SetLimit(chatbox.MaxCounted+1))
+		n, err = m.s.sessions.CountDocuments(ctx, staffFilter(q, nil), options.Count().SetLimit(helpdesk.MaxCounted+1))
 		return err
 	})
 	return n, err
@@ -134,15 +134,15 @@ func (m *Sessions) staffDocs(ctx context.Context, q record.StaffQuery, after *re
 
 // windowsFrom returns where the first window of a list by time begins; false if
 // the list is not read in windows.
-func windowsFrom(q chatbox.StaffQuery, after *record.StaffCursor) (time.Time, bool) {
+func windowsFrom(q helpdesk.StaffQuery, after *record.StaffCursor) (time.Time, bool) {
 	switch {
-	case q.Offset != 0 || q.Sort != chatbox.SortStart && q.Sort != chatbox.SortActivity || q.UserID != "":
+	case q.Offset != 0 || q.Sort != helpdesk.SortStart && q.Sort != helpdesk.SortActivity || q.UserID != "":
 		return time.Time{}, false
 	case after != nil:
 		return record.Time(after.Value), true
-	case !q.Desc && q.Sort == chatbox.SortStart && !q.From.IsZero():
+	case !q.Desc && q.Sort == helpdesk.SortStart && !q.From.IsZero():
 		return q.From, true
-	case q.Desc && q.Sort == chatbox.SortStart && !q.To.IsZero():
+	case q.Desc && q.Sort == helpdesk.SortStart && !q.To.IsZero():
 		return q.To, true
 	case q.Desc:
 		return time.Now(), true
@@ -224,18 +224,18 @@ func flag(filter bson.D, field string, want *bool) bson.D {
 
 // beyond matches everything after the cursor in the order. The first condition
 // narrows the index bounds; the second is exact.
-func beyond(q chatbox.StaffQuery, c record.StaffCursor) bson.A {
+func beyond(q helpdesk.StaffQuery, c record.StaffCursor) bson.A {
 	field, strict, wide := sortField(q.Sort), "$gt", "$gte"
 	if q.Desc {
 		strict, wide = "$lt", "$lte"
 	}
 	var at any = c.Value
 	switch q.Sort {
-	case chatbox.SortWaiting:
+	case helpdesk.SortWaiting:
 		return beyondWaiting(strict, wide, record.Time(c.Value), c.ID, q.Desc)
-	case chatbox.SortUser:
+	case helpdesk.SortUser:
 		at = c.Text
-	case chatbox.SortStart, chatbox.SortEnd, chatbox.SortActivity:
+	case helpdesk.SortStart, helpdesk.SortEnd, helpdesk.SortActivity:
 		at = primitive.DateTime(c.Value)
 	default:
 	}
@@ -250,7 +250,7 @@ func beyond(q chatbox.StaffQuery, c record.StaffCursor) bson.A {
 
 // Summary aggregates the sessions that began within from ≤ start < to. It is one
 // aggregation, so its numbers are consistent.
-func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error) {
+func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (helpdesk.SessionSummary, error) {
 	sum := func(of any) bson.D { return bson.D{{Key: "$sum", Value: of}} }
 	countIf := func(field string, want bool) bson.D {
 		yes, no := 1, 0
@@ -260,7 +260,7 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 		return sum(bson.D{{Key: "$cond", Value: bson.A{bson.D{{Key: "$eq", Value: bson.A{field, true}}}, yes, no}}})
 	}
 	pipeline := mongo.Pipeline{
-		{{Key: "$match", Value: staffFilter(record.StaffQuery{StaffQuery: chatbox.StaffQuery{Tenant: tenant, From: from, To: to}}, nil)}},
+		{{Key: "$match", Value: staffFilter(record.StaffQuery{StaffQuery: helpdesk.StaffQuery{Tenant: tenant, From: from, To: to}}, nil)}},
 		{{Key: "$group", Value: bson.D{
 			{Key: "_id", Value: nil},
 			{Key: "total", Value: sum(1)},
@@ -287,10 +287,10 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 		return m.s.sessions.Aggregate(ctx, pipeline, options.Aggregate().SetBatchSize(replyDocuments))
 	})
 	if err != nil || len(rows) == 0 {
-		return chatbox.SessionSummary{}, err
+		return helpdesk.SessionSummary{}, err
 	}
 	r := rows[0]
-	return chatbox.SessionSummary{
+	return helpdesk.SessionSummary{
 		Total: r.Total, Active: r.Active, Tokens: r.Tokens, Answers: r.Answers, ResponseTotal: r.ResponseTotal,
 		ResponseMax: r.ResponseMax, Assisted: r.Assisted, Asked: r.Asked, Ratings: r.Ratings, Scores: r.Scores,
 	}, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Handler receives the messages of the bus. Messages of one session arrive in
@@ -19,7 +20,7 @@ type Handler interface {
 	// Wake is called when the session's turn can be claimed.
 	Wake(s chatbox.SessionKey)
 	// Notice handles a notice for the tenant's connected admins.
-	Notice(n chatbox.Notice)
+	Notice(n helpdesk.Notice)
 	// Disconnected is called when an admin has invalidated a user's
 	// credentials.
 	Disconnected(w chatbox.Withdrawal)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -21,7 +22,7 @@ func (*resyncs) Disconnected(chatbox.Withdrawal) {}
 
 func (*resyncs) BlockChanged(chatbox.UserKey) {}
 
-func (*resyncs) Notice(chatbox.Notice) {}
+func (*resyncs) Notice(helpdesk.Notice) {}
 
 func isConfirmed(sub *subscription) bool {
 	select {

@@ -5,14 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"chatbox"
+	"chatbox/helpdesk"
 )
 
 const boxNotice = "notice"
 
 // TellStaff sends the notice to all pods, at most once. Admins who are not
 // connected see the session in the list of waiting sessions.
-func (c *Client) TellStaff(ctx context.Context, n chatbox.Notice) error {
+func (c *Client) TellStaff(ctx context.Context, n helpdesk.Notice) error {
 	plain, err := json.Marshal(n)
 	if err != nil {
 		return fmt.Errorf("encode notice: %w", err)
@@ -24,8 +24,8 @@ func (c *Client) TellStaff(ctx context.Context, n chatbox.Notice) error {
 	return wrap("publish notice", c.publish(ctx, staffChannel, string(box)))
 }
 
-func (c *Client) openNotice(box string) (chatbox.Notice, error) {
-	var n chatbox.Notice
+func (c *Client) openNotice(box string) (helpdesk.Notice, error) {
+	var n helpdesk.Notice
 	plain, err := c.seal.Open([]byte(box), boxNotice)
 	if err != nil {
 		return n, fmt.Errorf("open notice: %w", err)

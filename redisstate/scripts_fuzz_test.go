@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/redisstate"
 	"chatbox/test/conformance"
 	"chatbox/test/fuzz"
@@ -254,11 +255,11 @@ func (p *play) readUp() {
 }
 
 func (p *play) staff() {
-	m := chatbox.StaffMember{User: p.person(), Name: p.text, Status: chatbox.StaffAway}
+	m := helpdesk.StaffMember{User: p.person(), Name: p.text, Status: helpdesk.StaffAway}
 	require.NoError(p, p.c.SayStaff(p.ctx, &m))
-	beat := []chatbox.StaffMember{{User: p.person(), Name: p.text, Status: chatbox.StaffAvailable}}
+	beat := []helpdesk.StaffMember{{User: p.person(), Name: p.text, Status: helpdesk.StaffAvailable}}
 	require.NoError(p, p.c.BeatStaff(p.ctx, beat))
-	require.Equal(p, chatbox.StaffAway, beat[0].Status)
+	require.Equal(p, helpdesk.StaffAway, beat[0].Status)
 	all, err := p.c.Staff(p.ctx, p.key.Tenant)
 	require.NoError(p, err)
 	require.Equal(p, beat, all)

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 const boxStaff = "staff"
@@ -22,8 +23,8 @@ var errStaff = errors.New("malformed staff record")
 // merges the cluster's knowledge into staff: of two statuses the later one
 // counts, on whichever pod it was set. A presence that is not renewed expires
 // after 8 seconds. One round trip, for any number of tenants.
-func (c *Client) BeatStaff(ctx context.Context, staff []chatbox.StaffMember) error {
-	groups, args := map[string][]*chatbox.StaffMember{}, map[string][]any{}
+func (c *Client) BeatStaff(ctx context.Context, staff []helpdesk.StaffMember) error {
+	groups, args := map[string][]*helpdesk.StaffMember{}, map[string][]any{}
 	for i := range staff {
 		m := &staff[i]
 		t := m.User.Tenant
@@ -72,7 +73,7 @@ func (c *Client) LeaveStaff(ctx context.Context, users []chatbox.UserKey) error 
 // SayStaff stores an admin's status while they have sockets anywhere and for
 // five minutes afterwards. It sets m.Said to a time later than that of any
 // earlier status.
-func (c *Client) SayStaff(ctx context.Context, m *chatbox.StaffMember) error {
+func (c *Client) SayStaff(ctx context.Context, m *helpdesk.StaffMember) error {
 	box, err := c.sealName(m.User, m.Name)
 	if err != nil {
 		return err
@@ -87,28 +88,28 @@ func (c *Client) SayStaff(ctx context.Context, m *chatbox.StaffMember) error {
 
 // Staff lists the tenant's admins who are connected to a live process, by id.
 // One round trip.
-func (c *Client) Staff(ctx context.Context, tenant string) ([]chatbox.StaffMember, error) {
+func (c *Client) Staff(ctx context.Context, tenant string) ([]helpdesk.StaffMember, error) {
 	fields, err := c.run(ctx, "staff.lua", staffKeys(tenant)).StringSlice()
 	if err != nil {
 		return nil, wrap("list staff", err)
 	}
-	staff := make([]chatbox.StaffMember, 0, len(fields)/3)
+	staff := make([]helpdesk.StaffMember, 0, len(fields)/3)
 	for f := range slices.Chunk(fields, 3) {
 		id, ok := unb64(f[0])
-		m := chatbox.StaffMember{User: chatbox.UserKey{Tenant: tenant, ID: id}}
+		m := helpdesk.StaffMember{User: chatbox.UserKey{Tenant: tenant, ID: id}}
 		if !ok || setStaff(&m, strings.Split(f[1], "|")) != nil {
 			return nil, wrap("list staff", errStaff)
 		}
 		m.Name = c.openName(m.User, f[2])
 		staff = append(staff, m)
 	}
-	slices.SortFunc(staff, func(a, b chatbox.StaffMember) int { return strings.Compare(a.User.ID, b.User.ID) })
+	slices.SortFunc(staff, func(a, b helpdesk.StaffMember) int { return strings.Compare(a.User.ID, b.User.ID) })
 	return staff, nil
 }
 
 // setStaff decodes the status, when it was set, and since when the admin is
 // connected.
-func setStaff(m *chatbox.StaffMember, fields []string) error {
+func setStaff(m *helpdesk.StaffMember, fields []string) error {
 	if len(fields) != 3 {
 		return errStaff
 	}
@@ -117,7 +118,7 @@ func setStaff(m *chatbox.StaffMember, fields []string) error {
 	if err1 != nil || err2 != nil {
 		return errStaff
 	}
-	m.Status, m.Said, m.Since = chatbox.StaffStatus(fields[0]), timeOf(said), timeOf(since)
+	m.Status, m.Said, m.Since = helpdesk.StaffStatus(fields[0]), timeOf(said), timeOf(since)
 	return nil
 }
 

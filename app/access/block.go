@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Blocks stores blocked users durably. Redis has no copy: each pod caches the
@@ -13,17 +14,17 @@ import (
 type Blocks interface {
 	// PutBlock blocks the user, or replaces the block. It is durable when it
 	// returns.
-	PutBlock(ctx context.Context, b chatbox.Block) error
+	PutBlock(ctx context.Context, b helpdesk.Block) error
 	// LiftBlock unblocks the user. It does nothing if the user is not blocked.
 	LiftBlock(ctx context.Context, u chatbox.UserKey) error
 	// BlockOf returns the user's block, even if it has expired, or
 	// chatbox.NotFound.
-	BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block, error)
+	BlockOf(ctx context.Context, u chatbox.UserKey) (helpdesk.Block, error)
 	// PageBlocks lists a tenant's blocks in order of user id.
-	PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbox.Block, error)
+	PageBlocks(ctx context.Context, q helpdesk.BlockQuery) ([]helpdesk.Block, error)
 	// AllBlocks returns the blocks of all tenants, without reasons, including
 	// expired ones.
-	AllBlocks(ctx context.Context) ([]chatbox.Block, error)
+	AllBlocks(ctx context.Context) ([]helpdesk.Block, error)
 	// ForgetOver deletes expired blocks.
 	ForgetOver(ctx context.Context, now time.Time) error
 }
@@ -47,8 +48,8 @@ type blockade struct {
 
 // Block blocks a user of the admin's tenant and closes all the user's sockets. If
 // it fails, what it has done remains, and calling it again completes it.
-func (g *Gate) Block(ctx context.Context, admin chatbox.Actor, b chatbox.Block) (chatbox.Block, error) {
-	reason, err := chatbox.CheckBlockReason(b.Reason)
+func (g *Gate) Block(ctx context.Context, admin chatbox.Actor, b helpdesk.Block) (helpdesk.Block, error) {
+	reason, err := helpdesk.CheckBlockReason(b.Reason)
 	at := time.Now().UTC().Truncate(time.Millisecond)
 	b.User.Tenant, b.Reason, b.At, b.By = admin.Tenant, reason, at, admin.UserID
 	switch {
@@ -104,7 +105,7 @@ func (g *Gate) Unblock(ctx context.Context, admin chatbox.Actor, userID string) 
 
 // BlockOf returns the block of a user of the caller's tenant. blocked is false if
 // there is none.
-func (g *Gate) BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b chatbox.Block, blocked bool, err error) {
+func (g *Gate) BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b helpdesk.Block, blocked bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
 	b, err = g.Blocks.BlockOf(ctx, chatbox.UserKey{Tenant: a.Tenant, ID: userID})
@@ -115,7 +116,7 @@ func (g *Gate) BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b c
 }
 
 // BlockList returns one page of the blocks of the caller's tenant.
-func (g *Gate) BlockList(ctx context.Context, a chatbox.Actor, q chatbox.BlockQuery) ([]chatbox.Block, error) {
+func (g *Gate) BlockList(ctx context.Context, a chatbox.Actor, q helpdesk.BlockQuery) ([]helpdesk.Block, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
 	q.Tenant, q.Now = a.Tenant, time.Now()

@@ -14,9 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
-func (w *world) PutBlock(_ context.Context, b chatbox.Block) error {
+func (w *world) PutBlock(_ context.Context, b helpdesk.Block) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.history == nil {
@@ -34,7 +35,7 @@ func (w *world) LiftBlock(_ context.Context, u chatbox.UserKey) error {
 	return w.history
 }
 
-func (w *world) BlockOf(_ context.Context, u chatbox.UserKey) (chatbox.Block, error) {
+func (w *world) BlockOf(_ context.Context, u chatbox.UserKey) (helpdesk.Block, error) {
 	w.mu.Lock()
 	b, ok := w.blocks[u]
 	err, read := w.history, w.afterRead
@@ -48,7 +49,7 @@ func (w *world) BlockOf(_ context.Context, u chatbox.UserKey) (chatbox.Block, er
 	return b, err
 }
 
-func (w *world) PageBlocks(_ context.Context, q chatbox.BlockQuery) (out []chatbox.Block, err error) {
+func (w *world) PageBlocks(_ context.Context, q helpdesk.BlockQuery) (out []helpdesk.Block, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for u, b := range w.blocks {
@@ -61,7 +62,7 @@ func (w *world) PageBlocks(_ context.Context, q chatbox.BlockQuery) (out []chatb
 
 func (w *world) ForgetOver(context.Context, time.Time) error { return w.full }
 
-func (w *world) AllBlocks(context.Context) (out []chatbox.Block, err error) {
+func (w *world) AllBlocks(context.Context) (out []helpdesk.Block, err error) {
 	w.mu.Lock()
 	for _, b := range w.blocks {
 		out = append(out, b)
@@ -106,8 +107,8 @@ func running(t *testing.T, w *world) (here, there *Gate, socks *sockets) {
 	return here, there, socks
 }
 
-func annBlocked() chatbox.Block {
-	return chatbox.Block{User: chatbox.UserKey{Tenant: "acme", ID: "ann"}, Reason: "loud"}
+func annBlocked() helpdesk.Block {
+	return helpdesk.Block{User: chatbox.UserKey{Tenant: "acme", ID: "ann"}, Reason: "loud"}
 }
 
 func TestBlock_IsKnownToEveryPodAndLifted(t *testing.T) {
@@ -138,9 +139,9 @@ func TestBlock_IsKnownToEveryPodAndLifted(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, blocked)
 		assert.Equal(t, b, got)
-		list, err := there.BlockList(t.Context(), root(), chatbox.BlockQuery{Limit: 9})
+		list, err := there.BlockList(t.Context(), root(), helpdesk.BlockQuery{Limit: 9})
 		require.NoError(t, err)
-		assert.Equal(t, []chatbox.Block{b}, list)
+		assert.Equal(t, []helpdesk.Block{b}, list)
 
 		for range 2 {
 			require.NoError(t, there.Unblock(t.Context(), root(), "ann"))
@@ -323,10 +324,10 @@ func TestBlock_AReadUnderWayIsOlder(t *testing.T) {
 func TestBlock_Refuses(t *testing.T) {
 	w := newWorld()
 	g, _ := w.pod()
-	for field, b := range map[string]chatbox.Block{
+	for field, b := range map[string]helpdesk.Block{
 		"id":     {User: chatbox.UserKey{ID: "a\x00b"}},
 		"until":  {User: chatbox.UserKey{ID: "ann"}, Until: time.Now().Add(-time.Millisecond)},
-		"reason": {User: chatbox.UserKey{ID: "ann"}, Reason: strings.Repeat("ü", chatbox.MaxBlockReason+1)},
+		"reason": {User: chatbox.UserKey{ID: "ann"}, Reason: strings.Repeat("ü", helpdesk.MaxBlockReason+1)},
 	} {
 		_, err := g.Block(t.Context(), root(), b)
 		e, _ := errors.AsType[*chatbox.Error](err)
@@ -334,7 +335,7 @@ func TestBlock_Refuses(t *testing.T) {
 		assert.Equal(t, field, e.Field)
 	}
 	self := root()
-	_, err := g.Block(t.Context(), self, chatbox.Block{User: chatbox.UserKey{ID: self.UserID}})
+	_, err := g.Block(t.Context(), self, helpdesk.Block{User: chatbox.UserKey{ID: self.UserID}})
 	require.ErrorIs(t, err, chatbox.InvalidArgument, "nobody locks themselves out")
 	require.ErrorIs(t, g.Unblock(t.Context(), self, ""), chatbox.InvalidArgument)
 	assert.Empty(t, w.blocks)

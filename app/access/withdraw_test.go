@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // world is the Redis and the history that several gates share. told is called
@@ -35,14 +36,14 @@ type world struct {
 	ahead    time.Duration // clocks: the pods' and Redis'
 	pods     []*Gate
 
-	blocks    map[chatbox.UserKey]chatbox.Block
+	blocks    map[chatbox.UserKey]helpdesk.Block
 	afterRead func() // runs before the result of a read is returned
 }
 
 func newWorld() *world {
 	return &world{
 		marks: map[chatbox.UserKey]time.Time{}, kept: map[chatbox.UserKey]chatbox.Withdrawal{}, counted: map[chatbox.UserKey]int{},
-		blocks: map[chatbox.UserKey]chatbox.Block{},
+		blocks: map[chatbox.UserKey]helpdesk.Block{},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/internal/outage"
 )
 
@@ -19,20 +20,20 @@ import (
 // concurrent use by all pods.
 type Store interface {
 	// DueAlerts returns pending alerts due before the given time, oldest first.
-	DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error)
+	DueAlerts(ctx context.Context, before time.Time, limit int) ([]helpdesk.AlertKey, error)
 	// ClaimAlert assigns the alert to the token until the given time and counts
 	// the attempt. It is one compare-and-set, so only one of several concurrent
 	// callers gets the alert. It fails with chatbox.NotOwner if the alert is
 	// settled or not due at now, and with chatbox.NotFound if the alert or its
 	// event does not exist.
-	ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error)
+	ClaimAlert(ctx context.Context, k helpdesk.AlertKey, token string, now, until time.Time) (helpdesk.AlertTask, error)
 	// MarkAlert records that the channel has accepted the alert, even if another
 	// pod holds the claim by now.
-	MarkAlert(ctx context.Context, k chatbox.AlertKey, channel string) error
+	MarkAlert(ctx context.Context, k helpdesk.AlertKey, channel string) error
 	// SettleAlert ends the claim and sets the state. If that is pending, the
 	// alert is due again at due. It does nothing if another token holds the claim
 	// by now.
-	SettleAlert(ctx context.Context, k chatbox.AlertKey, token string, to chatbox.AlertState, due time.Time) error
+	SettleAlert(ctx context.Context, k helpdesk.AlertKey, token string, to chatbox.AlertState, due time.Time) error
 }
 
 // Channel sends alerts to one receiver. Send returns nil once the receiver has
@@ -43,12 +44,12 @@ type Channel interface {
 	Name() string
 	// Kind is the channel's label in metrics, from a closed set.
 	Kind() string
-	Send(ctx context.Context, m chatbox.AlertMessage) error
+	Send(ctx context.Context, m helpdesk.AlertMessage) error
 }
 
 // Staff sends notices to the open sockets of staff.
 type Staff interface {
-	TellStaff(ctx context.Context, n chatbox.Notice) error
+	TellStaff(ctx context.Context, n helpdesk.Notice) error
 }
 
 // Observer counts attempts for metrics. It must not block.
@@ -103,14 +104,14 @@ type Deps struct {
 type Service struct {
 	Deps
 	cfg  Config
-	jobs chan chatbox.AlertKey              // capacity 64; overflow is left to the sweep; never closed
+	jobs chan helpdesk.AlertKey             // capacity 64; overflow is left to the sweep; never closed
 	cut  atomic.Pointer[context.CancelFunc] // cancels running attempts; set by Run
 	away map[string]*outage.Outage          // by channel
 }
 
 // New returns a Service. Run does the work.
 func New(cfg Config, d Deps) *Service {
-	s := &Service{Deps: d, cfg: cfg, jobs: make(chan chatbox.AlertKey, 64), away: map[string]*outage.Outage{}}
+	s := &Service{Deps: d, cfg: cfg, jobs: make(chan helpdesk.AlertKey, 64), away: map[string]*outage.Outage{}}
 	s.Channels = append([]Channel{onSockets{d.Staff}}, d.Channels...)
 	for _, c := range s.Channels {
 		s.away[c.Name()] = outage.New("alerts by "+c.Name(), d.Logger)
@@ -119,9 +120,9 @@ func New(cfg Config, d Deps) *Service {
 }
 
 // Raise queues the event's alert for sending. It never blocks.
-func (s *Service) Raise(e chatbox.Event) { s.add(chatbox.AlertKey{Session: e.Session, Seq: e.Seq}) }
+func (s *Service) Raise(e chatbox.Event) { s.add(helpdesk.AlertKey{Session: e.Session, Seq: e.Seq}) }
 
-func (s *Service) add(k chatbox.AlertKey) {
+func (s *Service) add(k helpdesk.AlertKey) {
 	select {
 	case s.jobs <- k:
 	default:
@@ -138,11 +139,11 @@ func (s *Service) Cut() {
 // onSockets is the channel to connected admins.
 type onSockets struct{ staff Staff }
 
-func (onSockets) Name() string { return chatbox.ViaStaff }
-func (onSockets) Kind() string { return chatbox.ViaStaff }
+func (onSockets) Name() string { return helpdesk.ViaStaff }
+func (onSockets) Kind() string { return helpdesk.ViaStaff }
 
-func (o onSockets) Send(ctx context.Context, m chatbox.AlertMessage) error {
-	return o.staff.TellStaff(ctx, chatbox.Notice{
+func (o onSockets) Send(ctx context.Context, m helpdesk.AlertMessage) error {
+	return o.staff.TellStaff(ctx, helpdesk.Notice{
 		Tenant: m.Tenant, Event: m.Event, SessionID: m.SessionID, UserID: m.UserID, Time: m.Time,
 	})
 }

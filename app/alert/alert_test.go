@@ -9,13 +9,14 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/internal/sleep"
 )
 
 func TestTell_ThreePodsTellEachAlertOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(200)
-		mail, hook := &sink{name: "email-1", kind: chatbox.ViaEmail}, &sink{name: "webhook", kind: chatbox.ViaWebhook}
+		mail, hook := &sink{name: "email-1", kind: helpdesk.ViaEmail}, &sink{name: "webhook", kind: helpdesk.ViaWebhook}
 		for _, pod := range []string{"a", "b", "c"} {
 			s, _, _ := tm.run(t, pod, mail, hook)
 			for i := range 200 {
@@ -41,8 +42,8 @@ func TestTell_OnlyWhatFailedIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
 		var ids []string
-		mail := &sink{name: "email-1", kind: chatbox.ViaEmail}
-		hook := &sink{name: "webhook", kind: chatbox.ViaWebhook, refuse: func(_ context.Context, nth int) error {
+		mail := &sink{name: "email-1", kind: helpdesk.ViaEmail}
+		hook := &sink{name: "webhook", kind: helpdesk.ViaWebhook, refuse: func(_ context.Context, nth int) error {
 			if nth < 4 {
 				return errAway
 			}
@@ -63,7 +64,7 @@ func TestTell_OnlyWhatFailedIsTriedAgain(t *testing.T) {
 func TestTell_APodThatDiesWhileItSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
-		mail := &sink{name: "email-1", kind: chatbox.ViaEmail, refuse: func(ctx context.Context, nth int) error {
+		mail := &sink{name: "email-1", kind: helpdesk.ViaEmail, refuse: func(ctx context.Context, nth int) error {
 			if nth == 1 {
 				<-ctx.Done() // the connection hangs until its pod is gone
 			}
@@ -86,8 +87,8 @@ func TestTell_GivenUpIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
 		never := func(context.Context, int) error { return errAway }
-		one, two := &sink{name: "sms-1", kind: chatbox.ViaSMS, refuse: never}, &sink{name: "sms-2", kind: chatbox.ViaSMS, refuse: never}
-		mail := &sink{name: "email-1", kind: chatbox.ViaEmail}
+		one, two := &sink{name: "sms-1", kind: helpdesk.ViaSMS, refuse: never}, &sink{name: "sms-2", kind: helpdesk.ViaSMS, refuse: never}
+		mail := &sink{name: "email-1", kind: helpdesk.ViaEmail}
 		tm.run(t, "a", one, two, mail)
 		pass(30 * time.Minute)
 		assert.Equal(t, map[chatbox.AlertState]int{chatbox.AlertPending: 1}, tm.store.states(), "not yet")
@@ -97,8 +98,8 @@ func TestTell_GivenUpIsSaid(t *testing.T) {
 		assert.Len(t, mail.took(), 1)
 		if assert.Len(t, tm.staff.told(), 2, "asked for help; and once that a kind of channel failed") {
 			n := tm.staff.told()[1]
-			assert.Equal(t, chatbox.NoticeAlertFailed, n.Event)
-			assert.Equal(t, chatbox.ViaSMS, n.Channel)
+			assert.Equal(t, helpdesk.NoticeAlertFailed, n.Event)
+			assert.Equal(t, helpdesk.ViaSMS, n.Channel)
 			assert.Equal(t, "s-0", n.SessionID)
 		}
 		assert.Equal(t, 2, tm.seen.of("sms failed"))
@@ -108,7 +109,7 @@ func TestTell_GivenUpIsSaid(t *testing.T) {
 func TestTell_AHistoryThatIsAwayAfterwardsRepeatsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
-		mail := &sink{name: "email-1", kind: chatbox.ViaEmail}
+		mail := &sink{name: "email-1", kind: helpdesk.ViaEmail}
 		mail.refuse = func(context.Context, int) error { tm.store.set(true); return nil }
 		tm.run(t, "a", mail)
 		pass(15 * time.Second)
@@ -123,7 +124,7 @@ func TestTell_AHistoryThatIsAwayAfterwardsRepeatsNothing(t *testing.T) {
 func TestRun_LetsWhatIsBeingSentComeToItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := newTeam(1)
-		mail := &sink{name: "email-1", kind: chatbox.ViaEmail, refuse: func(ctx context.Context, _ int) error {
+		mail := &sink{name: "email-1", kind: helpdesk.ViaEmail, refuse: func(ctx context.Context, _ int) error {
 			sleep.For(ctx, 5*time.Second)
 			return ctx.Err()
 		}}
@@ -133,7 +134,7 @@ func TestRun_LetsWhatIsBeingSentComeToItsEnd(t *testing.T) {
 		assert.Len(t, mail.took(), 1)
 		assert.Equal(t, map[chatbox.AlertState]int{chatbox.AlertDone: 1}, tm.store.states())
 
-		hang := &sink{name: "email-1", kind: chatbox.ViaEmail, refuse: func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }}
+		hang := &sink{name: "email-1", kind: helpdesk.ViaEmail, refuse: func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }}
 		tm = newTeam(1)
 		_, stop, _ = tm.run(t, "a", hang)
 		pass(4 * time.Second)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -23,30 +24,30 @@ var errAway = errors.New("away")
 // memory stores alerts as the stores do. While away is set, it fails.
 type memory struct {
 	mu     sync.Mutex // guards following
-	alerts map[chatbox.AlertKey]*chatbox.Alert
+	alerts map[helpdesk.AlertKey]*chatbox.Alert
 	away   bool
 	claims int
 }
 
 func newMemory(n int) *memory {
-	m := &memory{alerts: map[chatbox.AlertKey]*chatbox.Alert{}}
+	m := &memory{alerts: map[helpdesk.AlertKey]*chatbox.Alert{}}
 	for i := range n {
 		m.alerts[numbered(i)] = &chatbox.Alert{State: chatbox.AlertPending, Due: time.Now()}
 	}
 	return m
 }
 
-func numbered(i int) chatbox.AlertKey {
-	return chatbox.AlertKey{Session: chatbox.SessionKey{Tenant: "acme", ID: "s-" + strconv.Itoa(i)}, Seq: 1}
+func numbered(i int) helpdesk.AlertKey {
+	return helpdesk.AlertKey{Session: chatbox.SessionKey{Tenant: "acme", ID: "s-" + strconv.Itoa(i)}, Seq: 1}
 }
 
-func (m *memory) DueAlerts(_ context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
+func (m *memory) DueAlerts(_ context.Context, before time.Time, limit int) ([]helpdesk.AlertKey, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.away {
 		return nil, errAway
 	}
-	var due []chatbox.AlertKey
+	var due []helpdesk.AlertKey
 	for k, a := range m.alerts {
 		if a.State == chatbox.AlertPending && a.Due.Before(before) && len(due) < limit {
 			due = append(due, k)
@@ -55,7 +56,7 @@ func (m *memory) DueAlerts(_ context.Context, before time.Time, limit int) ([]ch
 	return due, nil
 }
 
-func (m *memory) act(ctx context.Context, k chatbox.AlertKey, f func(a *chatbox.Alert) error) error {
+func (m *memory) act(ctx context.Context, k helpdesk.AlertKey, f func(a *chatbox.Alert) error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -67,21 +68,21 @@ func (m *memory) act(ctx context.Context, k chatbox.AlertKey, f func(a *chatbox.
 	return f(m.alerts[k])
 }
 
-func (m *memory) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error) {
-	var task chatbox.AlertTask
+func (m *memory) ClaimAlert(ctx context.Context, k helpdesk.AlertKey, token string, now, until time.Time) (helpdesk.AlertTask, error) {
+	var task helpdesk.AlertTask
 	err := m.act(ctx, k, func(a *chatbox.Alert) error {
 		if a.State != chatbox.AlertPending || a.Due.After(now) {
 			return chatbox.NotOwner
 		}
 		m.claims++
 		a.Token, a.Due, a.Tries = token, until, a.Tries+1
-		task = chatbox.AlertTask{Key: k, Owner: "ada", Since: now, Alert: *a}
+		task = helpdesk.AlertTask{Key: k, Owner: "ada", Since: now, Alert: *a}
 		return nil
 	})
 	return task, err
 }
 
-func (m *memory) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel string) error {
+func (m *memory) MarkAlert(ctx context.Context, k helpdesk.AlertKey, channel string) error {
 	return m.act(ctx, k, func(a *chatbox.Alert) error {
 		if !slices.Contains(a.Sent, channel) {
 			a.Sent = append(slices.Clip(a.Sent), channel)
@@ -90,7 +91,7 @@ func (m *memory) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel stri
 	})
 }
 
-func (m *memory) SettleAlert(ctx context.Context, k chatbox.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
+func (m *memory) SettleAlert(ctx context.Context, k helpdesk.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
 	return m.act(ctx, k, func(a *chatbox.Alert) error {
 		if a.State == chatbox.AlertPending && a.Token == token {
 			a.State, a.Due, a.Token = to, due, ""
@@ -124,14 +125,14 @@ type sink struct {
 	mu      sync.Mutex // guards following
 	asked   int
 	taken   []string
-	notices []chatbox.Notice
+	notices []helpdesk.Notice
 	mended  int
 }
 
 func (s *sink) Name() string { return s.name }
 func (s *sink) Kind() string { return s.kind }
 
-func (s *sink) Send(ctx context.Context, m chatbox.AlertMessage) error {
+func (s *sink) Send(ctx context.Context, m helpdesk.AlertMessage) error {
 	s.mu.Lock()
 	s.asked++
 	nth := s.asked
@@ -147,7 +148,7 @@ func (s *sink) Send(ctx context.Context, m chatbox.AlertMessage) error {
 	return nil
 }
 
-func (s *sink) TellStaff(_ context.Context, n chatbox.Notice) error {
+func (s *sink) TellStaff(_ context.Context, n helpdesk.Notice) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.notices = append(s.notices, n)
@@ -173,7 +174,7 @@ func (s *sink) took() []string {
 	return slices.Clone(s.taken)
 }
 
-func (s *sink) told() []chatbox.Notice {
+func (s *sink) told() []helpdesk.Notice {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.notices)

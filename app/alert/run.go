@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/internal/sleep"
 )
 
@@ -64,7 +65,7 @@ func (s *Service) sweep(ctx context.Context) {
 
 // tell claims the alert and sends it by every channel that has not accepted it.
 // It sends nothing after the claim may have expired.
-func (s *Service) tell(life context.Context, k chatbox.AlertKey) {
+func (s *Service) tell(life context.Context, k helpdesk.AlertKey) {
 	now := time.Now()
 	ctx, cancel := context.WithDeadline(life, now.Add(s.cfg.Lease*3/4))
 	defer cancel()
@@ -97,9 +98,9 @@ func (s *Service) tell(life context.Context, k chatbox.AlertKey) {
 
 // sendAll sends the message by all channels concurrently, each with its own
 // timeout, and returns those that failed.
-func (s *Service) sendAll(life, ctx context.Context, t chatbox.AlertTask) []Channel {
-	m := chatbox.AlertMessage{
-		ID: t.Key.ID(), Event: chatbox.NoticeHelp, Tenant: t.Key.Session.Tenant, SessionID: t.Key.Session.ID, UserID: t.Owner, Time: t.Since,
+func (s *Service) sendAll(life, ctx context.Context, t helpdesk.AlertTask) []Channel {
+	m := helpdesk.AlertMessage{
+		ID: t.Key.ID(), Event: helpdesk.NoticeHelp, Tenant: t.Key.Session.Tenant, SessionID: t.Key.Session.ID, UserID: t.Owner, Time: t.Since,
 	}
 	var mu sync.Mutex // guards failed
 	var failed []Channel
@@ -130,7 +131,7 @@ func (s *Service) sendAll(life, ctx context.Context, t chatbox.AlertTask) []Chan
 
 // persist retries an idempotent write until the claim ends. If the history stays
 // unavailable, the alert may be sent again with the same id.
-func (s *Service) persist(ctx context.Context, k chatbox.AlertKey, write func(ctx context.Context) error) {
+func (s *Service) persist(ctx context.Context, k helpdesk.AlertKey, write func(ctx context.Context) error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Lease)
 	defer cancel()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
@@ -147,7 +148,7 @@ func (s *Service) persist(ctx context.Context, k chatbox.AlertKey, write func(ct
 
 // report counts the failures. If the alert is given up, it notifies the connected
 // admins, once for each kind of channel.
-func (s *Service) report(ctx context.Context, t chatbox.AlertTask, failed []Channel, state chatbox.AlertState) {
+func (s *Service) report(ctx context.Context, t helpdesk.AlertTask, failed []Channel, state chatbox.AlertState) {
 	outcome := OutcomeRetried
 	if state == chatbox.AlertFailed {
 		outcome = OutcomeFailed
@@ -155,13 +156,13 @@ func (s *Service) report(ctx context.Context, t chatbox.AlertTask, failed []Chan
 	var told []string
 	for _, c := range failed {
 		s.Observer.AlertTried(c.Kind(), outcome)
-		if state != chatbox.AlertFailed || c.Kind() == chatbox.ViaStaff || slices.Contains(told, c.Kind()) {
+		if state != chatbox.AlertFailed || c.Kind() == helpdesk.ViaStaff || slices.Contains(told, c.Kind()) {
 			continue
 		}
 		told = append(told, c.Kind())
 		s.Logger.ErrorContext(ctx, "alert given up", "channel", c.Name(), "alert", t.Key.ID(), "session", t.Key.Session.ID)
-		n := chatbox.Notice{
-			Tenant: t.Key.Session.Tenant, Event: chatbox.NoticeAlertFailed, SessionID: t.Key.Session.ID, UserID: t.Owner,
+		n := helpdesk.Notice{
+			Tenant: t.Key.Session.Tenant, Event: helpdesk.NoticeAlertFailed, SessionID: t.Key.Session.ID, UserID: t.Owner,
 			Channel: c.Kind(), Time: time.Now(),
 		}
 		if err := s.Staff.TellStaff(ctx, n); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Page sizes and lengths of periods (docs/protocol/openapi.yaml).
@@ -70,11 +71,11 @@ func (s *Server) allSessions(c echo.Context) error {
 	})
 }
 
-func staffQuery(c echo.Context) (q chatbox.StaffQuery, err error) {
-	q = chatbox.StaffQuery{
+func staffQuery(c echo.Context) (q helpdesk.StaffQuery, err error) {
+	q = helpdesk.StaffQuery{
 		UserID: c.QueryParam("user_id"), Status: c.QueryParam("status"), Cursor: c.QueryParam("cursor"),
 		Name: c.QueryParam("name"),
-		Sort: chatbox.SortActivity, Desc: true,
+		Sort: helpdesk.SortActivity, Desc: true,
 	}
 	if q.UserID != "" && !chatbox.ValidUserID(q.UserID) {
 		return q, chatbox.Invalid("user_id", "cannot be a user's")
@@ -94,8 +95,8 @@ func staffQuery(c echo.Context) (q chatbox.StaffQuery, err error) {
 	if q.From, q.To, err = periodParams(c, [2]string{"start_time_from", "start_time"}, [2]string{"start_time_to", "end_time"}); err != nil {
 		return q, err
 	}
-	if by := chatbox.SessionSort(c.QueryParam("sort_by")); by != "" {
-		if !slices.Contains(chatbox.SessionSorts(), by) {
+	if by := helpdesk.SessionSort(c.QueryParam("sort_by")); by != "" {
+		if !slices.Contains(helpdesk.SessionSorts(), by) {
 			return q, chatbox.Invalid("sort_by", "must be start_time, end_time, last_activity, duration, message_count, total_tokens, user_id or waiting_since")
 		}
 		q.Sort = by

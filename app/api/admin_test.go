@@ -12,11 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // fakeDesk has one session in one tenant and records its calls.
 type fakeDesk struct {
-	list    chatbox.StaffQuery
+	list    helpdesk.StaffQuery
 	log     chatbox.AuditQuery
 	from    time.Time
 	to      time.Time
@@ -25,12 +26,12 @@ type fakeDesk struct {
 
 const theirTenant = "acme"
 
-func (f *fakeDesk) AllSessions(_ context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
+func (f *fakeDesk) AllSessions(_ context.Context, a chatbox.Actor, q helpdesk.StaffQuery) (helpdesk.StaffPage, error) {
 	f.list = q
 	if a.Tenant != theirTenant {
-		return chatbox.StaffPage{}, nil
+		return helpdesk.StaffPage{}, nil
 	}
-	return chatbox.StaffPage{Sessions: []chatbox.Session{knownSession()}, Total: 1, Next: "more"}, nil
+	return helpdesk.StaffPage{Sessions: []chatbox.Session{knownSession()}, Total: 1, Next: "more"}, nil
 }
 
 func knownSession() chatbox.Session {
@@ -51,10 +52,10 @@ func (f *fakeDesk) UserSessions(_ context.Context, a chatbox.Actor, q chatbox.Se
 	return chatbox.SessionPage{Sessions: []chatbox.Session{knownSession()}}, nil
 }
 
-func (f *fakeDesk) Previews(_ context.Context, _ chatbox.Actor, ids []string) (list []chatbox.Preview, err error) {
+func (f *fakeDesk) Previews(_ context.Context, _ chatbox.Actor, ids []string) (list []helpdesk.Preview, err error) {
 	for _, id := range ids {
 		if id == "known" {
-			list = append(list, chatbox.Preview{
+			list = append(list, helpdesk.Preview{
 				SessionID: id, Seq: 3, Type: chatbox.TypeUserMessage, Sender: chatbox.SenderUser, Time: knownSession().State.LastActivity, Excerpt: "a < b",
 			})
 		}
@@ -69,11 +70,11 @@ func (f *fakeDesk) AnyHistory(_ context.Context, a chatbox.Actor, id string, _ c
 	return chatbox.History{Session: knownSession()}, nil
 }
 
-func (f *fakeDesk) Metrics(_ context.Context, _ chatbox.Actor, from, to time.Time) (chatbox.Metrics, error) {
+func (f *fakeDesk) Metrics(_ context.Context, _ chatbox.Actor, from, to time.Time) (helpdesk.Metrics, error) {
 	f.from, f.to = from, to
-	return chatbox.Metrics{
+	return helpdesk.Metrics{
 		From: from, To: to, AvgConcurrent: 1.5, MaxConcurrent: 3,
-		Sessions: chatbox.SessionSummary{Total: 9, Active: 4, Tokens: 8, Answers: 2, ResponseTotal: 7, ResponseMax: 6, Assisted: 5, Asked: 1, Ratings: 3, Scores: 11},
+		Sessions: helpdesk.SessionSummary{Total: 9, Active: 4, Tokens: 8, Answers: 2, ResponseTotal: 7, ResponseMax: 6, Assisted: 5, Asked: 1, Ratings: 3, Scores: 11},
 	}, nil
 }
 
@@ -240,9 +241,9 @@ func TestAdmin_Answers(t *testing.T) {
 		"&start_time_to=2024-01-02&sort_by=duration&sort_order=asc&limit=7&offset=3")
 	yes, no := true, false
 	day := time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC)
-	assert.Equal(t, chatbox.StaffQuery{
+	assert.Equal(t, helpdesk.StaffQuery{
 		UserID: "ann", Status: "ended", Assisted: &yes, Help: &no, From: day, To: day.AddDate(0, 0, 1),
-		Sort: chatbox.SortDuration, Limit: 7, Offset: 3,
+		Sort: helpdesk.SortDuration, Limit: 7, Offset: 3,
 	}, p.conv.list, "a date as an end is all of that day")
 	s := list["sessions"].([]any)[0].(map[string]any)
 	delete(list, "sessions")
@@ -256,7 +257,7 @@ func TestAdmin_Answers(t *testing.T) {
 		"admin_assisted": true, "assisting_admin_id": "ada", "help_requested": true, "model_id": "m", "tags": []any{}, "unread": 0.0,
 	}, s)
 	get("/sessions?start_time=2024-01-02T03:04:05Z&end_time=2024-01-02T03:04:06%2B00:00")
-	assert.Equal(t, chatbox.SortActivity, p.conv.list.Sort)
+	assert.Equal(t, helpdesk.SortActivity, p.conv.list.Sort)
 	assert.True(t, p.conv.list.Desc)
 	assert.Equal(t, day.Add(3*time.Hour+4*time.Minute+5*time.Second), p.conv.list.From)
 	assert.Equal(t, day.Add(3*time.Hour+4*time.Minute+6*time.Second+time.Millisecond), p.conv.list.To, "the moment itself is in it")

@@ -8,17 +8,18 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // fullAids refuse as a desk without room does.
 type fullAids struct{ HelpDesk }
 
-func (fullAids) AddNote(context.Context, chatbox.Actor, string, string) (chatbox.Note, error) {
-	return chatbox.Note{}, chatbox.NewError(chatbox.Full, "the session has 200 notes; delete some first", nil)
+func (fullAids) AddNote(context.Context, chatbox.Actor, string, string) (helpdesk.Note, error) {
+	return helpdesk.Note{}, chatbox.NewError(chatbox.Full, "the session has 200 notes; delete some first", nil)
 }
 
-func (fullAids) AddReply(context.Context, chatbox.Actor, chatbox.CannedReply) (chatbox.CannedReply, error) {
-	return chatbox.CannedReply{}, chatbox.NewError(chatbox.Full, "", nil)
+func (fullAids) AddReply(context.Context, chatbox.Actor, helpdesk.CannedReply) (helpdesk.CannedReply, error) {
+	return helpdesk.CannedReply{}, chatbox.NewError(chatbox.Full, "", nil)
 }
 
 func TestAids_Full(t *testing.T) {

@@ -10,16 +10,17 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Blocking blocks users and lists the blocks.
 type Blocking interface {
 	// Block closes the user's sockets on all pods and refuses the user until the
 	// block is lifted or expires. Admins cannot block themselves.
-	Block(ctx context.Context, admin chatbox.Actor, b chatbox.Block) (chatbox.Block, error)
+	Block(ctx context.Context, admin chatbox.Actor, b helpdesk.Block) (helpdesk.Block, error)
 	Unblock(ctx context.Context, admin chatbox.Actor, userID string) error
-	BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b chatbox.Block, blocked bool, err error)
-	BlockList(ctx context.Context, a chatbox.Actor, q chatbox.BlockQuery) ([]chatbox.Block, error)
+	BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b helpdesk.Block, blocked bool, err error)
+	BlockList(ctx context.Context, a chatbox.Actor, q helpdesk.BlockQuery) ([]helpdesk.Block, error)
 }
 
 const (
@@ -47,7 +48,7 @@ type blockView struct {
 	Unreadable bool `json:"unreadable,omitempty"` // no key opens the reason
 }
 
-func viewBlock(b chatbox.Block) blockView {
+func viewBlock(b helpdesk.Block) blockView {
 	v := blockView{UserID: b.User.ID, Blocked: true, Reason: b.Reason, At: stamp(b.At), By: b.By, Unreadable: b.Unreadable}
 	if !b.Until.IsZero() {
 		v.Until = stamp(b.Until)
@@ -62,7 +63,7 @@ func (s *Server) blockUser(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	b := chatbox.Block{User: chatbox.UserKey{ID: id}}
+	b := helpdesk.Block{User: chatbox.UserKey{ID: id}}
 	err = fields{
 		fieldReason: textField(fieldReason, &b.Reason),
 		fieldUntil: func(raw json.RawMessage) (err error) {
@@ -132,7 +133,7 @@ func (s *Server) listBlocks(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	q := chatbox.BlockQuery{Limit: int(limit) + 1}
+	q := helpdesk.BlockQuery{Limit: int(limit) + 1}
 	if q.After, err = blockCursor(c.QueryParam("cursor")); err != nil {
 		return err
 	}

@@ -15,10 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/hub"
 )
 
-func (f *fakeAccess) Block(_ context.Context, admin chatbox.Actor, b chatbox.Block) (chatbox.Block, error) {
+func (f *fakeAccess) Block(_ context.Context, admin chatbox.Actor, b helpdesk.Block) (helpdesk.Block, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b.User.Tenant, b.At, b.By = admin.Tenant, time.UnixMilli(7), admin.UserID
@@ -33,23 +34,23 @@ func (f *fakeAccess) Unblock(_ context.Context, admin chatbox.Actor, userID stri
 	return nil
 }
 
-func (f *fakeAccess) BlockOf(_ context.Context, a chatbox.Actor, userID string) (chatbox.Block, bool, error) {
+func (f *fakeAccess) BlockOf(_ context.Context, a chatbox.Actor, userID string) (helpdesk.Block, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b, ok := f.blocks[chatbox.UserKey{Tenant: a.Tenant, ID: userID}]
 	return b, ok, nil
 }
 
-func (f *fakeAccess) BlockList(_ context.Context, a chatbox.Actor, q chatbox.BlockQuery) ([]chatbox.Block, error) {
+func (f *fakeAccess) BlockList(_ context.Context, a chatbox.Actor, q helpdesk.BlockQuery) ([]helpdesk.Block, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var out []chatbox.Block
+	var out []helpdesk.Block
 	for u, b := range f.blocks {
 		if u.Tenant == a.Tenant && u.ID > q.After {
 			out = append(out, b)
 		}
 	}
-	slices.SortFunc(out, func(a, b chatbox.Block) int { return strings.Compare(a.User.ID, b.User.ID) })
+	slices.SortFunc(out, func(a, b helpdesk.Block) int { return strings.Compare(a.User.ID, b.User.ID) })
 	return out[:min(len(out), q.Limit)], nil
 }
 

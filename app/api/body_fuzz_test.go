@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/hub"
 	"chatbox/test/fuzz"
 )
@@ -201,29 +202,29 @@ func (w willingDesk) Disconnect(context.Context, chatbox.Actor, string) (chatbox
 	return chatbox.Withdrawal{}, w.did.do()
 }
 
-func (w willingDesk) Block(_ context.Context, _ chatbox.Actor, b chatbox.Block) (chatbox.Block, error) {
+func (w willingDesk) Block(_ context.Context, _ chatbox.Actor, b helpdesk.Block) (helpdesk.Block, error) {
 	return b, w.did.do(b.Reason)
 }
 
 func (w willingDesk) Unblock(context.Context, chatbox.Actor, string) error { return w.did.do() }
 
-func (w willingDesk) AddNote(_ context.Context, _ chatbox.Actor, _, text string) (chatbox.Note, error) {
-	return chatbox.Note{}, w.did.do(text)
+func (w willingDesk) AddNote(_ context.Context, _ chatbox.Actor, _, text string) (helpdesk.Note, error) {
+	return helpdesk.Note{}, w.did.do(text)
 }
 
-func (w willingDesk) EditNote(_ context.Context, _ chatbox.Actor, _, _, text string) (chatbox.Note, error) {
-	return chatbox.Note{}, w.did.do(text)
+func (w willingDesk) EditNote(_ context.Context, _ chatbox.Actor, _, _, text string) (helpdesk.Note, error) {
+	return helpdesk.Note{}, w.did.do(text)
 }
 
 func (w willingDesk) DeleteNote(context.Context, chatbox.Actor, string, string) error {
 	return w.did.do()
 }
 
-func (w willingDesk) AddReply(_ context.Context, _ chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
+func (w willingDesk) AddReply(_ context.Context, _ chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error) {
 	return r, w.did.do(r.Shortcut, r.Title, r.Text)
 }
 
-func (w willingDesk) ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
+func (w willingDesk) ReplaceReply(ctx context.Context, a chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error) {
 	return w.AddReply(ctx, a, r)
 }
 
@@ -241,14 +242,14 @@ func (w willingDesk) Assign(_ context.Context, _ chatbox.Actor, _ string, to cha
 	return to, w.did.do(to.ID, to.Name)
 }
 
-func (w willingDesk) SetSupport(_ context.Context, _ chatbox.Actor, s chatbox.SupportSettings) (chatbox.SupportInfo, error) {
-	return chatbox.SupportInfo{SupportSettings: s}, w.did.do(append(s.ClosedDays, s.Hours, s.TimeZone, s.AwayMessage)...)
+func (w willingDesk) SetSupport(_ context.Context, _ chatbox.Actor, s helpdesk.Settings) (helpdesk.EffectiveSettings, error) {
+	return helpdesk.EffectiveSettings{Settings: s}, w.did.do(append(s.ClosedDays, s.Hours, s.TimeZone, s.AwayMessage)...)
 }
 
-func (w willingDesk) ResetSupport(context.Context, chatbox.Actor) (chatbox.SupportInfo, error) {
-	return chatbox.SupportInfo{}, w.did.do()
+func (w willingDesk) ResetSupport(context.Context, chatbox.Actor) (helpdesk.EffectiveSettings, error) {
+	return helpdesk.EffectiveSettings{}, w.did.do()
 }
 
-func (w willingDesk) SayAvailability(_ context.Context, _ chatbox.Actor, status chatbox.StaffStatus) error {
+func (w willingDesk) SayAvailability(_ context.Context, _ chatbox.Actor, status helpdesk.StaffStatus) error {
 	return w.did.do(string(status))
 }

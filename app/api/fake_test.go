@@ -26,6 +26,7 @@ import (
 	"chatbox"
 	"chatbox/app/history"
 	"chatbox/app/live"
+	"chatbox/helpdesk"
 	"chatbox/hub"
 	"chatbox/internal/logattr"
 	"chatbox/test/specs"
@@ -239,7 +240,7 @@ type fakeAccess struct {
 	mu        sync.Mutex // guards following
 	tickets   map[string]chatbox.Actor
 	withdrawn map[chatbox.UserKey]chatbox.Withdrawal
-	blocks    map[chatbox.UserKey]chatbox.Block
+	blocks    map[chatbox.UserKey]helpdesk.Block
 	hidden    bool // ShutOut reports it already while Allow does not
 }
 
@@ -376,7 +377,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	}
 	p := &pod{
 		t: tb, seen: specs.Record(tb), aids: &fakeAids{}, conv: &fakeUseCases{open: map[chatbox.ConnID]bool{}}, ready: &fakeReadiness{ready: true}, logs: &logs{},
-		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}, withdrawn: map[chatbox.UserKey]chatbox.Withdrawal{}, blocks: map[chatbox.UserKey]chatbox.Block{}},
+		gate: &fakeAccess{tickets: map[string]chatbox.Actor{}, withdrawn: map[chatbox.UserKey]chatbox.Withdrawal{}, blocks: map[chatbox.UserKey]helpdesk.Block{}},
 	}
 	if st.aids == nil {
 		st.aids = p.aids

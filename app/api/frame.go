@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"chatbox"
+	"chatbox/hub"
 )
 
 // Types of frames that are not events.
@@ -108,9 +109,9 @@ type frameError struct {
 
 // Encode renders a delivery to a session's sockets as a frame. Frames that are
 // not events carry the time of encoding.
-func Encode(d chatbox.Delivery) []byte { return encode(d, time.Now()) }
+func Encode(d hub.Delivery) []byte { return encode(d, time.Now()) }
 
-func encode(d chatbox.Delivery, now time.Time) []byte {
+func encode(d hub.Delivery, now time.Time) []byte {
 	f := frame{SessionID: &d.Session.ID, Timestamp: stamp(now)}
 	switch {
 	case d.Event != nil:

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
+	"chatbox/hub"
 )
 
 const goldenDir = "../../test/golden"
@@ -23,17 +25,17 @@ func at() time.Time {
 
 func someSession() chatbox.SessionKey { return chatbox.SessionKey{Tenant: "acme", ID: "s-1"} }
 
-func event(change func(*chatbox.Event)) chatbox.Delivery {
+func event(change func(*chatbox.Event)) hub.Delivery {
 	e := chatbox.Event{
 		Session: someSession(), Seq: 3, Key: "c:ann:m-1", ID: "m-1", Named: true, Type: chatbox.TypeUserMessage,
 		Sender: chatbox.SenderUser, UserID: "ann", Owner: "ann", Content: "  if a < b && b > c {\n\treturn \"é\"\n  }  ",
 		Metadata: map[string]string{"page": "/pricing"}, Time: at(), Status: chatbox.StatusComplete,
 	}
 	change(&e)
-	return chatbox.Delivery{Session: e.Session, Event: &e}
+	return hub.Delivery{Session: e.Session, Event: &e}
 }
 
-func answer(finish chatbox.Finish, text string, index int, replay bool) chatbox.Delivery {
+func answer(finish chatbox.Finish, text string, index int, replay bool) hub.Delivery {
 	d := event(func(e *chatbox.Event) {
 		e.ID, e.Type, e.Sender, e.UserID, e.Seq = "ans_k3n2", chatbox.TypeAnswer, chatbox.SenderAI, "", 4
 		e.Content, e.ModelID, e.Metadata, e.Status = text, "small", nil, finish.Status()
@@ -48,18 +50,18 @@ func answer(finish chatbox.Finish, text string, index int, replay bool) chatbox.
 
 // estimated is the answer with tokens that its provider did not tell, the
 // prompt's not known at all.
-func estimated(d chatbox.Delivery) chatbox.Delivery {
+func estimated(d hub.Delivery) hub.Delivery {
 	d.Event.Answer.SetUsage(chatbox.Usage{Completion: 3, Estimated: true})
 	return d
 }
 
-func piece(change func(*chatbox.Piece)) chatbox.Delivery {
+func piece(change func(*chatbox.Piece)) hub.Delivery {
 	p := chatbox.Piece{
 		AnswerID: "ans_k3n2", Gen: chatbox.Gen{Seq: 3, Run: 1}, ReplyTo: "m-1", ModelID: "small",
 		Attempt: 1, Index: 0, Content: "Grüße ",
 	}
 	change(&p)
-	return chatbox.Delivery{Session: someSession(), Piece: &p}
+	return hub.Delivery{Session: someSession(), Piece: &p}
 }
 
 // serverFrames are one example of each frame that a server sends.
@@ -67,7 +69,7 @@ func serverFrames() map[string][]byte {
 	s := someSession()
 	models := []chatbox.Model{{ID: "small", Name: "Small"}, {ID: "large", Name: "Large"}}
 	ann := chatbox.Actor{Tenant: "acme", UserID: "ann"}
-	deliveries := map[string]chatbox.Delivery{
+	deliveries := map[string]hub.Delivery{
 		"user_message": event(func(*chatbox.Event) {}),
 		"user_message-admin": event(func(e *chatbox.Event) {
 			e.ID, e.Sender, e.UserID, e.Content = "m-7", chatbox.SenderAdmin, "bob", "May I help?"
@@ -92,8 +94,8 @@ func serverFrames() map[string][]byte {
 		"session_ended": event(func(e *chatbox.Event) {
 			e.ID, e.Type, e.Sender, e.Content, e.Metadata, e.Seq = "srv-2", chatbox.TypeSessionEnded, chatbox.SenderSystem, "", nil, 5
 		}),
-		"ack":               {Session: s, Ack: &chatbox.Ack{ID: "m-1", Seq: 3, Time: at()}},
-		"ack-duplicate":     {Session: s, Ack: &chatbox.Ack{ID: "m-1", Seq: 3, Time: at(), Duplicate: true}},
+		"ack":               {Session: s, Ack: &hub.Ack{ID: "m-1", Seq: 3, Time: at()}},
+		"ack-duplicate":     {Session: s, Ack: &hub.Ack{ID: "m-1", Seq: 3, Time: at(), Duplicate: true}},
 		"loading":           {Session: s, Loading: &chatbox.Loading{AnswerID: "ans_k3n2", ReplyTo: "m-1", ModelID: "small"}},
 		"ai_response-piece": piece(func(*chatbox.Piece) {}),
 		"ai_response-snapshot": piece(func(p *chatbox.Piece) {
@@ -116,35 +118,35 @@ func serverFrames() map[string][]byte {
 		"notification-rating_requested": {Session: s, Notification: &chatbox.Notification{
 			To: chatbox.ToOwner, Event: chatbox.NotificationRating, After: 7, Metadata: map[string]string{"admin_id": "bob", "admin_name": "Bob"},
 		}},
-		"notification-queue_position": {Session: s, Place: &chatbox.QueuePosition{Position: 2, Waiting: 7}},
-		"resumed":                     {Session: s, Resumed: &chatbox.Resumed{Seq: 4, Recovered: true}},
+		"notification-queue_position": {Session: s, Place: &helpdesk.QueuePosition{Position: 2, Waiting: 7}},
+		"resumed":                     {Session: s, Resumed: &hub.Resumed{Seq: 4, Recovered: true}},
 	}
 	frames := map[string][]byte{
 		"connection_status": statusFrame("", ann, models, "c-9", "pod-1", at()),
 		"connection_status-renewed": renewedFrame("a-1", chatbox.Actor{
 			Tenant: "acme", UserID: "ann", ExpiresAt: at().Truncate(time.Second).Add(time.Hour),
 		}, "c-9", "pod-1", at()),
-		"connection_status-help": helpFrame("h-1", chatbox.HelpInfo{
-			SessionID: "s-1", Pending: true, Place: &chatbox.QueuePosition{Position: 3, Waiting: 7}, Availability: chatbox.Availability{Reason: chatbox.ReasonOpen},
+		"connection_status-help": helpFrame("h-1", helpdesk.HelpInfo{
+			SessionID: "s-1", Pending: true, Place: &helpdesk.QueuePosition{Position: 3, Waiting: 7}, Availability: helpdesk.Availability{Reason: helpdesk.ReasonOpen},
 		}, ann, at()),
-		"connection_status-help-away": helpFrame("h-1", chatbox.HelpInfo{
-			SessionID: "s-1", Pending: true, Place: &chatbox.QueuePosition{Position: 1000, Beyond: true, Waiting: 1234},
-			Availability: chatbox.Availability{Reason: chatbox.ReasonClosed, Message: "We are back in the morning.", OpensAt: at().Add(time.Hour)},
+		"connection_status-help-away": helpFrame("h-1", helpdesk.HelpInfo{
+			SessionID: "s-1", Pending: true, Place: &helpdesk.QueuePosition{Position: 1000, Beyond: true, Waiting: 1234},
+			Availability: helpdesk.Availability{Reason: helpdesk.ReasonClosed, Message: "We are back in the morning.", OpensAt: at().Add(time.Hour)},
 		}, ann, at()),
-		"notification": Notification(chatbox.Notice{
-			Tenant: "acme", Event: chatbox.NoticeHelp, SessionID: "s-1", UserID: "ann", Time: at(),
+		"notification": Notification(helpdesk.Notice{
+			Tenant: "acme", Event: helpdesk.NoticeHelp, SessionID: "s-1", UserID: "ann", Time: at(),
 		}),
-		"notification-notify_failed": Notification(chatbox.Notice{
-			Tenant: "acme", Event: chatbox.NoticeAlertFailed, SessionID: "s-1", UserID: "ann", Channel: "email", Time: at(),
+		"notification-notify_failed": Notification(helpdesk.Notice{
+			Tenant: "acme", Event: helpdesk.NoticeAlertFailed, SessionID: "s-1", UserID: "ann", Channel: "email", Time: at(),
 		}),
-		"notification-assigned": Notification(chatbox.Notice{
-			Tenant: "acme", Event: chatbox.NoticeAssigned, SessionID: "s-1", UserID: "ann", AdminID: "bob", To: "eve", Time: at(),
+		"notification-assigned": Notification(helpdesk.Notice{
+			Tenant: "acme", Event: helpdesk.NoticeAssigned, SessionID: "s-1", UserID: "ann", AdminID: "bob", To: "eve", Time: at(),
 		}),
-		"notification-transferred": Notification(chatbox.Notice{
-			Tenant: "acme", Event: chatbox.NoticeTransferred, SessionID: "s-1", UserID: "ann", AdminID: "bob", To: "eve", Time: at(),
+		"notification-transferred": Notification(helpdesk.Notice{
+			Tenant: "acme", Event: helpdesk.NoticeTransferred, SessionID: "s-1", UserID: "ann", AdminID: "bob", To: "eve", Time: at(),
 		}),
-		"notification-rated": Notification(chatbox.Notice{
-			Tenant: "acme", Event: chatbox.NoticeRated, SessionID: "s-1", UserID: "ann", Score: 4, Time: at(),
+		"notification-rated": Notification(helpdesk.Notice{
+			Tenant: "acme", Event: helpdesk.NoticeRated, SessionID: "s-1", UserID: "ann", Score: 4, Time: at(),
 		}),
 		"pong":        pongFrame("p-1", at()),
 		"reconnect":   reconnectFrame(740*time.Millisecond, at()),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/hub"
 )
 
@@ -39,11 +40,11 @@ func (s *Server) help(ctx context.Context, conn *hub.Conn, cmd command) error {
 }
 
 // helpFrame confirms a request for help and echoes its id.
-func helpFrame(id string, info chatbox.HelpInfo, a chatbox.Actor, now time.Time) []byte {
+func helpFrame(id string, info helpdesk.HelpInfo, a chatbox.Actor, now time.Time) []byte {
 	content := helpSent + " " + helpComes(info)
 	f := frame{
 		Type: typeStatus, ID: id, SessionID: &info.SessionID, UserID: a.UserID, Sender: chatbox.SenderSystem, Content: &content,
-		Timestamp: stamp(now), Metadata: map[string]string{metaEvent: chatbox.NoticeHelp},
+		Timestamp: stamp(now), Metadata: map[string]string{metaEvent: helpdesk.NoticeHelp},
 	}
 	if info.Reason != "" {
 		f.Metadata[metaAvailable], f.Metadata[metaReason] = strconv.FormatBool(info.Available()), string(info.Reason)
@@ -59,7 +60,7 @@ func helpFrame(id string, info chatbox.HelpInfo, a chatbox.Actor, now time.Time)
 
 // helpComes returns the text that says who will help. If somebody holds the
 // session already, it does not say that nobody is there.
-func helpComes(info chatbox.HelpInfo) string {
+func helpComes(info helpdesk.HelpInfo) string {
 	switch {
 	case info.Reason == "" || info.Available() || !info.Pending:
 		return helpSoon
@@ -72,18 +73,18 @@ func helpComes(info chatbox.HelpInfo) string {
 
 // Notification returns a frame that notifies staff of something outside any
 // session.
-func Notification(n chatbox.Notice) []byte {
+func Notification(n helpdesk.Notice) []byte {
 	content := otherNotice
 	switch n.Event {
-	case chatbox.NoticeHelp:
+	case helpdesk.NoticeHelp:
 		content = helpAsked
-	case chatbox.NoticeAssigned:
+	case helpdesk.NoticeAssigned:
 		content = toldYours
-	case chatbox.NoticeTransferred:
+	case helpdesk.NoticeTransferred:
 		content = nowYours
-	case chatbox.NoticeAlertFailed:
+	case helpdesk.NoticeAlertFailed:
 		content = helpUntold
-	case chatbox.NoticeRated:
+	case helpdesk.NoticeRated:
 		content = talkRated
 	}
 	f := frame{SessionID: &n.SessionID, Timestamp: stamp(n.Time)}

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Labelling reads and changes the labels that staff put on sessions, and the
@@ -19,8 +20,8 @@ type Labelling interface {
 	// Assign assigns the session to a member of staff; an empty assignee removes
 	// the assignment.
 	Assign(ctx context.Context, a chatbox.Actor, id string, to chatbox.Assignee) (chatbox.Assignee, error)
-	TagsInUse(ctx context.Context, a chatbox.Actor) ([]chatbox.TagCount, error)
-	Counters(ctx context.Context, a chatbox.Actor) (chatbox.Counters, error)
+	TagsInUse(ctx context.Context, a chatbox.Actor) ([]helpdesk.TagCount, error)
+	Counters(ctx context.Context, a chatbox.Actor) (helpdesk.Counters, error)
 }
 
 const (
@@ -66,7 +67,7 @@ func viewForStaff(s chatbox.Session) staffSessionView {
 }
 
 // labelParams parses the list filters for labels, holders and waiting.
-func labelParams(c echo.Context, q *chatbox.StaffQuery) (err error) {
+func labelParams(c echo.Context, q *helpdesk.StaffQuery) (err error) {
 	if q.Waiting, err = flagParam(c, fieldWaits); err != nil {
 		return err
 	}
@@ -85,11 +86,11 @@ func labelParams(c echo.Context, q *chatbox.StaffQuery) (err error) {
 // tagParams parses the tags that a session must have, all of them.
 func tagParams(c echo.Context) (tags []string, err error) {
 	asked := c.QueryParams()[fieldTag]
-	if len(asked) > chatbox.MaxTags {
+	if len(asked) > helpdesk.MaxTags {
 		return nil, chatbox.Invalid(fieldTag, "is given more than 20 times")
 	}
 	for _, tag := range asked {
-		if tag, err = chatbox.CheckTag(fieldTag, tag); err != nil {
+		if tag, err = helpdesk.CheckTag(fieldTag, tag); err != nil {
 			return nil, err
 		}
 		tags = append(tags, tag)
@@ -197,7 +198,7 @@ func (s *Server) tagsInUse(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return reply(c, map[string]any{fieldTags: views(tags, func(t chatbox.TagCount) tagCount { return tagCount(t) })})
+	return reply(c, map[string]any{fieldTags: views(tags, func(t helpdesk.TagCount) tagCount { return tagCount(t) })})
 }
 
 type counts struct {
@@ -219,7 +220,7 @@ func (s *Server) counters(c echo.Context) error {
 	return reply(c, viewCounters(n, time.Now()))
 }
 
-func viewCounters(n chatbox.Counters, now time.Time) counts {
+func viewCounters(n helpdesk.Counters, now time.Time) counts {
 	v := counts{
 		Waiting: n.Waiting, Oldest: n.Oldest, Mine: n.Held, MineUnread: n.HeldUnread,
 		Assigned: n.Assigned, AssignedWaiting: n.AssignedWaiting,

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // fakeLabels has the same session as fakeDesk and records its calls.
@@ -27,7 +28,7 @@ func (f *fakeLabels) SetTags(_ context.Context, a chatbox.Actor, id string, tags
 		return nil, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	f.tags = tags
-	return chatbox.CheckTags(tags)
+	return helpdesk.CheckTags(tags)
 }
 
 func (f *fakeLabels) Assign(_ context.Context, a chatbox.Actor, id string, to chatbox.Assignee) (chatbox.Assignee, error) {
@@ -38,22 +39,22 @@ func (f *fakeLabels) Assign(_ context.Context, a chatbox.Actor, id string, to ch
 	if !to.Has() {
 		return to, nil
 	}
-	return to.Check()
+	return helpdesk.CheckAssignee(to)
 }
 
-func (f *fakeLabels) TagsInUse(_ context.Context, a chatbox.Actor) ([]chatbox.TagCount, error) {
+func (f *fakeLabels) TagsInUse(_ context.Context, a chatbox.Actor) ([]helpdesk.TagCount, error) {
 	if a.Tenant != theirTenant {
 		return nil, nil
 	}
-	return []chatbox.TagCount{{Tag: "VIP", Sessions: 3}}, nil
+	return []helpdesk.TagCount{{Tag: "VIP", Sessions: 3}}, nil
 }
 
-func (f *fakeLabels) Counters(_ context.Context, a chatbox.Actor) (chatbox.Counters, error) {
+func (f *fakeLabels) Counters(_ context.Context, a chatbox.Actor) (helpdesk.Counters, error) {
 	if a.Tenant != theirTenant {
-		return chatbox.Counters{}, nil
+		return helpdesk.Counters{}, nil
 	}
-	return chatbox.Counters{
-		Workload: chatbox.Workload{Held: 2, HeldUnread: 1, Assigned: 5, AssignedWaiting: 4},
+	return helpdesk.Counters{
+		Workload: helpdesk.Workload{Held: 2, HeldUnread: 1, Assigned: 5, AssignedWaiting: 4},
 		Waiting:  7, Oldest: "known", Since: time.Now().Add(-time.Hour),
 	}, nil
 }
@@ -152,8 +153,8 @@ func TestLabels_AreFilters(t *testing.T) {
 	status, _ := call(http.MethodGet, "/sessions?tag=VIP&tag=%20b%20c&assigned_to=eve&held_by=bob&waiting=true&sort_by=waiting_since&sort_order=asc", "")
 	require.Equal(t, 200, status)
 	yes := true
-	assert.Equal(t, chatbox.StaffQuery{
-		Tags: []string{"VIP", "b c"}, Assigned: "eve", HeldBy: "bob", Waiting: &yes, Sort: chatbox.SortWaiting, Limit: 50,
+	assert.Equal(t, helpdesk.StaffQuery{
+		Tags: []string{"VIP", "b c"}, Assigned: "eve", HeldBy: "bob", Waiting: &yes, Sort: helpdesk.SortWaiting, Limit: 50,
 	}, p.conv.list)
 }
 
@@ -186,7 +187,7 @@ func TestLabels_AreForStaffAlone(t *testing.T) {
 	for _, name := range []string{"assigned_admin_id", "assigned_admin_name", "waiting_since"} {
 		assert.NotContains(t, bare, name)
 	}
-	assert.Zero(t, viewCounters(chatbox.Counters{}, time.Now()).LongestWait, "nobody waits")
-	ahead := chatbox.Counters{Oldest: "s", Since: time.Now().Add(time.Minute)}
+	assert.Zero(t, viewCounters(helpdesk.Counters{}, time.Now()).LongestWait, "nobody waits")
+	ahead := helpdesk.Counters{Oldest: "s", Since: time.Now().Add(time.Minute)}
 	assert.Zero(t, viewCounters(ahead, time.Now()).LongestWait, "another pod's clock is ahead")
 }

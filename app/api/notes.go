@@ -7,13 +7,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Notes are staff's internal notes about sessions.
 type Notes interface {
-	Notes(ctx context.Context, a chatbox.Actor, id string) ([]chatbox.Note, error)
-	AddNote(ctx context.Context, a chatbox.Actor, id, text string) (chatbox.Note, error)
-	EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text string) (chatbox.Note, error)
+	Notes(ctx context.Context, a chatbox.Actor, id string) ([]helpdesk.Note, error)
+	AddNote(ctx context.Context, a chatbox.Actor, id, text string) (helpdesk.Note, error)
+	EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text string) (helpdesk.Note, error)
 	DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID string) error
 }
 
@@ -39,7 +40,7 @@ type noteView struct {
 	Unreadable bool `json:"unreadable,omitempty"`
 }
 
-func viewNote(n chatbox.Note) noteView {
+func viewNote(n helpdesk.Note) noteView {
 	return noteView{
 		ID: n.ID, SessionID: n.Session.ID, AdminID: n.AuthorID, AdminName: n.AuthorName, Text: n.Text,
 		CreatedAt: stamp(n.CreatedAt), UpdatedAt: stampKnown(n.UpdatedAt), Unreadable: n.Unreadable,

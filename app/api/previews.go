@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 type previewView struct {
@@ -35,7 +36,7 @@ func (s *Server) previews(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	list := views(found, func(p chatbox.Preview) previewView {
+	list := views(found, func(p helpdesk.Preview) previewView {
 		return previewView{
 			SessionID: p.SessionID, Seq: p.Seq, Type: string(p.Type), Sender: string(p.Sender), Timestamp: stamp(p.Time), Excerpt: p.Excerpt,
 		}
@@ -55,8 +56,8 @@ func previewed(raw string) (ids []string, err error) {
 		if slices.Contains(ids, id) {
 			continue
 		}
-		if ids = append(ids, id); len(ids) > chatbox.MaxPreviews {
-			return nil, chatbox.Invalid("sessions", "names more than "+strconv.Itoa(chatbox.MaxPreviews))
+		if ids = append(ids, id); len(ids) > helpdesk.MaxPreviews {
+			return nil, chatbox.Invalid("sessions", "names more than "+strconv.Itoa(helpdesk.MaxPreviews))
 		}
 	}
 	return ids, nil

@@ -7,13 +7,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Replies are staff's canned replies.
 type Replies interface {
-	Replies(ctx context.Context, a chatbox.Actor) ([]chatbox.CannedReply, error)
-	AddReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error)
-	ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error)
+	Replies(ctx context.Context, a chatbox.Actor) ([]helpdesk.CannedReply, error)
+	AddReply(ctx context.Context, a chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error)
+	ReplaceReply(ctx context.Context, a chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error)
 	DeleteReply(ctx context.Context, a chatbox.Actor, id string) error
 	// RenderReply fills in a reply for a session. missing names the variables
 	// that have neither a value nor a fallback.
@@ -41,7 +42,7 @@ type replyView struct {
 	Unreadable bool `json:"unreadable,omitempty"`
 }
 
-func viewReply(r chatbox.CannedReply) replyView {
+func viewReply(r helpdesk.CannedReply) replyView {
 	return replyView{
 		ID: r.ID, Shortcut: r.Shortcut, Title: r.Title, Text: r.Text, Variables: r.Variables(),
 		UpdatedAt: stamp(r.UpdatedAt), UpdatedBy: r.UpdatedBy, Unreadable: r.Unreadable,
@@ -63,7 +64,7 @@ func (s *Server) listReplies(c echo.Context) error {
 }
 
 // readReply parses a body {shortcut, title?, text}.
-func readReply(c echo.Context) (r chatbox.CannedReply, err error) {
+func readReply(c echo.Context) (r helpdesk.CannedReply, err error) {
 	err = fields{
 		"shortcut": textField("shortcut", &r.Shortcut), "title": textField("title", &r.Title), fieldText: textField(fieldText, &r.Text),
 	}.read(c)

@@ -6,12 +6,13 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Searching is staff's full-text search.
 type Searching interface {
 	// Search finds messages by their words, or sessions if no words are given.
-	Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQuery) (chatbox.SearchPage, error)
+	Search(ctx context.Context, a chatbox.Actor, q helpdesk.SearchQuery) (helpdesk.SearchPage, error)
 }
 
 const defaultFound = 20 // hits per page
@@ -60,8 +61,8 @@ func (s *Server) search(c echo.Context) error {
 	})
 }
 
-func searchQuery(c echo.Context) (q chatbox.SearchQuery, err error) {
-	q = chatbox.SearchQuery{
+func searchQuery(c echo.Context) (q helpdesk.SearchQuery, err error) {
+	q = helpdesk.SearchQuery{
 		Words: c.QueryParam("q"), Name: c.QueryParam("name"), UserID: c.QueryParam("user_id"), Status: c.QueryParam("status"),
 		Cursor: c.QueryParam("cursor"),
 	}
@@ -77,12 +78,12 @@ func searchQuery(c echo.Context) (q chatbox.SearchQuery, err error) {
 	if q.From, q.To, err = periodParams(c, [2]string{"from", "start_time"}, [2]string{"to", "end_time"}); err != nil {
 		return q, err
 	}
-	limit, err := intParam(c, "limit", 1, chatbox.MaxFound, defaultFound)
+	limit, err := intParam(c, "limit", 1, helpdesk.MaxFound, defaultFound)
 	q.Limit = int(limit)
 	return q, err
 }
 
-func viewFound(h chatbox.SearchHit) foundView {
+func viewFound(h helpdesk.SearchHit) foundView {
 	v := foundView{Session: viewForStaff(h.Session)}
 	if e := h.Message; e != nil {
 		v.Message = &foundMessage{

@@ -11,28 +11,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // fakeSearch finds one message in one tenant and notes what it was asked.
 type fakeSearch struct {
 	HelpDesk
 
-	searched chatbox.SearchQuery
+	searched helpdesk.SearchQuery
 	wordsOff bool
 }
 
-func (f *fakeSearch) Search(_ context.Context, a chatbox.Actor, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
+func (f *fakeSearch) Search(_ context.Context, a chatbox.Actor, q helpdesk.SearchQuery) (helpdesk.SearchPage, error) {
 	f.searched = q
 	if f.wordsOff && q.Words != "" {
-		return chatbox.SearchPage{}, chatbox.Invalid("q", "off")
+		return helpdesk.SearchPage{}, chatbox.Invalid("q", "off")
 	}
-	page := chatbox.SearchPage{WordsOff: f.wordsOff}
+	page := helpdesk.SearchPage{WordsOff: f.wordsOff}
 	if a.Tenant != theirTenant {
 		return page, nil
 	}
 	at := time.UnixMilli(1_750_000_000_000).UTC()
 	said := chatbox.Event{ID: "m-1", Seq: 2, Sender: chatbox.SenderUser, Time: at, Content: "all of it"}
-	page.Hits = []chatbox.SearchHit{{Session: knownSession(), Message: &said, Excerpt: "…<b>of</b> it"}, {Session: knownSession()}}
+	page.Hits = []helpdesk.SearchHit{{Session: knownSession(), Message: &said, Excerpt: "…<b>of</b> it"}, {Session: knownSession()}}
 	page.Next = "more"
 	return page, nil
 }
@@ -67,7 +68,7 @@ func TestSearch_Answers(t *testing.T) {
 	status, _, body := p.call("GET", "/admin/search?q=of+%22it%22&user_id=ann&name=n&status=ended&tag=a&tag=+B+&from=2024-01-02&to=2024-01-02&limit=7&cursor=c", h, nil)
 	require.Equal(t, 200, status, "%s", body)
 	day := time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC)
-	assert.Equal(t, chatbox.SearchQuery{
+	assert.Equal(t, helpdesk.SearchQuery{
 		Words: `of "it"`, UserID: "ann", Name: "n", Status: "ended", Tags: []string{"a", "B"}, From: day, To: day.AddDate(0, 0, 1), Limit: 7, Cursor: "c",
 	}, f.searched)
 	var out map[string]any
@@ -100,7 +101,7 @@ func TestSearch_BadParameters(t *testing.T) {
 		"user_id=%00": "user_id", "status=open": "status", "from=x": "from", "to=2024-13-01": "to", "tag=%09": "tag", "tag=": "tag", "tag=a" + strings.Repeat("&tag=a", 20): "tag", "limit=0": "limit", "limit=101": "limit",
 		"from=2024-02-02T00:00:00Z&to=2024-02-01": "to",
 	} {
-		f.searched = chatbox.SearchQuery{}
+		f.searched = helpdesk.SearchQuery{}
 		status, why := p.fails("GET", "/admin/search?q=a&"+query, h, nil)
 		assert.Equal(t, 400, status, query)
 		assert.Equal(t, "INVALID_FORMAT", why.Code, query)

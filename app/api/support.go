@@ -9,20 +9,21 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Support reports when a tenant's team is there, and the places of users in the
 // queue.
 type Support interface {
-	Support(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error)
-	SetSupport(ctx context.Context, a chatbox.Actor, s chatbox.SupportSettings) (chatbox.SupportInfo, error)
-	ResetSupport(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error)
+	Support(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error)
+	SetSupport(ctx context.Context, a chatbox.Actor, s helpdesk.Settings) (helpdesk.EffectiveSettings, error)
+	ResetSupport(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error)
 	// SupportNow returns whether the team is there and how many users wait.
-	SupportNow(ctx context.Context, a chatbox.Actor) (now chatbox.Availability, waiting int64, err error)
-	HelpOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.HelpInfo, error)
+	SupportNow(ctx context.Context, a chatbox.Actor) (now helpdesk.Availability, waiting int64, err error)
+	HelpOf(ctx context.Context, a chatbox.Actor, id string) (helpdesk.HelpInfo, error)
 	// HelpAsked is HelpOf without errors: it omits what it cannot find out at
 	// once. The socket receives its place in the queue afterwards.
-	HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) chatbox.HelpInfo
+	HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) helpdesk.HelpInfo
 }
 
 // Presence reports which staff are connected and available.
@@ -30,8 +31,8 @@ type Presence interface {
 	// StaffArrived is called for an admin's socket before the socket's first
 	// frame.
 	StaffArrived(ctx context.Context, a chatbox.Actor)
-	StaffOnline(ctx context.Context, a chatbox.Actor) ([]chatbox.StaffOnline, error)
-	SayAvailability(ctx context.Context, a chatbox.Actor, status chatbox.StaffStatus) error
+	StaffOnline(ctx context.Context, a chatbox.Actor) ([]helpdesk.StaffOnline, error)
+	SayAvailability(ctx context.Context, a chatbox.Actor, status helpdesk.StaffStatus) error
 }
 
 func (s *Server) supportRoutes(p string) {
@@ -55,7 +56,7 @@ type supportView struct {
 	ClosesAt    string   `json:"closes_at,omitempty"`
 }
 
-func viewSupport(i chatbox.SupportInfo) supportView {
+func viewSupport(i helpdesk.EffectiveSettings) supportView {
 	v := supportView{
 		Hours: i.Hours, TimeZone: i.TimeZone, ClosedDays: i.ClosedDays, AwayMessage: i.AwayMessage, Source: "default",
 		Open: i.Open, OpensAt: stampKnown(i.OpensAt), ClosesAt: stampKnown(i.ClosesAt),
@@ -86,7 +87,7 @@ func (s *Server) showSupport(c echo.Context) error {
 // setSupport serves PUT /admin/support {hours, time_zone, closed_days,
 // away_message}. Absent members are set to empty.
 func (s *Server) setSupport(c echo.Context) error {
-	var set chatbox.SupportSettings
+	var set helpdesk.Settings
 	err := fields{
 		"hours":        textField("hours", &set.Hours),
 		"time_zone":    textField("time_zone", &set.TimeZone),
@@ -124,13 +125,13 @@ type supportNowView struct {
 }
 
 type availabilityView struct {
-	Available bool           `json:"available"`
-	Reason    chatbox.Reason `json:"reason"`
-	Message   string         `json:"message,omitempty"`
-	OpensAt   string         `json:"opens_at,omitempty"`
+	Available bool            `json:"available"`
+	Reason    helpdesk.Reason `json:"reason"`
+	Message   string          `json:"message,omitempty"`
+	OpensAt   string          `json:"opens_at,omitempty"`
 }
 
-func viewAvailability(a chatbox.Availability) availabilityView {
+func viewAvailability(a helpdesk.Availability) availabilityView {
 	return availabilityView{Available: a.Available(), Reason: a.Reason, Message: a.Message, OpensAt: stampKnown(a.OpensAt)}
 }
 
@@ -176,11 +177,11 @@ func (s *Server) helpOf(c echo.Context) error {
 }
 
 type staffView struct {
-	AdminID   string              `json:"admin_id"`
-	AdminName string              `json:"admin_name"`
-	Status    chatbox.StaffStatus `json:"status"`
-	Holding   int                 `json:"holding"`
-	Since     string              `json:"since"`
+	AdminID   string               `json:"admin_id"`
+	AdminName string               `json:"admin_name"`
+	Status    helpdesk.StaffStatus `json:"status"`
+	Holding   int                  `json:"holding"`
+	Since     string               `json:"since"`
 }
 
 // staffOnline serves GET /admin/staff.
@@ -189,7 +190,7 @@ func (s *Server) staffOnline(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := func(m chatbox.StaffOnline) staffView {
+	view := func(m helpdesk.StaffOnline) staffView {
 		return staffView{AdminID: m.User.ID, AdminName: m.Name, Status: m.Status, Holding: m.Holding, Since: stamp(m.Since)}
 	}
 	return reply(c, struct {
@@ -208,27 +209,27 @@ func (s *Server) sayAvailability(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	said := chatbox.StaffStatus(status)
+	said := helpdesk.StaffStatus(status)
 	if err := s.deps.HelpDesk.SayAvailability(c.Request().Context(), actorOf(c), said); err != nil {
 		return err
 	}
 	return reply(c, struct {
-		AdminID string              `json:"admin_id"`
-		Status  chatbox.StaffStatus `json:"status"`
+		AdminID string               `json:"admin_id"`
+		Status  helpdesk.StaffStatus `json:"status"`
 	}{actorOf(c).UserID, said})
 }
 
 // fillPlace makes f a notification of the session's place in the queue.
-func fillPlace(f *frame, p chatbox.QueuePosition) {
+func fillPlace(f *frame, p helpdesk.QueuePosition) {
 	content := "You are number " + strconv.Itoa(p.Position) + " of " + strconv.Itoa(p.Waiting) + " in the queue."
 	if p.Beyond {
 		content = "There are " + strconv.Itoa(p.Position-1) + " people or more before you in the queue."
 	}
-	f.notify(chatbox.EventPlace, content)
+	f.notify(helpdesk.EventPlace, content)
 	addPlace(f.Metadata, p)
 }
 
-func addPlace(m map[string]string, p chatbox.QueuePosition) {
+func addPlace(m map[string]string, p helpdesk.QueuePosition) {
 	m[metaPosition], m[metaWaiting] = strconv.Itoa(p.Position), strconv.Itoa(p.Waiting)
 	if p.Beyond {
 		m[metaExact] = no

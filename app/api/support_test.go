@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // otherAids are the use cases that have fakes of their own or are tested on whole
@@ -31,24 +32,24 @@ type fakeSupport struct {
 	down bool // as if Redis were unavailable
 
 	mu   sync.Mutex // guards following
-	set  *chatbox.SupportSettings
-	said map[chatbox.UserKey]chatbox.StaffStatus
+	set  *helpdesk.Settings
+	said map[chatbox.UserKey]helpdesk.StaffStatus
 	came []chatbox.UserKey
 }
 
-func (f *fakeSupport) Support(_ context.Context, a chatbox.Actor) (chatbox.SupportInfo, error) {
+func (f *fakeSupport) Support(_ context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.set == nil || a.Tenant != theirTenant {
-		return chatbox.SupportInfo{SupportSettings: chatbox.SupportSettings{TimeZone: "UTC", ClosedDays: []string{}}, Open: true}, nil
+		return helpdesk.EffectiveSettings{Settings: helpdesk.Settings{TimeZone: "UTC", ClosedDays: []string{}}, Open: true}, nil
 	}
-	return chatbox.SupportInfo{SupportSettings: *f.set, Custom: true, OpensAt: at()}, nil
+	return helpdesk.EffectiveSettings{Settings: *f.set, Custom: true, OpensAt: at()}, nil
 }
 
-func (f *fakeSupport) SetSupport(ctx context.Context, a chatbox.Actor, given chatbox.SupportSettings) (chatbox.SupportInfo, error) {
+func (f *fakeSupport) SetSupport(ctx context.Context, a chatbox.Actor, given helpdesk.Settings) (helpdesk.EffectiveSettings, error) {
 	clean, _, err := given.Clean()
 	if err != nil {
-		return chatbox.SupportInfo{}, err
+		return helpdesk.EffectiveSettings{}, err
 	}
 	f.mu.Lock()
 	f.set = &clean
@@ -56,37 +57,37 @@ func (f *fakeSupport) SetSupport(ctx context.Context, a chatbox.Actor, given cha
 	return f.Support(ctx, a)
 }
 
-func (f *fakeSupport) ResetSupport(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error) {
+func (f *fakeSupport) ResetSupport(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error) {
 	f.mu.Lock()
 	f.set = nil
 	f.mu.Unlock()
 	return f.Support(ctx, a)
 }
 
-func (f *fakeSupport) now(a chatbox.Actor) chatbox.Availability {
+func (f *fakeSupport) now(a chatbox.Actor) helpdesk.Availability {
 	if a.Tenant == theirTenant {
-		return chatbox.Availability{Reason: chatbox.ReasonOpen}
+		return helpdesk.Availability{Reason: helpdesk.ReasonOpen}
 	}
-	return chatbox.Availability{Reason: chatbox.ReasonClosed, Message: "Back <soon>.", OpensAt: at()}
+	return helpdesk.Availability{Reason: helpdesk.ReasonClosed, Message: "Back <soon>.", OpensAt: at()}
 }
 
-func (f *fakeSupport) SupportNow(_ context.Context, a chatbox.Actor) (chatbox.Availability, int64, error) {
+func (f *fakeSupport) SupportNow(_ context.Context, a chatbox.Actor) (helpdesk.Availability, int64, error) {
 	if f.down {
-		return chatbox.Availability{}, 0, chatbox.NewError(chatbox.Unavailable, "", errors.New("redis is away"))
+		return helpdesk.Availability{}, 0, chatbox.NewError(chatbox.Unavailable, "", errors.New("redis is away"))
 	}
 	return f.now(a), 7, nil
 }
 
-func (f *fakeSupport) HelpOf(_ context.Context, a chatbox.Actor, id string) (chatbox.HelpInfo, error) {
-	info := chatbox.HelpInfo{SessionID: id, Availability: f.now(a)}
+func (f *fakeSupport) HelpOf(_ context.Context, a chatbox.Actor, id string) (helpdesk.HelpInfo, error) {
+	info := helpdesk.HelpInfo{SessionID: id, Availability: f.now(a)}
 	switch id {
 	case "quiet":
 		return info, nil
 	case "waits", "far":
 		info.Requested, info.Pending, info.Since = true, true, at()
-		info.Place = &chatbox.QueuePosition{Position: 2, Waiting: 7}
+		info.Place = &helpdesk.QueuePosition{Position: 2, Waiting: 7}
 		if id == "far" {
-			info.Place = &chatbox.QueuePosition{Position: chatbox.MaxPlaces, Beyond: true, Waiting: 1234}
+			info.Place = &helpdesk.QueuePosition{Position: helpdesk.MaxPlaces, Beyond: true, Waiting: 1234}
 		}
 		return info, nil
 	default:
@@ -94,9 +95,9 @@ func (f *fakeSupport) HelpOf(_ context.Context, a chatbox.Actor, id string) (cha
 	}
 }
 
-func (f *fakeSupport) HelpAsked(ctx context.Context, _ chatbox.ConnID, a chatbox.Actor, id string) chatbox.HelpInfo {
+func (f *fakeSupport) HelpAsked(ctx context.Context, _ chatbox.ConnID, a chatbox.Actor, id string) helpdesk.HelpInfo {
 	if f.down {
-		return chatbox.HelpInfo{SessionID: id, Requested: true}
+		return helpdesk.HelpInfo{SessionID: id, Requested: true}
 	}
 	info, _ := f.HelpOf(ctx, a, id)
 	return info
@@ -108,22 +109,22 @@ func (f *fakeSupport) StaffArrived(_ context.Context, a chatbox.Actor) {
 	f.came = append(f.came, a.User())
 }
 
-func (f *fakeSupport) StaffOnline(_ context.Context, a chatbox.Actor) ([]chatbox.StaffOnline, error) {
+func (f *fakeSupport) StaffOnline(_ context.Context, a chatbox.Actor) ([]helpdesk.StaffOnline, error) {
 	if a.Tenant != theirTenant {
 		return nil, nil
 	}
-	m := chatbox.StaffMember{User: chatbox.UserKey{Tenant: theirTenant, ID: "ada"}, Name: "Ada", Status: chatbox.StaffAway, Since: at()}
-	return []chatbox.StaffOnline{{StaffMember: m, Holding: 2}}, nil
+	m := helpdesk.StaffMember{User: chatbox.UserKey{Tenant: theirTenant, ID: "ada"}, Name: "Ada", Status: helpdesk.StaffAway, Since: at()}
+	return []helpdesk.StaffOnline{{StaffMember: m, Holding: 2}}, nil
 }
 
-func (f *fakeSupport) SayAvailability(_ context.Context, a chatbox.Actor, status chatbox.StaffStatus) error {
-	if status != chatbox.StaffAvailable && status != chatbox.StaffAway {
+func (f *fakeSupport) SayAvailability(_ context.Context, a chatbox.Actor, status helpdesk.StaffStatus) error {
+	if status != helpdesk.StaffAvailable && status != helpdesk.StaffAway {
 		return chatbox.Invalid("status", "must be available or away")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.said == nil {
-		f.said = map[chatbox.UserKey]chatbox.StaffStatus{}
+		f.said = map[chatbox.UserKey]helpdesk.StaffStatus{}
 	}
 	f.said[a.User()] = status
 	return nil
@@ -241,7 +242,7 @@ func TestStaff_SayWhetherTheyAreThere(t *testing.T) {
 		assert.Contains(t, got["message"], "status", body)
 	}
 	ada := chatbox.UserKey{Tenant: theirTenant, ID: "ada"}
-	assert.Equal(t, map[chatbox.UserKey]chatbox.StaffStatus{ada: chatbox.StaffAway}, p.aids.said)
+	assert.Equal(t, map[chatbox.UserKey]helpdesk.StaffStatus{ada: helpdesk.StaffAway}, p.aids.said)
 }
 
 func TestStaff_AreCountedBeforeTheyAreGreeted(t *testing.T) {
@@ -281,15 +282,15 @@ func TestHelp_ConfirmationSaysWhoComesAndWhen(t *testing.T) {
 }
 
 func TestHelpComes(t *testing.T) {
-	nobody := chatbox.Availability{Reason: chatbox.ReasonNobody}
+	nobody := helpdesk.Availability{Reason: helpdesk.ReasonNobody}
 	for name, tc := range map[string]struct {
-		info chatbox.HelpInfo
+		info helpdesk.HelpInfo
 		want string
 	}{
-		"nobody, and no word of it":      {chatbox.HelpInfo{Pending: true, Availability: nobody}, helpNobody},
-		"somebody holds the session":     {chatbox.HelpInfo{Availability: nobody}, helpSoon},
-		"not known":                      {chatbox.HelpInfo{Pending: true}, helpSoon},
-		"there, whatever the message is": {chatbox.HelpInfo{Pending: true, Availability: chatbox.Availability{Reason: chatbox.ReasonOpen, Message: "x"}}, helpSoon},
+		"nobody, and no word of it":      {helpdesk.HelpInfo{Pending: true, Availability: nobody}, helpNobody},
+		"somebody holds the session":     {helpdesk.HelpInfo{Availability: nobody}, helpSoon},
+		"not known":                      {helpdesk.HelpInfo{Pending: true}, helpSoon},
+		"there, whatever the message is": {helpdesk.HelpInfo{Pending: true, Availability: helpdesk.Availability{Reason: helpdesk.ReasonOpen, Message: "x"}}, helpSoon},
 	} {
 		assert.Equal(t, tc.want, helpComes(tc.info), name)
 	}

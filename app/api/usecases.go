@@ -7,6 +7,7 @@ import (
 	"chatbox"
 	"chatbox/app/history"
 	"chatbox/app/live"
+	"chatbox/helpdesk"
 )
 
 // The interfaces of this file are all that the edge asks of the use cases, one
@@ -140,11 +141,11 @@ type Sharing interface {
 
 // Overview is what staff reads of all of a tenant's sessions.
 type Overview interface {
-	AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error)
+	AllSessions(ctx context.Context, a chatbox.Actor, q helpdesk.StaffQuery) (helpdesk.StaffPage, error)
 	UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error)
 	AnyHistory(ctx context.Context, a chatbox.Actor, id string, q chatbox.HistoryQuery) (chatbox.History, error)
-	Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error)
-	Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (chatbox.Metrics, error)
+	Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]helpdesk.Preview, error)
+	Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (helpdesk.Metrics, error)
 }
 
 // AuditTrail is the record of staff's acts.

@@ -63,8 +63,8 @@ func TestSocket_AttachesBeforeFramesAreAnswered(t *testing.T) {
 	p.conv.attach = func(_ context.Context, c live.Socket, id string, after *int64) error {
 		<-gate
 		got <- wish{id, after}
-		p.hub.Get(c.ID()).Send(Encode(chatbox.Delivery{
-			Session: chatbox.SessionKey{ID: id}, Resumed: &chatbox.Resumed{Seq: 7, Recovered: true},
+		p.hub.Get(c.ID()).Send(Encode(hub.Delivery{
+			Session: chatbox.SessionKey{ID: id}, Resumed: &hub.Resumed{Seq: 7, Recovered: true},
 		}))
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/api"
+	"chatbox/helpdesk"
 	"chatbox/persistence"
 	"chatbox/providers/llm"
 	"chatbox/providers/notify"
@@ -47,7 +48,7 @@ type Config struct {
 	Notify      notify.Config
 	Log         Log
 
-	Support chatbox.SupportSettings // for tenants without settings of their own
+	Support helpdesk.Settings // for tenants without settings of their own
 
 	// Warnings describe settings that are valid but probably mistakes. Each warning
 	// names its variable.

@@ -7,17 +7,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"chatbox"
+	"chatbox/helpdesk"
 )
 
 func TestLoad_Support(t *testing.T) {
 	c, err := Load(settings(), "")
 	require.NoError(t, err)
-	assert.Equal(t, chatbox.SupportSettings{TimeZone: "UTC"}, c.Support)
+	assert.Equal(t, helpdesk.Settings{TimeZone: "UTC"}, c.Support)
 	c, err = Load(settings("SUPPORT_HOURS=mon 9:00-17:00", "SUPPORT_TIME_ZONE=Europe/Berlin", "SUPPORT_AWAY_MESSAGE=Back soon.",
 		"SUPPORT_CLOSED_DAYS=2026-12-25, 2026-01-01,2026-12-25"), "")
 	require.NoError(t, err)
-	assert.Equal(t, chatbox.SupportSettings{
+	assert.Equal(t, helpdesk.Settings{
 		Hours: "mon 9:00-17:00", TimeZone: "Europe/Berlin", AwayMessage: "Back soon.", ClosedDays: []string{"2026-01-01", "2026-12-25"},
 	}, c.Support)
 	_, err = Load(settings("SUPPORT_HOURS=Mon 9-17", "SUPPORT_TIME_ZONE=Berlin", "SUPPORT_AWAY_MESSAGE="+strings.Repeat("x", 1001),

@@ -7,6 +7,7 @@ import (
 	"chatbox"
 	"chatbox/app/live"
 	"chatbox/app/sessionlog"
+	"chatbox/helpdesk"
 )
 
 // HandBack hands the session back to the model, which answers from the next
@@ -95,8 +96,8 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 	if err != nil {
 		return err
 	}
-	s.tellStaff(ctx, chatbox.Notice{
-		Tenant: k.Tenant, Event: chatbox.NoticeTransferred, SessionID: k.ID, UserID: done.Event.Owner, Time: done.Event.Time,
+	s.tellStaff(ctx, helpdesk.Notice{
+		Tenant: k.Tenant, Event: helpdesk.NoticeTransferred, SessionID: k.ID, UserID: done.Event.Owner, Time: done.Event.Time,
 		AdminID: a.UserID, To: to,
 	})
 	return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Sessions are the records of sessions.
@@ -75,12 +76,12 @@ type Ratings interface {
 
 // StaffBus tells a tenant's connected admins, at most once.
 type StaffBus interface {
-	TellStaff(ctx context.Context, n chatbox.Notice) error
+	TellStaff(ctx context.Context, n helpdesk.Notice) error
 }
 
 // Colleagues are the admins who are connected, on any pod.
 type Colleagues interface {
-	Staff(ctx context.Context, tenant string) ([]chatbox.StaffMember, error)
+	Staff(ctx context.Context, tenant string) ([]helpdesk.StaffMember, error)
 }
 
 // Presence knows which users are connected, on any pod.

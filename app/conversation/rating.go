@@ -6,6 +6,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/helpdesk"
 )
 
 // ephemeralWait bounds how long an ephemeral update may delay the request that
@@ -39,15 +40,15 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 	if r, err = s.deps.Ratings.Rate(ctx, sess.Key, r); err != nil {
 		return chatbox.Rating{}, err
 	}
-	s.tellStaff(ctx, chatbox.Notice{
-		Tenant: sess.Key.Tenant, Event: chatbox.NoticeRated, SessionID: sessionID, UserID: sess.Owner, Score: r.Score, Time: r.Time,
+	s.tellStaff(ctx, helpdesk.Notice{
+		Tenant: sess.Key.Tenant, Event: helpdesk.NoticeRated, SessionID: sessionID, UserID: sess.Owner, Score: r.Score, Time: r.Time,
 	})
 	return r, nil
 }
 
 // tellStaff notifies connected admins of a change that is stored already. It
 // only logs failures, since admins can read the change elsewhere.
-func (s *Service) tellStaff(ctx context.Context, n chatbox.Notice) {
+func (s *Service) tellStaff(ctx context.Context, n helpdesk.Notice) {
 	ctx, cancel := context.WithTimeout(ctx, ephemeralWait)
 	defer cancel()
 	if err := s.deps.Staff.TellStaff(ctx, n); err != nil {

@@ -12,6 +12,7 @@ import (
 	"chatbox/app/answer"
 	"chatbox/app/conversation"
 	"chatbox/app/sessionlog"
+	"chatbox/helpdesk"
 	"chatbox/test/fakes"
 
 	"github.com/stretchr/testify/assert"
@@ -32,7 +33,7 @@ type house struct {
 	redis   *fakes.Redis
 	log     *sessionlog.Log
 	*conversation.Service
-	here []chatbox.StaffMember
+	here []helpdesk.StaffMember
 
 	mu     sync.Mutex // guards following
 	audit  []chatbox.AuditAction
@@ -87,7 +88,7 @@ func (h *house) CountHelp(_ context.Context, u chatbox.UserKey, _ string) (time.
 	return 0, nil
 }
 
-func (h *house) Staff(context.Context, string) ([]chatbox.StaffMember, error) { return h.here, nil }
+func (h *house) Staff(context.Context, string) ([]helpdesk.StaffMember, error) { return h.here, nil }
 
 func (h *house) say(a chatbox.Actor, session, id, text string) (chatbox.Event, error) {
 	return h.PostMessage(h.t.Context(), a, chatbox.Command{Type: chatbox.TypeUserMessage, SessionID: session, ID: id, Content: text})
@@ -248,7 +249,7 @@ func TestTransfer_GoesToAConnectedColleague(t *testing.T) {
 	require.NoError(t, h.TakeOver(t.Context(), bob, "s"))
 	require.ErrorIs(t, h.Transfer(t.Context(), bob, "s", "bob", ""), chatbox.InvalidArgument)
 	require.ErrorIs(t, h.Transfer(t.Context(), bob, "s", "eve", ""), chatbox.NotFound, "the colleague is not connected")
-	h.here = []chatbox.StaffMember{{User: eve.User(), Name: "Eve"}}
+	h.here = []helpdesk.StaffMember{{User: eve.User(), Name: "Eve"}}
 	require.ErrorIs(t, h.Transfer(t.Context(), eve, "s", "bob", ""), chatbox.NotFound)
 	require.NoError(t, h.Transfer(t.Context(), bob, "s", "eve", ""))
 	require.ErrorIs(t, h.HandBack(t.Context(), bob, "s"), chatbox.PermissionDenied)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/internal/lanes"
 )
 
@@ -32,7 +33,7 @@ type Audit interface {
 // Staff reaches the members of staff connected to any pod.
 type Staff interface {
 	// TellStaff sends the notice to all pods, at most once.
-	TellStaff(ctx context.Context, n chatbox.Notice) error
+	TellStaff(ctx context.Context, n helpdesk.Notice) error
 }
 
 // Deps are the ports of a Service; all are required.
@@ -58,7 +59,7 @@ type Deps struct {
 
 // Config configures the use cases.
 type Config struct {
-	Support chatbox.SupportSettings // for tenants without settings of their own
+	Support helpdesk.Settings // for tenants without settings of their own
 }
 
 // Service runs the use cases of one pod. It is safe for concurrent use.
@@ -71,13 +72,13 @@ type Service struct {
 	held     *recent[map[chatbox.UserKey]int]
 	searches *lanes.Lanes[chatbox.UserKey]
 
-	mu   sync.Mutex                              // guards following
-	here map[chatbox.UserKey]chatbox.StaffMember // staff with sockets on this pod
+	mu   sync.Mutex                               // guards following
+	here map[chatbox.UserKey]helpdesk.StaffMember // staff with sockets on this pod
 }
 
 // New returns a Service. It starts nothing.
 func New(cfg Config, d Deps) *Service {
-	s := &Service{Deps: d, cfg: cfg, here: map[chatbox.UserKey]chatbox.StaffMember{}}
+	s := &Service{Deps: d, cfg: cfg, here: map[chatbox.UserKey]helpdesk.StaffMember{}}
 	s.searches = lanes.New[chatbox.UserKey](lanes.Config{All: searchLanes, Each: searchesEach})
 	s.settings = newRecent(settingsLife, settingsSpare, s.readSettings)
 	s.lines = newRecent(queueLife, 0, s.readQueue)

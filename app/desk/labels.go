@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Labels stores the labels that staff put on sessions. They are stored beside the
@@ -17,9 +18,9 @@ type Labels interface {
 	SetTags(ctx context.Context, k chatbox.SessionKey, tags []string) error
 	Assign(ctx context.Context, k chatbox.SessionKey, to chatbox.Assignee) error
 	// Tags returns up to most of a tenant's tags in use, most used first.
-	Tags(ctx context.Context, tenant string, most int) ([]chatbox.TagCount, error)
+	Tags(ctx context.Context, tenant string, most int) ([]helpdesk.TagCount, error)
 	// Workload counts the sessions of a member of staff.
-	Workload(ctx context.Context, who chatbox.UserKey) (chatbox.Workload, error)
+	Workload(ctx context.Context, who chatbox.UserKey) (helpdesk.Workload, error)
 }
 
 // SetTags replaces the session's tags and returns them as stored. The session may
@@ -28,7 +29,7 @@ func (s *Service) SetTags(ctx context.Context, a chatbox.Actor, id string, tags 
 	if !a.Admin() {
 		return nil, notAdmin()
 	}
-	tags, err := chatbox.CheckTags(tags)
+	tags, err := helpdesk.CheckTags(tags)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func (s *Service) Assign(ctx context.Context, a chatbox.Actor, id string, to cha
 	}
 	if to.Has() {
 		var err error
-		if to, err = to.Check(); err != nil {
+		if to, err = helpdesk.CheckAssignee(to); err != nil {
 			return to, err
 		}
 		if to.ID == a.UserID && to.Name == "" {
@@ -74,8 +75,8 @@ func (s *Service) Assign(ctx context.Context, a chatbox.Actor, id string, to cha
 func (s *Service) tellOfAssignment(ctx context.Context, sess chatbox.Session, a chatbox.Actor, to chatbox.Assignee) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
-	err := s.Staff.TellStaff(ctx, chatbox.Notice{
-		Tenant: sess.Key.Tenant, Event: chatbox.NoticeAssigned, SessionID: sess.Key.ID, UserID: sess.Owner, Time: now(),
+	err := s.Staff.TellStaff(ctx, helpdesk.Notice{
+		Tenant: sess.Key.Tenant, Event: helpdesk.NoticeAssigned, SessionID: sess.Key.ID, UserID: sess.Owner, Time: now(),
 		AdminID: a.UserID, To: to.ID,
 	})
 	if err != nil {
@@ -84,20 +85,20 @@ func (s *Service) tellOfAssignment(ctx context.Context, sess chatbox.Session, a 
 }
 
 // TagsInUse returns the tags of the caller's tenant, most used first.
-func (s *Service) TagsInUse(ctx context.Context, a chatbox.Actor) ([]chatbox.TagCount, error) {
+func (s *Service) TagsInUse(ctx context.Context, a chatbox.Actor) ([]helpdesk.TagCount, error) {
 	if !a.Staff() {
 		return nil, notStaff()
 	}
-	return s.Labels.Tags(ctx, a.Tenant, chatbox.MaxTagsShown)
+	return s.Labels.Tags(ctx, a.Tenant, helpdesk.MaxTagsShown)
 }
 
 // Counters returns the counts for the caller's overview. They are read from
 // indexes, so the cost does not depend on the amount of data.
-func (s *Service) Counters(ctx context.Context, a chatbox.Actor) (chatbox.Counters, error) {
+func (s *Service) Counters(ctx context.Context, a chatbox.Actor) (helpdesk.Counters, error) {
 	if !a.Staff() {
-		return chatbox.Counters{}, notStaff()
+		return helpdesk.Counters{}, notStaff()
 	}
-	var c chatbox.Counters
+	var c helpdesk.Counters
 	first, total, err := s.Queue.Queue(ctx, a.Tenant, 1)
 	if err != nil {
 		return c, err

@@ -13,14 +13,15 @@ import (
 
 	"chatbox"
 	"chatbox/app/desk"
+	"chatbox/helpdesk"
 )
 
 // shelf is one session, "s" of acme's, and records the calls in order.
 type shelf struct {
 	sess   chatbox.Session
-	queue  []chatbox.Waiting
+	queue  []helpdesk.Waiting
 	done   []string
-	told   []chatbox.Notice
+	told   []helpdesk.Notice
 	refuse error // of the audit log
 	deaf   bool  // staff cannot be told
 	hangs  bool  // and notifications block instead of failing
@@ -38,7 +39,7 @@ func (s *shelf) Record(_ context.Context, a chatbox.Actor, action chatbox.AuditA
 	return s.refuse
 }
 
-func (s *shelf) TellStaff(ctx context.Context, n chatbox.Notice) error {
+func (s *shelf) TellStaff(ctx context.Context, n helpdesk.Notice) error {
 	if s.hangs {
 		<-ctx.Done()
 		return context.Cause(ctx)
@@ -62,13 +63,13 @@ func (s *shelf) Assign(_ context.Context, _ chatbox.SessionKey, to chatbox.Assig
 	return nil
 }
 
-func (s *shelf) Tags(context.Context, string, int) ([]chatbox.TagCount, error) { return nil, nil }
+func (s *shelf) Tags(context.Context, string, int) ([]helpdesk.TagCount, error) { return nil, nil }
 
-func (s *shelf) Workload(context.Context, chatbox.UserKey) (chatbox.Workload, error) {
-	return chatbox.Workload{Held: 1}, nil
+func (s *shelf) Workload(context.Context, chatbox.UserKey) (helpdesk.Workload, error) {
+	return helpdesk.Workload{Held: 1}, nil
 }
 
-func (s *shelf) Queue(_ context.Context, _ string, limit int) ([]chatbox.Waiting, int64, error) {
+func (s *shelf) Queue(_ context.Context, _ string, limit int) ([]helpdesk.Waiting, int64, error) {
 	return s.queue[:min(limit, len(s.queue))], int64(len(s.queue)), nil
 }
 
@@ -109,7 +110,7 @@ func TestAssign_TellsWhoeverDidNotKnow(t *testing.T) {
 	require.Len(t, s.told, 1)
 	assert.WithinDuration(t, time.Now(), s.told[0].Time, time.Minute)
 	s.told[0].Time = time.Time{}
-	assert.Equal(t, chatbox.Notice{Tenant: "acme", Event: chatbox.NoticeAssigned, SessionID: "s", UserID: "ann", AdminID: "bob", To: "eve"}, s.told[0])
+	assert.Equal(t, helpdesk.Notice{Tenant: "acme", Event: helpdesk.NoticeAssigned, SessionID: "s", UserID: "ann", AdminID: "bob", To: "eve"}, s.told[0])
 	assign(chatbox.Assignee{ID: "eve", Name: "Eve again"})
 	assert.Len(t, s.told, 1, "she knows")
 	assert.Equal(t, chatbox.Assignee{ID: "bob", Name: "Name of bob"}, assign(chatbox.Assignee{ID: "bob"}))
@@ -171,13 +172,13 @@ func TestCounters_TheLongestWait(t *testing.T) {
 	vic := member("vic", "chat_viewer")
 	got, err := d.Counters(t.Context(), vic)
 	require.NoError(t, err)
-	assert.Equal(t, chatbox.Counters{Workload: chatbox.Workload{Held: 1}}, got)
+	assert.Equal(t, helpdesk.Counters{Workload: helpdesk.Workload{Held: 1}}, got)
 
 	at := time.UnixMilli(1_750_000_000_000)
-	s.queue = []chatbox.Waiting{{Session: s.sess.Key, Since: at}, {Session: chatbox.SessionKey{Tenant: "acme", ID: "t"}, Since: at.Add(time.Minute)}}
+	s.queue = []helpdesk.Waiting{{Session: s.sess.Key, Since: at}, {Session: chatbox.SessionKey{Tenant: "acme", ID: "t"}, Since: at.Add(time.Minute)}}
 	got, err = d.Counters(t.Context(), vic)
 	require.NoError(t, err)
-	assert.Equal(t, chatbox.Counters{Workload: chatbox.Workload{Held: 1}, Waiting: 2, Oldest: "s", Since: at}, got)
+	assert.Equal(t, helpdesk.Counters{Workload: helpdesk.Workload{Held: 1}, Waiting: 2, Oldest: "s", Since: at}, got)
 
 	s.queue[0].Since = time.Time{}
 	s.sess.State = chatbox.State{HelpPending: true, LastActivity: at.Add(time.Second)}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Ephemerals reach the sockets of a session on any pod.
@@ -25,21 +26,21 @@ const (
 	noteDeleted = "deleted"
 )
 
-func notesOf(k chatbox.SessionKey) chatbox.CardPile {
-	return chatbox.CardPile{Tenant: k.Tenant, Kind: chatbox.CardNote, Subject: k.ID}
+func notesOf(k chatbox.SessionKey) helpdesk.CardPile {
+	return helpdesk.CardPile{Tenant: k.Tenant, Kind: helpdesk.CardNote, Subject: k.ID}
 }
 
 // Notes returns staff's notes about the session, oldest first.
-func (s *Service) Notes(ctx context.Context, a chatbox.Actor, id string) ([]chatbox.Note, error) {
+func (s *Service) Notes(ctx context.Context, a chatbox.Actor, id string) ([]helpdesk.Note, error) {
 	sess, err := s.recorded(ctx, a, id, chatbox.AuditSessionNotes)
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.Cards.List(ctx, chatbox.CardQuery{Pile: notesOf(sess.Key), Limit: chatbox.MaxNotes})
+	page, err := s.Cards.List(ctx, helpdesk.CardQuery{Pile: notesOf(sess.Key), Limit: helpdesk.MaxNotes})
 	if err != nil {
 		return nil, err
 	}
-	notes := make([]chatbox.Note, len(page.Cards))
+	notes := make([]helpdesk.Note, len(page.Cards))
 	for i, c := range page.Cards {
 		notes[i] = noteOf(c)
 	}
@@ -47,46 +48,46 @@ func (s *Service) Notes(ctx context.Context, a chatbox.Actor, id string) ([]chat
 }
 
 // AddNote adds a note to the session, which may have ended. It returns
-// chatbox.Full if the session has chatbox.MaxNotes notes.
-func (s *Service) AddNote(ctx context.Context, a chatbox.Actor, id, text string) (chatbox.Note, error) {
+// chatbox.Full if the session has helpdesk.MaxNotes notes.
+func (s *Service) AddNote(ctx context.Context, a chatbox.Actor, id, text string) (helpdesk.Note, error) {
 	if !a.Admin() {
-		return chatbox.Note{}, notAdmin()
+		return helpdesk.Note{}, notAdmin()
 	}
-	if err := chatbox.CheckNote(text); err != nil {
-		return chatbox.Note{}, err
+	if err := helpdesk.CheckNote(text); err != nil {
+		return helpdesk.Note{}, err
 	}
 	sess, err := s.recorded(ctx, a, id, chatbox.AuditSessionNote)
 	if err != nil {
-		return chatbox.Note{}, err
+		return helpdesk.Note{}, err
 	}
 	at := now()
-	c := chatbox.Card{
+	c := helpdesk.Card{
 		Pile: notesOf(sess.Key), ID: newID(), Body: []byte(text), AuthorID: a.UserID, AuthorName: a.Name,
 		CreatedAt: at, UpdatedAt: at, Revision: 1,
 	}
-	if err := s.Cards.Add(ctx, c, chatbox.MaxNotes); err != nil {
+	if err := s.Cards.Add(ctx, c, helpdesk.MaxNotes); err != nil {
 		if errors.Is(err, chatbox.Full) {
 			err = chatbox.NewError(chatbox.Full, "the session has 200 notes; delete some first", err)
 		}
-		return chatbox.Note{}, err
+		return helpdesk.Note{}, err
 	}
 	s.tellOfNote(ctx, sess, a, c.ID, noteAdded)
 	return noteOf(c), nil
 }
 
 // EditNote changes the text of a note. Only its author may do so.
-func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text string) (chatbox.Note, error) {
+func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text string) (helpdesk.Note, error) {
 	if !a.Admin() {
-		return chatbox.Note{}, notAdmin()
+		return helpdesk.Note{}, notAdmin()
 	}
-	if err := chatbox.CheckNote(text); err != nil {
-		return chatbox.Note{}, err
+	if err := helpdesk.CheckNote(text); err != nil {
+		return helpdesk.Note{}, err
 	}
 	sess, err := s.session(ctx, a, id)
 	if err != nil {
-		return chatbox.Note{}, err
+		return helpdesk.Note{}, err
 	}
-	var c chatbox.Card
+	var c helpdesk.Card
 	err = s.again(func(try int) error {
 		if c, err = s.Cards.Get(ctx, notesOf(sess.Key), noteID); err != nil {
 			return err
@@ -104,7 +105,7 @@ func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, tex
 		return err
 	})
 	if err != nil {
-		return chatbox.Note{}, err
+		return helpdesk.Note{}, err
 	}
 	s.tellOfNote(ctx, sess, a, noteID, noteEdited)
 	return noteOf(c), nil
@@ -153,8 +154,8 @@ func (s *Service) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbo
 	}
 }
 
-func noteOf(c chatbox.Card) chatbox.Note {
-	n := chatbox.Note{
+func noteOf(c helpdesk.Card) helpdesk.Note {
+	n := helpdesk.Note{
 		ID: c.ID, Session: chatbox.SessionKey{Tenant: c.Pile.Tenant, ID: c.Pile.Subject},
 		AuthorID: c.AuthorID, AuthorName: c.AuthorName, Text: string(c.Body), CreatedAt: c.CreatedAt,
 		Unreadable: c.Unreadable,

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 var (
@@ -33,7 +34,7 @@ func TestNotes_WrittenReadChangedDeleted(t *testing.T) {
 	require.NoError(t, err)
 	got, err := o.Notes(t.Context(), vic, "s")
 	require.NoError(t, err)
-	assert.ElementsMatch(t, []chatbox.Note{n, second}, got)
+	assert.ElementsMatch(t, []helpdesk.Note{n, second}, got)
 	assert.Equal(t, []chatbox.AuditAction{chatbox.AuditSessionNote, chatbox.AuditSessionNote, chatbox.AuditSessionNotes}, o.recorded())
 
 	_, err = o.EditNote(t.Context(), rob, "s", n.ID, "mine now")
@@ -96,7 +97,7 @@ func TestNotes_WhoMayNot(t *testing.T) {
 		require.ErrorIs(t, o.DeleteNote(t.Context(), c.a, c.id, n.ID), c.want)
 		assert.Empty(t, o.recorded())
 	}
-	for _, wrong := range []string{"", " ", strings.Repeat("x", chatbox.MaxNote+1)} {
+	for _, wrong := range []string{"", " ", strings.Repeat("x", helpdesk.MaxNote+1)} {
 		_, err := o.AddNote(t.Context(), bob, "s", wrong)
 		require.Error(t, err)
 		_, err = o.EditNote(t.Context(), bob, "s", n.ID, wrong)
@@ -104,7 +105,7 @@ func TestNotes_WhoMayNot(t *testing.T) {
 	}
 	got, err := o.Notes(t.Context(), bob, "s")
 	require.NoError(t, err)
-	assert.Equal(t, []chatbox.Note{n}, got)
+	assert.Equal(t, []helpdesk.Note{n}, got)
 }
 
 func TestNotes_NothingIsDoneOffTheRecord(t *testing.T) {
@@ -134,10 +135,10 @@ func TestNotes_Bounded(t *testing.T) {
 	o := open(t)
 	o.session("s")
 	var wg sync.WaitGroup
-	for i := range chatbox.MaxNotes - 3 {
+	for i := range helpdesk.MaxNotes - 3 {
 		wg.Go(func() {
-			p := chatbox.CardPile{Tenant: "t", Kind: chatbox.CardNote, Subject: "s"}
-			assert.NoError(t, o.store.Cards().Add(t.Context(), chatbox.Card{Pile: p, ID: fmt.Sprint(i), CreatedAt: time.UnixMilli(1)}, chatbox.MaxNotes))
+			p := helpdesk.CardPile{Tenant: "t", Kind: helpdesk.CardNote, Subject: "s"}
+			assert.NoError(t, o.store.Cards().Add(t.Context(), helpdesk.Card{Pile: p, ID: fmt.Sprint(i), CreatedAt: time.UnixMilli(1)}, helpdesk.MaxNotes))
 		})
 	}
 	wg.Wait()
@@ -152,7 +153,7 @@ func TestNotes_Bounded(t *testing.T) {
 	wg.Wait()
 	got, err := o.Notes(t.Context(), bob, "s")
 	require.NoError(t, err)
-	assert.Len(t, got, chatbox.MaxNotes)
+	assert.Len(t, got, helpdesk.MaxNotes)
 	_, err = o.AddNote(t.Context(), bob, "s", "x")
 	require.ErrorIs(t, err, chatbox.Full)
 	assert.Contains(t, err.Error(), "200 notes")

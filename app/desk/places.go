@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/internal/sleep"
 )
 
@@ -18,9 +19,9 @@ type QueueSockets interface {
 	WaitingChanged() <-chan struct{}
 	// TellPlace sends the session's place to those of the owner's sockets that
 	// were last sent a different one.
-	TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition)
+	TellPlace(k chatbox.SessionKey, p helpdesk.QueuePosition)
 	// PlaceTold records that the socket learns of the place in another way.
-	PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p chatbox.QueuePosition)
+	PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p helpdesk.QueuePosition)
 }
 
 const (
@@ -35,18 +36,18 @@ const (
 
 // queueView is a tenant's queue as it was read.
 type queueView struct {
-	first []chatbox.Waiting // in order, up to MaxPlaces
+	first []helpdesk.Waiting // in order, up to MaxPlaces
 	total int64
 }
 
 func (s *Service) readQueue(ctx context.Context, tenant string) (queueView, error) {
-	first, total, err := s.Queue.Queue(ctx, tenant, chatbox.MaxPlaces)
+	first, total, err := s.Queue.Queue(ctx, tenant, helpdesk.MaxPlaces)
 	return queueView{first, total}, err
 }
 
 // place returns the place of a waiting session, even if the queue that was read
 // does not contain it yet.
-func (l queueView) place(w chatbox.Waiting) chatbox.QueuePosition {
+func (l queueView) place(w helpdesk.Waiting) helpdesk.QueuePosition {
 	before, listed := 0, false
 	for _, o := range l.first {
 		if o.Session == w.Session {
@@ -59,12 +60,12 @@ func (l queueView) place(w chatbox.Waiting) chatbox.QueuePosition {
 		before++
 	}
 	if before == len(l.first) && l.total > int64(len(l.first)) {
-		return chatbox.QueuePosition{Position: chatbox.MaxPlaces, Beyond: true, Waiting: int(l.total)}
+		return helpdesk.QueuePosition{Position: helpdesk.MaxPlaces, Beyond: true, Waiting: int(l.total)}
 	}
 	if !listed {
 		l.total++
 	}
-	return chatbox.QueuePosition{Position: before + 1, Waiting: int(l.total)}
+	return helpdesk.QueuePosition{Position: before + 1, Waiting: int(l.total)}
 }
 
 // TellPlaces sends waiting users their place in the queue whenever it changes,
@@ -111,25 +112,25 @@ func (s *Service) tellTenant(ctx context.Context, tenant string, keys []chatbox.
 	for _, k := range keys {
 		switch position, listed := at[k]; {
 		case listed:
-			s.QueueSockets.TellPlace(k, chatbox.QueuePosition{Position: position, Waiting: int(l.total)})
+			s.QueueSockets.TellPlace(k, helpdesk.QueuePosition{Position: position, Waiting: int(l.total)})
 		case l.total > int64(len(l.first)):
-			s.QueueSockets.TellPlace(k, chatbox.QueuePosition{Position: chatbox.MaxPlaces, Beyond: true, Waiting: int(l.total)})
+			s.QueueSockets.TellPlace(k, helpdesk.QueuePosition{Position: helpdesk.MaxPlaces, Beyond: true, Waiting: int(l.total)})
 		}
 	}
 	return nil
 }
 
 // HelpOf returns the state of the help request in the caller's session.
-func (s *Service) HelpOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.HelpInfo, error) {
+func (s *Service) HelpOf(ctx context.Context, a chatbox.Actor, id string) (helpdesk.HelpInfo, error) {
 	sess, err := s.Owned(ctx, a, id)
 	if err != nil {
-		return chatbox.HelpInfo{}, err
+		return helpdesk.HelpInfo{}, err
 	}
 	info := helpOf(sess)
 	if info.Availability, err = s.available(ctx, a.Tenant); err != nil {
 		return info, err
 	}
-	if w, waits := sess.Waiting(); waits {
+	if w, waits := helpdesk.WaitingOf(sess); waits {
 		l, err := s.lines.get(ctx, a.Tenant)
 		if err != nil {
 			return info, err
@@ -140,8 +141,8 @@ func (s *Service) HelpOf(ctx context.Context, a chatbox.Actor, id string) (chatb
 	return info, nil
 }
 
-func helpOf(sess chatbox.Session) chatbox.HelpInfo {
-	return chatbox.HelpInfo{
+func helpOf(sess chatbox.Session) helpdesk.HelpInfo {
+	return helpdesk.HelpInfo{
 		SessionID: sess.Key.ID, Requested: sess.State.HelpRequested, Pending: sess.State.HelpPending, Since: sess.State.WaitingSince,
 	}
 }
@@ -149,14 +150,14 @@ func helpOf(sess chatbox.Session) chatbox.HelpInfo {
 // HelpAsked is HelpOf for a request that was just accepted, for the confirmation
 // to the requesting socket. It takes a bounded time and omits what it cannot find
 // out by then.
-func (s *Service) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) chatbox.HelpInfo {
+func (s *Service) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) helpdesk.HelpInfo {
 	ctx, cancel := context.WithTimeout(ctx, placesPatience)
 	defer cancel()
-	info := chatbox.HelpInfo{SessionID: id, Requested: true}
+	info := helpdesk.HelpInfo{SessionID: id, Requested: true}
 	sess, err := s.Owned(ctx, a, id)
 	if err == nil {
 		info = helpOf(sess)
-		if w, waits := sess.Waiting(); waits {
+		if w, waits := helpdesk.WaitingOf(sess); waits {
 			var l *reading[queueView]
 			if l, err = s.lines.now(ctx, a.Tenant); err == nil {
 				p := l.value.place(w)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // StaffPresence stores which staff are connected, over all pods, and the status
@@ -14,14 +15,14 @@ type StaffPresence interface {
 	// BeatStaff sends the heartbeat of the admins with sockets on this pod. It
 	// updates each to the later of the statuses that the cluster and this pod
 	// know. An entry without a heartbeat expires after 8 seconds.
-	BeatStaff(ctx context.Context, staff []chatbox.StaffMember) error
+	BeatStaff(ctx context.Context, staff []helpdesk.StaffMember) error
 	// LeaveStaff removes users who have no sockets on this pod any more.
 	LeaveStaff(ctx context.Context, users []chatbox.UserKey) error
 	// SayStaff stores the member's status while they have sockets, and for five
 	// minutes longer. It sets the time of the status.
-	SayStaff(ctx context.Context, m *chatbox.StaffMember) error
+	SayStaff(ctx context.Context, m *helpdesk.StaffMember) error
 	// Staff lists the tenant's staff on live pods, by id.
-	Staff(ctx context.Context, tenant string) ([]chatbox.StaffMember, error)
+	Staff(ctx context.Context, tenant string) ([]helpdesk.StaffMember, error)
 }
 
 // LocalStaff are the staff's sockets on this pod.
@@ -88,7 +89,7 @@ func (s *Service) beatStaff(ctx context.Context) error {
 
 // roll returns the members to send a heartbeat for, as this pod knows them, and
 // those who have left.
-func (s *Service) roll(actors []chatbox.Actor) (here []chatbox.StaffMember, gone []chatbox.UserKey) {
+func (s *Service) roll(actors []chatbox.Actor) (here []helpdesk.StaffMember, gone []chatbox.UserKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := make(map[chatbox.UserKey]struct{}, len(actors))
@@ -106,17 +107,17 @@ func (s *Service) roll(actors []chatbox.Actor) (here []chatbox.StaffMember, gone
 
 // memberLocked returns what this pod knows of the member. A member without a
 // status is available.
-func (s *Service) memberLocked(a chatbox.Actor) chatbox.StaffMember {
+func (s *Service) memberLocked(a chatbox.Actor) helpdesk.StaffMember {
 	m, known := s.here[a.User()]
 	if !known {
-		m = chatbox.StaffMember{User: a.User(), Status: chatbox.StaffAvailable}
+		m = helpdesk.StaffMember{User: a.User(), Status: helpdesk.StaffAvailable}
 	}
 	m.Name = a.Name
 	return m
 }
 
 // note stores a member with sockets on this pod. The later of two statuses wins.
-func (s *Service) note(m chatbox.StaffMember) {
+func (s *Service) note(m helpdesk.StaffMember) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if had, known := s.here[m.User]; known && had.Said.After(m.Said) {
@@ -142,7 +143,7 @@ func (s *Service) StaffArrived(ctx context.Context, a chatbox.Actor) {
 	ctx, cancel := context.WithTimeout(ctx, staffPatience)
 	defer cancel()
 	s.mu.Lock()
-	m := []chatbox.StaffMember{s.memberLocked(a)}
+	m := []helpdesk.StaffMember{s.memberLocked(a)}
 	s.mu.Unlock()
 	if err := s.StaffPresence.BeatStaff(ctx, m); err != nil {
 		s.Logger.DebugContext(ctx, "staff's presence left to the next heartbeat", "error", err)
@@ -152,7 +153,7 @@ func (s *Service) StaffArrived(ctx context.Context, a chatbox.Actor) {
 }
 
 // StaffOnline lists the tenant's admins connected to any pod.
-func (s *Service) StaffOnline(ctx context.Context, a chatbox.Actor) ([]chatbox.StaffOnline, error) {
+func (s *Service) StaffOnline(ctx context.Context, a chatbox.Actor) ([]helpdesk.StaffOnline, error) {
 	if !a.Staff() {
 		return nil, notStaff()
 	}
@@ -164,9 +165,9 @@ func (s *Service) StaffOnline(ctx context.Context, a chatbox.Actor) ([]chatbox.S
 	if err != nil {
 		return nil, err
 	}
-	out := make([]chatbox.StaffOnline, len(members))
+	out := make([]helpdesk.StaffOnline, len(members))
 	for i, m := range members {
-		out[i] = chatbox.StaffOnline{StaffMember: m, Holding: held.value[m.User]}
+		out[i] = helpdesk.StaffOnline{StaffMember: m, Holding: held.value[m.User]}
 	}
 	return out, nil
 }
@@ -182,11 +183,11 @@ func (s *Service) countHeld(ctx context.Context, _ string) (map[chatbox.UserKey]
 }
 
 // SayAvailability stores the status that an admin sets.
-func (s *Service) SayAvailability(ctx context.Context, a chatbox.Actor, status chatbox.StaffStatus) error {
+func (s *Service) SayAvailability(ctx context.Context, a chatbox.Actor, status helpdesk.StaffStatus) error {
 	if !a.Admin() {
 		return notStaff()
 	}
-	if status != chatbox.StaffAvailable && status != chatbox.StaffAway {
+	if status != helpdesk.StaffAvailable && status != helpdesk.StaffAway {
 		return chatbox.Invalid("status", "must be available or away")
 	}
 	s.mu.Lock()

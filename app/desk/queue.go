@@ -3,7 +3,7 @@ package desk
 import (
 	"context"
 
-	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Queue reads a tenant's sessions that wait for a person, from the stored folds.
@@ -11,7 +11,7 @@ import (
 // for a moment.
 type Queue interface {
 	// Queue returns the first limit (≥ 1) sessions in the order of
-	// chatbox.Waiting, and the total number, counted up to chatbox.MaxCounted. It
+	// helpdesk.Waiting, and the total number, counted up to helpdesk.MaxCounted. It
 	// costs one read if limit covers all of them.
-	Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error)
+	Queue(ctx context.Context, tenant string, limit int) (first []helpdesk.Waiting, total int64, err error)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // cannedBody is the body of a reply's card.
@@ -19,32 +20,32 @@ type cannedBody struct {
 	Text     string `json:"text"`
 }
 
-func repliesOf(tenant string) chatbox.CardPile {
-	return chatbox.CardPile{Tenant: tenant, Kind: chatbox.CardReply}
+func repliesOf(tenant string) helpdesk.CardPile {
+	return helpdesk.CardPile{Tenant: tenant, Kind: helpdesk.CardReply}
 }
 
 // Replies lists the tenant's canned replies by shortcut.
-func (s *Service) Replies(ctx context.Context, a chatbox.Actor) ([]chatbox.CannedReply, error) {
+func (s *Service) Replies(ctx context.Context, a chatbox.Actor) ([]helpdesk.CannedReply, error) {
 	if !a.Staff() {
 		return nil, notStaff()
 	}
-	page, err := s.Cards.List(ctx, chatbox.CardQuery{Pile: repliesOf(a.Tenant), Limit: chatbox.MaxReplies})
+	page, err := s.Cards.List(ctx, helpdesk.CardQuery{Pile: repliesOf(a.Tenant), Limit: helpdesk.MaxReplies})
 	if err != nil {
 		return nil, err
 	}
-	replies := make([]chatbox.CannedReply, len(page.Cards))
+	replies := make([]helpdesk.CannedReply, len(page.Cards))
 	for i, c := range page.Cards {
 		replies[i] = replyOf(c)
 	}
-	slices.SortFunc(replies, func(x, y chatbox.CannedReply) int {
+	slices.SortFunc(replies, func(x, y helpdesk.CannedReply) int {
 		return cmp.Or(cmp.Compare(x.Shortcut, y.Shortcut), cmp.Compare(x.ID, y.ID))
 	})
 	return replies, nil
 }
 
 // AddReply stores a new reply. It returns chatbox.Conflict if another reply has
-// the shortcut, and chatbox.Full if the tenant has chatbox.MaxReplies.
-func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
+// the shortcut, and chatbox.Full if the tenant has helpdesk.MaxReplies.
+func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error) {
 	if !a.Admin() {
 		return r, notAdmin()
 	}
@@ -65,7 +66,7 @@ func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.Canne
 	if _, err := s.claimShortcut(ctx, a.Tenant, r.Shortcut, r.ID); err != nil {
 		return r, err
 	}
-	err = s.Cards.Add(ctx, c, chatbox.MaxReplies)
+	err = s.Cards.Add(ctx, c, helpdesk.MaxReplies)
 	if errors.Is(err, chatbox.Full) { // after any other failure the card may be stored nevertheless
 		s.giveBack(ctx, a.Tenant, func(_ string, c claim) bool { return c.Reply == r.ID })
 		err = chatbox.NewError(chatbox.Full, "there are 500 replies; delete some first", err)
@@ -78,7 +79,7 @@ func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r chatbox.Canne
 
 // ReplaceReply changes a reply. Of two concurrent calls the later one wins. It
 // returns chatbox.Conflict if another reply has the shortcut.
-func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r chatbox.CannedReply) (chatbox.CannedReply, error) {
+func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error) {
 	if !a.Admin() {
 		return r, notAdmin()
 	}
@@ -165,9 +166,9 @@ func (s *Service) RenderReply(
 	}
 	at := s.localTime(ctx, a.Tenant)
 	content, missing = r.Render(map[string]string{
-		chatbox.VarUserID: sess.Owner, chatbox.VarUserName: sess.OwnerName, chatbox.VarSessionName: sess.Name,
-		chatbox.VarAdminID: a.UserID, chatbox.VarAdminName: a.Name,
-		chatbox.VarDate: at.Format(time.DateOnly), chatbox.VarTime: at.Format("15:04"),
+		helpdesk.VarUserID: sess.Owner, helpdesk.VarUserName: sess.OwnerName, helpdesk.VarSessionName: sess.Name,
+		helpdesk.VarAdminID: a.UserID, helpdesk.VarAdminName: a.Name,
+		helpdesk.VarDate: at.Format(time.DateOnly), helpdesk.VarTime: at.Format("15:04"),
 	})
 	return content, missing, nil
 }
@@ -181,26 +182,26 @@ func (s *Service) localTime(ctx context.Context, tenant string) time.Time {
 		s.Logger.DebugContext(ctx, "time zone not read", "error", err)
 		return at
 	}
-	zone, err := chatbox.ParseZone(r.value.TimeZone)
+	zone, err := helpdesk.ParseZone(r.value.TimeZone)
 	if err != nil {
 		return at
 	}
 	return at.In(zone)
 }
 
-func cardOf(a chatbox.Actor, r chatbox.CannedReply, at time.Time) (chatbox.Card, error) {
+func cardOf(a chatbox.Actor, r helpdesk.CannedReply, at time.Time) (helpdesk.Card, error) {
 	body, err := json.Marshal(cannedBody{Shortcut: r.Shortcut, Title: r.Title, Text: r.Text})
 	if err != nil {
-		return chatbox.Card{}, fmt.Errorf("encode a reply: %w", err)
+		return helpdesk.Card{}, fmt.Errorf("encode a reply: %w", err)
 	}
-	return chatbox.Card{
+	return helpdesk.Card{
 		Pile: repliesOf(a.Tenant), ID: r.ID, Body: body, AuthorID: a.UserID, AuthorName: a.Name, UpdatedAt: at, Revision: 1,
 	}, nil
 }
 
 // replyOf decodes a card. If the body cannot be decoded, only the id is set.
-func replyOf(c chatbox.Card) chatbox.CannedReply {
-	r := chatbox.CannedReply{ID: c.ID, UpdatedAt: c.UpdatedAt, UpdatedBy: c.AuthorID}
+func replyOf(c helpdesk.Card) helpdesk.CannedReply {
+	r := helpdesk.CannedReply{ID: c.ID, UpdatedAt: c.UpdatedAt, UpdatedBy: c.AuthorID}
 	var b cannedBody
 	if err := json.Unmarshal(c.Body, &b); err != nil {
 		r.Unreadable = true

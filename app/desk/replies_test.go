@@ -16,10 +16,11 @@ import (
 
 	"chatbox"
 	"chatbox/app/desk"
+	"chatbox/helpdesk"
 )
 
-func canned(shortcut, text string) chatbox.CannedReply {
-	return chatbox.CannedReply{Shortcut: shortcut, Title: " Title ", Text: text}
+func canned(shortcut, text string) helpdesk.CannedReply {
+	return helpdesk.CannedReply{Shortcut: shortcut, Title: " Title ", Text: text}
 }
 
 func shortcutsOf(t *testing.T, o *office, a chatbox.Actor) []string {
@@ -43,16 +44,16 @@ func TestReplies_WrittenReadChangedDeleted(t *testing.T) {
 	require.NoError(t, err)
 	all, err := o.Replies(t.Context(), vic)
 	require.NoError(t, err)
-	assert.Equal(t, []chatbox.CannedReply{bye, hello}, all, "by shortcut")
+	assert.Equal(t, []helpdesk.CannedReply{bye, hello}, all, "by shortcut")
 
 	_, err = o.AddReply(t.Context(), bob, canned("hello", "x"))
 	require.ErrorIs(t, err, chatbox.Conflict)
-	_, err = o.ReplaceReply(t.Context(), bob, chatbox.CannedReply{ID: bye.ID, Shortcut: "hello", Text: "x"})
+	_, err = o.ReplaceReply(t.Context(), bob, helpdesk.CannedReply{ID: bye.ID, Shortcut: "hello", Text: "x"})
 	require.ErrorIs(t, err, chatbox.Conflict)
-	same, err := o.ReplaceReply(t.Context(), rob, chatbox.CannedReply{ID: hello.ID, Shortcut: "hello", Text: "Hi"})
+	same, err := o.ReplaceReply(t.Context(), rob, helpdesk.CannedReply{ID: hello.ID, Shortcut: "hello", Text: "Hi"})
 	require.NoError(t, err, "its own shortcut is no other's")
 	assert.Equal(t, []string{hello.ID, "Hi", "", "rob"}, []string{same.ID, same.Text, same.Title, same.UpdatedBy})
-	_, err = o.ReplaceReply(t.Context(), rob, chatbox.CannedReply{ID: hello.ID, Shortcut: "welcome", Text: "Hi"})
+	_, err = o.ReplaceReply(t.Context(), rob, helpdesk.CannedReply{ID: hello.ID, Shortcut: "welcome", Text: "Hi"})
 	require.NoError(t, err)
 	again, err := o.AddReply(t.Context(), bob, canned("hello", "the shortcut is free again"))
 	require.NoError(t, err)
@@ -118,7 +119,7 @@ func TestReplies_Render(t *testing.T) {
 	assert.Contains(t, content, "/{{session_name}}/bob/we/")
 	assert.Equal(t, []string{"user_name", "session_name"}, missing)
 
-	_, err = o.SetSupport(t.Context(), rob, chatbox.SupportSettings{TimeZone: "Pacific/Kiritimati"})
+	_, err = o.SetSupport(t.Context(), rob, helpdesk.Settings{TimeZone: "Pacific/Kiritimati"})
 	require.NoError(t, err)
 	zone, err := time.LoadLocation("Pacific/Kiritimati")
 	require.NoError(t, err)
@@ -226,12 +227,12 @@ func TestReplies_RenamedAtOnce(t *testing.T) {
 func TestReplies_Bounded(t *testing.T) {
 	o := open(t)
 	const room, racers = 3, 8
-	for i := range chatbox.MaxReplies - room {
-		c := chatbox.Card{
-			Pile: chatbox.CardPile{Tenant: "t", Kind: chatbox.CardReply}, ID: fmt.Sprint(i),
+	for i := range helpdesk.MaxReplies - room {
+		c := helpdesk.Card{
+			Pile: helpdesk.CardPile{Tenant: "t", Kind: helpdesk.CardReply}, ID: fmt.Sprint(i),
 			Body: fmt.Appendf(nil, `{"shortcut":"old-%d","text":"x"}`, i), CreatedAt: time.UnixMilli(int64(i)),
 		}
-		require.NoError(t, o.store.Cards().Add(t.Context(), c, chatbox.MaxReplies))
+		require.NoError(t, o.store.Cards().Add(t.Context(), c, helpdesk.MaxReplies))
 	}
 	var wg sync.WaitGroup
 	won := make(chan string, racers)
@@ -249,7 +250,7 @@ func TestReplies_Bounded(t *testing.T) {
 	require.Len(t, won, room)
 	all, err := o.Replies(t.Context(), bob)
 	require.NoError(t, err)
-	require.Len(t, all, chatbox.MaxReplies)
+	require.Len(t, all, helpdesk.MaxReplies)
 	require.NoError(t, o.DeleteReply(t.Context(), bob, all[0].ID))
 	for i := range racers {
 		_, err = o.AddReply(t.Context(), bob, canned(fmt.Sprint("new-", i), "x"))
@@ -264,8 +265,8 @@ func TestReplies_Bounded(t *testing.T) {
 // dying are cards whose pod dies before it writes a reply.
 type dying struct{ desk.Cards }
 
-func (dying) Add(_ context.Context, c chatbox.Card, _ int) error {
-	if c.Pile.Kind == chatbox.CardReply {
+func (dying) Add(_ context.Context, c helpdesk.Card, _ int) error {
+	if c.Pile.Kind == helpdesk.CardReply {
 		return chatbox.NewError(chatbox.StoreFailed, "", nil)
 	}
 	return nil
@@ -278,9 +279,9 @@ func TestReplies_AClaimNobodyMadeGoodIsDoubted(t *testing.T) {
 		t.Helper()
 		body, err := json.Marshal(map[string]any{"hello": map[string]any{"reply": "dead", "since": since}})
 		require.NoError(t, err)
-		p := chatbox.CardPile{Tenant: "t", Kind: chatbox.CardShortcuts}
+		p := helpdesk.CardPile{Tenant: "t", Kind: helpdesk.CardShortcuts}
 		require.NoError(t, o.store.Cards().Delete(t.Context(), p, "all"))
-		require.NoError(t, o.store.Cards().Add(t.Context(), chatbox.Card{Pile: p, ID: "all", Body: body, CreatedAt: since}, 1))
+		require.NoError(t, o.store.Cards().Add(t.Context(), helpdesk.Card{Pile: p, ID: "all", Body: body, CreatedAt: since}, 1))
 	}
 	put(time.Now())
 	_, err := o.AddReply(t.Context(), bob, canned("hello", "x"))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/internal/lanes"
 )
 
@@ -19,10 +20,10 @@ const (
 type Finder interface {
 	// Check returns chatbox.InvalidArgument naming the parameter if the query is
 	// invalid. It does no I/O.
-	Check(q chatbox.SearchQuery) error
+	Check(q helpdesk.SearchQuery) error
 	// Find returns one page, newest first. Each message has the words and can be
 	// decrypted, and its session is not erased.
-	Find(ctx context.Context, q chatbox.SearchQuery) (chatbox.SearchPage, error)
+	Find(ctx context.Context, q helpdesk.SearchQuery) (helpdesk.SearchPage, error)
 }
 
 // Search searches the messages and sessions of the caller's tenant. The audit log
@@ -31,21 +32,21 @@ type Finder interface {
 // A further search waits. After five seconds it fails: with
 // chatbox.RateLimited if the caller's own searches delayed it, otherwise with
 // chatbox.Unavailable.
-func (s *Service) Search(ctx context.Context, a chatbox.Actor, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
+func (s *Service) Search(ctx context.Context, a chatbox.Actor, q helpdesk.SearchQuery) (helpdesk.SearchPage, error) {
 	if !a.Staff() {
-		return chatbox.SearchPage{}, notStaff()
+		return helpdesk.SearchPage{}, notStaff()
 	}
 	q.Tenant = a.Tenant
 	if err := s.Finder.Check(q); err != nil {
-		return chatbox.SearchPage{}, err
+		return helpdesk.SearchPage{}, err
 	}
 	leave, err := s.enterSearch(ctx, a.User())
 	if err != nil {
-		return chatbox.SearchPage{}, err
+		return helpdesk.SearchPage{}, err
 	}
 	defer leave()
 	if err := s.Audit.Record(ctx, a, chatbox.AuditSessionSearch, chatbox.AuditSubject{UserID: q.UserID}); err != nil {
-		return chatbox.SearchPage{}, err
+		return helpdesk.SearchPage{}, err
 	}
 	return s.Finder.Find(ctx, q)
 }

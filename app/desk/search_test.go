@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/internal/lanes"
 )
 
@@ -19,7 +20,7 @@ import (
 type searchWorld struct {
 	heard []string
 	about chatbox.AuditSubject
-	asked chatbox.SearchQuery
+	asked helpdesk.SearchQuery
 	fail  error
 }
 
@@ -28,7 +29,7 @@ func (w *searchWorld) Record(_ context.Context, _ chatbox.Actor, action chatbox.
 	return w.fail
 }
 
-func (w *searchWorld) Check(q chatbox.SearchQuery) error {
+func (w *searchWorld) Check(q helpdesk.SearchQuery) error {
 	w.heard = append(w.heard, "check")
 	if q.Words == "?" {
 		return chatbox.Invalid("q", "has no word")
@@ -36,13 +37,13 @@ func (w *searchWorld) Check(q chatbox.SearchQuery) error {
 	return nil
 }
 
-func (w *searchWorld) Find(_ context.Context, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
+func (w *searchWorld) Find(_ context.Context, q helpdesk.SearchQuery) (helpdesk.SearchPage, error) {
 	w.heard, w.asked = append(w.heard, "find"), q
-	return chatbox.SearchPage{Next: "more"}, nil
+	return helpdesk.SearchPage{Next: "more"}, nil
 }
 
 func TestSearch_IsOnRecordBeforeItLooks(t *testing.T) {
-	search := func(w *searchWorld, role string, q chatbox.SearchQuery) error {
+	search := func(w *searchWorld, role string, q helpdesk.SearchQuery) error {
 		t.Helper()
 		s := New(Config{}, Deps{Audit: w, Finder: w, Logger: slog.New(slog.DiscardHandler)})
 		a := chatbox.Actor{Tenant: "acme", UserID: "ada", Roles: []string{role}}
@@ -51,21 +52,21 @@ func TestSearch_IsOnRecordBeforeItLooks(t *testing.T) {
 		return err
 	}
 	w := &searchWorld{}
-	require.NoError(t, search(w, chatbox.RoleChatViewer, chatbox.SearchQuery{Tenant: "theirs", Words: "secret", UserID: "bob"}))
+	require.NoError(t, search(w, chatbox.RoleChatViewer, helpdesk.SearchQuery{Tenant: "theirs", Words: "secret", UserID: "bob"}))
 	assert.Equal(t, []string{"check", "session.search", "find"}, w.heard)
 	assert.Equal(t, chatbox.AuditSubject{UserID: "bob"}, w.about, "whom, not what")
 	assert.Equal(t, "acme", w.asked.Tenant, "the caller's own")
 
 	w = &searchWorld{}
-	require.ErrorIs(t, search(w, "user", chatbox.SearchQuery{}), chatbox.PermissionDenied)
+	require.ErrorIs(t, search(w, "user", helpdesk.SearchQuery{}), chatbox.PermissionDenied)
 	assert.Empty(t, w.heard)
 
 	w = &searchWorld{}
-	require.ErrorIs(t, search(w, chatbox.RoleAdmin, chatbox.SearchQuery{Words: "?"}), chatbox.InvalidArgument)
+	require.ErrorIs(t, search(w, chatbox.RoleAdmin, helpdesk.SearchQuery{Words: "?"}), chatbox.InvalidArgument)
 	assert.Equal(t, []string{"check"}, w.heard, "what is refused is not on record")
 
 	w = &searchWorld{fail: errors.New("away")}
-	require.ErrorIs(t, search(w, chatbox.RoleAdmin, chatbox.SearchQuery{}), w.fail)
+	require.ErrorIs(t, search(w, chatbox.RoleAdmin, helpdesk.SearchQuery{}), w.fail)
 	assert.NotContains(t, w.heard, "find", "nothing is done that is not on record")
 }
 
@@ -78,12 +79,12 @@ func (f *slowFinder) Record(context.Context, chatbox.Actor, chatbox.AuditAction,
 	return nil
 }
 
-func (f *slowFinder) Check(chatbox.SearchQuery) error { return nil }
+func (f *slowFinder) Check(helpdesk.SearchQuery) error { return nil }
 
-func (f *slowFinder) Find(context.Context, chatbox.SearchQuery) (chatbox.SearchPage, error) {
+func (f *slowFinder) Find(context.Context, helpdesk.SearchQuery) (helpdesk.SearchPage, error) {
 	f.entered <- struct{}{}
 	<-f.letGo
-	return chatbox.SearchPage{}, nil
+	return helpdesk.SearchPage{}, nil
 }
 
 // However many searches one member of staff starts, others can search. A search
@@ -96,7 +97,7 @@ func TestSearch_OneMemberOfStaffTakesNoLaneOfOthers(t *testing.T) {
 		search := func(who string) {
 			a := chatbox.Actor{Tenant: "acme", UserID: who, Roles: []string{chatbox.RoleChatAdmin}}
 			go func() {
-				_, err := s.Search(t.Context(), a, chatbox.SearchQuery{Words: "word"})
+				_, err := s.Search(t.Context(), a, helpdesk.SearchQuery{Words: "word"})
 				results <- err
 			}()
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // shortcuts is one card per tenant that maps shortcuts to replies. It is changed
@@ -32,8 +33,8 @@ const claimRest = time.Minute
 
 const shortcutsID = "all"
 
-func shortcutsOf(tenant string) chatbox.CardPile {
-	return chatbox.CardPile{Tenant: tenant, Kind: chatbox.CardShortcuts}
+func shortcutsOf(tenant string) helpdesk.CardPile {
+	return helpdesk.CardPile{Tenant: tenant, Kind: helpdesk.CardShortcuts}
 }
 
 // claimShortcut claims the shortcut for the reply. It returns chatbox.Conflict if
@@ -101,7 +102,7 @@ func (s *Service) changeShortcuts(ctx context.Context, tenant string, change fun
 		fresh := errors.Is(err, chatbox.NotFound)
 		switch {
 		case fresh:
-			c = chatbox.Card{Pile: shortcutsOf(tenant), ID: shortcutsID, CreatedAt: now()}
+			c = helpdesk.Card{Pile: shortcutsOf(tenant), ID: shortcutsID, CreatedAt: now()}
 		case err != nil:
 			return err
 		default:

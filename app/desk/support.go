@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 const (
@@ -22,14 +23,14 @@ const (
 
 // settings are a tenant's settings, parsed for use.
 type settings struct {
-	chatbox.SupportSettings
+	helpdesk.Settings
 
-	hours  chatbox.Hours
+	hours  helpdesk.Hours
 	custom bool
 }
 
-func supportPile(tenant string) chatbox.CardPile {
-	return chatbox.CardPile{Tenant: tenant, Kind: chatbox.CardSupport}
+func supportPile(tenant string) helpdesk.CardPile {
+	return helpdesk.CardPile{Tenant: tenant, Kind: helpdesk.CardSupport}
 }
 
 // readSettings returns the tenant's own settings, or those of the environment.
@@ -42,7 +43,7 @@ func (s *Service) readSettings(ctx context.Context, tenant string) (settings, er
 	case err != nil:
 		return settings{}, err
 	}
-	var own chatbox.SupportSettings
+	var own helpdesk.Settings
 	if err := json.Unmarshal(c.Body, &own); err != nil {
 		s.Logger.WarnContext(ctx, "a tenant's settings cannot be read; using those of the environment", "tenant", tenant, "unreadable", c.Unreadable)
 		return settingsOf(given, false)
@@ -50,25 +51,25 @@ func (s *Service) readSettings(ctx context.Context, tenant string) (settings, er
 	return settingsOf(own, true)
 }
 
-func settingsOf(given chatbox.SupportSettings, custom bool) (settings, error) {
+func settingsOf(given helpdesk.Settings, custom bool) (settings, error) {
 	clean, hours, err := given.Clean()
 	if err != nil && custom { // this pod does not know the time zone
 		err = chatbox.NewError(chatbox.StoreFailed, "", err)
 	}
-	return settings{SupportSettings: clean, hours: hours, custom: custom}, err
+	return settings{Settings: clean, hours: hours, custom: custom}, err
 }
 
 // Support returns the tenant's settings and what follows from them now.
-func (s *Service) Support(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error) {
+func (s *Service) Support(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error) {
 	if !a.Staff() {
-		return chatbox.SupportInfo{}, notStaff()
+		return helpdesk.EffectiveSettings{}, notStaff()
 	}
 	set, err := s.readSettings(ctx, a.Tenant)
 	return set.info(time.Now()), err
 }
 
-func (set settings) info(now time.Time) chatbox.SupportInfo {
-	info := chatbox.SupportInfo{SupportSettings: set.SupportSettings, Custom: set.custom}
+func (set settings) info(now time.Time) helpdesk.EffectiveSettings {
+	info := helpdesk.EffectiveSettings{Settings: set.Settings, Custom: set.custom}
 	if info.TimeZone == "" {
 		return info // nothing could be read
 	}
@@ -83,34 +84,34 @@ func (set settings) info(now time.Time) chatbox.SupportInfo {
 
 // SetSupport replaces all of the tenant's settings. The last call wins. All pods
 // use the new settings within five seconds.
-func (s *Service) SetSupport(ctx context.Context, a chatbox.Actor, given chatbox.SupportSettings) (chatbox.SupportInfo, error) {
+func (s *Service) SetSupport(ctx context.Context, a chatbox.Actor, given helpdesk.Settings) (helpdesk.EffectiveSettings, error) {
 	if !a.Admin() {
-		return chatbox.SupportInfo{}, notStaff()
+		return helpdesk.EffectiveSettings{}, notStaff()
 	}
 	set, err := settingsOf(given, false)
 	if err != nil {
-		return chatbox.SupportInfo{}, err
+		return helpdesk.EffectiveSettings{}, err
 	}
 	set.custom = true
 	if err := s.Audit.Record(ctx, a, chatbox.AuditSupportChange, chatbox.AuditSubject{}); err != nil {
-		return chatbox.SupportInfo{}, err
+		return helpdesk.EffectiveSettings{}, err
 	}
-	if err := s.keepSettings(ctx, a, set.SupportSettings); err != nil {
-		return chatbox.SupportInfo{}, err
+	if err := s.keepSettings(ctx, a, set.Settings); err != nil {
+		return helpdesk.EffectiveSettings{}, err
 	}
 	s.settings.set(a.Tenant, set)
 	return set.info(time.Now()), nil
 }
 
 // keepSettings replaces or creates the tenant's card.
-func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set chatbox.SupportSettings) error {
+func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set helpdesk.Settings) error {
 	body, err := json.Marshal(set)
 	if err != nil {
 		return chatbox.NewError(chatbox.Internal, "", err)
 	}
 	return s.again(func(int) error {
 		at := now()
-		card := chatbox.Card{
+		card := helpdesk.Card{
 			Pile: supportPile(a.Tenant), ID: settingsID, Body: body, AuthorID: a.UserID, AuthorName: a.Name, CreatedAt: at, UpdatedAt: at,
 		}
 		found, err := s.Cards.Get(ctx, card.Pile, card.ID)
@@ -130,19 +131,19 @@ func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set chatbox
 
 // ResetSupport removes the tenant's settings, so that those of the environment
 // apply again.
-func (s *Service) ResetSupport(ctx context.Context, a chatbox.Actor) (chatbox.SupportInfo, error) {
+func (s *Service) ResetSupport(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error) {
 	if !a.Admin() {
-		return chatbox.SupportInfo{}, notStaff()
+		return helpdesk.EffectiveSettings{}, notStaff()
 	}
 	if err := s.Audit.Record(ctx, a, chatbox.AuditSupportChange, chatbox.AuditSubject{}); err != nil {
-		return chatbox.SupportInfo{}, err
+		return helpdesk.EffectiveSettings{}, err
 	}
 	if err := s.Cards.Delete(ctx, supportPile(a.Tenant), settingsID); err != nil {
-		return chatbox.SupportInfo{}, err
+		return helpdesk.EffectiveSettings{}, err
 	}
 	set, err := settingsOf(s.cfg.Support, false)
 	if err != nil {
-		return chatbox.SupportInfo{}, err
+		return helpdesk.EffectiveSettings{}, err
 	}
 	s.settings.set(a.Tenant, set)
 	return set.info(time.Now()), nil
@@ -150,31 +151,31 @@ func (s *Service) ResetSupport(ctx context.Context, a chatbox.Actor) (chatbox.Su
 
 // available reports whether the tenant's team is available. Outside the hours it
 // does not look for connected staff.
-func (s *Service) available(ctx context.Context, tenant string) (chatbox.Availability, error) {
+func (s *Service) available(ctx context.Context, tenant string) (helpdesk.Availability, error) {
 	r, err := s.settings.get(ctx, tenant)
 	if err != nil {
-		return chatbox.Availability{}, err
+		return helpdesk.Availability{}, err
 	}
 	set := r.value
 	open, until := set.hours.At(time.Now())
 	if !open {
-		return chatbox.Availability{Reason: chatbox.ReasonClosed, Message: set.AwayMessage, OpensAt: until}, nil
+		return helpdesk.Availability{Reason: helpdesk.ReasonClosed, Message: set.AwayMessage, OpensAt: until}, nil
 	}
 	staff, err := s.StaffPresence.Staff(ctx, tenant)
 	if err != nil {
-		return chatbox.Availability{}, err
+		return helpdesk.Availability{}, err
 	}
 	for _, m := range staff {
-		if m.Status == chatbox.StaffAvailable {
-			return chatbox.Availability{Reason: chatbox.ReasonOpen}, nil
+		if m.Status == helpdesk.StaffAvailable {
+			return helpdesk.Availability{Reason: helpdesk.ReasonOpen}, nil
 		}
 	}
-	return chatbox.Availability{Reason: chatbox.ReasonNobody, Message: set.AwayMessage}, nil
+	return helpdesk.Availability{Reason: helpdesk.ReasonNobody, Message: set.AwayMessage}, nil
 }
 
 // SupportNow returns whether the team of the caller's tenant is available, and
 // how many users wait.
-func (s *Service) SupportNow(ctx context.Context, a chatbox.Actor) (chatbox.Availability, int64, error) {
+func (s *Service) SupportNow(ctx context.Context, a chatbox.Actor) (helpdesk.Availability, int64, error) {
 	now, err := s.available(ctx, a.Tenant)
 	if err != nil {
 		return now, 0, err

@@ -11,6 +11,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/desk"
+	"chatbox/helpdesk"
 )
 
 // team fakes the ports of the support use cases in memory. Its failures are those
@@ -19,12 +20,12 @@ type team struct {
 	mu        sync.Mutex // guards following
 	noStore   bool
 	noRedis   bool
-	cards     map[chatbox.CardPile]chatbox.Card
+	cards     map[helpdesk.CardPile]helpdesk.Card
 	reads     int // of cards
 	looks     int // at the queue
-	queue     []chatbox.Waiting
+	queue     []helpdesk.Waiting
 	more      int64 // that wait behind those in queue
-	connected map[chatbox.UserKey]chatbox.StaffMember
+	connected map[chatbox.UserKey]helpdesk.StaffMember
 	actors    []chatbox.Actor // with sockets here
 	here      map[string][]chatbox.SessionKey
 	untold    bool
@@ -34,9 +35,9 @@ type team struct {
 	staffStirred, stirred chan struct{}
 }
 
-func newTeam(support chatbox.SupportSettings) (*team, *desk.Service) {
+func newTeam(support helpdesk.Settings) (*team, *desk.Service) {
 	f := &team{
-		cards: map[chatbox.CardPile]chatbox.Card{}, connected: map[chatbox.UserKey]chatbox.StaffMember{}, here: map[string][]chatbox.SessionKey{},
+		cards: map[helpdesk.CardPile]helpdesk.Card{}, connected: map[chatbox.UserKey]helpdesk.StaffMember{}, here: map[string][]chatbox.SessionKey{},
 		staffStirred: make(chan struct{}, 1), stirred: make(chan struct{}, 1),
 	}
 	return f, desk.New(desk.Config{Support: support}, desk.Deps{
@@ -73,7 +74,7 @@ type teamCards struct {
 	f *team
 }
 
-func (c teamCards) Get(_ context.Context, p chatbox.CardPile, _ string) (chatbox.Card, error) {
+func (c teamCards) Get(_ context.Context, p helpdesk.CardPile, _ string) (helpdesk.Card, error) {
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
 	c.f.reads++
@@ -84,7 +85,7 @@ func (c teamCards) Get(_ context.Context, p chatbox.CardPile, _ string) (chatbox
 	return card, chatbox.NewError(chatbox.NotFound, "", nil)
 }
 
-func (c teamCards) Add(_ context.Context, card chatbox.Card, _ int) error {
+func (c teamCards) Add(_ context.Context, card helpdesk.Card, _ int) error {
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
 	if _, taken := c.f.cards[card.Pile]; taken {
@@ -95,7 +96,7 @@ func (c teamCards) Add(_ context.Context, card chatbox.Card, _ int) error {
 	return c.f.store()
 }
 
-func (c teamCards) Replace(_ context.Context, card chatbox.Card) (int64, error) {
+func (c teamCards) Replace(_ context.Context, card helpdesk.Card) (int64, error) {
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
 	if c.f.cards[card.Pile].Revision != card.Revision {
@@ -106,7 +107,7 @@ func (c teamCards) Replace(_ context.Context, card chatbox.Card) (int64, error) 
 	return card.Revision, c.f.store()
 }
 
-func (c teamCards) Delete(_ context.Context, p chatbox.CardPile, _ string) error {
+func (c teamCards) Delete(_ context.Context, p helpdesk.CardPile, _ string) error {
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
 	delete(c.f.cards, p)
@@ -126,7 +127,7 @@ func (f *team) Record(_ context.Context, _ chatbox.Actor, action chatbox.AuditAc
 // teamQueue is read as the stores are.
 type teamQueue struct{ f *team }
 
-func (q teamQueue) Queue(_ context.Context, _ string, limit int) ([]chatbox.Waiting, int64, error) {
+func (q teamQueue) Queue(_ context.Context, _ string, limit int) ([]helpdesk.Waiting, int64, error) {
 	q.f.mu.Lock()
 	defer q.f.mu.Unlock()
 	q.f.looks++
@@ -153,7 +154,7 @@ func (f *team) owned(_ context.Context, a chatbox.Actor, id string) (chatbox.Ses
 	return chatbox.Session{}, chatbox.NewError(chatbox.NotFound, "", nil)
 }
 
-func (f *team) BeatStaff(_ context.Context, staff []chatbox.StaffMember) error {
+func (f *team) BeatStaff(_ context.Context, staff []helpdesk.StaffMember) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.redis(); err != nil {
@@ -180,7 +181,7 @@ func (f *team) LeaveStaff(_ context.Context, users []chatbox.UserKey) error {
 	return nil
 }
 
-func (f *team) SayStaff(_ context.Context, m *chatbox.StaffMember) error {
+func (f *team) SayStaff(_ context.Context, m *helpdesk.StaffMember) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m.Said = time.Now()
@@ -190,16 +191,16 @@ func (f *team) SayStaff(_ context.Context, m *chatbox.StaffMember) error {
 	return f.redis()
 }
 
-func (f *team) Staff(_ context.Context, tenant string) ([]chatbox.StaffMember, error) {
+func (f *team) Staff(_ context.Context, tenant string) ([]helpdesk.StaffMember, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var out []chatbox.StaffMember
+	var out []helpdesk.StaffMember
 	for _, m := range f.connected {
 		if m.User.Tenant == tenant {
 			out = append(out, m)
 		}
 	}
-	slices.SortFunc(out, func(a, b chatbox.StaffMember) int { return len(a.User.ID) - len(b.User.ID) })
+	slices.SortFunc(out, func(a, b helpdesk.StaffMember) int { return len(a.User.ID) - len(b.User.ID) })
 	return out, f.redis()
 }
 
@@ -245,13 +246,13 @@ func (l teamLine) Waiting(untold bool) map[string][]chatbox.SessionKey {
 
 func (l teamLine) WaitingChanged() <-chan struct{} { return l.f.stirred }
 
-func (l teamLine) TellPlace(k chatbox.SessionKey, p chatbox.QueuePosition) {
+func (l teamLine) TellPlace(k chatbox.SessionKey, p helpdesk.QueuePosition) {
 	l.f.mu.Lock()
 	defer l.f.mu.Unlock()
 	l.f.told = append(l.f.told, fmt.Sprint(k.ID, " is ", p))
 }
 
-func (l teamLine) PlaceTold(chatbox.ConnID, chatbox.SessionKey, chatbox.QueuePosition) {}
+func (l teamLine) PlaceTold(chatbox.ConnID, chatbox.SessionKey, helpdesk.QueuePosition) {}
 
 // said returns the notifications since the last call.
 func (f *team) said() []string {

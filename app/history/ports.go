@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Sessions are the records of sessions.
@@ -44,16 +45,16 @@ type Shares interface {
 type Overview interface {
 	// All pages through them in any order, in the database; erased sessions are
 	// not listed.
-	All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error)
+	All(ctx context.Context, q helpdesk.StaffQuery) (helpdesk.StaffPage, error)
 	// Summary adds up those that began within from ≤ start < to, in one read.
-	Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error)
+	Summary(ctx context.Context, tenant string, from, to time.Time) (helpdesk.SessionSummary, error)
 }
 
 // Crowds count open sessions per pod and minute.
 type Crowds interface {
 	// Concurrency adds up the pods of each minute of from ≤ minute < to, and
 	// then the minutes.
-	Concurrency(ctx context.Context, tenant string, from, to time.Time) (chatbox.Concurrency, error)
+	Concurrency(ctx context.Context, tenant string, from, to time.Time) (helpdesk.Concurrency, error)
 }
 
 // AuditLog is the append-only record of staff's acts. It can be read and

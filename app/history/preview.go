@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 const (
@@ -16,14 +17,14 @@ const (
 // Previews returns the last messages of the sessions that belong to the
 // caller's tenant and have any, in the requested order. It writes one audit
 // entry for all of the sessions.
-func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]chatbox.Preview, error) {
+func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) ([]helpdesk.Preview, error) {
 	if !a.Staff() {
 		return nil, chatbox.StaffOnly()
 	}
 	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditSessionPreview, chatbox.AuditSubject{}); err != nil {
 		return nil, err
 	}
-	found, failed := make([]chatbox.Preview, len(ids)), make([]error, len(ids))
+	found, failed := make([]helpdesk.Preview, len(ids)), make([]error, len(ids))
 	err := s.deps.Turns.ReadInTurn(ctx, a, func(ctx context.Context) error {
 		s.readPreviews(ctx, a, ids, found, failed)
 		return nil
@@ -49,7 +50,7 @@ func (s *Service) Previews(ctx context.Context, a chatbox.Actor, ids []string) (
 }
 
 // readPreviews writes each session's preview or error at the index of its id.
-func (s *Service) readPreviews(ctx context.Context, a chatbox.Actor, ids []string, found []chatbox.Preview, failed []error) {
+func (s *Service) readPreviews(ctx context.Context, a chatbox.Actor, ids []string, found []helpdesk.Preview, failed []error) {
 	var readers sync.WaitGroup
 	slots := make(chan struct{}, previewReaders)
 	for i, id := range ids {
@@ -63,18 +64,18 @@ func (s *Service) readPreviews(ctx context.Context, a chatbox.Actor, ids []strin
 }
 
 // preview returns the zero Preview if there is nothing to show.
-func (s *Service) preview(ctx context.Context, k chatbox.SessionKey) (chatbox.Preview, error) {
+func (s *Service) preview(ctx context.Context, k chatbox.SessionKey) (helpdesk.Preview, error) {
 	sess, err := s.deps.Sessions.Load(ctx, k)
 	if errors.Is(err, chatbox.NotFound) || err == nil && (sess.Erased || sess.State.Erased || sess.State.Head == 0) {
-		return chatbox.Preview{}, nil
+		return helpdesk.Preview{}, nil
 	}
 	if err != nil {
-		return chatbox.Preview{}, err
+		return helpdesk.Preview{}, err
 	}
 	events, err := s.deps.Messages.Range(ctx, k, max(1, sess.State.Head-previewDepth+1), sess.State.Head)
 	if err != nil {
-		return chatbox.Preview{}, err
+		return helpdesk.Preview{}, err
 	}
-	p, _ := chatbox.PreviewOf(k.ID, events)
+	p, _ := helpdesk.PreviewOf(k.ID, events)
 	return p, nil
 }

@@ -6,16 +6,17 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // AllSessions pages through the sessions of the caller's tenant. It is not
 // audited: consoles poll it, and it shows no message.
-func (s *Service) AllSessions(ctx context.Context, a chatbox.Actor, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
+func (s *Service) AllSessions(ctx context.Context, a chatbox.Actor, q helpdesk.StaffQuery) (helpdesk.StaffPage, error) {
 	if !a.Staff() {
-		return chatbox.StaffPage{}, chatbox.StaffOnly()
+		return helpdesk.StaffPage{}, chatbox.StaffOnly()
 	}
 	q.Tenant = a.Tenant
-	var page chatbox.StaffPage
+	var page helpdesk.StaffPage
 	err := s.deps.Turns.ReadInTurn(ctx, a, func(ctx context.Context) (err error) {
 		page, err = s.deps.Overview.All(ctx, q)
 		return err
@@ -63,12 +64,12 @@ func (s *Service) AnyHistory(ctx context.Context, a chatbox.Actor, sessionID str
 // sessions' figures come from one read of the history, the concurrency from
 // the pods' counts. The average covers the time from the first presence within
 // the period until its end or now, including minutes without sessions.
-func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (chatbox.Metrics, error) {
+func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Time) (helpdesk.Metrics, error) {
 	if !a.Staff() {
-		return chatbox.Metrics{}, chatbox.StaffOnly()
+		return helpdesk.Metrics{}, chatbox.StaffOnly()
 	}
-	var sum chatbox.SessionSummary
-	var crowd chatbox.Concurrency
+	var sum helpdesk.SessionSummary
+	var crowd helpdesk.Concurrency
 	err := s.deps.Turns.ReadInTurn(ctx, a, func(ctx context.Context) (err error) {
 		if sum, err = s.deps.Overview.Summary(ctx, a.Tenant, from, to); err == nil {
 			crowd, err = s.deps.Crowds.Concurrency(ctx, a.Tenant, from.Truncate(time.Minute), to)
@@ -76,15 +77,15 @@ func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Ti
 		return err
 	})
 	if err != nil {
-		return chatbox.Metrics{}, err
+		return helpdesk.Metrics{}, err
 	}
-	return chatbox.Metrics{
+	return helpdesk.Metrics{
 		From: from, To: to, Sessions: sum, AvgConcurrent: average(crowd, from, to, s.log.Now()), MaxConcurrent: crowd.Peak,
 	}, nil
 }
 
 // average returns the mean concurrency, rounded to hundredths.
-func average(c chatbox.Concurrency, from, to, now time.Time) float64 {
+func average(c helpdesk.Concurrency, from, to, now time.Time) float64 {
 	if c.Since.IsZero() {
 		return 0
 	}

@@ -8,6 +8,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/helpdesk"
 )
 
 const (
@@ -119,7 +120,7 @@ func (s *Service) removeTraces(ctx context.Context, sess chatbox.Session) error 
 	if err := s.deps.Shares.Revoke(ctx, k); err != nil {
 		return err
 	}
-	if err := s.deps.Cards.Forget(ctx, k.Tenant, k.ID, chatbox.SessionCards()...); err != nil {
+	if err := s.deps.Cards.Forget(ctx, k.Tenant, k.ID, helpdesk.SessionCards()...); err != nil {
 		return err
 	}
 	hot, cancel := s.log.Bound(ctx)

@@ -13,6 +13,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/helpdesk"
 	"chatbox/internal/sleep"
 
 	"github.com/stretchr/testify/assert"
@@ -156,7 +157,7 @@ func (r *ruin) Sweep(_ context.Context, _ chatbox.SessionKey, again time.Time) e
 
 func (r *ruin) Revoke(context.Context, chatbox.SessionKey) error { return nil }
 
-func (r *ruin) Forget(context.Context, string, string, ...chatbox.CardKind) error { return nil }
+func (r *ruin) Forget(context.Context, string, string, ...helpdesk.CardKind) error { return nil }
 
 func (r *ruin) Erase(context.Context, chatbox.SessionKey, string, chatbox.State) error { return nil }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Sessions are the records of sessions.
@@ -55,7 +56,7 @@ type Shares interface {
 // Cards are staff's notes and labels beside the log.
 type Cards interface {
 	// Forget removes all cards of the kinds about the subject.
-	Forget(ctx context.Context, tenant, subject string, kinds ...chatbox.CardKind) error
+	Forget(ctx context.Context, tenant, subject string, kinds ...helpdesk.CardKind) error
 	// Disown removes the person's name from all cards that the person wrote.
 	Disown(ctx context.Context, u chatbox.UserKey) error
 }

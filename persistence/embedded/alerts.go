@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 )
 
@@ -61,11 +62,11 @@ func addAlert(ctx context.Context, tx *sql.Tx, e chatbox.Event) error {
 
 // DueAlerts returns pending alerts due before the given time, over all sessions,
 // oldest first.
-func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
+func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]helpdesk.AlertKey, error) {
 	const act = "find due alerts"
 	rows, err := a.s.reader.QueryContext(ctx, sqlAlertDue, record.Millis(before), limit)
-	return collect(act, rows, err, func(scan func(...any) error) (chatbox.AlertKey, error) {
-		var k chatbox.AlertKey
+	return collect(act, rows, err, func(scan func(...any) error) (helpdesk.AlertKey, error) {
+		var k helpdesk.AlertKey
 		err := scan(&k.Session.Tenant, &k.Session.ID, &k.Seq)
 		return k, err
 	})
@@ -74,8 +75,8 @@ func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]
 // ClaimAlert assigns the alert to the token until the given time and counts the
 // attempt. It fails with chatbox.NotOwner if the alert is settled or not due at
 // now, and with chatbox.NotFound if there is no such alert.
-func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error) {
-	var t chatbox.AlertTask
+func (a *Alerts) ClaimAlert(ctx context.Context, k helpdesk.AlertKey, token string, now, until time.Time) (helpdesk.AlertTask, error) {
+	var t helpdesk.AlertTask
 	err := a.s.do(ctx, "claim an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) (err error) {
 		if t, err = readAlert(ctx, tx, k); err != nil {
 			return err
@@ -88,14 +89,14 @@ func (a *Alerts) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token strin
 		return err
 	})
 	if err != nil { // a write that ctx did not wait for may still change t
-		return chatbox.AlertTask{}, err
+		return helpdesk.AlertTask{}, err
 	}
 	return t, nil
 }
 
 // readAlert returns one alert with the facts of its event.
-func readAlert(ctx context.Context, tx *sql.Tx, k chatbox.AlertKey) (chatbox.AlertTask, error) {
-	t := chatbox.AlertTask{Key: k}
+func readAlert(ctx context.Context, tx *sql.Tx, k helpdesk.AlertKey) (helpdesk.AlertTask, error) {
+	t := helpdesk.AlertTask{Key: k}
 	var due, since int64
 	var sent string
 	err := tx.QueryRowContext(ctx, sqlAlertGet, k.Session.Tenant, k.Session.ID, k.Seq).
@@ -111,7 +112,7 @@ func readAlert(ctx context.Context, tx *sql.Tx, k chatbox.AlertKey) (chatbox.Ale
 }
 
 // MarkAlert records that the channel has accepted the alert.
-func (a *Alerts) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel string) error {
+func (a *Alerts) MarkAlert(ctx context.Context, k helpdesk.AlertKey, channel string) error {
 	return a.s.do(ctx, "mark an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		t, err := readAlert(ctx, tx, k)
 		if err != nil {
@@ -131,7 +132,7 @@ func (a *Alerts) MarkAlert(ctx context.Context, k chatbox.AlertKey, channel stri
 
 // SettleAlert ends the token's claim. It does nothing if another token holds the
 // claim by now.
-func (a *Alerts) SettleAlert(ctx context.Context, k chatbox.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
+func (a *Alerts) SettleAlert(ctx context.Context, k helpdesk.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
 	return a.s.do(ctx, "settle an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, sqlAlertSettle, string(to), record.Millis(due), k.Session.Tenant, k.Session.ID, k.Seq, token)
 		return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 )
 
@@ -38,7 +39,7 @@ const (
 )
 
 // PutBlock blocks the user, or replaces the block.
-func (m *Blocks) PutBlock(ctx context.Context, b chatbox.Block) error {
+func (m *Blocks) PutBlock(ctx context.Context, b helpdesk.Block) error {
 	const act = "keep a block"
 	box, err := record.SealText(m.s.keys, chatbox.SessionKey(b.User), record.PartBlock, b.Reason)
 	if err != nil {
@@ -53,25 +54,25 @@ func (m *Blocks) LiftBlock(ctx context.Context, u chatbox.UserKey) error {
 }
 
 // BlockOf returns the user's block, or chatbox.NotFound.
-func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (chatbox.Block, error) {
+func (m *Blocks) BlockOf(ctx context.Context, u chatbox.UserKey) (helpdesk.Block, error) {
 	b, err := m.scan(m.s.reader.QueryRowContext(ctx, sqlBlockOf, u.Tenant, u.ID).Scan)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return chatbox.Block{}, chatbox.NewError(chatbox.NotFound, "no such block", nil)
+		return helpdesk.Block{}, chatbox.NewError(chatbox.NotFound, "no such block", nil)
 	case err != nil:
-		return chatbox.Block{}, record.Failed("read a block", err)
+		return helpdesk.Block{}, record.Failed("read a block", err)
 	}
 	return b, nil
 }
 
 // PageBlocks lists a tenant's blocks in order of user id.
-func (m *Blocks) PageBlocks(ctx context.Context, q chatbox.BlockQuery) ([]chatbox.Block, error) {
+func (m *Blocks) PageBlocks(ctx context.Context, q helpdesk.BlockQuery) ([]helpdesk.Block, error) {
 	return m.query(ctx, sqlBlocks, q.Tenant, q.After, record.Millis(q.Now), q.Limit)
 }
 
 // AllBlocks returns the blocks of all tenants, without reasons, including expired
 // ones.
-func (m *Blocks) AllBlocks(ctx context.Context) ([]chatbox.Block, error) {
+func (m *Blocks) AllBlocks(ctx context.Context) ([]helpdesk.Block, error) {
 	return m.query(ctx, sqlAllBlocks)
 }
 
@@ -99,13 +100,13 @@ func (m *Blocks) exec(ctx context.Context, act, text string, args ...any) error 
 	})
 }
 
-func (m *Blocks) query(ctx context.Context, text string, args ...any) ([]chatbox.Block, error) {
+func (m *Blocks) query(ctx context.Context, text string, args ...any) ([]helpdesk.Block, error) {
 	const act = "list blocks"
 	rows, err := m.s.reader.QueryContext(ctx, text, args...)
 	return collect(act, rows, err, m.scan)
 }
 
-func (m *Blocks) scan(scan func(...any) error) (b chatbox.Block, err error) {
+func (m *Blocks) scan(scan func(...any) error) (b helpdesk.Block, err error) {
 	var box []byte
 	var until, at int64
 	if err := scan(&b.User.Tenant, &b.User.ID, &box, &until, &at, &b.By); err != nil {

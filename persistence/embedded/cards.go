@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 )
 
@@ -44,7 +45,7 @@ const (
 )
 
 // Add stores a new card; see desk.Cards.
-func (m *Cards) Add(ctx context.Context, c chatbox.Card, most int) error {
+func (m *Cards) Add(ctx context.Context, c helpdesk.Card, most int) error {
 	const act = "add a card"
 	body, author, err := record.SealCard(m.s.keys, c)
 	if err != nil {
@@ -73,7 +74,7 @@ func (m *Cards) Add(ctx context.Context, c chatbox.Card, most int) error {
 }
 
 // Replace stores the next revision of the card; see desk.Cards.
-func (m *Cards) Replace(ctx context.Context, c chatbox.Card) (int64, error) {
+func (m *Cards) Replace(ctx context.Context, c helpdesk.Card) (int64, error) {
 	const act = "replace a card"
 	body, author, err := record.SealCard(m.s.keys, c)
 	if err != nil {
@@ -105,37 +106,37 @@ func (m *Cards) Replace(ctx context.Context, c chatbox.Card) (int64, error) {
 }
 
 // Get returns the card, or chatbox.NotFound.
-func (m *Cards) Get(ctx context.Context, p chatbox.CardPile, id string) (chatbox.Card, error) {
+func (m *Cards) Get(ctx context.Context, p helpdesk.CardPile, id string) (helpdesk.Card, error) {
 	c, err := m.scan(p, m.s.reader.QueryRowContext(ctx, sqlGetCards+sqlCard, p.Tenant, p.Kind, p.Subject, id).Scan)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return chatbox.Card{}, record.NoCard(p)
+		return helpdesk.Card{}, record.NoCard(p)
 	case err != nil:
-		return chatbox.Card{}, record.Failed("read a card", err)
+		return helpdesk.Card{}, record.Failed("read a card", err)
 	}
 	return c, nil
 }
 
 // List returns one page of the pile, oldest first.
-func (m *Cards) List(ctx context.Context, q chatbox.CardQuery) (chatbox.CardPage, error) {
+func (m *Cards) List(ctx context.Context, q helpdesk.CardQuery) (helpdesk.CardPage, error) {
 	const act = "list cards"
 	after, err := record.ParseCardCursor(q.Cursor)
 	if err != nil {
-		return chatbox.CardPage{}, err
+		return helpdesk.CardPage{}, err
 	}
 	p := q.Pile
 	rows, err := m.s.reader.QueryContext(ctx, sqlListCards, p.Tenant, p.Kind, p.Subject, after.Created, after.ID, q.Limit+1)
-	cards, err := collect(act, rows, err, func(scan func(...any) error) (chatbox.Card, error) {
+	cards, err := collect(act, rows, err, func(scan func(...any) error) (helpdesk.Card, error) {
 		return m.scan(p, scan)
 	})
 	if err != nil {
-		return chatbox.CardPage{}, err
+		return helpdesk.CardPage{}, err
 	}
 	return record.CardPage(cards, q.Limit), nil
 }
 
 // Count returns the number of cards in the pile, counting no further than most.
-func (m *Cards) Count(ctx context.Context, p chatbox.CardPile, most int) (int, error) {
+func (m *Cards) Count(ctx context.Context, p helpdesk.CardPile, most int) (int, error) {
 	var n int
 	if err := m.s.reader.QueryRowContext(ctx, sqlCountCards, p.Tenant, p.Kind, p.Subject, most).Scan(&n); err != nil {
 		return 0, record.Failed("count cards", err)
@@ -144,12 +145,12 @@ func (m *Cards) Count(ctx context.Context, p chatbox.CardPile, most int) (int, e
 }
 
 // Delete removes the card. It is not an error if there is no such card.
-func (m *Cards) Delete(ctx context.Context, p chatbox.CardPile, id string) error {
+func (m *Cards) Delete(ctx context.Context, p helpdesk.CardPile, id string) error {
 	return m.exec(ctx, "delete a card", sqlDeleteCard, p.Tenant, p.Kind, p.Subject, id)
 }
 
 // Forget deletes all cards of the given kinds about the subject.
-func (m *Cards) Forget(ctx context.Context, tenant, subject string, kinds ...chatbox.CardKind) error {
+func (m *Cards) Forget(ctx context.Context, tenant, subject string, kinds ...helpdesk.CardKind) error {
 	names, err := json.Marshal(kinds)
 	if err != nil {
 		return record.Failed("forget cards", err)
@@ -169,14 +170,14 @@ func (m *Cards) exec(ctx context.Context, act, query string, args ...any) error 
 	})
 }
 
-func (m *Cards) scan(p chatbox.CardPile, scan func(...any) error) (chatbox.Card, error) {
-	c := chatbox.Card{Pile: p}
+func (m *Cards) scan(p helpdesk.CardPile, scan func(...any) error) (helpdesk.Card, error) {
+	c := helpdesk.Card{Pile: p}
 	var (
 		box, name        []byte
 		created, updated int64
 	)
 	if err := scan(&c.ID, &box, &c.AuthorID, &name, &created, &updated, &c.Revision); err != nil {
-		return chatbox.Card{}, err
+		return helpdesk.Card{}, err
 	}
 	c.CreatedAt, c.UpdatedAt = record.Time(created), record.Time(updated)
 	record.OpenCard(m.s.keys, &c, box, name)

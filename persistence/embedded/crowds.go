@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"time"
 
-	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 )
 
@@ -29,7 +29,7 @@ const (
 )
 
 // Tally stores the pod's counts of a minute so far, for its tenants.
-func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
+func (c *Crowds) Tally(ctx context.Context, crowds []helpdesk.Crowd) error {
 	return c.s.do(ctx, "tally", len(crowds)*smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		for _, w := range crowds {
 			since := sql.NullInt64{Int64: record.Millis(w.Since), Valid: !w.Since.IsZero()}
@@ -44,8 +44,8 @@ func (c *Crowds) Tally(ctx context.Context, crowds []chatbox.Crowd) error {
 
 // Concurrency sums the pods' counts for each minute with from ≤ minute < to and
 // then aggregates the minutes.
-func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (chatbox.Concurrency, error) {
-	var out chatbox.Concurrency
+func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (helpdesk.Concurrency, error) {
+	var out helpdesk.Concurrency
 	var since int64
 	err := c.s.reader.QueryRowContext(ctx, sqlConcurrency, tenant, record.Millis(from), record.Millis(to)).
 		Scan(&since, &out.Seconds, &out.Peak)

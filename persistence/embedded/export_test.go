@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 
 	"github.com/stretchr/testify/require"
@@ -55,7 +55,7 @@ func plan(t *testing.T, s *Store, text string, args []any) []string {
 }
 
 // StaffPlan returns SQLite's plan of staff's list.
-func StaffPlan(t *testing.T, s *Store, q chatbox.StaffQuery, after *record.StaffCursor) []string {
+func StaffPlan(t *testing.T, s *Store, q helpdesk.StaffQuery, after *record.StaffCursor) []string {
 	t.Helper()
 	text, args := staffSQL(record.Marked(s.keys, q), after)
 	return plan(t, s, text, args)
@@ -64,7 +64,7 @@ func StaffPlan(t *testing.T, s *Store, q chatbox.StaffQuery, after *record.Staff
 // SummaryPlan returns SQLite's plan of a period's summary.
 func SummaryPlan(t *testing.T, s *Store, from, to time.Time) []string {
 	t.Helper()
-	c := staffConditions(record.StaffQuery{StaffQuery: chatbox.StaffQuery{Tenant: "t", From: from, To: to}})
+	c := staffConditions(record.StaffQuery{StaffQuery: helpdesk.StaffQuery{Tenant: "t", From: from, To: to}})
 	return plan(t, s, "SELECT count(*) FROM sessions WHERE "+c.String(), c.args)
 }
 

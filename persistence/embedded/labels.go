@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 )
 
@@ -121,7 +122,7 @@ func labelled(done sql.Result, err error) func(k chatbox.SessionKey) error {
 }
 
 // Tags returns up to most of the tenant's tags in use, most used first.
-func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]chatbox.TagCount, error) {
+func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]helpdesk.TagCount, error) {
 	const act = "count tags"
 	rows, err := m.s.reader.QueryContext(ctx, sqlTagsInUse, tenant, record.MaxMarks)
 	found, err := collect(act, rows, err, func(scan func(...any) error) (record.FoundTag, error) {
@@ -163,7 +164,7 @@ func decodeTags(row []byte) (tags []record.Tag, err error) {
 
 // Workload counts the sessions that the member of staff holds, and the sessions
 // assigned to them that have not ended.
-func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w chatbox.Workload, err error) {
+func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w helpdesk.Workload, err error) {
 	if err = m.s.reader.QueryRowContext(ctx, sqlHolding, who.Tenant, who.ID).Scan(&w.Held, &w.HeldUnread); err == nil {
 		err = m.s.reader.QueryRowContext(ctx, sqlAssigned, who.Tenant, who.ID).Scan(&w.Assigned, &w.AssignedWaiting)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 )
 
@@ -14,13 +15,13 @@ const (
 )
 
 // Queue returns the first limit of the tenant's sessions that wait for a person,
-// in the order of chatbox.Waiting, and the total number, counted up to
-// chatbox.MaxCounted. It reflects the stored folds.
-func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []chatbox.Waiting, total int64, err error) {
+// in the order of helpdesk.Waiting, and the total number, counted up to
+// helpdesk.MaxCounted. It reflects the stored folds.
+func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []helpdesk.Waiting, total int64, err error) {
 	const act = "read the queue"
 	rows, err := m.s.reader.QueryContext(ctx, sqlQueue, tenant, limit)
-	first, err = collect(act, rows, err, func(scan func(...any) error) (chatbox.Waiting, error) {
-		w := chatbox.Waiting{Session: chatbox.SessionKey{Tenant: tenant}}
+	first, err = collect(act, rows, err, func(scan func(...any) error) (helpdesk.Waiting, error) {
+		w := helpdesk.Waiting{Session: chatbox.SessionKey{Tenant: tenant}}
 		var since int64
 		if err := scan(&w.Session.ID, &w.Owner, &since); err != nil {
 			return w, err
@@ -34,7 +35,7 @@ func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first [
 	if len(first) < limit {
 		return first, int64(len(first)), nil
 	}
-	if err := m.s.reader.QueryRowContext(ctx, sqlWaiting, tenant, chatbox.MaxCounted).Scan(&total); err != nil {
+	if err := m.s.reader.QueryRowContext(ctx, sqlWaiting, tenant, helpdesk.MaxCounted).Scan(&total); err != nil {
 		return nil, 0, record.Failed(act, err)
 	}
 	return first, max(total, int64(len(first))), nil

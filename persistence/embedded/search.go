@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence"
 	"chatbox/persistence/internal/find"
 	"chatbox/persistence/internal/record"
@@ -18,12 +19,12 @@ type Search struct{ s *Store }
 
 // Check returns the errors that Find would return for a bad query, without
 // reading the file.
-func (m *Search) Check(q chatbox.SearchQuery) error { return find.Check(q, m.s.noWords) }
+func (m *Search) Check(q helpdesk.SearchQuery) error { return find.Check(q, m.s.noWords) }
 
 // Find returns one page of hits, newest first. It decrypts each candidate to make
 // sure that the message contains the words. It returns chatbox.InvalidArgument
 // for a bad query.
-func (m *Search) Find(ctx context.Context, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
+func (m *Search) Find(ctx context.Context, q helpdesk.SearchQuery) (helpdesk.SearchPage, error) {
 	return find.Run(ctx, source{m.s.Sessions(), m.s.keys}, q, m.s.noWords)
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/embedded"
 	"chatbox/test/conformance"
 
@@ -83,7 +84,7 @@ func BenchmarkSearch(b *testing.B) {
 	for _, q := range []string{"w0", "w50", "w20000", "w0 w20000", `"w0 w1"`, "nowhere"} {
 		b.Run(q, func(b *testing.B) {
 			for b.Loop() {
-				_, err := s.Search().Find(b.Context(), chatbox.SearchQuery{Tenant: "t", Words: q, Limit: 20})
+				_, err := s.Search().Find(b.Context(), helpdesk.SearchQuery{Tenant: "t", Words: q, Limit: 20})
 				require.NoError(b, err)
 			}
 		})

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 )
 
@@ -48,21 +48,21 @@ CREATE INDEX IF NOT EXISTS crowds_minute ON crowds (tenant, minute);
 CREATE INDEX IF NOT EXISTS crowds_old ON crowds (minute);
 `
 
-func sortColumn(by chatbox.SessionSort) string {
+func sortColumn(by helpdesk.SessionSort) string {
 	switch by {
-	case chatbox.SortStart:
+	case helpdesk.SortStart:
 		return "created"
-	case chatbox.SortEnd:
+	case helpdesk.SortEnd:
 		return endedAt
-	case chatbox.SortDuration:
+	case helpdesk.SortDuration:
 		return duration
-	case chatbox.SortMessages:
+	case helpdesk.SortMessages:
 		return messages
-	case chatbox.SortTokens:
+	case helpdesk.SortTokens:
 		return spent
-	case chatbox.SortUser:
+	case helpdesk.SortUser:
 		return "owner"
-	case chatbox.SortWaiting:
+	case helpdesk.SortWaiting:
 		return waitedAt
 	default:
 		return "last_activity"
@@ -123,7 +123,7 @@ func staffSQL(q record.StaffQuery, after *record.StaffCursor) (string, []any) {
 	}
 	if after != nil {
 		var at any = after.Value
-		if q.Sort == chatbox.SortUser {
+		if q.Sort == helpdesk.SortUser {
 			at = after.Text
 		}
 		// The first condition narrows the index bounds; the second is exact.
@@ -137,15 +137,15 @@ func staffSQL(q record.StaffQuery, after *record.StaffCursor) (string, []any) {
 
 // All returns one page of a tenant's sessions in any order. Erased sessions are
 // not listed.
-func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error) {
+func (m *Sessions) All(ctx context.Context, q helpdesk.StaffQuery) (helpdesk.StaffPage, error) {
 	const act = "list a tenant's sessions"
-	var page chatbox.StaffPage
+	var page helpdesk.StaffPage
 	if err := record.CheckStaffQuery(q); err != nil {
 		return page, err
 	}
 	marked, err := record.Asked(m.s.keys, q, m.s.noWords)
 	if err != nil {
-		return chatbox.StaffPage{}, err
+		return helpdesk.StaffPage{}, err
 	}
 	var after *record.StaffCursor
 	if q.Cursor != "" {
@@ -157,11 +157,11 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 	} else {
 		c := staffConditions(marked)
 		counting := "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE " + c.String() + " LIMIT ?)"
-		if err := m.s.reader.QueryRowContext(ctx, counting, append(c.args, chatbox.MaxCounted+1)...).Scan(&page.Total); err != nil {
+		if err := m.s.reader.QueryRowContext(ctx, counting, append(c.args, helpdesk.MaxCounted+1)...).Scan(&page.Total); err != nil {
 			return page, record.Failed(act, err)
 		}
-		page.More = page.Total > chatbox.MaxCounted
-		page.Total = min(page.Total, chatbox.MaxCounted)
+		page.More = page.Total > helpdesk.MaxCounted
+		page.Total = min(page.Total, helpdesk.MaxCounted)
 	}
 	text, args := staffSQL(marked, after)
 	rows, err := m.s.reader.QueryContext(ctx, text, args...)
@@ -191,9 +191,9 @@ func (m *Sessions) All(ctx context.Context, q chatbox.StaffQuery) (chatbox.Staff
 
 // Summary aggregates the sessions that began within from ≤ start < to. It is one
 // statement, so its numbers are consistent.
-func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (chatbox.SessionSummary, error) {
-	c := staffConditions(record.StaffQuery{StaffQuery: chatbox.StaffQuery{Tenant: tenant, From: from, To: to}})
-	var s chatbox.SessionSummary
+func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Time) (helpdesk.SessionSummary, error) {
+	c := staffConditions(record.StaffQuery{StaffQuery: helpdesk.StaffQuery{Tenant: tenant, From: from, To: to}})
+	var s helpdesk.SessionSummary
 	err := m.s.reader.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(1 - ended), 0), coalesce(sum(`+spent+`), 0), coalesce(sum(`+answers+`), 0),
 	coalesce(sum(`+total+`), 0), coalesce(max(`+longest+`), 0), coalesce(sum(`+assisted+`), 0), coalesce(sum(`+helped+`), 0), count(`+score+`), coalesce(sum(`+score+`), 0)
 	FROM sessions WHERE `+c.String(), c.args...).

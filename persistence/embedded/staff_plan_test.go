@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/embedded"
 	"chatbox/persistence/internal/record"
 
@@ -17,10 +17,10 @@ import (
 // first page and on one by cursor: nothing is sorted or scanned.
 func TestStore_StaffReadsByIndex(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "chat.db"), keyring(t))
-	for _, by := range chatbox.SessionSorts() {
+	for _, by := range helpdesk.SessionSorts() {
 		for _, desc := range []bool{false, true} {
 			for _, after := range []*record.StaffCursor{nil, {Sort: by, Desc: desc, ID: "s"}} {
-				q := chatbox.StaffQuery{Tenant: "t", Sort: by, Desc: desc, Limit: 50}
+				q := helpdesk.StaffQuery{Tenant: "t", Sort: by, Desc: desc, Limit: 50}
 				plan := strings.Join(embedded.StaffPlan(t, s, q, after), "; ")
 				index := strings.Replace("staff_"+string(by), "message_count", "messages", 1)
 				assert.True(t, strings.HasPrefix(plan, "SEARCH sessions USING INDEX "+index+" (tenant=?"), "%s: %s", by, plan)
@@ -41,13 +41,13 @@ func TestStore_StaffReadsByIndex(t *testing.T) {
 	} {
 		assert.Contains(t, strings.Join(embedded.Plan(t, s, text), "; "), index, text)
 	}
-	for index, q := range map[string]chatbox.StaffQuery{
+	for index, q := range map[string]helpdesk.StaffQuery{
 		"staff_assigned (tenant=? AND assigned=?": {Assigned: "bob"},
 		"staff_holder (tenant=? AND holder=?":     {HeldBy: "bob"},
 		"staff_last_activity (tenant=?":           {Tags: []string{"a", "b"}},
 	} {
-		for _, after := range []*record.StaffCursor{nil, {Sort: chatbox.SortActivity, Desc: true, ID: "s"}} {
-			q.Tenant, q.Sort, q.Desc, q.Limit = "t", chatbox.SortActivity, true, 50
+		for _, after := range []*record.StaffCursor{nil, {Sort: helpdesk.SortActivity, Desc: true, ID: "s"}} {
+			q.Tenant, q.Sort, q.Desc, q.Limit = "t", helpdesk.SortActivity, true, 50
 			plan := strings.Join(embedded.StaffPlan(t, s, q, after), "; ")
 			assert.True(t, strings.HasPrefix(plan, "SEARCH sessions USING INDEX "+index), "%s: %s", index, plan)
 			assert.NotContains(t, plan, "TEMP B-TREE", index)

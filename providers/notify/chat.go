@@ -12,7 +12,7 @@ import (
 	"github.com/nicholas-fedor/shoutrrr"
 	"github.com/nicholas-fedor/shoutrrr/pkg/router"
 
-	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // chatServices lists the accepted services. Each takes one HTTPS request to a
@@ -59,7 +59,7 @@ func newChat(u Secret) (*chat, error) {
 // send waits for the library until ctx ends. The library's call cannot be
 // cancelled. Until it returns, send refuses further messages for the service. If
 // the call succeeds after ctx has ended, a retry shows the message twice.
-func (c *chat) send(ctx context.Context, m chatbox.AlertMessage) error {
+func (c *chat) send(ctx context.Context, m helpdesk.AlertMessage) error {
 	select {
 	case c.busy <- struct{}{}:
 	default:

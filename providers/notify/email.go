@@ -12,7 +12,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
-	"chatbox"
+	"chatbox/helpdesk"
 )
 
 const (
@@ -27,7 +27,7 @@ type email struct {
 	to  string
 }
 
-func (e *email) send(ctx context.Context, m chatbox.AlertMessage) error {
+func (e *email) send(ctx context.Context, m helpdesk.AlertMessage) error {
 	msg, err := e.compose(m)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (e *email) send(ctx context.Context, m chatbox.AlertMessage) error {
 
 // compose returns the mail. The addresses were checked with the configuration,
 // and the library encodes headers, so no value can inject a header.
-func (e *email) compose(m chatbox.AlertMessage) (*mail.Msg, error) {
+func (e *email) compose(m helpdesk.AlertMessage) (*mail.Msg, error) {
 	msg := mail.NewMsg()
 	if err := msg.From(e.cfg.From); err != nil {
 		return nil, errors.New("EMAIL_FROM is no address")

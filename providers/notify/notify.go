@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Secret is a text that must be shown only to its receiver.
@@ -64,19 +64,19 @@ type WebhookConfig struct {
 // Channel sends messages to one receiver. It is safe for concurrent use.
 type Channel struct {
 	name, kind string
-	send       func(ctx context.Context, m chatbox.AlertMessage) error
+	send       func(ctx context.Context, m helpdesk.AlertMessage) error
 }
 
 // Name returns the kind of the channel and its number among the channels of its
 // kind, such as email-1.
 func (c *Channel) Name() string { return c.name }
 
-// Kind returns chatbox.ViaEmail, ViaSMS, ViaWebhook or ViaNotify.
+// Kind returns helpdesk.ViaEmail, ViaSMS, ViaWebhook or ViaNotify.
 func (c *Channel) Kind() string { return c.kind }
 
 // Send returns nil after the receiver has accepted the message. It returns an
 // error if the receiver fails or ctx ends.
-func (c *Channel) Send(ctx context.Context, m chatbox.AlertMessage) error { return c.send(ctx, m) }
+func (c *Channel) Send(ctx context.Context, m helpdesk.AlertMessage) error { return c.send(ctx, m) }
 
 // New returns the configured channels. It returns an error if the webhook's
 // secret or a chat address is invalid.
@@ -84,11 +84,11 @@ func New(cfg Config) (*Channels, error) {
 	cs := &Channels{transport: newTransport()}
 	for i, to := range cfg.Email.To {
 		e := &email{cfg: cfg.Email, to: to}
-		cs.add(chatbox.ViaEmail, i, e.send)
+		cs.add(helpdesk.ViaEmail, i, e.send)
 	}
 	for i, to := range cfg.SMS.To {
 		s := &sms{cfg: cfg.SMS, to: to, client: cs.client()}
-		cs.add(chatbox.ViaSMS, i, s.send)
+		cs.add(helpdesk.ViaSMS, i, s.send)
 	}
 	if cfg.Webhook.URL != nil && cfg.Webhook.URL.Reveal() != "" {
 		key, err := webhookKey(cfg.Webhook.Secret)
@@ -96,14 +96,14 @@ func New(cfg Config) (*Channels, error) {
 			return nil, err
 		}
 		w := &webhook{url: cfg.Webhook.URL, key: key, client: cs.client()}
-		cs.add(chatbox.ViaWebhook, 0, w.send)
+		cs.add(helpdesk.ViaWebhook, 0, w.send)
 	}
 	for i, u := range cfg.Chats {
 		c, err := newChat(u)
 		if err != nil {
 			return nil, err
 		}
-		cs.add(chatbox.ViaNotify, i, c.send)
+		cs.add(helpdesk.ViaNotify, i, c.send)
 	}
 	return cs, nil
 }
@@ -118,7 +118,7 @@ type Channels struct {
 // Close closes idle connections.
 func (cs *Channels) Close() { cs.transport.CloseIdleConnections() }
 
-func (cs *Channels) add(kind string, place int, send func(context.Context, chatbox.AlertMessage) error) {
+func (cs *Channels) add(kind string, place int, send func(context.Context, helpdesk.AlertMessage) error) {
 	cs.All = append(cs.All, &Channel{name: fmt.Sprint(kind, "-", place+1), kind: kind, send: send})
 }
 

@@ -32,7 +32,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/test/receivers"
 )
 
@@ -44,9 +44,9 @@ type secret string
 
 func (s secret) Reveal() string { return string(s) }
 
-func message() chatbox.AlertMessage {
-	return chatbox.AlertMessage{
-		ID: "alert_abc", Event: chatbox.NoticeHelp, Tenant: "acme", SessionID: "s-1", UserID: "ada",
+func message() helpdesk.AlertMessage {
+	return helpdesk.AlertMessage{
+		ID: "alert_abc", Event: helpdesk.NoticeHelp, Tenant: "acme", SessionID: "s-1", UserID: "ada",
 		Time: time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC),
 	}
 }
@@ -61,7 +61,7 @@ func only(t *testing.T, cfg Config) *Channel {
 	return cs.All[0]
 }
 
-func send(t *testing.T, c *Channel, m chatbox.AlertMessage) error {
+func send(t *testing.T, c *Channel, m helpdesk.AlertMessage) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
@@ -131,7 +131,7 @@ func TestEmail_SaysWhoAsksAndNothingCanBeginAHeader(t *testing.T) {
 	assert.Equal(t, read.Header.Get("Message-Id"), again.Header.Get("Message-Id"), "a repeat can be told")
 	assert.Equal(t, "ada asks for help", again.Header.Get("Subject"))
 	assert.Equal(t, "email-1", c.Name())
-	assert.Equal(t, chatbox.ViaEmail, c.Kind())
+	assert.Equal(t, helpdesk.ViaEmail, c.Kind())
 }
 
 func TestEmail_ARefusalIsAnErrorWithoutAddresses(t *testing.T) {

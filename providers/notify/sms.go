@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strings"
 
-	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // sms sends text messages through Twilio's API or a compatible one.
@@ -17,7 +17,7 @@ type sms struct {
 	client *http.Client
 }
 
-func (s *sms) send(ctx context.Context, m chatbox.AlertMessage) error {
+func (s *sms) send(ctx context.Context, m helpdesk.AlertMessage) error {
 	form := url.Values{"To": {s.to}, "Body": {shortText(m)}}
 	if strings.HasPrefix(s.cfg.From, "MG") {
 		form.Set("MessagingServiceSid", s.cfg.From)

@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode"
 
-	"chatbox"
+	"chatbox/helpdesk"
 )
 
 const (
@@ -35,12 +35,12 @@ func shown(id string) string {
 	return id
 }
 
-func subject(m chatbox.AlertMessage) string {
+func subject(m helpdesk.AlertMessage) string {
 	return fmt.Sprintf("%s asks for help", shown(m.UserID))
 }
 
 // shortText returns the message as one line, for a text message or a chat.
-func shortText(m chatbox.AlertMessage) string {
+func shortText(m helpdesk.AlertMessage) string {
 	text := fmt.Sprintf("%s asks for help since %s. Session %s", shown(m.UserID), m.Time.UTC().Format(minute), shown(m.SessionID))
 	if m.Tenant != "" {
 		text += ", tenant " + shown(m.Tenant)
@@ -48,7 +48,7 @@ func shortText(m chatbox.AlertMessage) string {
 	return text + "."
 }
 
-func plainText(m chatbox.AlertMessage) string {
+func plainText(m helpdesk.AlertMessage) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "A user asks for help.\n\nUser:    %s\nSession: %s\n", shown(m.UserID), shown(m.SessionID))
 	if m.Tenant != "" {
@@ -61,7 +61,7 @@ func plainText(m chatbox.AlertMessage) string {
 // page holds the values of the template. html/template escapes them.
 type page struct{ User, Session, Tenant, Since string }
 
-func htmlText(m chatbox.AlertMessage) (string, error) {
+func htmlText(m helpdesk.AlertMessage) (string, error) {
 	t, err := htmltemplate.New("mail").Parse(mailTemplate)
 	if err != nil {
 		return "", fmt.Errorf("template: %w", err)
@@ -92,7 +92,7 @@ const mailTemplate = `<!doctype html>
 
 // messageID returns the Message-ID of a mail. It is the same for every retry, so
 // that servers and mail programs recognise duplicates.
-func messageID(m chatbox.AlertMessage, from string) string {
+func messageID(m helpdesk.AlertMessage, from string) string {
 	domain := "chatbox.invalid"
 	if at := strings.LastIndexByte(from, '@'); at >= 0 {
 		domain = strings.Trim(from[at+1:], "> ")
@@ -100,4 +100,4 @@ func messageID(m chatbox.AlertMessage, from string) string {
 	return m.ID + "@" + domain
 }
 
-func sentAt(m chatbox.AlertMessage) time.Time { return m.Time.UTC() }
+func sentAt(m helpdesk.AlertMessage) time.Time { return m.Time.UTC() }

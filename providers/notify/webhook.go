@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"chatbox"
+	"chatbox/helpdesk"
 )
 
 const (
@@ -68,7 +68,7 @@ func CheckWebhookSecret(s Secret) error {
 	return err
 }
 
-func (w *webhook) send(ctx context.Context, m chatbox.AlertMessage) error {
+func (w *webhook) send(ctx context.Context, m helpdesk.AlertMessage) error {
 	body, err := json.Marshal(webhookBody{
 		Type: m.Event, Timestamp: m.Time.UTC().Format(time.RFC3339Nano),
 		Data: webhookData{Tenant: m.Tenant, SessionID: m.SessionID, UserID: m.UserID},

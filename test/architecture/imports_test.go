@@ -27,11 +27,18 @@ type edge struct {
 var edges = []edge{
 	{file: "x.go", imports: "chatbox/hub"},
 	{file: "x.go", imports: "github.com/gorilla/websocket"},
+	{file: "x.go", imports: "chatbox/helpdesk"},
+
+	{file: "helpdesk/x.go", imports: "chatbox", allowed: true},
+	{file: "helpdesk/x.go", imports: "chatbox/internal/sleep"},
+	{file: "helpdesk/x.go", imports: "chatbox/app/desk"},
+	{file: "helpdesk/x.go", imports: "github.com/gorilla/websocket"},
 
 	{file: "internal/sleep/x.go", imports: "chatbox"},
 	{file: "internal/sleep/x.go", imports: "chatbox/hub"},
 
 	{file: "hub/x.go", imports: "chatbox", allowed: true},
+	{file: "hub/x.go", imports: "chatbox/helpdesk", allowed: true},
 	{file: "hub/x.go", imports: "github.com/gorilla/websocket", allowed: true},
 	{file: "hub/x.go", imports: "chatbox/app"},
 	{file: "hub/x.go", imports: "chatbox/redisstate"},
@@ -40,6 +47,7 @@ var edges = []edge{
 	{file: "hub/x.go", imports: "go.mongodb.org/mongo-driver/mongo"},
 
 	{file: "redisstate/x.go", imports: "chatbox", allowed: true},
+	{file: "redisstate/x.go", imports: "chatbox/helpdesk", allowed: true},
 	{file: "redisstate/x.go", imports: "github.com/redis/go-redis/v9", allowed: true},
 	{file: "redisstate/x.go", imports: "chatbox/app/conversation"},
 	{file: "redisstate/x.go", imports: "chatbox/hub"},
@@ -48,6 +56,7 @@ var edges = []edge{
 	{file: "redisstate/x.go", imports: "go.mongodb.org/mongo-driver/mongo"},
 
 	{file: "persistence/x.go", imports: "chatbox", allowed: true},
+	{file: "persistence/x.go", imports: "chatbox/helpdesk", allowed: true},
 	{file: "persistence/x.go", imports: "go.mongodb.org/mongo-driver/mongo", allowed: true},
 	{file: "persistence/x.go", imports: "chatbox/persistence/internal/record", allowed: true},
 	{file: "persistence/x.go", imports: "chatbox/internal/sleep", allowed: true},
@@ -71,6 +80,7 @@ var edges = []edge{
 	{file: "providers/x.go", imports: "chatbox/hub"},
 
 	{file: "app/sessionlog/x.go", imports: "chatbox", allowed: true},
+	{file: "app/sessionlog/x.go", imports: "chatbox/helpdesk"},
 	{file: "app/sessionlog/x.go", imports: "chatbox/redisstate"},
 	{file: "app/sessionlog/x.go", imports: "chatbox/app/answer"},
 	{file: "app/sessionlog/x.go", imports: "chatbox/app/conversation"},
@@ -81,12 +91,15 @@ var edges = []edge{
 	{file: "app/live/x.go", imports: "chatbox/app/answer", allowed: true},
 	{file: "app/live/x.go", imports: "chatbox/hub"},
 	{file: "app/live/x.go", imports: "chatbox/app/conversation"},
+	{file: "app/privacy/x.go", imports: "chatbox/helpdesk", allowed: true},
 	{file: "app/privacy/x.go", imports: "chatbox/app/answer", allowed: true},
 	{file: "app/privacy/x.go", imports: "chatbox/app/live"},
 	{file: "app/privacy/x.go", imports: "chatbox/persistence"},
+	{file: "app/history/x.go", imports: "chatbox/helpdesk", allowed: true},
 	{file: "app/history/x.go", imports: "chatbox/app/sessionlog", allowed: true},
 	{file: "app/history/x.go", imports: "chatbox/app/answer"},
 	{file: "app/conversation/x.go", imports: "chatbox", allowed: true},
+	{file: "app/conversation/x.go", imports: "chatbox/helpdesk", allowed: true},
 	{file: "app/conversation/x.go", imports: "chatbox/app/live", allowed: true},
 	{file: "app/conversation/x.go", imports: "chatbox/hub"},
 	{file: "app/conversation/x.go", imports: "chatbox/redisstate"},
@@ -94,11 +107,13 @@ var edges = []edge{
 	{file: "app/conversation/x.go", imports: "github.com/labstack/echo/v4"},
 
 	{file: "app/access/x.go", imports: "chatbox", allowed: true},
+	{file: "app/access/x.go", imports: "chatbox/helpdesk", allowed: true},
 	{file: "app/access/x.go", imports: "chatbox/hub"},
 	{file: "app/access/x.go", imports: "chatbox/redisstate"},
 	{file: "app/access/x.go", imports: "chatbox/app/api"},
 
 	{file: "app/alert/x.go", imports: "chatbox", allowed: true},
+	{file: "app/alert/x.go", imports: "chatbox/helpdesk", allowed: true},
 	{file: "app/alert/x.go", imports: "chatbox/hub"},
 	{file: "app/alert/x.go", imports: "chatbox/redisstate"},
 	{file: "app/alert/x.go", imports: "chatbox/providers/notify"},
@@ -109,6 +124,7 @@ var edges = []edge{
 	{file: "app/door/x.go", imports: "github.com/labstack/echo/v4"},
 
 	{file: "app/desk/x.go", imports: "chatbox", allowed: true},
+	{file: "app/desk/x.go", imports: "chatbox/helpdesk", allowed: true},
 	{file: "app/desk/x.go", imports: "chatbox/hub"},
 	{file: "app/desk/x.go", imports: "chatbox/app/conversation"},
 	{file: "app/desk/x.go", imports: "chatbox/persistence"},

@@ -21,6 +21,7 @@ import (
 	"chatbox/app/alert"
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
+	"chatbox/helpdesk"
 	"chatbox/providers/notify"
 	"chatbox/test/receivers"
 )
@@ -127,7 +128,7 @@ func (c *crash) Append(ctx context.Context, e chatbox.Event) error {
 	return c.stop(ctx, "insert")
 }
 
-func (c *crash) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error) {
+func (c *crash) ClaimAlert(ctx context.Context, k helpdesk.AlertKey, token string, now, until time.Time) (helpdesk.AlertTask, error) {
 	task, err := c.Store.ClaimAlert(ctx, k, token, now, until)
 	if err != nil {
 		return task, err
@@ -135,7 +136,7 @@ func (c *crash) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string
 	return task, c.stop(ctx, "claim")
 }
 
-func (c *crash) DueAlerts(ctx context.Context, before time.Time, limit int) ([]chatbox.AlertKey, error) {
+func (c *crash) DueAlerts(ctx context.Context, before time.Time, limit int) ([]helpdesk.AlertKey, error) {
 	if !c.gate.Load() {
 		return nil, nil
 	}
@@ -176,7 +177,7 @@ type claims struct {
 	by *atomic.Value
 }
 
-func (c *claims) ClaimAlert(ctx context.Context, k chatbox.AlertKey, token string, now, until time.Time) (chatbox.AlertTask, error) {
+func (c *claims) ClaimAlert(ctx context.Context, k helpdesk.AlertKey, token string, now, until time.Time) (helpdesk.AlertTask, error) {
 	task, err := c.Store.ClaimAlert(ctx, k, token, now, until)
 	if err == nil {
 		pod, _, _ := strings.Cut(token, ".")

@@ -14,6 +14,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/devstack"
+	"chatbox/helpdesk"
 )
 
 // refusedAt fails unless the n-th pod refuses the token, by socket and by
@@ -122,7 +123,7 @@ func TestBlock_IsFoundInTheHistoryAndErasedWithThePerson(t *testing.T) {
 	token, u := c.signed("zoe", nil), chatbox.UserKey{ID: "zoe"}
 	ws, _ := c.dial(1, url.Values{"token": {token}})
 	at := time.Now().UTC().Truncate(time.Millisecond)
-	require.NoError(t, seen.Blocks.PutBlock(t.Context(), chatbox.Block{User: u, Reason: "loud", At: at, By: "root"}))
+	require.NoError(t, seen.Blocks.PutBlock(t.Context(), helpdesk.Block{User: u, Reason: "loud", At: at, By: "root"}))
 	assert.Equal(t, 4503, c.closed(ws))
 	c.until("pods that read it", func() bool {
 		one, _, _ := c.call(0, http.MethodGet, "/sessions", token)

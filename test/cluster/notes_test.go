@@ -11,6 +11,7 @@ import (
 	"chatbox"
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
+	"chatbox/helpdesk"
 )
 
 // note writes one on the session and returns its id.
@@ -75,9 +76,9 @@ func TestNotes_ErasedWithWhatTheyAreAbout(t *testing.T) {
 	var b behind
 	c := start(t, 3, b.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Privacy.EraseFor = 3 * time.Second })
 	rob := c.staffToken("rob", "admin")
-	left := func(session string) []chatbox.Card {
+	left := func(session string) []helpdesk.Card {
 		t.Helper()
-		page, err := b.Cards.List(c.ctx, chatbox.CardQuery{Pile: chatbox.CardPile{Kind: chatbox.CardNote, Subject: session}, Limit: 9})
+		page, err := b.Cards.List(c.ctx, helpdesk.CardQuery{Pile: helpdesk.CardPile{Kind: helpdesk.CardNote, Subject: session}, Limit: 9})
 		require.NoError(t, err)
 		return page.Cards
 	}
@@ -91,8 +92,8 @@ func TestNotes_ErasedWithWhatTheyAreAbout(t *testing.T) {
 	assert.Empty(t, left("s-1"))
 	status, _ := c.request(rob, http.MethodGet, "/chatbox/admin/sessions/s-1/notes", nil)
 	assert.Equal(t, http.StatusNotFound, status)
-	late := chatbox.Card{Pile: chatbox.CardPile{Kind: chatbox.CardNote, Subject: "s-1"}, ID: "late", CreatedAt: time.Now()}
-	require.NoError(t, b.Cards.Add(c.ctx, late, chatbox.MaxNotes)) // as one that was under way
+	late := helpdesk.Card{Pile: helpdesk.CardPile{Kind: helpdesk.CardNote, Subject: "s-1"}, ID: "late", CreatedAt: time.Now()}
+	require.NoError(t, b.Cards.Add(c.ctx, late, helpdesk.MaxNotes)) // as one that was under way
 	c.until("the late note to be swept away", func() bool { return len(left("s-1")) == 0 })
 
 	admin := c.staffToken("zoe", "admin")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/redisstate"
 
 	"github.com/stretchr/testify/assert"
@@ -27,7 +28,7 @@ type redisHandler struct {
 	taken   int
 	resyncs int
 	wakes   []chatbox.SessionKey
-	notices []chatbox.Notice
+	notices []helpdesk.Notice
 	out     []chatbox.Withdrawal
 	blocks  []chatbox.UserKey
 	changed chan struct{} // closed and replaced at every change
@@ -52,7 +53,7 @@ func (h *redisHandler) Update(u chatbox.Update) {
 func (h *redisHandler) Resubscribed() { h.change(func() { h.resyncs++ }) }
 
 // Notice keeps it.
-func (h *redisHandler) Notice(n chatbox.Notice) {
+func (h *redisHandler) Notice(n helpdesk.Notice) {
 	h.change(func() { h.notices = append(h.notices, n) })
 }
 
@@ -149,8 +150,8 @@ func redisBus(t *testing.T, s RedisServer) {
 		k.say(k.message("q"))
 		require.NoError(t, k.c.Release(t.Context(), k.taken()))
 		h.until(t, "a wake", func() bool { return slices.Contains(h.wakes, k.key) })
-		n := chatbox.Notice{
-			Tenant: unique("t-"), Event: chatbox.NoticeHelp, SessionID: "s-1", UserID: unique("canary-"), Time: time.UnixMilli(1_750_000_000_123).UTC(),
+		n := helpdesk.Notice{
+			Tenant: unique("t-"), Event: helpdesk.NoticeHelp, SessionID: "s-1", UserID: unique("canary-"), Time: time.UnixMilli(1_750_000_000_123).UTC(),
 		}
 		require.NoError(t, k.c.TellStaff(t.Context(), n))
 		h.until(t, "a notice", func() bool { return slices.Contains(h.notices, n) })

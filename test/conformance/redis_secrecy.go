@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -76,10 +77,10 @@ func redisSecrecy(t *testing.T, s RedisServer) {
 	require.NoError(t, err)
 
 	k.sayEverywhere(canary)
-	require.NoError(t, k.c.TellStaff(t.Context(), chatbox.Notice{Event: chatbox.NoticeHelp, SessionID: "s-1", UserID: canary}))
-	member := chatbox.StaffMember{User: chatbox.UserKey{Tenant: k.key.ID, ID: "ada"}, Name: canary, Status: chatbox.StaffAway}
+	require.NoError(t, k.c.TellStaff(t.Context(), helpdesk.Notice{Event: helpdesk.NoticeHelp, SessionID: "s-1", UserID: canary}))
+	member := helpdesk.StaffMember{User: chatbox.UserKey{Tenant: k.key.ID, ID: "ada"}, Name: canary, Status: helpdesk.StaffAway}
 	k.beat(member)
-	require.Equal(t, canary, k.staffSays(member, chatbox.StaffAway).Name)
+	require.Equal(t, canary, k.staffSays(member, helpdesk.StaffAway).Name)
 	clean := func(where, what string) {
 		t.Helper()
 		assert.NotContains(t, what, canary, where)

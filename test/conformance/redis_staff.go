@@ -5,23 +5,24 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 // present is an admin of the suite's own tenant as a process beats for them.
-func (k *talk) present(id string) chatbox.StaffMember {
-	return chatbox.StaffMember{User: chatbox.UserKey{Tenant: k.key.ID, ID: id}, Name: "Name of " + id, Status: chatbox.StaffAvailable}
+func (k *talk) present(id string) helpdesk.StaffMember {
+	return helpdesk.StaffMember{User: chatbox.UserKey{Tenant: k.key.ID, ID: id}, Name: "Name of " + id, Status: helpdesk.StaffAvailable}
 }
 
-func (k *talk) beat(staff ...chatbox.StaffMember) []chatbox.StaffMember {
+func (k *talk) beat(staff ...helpdesk.StaffMember) []helpdesk.StaffMember {
 	k.t.Helper()
 	require.NoError(k.t, k.c.BeatStaff(k.t.Context(), staff))
 	return staff
 }
 
-func (k *talk) staff() []chatbox.StaffMember {
+func (k *talk) staff() []helpdesk.StaffMember {
 	k.t.Helper()
 	staff, err := k.c.Staff(k.t.Context(), k.key.ID)
 	require.NoError(k.t, err)
@@ -37,7 +38,7 @@ func (k *talk) staffIDs() []string {
 	return ids
 }
 
-func (k *talk) staffSays(m chatbox.StaffMember, status chatbox.StaffStatus) chatbox.StaffMember {
+func (k *talk) staffSays(m helpdesk.StaffMember, status helpdesk.StaffStatus) helpdesk.StaffMember {
 	k.t.Helper()
 	m.Status = status
 	require.NoError(k.t, k.c.SayStaff(k.t.Context(), &m))
@@ -81,7 +82,7 @@ func redisStaff(t *testing.T, s RedisServer) {
 			k.key.ID += "x"
 			ada.User.Tenant = k.key.ID
 			k.beat(ada, other)
-			k.staffSays(ada, chatbox.StaffAway)
+			k.staffSays(ada, helpdesk.StaffAway)
 			k.staff()
 		}
 		trips := &RoundTrips{}
@@ -90,7 +91,7 @@ func redisStaff(t *testing.T, s RedisServer) {
 			assert.EqualValues(t, 1, trips.Of(func() { k.beat(ada, other, k.present("eve")) }))
 		}
 		assert.EqualValues(t, 1, trips.Of(func() { k.staff() }))
-		assert.EqualValues(t, 1, trips.Of(func() { k.staffSays(ada, chatbox.StaffAway) }))
+		assert.EqualValues(t, 1, trips.Of(func() { k.staffSays(ada, helpdesk.StaffAway) }))
 		assert.Zero(t, trips.Of(func() { k.beat() }))
 	})
 }
@@ -104,7 +105,7 @@ func staffConnected(t *testing.T, s RedisServer) {
 	foreign.User.Tenant = ""
 	known := k.beat(bob, foreign, ada)
 	other.beat(bob)
-	assert.Equal(t, []chatbox.StaffMember{known[2], known[0]}, k.staff(), "by id, each once, of the tenant alone")
+	assert.Equal(t, []helpdesk.StaffMember{known[2], known[0]}, k.staff(), "by id, each once, of the tenant alone")
 	got, err := k.c.Staff(t.Context(), "")
 	require.NoError(t, err)
 	assert.Contains(t, got, known[1], "a tenant without a name is one")
@@ -126,30 +127,30 @@ func staffSaid(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, nil)
 	ada := k.beat(k.present("ada"))[0]
-	assert.Equal(t, chatbox.StaffAvailable, ada.Status)
+	assert.Equal(t, helpdesk.StaffAvailable, ada.Status)
 	assert.True(t, ada.Said.IsZero())
 
-	said := k.otherProcess().staffSays(ada, chatbox.StaffAway)
+	said := k.otherProcess().staffSays(ada, helpdesk.StaffAway)
 	assert.False(t, said.Said.IsZero())
-	assert.Equal(t, []chatbox.StaffMember{said}, k.staff())
+	assert.Equal(t, []helpdesk.StaffMember{said}, k.staff())
 	assert.Equal(t, said, k.beat(ada)[0], "what was said elsewhere, and later, counts")
-	assert.Equal(t, []chatbox.StaffMember{said}, k.staff())
-	again := k.staffSays(said, chatbox.StaffAvailable)
+	assert.Equal(t, []helpdesk.StaffMember{said}, k.staff())
+	again := k.staffSays(said, helpdesk.StaffAvailable)
 	assert.True(t, again.Said.After(said.Said), "also within a millisecond")
 	assert.Equal(t, again, k.beat(said)[0])
 
-	away := k.staffSays(again, chatbox.StaffAway)
+	away := k.staffSays(again, helpdesk.StaffAway)
 	require.NoError(t, k.c.LeaveStaff(t.Context(), []chatbox.UserKey{ada.User}))
 	assert.Empty(t, k.staff(), "who only says something is not connected")
 	s.Advance(t, 4*time.Minute)
-	assert.Equal(t, chatbox.StaffAway, k.beat(k.present("ada"))[0].Status, "a few minutes without a socket change nothing")
+	assert.Equal(t, helpdesk.StaffAway, k.beat(k.present("ada"))[0].Status, "a few minutes without a socket change nothing")
 	require.NoError(t, k.c.LeaveStaff(t.Context(), []chatbox.UserKey{ada.User}))
 	for range 3 { // what is others' is kept meanwhile
 		s.Advance(t, 2*time.Minute)
 		k.beat(k.present("bob"))
 	}
 	back := k.beat(k.present("ada"))[0]
-	assert.Equal(t, chatbox.StaffAvailable, back.Status, "more of them do")
+	assert.Equal(t, helpdesk.StaffAvailable, back.Status, "more of them do")
 	assert.True(t, back.Said.IsZero())
 	assert.Equal(t, away.User, back.User)
 }
@@ -160,7 +161,7 @@ func staffEmptied(t *testing.T, s RedisServer) {
 	began := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
 	ada := k.present("ada")
 	ada.Since = began
-	ada = k.staffSays(k.beat(ada)[0], chatbox.StaffAway)
+	ada = k.staffSays(k.beat(ada)[0], helpdesk.StaffAway)
 	forget := func() {
 		t.Helper()
 		for _, key := range keysLike(t, k.rdb, "cb:t:*") {
@@ -170,10 +171,10 @@ func staffEmptied(t *testing.T, s RedisServer) {
 	forget()
 	assert.Empty(t, k.staff())
 	k.beat(ada)
-	assert.Equal(t, []chatbox.StaffMember{ada}, k.staff(), "filled again from what the process remembers")
+	assert.Equal(t, []helpdesk.StaffMember{ada}, k.staff(), "filled again from what the process remembers")
 
 	forget()
-	now := k.staffSays(ada, chatbox.StaffAvailable)
+	now := k.staffSays(ada, helpdesk.StaffAvailable)
 	assert.Equal(t, now.Status, k.beat(ada)[0].Status, "the older memory undoes nothing")
 	forget()
 	k.beat(now)
@@ -200,6 +201,6 @@ func staffSince(t *testing.T, s RedisServer) {
 	assert.True(t, since().After(ada.Since), "a longer absence is one")
 	require.NoError(t, k.c.LeaveStaff(t.Context(), []chatbox.UserKey{ada.User}))
 	s.Advance(t, 70*time.Second)
-	said := k.staffSays(k.present("ada"), chatbox.StaffAway)
+	said := k.staffSays(k.present("ada"), helpdesk.StaffAway)
 	assert.True(t, said.Since.After(ada.Since))
 }

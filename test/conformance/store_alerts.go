@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,8 +24,8 @@ func calling(k chatbox.SessionKey, seq int64, due time.Time) chatbox.Event {
 	return e
 }
 
-func alertOf(k chatbox.SessionKey, seq int64) chatbox.AlertKey {
-	return chatbox.AlertKey{Session: k, Seq: seq}
+func alertOf(k chatbox.SessionKey, seq int64) helpdesk.AlertKey {
+	return helpdesk.AlertKey{Session: k, Seq: seq}
 }
 
 func alertClaim(t *testing.T, f StoreFixture) {
@@ -39,7 +40,7 @@ func alertClaim(t *testing.T, f StoreFixture) {
 	pods := []Stores{f.Stores, f.Reopen(t, StoreKey()), f.Reopen(t, StoreKey())}
 	until := due.Add(time.Minute)
 	var mu sync.Mutex // guards following
-	var won []chatbox.AlertTask
+	var won []helpdesk.AlertTask
 	var wg sync.WaitGroup
 	for i := range 12 {
 		wg.Go(func() {
@@ -55,7 +56,7 @@ func alertClaim(t *testing.T, f StoreFixture) {
 	}
 	wg.Wait()
 	require.Len(t, won, 1, "of those who claim together one has it")
-	want := chatbox.AlertTask{
+	want := helpdesk.AlertTask{
 		Key: alertOf(k, 2), Owner: "u", Since: events[0].Time,
 		Alert: chatbox.Alert{State: chatbox.AlertPending, Due: until, Tries: 1, Token: won[0].Alert.Token},
 	}
@@ -79,7 +80,7 @@ func alertSettle(t *testing.T, f StoreFixture) {
 	t.Helper()
 	k, due := newKey(), past()
 	appendAll(t, f.Stores, calling(k, 1, due))
-	claim := func(token string, at time.Time) (chatbox.AlertTask, error) {
+	claim := func(token string, at time.Time) (helpdesk.AlertTask, error) {
 		return f.Alerts.ClaimAlert(t.Context(), alertOf(k, 1), token, at, at.Add(time.Minute))
 	}
 	_, err := claim("one", due)
@@ -113,11 +114,11 @@ func alertDue(t *testing.T, f StoreFixture) {
 	appendAll(t, f.Stores,
 		calling(a, 1, at.Add(3*time.Millisecond)), said(a, 2, "x"), calling(a, 3, at.Add(time.Millisecond)),
 		calling(b, 1, at.Add(2*time.Millisecond)), calling(b, 2, at.Add(10*time.Millisecond)))
-	due := func(before time.Duration) []chatbox.AlertKey {
+	due := func(before time.Duration) []helpdesk.AlertKey {
 		t.Helper()
 		found, err := f.Alerts.DueAlerts(t.Context(), at.Add(before), 1000)
 		require.NoError(t, err)
-		var ours []chatbox.AlertKey
+		var ours []helpdesk.AlertKey
 		for _, k := range found {
 			if k.Session == a || k.Session == b {
 				ours = append(ours, k)
@@ -125,7 +126,7 @@ func alertDue(t *testing.T, f StoreFixture) {
 		}
 		return ours
 	}
-	assert.Equal(t, []chatbox.AlertKey{alertOf(a, 3), alertOf(b, 1), alertOf(a, 1)}, due(10*time.Millisecond), "the oldest first, before excludes")
+	assert.Equal(t, []helpdesk.AlertKey{alertOf(a, 3), alertOf(b, 1), alertOf(a, 1)}, due(10*time.Millisecond), "the oldest first, before excludes")
 	limited, err := f.Alerts.DueAlerts(t.Context(), time.Now(), 2)
 	require.NoError(t, err)
 	assert.Len(t, limited, 2)

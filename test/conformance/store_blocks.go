@@ -8,22 +8,23 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func blockOf(tenant, user string) chatbox.Block {
-	return chatbox.Block{User: chatbox.UserKey{Tenant: tenant, ID: user}, At: epoch, By: "root"}
+func blockOf(tenant, user string) helpdesk.Block {
+	return helpdesk.Block{User: chatbox.UserKey{Tenant: tenant, ID: user}, At: epoch, By: "root"}
 }
 
 // allOf is who of the tenant is blocked, as pods read it.
-func allOf(t *testing.T, f StoreFixture, tenant string, now time.Time) map[string]chatbox.Block {
+func allOf(t *testing.T, f StoreFixture, tenant string, now time.Time) map[string]helpdesk.Block {
 	t.Helper()
 	require.NoError(t, f.Blocks.ForgetOver(t.Context(), now))
 	all, err := f.Blocks.AllBlocks(t.Context())
 	require.NoError(t, err)
-	users := map[string]chatbox.Block{}
+	users := map[string]helpdesk.Block{}
 	for _, b := range all {
 		if b.User.Tenant == tenant {
 			users[b.User.ID] = b
@@ -90,7 +91,7 @@ func blocksPage(t *testing.T, f StoreFixture) {
 		require.NoError(t, f.Blocks.PutBlock(t.Context(), b))
 		require.NoError(t, f.Blocks.PutBlock(t.Context(), blockOf(tenant+"x", fmt.Sprint("u", i))))
 	}
-	q := chatbox.BlockQuery{Tenant: tenant, Limit: 3, Now: epoch.Add(time.Minute)}
+	q := helpdesk.BlockQuery{Tenant: tenant, Limit: 3, Now: epoch.Add(time.Minute)}
 	var pages [][]string
 	for {
 		found, err := f.Blocks.PageBlocks(t.Context(), q)
@@ -114,7 +115,7 @@ func blocksForget(t *testing.T, f StoreFixture) {
 	hers, his, later, elsewhere := blockOf(tenant, "ann"), blockOf(tenant, "bob"), blockOf(tenant, "eve"), blockOf(tenant+"x", "ann")
 	his.By, his.Reason = "ann", "a reason"
 	later.By, later.At = "ann", epoch.Add(time.Hour)
-	for _, b := range []chatbox.Block{hers, his, later, elsewhere} {
+	for _, b := range []helpdesk.Block{hers, his, later, elsewhere} {
 		require.NoError(t, f.Blocks.PutBlock(t.Context(), b))
 	}
 	for range 2 {
@@ -123,7 +124,7 @@ func blocksForget(t *testing.T, f StoreFixture) {
 	_, err := f.Blocks.BlockOf(t.Context(), hers.User)
 	require.ErrorIs(t, err, chatbox.NotFound)
 	his.By = ""
-	for _, want := range []chatbox.Block{his, later, elsewhere} {
+	for _, want := range []helpdesk.Block{his, later, elsewhere} {
 		got, err := f.Blocks.BlockOf(t.Context(), want.User)
 		require.NoError(t, err)
 		assert.Equal(t, want, got)

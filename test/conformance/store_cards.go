@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence"
 
 	"github.com/stretchr/testify/assert"
@@ -30,26 +31,26 @@ func cardParts() []storePart {
 	}
 }
 
-func newPile() chatbox.CardPile {
-	return chatbox.CardPile{Tenant: unique("t-"), Kind: chatbox.CardNote, Subject: unique("s-")}
+func newPile() helpdesk.CardPile {
+	return helpdesk.CardPile{Tenant: unique("t-"), Kind: helpdesk.CardNote, Subject: unique("s-")}
 }
 
 // card is a new one, as it is read back.
-func card(p chatbox.CardPile, id, body string) chatbox.Card {
-	return chatbox.Card{
+func card(p helpdesk.CardPile, id, body string) helpdesk.Card {
+	return helpdesk.Card{
 		Pile: p, ID: id, Body: []byte(body), AuthorID: "ü|$.x", AuthorName: "Ann \x00 Ünal",
 		CreatedAt: epoch, UpdatedAt: epoch, Revision: 1,
 	}
 }
 
-func addCards(t *testing.T, s Stores, cards ...chatbox.Card) {
+func addCards(t *testing.T, s Stores, cards ...helpdesk.Card) {
 	t.Helper()
 	for _, c := range cards {
 		require.NoError(t, s.Cards.Add(t.Context(), c, 50))
 	}
 }
 
-func idsOf(cards []chatbox.Card) []string {
+func idsOf(cards []helpdesk.Card) []string {
 	ids := make([]string, len(cards))
 	for i, c := range cards {
 		ids[i] = c.ID
@@ -57,9 +58,9 @@ func idsOf(cards []chatbox.Card) []string {
 	return ids
 }
 
-func listed(t *testing.T, s Stores, p chatbox.CardPile) []string {
+func listed(t *testing.T, s Stores, p helpdesk.CardPile) []string {
 	t.Helper()
-	page, err := s.Cards.List(t.Context(), chatbox.CardQuery{Pile: p, Limit: 500})
+	page, err := s.Cards.List(t.Context(), helpdesk.CardQuery{Pile: p, Limit: 500})
 	require.NoError(t, err)
 	require.Empty(t, page.Next)
 	return idsOf(page.Cards)
@@ -150,8 +151,8 @@ func cardsWalls(t *testing.T, f StoreFixture) {
 	t.Helper()
 	p := newPile()
 	tenant, kind, subject, whole := p, p, p, p
-	tenant.Tenant, kind.Kind, subject.Subject, whole.Subject = unique("t-"), chatbox.CardReply, unique("s-"), ""
-	piles := []chatbox.CardPile{p, tenant, kind, subject, whole}
+	tenant.Tenant, kind.Kind, subject.Subject, whole.Subject = unique("t-"), helpdesk.CardReply, unique("s-"), ""
+	piles := []helpdesk.CardPile{p, tenant, kind, subject, whole}
 	for i, p := range piles {
 		addCards(t, f.Stores, card(p, "a", fmt.Sprint(i)))
 	}
@@ -181,7 +182,7 @@ func cardsPage(t *testing.T, f StoreFixture) {
 	}
 	want[1], want[2] = want[2], want[1] // by bytes
 	for limit := 1; limit <= 6; limit++ {
-		q := chatbox.CardQuery{Pile: p, Limit: limit}
+		q := helpdesk.CardQuery{Pile: p, Limit: limit}
 		got := []string{}
 		for {
 			page, err := f.Cards.List(t.Context(), q)
@@ -199,10 +200,10 @@ func cardsPage(t *testing.T, f StoreFixture) {
 	assert.Equal(t, 3, n, "it stops counting")
 	assert.Empty(t, listed(t, f.Stores, newPile()))
 
-	page, err := f.Cards.List(t.Context(), chatbox.CardQuery{Pile: p, Limit: 2})
+	page, err := f.Cards.List(t.Context(), helpdesk.CardQuery{Pile: p, Limit: 2})
 	require.NoError(t, err)
 	for _, bad := range []string{"x", "!!", page.Next + "A", page.Next[:8], base64.RawURLEncoding.EncodeToString([]byte("k1|-1|a"))} {
-		_, err := f.Cards.List(t.Context(), chatbox.CardQuery{Pile: p, Limit: 2, Cursor: bad})
+		_, err := f.Cards.List(t.Context(), helpdesk.CardQuery{Pile: p, Limit: 2, Cursor: bad})
 		require.ErrorIs(t, err, chatbox.InvalidArgument, bad)
 	}
 }
@@ -272,14 +273,14 @@ func cardsForget(t *testing.T, f StoreFixture) {
 	t.Helper()
 	p := newPile()
 	foreign, other, reply := p, p, p
-	foreign.Tenant, other.Subject, reply.Kind = unique("t-"), unique("s-"), chatbox.CardReply
+	foreign.Tenant, other.Subject, reply.Kind = unique("t-"), unique("s-"), helpdesk.CardReply
 	addCards(t, f.Stores, card(p, "a", "1"), card(p, "b", "2"), card(foreign, "a", "3"), card(other, "a", "4"), card(reply, "a", "5"))
 	for range 2 {
-		require.NoError(t, f.Cards.Forget(t.Context(), p.Tenant, p.Subject, chatbox.CardNote, "something"))
+		require.NoError(t, f.Cards.Forget(t.Context(), p.Tenant, p.Subject, helpdesk.CardNote, "something"))
 	}
-	require.NoError(t, f.Cards.Forget(t.Context(), p.Tenant, p.Subject, []chatbox.CardKind{}...))
+	require.NoError(t, f.Cards.Forget(t.Context(), p.Tenant, p.Subject, []helpdesk.CardKind{}...))
 	assert.Empty(t, listed(t, f.Stores, p))
-	for _, p := range []chatbox.CardPile{foreign, other, reply} {
+	for _, p := range []helpdesk.CardPile{foreign, other, reply} {
 		assert.Equal(t, []string{"a"}, listed(t, f.Stores, p))
 	}
 
@@ -289,14 +290,14 @@ func cardsForget(t *testing.T, f StoreFixture) {
 	for range 2 {
 		require.NoError(t, f.Cards.Disown(t.Context(), chatbox.UserKey{Tenant: p.Tenant, ID: card(p, "", "").AuthorID}))
 	}
-	for _, p := range []chatbox.CardPile{other, reply} {
+	for _, p := range []helpdesk.CardPile{other, reply} {
 		got, err := f.Cards.Get(t.Context(), p, "a")
 		require.NoError(t, err)
 		assert.Empty(t, got.AuthorID+got.AuthorName)
 		assert.NotEmpty(t, got.Body)
 		assert.EqualValues(t, 1, got.Revision)
 	}
-	for _, kept := range []chatbox.Card{theirs, card(foreign, "a", "3")} {
+	for _, kept := range []helpdesk.Card{theirs, card(foreign, "a", "3")} {
 		got, err := f.Cards.Get(t.Context(), kept.Pile, kept.ID)
 		require.NoError(t, err)
 		assert.Equal(t, kept, got)
@@ -332,15 +333,15 @@ func cardsKeys(t *testing.T, f StoreFixture) {
 	want := card(p, "a", "")
 	want.Body, want.AuthorName, want.Unreadable = nil, "", true
 	assert.Equal(t, want, got)
-	page, err := wrong.Cards.List(t.Context(), chatbox.CardQuery{Pile: p, Limit: 9})
+	page, err := wrong.Cards.List(t.Context(), helpdesk.CardQuery{Pile: p, Limit: 9})
 	require.NoError(t, err)
-	assert.Equal(t, []chatbox.Card{want}, page.Cards)
+	assert.Equal(t, []helpdesk.Card{want}, page.Cards)
 
 	rotated := f.Reopen(t, persistence.Key{ID: "next", Secret: [32]byte{1, 2, 3}}, StoreKey())
 	addCards(t, rotated, card(p, "b", "new"))
-	page, err = rotated.Cards.List(t.Context(), chatbox.CardQuery{Pile: p, Limit: 9})
+	page, err = rotated.Cards.List(t.Context(), helpdesk.CardQuery{Pile: p, Limit: 9})
 	require.NoError(t, err)
-	assert.Equal(t, []chatbox.Card{card(p, "a", "old"), card(p, "b", "new")}, page.Cards)
+	assert.Equal(t, []helpdesk.Card{card(p, "a", "old"), card(p, "b", "new")}, page.Cards)
 	got, err = f.Cards.Get(t.Context(), p, "b")
 	require.NoError(t, err)
 	assert.True(t, got.Unreadable, "the new key seals")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence"
 
 	"github.com/stretchr/testify/assert"
@@ -40,7 +41,7 @@ func labelsReadBack(t *testing.T, f StoreFixture) {
 		require.NoError(t, err)
 		assert.Equal(t, tags, s.Tags, "in their order")
 		assert.Equal(t, to, s.Assignee)
-		page, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: k.Tenant, Sort: chatbox.SortActivity, Limit: 5})
+		page, err := f.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: k.Tenant, Sort: helpdesk.SortActivity, Limit: 5})
 		require.NoError(t, err)
 		assert.Equal(t, []chatbox.Session{s}, page.Sessions)
 		again, created, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "v", CreatedAt: epoch})
@@ -90,18 +91,18 @@ func labelsFilter(t *testing.T, f StoreFixture) {
 	theirs := made(t, f, unique("t-"), 1)[0]
 	require.NoError(t, f.Labels.SetTags(t.Context(), theirs, []string{"even"}))
 	for name, c := range map[string]struct {
-		q    chatbox.StaffQuery
+		q    helpdesk.StaffQuery
 		pass func(i int) bool
 	}{
-		"one":             {chatbox.StaffQuery{Tags: []string{"Even"}}, func(i int) bool { return i%2 == 0 }},
-		"whatever case":   {chatbox.StaffQuery{Tags: []string{"eVEN"}}, func(i int) bool { return i%2 == 0 }},
-		"all of them":     {chatbox.StaffQuery{Tags: []string{"even", "THIRD"}}, func(i int) bool { return i%6 == 0 }},
-		"twice":           {chatbox.StaffQuery{Tags: []string{"third", "Third"}}, func(i int) bool { return i%3 == 0 }},
-		"none has it":     {chatbox.StaffQuery{Tags: []string{"even", "eve"}}, func(int) bool { return false }},
-		"assigned":        {chatbox.StaffQuery{Assigned: "bob1"}, func(i int) bool { return i%10 == 5 }},
-		"assigned nobody": {chatbox.StaffQuery{Assigned: "bob"}, func(int) bool { return false }},
-		"held":            {chatbox.StaffQuery{HeldBy: "eve"}, func(i int) bool { return i%7 == 0 }},
-		"everything":      {chatbox.StaffQuery{HeldBy: "eve", Assigned: "bob0", Tags: []string{"even", "third"}}, func(i int) bool { return i == 0 }},
+		"one":             {helpdesk.StaffQuery{Tags: []string{"Even"}}, func(i int) bool { return i%2 == 0 }},
+		"whatever case":   {helpdesk.StaffQuery{Tags: []string{"eVEN"}}, func(i int) bool { return i%2 == 0 }},
+		"all of them":     {helpdesk.StaffQuery{Tags: []string{"even", "THIRD"}}, func(i int) bool { return i%6 == 0 }},
+		"twice":           {helpdesk.StaffQuery{Tags: []string{"third", "Third"}}, func(i int) bool { return i%3 == 0 }},
+		"none has it":     {helpdesk.StaffQuery{Tags: []string{"even", "eve"}}, func(int) bool { return false }},
+		"assigned":        {helpdesk.StaffQuery{Assigned: "bob1"}, func(i int) bool { return i%10 == 5 }},
+		"assigned nobody": {helpdesk.StaffQuery{Assigned: "bob"}, func(int) bool { return false }},
+		"held":            {helpdesk.StaffQuery{HeldBy: "eve"}, func(i int) bool { return i%7 == 0 }},
+		"everything":      {helpdesk.StaffQuery{HeldBy: "eve", Assigned: "bob0", Tags: []string{"even", "third"}}, func(i int) bool { return i == 0 }},
 	} {
 		var want []string
 		for i := range keys {
@@ -109,7 +110,7 @@ func labelsFilter(t *testing.T, f StoreFixture) {
 				want = append(want, keys[i].ID)
 			}
 		}
-		for _, by := range []chatbox.SessionSort{chatbox.SortActivity, chatbox.SortStart, chatbox.SortUser} {
+		for _, by := range []helpdesk.SessionSort{helpdesk.SortActivity, helpdesk.SortStart, helpdesk.SortUser} {
 			c.q.Tenant, c.q.Sort, c.q.Limit = tenant, by, 3
 			var got []string
 			for _, s := range wholeLedger(t, f, c.q, len(want)) {
@@ -133,7 +134,7 @@ func labelsCount(t *testing.T, f StoreFixture) {
 	require.NoError(t, f.Labels.SetTags(t.Context(), keys[4], []string{"c"}))
 	require.NoError(t, f.Tombs.Bury(t.Context(), keys[5], epoch))
 	require.NoError(t, f.Labels.SetTags(t.Context(), made(t, f, unique("t-"), 1)[0], []string{"theirs"}))
-	want := []chatbox.TagCount{{Tag: "Vip", Sessions: 3}, {Tag: "a", Sessions: 1}, {Tag: "b", Sessions: 1}, {Tag: "c", Sessions: 1}}
+	want := []helpdesk.TagCount{{Tag: "Vip", Sessions: 3}, {Tag: "a", Sessions: 1}, {Tag: "b", Sessions: 1}, {Tag: "c", Sessions: 1}}
 	got, err := f.Labels.Tags(t.Context(), tenant, 10)
 	require.NoError(t, err)
 	assert.Equal(t, want, got, "the most used first, as the session that was active last has it")
@@ -161,7 +162,7 @@ func labelsWorkload(t *testing.T, f StoreFixture) {
 	}
 	require.NoError(t, f.Labels.Assign(t.Context(), keys[7], chatbox.Assignee{ID: "eve"}))
 	require.NoError(t, f.Tombs.Bury(t.Context(), keys[6], epoch))
-	for id, want := range map[string]chatbox.Workload{
+	for id, want := range map[string]helpdesk.Workload{
 		"bob":    {Held: 2, HeldUnread: 1, Assigned: 3, AssignedWaiting: 1},
 		"eve":    {Held: 1, HeldUnread: 1, Assigned: 1},
 		"nobody": {},
@@ -172,7 +173,7 @@ func labelsWorkload(t *testing.T, f StoreFixture) {
 		assert.Equal(t, want, got, id)
 		got, err = f.Labels.Workload(t.Context(), chatbox.UserKey{Tenant: unique("t-"), ID: id})
 		require.NoError(t, err)
-		assert.Equal(t, chatbox.Workload{}, got, "another tenant's %s", id)
+		assert.Equal(t, helpdesk.Workload{}, got, "another tenant's %s", id)
 	}
 }
 
@@ -194,7 +195,7 @@ func labelsGo(t *testing.T, f StoreFixture) {
 	assert.Equal(t, chatbox.Assignee{}, gone.Assignee)
 	tags, err := f.Labels.Tags(t.Context(), tenant, 5)
 	require.NoError(t, err)
-	assert.Equal(t, []chatbox.TagCount{{Tag: "VIP", Sessions: 2}}, tags)
+	assert.Equal(t, []helpdesk.TagCount{{Tag: "VIP", Sessions: 2}}, tags)
 
 	_, err = f.Erasures.Disown(t.Context(), chatbox.UserKey{Tenant: unique("t-"), ID: "leaver"})
 	require.NoError(t, err)
@@ -221,7 +222,7 @@ func labelsSecret(t *testing.T, f StoreFixture) {
 	next := persistence.Key{ID: "next", Secret: [32]byte{1, 2, 3}}
 	rotated := StoreFixture{Stores: f.Reopen(t, next, StoreKey())}
 	require.NoError(t, rotated.Labels.SetTags(t.Context(), keys[1], []string{canary, "new"}))
-	q := chatbox.StaffQuery{Tenant: tenant, Sort: chatbox.SortActivity, Limit: 1, Tags: []string{canary}}
+	q := helpdesk.StaffQuery{Tenant: tenant, Sort: helpdesk.SortActivity, Limit: 1, Tags: []string{canary}}
 	got := wholeLedger(t, rotated, q, 2)
 	require.Len(t, got, 2)
 	assert.Equal(t, []string{canary}, got[0].Tags, "under whatever key it was written")
@@ -229,11 +230,11 @@ func labelsSecret(t *testing.T, f StoreFixture) {
 	for _, most := range []int{1, 10} {
 		tags, err := rotated.Labels.Tags(t.Context(), tenant, most)
 		require.NoError(t, err)
-		want := []chatbox.TagCount{{Tag: canary, Sessions: 2}, {Tag: "new", Sessions: 1}}
+		want := []helpdesk.TagCount{{Tag: canary, Sessions: 2}, {Tag: "new", Sessions: 1}}
 		assert.Equal(t, want[:min(most, 2)], tags, "one tag, though it has a mark for each key")
 	}
 	wrong := f.Reopen(t, next)
-	page, err := wrong.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: tenant, Sort: chatbox.SortActivity, Limit: 5})
+	page, err := wrong.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: tenant, Sort: helpdesk.SortActivity, Limit: 5})
 	require.NoError(t, err)
 	require.Len(t, page.Sessions, 2)
 	for _, s := range page.Sessions {
@@ -241,5 +242,5 @@ func labelsSecret(t *testing.T, f StoreFixture) {
 	}
 	tags, err := wrong.Labels.Tags(t.Context(), tenant, 5)
 	require.NoError(t, err)
-	assert.ElementsMatch(t, []chatbox.TagCount{{Tag: canary, Sessions: 1}, {Tag: "new", Sessions: 1}}, tags)
+	assert.ElementsMatch(t, []helpdesk.TagCount{{Tag: canary, Sessions: 1}, {Tag: "new", Sessions: 1}}, tags)
 }

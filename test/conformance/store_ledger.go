@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -51,15 +52,15 @@ func ledgerOf(t *testing.T, f StoreFixture, n int, spread time.Duration) (tenant
 }
 
 // orders is what each order compares.
-func orders() map[chatbox.SessionSort]func(a, b chatbox.Session) int {
-	return map[chatbox.SessionSort]func(a, b chatbox.Session) int{
-		chatbox.SortStart:    func(a, b chatbox.Session) int { return a.CreatedAt.Compare(b.CreatedAt) },
-		chatbox.SortEnd:      func(a, b chatbox.Session) int { return a.State.EndedAt.Compare(b.State.EndedAt) },
-		chatbox.SortActivity: func(a, b chatbox.Session) int { return a.State.LastActivity.Compare(b.State.LastActivity) },
-		chatbox.SortDuration: func(a, b chatbox.Session) int { return cmp.Compare(a.State.Duration(), b.State.Duration()) },
-		chatbox.SortMessages: func(a, b chatbox.Session) int { return cmp.Compare(a.State.Head, b.State.Head) },
-		chatbox.SortTokens:   func(a, b chatbox.Session) int { return cmp.Compare(a.State.Tokens, b.State.Tokens) },
-		chatbox.SortUser:     func(a, b chatbox.Session) int { return cmp.Compare(a.Owner, b.Owner) },
+func orders() map[helpdesk.SessionSort]func(a, b chatbox.Session) int {
+	return map[helpdesk.SessionSort]func(a, b chatbox.Session) int{
+		helpdesk.SortStart:    func(a, b chatbox.Session) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		helpdesk.SortEnd:      func(a, b chatbox.Session) int { return a.State.EndedAt.Compare(b.State.EndedAt) },
+		helpdesk.SortActivity: func(a, b chatbox.Session) int { return a.State.LastActivity.Compare(b.State.LastActivity) },
+		helpdesk.SortDuration: func(a, b chatbox.Session) int { return cmp.Compare(a.State.Duration(), b.State.Duration()) },
+		helpdesk.SortMessages: func(a, b chatbox.Session) int { return cmp.Compare(a.State.Head, b.State.Head) },
+		helpdesk.SortTokens:   func(a, b chatbox.Session) int { return cmp.Compare(a.State.Tokens, b.State.Tokens) },
+		helpdesk.SortUser:     func(a, b chatbox.Session) int { return cmp.Compare(a.Owner, b.Owner) },
 	}
 }
 
@@ -76,7 +77,7 @@ func sorted(all []chatbox.Session, by func(a, b chatbox.Session) int, desc bool)
 }
 
 // wholeLedger pages to the end by cursor.
-func wholeLedger(t *testing.T, f StoreFixture, q chatbox.StaffQuery, total int) (all []chatbox.Session) {
+func wholeLedger(t *testing.T, f StoreFixture, q helpdesk.StaffQuery, total int) (all []chatbox.Session) {
 	t.Helper()
 	for {
 		page, err := f.Ledger.All(t.Context(), q)
@@ -102,10 +103,10 @@ func ledgerOrders(t *testing.T, f StoreFixture) {
 				want := sorted(all, order, desc)
 				name := fmt.Sprint(by, " desc ", desc, " over ", spread)
 				for _, limit := range []int{7, n - 1, n, 1000} {
-					q := chatbox.StaffQuery{Tenant: tenant, Sort: by, Desc: desc, Limit: limit}
+					q := helpdesk.StaffQuery{Tenant: tenant, Sort: by, Desc: desc, Limit: limit}
 					require.Equal(t, want, wholeLedger(t, f, q, n), "%s by %d", name, limit)
 				}
-				page, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: tenant, Sort: by, Desc: desc, Limit: 5, Offset: n - 8})
+				page, err := f.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: tenant, Sort: by, Desc: desc, Limit: 5, Offset: n - 8})
 				require.NoError(t, err)
 				require.Equal(t, want[n-8:n-3], page.Sessions, "%s by offset", name)
 			}
@@ -119,25 +120,25 @@ func ledgerFilters(t *testing.T, f StoreFixture) {
 	yes, no := true, false
 	middle := all[0].CreatedAt
 	for name, c := range map[string]struct {
-		q    chatbox.StaffQuery
+		q    helpdesk.StaffQuery
 		pass func(s chatbox.Session) bool
 	}{
-		"user":         {chatbox.StaffQuery{UserID: "u|2"}, func(s chatbox.Session) bool { return s.Owner == "u|2" }},
-		"active":       {chatbox.StaffQuery{Status: "active"}, func(s chatbox.Session) bool { return !s.State.Ended }},
-		"ended":        {chatbox.StaffQuery{Status: "ended"}, func(s chatbox.Session) bool { return s.State.Ended }},
-		"assisted":     {chatbox.StaffQuery{Assisted: &yes}, func(s chatbox.Session) bool { return s.State.AdminAssisted }},
-		"not assisted": {chatbox.StaffQuery{Assisted: &no}, func(s chatbox.Session) bool { return !s.State.AdminAssisted }},
-		"help":         {chatbox.StaffQuery{Help: &yes}, func(s chatbox.Session) bool { return s.State.HelpRequested }},
-		"no help":      {chatbox.StaffQuery{Help: &no}, func(s chatbox.Session) bool { return !s.State.HelpRequested }},
-		"from":         {chatbox.StaffQuery{From: middle}, func(s chatbox.Session) bool { return !s.CreatedAt.Before(middle) }},
-		"to":           {chatbox.StaffQuery{To: middle}, func(s chatbox.Session) bool { return s.CreatedAt.Before(middle) }},
-		"a day": {chatbox.StaffQuery{From: middle, To: middle.Add(24*time.Hour + time.Millisecond)}, func(s chatbox.Session) bool {
+		"user":         {helpdesk.StaffQuery{UserID: "u|2"}, func(s chatbox.Session) bool { return s.Owner == "u|2" }},
+		"active":       {helpdesk.StaffQuery{Status: "active"}, func(s chatbox.Session) bool { return !s.State.Ended }},
+		"ended":        {helpdesk.StaffQuery{Status: "ended"}, func(s chatbox.Session) bool { return s.State.Ended }},
+		"assisted":     {helpdesk.StaffQuery{Assisted: &yes}, func(s chatbox.Session) bool { return s.State.AdminAssisted }},
+		"not assisted": {helpdesk.StaffQuery{Assisted: &no}, func(s chatbox.Session) bool { return !s.State.AdminAssisted }},
+		"help":         {helpdesk.StaffQuery{Help: &yes}, func(s chatbox.Session) bool { return s.State.HelpRequested }},
+		"no help":      {helpdesk.StaffQuery{Help: &no}, func(s chatbox.Session) bool { return !s.State.HelpRequested }},
+		"from":         {helpdesk.StaffQuery{From: middle}, func(s chatbox.Session) bool { return !s.CreatedAt.Before(middle) }},
+		"to":           {helpdesk.StaffQuery{To: middle}, func(s chatbox.Session) bool { return s.CreatedAt.Before(middle) }},
+		"a day": {helpdesk.StaffQuery{From: middle, To: middle.Add(24*time.Hour + time.Millisecond)}, func(s chatbox.Session) bool {
 			return !s.CreatedAt.Before(middle) && s.CreatedAt.Before(middle.Add(24*time.Hour+time.Millisecond))
 		}},
-		"many": {chatbox.StaffQuery{UserID: "u|1", Status: "active", Help: &no, From: middle.Add(-240 * time.Hour)}, func(s chatbox.Session) bool {
+		"many": {helpdesk.StaffQuery{UserID: "u|1", Status: "active", Help: &no, From: middle.Add(-240 * time.Hour)}, func(s chatbox.Session) bool {
 			return s.Owner == "u|1" && !s.State.Ended && !s.State.HelpRequested && !s.CreatedAt.Before(middle.Add(-240*time.Hour))
 		}},
-		"nobody": {chatbox.StaffQuery{UserID: "nobody"}, func(chatbox.Session) bool { return false }},
+		"nobody": {helpdesk.StaffQuery{UserID: "nobody"}, func(chatbox.Session) bool { return false }},
 	} {
 		var pass []chatbox.Session
 		for _, s := range all {
@@ -153,7 +154,7 @@ func ledgerFilters(t *testing.T, f StoreFixture) {
 			}
 		}
 	}
-	page, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: unique("t-"), Sort: chatbox.SortActivity, Limit: 5})
+	page, err := f.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: unique("t-"), Sort: helpdesk.SortActivity, Limit: 5})
 	require.NoError(t, err)
 	assert.Empty(t, page.Sessions, "another tenant has none of them")
 	assert.Zero(t, page.Total)
@@ -162,14 +163,14 @@ func ledgerFilters(t *testing.T, f StoreFixture) {
 func ledgerRefuses(t *testing.T, f StoreFixture) {
 	t.Helper()
 	tenant, _ := ledgerOf(t, f, 5, time.Hour)
-	first, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: tenant, Sort: chatbox.SortTokens, Limit: 2})
+	first, err := f.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: tenant, Sort: helpdesk.SortTokens, Limit: 2})
 	require.NoError(t, err)
 	require.NotEmpty(t, first.Next)
-	for field, q := range map[string]chatbox.StaffQuery{
+	for field, q := range map[string]helpdesk.StaffQuery{
 		"sort_by": {Sort: "name; DROP TABLE sessions"},
-		"status":  {Sort: chatbox.SortStart, Status: "open"},
-		"offset":  {Sort: chatbox.SortTokens, Offset: 1, Cursor: first.Next},
-		"cursor":  {Sort: chatbox.SortTokens, Cursor: "e30"},
+		"status":  {Sort: helpdesk.SortStart, Status: "open"},
+		"offset":  {Sort: helpdesk.SortTokens, Offset: 1, Cursor: first.Next},
+		"cursor":  {Sort: helpdesk.SortTokens, Cursor: "e30"},
 	} {
 		q.Tenant, q.Limit = tenant, 2
 		_, err := f.Ledger.All(t.Context(), q)
@@ -178,20 +179,20 @@ func ledgerRefuses(t *testing.T, f StoreFixture) {
 		assert.Equal(t, field, e.Field)
 		assert.Equal(t, chatbox.InvalidArgument, e.Code)
 	}
-	for _, q := range []chatbox.StaffQuery{{Sort: chatbox.SortStart}, {Sort: chatbox.SortTokens, Desc: true}} {
+	for _, q := range []helpdesk.StaffQuery{{Sort: helpdesk.SortStart}, {Sort: helpdesk.SortTokens, Desc: true}} {
 		q.Tenant, q.Limit, q.Cursor = tenant, 2, first.Next
 		_, err := f.Ledger.All(t.Context(), q)
 		require.ErrorIs(t, err, chatbox.InvalidArgument, "a cursor of another order")
 	}
 	yes := true
-	for name, q := range map[string]chatbox.StaffQuery{
+	for name, q := range map[string]helpdesk.StaffQuery{
 		"tenant": {Tenant: unique("t-")}, "user": {UserID: "u|1"}, "status": {Status: "active"}, "help": {Help: &yes}, "tags": {Tags: []string{"a"}},
 		"assignee": {Assigned: "ada"}, "time": {From: epoch}, "waiting": {Waiting: &yes},
 	} {
 		if q.Tenant == "" {
 			q.Tenant = tenant
 		}
-		q.Sort, q.Limit, q.Cursor = chatbox.SortTokens, 2, first.Next
+		q.Sort, q.Limit, q.Cursor = helpdesk.SortTokens, 2, first.Next
 		_, err := f.Ledger.All(t.Context(), q)
 		require.ErrorIs(t, err, chatbox.InvalidArgument, "a cursor of another %s, whose total it carries", name)
 	}
@@ -201,7 +202,7 @@ func ledgerSummary(t *testing.T, f StoreFixture) {
 	t.Helper()
 	tenant, all := ledgerOf(t, f, 50, 20*24*time.Hour)
 	for _, from := range []time.Time{{}, all[0].CreatedAt, time.Now().Add(time.Hour)} {
-		var want chatbox.SessionSummary
+		var want helpdesk.SessionSummary
 		for i, s := range all {
 			if i%3 == 0 {
 				_, err := f.Ratings.Rate(t.Context(), s.Key, chatbox.Rating{Score: 1 + i%5, Time: epoch, Talk: 1, AdminID: "a"})
@@ -236,14 +237,14 @@ func crowdsAddUp(t *testing.T, f StoreFixture) {
 	at := epoch.Truncate(time.Minute)
 	tally := func(minute int, pod, run string, seconds float64, peak int64) {
 		t.Helper()
-		require.NoError(t, f.Crowds.Tally(t.Context(), []chatbox.Crowd{
+		require.NoError(t, f.Crowds.Tally(t.Context(), []helpdesk.Crowd{
 			{Tenant: tenant, Pod: chatbox.PodID(pod), Run: run, Minute: at.Add(time.Duration(minute) * time.Minute), Seconds: seconds, Peak: peak},
 			{Tenant: tenant + "x", Pod: chatbox.PodID(pod), Run: run, Minute: at, Seconds: 1000, Peak: 1000},
 		}))
 	}
 	none, err := f.Crowds.Concurrency(t.Context(), tenant, at, at.Add(time.Hour))
 	require.NoError(t, err)
-	assert.Equal(t, chatbox.Concurrency{}, none)
+	assert.Equal(t, helpdesk.Concurrency{}, none)
 	tally(2, "p1", "a", 10, 1)
 	tally(2, "p1", "a", 60, 2)  // the same minute, later
 	tally(2, "p1", "b", 30, 2)  // the pod was restarted
@@ -252,11 +253,11 @@ func crowdsAddUp(t *testing.T, f StoreFixture) {
 	tally(90, "p1", "b", 600, 40) // after the period
 	got, err := f.Crowds.Concurrency(t.Context(), tenant, at, at.Add(time.Hour))
 	require.NoError(t, err)
-	assert.Equal(t, chatbox.Concurrency{Since: at.Add(2 * time.Minute), Seconds: 270, Peak: 5}, got)
+	assert.Equal(t, helpdesk.Concurrency{Since: at.Add(2 * time.Minute), Seconds: 270, Peak: 5}, got)
 	require.NoError(t, f.Crowds.Forget(t.Context(), at.Add(3*time.Minute)))
 	got, err = f.Crowds.Concurrency(t.Context(), tenant, at, at.Add(time.Hour))
 	require.NoError(t, err)
-	assert.Equal(t, chatbox.Concurrency{Since: at.Add(4 * time.Minute), Seconds: 60, Peak: 4}, got)
+	assert.Equal(t, helpdesk.Concurrency{Since: at.Add(4 * time.Minute), Seconds: 60, Peak: 4}, got)
 }
 
 // An admin who connects in the middle of a minute counts from that time. A minute
@@ -269,11 +270,11 @@ func crowdsSaySince(t *testing.T, f StoreFixture) {
 		pod   chatbox.PodID
 		after time.Duration // the minute's start
 	}{{"p1", 40 * time.Second}, {"p2", 25 * time.Second}, {"p3", 0}} {
-		c := chatbox.Crowd{Tenant: tenant, Pod: w.pod, Run: "a", Minute: at, Seconds: 10, Peak: 1}
+		c := helpdesk.Crowd{Tenant: tenant, Pod: w.pod, Run: "a", Minute: at, Seconds: 10, Peak: 1}
 		if w.after > 0 {
 			c.Since = at.Add(w.after)
 		}
-		require.NoError(t, f.Crowds.Tally(t.Context(), []chatbox.Crowd{c}))
+		require.NoError(t, f.Crowds.Tally(t.Context(), []helpdesk.Crowd{c}))
 		got, err := f.Crowds.Concurrency(t.Context(), tenant, at, at.Add(time.Hour))
 		require.NoError(t, err)
 		assert.Equal(t, at.Add(w.after), got.Since, "%s", w.pod)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,7 +16,7 @@ import (
 
 // queueOf makes a tenant of which some wait, several since the same moment and
 // some since nobody knows when; the queue is what its order says.
-func queueOf(t *testing.T, f StoreFixture, n int) (tenant string, all []chatbox.Session, queue []chatbox.Waiting) {
+func queueOf(t *testing.T, f StoreFixture, n int) (tenant string, all []chatbox.Session, queue []helpdesk.Waiting) {
 	t.Helper()
 	tenant = unique("t-")
 	r := rand.New(rand.NewPCG(5, 6)) // the same every time
@@ -34,11 +35,11 @@ func queueOf(t *testing.T, f StoreFixture, n int) (tenant string, all []chatbox.
 		_, _, err := f.Sessions.Create(t.Context(), s)
 		require.NoError(t, err)
 		all = append(all, s)
-		if w, waits := s.Waiting(); waits {
+		if w, waits := helpdesk.WaitingOf(s); waits {
 			queue = append(queue, w)
 		}
 	}
-	slices.SortFunc(queue, chatbox.Waiting.Compare)
+	slices.SortFunc(queue, helpdesk.Waiting.Compare)
 	return tenant, all, queue
 }
 
@@ -78,7 +79,7 @@ func queueFollows(t *testing.T, f StoreFixture) {
 	require.NoError(t, f.Sessions.SaveState(t.Context(), first.Session, st))
 	got, _, err = f.Queue.Queue(t.Context(), tenant, 100)
 	require.NoError(t, err)
-	assert.Equal(t, append(slices.Clone(want[2:]), chatbox.Waiting{Session: first.Session, Owner: first.Owner, Since: st.WaitingSince}), got, "at the end again")
+	assert.Equal(t, append(slices.Clone(want[2:]), helpdesk.Waiting{Session: first.Session, Owner: first.Owner, Since: st.WaitingSince}), got, "at the end again")
 	sess, err = f.Sessions.Load(t.Context(), first.Session)
 	require.NoError(t, err)
 	assert.Equal(t, st, sess.State, "and it reads back")
@@ -91,7 +92,7 @@ func queueLists(t *testing.T, f StoreFixture) {
 	var rest []chatbox.Session
 	for _, s := range all {
 		byID[s.Key.ID] = s
-		if _, waits := s.Waiting(); !waits {
+		if _, waits := helpdesk.WaitingOf(s); !waits {
 			rest = append(rest, s)
 		}
 	}
@@ -102,7 +103,7 @@ func queueLists(t *testing.T, f StoreFixture) {
 	yes, no := true, false
 	for _, limit := range []int{1, 3, len(want), 100} {
 		for _, wait := range []*bool{nil, &yes} {
-			q := chatbox.StaffQuery{Tenant: tenant, Sort: chatbox.SortWaiting, Waiting: wait, Limit: limit}
+			q := helpdesk.StaffQuery{Tenant: tenant, Sort: helpdesk.SortWaiting, Waiting: wait, Limit: limit}
 			require.Equal(t, want, wholeLedger(t, f, q, len(want)), "by %d", limit)
 			q.Desc = true
 			back := slices.Clone(want)
@@ -110,21 +111,21 @@ func queueLists(t *testing.T, f StoreFixture) {
 			require.Equal(t, back, wholeLedger(t, f, q, len(want)), "backwards by %d", limit)
 		}
 	}
-	waiting := wholeLedger(t, f, chatbox.StaffQuery{Tenant: tenant, Sort: chatbox.SortUser, Waiting: &yes, Limit: 9}, len(want))
+	waiting := wholeLedger(t, f, helpdesk.StaffQuery{Tenant: tenant, Sort: helpdesk.SortUser, Waiting: &yes, Limit: 9}, len(want))
 	assert.ElementsMatch(t, want, waiting)
-	others := wholeLedger(t, f, chatbox.StaffQuery{Tenant: tenant, Sort: chatbox.SortUser, Waiting: &no, Limit: 9}, len(rest))
+	others := wholeLedger(t, f, helpdesk.StaffQuery{Tenant: tenant, Sort: helpdesk.SortUser, Waiting: &no, Limit: 9}, len(rest))
 	assert.ElementsMatch(t, rest, others)
-	one := wholeLedger(t, f, chatbox.StaffQuery{Tenant: tenant, Sort: chatbox.SortWaiting, UserID: "u1", Limit: 2}, countOwner(queue, "u1"))
+	one := wholeLedger(t, f, helpdesk.StaffQuery{Tenant: tenant, Sort: helpdesk.SortWaiting, UserID: "u1", Limit: 2}, countOwner(queue, "u1"))
 	for _, s := range one {
 		assert.Equal(t, "u1", s.Owner)
 	}
-	_, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: tenant, Sort: chatbox.SortWaiting, Waiting: &no, Limit: 5})
+	_, err := f.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: tenant, Sort: helpdesk.SortWaiting, Waiting: &no, Limit: 5})
 	var e *chatbox.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "sort_by", e.Field)
 }
 
-func countOwner(queue []chatbox.Waiting, owner string) (n int) {
+func countOwner(queue []helpdesk.Waiting, owner string) (n int) {
 	for _, w := range queue {
 		if w.Owner == owner {
 			n++

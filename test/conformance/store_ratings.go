@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -39,7 +40,7 @@ func ratings(t *testing.T, f StoreFixture) {
 		assert.Equal(t, c.stands, *s.Rating)
 	}
 	require.NoError(t, f.Sessions.SaveState(t.Context(), k, chatbox.State{Head: 12, LastActivity: epoch}))
-	page, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: k.Tenant, UserID: "u", Sort: chatbox.SortActivity, Limit: 5})
+	page, err := f.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: k.Tenant, UserID: "u", Sort: helpdesk.SortActivity, Limit: 5})
 	require.NoError(t, err)
 	require.Len(t, page.Sessions, 1)
 	assert.Equal(t, of(7, 5, "kind 😀"), *page.Sessions[0].Rating, "a fold does not touch it")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,7 +46,7 @@ func saidBy(k chatbox.SessionKey, owner string, seq int64, content string) chatb
 }
 
 // search returns all hits of all pages as session:seq, in their order.
-func search(t *testing.T, s Stores, q chatbox.SearchQuery) (hits []string) {
+func search(t *testing.T, s Stores, q helpdesk.SearchQuery) (hits []string) {
 	t.Helper()
 	if q.Limit == 0 {
 		q.Limit = 20
@@ -106,9 +107,9 @@ func searchWords(t *testing.T, f StoreFixture) {
 		"the a":           at(),
 		"dog a a A brown": at(2),
 	} {
-		assert.Equal(t, want, search(t, f.Stores, chatbox.SearchQuery{Tenant: k.Tenant, Words: q}), q)
+		assert.Equal(t, want, search(t, f.Stores, helpdesk.SearchQuery{Tenant: k.Tenant, Words: q}), q)
 	}
-	page, err := f.Finder.Find(t.Context(), chatbox.SearchQuery{Tenant: k.Tenant, Words: "dog", Limit: 1})
+	page, err := f.Finder.Find(t.Context(), helpdesk.SearchQuery{Tenant: k.Tenant, Words: "dog", Limit: 1})
 	require.NoError(t, err)
 	require.Len(t, page.Hits, 1)
 	assert.Equal(t, "A slow, BROWN dog; a fox?", page.Hits[0].Excerpt)
@@ -121,11 +122,11 @@ func searchWords(t *testing.T, f StoreFixture) {
 		fmt.Fprintf(&long, "word%d ", i)
 	}
 	appendAll(t, f.Stores, saidBy(k, "u", 9, long.String()+strings.Repeat("x", 65)))
-	assert.Equal(t, at(9), search(t, f.Stores, chatbox.SearchQuery{Tenant: k.Tenant, Words: "word0 word499"}))
-	assert.Empty(t, search(t, f.Stores, chatbox.SearchQuery{Tenant: k.Tenant, Words: "word500"}), "the first 500")
+	assert.Equal(t, at(9), search(t, f.Stores, helpdesk.SearchQuery{Tenant: k.Tenant, Words: "word0 word499"}))
+	assert.Empty(t, search(t, f.Stores, helpdesk.SearchQuery{Tenant: k.Tenant, Words: "word500"}), "the first 500")
 
 	f.AlterBox(t, k, 1)
-	assert.Equal(t, at(6, 5), search(t, f.Stores, chatbox.SearchQuery{Tenant: k.Tenant, Words: "quick"}), "what cannot be opened is not found, the others are")
+	assert.Equal(t, at(6, 5), search(t, f.Stores, helpdesk.SearchQuery{Tenant: k.Tenant, Words: "quick"}), "what cannot be opened is not found, the others are")
 	events, err := f.Messages.Range(t.Context(), k, 2, 4)
 	require.NoError(t, err)
 	assert.Len(t, events, 3, "and reads are as they were")
@@ -151,9 +152,9 @@ func searchPages(t *testing.T, f StoreFixture) {
 		}
 	}
 	for _, limit := range []int{1, 7, 59, 100} {
-		assert.Equal(t, want, search(t, f.Stores, chatbox.SearchQuery{Tenant: tenant, Words: "needle", Limit: limit}), "pages of %d", limit)
+		assert.Equal(t, want, search(t, f.Stores, helpdesk.SearchQuery{Tenant: tenant, Words: "needle", Limit: limit}), "pages of %d", limit)
 	}
-	q := chatbox.SearchQuery{Tenant: tenant, Words: "needle", Limit: 10}
+	q := helpdesk.SearchQuery{Tenant: tenant, Words: "needle", Limit: 10}
 	page, err := f.Finder.Find(t.Context(), q)
 	require.NoError(t, err)
 	require.Len(t, page.Hits, 10)
@@ -162,7 +163,7 @@ func searchPages(t *testing.T, f StoreFixture) {
 	appendAll(t, f.Stores, late)
 	q.Cursor = page.Next
 	assert.Equal(t, want[10:], search(t, f.Stores, q), "what is new is not on later pages")
-	assert.Equal(t, "s01:3", search(t, f.Stores, chatbox.SearchQuery{Tenant: tenant, Words: "needle"})[0])
+	assert.Equal(t, "s01:3", search(t, f.Stores, helpdesk.SearchQuery{Tenant: tenant, Words: "needle"})[0])
 }
 
 func searchFilters(t *testing.T, f StoreFixture) {
@@ -176,31 +177,31 @@ func searchFilters(t *testing.T, f StoreFixture) {
 	require.NoError(t, f.Labels.SetTags(t.Context(), key("b"), []string{"Billing", "vip"}))
 	minute := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Minute) }
 	for name, c := range map[string]struct {
-		q    chatbox.SearchQuery
+		q    helpdesk.SearchQuery
 		want []string
 	}{
-		"all":             {chatbox.SearchQuery{Words: "needle"}, []string{"a:2", "b:1", "a:1"}},
-		"user":            {chatbox.SearchQuery{Words: "needle", UserID: "bob"}, []string{"b:1"}},
-		"nobody":          {chatbox.SearchQuery{Words: "needle", UserID: "cid"}, []string{}},
-		"ended":           {chatbox.SearchQuery{Words: "needle", Status: "ended"}, []string{"b:1"}},
-		"active":          {chatbox.SearchQuery{Words: "needle", Status: "active"}, []string{"a:2", "a:1"}},
-		"name":            {chatbox.SearchQuery{Words: "needle", Name: "LOST"}, []string{"a:2", "a:1"}},
-		"other name":      {chatbox.SearchQuery{Words: "needle", Name: "needle"}, []string{}},
-		"name and user":   {chatbox.SearchQuery{Words: "needle", Name: "lost", UserID: "bob"}, []string{}},
-		"tags":            {chatbox.SearchQuery{Words: "needle", Tags: []string{"billing", "VIP"}}, []string{"b:1"}},
-		"other tags":      {chatbox.SearchQuery{Words: "needle", Tags: []string{"billing", "x"}}, []string{}},
-		"tagged sessions": {chatbox.SearchQuery{Tags: []string{"vip"}}, []string{"b"}},
-		"from":            {chatbox.SearchQuery{Words: "needle", From: minute(2)}, []string{"a:2"}},
-		"to":              {chatbox.SearchQuery{Words: "needle", To: minute(2)}, []string{"b:1", "a:1"}},
-		"between":         {chatbox.SearchQuery{Words: "needle", From: minute(1), To: minute(2), UserID: "ann"}, []string{"a:1"}},
-		"sessions":        {chatbox.SearchQuery{}, []string{"a", "b"}},
-		"ended sessions":  {chatbox.SearchQuery{Status: "ended"}, []string{"b"}},
-		"a name":          {chatbox.SearchQuery{Name: `"lost things"`}, []string{"a"}},
-		"no phrase of it": {chatbox.SearchQuery{Name: `"things lost"`}, []string{}},
-		"nor with words":  {chatbox.SearchQuery{Words: "needle", Name: "things-lost"}, []string{}},
-		"a user's":        {chatbox.SearchQuery{UserID: "bob"}, []string{"b"}},
-		"begun before":    {chatbox.SearchQuery{To: epoch}, []string{}},
-		"the same second": {chatbox.SearchQuery{From: epoch, To: minute(1)}, []string{"a", "b"}},
+		"all":             {helpdesk.SearchQuery{Words: "needle"}, []string{"a:2", "b:1", "a:1"}},
+		"user":            {helpdesk.SearchQuery{Words: "needle", UserID: "bob"}, []string{"b:1"}},
+		"nobody":          {helpdesk.SearchQuery{Words: "needle", UserID: "cid"}, []string{}},
+		"ended":           {helpdesk.SearchQuery{Words: "needle", Status: "ended"}, []string{"b:1"}},
+		"active":          {helpdesk.SearchQuery{Words: "needle", Status: "active"}, []string{"a:2", "a:1"}},
+		"name":            {helpdesk.SearchQuery{Words: "needle", Name: "LOST"}, []string{"a:2", "a:1"}},
+		"other name":      {helpdesk.SearchQuery{Words: "needle", Name: "needle"}, []string{}},
+		"name and user":   {helpdesk.SearchQuery{Words: "needle", Name: "lost", UserID: "bob"}, []string{}},
+		"tags":            {helpdesk.SearchQuery{Words: "needle", Tags: []string{"billing", "VIP"}}, []string{"b:1"}},
+		"other tags":      {helpdesk.SearchQuery{Words: "needle", Tags: []string{"billing", "x"}}, []string{}},
+		"tagged sessions": {helpdesk.SearchQuery{Tags: []string{"vip"}}, []string{"b"}},
+		"from":            {helpdesk.SearchQuery{Words: "needle", From: minute(2)}, []string{"a:2"}},
+		"to":              {helpdesk.SearchQuery{Words: "needle", To: minute(2)}, []string{"b:1", "a:1"}},
+		"between":         {helpdesk.SearchQuery{Words: "needle", From: minute(1), To: minute(2), UserID: "ann"}, []string{"a:1"}},
+		"sessions":        {helpdesk.SearchQuery{}, []string{"a", "b"}},
+		"ended sessions":  {helpdesk.SearchQuery{Status: "ended"}, []string{"b"}},
+		"a name":          {helpdesk.SearchQuery{Name: `"lost things"`}, []string{"a"}},
+		"no phrase of it": {helpdesk.SearchQuery{Name: `"things lost"`}, []string{}},
+		"nor with words":  {helpdesk.SearchQuery{Words: "needle", Name: "things-lost"}, []string{}},
+		"a user's":        {helpdesk.SearchQuery{UserID: "bob"}, []string{"b"}},
+		"begun before":    {helpdesk.SearchQuery{To: epoch}, []string{}},
+		"the same second": {helpdesk.SearchQuery{From: epoch, To: minute(1)}, []string{"a", "b"}},
 	} {
 		for _, limit := range []int{1, 20} {
 			c.q.Tenant, c.q.Limit = tenant, limit
@@ -216,8 +217,8 @@ func searchNames(t *testing.T, f StoreFixture) {
 	named := func(name string) []string {
 		t.Helper()
 		var out []string
-		page, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{
-			Tenant: k.Tenant, Name: name, Sort: chatbox.SortActivity, Desc: true, Limit: 5,
+		page, err := f.Ledger.All(t.Context(), helpdesk.StaffQuery{
+			Tenant: k.Tenant, Name: name, Sort: helpdesk.SortActivity, Desc: true, Limit: 5,
 		})
 		require.NoError(t, err)
 		assert.EqualValues(t, len(page.Sessions), page.Total)
@@ -261,20 +262,20 @@ func searchOff(t *testing.T, f StoreFixture) {
 	for _, purpose := range []string{"message", "name"} {
 		assert.Zero(t, tokensAtRest(t, f, k.Tenant, purpose, word), "no token is written")
 	}
-	for field, q := range map[string]chatbox.SearchQuery{
+	for field, q := range map[string]helpdesk.SearchQuery{
 		"q": {Tenant: k.Tenant, Words: "needle", Limit: 5}, "name": {Tenant: k.Tenant, Name: word, Limit: 5},
 	} {
 		refusedFor(t, off.Finder.Check(q), field)
 		_, err := off.Finder.Find(t.Context(), q)
 		refusedFor(t, err, field)
 	}
-	_, err := off.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: k.Tenant, Name: word, Sort: chatbox.SortStart, Limit: 5})
+	_, err := off.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: k.Tenant, Name: word, Sort: helpdesk.SortStart, Limit: 5})
 	refusedFor(t, err, "name")
-	page, err := off.Finder.Find(t.Context(), chatbox.SearchQuery{Tenant: k.Tenant, UserID: "u", Limit: 5})
+	page, err := off.Finder.Find(t.Context(), helpdesk.SearchQuery{Tenant: k.Tenant, UserID: "u", Limit: 5})
 	require.NoError(t, err)
 	assert.Len(t, page.Hits, 1, "sessions are listed")
 	assert.True(t, page.WordsOff)
-	assert.Equal(t, []string{k.ID + ":1"}, search(t, f.Stores, chatbox.SearchQuery{Tenant: k.Tenant, Words: "needle"}), "on again")
+	assert.Equal(t, []string{k.ID + ":1"}, search(t, f.Stores, helpdesk.SearchQuery{Tenant: k.Tenant, Words: "needle"}), "on again")
 	require.NoError(t, off.Tombs.Bury(t.Context(), k, epoch))
 	require.NoError(t, off.Messages.EraseRange(t.Context(), k, 1, 9))
 	assert.Zero(t, tokensAtRest(t, f, k.Tenant, "message", "needle"), "what was indexed before goes all the same")
@@ -292,21 +293,21 @@ func searchRefuses(t *testing.T, f StoreFixture) {
 	t.Helper()
 	k := newKey()
 	spoken(t, f.Stores, k, "u", "needle", "needle")
-	page, err := f.Finder.Find(t.Context(), chatbox.SearchQuery{Tenant: k.Tenant, Words: "needle", Limit: 1})
+	page, err := f.Finder.Find(t.Context(), helpdesk.SearchQuery{Tenant: k.Tenant, Words: "needle", Limit: 1})
 	require.NoError(t, err)
 	require.NotEmpty(t, page.Next)
 	for _, c := range []struct {
 		field string
-		q     chatbox.SearchQuery
+		q     helpdesk.SearchQuery
 	}{
-		{"q", chatbox.SearchQuery{Words: " … "}},
-		{"q", chatbox.SearchQuery{Words: `a "b`}},
-		{"name", chatbox.SearchQuery{Name: "?"}},
-		{"name", chatbox.SearchQuery{Words: "a", Name: strings.Repeat("x", 501)}},
-		{"status", chatbox.SearchQuery{Words: "a", Status: "open"}},
-		{"status", chatbox.SearchQuery{Status: "open"}},
-		{"cursor", chatbox.SearchQuery{Words: "a", Cursor: "x"}},
-		{"cursor", chatbox.SearchQuery{Cursor: page.Next}},
+		{"q", helpdesk.SearchQuery{Words: " … "}},
+		{"q", helpdesk.SearchQuery{Words: `a "b`}},
+		{"name", helpdesk.SearchQuery{Name: "?"}},
+		{"name", helpdesk.SearchQuery{Words: "a", Name: strings.Repeat("x", 501)}},
+		{"status", helpdesk.SearchQuery{Words: "a", Status: "open"}},
+		{"status", helpdesk.SearchQuery{Status: "open"}},
+		{"cursor", helpdesk.SearchQuery{Words: "a", Cursor: "x"}},
+		{"cursor", helpdesk.SearchQuery{Cursor: page.Next}},
 	} {
 		c.q.Tenant, c.q.Limit = k.Tenant, 5
 		refusedFor(t, f.Finder.Check(c.q), c.field)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence"
 
 	"github.com/stretchr/testify/assert"
@@ -46,13 +47,13 @@ func unreadableSession(t *testing.T, f StoreFixture) {
 	page, err := f.Sessions.List(t.Context(), chatbox.SessionQuery{User: chatbox.UserKey{Tenant: tenant, ID: "u"}, Limit: 5})
 	require.NoError(t, err)
 	assert.Equal(t, both, page.Sessions)
-	for _, by := range chatbox.SessionSorts() {
-		if by == chatbox.SortWaiting {
+	for _, by := range helpdesk.SessionSorts() {
+		if by == helpdesk.SortWaiting {
 			continue
 		}
-		all, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: tenant, Sort: by, Limit: 1})
+		all, err := f.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: tenant, Sort: by, Limit: 1})
 		require.NoError(t, err)
-		rest, err := f.Ledger.All(t.Context(), chatbox.StaffQuery{Tenant: tenant, Sort: by, Limit: 1, Cursor: all.Next})
+		rest, err := f.Ledger.All(t.Context(), helpdesk.StaffQuery{Tenant: tenant, Sort: by, Limit: 1, Cursor: all.Next})
 		require.NoError(t, err)
 		assert.Equal(t, both, append(all.Sessions, rest.Sessions...), by)
 	}
@@ -72,7 +73,7 @@ func unreadableAside(t *testing.T, f StoreFixture) {
 	p, tenant, token := newPile(), unique("t-"), unique("token-")
 	addCards(t, other, card(p, "a", "sealed by the other"))
 	addCards(t, f.Stores, card(p, "b", "sealed by this one"))
-	page, err := f.Cards.List(t.Context(), chatbox.CardQuery{Pile: p, Limit: 5})
+	page, err := f.Cards.List(t.Context(), helpdesk.CardQuery{Pile: p, Limit: 5})
 	require.NoError(t, err)
 	require.Len(t, page.Cards, 2)
 	assert.True(t, page.Cards[0].Unreadable)
@@ -88,16 +89,16 @@ func unreadableAside(t *testing.T, f StoreFixture) {
 	b.Reason = "rude"
 	require.NoError(t, other.Blocks.PutBlock(t.Context(), b))
 	b.Reason, b.Unreadable = "", true
-	list, err := f.Blocks.PageBlocks(t.Context(), chatbox.BlockQuery{Tenant: tenant, Limit: 5, Now: epoch})
+	list, err := f.Blocks.PageBlocks(t.Context(), helpdesk.BlockQuery{Tenant: tenant, Limit: 5, Now: epoch})
 	require.NoError(t, err)
-	assert.Equal(t, []chatbox.Block{b}, list)
+	assert.Equal(t, []helpdesk.Block{b}, list)
 
 	keys := made(t, f, tenant, 2)
 	require.NoError(t, other.Labels.SetTags(t.Context(), keys[0], []string{"theirs"}))
 	require.NoError(t, f.Labels.SetTags(t.Context(), keys[1], []string{"ours"}))
 	tags, err := f.Labels.Tags(t.Context(), tenant, 5)
 	require.NoError(t, err)
-	assert.Equal(t, []chatbox.TagCount{{Tag: "ours", Sessions: 1}}, tags)
+	assert.Equal(t, []helpdesk.TagCount{{Tag: "ours", Sessions: 1}}, tags)
 
 	require.NoError(t, other.Shares.Add(t.Context(), token, shareOf(keys[0], "a name", 1)))
 	both := f.Reopen(t, StoreKey(), nextKey())
@@ -125,18 +126,18 @@ func unreadableSearch(t *testing.T, f StoreFixture) {
 	k := newKey()
 	spoken(t, f.Stores, k, "u", "apple pie", "apple tart")
 	f.AlterBox(t, k, 1)
-	assert.Equal(t, []string{k.ID + ":2"}, search(t, f.Stores, chatbox.SearchQuery{Tenant: k.Tenant, Words: "apple"}))
+	assert.Equal(t, []string{k.ID + ":2"}, search(t, f.Stores, helpdesk.SearchQuery{Tenant: k.Tenant, Words: "apple"}))
 	require.NoError(t, f.Sessions.SetName(t.Context(), k, "a name", false))
 	named := chatbox.SessionKey{Tenant: k.Tenant, ID: "z"}
 	_, _, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: named, Owner: "u", OwnerName: "U", Name: "n", CreatedAt: epoch})
 	require.NoError(t, err)
 	appendAll(t, f.Stores, saidBy(named, "u", 1, "apple cake"))
 	f.AlterNames(t, named)
-	page, err := f.Finder.Find(t.Context(), chatbox.SearchQuery{Tenant: k.Tenant, Words: "cake", Limit: 5})
+	page, err := f.Finder.Find(t.Context(), helpdesk.SearchQuery{Tenant: k.Tenant, Words: "cake", Limit: 5})
 	require.NoError(t, err)
 	require.Len(t, page.Hits, 1, "the session is not readable, the message is")
 	assert.True(t, page.Hits[0].Session.Unreadable)
-	page, err = f.Finder.Find(t.Context(), chatbox.SearchQuery{Tenant: k.Tenant, Limit: 5})
+	page, err = f.Finder.Find(t.Context(), helpdesk.SearchQuery{Tenant: k.Tenant, Limit: 5})
 	require.NoError(t, err)
 	assert.Len(t, page.Hits, 2, "sessions without words are a list")
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Redis is Redis as the use cases see it, in memory: sessions' hot copies, turns
@@ -16,7 +17,7 @@ type Redis struct {
 	mu         sync.Mutex // guards following
 	hot        map[chatbox.SessionKey]*hotSession
 	ephemerals []chatbox.Update
-	notices    []chatbox.Notice
+	notices    []helpdesk.Notice
 	tokens     int
 	fail       map[string]error
 }
@@ -57,7 +58,7 @@ func (r *Redis) Ephemerals() []chatbox.Update {
 }
 
 // Notices lists what TellStaff was given.
-func (r *Redis) Notices() []chatbox.Notice {
+func (r *Redis) Notices() []helpdesk.Notice {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.notices)
@@ -287,7 +288,7 @@ func (r *Redis) PublishEphemeral(_ context.Context, u chatbox.Update) error {
 }
 
 // TellStaff implements conversation.StaffBus.
-func (r *Redis) TellStaff(_ context.Context, n chatbox.Notice) error {
+func (r *Redis) TellStaff(_ context.Context, n helpdesk.Notice) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.notices = append(r.notices, n)

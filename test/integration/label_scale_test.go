@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence"
 
 	"github.com/stretchr/testify/assert"
@@ -71,23 +72,23 @@ func TestLabels_ByIndex(t *testing.T) {
 
 	for _, c := range []struct {
 		what, index string
-		q           chatbox.StaffQuery
+		q           helpdesk.StaffQuery
 		found       int
 	}{
-		{"a tag of one in 1,000", "tenant_tag", chatbox.StaffQuery{Tags: []string{"rare"}}, sessions / 1000},
-		{"a tag of one in 10", "tenant_tag", chatbox.StaffQuery{Tags: []string{"common"}}, sessions / 10},
-		{"both", "tenant_tag", chatbox.StaffQuery{Tags: []string{"common", "rare"}}, sessions / 1000},
-		{"a tag in another order", "tenant_tag", chatbox.StaffQuery{Tags: []string{"rare"}, Sort: chatbox.SortTokens}, sessions / 1000},
-		{"assigned to one", "tenant_assigned", chatbox.StaffQuery{Assigned: "staff-2"}, sessions / 250},
-		{"held by one", "tenant_holder", chatbox.StaffQuery{HeldBy: "staff-2"}, sessions / 2500},
-		{"the queue", "tenant_waiting", chatbox.StaffQuery{Sort: chatbox.SortWaiting}, sessions / 200},
+		{"a tag of one in 1,000", "tenant_tag", helpdesk.StaffQuery{Tags: []string{"rare"}}, sessions / 1000},
+		{"a tag of one in 10", "tenant_tag", helpdesk.StaffQuery{Tags: []string{"common"}}, sessions / 10},
+		{"both", "tenant_tag", helpdesk.StaffQuery{Tags: []string{"common", "rare"}}, sessions / 1000},
+		{"a tag in another order", "tenant_tag", helpdesk.StaffQuery{Tags: []string{"rare"}, Sort: helpdesk.SortTokens}, sessions / 1000},
+		{"assigned to one", "tenant_assigned", helpdesk.StaffQuery{Assigned: "staff-2"}, sessions / 250},
+		{"held by one", "tenant_holder", helpdesk.StaffQuery{HeldBy: "staff-2"}, sessions / 2500},
+		{"the queue", "tenant_waiting", helpdesk.StaffQuery{Sort: helpdesk.SortWaiting}, sessions / 200},
 	} {
 		q := c.q
-		q.Tenant, q.Desc, q.Limit = scaleTenant, q.Sort != chatbox.SortWaiting, 50
+		q.Tenant, q.Desc, q.Limit = scaleTenant, q.Sort != helpdesk.SortWaiting, 50
 		if q.Sort == "" {
-			q.Sort = chatbox.SortActivity
+			q.Sort = helpdesk.SortActivity
 		}
-		var page chatbox.StaffPage
+		var page helpdesk.StaffPage
 		list := func() {
 			var err error
 			page, err = s.Sessions().All(t.Context(), q)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/redisstate"
 	"chatbox/test/conformance"
 
@@ -34,7 +35,7 @@ func (*counter) Disconnected(chatbox.Withdrawal) {}
 
 func (*counter) BlockChanged(chatbox.UserKey) {}
 
-func (*counter) Notice(chatbox.Notice) {}
+func (*counter) Notice(helpdesk.Notice) {}
 
 func startBus(t *testing.T, rdb redis.UniversalClient, h redisstate.Handler) (*redisstate.Client, *redisstate.Bus) {
 	t.Helper()

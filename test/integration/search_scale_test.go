@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence"
 	"chatbox/test/conformance"
 
@@ -103,7 +104,7 @@ func TestSearch_Scale(t *testing.T) {
 	fillCollection(t, db.Collection("sessions"), sessions, func(i int) bson.D { return scaleSession(i, now) })
 	t.Logf("%d messages appended in %v", messages, appendSaid(t, s, messages, sessions, now).Round(time.Second))
 
-	page := func(q chatbox.SearchQuery) chatbox.SearchPage {
+	page := func(q helpdesk.SearchQuery) helpdesk.SearchPage {
 		q.Tenant, q.Limit = scaleTenant, 20
 		p, err := s.Search().Find(t.Context(), q)
 		require.NoError(t, err)
@@ -111,19 +112,19 @@ func TestSearch_Scale(t *testing.T) {
 	}
 	for _, c := range []struct {
 		what string
-		q    chatbox.SearchQuery
+		q    helpdesk.SearchQuery
 	}{
-		{"in 7 messages of 10", chatbox.SearchQuery{Words: "w0"}},
-		{"in 1 of 5", chatbox.SearchQuery{Words: "w3"}},
-		{"in 1 of 30", chatbox.SearchQuery{Words: "w50"}},
-		{"in 1 of 500", chatbox.SearchQuery{Words: "w1000"}},
-		{"in 1 of 10,000", chatbox.SearchQuery{Words: "w20000"}},
-		{"in none", chatbox.SearchQuery{Words: "nowhere"}},
-		{"two frequent words", chatbox.SearchQuery{Words: "w0 w1"}},
-		{"a frequent and a rare word", chatbox.SearchQuery{Words: "w0 w20000"}},
-		{"a phrase of frequent words", chatbox.SearchQuery{Words: `"w0 w1"`}},
-		{"a frequent word of one user", chatbox.SearchQuery{Words: "w0", UserID: "u77"}},
-		{"a frequent word, before two weeks ago", chatbox.SearchQuery{Words: "w3", To: now.Add(-14 * 24 * time.Hour)}},
+		{"in 7 messages of 10", helpdesk.SearchQuery{Words: "w0"}},
+		{"in 1 of 5", helpdesk.SearchQuery{Words: "w3"}},
+		{"in 1 of 30", helpdesk.SearchQuery{Words: "w50"}},
+		{"in 1 of 500", helpdesk.SearchQuery{Words: "w1000"}},
+		{"in 1 of 10,000", helpdesk.SearchQuery{Words: "w20000"}},
+		{"in none", helpdesk.SearchQuery{Words: "nowhere"}},
+		{"two frequent words", helpdesk.SearchQuery{Words: "w0 w1"}},
+		{"a frequent and a rare word", helpdesk.SearchQuery{Words: "w0 w20000"}},
+		{"a phrase of frequent words", helpdesk.SearchQuery{Words: `"w0 w1"`}},
+		{"a frequent word of one user", helpdesk.SearchQuery{Words: "w0", UserID: "u77"}},
+		{"a frequent word, before two weeks ago", helpdesk.SearchQuery{Words: "w3", To: now.Add(-14 * 24 * time.Hour)}},
 	} {
 		measure(t, c.what, 40, func() { page(c.q) })
 		plan := planOf(t, db, seen.get())
@@ -149,7 +150,7 @@ func TestSearch_ByIndex(t *testing.T) {
 	old := openStore(t, cfg)
 	appendSaid(t, old, 4000, 200, now)
 	for _, s := range []*persistence.Store{old, openStore(t, cfg, next, conformance.StoreKey())} {
-		for name, q := range map[string]chatbox.SearchQuery{
+		for name, q := range map[string]helpdesk.SearchQuery{
 			"rare": {Words: "w2000"}, "frequent": {Words: "w1"}, "two": {Words: "w0 w20"}, "before": {Words: "w3", To: now.Add(-24 * time.Hour)},
 		} {
 			q.Tenant, q.Limit = scaleTenant, 20

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -47,7 +47,7 @@ func TestStaff_Scale(t *testing.T) {
 	fillCollection(t, db.Collection("crowds"), 3*24*60, func(i int) bson.D { return scaleCrowd(i, now) })
 	t.Logf("%d sessions, %d messages, %d minutes of pods filled in %v", sessions, messages, 3*24*60, time.Since(began).Round(time.Second))
 
-	first := func(q chatbox.StaffQuery) func() {
+	first := func(q helpdesk.StaffQuery) func() {
 		return func() {
 			page, err := s.Sessions().All(t.Context(), q)
 			require.NoError(t, err)
@@ -55,13 +55,13 @@ func TestStaff_Scale(t *testing.T) {
 			require.EqualValues(t, sessions, page.Total)
 		}
 	}
-	for _, by := range chatbox.SessionSorts() {
-		q := chatbox.StaffQuery{Tenant: scaleTenant, Sort: by, Desc: true, Limit: 50}
+	for _, by := range helpdesk.SessionSorts() {
+		q := helpdesk.StaffQuery{Tenant: scaleTenant, Sort: by, Desc: true, Limit: 50}
 		measure(t, "first page by "+string(by), 40, first(q))
 		plan := planOf(t, db, seen.lastFind())
 		assert.Contains(t, plan, `"tenant_`, by)
 		assertNoScan(t, plan, by)
-		if by == chatbox.SortActivity || by == chatbox.SortStart {
+		if by == helpdesk.SortActivity || by == helpdesk.SortStart {
 			assert.Contains(t, plan, `"tenant_`+string(by)+`"`)
 		}
 		for _, depth := range []int{1, 20, 45} {
@@ -76,7 +76,7 @@ func TestStaff_Scale(t *testing.T) {
 	}
 	yes := true
 	measure(t, "first page of those who asked for help", 40, func() {
-		_, err := s.Sessions().All(t.Context(), chatbox.StaffQuery{Tenant: scaleTenant, Sort: chatbox.SortActivity, Desc: true, Limit: 50, Help: &yes})
+		_, err := s.Sessions().All(t.Context(), helpdesk.StaffQuery{Tenant: scaleTenant, Sort: helpdesk.SortActivity, Desc: true, Limit: 50, Help: &yes})
 		require.NoError(t, err)
 	})
 	for name, period := range map[string]time.Duration{"a day": 24 * time.Hour, "a month": 31 * 24 * time.Hour} {
@@ -99,7 +99,7 @@ func (c *commands) lastFind() bson.Raw {
 
 // cursorAt walks thousands of sessions far, in large pages.
 func cursorAt(
-	t *testing.T, all func(context.Context, chatbox.StaffQuery) (chatbox.StaffPage, error), q chatbox.StaffQuery, thousands int,
+	t *testing.T, all func(context.Context, helpdesk.StaffQuery) (helpdesk.StaffPage, error), q helpdesk.StaffQuery, thousands int,
 ) string {
 	t.Helper()
 	q.Limit = 1000

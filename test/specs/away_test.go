@@ -15,9 +15,9 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/stretchr/testify/require"
 
-	"chatbox"
 	"chatbox/app/alert"
 	"chatbox/app/devstack"
+	"chatbox/helpdesk"
 	"chatbox/providers/llm"
 )
 
@@ -26,7 +26,7 @@ type deaf struct{}
 
 func (deaf) Name() string { return "deaf" }
 func (deaf) Kind() string { return "webhook" }
-func (deaf) Send(context.Context, chatbox.AlertMessage) error {
+func (deaf) Send(context.Context, helpdesk.AlertMessage) error {
 	return errors.New("nobody is there")
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 	"chatbox/persistence/internal/words"
 )
@@ -25,7 +26,7 @@ const (
 type Source interface {
 	record.Blind
 	// All returns a page of sessions.
-	All(ctx context.Context, q chatbox.StaffQuery) (chatbox.StaffPage, error)
+	All(ctx context.Context, q helpdesk.StaffQuery) (helpdesk.StaffPage, error)
 	// Known returns the sessions that exist.
 	Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error)
 	// Candidates returns the messages that have the tokens, newest first. A
@@ -46,20 +47,20 @@ type Candidates struct {
 }
 
 // Check returns an error for a bad query, without reading the store.
-func Check(q chatbox.SearchQuery, wordsOff bool) error {
+func Check(q helpdesk.SearchQuery, wordsOff bool) error {
 	_, err := parse(q, wordsOff)
 	return err
 }
 
 // parsed is a query whose parts are all valid.
 type parsed struct {
-	chatbox.SearchQuery
+	helpdesk.SearchQuery
 
 	words words.Query
 	after *record.SearchCursor
 }
 
-func parse(q chatbox.SearchQuery, wordsOff bool) (parsed, error) {
+func parse(q helpdesk.SearchQuery, wordsOff bool) (parsed, error) {
 	p := parsed{SearchQuery: q}
 	for _, asked := range []struct {
 		field, text string
@@ -98,20 +99,20 @@ func parse(q chatbox.SearchQuery, wordsOff bool) (parsed, error) {
 }
 
 // sessions returns the query without its words.
-func sessions(q chatbox.SearchQuery) chatbox.StaffQuery {
-	return chatbox.StaffQuery{
+func sessions(q helpdesk.SearchQuery) helpdesk.StaffQuery {
+	return helpdesk.StaffQuery{
 		Tenant: q.Tenant, UserID: q.UserID, Status: q.Status, Name: q.Name, Tags: q.Tags, From: q.From, To: q.To,
-		Sort: chatbox.SortActivity, Desc: true, Limit: q.Limit, Cursor: q.Cursor,
+		Sort: helpdesk.SortActivity, Desc: true, Limit: q.Limit, Cursor: q.Cursor,
 	}
 }
 
 // Run returns one page.
-func Run(ctx context.Context, src Source, q chatbox.SearchQuery, wordsOff bool) (chatbox.SearchPage, error) {
+func Run(ctx context.Context, src Source, q helpdesk.SearchQuery, wordsOff bool) (helpdesk.SearchPage, error) {
 	p, err := parse(q, wordsOff)
 	if err != nil {
-		return chatbox.SearchPage{}, err
+		return helpdesk.SearchPage{}, err
 	}
-	var page chatbox.SearchPage
+	var page helpdesk.SearchPage
 	if q.Words == "" {
 		page, err = list(ctx, src, q)
 	} else {
@@ -121,16 +122,16 @@ func Run(ctx context.Context, src Source, q chatbox.SearchQuery, wordsOff bool) 
 	return page, err
 }
 
-func list(ctx context.Context, src Source, q chatbox.SearchQuery) (chatbox.SearchPage, error) {
+func list(ctx context.Context, src Source, q helpdesk.SearchQuery) (helpdesk.SearchPage, error) {
 	asked := sessions(q)
 	found, err := src.All(ctx, asked)
 	if err != nil {
-		return chatbox.SearchPage{}, err
+		return helpdesk.SearchPage{}, err
 	}
-	page := chatbox.SearchPage{Next: found.Next}
+	page := helpdesk.SearchPage{Next: found.Next}
 	for _, s := range found.Sessions {
 		if record.HasName(asked, s) { // the page has matching sessions in any order
-			page.Hits = append(page.Hits, chatbox.SearchHit{Session: s})
+			page.Hits = append(page.Hits, helpdesk.SearchHit{Session: s})
 		}
 	}
 	return page, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 
 	"github.com/stretchr/testify/assert"
@@ -21,7 +22,7 @@ type shelf struct {
 	events   []chatbox.Event // newest first
 	sessions []chatbox.Session
 	asked    []Candidates
-	listed   []chatbox.StaffQuery
+	listed   []helpdesk.StaffQuery
 	loads    int
 }
 
@@ -33,7 +34,7 @@ func (s *shelf) TokensOfAll(_, _ string, words []string) ([][]int64, error) {
 	return [][]int64{make([]int64, len(words))}, nil
 }
 
-func (s *shelf) All(_ context.Context, q chatbox.StaffQuery) (page chatbox.StaffPage, err error) {
+func (s *shelf) All(_ context.Context, q helpdesk.StaffQuery) (page helpdesk.StaffPage, err error) {
 	s.listed = append(s.listed, q)
 	for _, sess := range s.sessions {
 		if q.UserID != "" && sess.Owner != q.UserID || sess.Erased {
@@ -99,7 +100,7 @@ func needles(every int) func(int) string {
 	}
 }
 
-func run(t *testing.T, s *shelf, q chatbox.SearchQuery) chatbox.SearchPage {
+func run(t *testing.T, s *shelf, q helpdesk.SearchQuery) helpdesk.SearchPage {
 	t.Helper()
 	q.Tenant = "t"
 	page, err := Run(t.Context(), s, q, false)
@@ -112,7 +113,7 @@ func run(t *testing.T, s *shelf, q chatbox.SearchQuery) chatbox.SearchPage {
 func TestRun_OpensABoundedNumberForAPage(t *testing.T) {
 	s := fill(1200, needles(400))
 	var found []string
-	q := chatbox.SearchQuery{Words: "needle", Limit: 20}
+	q := helpdesk.SearchQuery{Words: "needle", Limit: 20}
 	for pages := 1; ; pages++ {
 		s.asked = nil
 		page := run(t, s, q)
@@ -138,7 +139,7 @@ func TestRun_ReadsABoundedAmountForAPage(t *testing.T) {
 	long := strings.Repeat("hay ", maxRead/4/10) + "needle" // ten of them are a little more
 	s := fill(25, func(int) string { return long })
 	var sizes []int
-	q := chatbox.SearchQuery{Words: "needle", Limit: 20}
+	q := helpdesk.SearchQuery{Words: "needle", Limit: 20}
 	for {
 		page := run(t, s, q)
 		sizes = append(sizes, len(page.Hits))
@@ -151,12 +152,12 @@ func TestRun_ReadsABoundedAmountForAPage(t *testing.T) {
 
 func TestRun_AFullPageSaysWhetherThereIsMore(t *testing.T) {
 	s := fill(3, needles(1))
-	page := run(t, s, chatbox.SearchQuery{Words: "needle", Limit: 3})
+	page := run(t, s, helpdesk.SearchQuery{Words: "needle", Limit: 3})
 	assert.Len(t, page.Hits, 3)
 	assert.Empty(t, page.Next)
-	page = run(t, s, chatbox.SearchQuery{Words: "needle", Limit: 2})
+	page = run(t, s, helpdesk.SearchQuery{Words: "needle", Limit: 2})
 	assert.Len(t, page.Hits, 2)
-	page = run(t, s, chatbox.SearchQuery{Words: "needle", Limit: 2, Cursor: page.Next})
+	page = run(t, s, helpdesk.SearchQuery{Words: "needle", Limit: 2, Cursor: page.Next})
 	assert.Len(t, page.Hits, 1)
 	assert.Empty(t, page.Next)
 	assert.Equal(t, 3, s.loads, "sessions of a page are loaded together")
@@ -166,18 +167,18 @@ func TestRun_AFullPageSaysWhetherThereIsMore(t *testing.T) {
 // messages are.
 func TestRun_NarrowsWhereFiltersNameFewSessions(t *testing.T) {
 	few := fill(maxNarrow, needles(1))
-	page := run(t, few, chatbox.SearchQuery{Words: "needle", UserID: "bob", Limit: 5, From: time.UnixMilli(1)})
+	page := run(t, few, helpdesk.SearchQuery{Words: "needle", UserID: "bob", Limit: 5, From: time.UnixMilli(1)})
 	assert.Len(t, page.Hits, 5)
 	assert.Len(t, few.asked[0].Sessions, maxNarrow/2)
 	assert.True(t, few.listed[0].From.IsZero(), "when a session began is not when it was said")
 	assert.Zero(t, few.loads)
 	assert.True(t, few.asked[0].Few)
 	few.sessions[1].State.Head = maxFew + 1
-	run(t, few, chatbox.SearchQuery{Words: "needle", UserID: "bob", Limit: 5})
+	run(t, few, helpdesk.SearchQuery{Words: "needle", UserID: "bob", Limit: 5})
 	assert.False(t, few.asked[1].Few)
 
 	many := fill(3*maxNarrow, needles(1))
-	page = run(t, many, chatbox.SearchQuery{Words: "needle", UserID: "bob", Limit: 5})
+	page = run(t, many, helpdesk.SearchQuery{Words: "needle", UserID: "bob", Limit: 5})
 	assert.Nil(t, many.asked[0].Sessions)
 	assert.Equal(t, "bob", many.asked[0].Owner)
 	require.Len(t, page.Hits, 5)
@@ -185,7 +186,7 @@ func TestRun_NarrowsWhereFiltersNameFewSessions(t *testing.T) {
 		assert.Equal(t, "bob", h.Session.Owner)
 	}
 	nobody := fill(4, needles(1))
-	assert.Empty(t, run(t, nobody, chatbox.SearchQuery{Words: "needle", UserID: "cid", Limit: 5}).Hits)
+	assert.Empty(t, run(t, nobody, helpdesk.SearchQuery{Words: "needle", UserID: "cid", Limit: 5}).Hits)
 	assert.Empty(t, nobody.asked)
 }
 
@@ -196,7 +197,7 @@ func TestRun_ShowsNothingOfWhatIsGone(t *testing.T) {
 	s.sessions = slices.Delete(s.sessions, 2, 3)
 	s.events[3].Session.Tenant = "other"
 	s.events[4].Content = "" // could not be opened
-	page := run(t, s, chatbox.SearchQuery{Words: "needle", Limit: 5})
+	page := run(t, s, helpdesk.SearchQuery{Words: "needle", Limit: 5})
 	assert.Empty(t, page.Hits)
 	assert.Empty(t, page.Next)
 }
@@ -206,7 +207,7 @@ func TestRun_HonoursSessionFilters(t *testing.T) {
 	s := fill(2*maxNarrow+2, needles(1))
 	s.sessions[0].State.Ended = true
 	s.sessions[1].Tags, s.sessions[2].Name = []string{"VIP", "New"}, "A name, of two"
-	for want, q := range map[string]chatbox.SearchQuery{
+	for want, q := range map[string]helpdesk.SearchQuery{
 		"s0000": {Status: "ended"}, "s0001": {Tags: []string{"new", "vip"}}, "s0002": {Name: `"name of"`},
 	} {
 		q.Words, q.Limit = "needle", 5
@@ -214,5 +215,5 @@ func TestRun_HonoursSessionFilters(t *testing.T) {
 		require.Len(t, page.Hits, 1, want)
 		assert.Equal(t, want, page.Hits[0].Session.Key.ID)
 	}
-	assert.Empty(t, run(t, s, chatbox.SearchQuery{Words: "needle", Tags: []string{"vip", "x"}, Limit: 5}).Hits)
+	assert.Empty(t, run(t, s, helpdesk.SearchQuery{Words: "needle", Tags: []string{"vip", "x"}, Limit: 5}).Hits)
 }

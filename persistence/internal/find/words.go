@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/record"
 )
 
 // search reads messages until the page is full, there are no more, or the page's
 // limits are reached.
-func search(ctx context.Context, src Source, p parsed) (chatbox.SearchPage, error) {
-	var page chatbox.SearchPage
+func search(ctx context.Context, src Source, p parsed) (helpdesk.SearchPage, error) {
+	var page helpdesk.SearchPage
 	tokens, err := src.TokensOfAll(p.Tenant, record.PurposeMessage, p.words.Words())
 	if err != nil {
 		return page, err
@@ -63,7 +64,7 @@ type room struct {
 }
 
 // look adds the event to the page if it is a hit, and returns its place.
-func (r *room) look(e chatbox.Event, page *chatbox.SearchPage) *record.SearchCursor {
+func (r *room) look(e chatbox.Event, page *helpdesk.SearchPage) *record.SearchCursor {
 	r.passed++
 	r.read += len(e.Content)
 	if hit, ok := r.hit(e); ok {
@@ -130,8 +131,8 @@ func (r *room) passes(s chatbox.Session) bool {
 
 func hasTags(s chatbox.Session, tags []string) bool {
 	for _, tag := range tags {
-		folded := chatbox.FoldTag(tag)
-		if !slices.ContainsFunc(s.Tags, func(t string) bool { return chatbox.FoldTag(t) == folded }) {
+		folded := helpdesk.FoldTag(tag)
+		if !slices.ContainsFunc(s.Tags, func(t string) bool { return helpdesk.FoldTag(t) == folded }) {
 			return false
 		}
 	}
@@ -139,11 +140,11 @@ func hasTags(s chatbox.Session, tags []string) bool {
 }
 
 // hit returns the event as a hit if it matches the query and may be shown.
-func (r *room) hit(e chatbox.Event) (chatbox.SearchHit, bool) {
+func (r *room) hit(e chatbox.Event) (helpdesk.SearchHit, bool) {
 	s := r.known[e.Session.ID]
 	if s == nil || e.Session.Tenant != r.p.Tenant {
-		return chatbox.SearchHit{}, false
+		return helpdesk.SearchHit{}, false
 	}
 	excerpt, ok := r.p.words.Excerpt(e.Content)
-	return chatbox.SearchHit{Session: *s, Message: &e, Excerpt: excerpt}, ok
+	return helpdesk.SearchHit{Session: *s, Message: &e, Excerpt: excerpt}, ok
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Names of the sealed parts of a card.
@@ -18,7 +19,7 @@ const (
 // SealCard seals what people wrote in a card for its place: pile and id. Every
 // card has a body box, even for an empty body. An author without a name has no
 // box.
-func SealCard(c Cipher, card chatbox.Card) (body, author []byte, err error) {
+func SealCard(c Cipher, card helpdesk.Card) (body, author []byte, err error) {
 	if body, err = c.Seal(card.Body, cardAAD(card, cardBody)...); err != nil {
 		return nil, nil, fmt.Errorf("record: seal a card: %w", err)
 	}
@@ -33,7 +34,7 @@ func SealCard(c Cipher, card chatbox.Card) (body, author []byte, err error) {
 
 // OpenCard decodes the boxes of SealCard into the card, whose place must be set.
 // A part that no key opens is left empty and the card is marked unreadable.
-func OpenCard(c Cipher, card *chatbox.Card, body, author []byte) {
+func OpenCard(c Cipher, card *helpdesk.Card, body, author []byte) {
 	plain, err := c.Open(body, cardAAD(*card, cardBody)...)
 	if err != nil {
 		card.Unreadable = true
@@ -49,7 +50,7 @@ func OpenCard(c Cipher, card *chatbox.Card, body, author []byte) {
 	card.AuthorName = string(name)
 }
 
-func cardAAD(c chatbox.Card, part string) []string {
+func cardAAD(c helpdesk.Card, part string) []string {
 	return []string{"card", c.Pile.Tenant, string(c.Pile.Kind), c.Pile.Subject, c.ID, part}
 }
 
@@ -90,28 +91,28 @@ func ParseCardCursor(s string) (CardCursor, error) {
 
 // CardPage makes a page of the cards read, which include one more than asked for
 // if there are more.
-func CardPage(cards []chatbox.Card, limit int) chatbox.CardPage {
+func CardPage(cards []helpdesk.Card, limit int) helpdesk.CardPage {
 	if len(cards) <= limit {
-		return chatbox.CardPage{Cards: cards}
+		return helpdesk.CardPage{Cards: cards}
 	}
 	last := cards[limit-1]
-	return chatbox.CardPage{
+	return helpdesk.CardPage{
 		Cards: cards[:limit], Next: CardCursor{Created: Millis(last.CreatedAt), ID: last.ID}.String(),
 	}
 }
 
 // NoCard is the error for a card that the pile does not have.
-func NoCard(p chatbox.CardPile) error {
+func NoCard(p helpdesk.CardPile) error {
 	return chatbox.NewError(chatbox.NotFound, "no such "+string(p.Kind), nil)
 }
 
 // CardClash is the error for a card whose id is taken or that was replaced
 // meanwhile.
-func CardClash(p chatbox.CardPile) error {
+func CardClash(p helpdesk.CardPile) error {
 	return chatbox.NewError(chatbox.Clash, "", fmt.Errorf("a %s with that id or a later revision exists", p.Kind))
 }
 
 // TooManyCards is the error for a pile that is full.
-func TooManyCards(p chatbox.CardPile, most int) error {
+func TooManyCards(p helpdesk.CardPile, most int) error {
 	return chatbox.NewError(chatbox.Full, fmt.Sprintf("there are %d of kind %s already", most, p.Kind), nil)
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/test/fuzz"
 
 	"github.com/stretchr/testify/require"
@@ -13,8 +14,8 @@ import (
 // is exactly what was given out.
 func FuzzOtherCursors(f *testing.F) {
 	f.Add(CardCursor{Created: 1_750_000_000_123, ID: "c|1"}.String())
-	f.Add(StaffCursor{Sort: chatbox.SortActivity, Value: 7, ID: "s-1", Total: 20, More: true}.String())
-	f.Add(StaffCursor{Sort: chatbox.SortUser, Desc: true, Text: "é\u2028<", ID: "s-1", Of: FiltersOf(chatbox.StaffQuery{})}.String())
+	f.Add(StaffCursor{Sort: helpdesk.SortActivity, Value: 7, ID: "s-1", Total: 20, More: true}.String())
+	f.Add(StaffCursor{Sort: helpdesk.SortUser, Desc: true, Text: "é\u2028<", ID: "s-1", Of: FiltersOf(helpdesk.StaffQuery{})}.String())
 	f.Add("")
 	fuzz.Run(f, func(t fuzz.T, s string) {
 		if c, err := ParseCardCursor(s); err != nil {
@@ -22,7 +23,7 @@ func FuzzOtherCursors(f *testing.F) {
 		} else if s != "" {
 			require.Equal(t, s, c.String())
 		}
-		for _, q := range []chatbox.StaffQuery{{Sort: chatbox.SortActivity, Cursor: s}, {Sort: chatbox.SortUser, Desc: true, Cursor: s}} {
+		for _, q := range []helpdesk.StaffQuery{{Sort: helpdesk.SortActivity, Cursor: s}, {Sort: helpdesk.SortUser, Desc: true, Cursor: s}} {
 			c, err := ParseStaffCursor(q)
 			if err != nil {
 				require.ErrorIs(t, err, chatbox.InvalidArgument)

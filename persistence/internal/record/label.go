@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // Tag is one stored tag of a session: a box with the label, and the mark by which
@@ -41,7 +42,7 @@ const MaxMarks = 10_000
 // TagMarks returns the marks that sessions with the tag may have, one for each
 // key.
 func TagMarks(f Finder, tenant, tag string) [][]byte {
-	marks := f.Digests(purposeTag+tenant, chatbox.FoldTag(tag))
+	marks := f.Digests(purposeTag+tenant, helpdesk.FoldTag(tag))
 	for i := range marks {
 		marks[i] = marks[i][:markSize]
 	}
@@ -85,14 +86,14 @@ func (o *Opener) Assignee(id string, box []byte) chatbox.Assignee {
 // StaffQuery is a query with the marks of its tags and the tokens of its name. A
 // session must have one mark of each list, and all tokens of at least one list.
 type StaffQuery struct {
-	chatbox.StaffQuery
+	helpdesk.StaffQuery
 
 	Marks [][][]byte
 	Names [][]int64
 }
 
 // Marked computes the marks of the query's tags.
-func Marked(f Finder, q chatbox.StaffQuery) StaffQuery {
+func Marked(f Finder, q helpdesk.StaffQuery) StaffQuery {
 	out := StaffQuery{StaffQuery: q}
 	for _, tag := range q.Tags {
 		out.Marks = append(out.Marks, TagMarks(f, q.Tenant, tag))
@@ -110,24 +111,24 @@ type FoundTag struct {
 // CountTags decrypts the labels and adds up the counts of a tag under several
 // keys. It returns up to most tags, most used first; equal counts are sorted by
 // label. A label that cannot be read is skipped.
-func CountTags(c Cipher, found []FoundTag, most int) []chatbox.TagCount {
+func CountTags(c Cipher, found []FoundTag, most int) []helpdesk.TagCount {
 	at := map[string]int{}
-	var out []chatbox.TagCount
+	var out []helpdesk.TagCount
 	for _, f := range found {
 		tag, err := OpenText(c, f.Session, partTag, f.Box)
 		if err != nil || tag == "" {
 			continue
 		}
-		folded := chatbox.FoldTag(tag)
+		folded := helpdesk.FoldTag(tag)
 		if i, known := at[folded]; known {
 			out[i].Sessions += f.Sessions
 			continue
 		}
 		at[folded] = len(out)
-		out = append(out, chatbox.TagCount{Tag: tag, Sessions: f.Sessions})
+		out = append(out, helpdesk.TagCount{Tag: tag, Sessions: f.Sessions})
 	}
-	slices.SortFunc(out, func(a, b chatbox.TagCount) int {
-		return cmp.Or(cmp.Compare(b.Sessions, a.Sessions), cmp.Compare(chatbox.FoldTag(a.Tag), chatbox.FoldTag(b.Tag)))
+	slices.SortFunc(out, func(a, b helpdesk.TagCount) int {
+		return cmp.Or(cmp.Compare(b.Sessions, a.Sessions), cmp.Compare(helpdesk.FoldTag(a.Tag), helpdesk.FoldTag(b.Tag)))
 	})
 	return out[:min(len(out), most)]
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/test/fuzz"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ func FuzzParseSearchCursor(f *testing.F) {
 	f.Add(good)
 	f.Add(good + "=")
 	f.Add(Cursor{Activity: 1, ID: "s-1"}.String())
-	f.Add(StaffCursor{Sort: chatbox.SortActivity, Desc: true, ID: "s-1"}.String())
+	f.Add(StaffCursor{Sort: helpdesk.SortActivity, Desc: true, ID: "s-1"}.String())
 	f.Add("e30")
 	fuzz.Run(f, func(t fuzz.T, s string) {
 		p, err := ParseSearchCursor(s)
@@ -28,7 +29,7 @@ func FuzzParseSearchCursor(f *testing.F) {
 		require.True(t, chatbox.ValidSessionID(p.Session))
 		_, err = ParseCursor(s)
 		require.Error(t, err)
-		_, err = ParseStaffCursor(chatbox.StaffQuery{Sort: chatbox.SortActivity, Desc: true, Cursor: s})
+		_, err = ParseStaffCursor(helpdesk.StaffQuery{Sort: helpdesk.SortActivity, Desc: true, Cursor: s})
 		require.Error(t, err)
 	})
 }

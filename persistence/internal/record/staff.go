@@ -10,12 +10,13 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/helpdesk"
 )
 
 // StaffCursor is a place in staff's list of sessions, for one order and one set
 // of filters. It carries the total, so that only the first page has to count.
 type StaffCursor struct {
-	Sort  chatbox.SessionSort
+	Sort  helpdesk.SessionSort
 	Desc  bool
 	Value int64  // of the sort field
 	Text  string // of SortUser
@@ -44,7 +45,7 @@ func (c StaffCursor) String() string {
 }
 
 // FiltersOf returns a text that differs for queries whose filters differ.
-func FiltersOf(q chatbox.StaffQuery) string {
+func FiltersOf(q helpdesk.StaffQuery) string {
 	q.Tags = slices.Clone(q.Tags)
 	slices.Sort(q.Tags)
 	text, _ := json.Marshal([]any{ // plain values cannot fail
@@ -58,13 +59,13 @@ func FiltersOf(q chatbox.StaffQuery) string {
 // not make, and one of another order or other filters, since its total would be
 // wrong. A cursor grants no rights: a list contains only sessions of the asking
 // tenant.
-func ParseStaffCursor(q chatbox.StaffQuery) (StaffCursor, error) {
+func ParseStaffCursor(q helpdesk.StaffQuery) (StaffCursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(q.Cursor)
 	var in staffCursor
 	if err != nil || json.Unmarshal(raw, &in) != nil || in.V != 1 || !chatbox.ValidSessionID(in.ID) {
 		return StaffCursor{}, chatbox.Invalid("cursor", "is not one of ours")
 	}
-	c := StaffCursor{chatbox.SessionSort(in.Sort), in.Desc, in.Value, in.Text, in.ID, in.Total, in.More, in.Of}
+	c := StaffCursor{helpdesk.SessionSort(in.Sort), in.Desc, in.Value, in.Text, in.ID, in.Total, in.More, in.Of}
 	switch {
 	case c.String() != q.Cursor:
 		return StaffCursor{}, chatbox.Invalid("cursor", "is not one of ours")
@@ -77,13 +78,13 @@ func ParseStaffCursor(q chatbox.StaffQuery) (StaffCursor, error) {
 }
 
 // CheckStaffQuery returns an error for a query that cannot be listed.
-func CheckStaffQuery(q chatbox.StaffQuery) error {
+func CheckStaffQuery(q helpdesk.StaffQuery) error {
 	switch {
-	case !slices.Contains(chatbox.SessionSorts(), q.Sort):
+	case !slices.Contains(helpdesk.SessionSorts(), q.Sort):
 		return chatbox.Invalid("sort_by", "is not known")
 	case q.Status != "" && q.Status != "active" && q.Status != "ended":
 		return chatbox.Invalid("status", "must be active or ended")
-	case q.Sort == chatbox.SortWaiting && q.Waiting != nil && !*q.Waiting:
+	case q.Sort == helpdesk.SortWaiting && q.Waiting != nil && !*q.Waiting:
 		return chatbox.Invalid("sort_by", "waiting_since lists those that wait")
 	case q.Cursor != "" && q.Offset != 0:
 		return chatbox.Invalid("offset", "cannot be combined with cursor")
@@ -93,21 +94,21 @@ func CheckStaffQuery(q chatbox.StaffQuery) error {
 
 // SortValue returns the session's place in the order. activity is the time that
 // lists sort by.
-func SortValue(by chatbox.SessionSort, s chatbox.Session, activity int64) (number int64, text string) {
+func SortValue(by helpdesk.SessionSort, s chatbox.Session, activity int64) (number int64, text string) {
 	switch by {
-	case chatbox.SortStart:
+	case helpdesk.SortStart:
 		return Millis(s.CreatedAt), ""
-	case chatbox.SortEnd:
+	case helpdesk.SortEnd:
 		return Millis(s.State.EndedAt), ""
-	case chatbox.SortDuration:
+	case helpdesk.SortDuration:
 		return s.State.Duration().Milliseconds(), ""
-	case chatbox.SortMessages:
+	case helpdesk.SortMessages:
 		return s.State.Head, ""
-	case chatbox.SortTokens:
+	case helpdesk.SortTokens:
 		return s.State.Tokens, ""
-	case chatbox.SortUser:
+	case helpdesk.SortUser:
 		return 0, s.Owner
-	case chatbox.SortWaiting:
+	case helpdesk.SortWaiting:
 		return Millis(s.State.WaitingSince), ""
 	default:
 		return activity, ""
@@ -116,12 +117,12 @@ func SortValue(by chatbox.SessionSort, s chatbox.Session, activity int64) (numbe
 
 // CrowdID returns the id of one tenant's count for one minute on one run of a
 // pod.
-func CrowdID(c chatbox.Crowd) string {
+func CrowdID(c helpdesk.Crowd) string {
 	return joined(c.Tenant, string(c.Pod), c.Run, strconv.FormatInt(Millis(c.Minute), 10))
 }
 
 // CardID returns the id of one card.
-func CardID(p chatbox.CardPile, id string) string {
+func CardID(p helpdesk.CardPile, id string) string {
 	return joined(p.Tenant, string(p.Kind), p.Subject, id)
 }
 

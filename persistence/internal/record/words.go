@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"chatbox"
+	"chatbox/helpdesk"
 	"chatbox/persistence/internal/words"
 )
 
@@ -27,7 +28,7 @@ type Blind interface {
 // MessageTokens returns the tokens of the event's text, or none if it has no
 // text.
 func MessageTokens(b Blind, e chatbox.Event) ([]int64, error) {
-	if !e.Findable() {
+	if !helpdesk.Findable(e) {
 		return nil, nil
 	}
 	return tokens(b, e.Session.Tenant, PurposeMessage, e.Content)
@@ -60,7 +61,7 @@ type Marker interface {
 }
 
 // Asked returns the query with the marks of its tags and the tokens of its name.
-func Asked(f Marker, q chatbox.StaffQuery, wordsOff bool) (StaffQuery, error) {
+func Asked(f Marker, q helpdesk.StaffQuery, wordsOff bool) (StaffQuery, error) {
 	out := Marked(f, q)
 	if q.Name == "" {
 		return out, nil
@@ -78,7 +79,7 @@ func Asked(f Marker, q chatbox.StaffQuery, wordsOff bool) (StaffQuery, error) {
 
 // HasName reports whether the session's name contains what the query asks for.
 // Tokens only prove that it has the words.
-func HasName(q chatbox.StaffQuery, s chatbox.Session) bool {
+func HasName(q helpdesk.StaffQuery, s chatbox.Session) bool {
 	if q.Name == "" {
 		return true
 	}

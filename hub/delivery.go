@@ -1,26 +1,31 @@
-package chatbox
+package hub
 
-import "time"
+import (
+	"time"
+
+	"chatbox"
+	"chatbox/helpdesk"
+)
 
 // Delivery is one message to a socket about a session; exactly one of the
 // pointers is set. The edge renders it as a frame, once for all sockets of a
 // pod that get the same message.
 type Delivery struct {
-	Session SessionKey
-	Event   *Event
+	Session chatbox.SessionKey
+	Event   *chatbox.Event
 	// Replay is set on an event that is sent after it happened. A replayed
 	// answer shows its whole text; a live final only ends the pieces that were
 	// shown.
 	Replay       bool
 	Ack          *Ack
-	Piece        *Piece
-	Loading      *Loading
-	Failure      *Failure
+	Piece        *chatbox.Piece
+	Loading      *chatbox.Loading
+	Failure      *chatbox.Failure
 	Resumed      *Resumed
-	Typing       *Typing
-	Read         *Read
-	Notification *Notification
-	Place        *QueuePosition
+	Typing       *chatbox.Typing
+	Read         *chatbox.Read
+	Notification *chatbox.Notification
+	Place        *helpdesk.QueuePosition
 }
 
 // Ack confirms to a socket that its frame is stored at Seq.

@@ -1,6 +1,10 @@
-package chatbox
+package helpdesk
 
-import "time"
+import (
+	"time"
+
+	"chatbox"
+)
 
 // MaxFound is the maximal number of hits on a page.
 const MaxFound = 100
@@ -21,9 +25,9 @@ type SearchQuery struct {
 
 // SearchHit is a message or a session that was found.
 type SearchHit struct {
-	Session Session
-	Message *Event // nil: the hit is the session
-	Excerpt string // of the message, around the words found
+	Session chatbox.Session
+	Message *chatbox.Event // nil: the hit is the session
+	Excerpt string         // of the message, around the words found
 }
 
 // SearchPage is one page of hits, newest first. Next is empty on the last
@@ -39,10 +43,10 @@ type SearchPage struct {
 
 // Findable reports whether the event has text of a person or a model, so that
 // a search by words can find it.
-func (e Event) Findable() bool {
+func Findable(e chatbox.Event) bool {
 	switch e.Type {
-	case TypeUserMessage, TypeAnswer, TypeFileUpload, TypeVoiceMessage, TypeHelpRequest:
-		return e.Content != "" && e.Sender != SenderSystem
+	case chatbox.TypeUserMessage, chatbox.TypeAnswer, chatbox.TypeFileUpload, chatbox.TypeVoiceMessage, chatbox.TypeHelpRequest:
+		return e.Content != "" && e.Sender != chatbox.SenderSystem
 	default:
 		return false
 	}

@@ -1,10 +1,12 @@
-package chatbox
+package helpdesk
 
 import (
 	"slices"
 	"strings"
 	"time"
 	"unicode"
+
+	"chatbox"
 )
 
 // MaxPreviews is the maximal number of sessions in one request for previews.
@@ -14,8 +16,8 @@ const MaxPreviews = 50
 type Preview struct {
 	SessionID string
 	Seq       int64
-	Type      Type
-	Sender    Sender
+	Type      chatbox.Type
+	Sender    chatbox.Sender
 	Time      time.Time
 	Excerpt   string // one line, at most about 120 code points; empty for a file without a caption
 }
@@ -24,15 +26,15 @@ const excerptLength = 120 // code points
 
 // PreviewOf returns the preview of the newest message of people or the model.
 // It returns false if newest contains none.
-func PreviewOf(session string, newest []Event) (Preview, bool) {
+func PreviewOf(session string, newest []chatbox.Event) (Preview, bool) {
 	for _, e := range slices.Backward(newest) {
 		switch e.Type {
-		case TypeUserMessage, TypeAnswer, TypeFileUpload, TypeVoiceMessage:
+		case chatbox.TypeUserMessage, chatbox.TypeAnswer, chatbox.TypeFileUpload, chatbox.TypeVoiceMessage:
 		default:
 			continue
 		}
 		excerpt := oneLine(e.Content)
-		if excerpt == "" && e.Type != TypeFileUpload && e.Type != TypeVoiceMessage {
+		if excerpt == "" && e.Type != chatbox.TypeFileUpload && e.Type != chatbox.TypeVoiceMessage {
 			continue
 		}
 		return Preview{SessionID: session, Seq: e.Seq, Type: e.Type, Sender: e.Sender, Time: e.Time, Excerpt: excerpt}, true

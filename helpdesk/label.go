@@ -1,10 +1,12 @@
-package chatbox
+package helpdesk
 
 import (
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"chatbox"
 )
 
 // Bounds of the labels that staff puts on sessions. Lengths are in code points.
@@ -14,13 +16,6 @@ const (
 	MaxAdminName = 200 // length
 	MaxTagsShown = 500 // per tenant
 )
-
-// Assignee is the member of staff to whom a session is assigned; empty: none.
-// An assignment grants no right and does not stop the model.
-type Assignee struct {
-	ID   string
-	Name string // may be empty
-}
 
 // TagCount is a tag and the number of sessions that have it.
 type TagCount struct {
@@ -50,7 +45,7 @@ type Counters struct {
 func CheckTags(tags []string) ([]string, error) {
 	const field = "tags"
 	if len(tags) > MaxTags {
-		return nil, Invalid(field, "are more than 20")
+		return nil, chatbox.Invalid(field, "are more than 20")
 	}
 	out := make([]string, len(tags))
 	seen := make(map[string]bool, len(tags))
@@ -61,7 +56,7 @@ func CheckTags(tags []string) ([]string, error) {
 		}
 		folded := FoldTag(tag)
 		if seen[folded] {
-			return nil, Invalid(field, "has a tag twice; case makes no difference")
+			return nil, chatbox.Invalid(field, "has a tag twice; case makes no difference")
 		}
 		out[i], seen[folded] = tag, true
 	}
@@ -73,31 +68,28 @@ func CheckTag(field, tag string) (string, error) {
 	tag = strings.TrimSpace(tag)
 	switch {
 	case tag == "":
-		return "", Invalid(field, "has an empty tag")
+		return "", chatbox.Invalid(field, "has an empty tag")
 	case !plainLine(tag):
-		return "", Invalid(field, "has control characters or is not valid UTF-8")
+		return "", chatbox.Invalid(field, "has control characters or is not valid UTF-8")
 	case utf8.RuneCountInString(tag) > MaxTag:
-		return "", Invalid(field, "has a tag longer than 40 characters")
+		return "", chatbox.Invalid(field, "has a tag longer than 40 characters")
 	}
 	return tag, nil
 }
 
-// Has reports whether the session is assigned.
-func (a Assignee) Has() bool { return a.ID != "" }
-
-// Check returns the assignee with the name trimmed. The error names the
+// CheckAssignee returns the assignee with the name trimmed. The error names the
 // invalid field.
-func (a Assignee) Check() (Assignee, error) {
+func CheckAssignee(a chatbox.Assignee) (chatbox.Assignee, error) {
 	a.Name = strings.TrimSpace(a.Name)
 	switch {
 	case a.ID == "":
-		return a, Missing(MetaAdminID)
-	case !ValidUserID(a.ID):
-		return a, Invalid(MetaAdminID, "must name a colleague")
+		return a, chatbox.Missing(chatbox.MetaAdminID)
+	case !chatbox.ValidUserID(a.ID):
+		return a, chatbox.Invalid(chatbox.MetaAdminID, "must name a colleague")
 	case !plainLine(a.Name):
-		return a, Invalid(MetaAdminName, "has control characters or is not valid UTF-8")
+		return a, chatbox.Invalid(chatbox.MetaAdminName, "has control characters or is not valid UTF-8")
 	case utf8.RuneCountInString(a.Name) > MaxAdminName:
-		return a, Invalid(MetaAdminName, "is longer than 200 characters")
+		return a, chatbox.Invalid(chatbox.MetaAdminName, "is longer than 200 characters")
 	}
 	return a, nil
 }

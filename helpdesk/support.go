@@ -1,4 +1,4 @@
-package chatbox
+package helpdesk
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"chatbox"
 )
 
 // Bounds of support settings.
@@ -24,9 +26,9 @@ const (
 	fieldAwayMessage = "away_message"
 )
 
-// SupportSettings are a tenant's opening hours and away message. The zero
+// Settings are a tenant's opening hours and away message. The zero
 // value means always open, without an away message.
-type SupportSettings struct {
+type Settings struct {
 	Hours       string   `json:"hours"`     // as parsed by ParseWeek; empty: always
 	TimeZone    string   `json:"time_zone"` // an IANA name; empty: UTC
 	ClosedDays  []string `json:"closed_days"`
@@ -35,28 +37,28 @@ type SupportSettings struct {
 
 // Clean returns the settings in canonical form and the hours that they
 // describe. The error names the first invalid field.
-func (s SupportSettings) Clean() (SupportSettings, Hours, error) {
+func (s Settings) Clean() (Settings, Hours, error) {
 	week, err := ParseWeek(s.Hours)
 	if err != nil {
-		return s, Hours{}, Invalid(fieldHours, err.Error())
+		return s, Hours{}, chatbox.Invalid(fieldHours, err.Error())
 	}
 	zone, err := ParseZone(s.TimeZone)
 	if err != nil {
-		return s, Hours{}, Invalid(fieldTimeZone, err.Error())
+		return s, Hours{}, chatbox.Invalid(fieldTimeZone, err.Error())
 	}
 	days, err := ParseClosedDays(s.ClosedDays)
 	if err != nil {
-		return s, Hours{}, Invalid(fieldClosedDays, err.Error())
+		return s, Hours{}, chatbox.Invalid(fieldClosedDays, err.Error())
 	}
 	if err := CheckAwayMessage(s.AwayMessage); err != nil {
-		return s, Hours{}, Invalid(fieldAwayMessage, err.Error())
+		return s, Hours{}, chatbox.Invalid(fieldAwayMessage, err.Error())
 	}
 	h := Hours{week: week, zone: zone, closed: make(map[date]struct{}, len(days))}
 	for _, d := range days {
 		t, _ := time.Parse(time.DateOnly, d)
 		h.closed[dateOf(t)] = struct{}{}
 	}
-	return SupportSettings{Hours: week.String(), TimeZone: zone.String(), ClosedDays: days, AwayMessage: s.AwayMessage}, h, nil
+	return Settings{Hours: week.String(), TimeZone: zone.String(), ClosedDays: days, AwayMessage: s.AwayMessage}, h, nil
 }
 
 // ParseZone returns the time zone with an IANA name; "" is UTC. It rejects
@@ -130,7 +132,7 @@ const (
 
 // StaffMember is a connected member of staff, as far as the cluster knows.
 type StaffMember struct {
-	User   UserKey
+	User   chatbox.UserKey
 	Name   string
 	Status StaffStatus
 	Said   time.Time // when they set the status; zero: never
@@ -144,9 +146,9 @@ type StaffOnline struct {
 	Holding int // sessions they hold
 }
 
-// SupportInfo is a tenant's settings and their effect at the moment.
-type SupportInfo struct {
-	SupportSettings
+// EffectiveSettings is a tenant's settings and their effect at the moment.
+type EffectiveSettings struct {
+	Settings
 
 	Custom   bool      // set by the tenant, not by the environment
 	Open     bool      // by the hours alone

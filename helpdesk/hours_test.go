@@ -1,4 +1,4 @@
-package chatbox
+package helpdesk
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"chatbox"
 	"chatbox/test/fuzz"
 
 	"github.com/stretchr/testify/assert"
@@ -115,7 +116,7 @@ func FuzzParseWeek(f *testing.F) {
 // hours makes opening hours from their texts.
 func hours(tb testing.TB, week, zone string, closed ...string) Hours {
 	tb.Helper()
-	_, h, err := SupportSettings{Hours: week, TimeZone: zone, ClosedDays: closed}.Clean()
+	_, h, err := Settings{Hours: week, TimeZone: zone, ClosedDays: closed}.Clean()
 	require.NoError(tb, err)
 	return h
 }
@@ -262,18 +263,18 @@ func (h Hours) someShift(at time.Time) bool {
 	return false
 }
 
-func TestSupportSettings_Clean(t *testing.T) {
-	s, _, err := SupportSettings{}.Clean()
+func TestSettings_Clean(t *testing.T) {
+	s, _, err := Settings{}.Clean()
 	require.NoError(t, err)
-	assert.Equal(t, SupportSettings{TimeZone: "UTC", ClosedDays: []string{}}, s)
-	s, _, err = SupportSettings{
+	assert.Equal(t, Settings{TimeZone: "UTC", ClosedDays: []string{}}, s)
+	s, _, err = Settings{
 		Hours: "mon 9:00-10:00", TimeZone: "Europe/Berlin", ClosedDays: []string{"2026-12-25", "2026-01-01", "2026-12-25"}, AwayMessage: " Back\nsoon ",
 	}.Clean()
 	require.NoError(t, err)
-	assert.Equal(t, SupportSettings{
+	assert.Equal(t, Settings{
 		Hours: "Mon 09:00-10:00", TimeZone: "Europe/Berlin", ClosedDays: []string{"2026-01-01", "2026-12-25"}, AwayMessage: " Back\nsoon ",
 	}, s)
-	for field, wrong := range map[string][]SupportSettings{
+	for field, wrong := range map[string][]Settings{
 		"hours":        {{Hours: "Mon"}},
 		"time_zone":    {{TimeZone: "Local"}, {TimeZone: "Berlin"}, {TimeZone: "../UTC"}, {TimeZone: "/etc/localtime"}, {TimeZone: strings.Repeat("A/", 40)}},
 		"closed_days":  {{ClosedDays: []string{"2026-02-29"}}, {ClosedDays: []string{"24.12.2026"}}, {ClosedDays: everyMonday(367)}},
@@ -281,13 +282,13 @@ func TestSupportSettings_Clean(t *testing.T) {
 	} {
 		for _, s := range wrong {
 			_, _, err := s.Clean()
-			var e *Error
+			var e *chatbox.Error
 			require.ErrorAs(t, err, &e)
-			assert.Equal(t, InvalidArgument, e.Code)
+			assert.Equal(t, chatbox.InvalidArgument, e.Code)
 			assert.Equal(t, field, e.Field)
 			assert.True(t, strings.HasPrefix(e.Message, field+": "), e.Message)
 		}
 	}
-	_, _, err = SupportSettings{AwayMessage: strings.Repeat("é", 1000), ClosedDays: everyMonday(366)}.Clean()
+	_, _, err = Settings{AwayMessage: strings.Repeat("é", 1000), ClosedDays: everyMonday(366)}.Clean()
 	require.NoError(t, err)
 }

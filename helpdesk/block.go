@@ -1,16 +1,18 @@
-package chatbox
+package helpdesk
 
 import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"chatbox"
 )
 
 // Block refuses a user's requests and sockets until it is lifted or expires.
 // Unlike a Withdrawal it applies to the user, whatever the credential.
 // Credentials issued before the block are valid again afterwards.
 type Block struct {
-	User   UserKey
+	User   chatbox.UserKey
 	Reason string    // shown to staff only
 	Until  time.Time // when it expires; zero: only when it is lifted
 	At     time.Time
@@ -39,9 +41,9 @@ func CheckBlockReason(reason string) (string, error) {
 	reason = strings.ReplaceAll(reason, "\x00", "")
 	switch {
 	case !utf8.ValidString(reason):
-		return "", Invalid("reason", "is not valid UTF-8")
+		return "", chatbox.Invalid("reason", "is not valid UTF-8")
 	case utf8.RuneCountInString(reason) > MaxBlockReason:
-		return "", Invalid("reason", "is longer than 500 characters")
+		return "", chatbox.Invalid("reason", "is longer than 500 characters")
 	}
 	return reason, nil
 }

@@ -1,8 +1,10 @@
-package chatbox
+package helpdesk
 
 import (
 	"math"
 	"time"
+
+	"chatbox"
 )
 
 // SessionSort is the order of staff's list of sessions.
@@ -60,7 +62,7 @@ func (q StaffQuery) WaitingOnly() *bool {
 
 // StaffPage is one page of a tenant's sessions.
 type StaffPage struct {
-	Sessions []Session
+	Sessions []chatbox.Session
 	Next     string // empty on the last page
 	// Total is the number of matching sessions as of the first page; later
 	// pages carry it in their cursor. If More is set, more than MaxCounted
@@ -100,7 +102,7 @@ func (s SessionSummary) AvgRating() float64 {
 // A pod rewrites it while the minute lasts.
 type Crowd struct {
 	Tenant  string
-	Pod     PodID
+	Pod     chatbox.PodID
 	Run     string // of the pod's process
 	Minute  time.Time
 	Since   time.Time // the first presence within the minute; zero: all along
@@ -123,10 +125,4 @@ type Metrics struct {
 	Sessions      SessionSummary
 	AvgConcurrent float64
 	MaxConcurrent int64
-}
-
-// Erasing is a person whose sessions that began before At are being erased.
-type Erasing struct {
-	User UserKey
-	At   time.Time
 }

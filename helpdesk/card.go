@@ -1,4 +1,4 @@
-package chatbox
+package helpdesk
 
 import "time"
 
@@ -11,7 +11,7 @@ const (
 	CardReply CardKind = "reply" // of a tenant
 	// CardShortcuts is one card per tenant. It maps shortcuts to replies.
 	CardShortcuts CardKind = "shortcuts"
-	// CardSupport is one card per tenant. It contains its SupportSettings.
+	// CardSupport is one card per tenant. It contains its Settings.
 	CardSupport CardKind = "support"
 )
 

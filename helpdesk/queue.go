@@ -1,20 +1,22 @@
-package chatbox
+package helpdesk
 
 import (
 	"cmp"
 	"time"
+
+	"chatbox"
 )
 
 // Waiting is a session whose user has asked for a person and whom no person
 // has joined yet. Since is zero if it is unknown.
 type Waiting struct {
-	Session SessionKey
+	Session chatbox.SessionKey
 	Owner   string
 	Since   time.Time
 }
 
-// Waiting returns the session's entry in the queue; false if it does not wait.
-func (s Session) Waiting() (w Waiting, waits bool) {
+// WaitingOf returns the session's entry in the queue; false if it does not wait.
+func WaitingOf(s chatbox.Session) (w Waiting, waits bool) {
 	return Waiting{Session: s.Key, Owner: s.Owner, Since: s.State.WaitingSince}, s.State.HelpPending && !s.Erased
 }
 

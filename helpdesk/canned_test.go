@@ -1,18 +1,19 @@
-package chatbox_test
+package helpdesk_test
 
 import (
 	"strings"
 	"testing"
 
 	"chatbox"
+	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
 
-func canned(text string) chatbox.CannedReply {
-	return chatbox.CannedReply{Shortcut: "a", Text: text}
+func canned(text string) helpdesk.CannedReply {
+	return helpdesk.CannedReply{Shortcut: "a", Text: text}
 }
 
 func TestCannedReply_Render(t *testing.T) {
@@ -47,8 +48,8 @@ func TestCannedReply_Render(t *testing.T) {
 }
 
 func TestCannedReply_CleanNamesTheField(t *testing.T) {
-	long := strings.Repeat("ü", chatbox.MaxReplyText)
-	for field, wrongs := range map[string][]chatbox.CannedReply{
+	long := strings.Repeat("ü", helpdesk.MaxReplyText)
+	for field, wrongs := range map[string][]helpdesk.CannedReply{
 		"shortcut": {
 			{Shortcut: "A", Text: "x"}, {Shortcut: "a b", Text: "x"}, {Shortcut: "ä", Text: "x"}, {Shortcut: strings.Repeat("a", 41), Text: "x"},
 		},
@@ -64,11 +65,11 @@ func TestCannedReply_CleanNamesTheField(t *testing.T) {
 			assert.True(t, strings.HasPrefix(err.Error(), string(chatbox.InvalidArgument)+": "+field+":"), err.Error())
 		}
 	}
-	for _, wrong := range []chatbox.CannedReply{{Text: "x"}, {Shortcut: "a"}} {
+	for _, wrong := range []helpdesk.CannedReply{{Text: "x"}, {Shortcut: "a"}} {
 		_, err := wrong.Clean()
 		require.ErrorIs(t, err, chatbox.MissingField)
 	}
-	for _, right := range []chatbox.CannedReply{canned(long), {Shortcut: strings.Repeat("a", 40), Title: " Ünï ", Text: " x "}, {Shortcut: "-._9", Text: "{}"}} {
+	for _, right := range []helpdesk.CannedReply{canned(long), {Shortcut: strings.Repeat("a", 40), Title: " Ünï ", Text: " x "}, {Shortcut: "-._9", Text: "{}"}} {
 		got, err := right.Clean()
 		require.NoError(t, err)
 		assert.Equal(t, right.Text, got.Text)

@@ -1,4 +1,4 @@
-package chatbox
+package helpdesk
 
 import (
 	"slices"
@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"chatbox"
 )
 
 // Bounds of canned replies.
@@ -52,19 +54,19 @@ func (r CannedReply) Clean() (CannedReply, error) {
 	r.Title = strings.TrimSpace(r.Title)
 	switch {
 	case r.Shortcut == "":
-		return r, Missing("shortcut")
+		return r, chatbox.Missing("shortcut")
 	case !validShortcut(r.Shortcut):
-		return r, Invalid("shortcut", "must be 1-40 of a-z 0-9 . _ -")
+		return r, chatbox.Invalid("shortcut", "must be 1-40 of a-z 0-9 . _ -")
 	case utf8.RuneCountInString(r.Title) > MaxReplyTitle:
-		return r, Invalid("title", "is longer than 200 characters")
+		return r, chatbox.Invalid("title", "is longer than 200 characters")
 	case strings.ContainsFunc(r.Title, func(c rune) bool { return unicode.IsControl(c) || c == '\u2028' || c == '\u2029' }):
-		return r, Invalid("title", "has control characters")
+		return r, chatbox.Invalid("title", "has control characters")
 	case r.Text == "":
-		return r, Missing("text")
+		return r, chatbox.Missing("text")
 	case strings.TrimSpace(r.Text) == "":
-		return r, Invalid("text", "must not be blank")
+		return r, chatbox.Invalid("text", "must not be blank")
 	case utf8.RuneCountInString(r.Text) > MaxReplyText:
-		return r, Invalid("text", "is longer than 8000 characters")
+		return r, chatbox.Invalid("text", "is longer than 8000 characters")
 	}
 	if _, err := parseTemplate(r.Text); err != nil {
 		return r, err
@@ -73,7 +75,9 @@ func (r CannedReply) Clean() (CannedReply, error) {
 }
 
 func validShortcut(s string) bool {
-	return len(s) <= MaxShortcut && only(s, "._-") && strings.ToLower(s) == s
+	return len(s) <= MaxShortcut && !strings.ContainsFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("._-", c)
+	})
 }
 
 // Variables lists the variables in the text, each once, in order of
@@ -140,12 +144,12 @@ func parseTemplate(text string) ([]part, error) {
 		}
 		inner, after, closed := strings.Cut(rest, "}}")
 		if !closed || strings.Contains(inner, "{{") {
-			return nil, Invalid("text", "a variable is not closed: {{ without }}")
+			return nil, chatbox.Invalid("text", "a variable is not closed: {{ without }}")
 		}
 		name, fallback, optional := strings.Cut(inner, "|")
 		name = strings.TrimSpace(name)
 		if !slices.Contains(ReplyVariables(), name) {
-			return nil, Invalid("text", "has an unknown variable; there are "+strings.Join(ReplyVariables(), ", "))
+			return nil, chatbox.Invalid("text", "has an unknown variable; there are "+strings.Join(ReplyVariables(), ", "))
 		}
 		parts = append(parts, part{name: name, text: strings.TrimSpace(fallback), optional: optional})
 		text = after

@@ -1,9 +1,11 @@
-package chatbox
+package helpdesk
 
 import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"chatbox"
 )
 
 // Bounds of notes.
@@ -16,7 +18,7 @@ const (
 // Nobody else ever sees it.
 type Note struct {
 	ID         string
-	Session    SessionKey
+	Session    chatbox.SessionKey
 	AuthorID   string // empty: erased
 	AuthorName string // may be empty
 	Text       string // as written
@@ -29,11 +31,11 @@ type Note struct {
 func CheckNote(text string) error {
 	switch {
 	case text == "":
-		return Missing("text")
+		return chatbox.Missing("text")
 	case strings.TrimSpace(text) == "":
-		return Invalid("text", "must not be blank")
+		return chatbox.Invalid("text", "must not be blank")
 	case utf8.RuneCountInString(text) > MaxNote:
-		return Invalid("text", "is longer than 4000 characters")
+		return chatbox.Invalid("text", "is longer than 4000 characters")
 	}
 	return nil
 }
