@@ -2,7 +2,8 @@
 // language model and staff talk, and the rules that hold between them. It does
 // no I/O. Everything else in the module depends on it,
 // and it depends on the standard library alone. The nouns of the help desk are
-// in package chatbox/helpdesk, which depends on this one.
+// in package chatbox/helpdesk, and what pods share while a session is live is in
+// package chatbox/cluster; both depend on this one.
 //
 // A session is one totally ordered log of durable events. The state of
 // a session (its holder, whether it has ended, its use of tokens) is a

@@ -32,15 +32,6 @@ type PendingTurn struct {
 	Claims  int       // of this run; if it is not 0, a pod may be answering
 }
 
-// Seed is the state that Redis needs of a session that it lost or in which it
-// fell behind. All of it is as of State.Head.
-type Seed struct {
-	Session SessionKey
-	Owner   string
-	State   State
-	Turns   []PendingTurn // every pending turn, in the order of At
-}
-
 // HistoryQuery requests one page of a session's events, oldest first. Without
 // bounds it returns the newest Limit events, with AfterSeq the first ones
 // after it, and with BeforeSeq the last ones before it.

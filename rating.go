@@ -75,11 +75,3 @@ func CheckRating(score int, comment string) (string, error) {
 	}
 	return comment, nil
 }
-
-// RatingView is the rating of a session as its owner sees it.
-type RatingView struct {
-	Requested bool   // there is an unrated talk
-	AdminID   string // the admin of the talk; empty: there was none
-	AdminName string // may be empty
-	Rating    *Rating
-}

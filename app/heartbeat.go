@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"chatbox"
+	"chatbox/cluster"
 	"chatbox/hub"
 	"chatbox/redisstate"
 )
@@ -44,7 +44,7 @@ func (a *App) heartbeat(ctx context.Context) {
 func (a *App) beatPod(ctx context.Context) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, podBeat)
 	defer cancel()
-	card := chatbox.PodInfo{
+	card := cluster.PodInfo{
 		ID: a.id, Version: Version, State: podServing, Connections: a.hub.Len(),
 		Generations: a.answers.Generations(), LastHeartbeat: a.now().UTC().Truncate(time.Millisecond),
 	}

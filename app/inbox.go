@@ -7,6 +7,7 @@ import (
 	"chatbox/app/api"
 	"chatbox/app/live"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 	"chatbox/hub"
 	"chatbox/redisstate"
@@ -24,7 +25,7 @@ type inbox struct {
 	hub      *hub.Hub
 }
 
-func (i inbox) Update(u chatbox.Update) { i.live.Update(u) }
+func (i inbox) Update(u cluster.Update) { i.live.Update(u) }
 
 func (i inbox) Wake(k chatbox.SessionKey) { i.answers.Wake(k) }
 

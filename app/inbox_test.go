@@ -15,6 +15,7 @@ import (
 	"chatbox/app/answer"
 	"chatbox/app/live"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 	"chatbox/internal/sleep"
 )
 
@@ -27,15 +28,15 @@ type downRedis struct {
 	reads atomic.Int32
 }
 
-func (r *downRedis) Read(context.Context, chatbox.SessionKey, int64) (chatbox.Tail, error) {
+func (r *downRedis) Read(context.Context, chatbox.SessionKey, int64) (cluster.Tail, error) {
 	r.reads.Add(1)
 	if !r.up.Load() {
-		return chatbox.Tail{}, chatbox.NewError(chatbox.Unavailable, "", nil)
+		return cluster.Tail{}, chatbox.NewError(chatbox.Unavailable, "", nil)
 	}
-	return chatbox.Tail{Seeded: true, State: chatbox.State{Erased: true}}, nil
+	return cluster.Tail{Seeded: true, State: chatbox.State{Erased: true}}, nil
 }
 
-func (r *downRedis) Positions() []chatbox.Position { return nil }
+func (r *downRedis) Positions() []cluster.Position { return nil }
 
 // The healing of a session that failed while Redis was unavailable is tried again
 // when the bus has subscribed again. It does not wait for the end of its delay of

@@ -7,6 +7,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/api"
+	"chatbox/cluster"
 )
 
 // Limits of shedding. A new pod gets sockets only as clients connect. Without
@@ -77,7 +78,7 @@ func (a *App) excess(ctx context.Context, s *shedder) int {
 // lot returns how many of its sockets a pod sheds now. Shedding begins clearly
 // above the mean of the serving pods and continues down to the mean, so that
 // random differences move no clients back and forth.
-func (s *shedder) lot(self chatbox.PodID, own int, pods []chatbox.PodInfo, now time.Time) int {
+func (s *shedder) lot(self chatbox.PodID, own int, pods []cluster.PodInfo, now time.Time) int {
 	sum, serving := own, 1
 	for _, p := range pods {
 		if p.ID != self && p.State == podServing {

@@ -6,33 +6,34 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 )
 
 func TestShedder_Lot(t *testing.T) {
-	pod := func(id string, n int, state string) chatbox.PodInfo {
-		return chatbox.PodInfo{ID: chatbox.PodID(id), Connections: n, State: state}
+	pod := func(id string, n int, state string) cluster.PodInfo {
+		return cluster.PodInfo{ID: chatbox.PodID(id), Connections: n, State: state}
 	}
 	for name, c := range map[string]struct {
 		own   int
 		going bool
-		pods  []chatbox.PodInfo
+		pods  []cluster.PodInfo
 		want  int
 	}{
 		"alone":                        {own: 5000},
-		"alone, by its own old card":   {own: 5000, pods: []chatbox.PodInfo{pod("me", 10, podServing)}},
-		"even":                         {own: 5000, pods: []chatbox.PodInfo{pod("b", 4600, podServing)}},
-		"a new pod":                    {own: 5000, pods: []chatbox.PodInfo{pod("b", 0, podServing)}, want: 500},
-		"a new pod of three":           {own: 5000, pods: []chatbox.PodInfo{pod("b", 5000, podServing), pod("c", 0, podServing)}, want: 500},
-		"a little above the mean":      {own: 5000, pods: []chatbox.PodInfo{pod("b", 4200, podServing)}},
-		"the same, on its way down":    {own: 5000, going: true, pods: []chatbox.PodInfo{pod("b", 4200, podServing)}, want: 200},
-		"by chance":                    {own: 120, pods: []chatbox.PodInfo{pod("b", 90, podServing)}},
-		"few, but far more":            {own: 141, pods: []chatbox.PodInfo{pod("b", 1, podServing), pod("c", 1, podServing), pod("d", 1, podServing)}, want: 14},
-		"at least one":                 {own: 105, going: true, pods: []chatbox.PodInfo{pod("b", 99, podServing)}, want: 1},
-		"one that goes does not count": {own: 5000, pods: []chatbox.PodInfo{pod("b", 0, podDraining)}},
-		"fewer than the others":        {own: 100, pods: []chatbox.PodInfo{pod("b", 5000, podServing)}},
-		"too few to move":              {own: 99, pods: []chatbox.PodInfo{pod("b", 0, podServing)}},
+		"alone, by its own old card":   {own: 5000, pods: []cluster.PodInfo{pod("me", 10, podServing)}},
+		"even":                         {own: 5000, pods: []cluster.PodInfo{pod("b", 4600, podServing)}},
+		"a new pod":                    {own: 5000, pods: []cluster.PodInfo{pod("b", 0, podServing)}, want: 500},
+		"a new pod of three":           {own: 5000, pods: []cluster.PodInfo{pod("b", 5000, podServing), pod("c", 0, podServing)}, want: 500},
+		"a little above the mean":      {own: 5000, pods: []cluster.PodInfo{pod("b", 4200, podServing)}},
+		"the same, on its way down":    {own: 5000, going: true, pods: []cluster.PodInfo{pod("b", 4200, podServing)}, want: 200},
+		"by chance":                    {own: 120, pods: []cluster.PodInfo{pod("b", 90, podServing)}},
+		"few, but far more":            {own: 141, pods: []cluster.PodInfo{pod("b", 1, podServing), pod("c", 1, podServing), pod("d", 1, podServing)}, want: 14},
+		"at least one":                 {own: 105, going: true, pods: []cluster.PodInfo{pod("b", 99, podServing)}, want: 1},
+		"one that goes does not count": {own: 5000, pods: []cluster.PodInfo{pod("b", 0, podDraining)}},
+		"fewer than the others":        {own: 100, pods: []cluster.PodInfo{pod("b", 5000, podServing)}},
+		"too few to move":              {own: 99, pods: []cluster.PodInfo{pod("b", 0, podServing)}},
 	} {
 		s := &shedder{above: 100, going: c.going, from: c.own}
 		assert.Equal(t, c.want, s.lot("me", c.own, c.pods, time.Now()), name)
@@ -59,9 +60,9 @@ func TestShedder_MeetsTheOthersWithinTwoMinutes(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 2))
 				next, moved := 0, 0
 				round := func() {
-					pods := make([]chatbox.PodInfo, len(own))
+					pods := make([]cluster.PodInfo, len(own))
 					for i, n := range own {
-						pods[i] = chatbox.PodInfo{ID: chatbox.PodID(rune('a' + i)), Connections: n, State: podServing}
+						pods[i] = cluster.PodInfo{ID: chatbox.PodID(rune('a' + i)), Connections: n, State: podServing}
 					}
 					moved = 0
 					for i := range own {
@@ -93,7 +94,7 @@ func TestShedder_MeetsTheOthersWithinTwoMinutes(t *testing.T) {
 // A pod that gets no clients from the balancer always looks empty.
 func TestShedder_GivesUpWhereEverybodyComesBack(t *testing.T) {
 	s, now, lots := &shedder{above: 100}, time.Now(), 0
-	pods := []chatbox.PodInfo{{ID: "b", State: podServing}}
+	pods := []cluster.PodInfo{{ID: "b", State: podServing}}
 	for range int(time.Minute / shedEvery) {
 		if s.lot("me", 5000, pods, now) > 0 {
 			lots++

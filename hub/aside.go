@@ -1,11 +1,13 @@
 package hub
 
-import "chatbox"
+import (
+	"chatbox/cluster"
+)
 
 // asideLocked sends a notification to its audience, after the event that it
 // follows. The history does not contain it, so it is parked while that event
 // is missing.
-func (f *feed) asideLocked(u chatbox.Update) bool {
+func (f *feed) asideLocked(u cluster.Update) bool {
 	if u.Notification.After > f.last {
 		if len(f.parked) < maxParked {
 			f.parked = append(f.parked, u)
@@ -22,12 +24,12 @@ func (f *feed) asideLocked(u chatbox.Update) bool {
 }
 
 // amongLocked reports whether the socket belongs to the audience.
-func (f *feed) amongLocked(a *attachment, to chatbox.Audience) bool {
+func (f *feed) amongLocked(a *attachment, to cluster.Audience) bool {
 	switch to {
-	case chatbox.ToOwner:
-		return a.right == chatbox.ByOwnership
-	case chatbox.ToStaff:
-		return a.right != chatbox.ByOwnership
+	case cluster.ToOwner:
+		return a.right == cluster.ByOwnership
+	case cluster.ToStaff:
+		return a.right != cluster.ByOwnership
 	default:
 		return false
 	}
@@ -36,13 +38,13 @@ func (f *feed) amongLocked(a *attachment, to chatbox.Audience) bool {
 // watchedLocked tells the owner's sockets whether staff watches. A socket that
 // was sent the same value last is skipped.
 func (f *feed) watchedLocked(on bool) {
-	aside := &chatbox.Notification{To: chatbox.ToOwner, Event: chatbox.NotificationUnwatched}
+	aside := &cluster.Notification{To: cluster.ToOwner, Event: cluster.NotificationUnwatched}
 	if on {
-		aside.Event = chatbox.NotificationWatched
+		aside.Event = cluster.NotificationWatched
 	}
 	var frame shared
 	for _, a := range f.atts {
-		if a.live && a.watched != on && f.hearsLocked(a) && f.amongLocked(a, chatbox.ToOwner) {
+		if a.live && a.watched != on && f.hearsLocked(a) && f.amongLocked(a, cluster.ToOwner) {
 			a.watched = on
 			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Notification: aside}), nil)
 		}

@@ -3,14 +3,14 @@ package hub
 import (
 	"testing"
 
-	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func (s *stage) aside(to chatbox.Audience, event string, after int64) chatbox.Update {
-	return chatbox.Update{Session: s.tr.key, Owner: s.tr.owner, Notification: &chatbox.Notification{To: to, Event: event, After: after}}
+func (s *stage) aside(to cluster.Audience, event string, after int64) cluster.Update {
+	return cluster.Update{Session: s.tr.key, Owner: s.tr.owner, Notification: &cluster.Notification{To: to, Event: event, After: after}}
 }
 
 func TestAside_IsForItsAudience(t *testing.T) {
@@ -19,8 +19,8 @@ func TestAside_IsForItsAudience(t *testing.T) {
 	_, err := s.fs.Enter(staff.id, s.tr.key)
 	require.NoError(t, err)
 	staff.mark(0)
-	require.NoError(t, s.fs.Join(t.Context(), staff.id, s.tr.key, Join{Owner: s.tr.owner, As: chatbox.ByWatching, Announce: true, Recovered: true}))
-	for to, event := range map[chatbox.Audience]string{chatbox.ToOwner: "how was it", chatbox.ToStaff: "a note", "of a later version": "nobody's"} {
+	require.NoError(t, s.fs.Join(t.Context(), staff.id, s.tr.key, Join{Owner: s.tr.owner, As: cluster.ByWatching, Announce: true, Recovered: true}))
+	for to, event := range map[cluster.Audience]string{cluster.ToOwner: "how was it", cluster.ToStaff: "a note", "of a later version": "nobody's"} {
 		assert.True(t, s.fs.Deliver(s.aside(to, event, 0)))
 	}
 	assert.Equal(t, []string{"resumed 0", "how was it"}, s.got(owner))
@@ -42,7 +42,7 @@ func TestAside_FollowsItsEvent(t *testing.T) {
 	s.tr.message("")
 	lost := s.tr.channel
 	s.tr.channel = nil
-	assert.False(t, s.fs.Deliver(s.aside(chatbox.ToOwner, "how was it", 1)), "read what is missing")
+	assert.False(t, s.fs.Deliver(s.aside(cluster.ToOwner, "how was it", 1)), "read what is missing")
 	assert.Equal(t, []string{"resumed 0"}, s.got(c))
 	s.tr.channel = lost
 	s.flow()
@@ -56,7 +56,7 @@ func TestAside_ThoseThatWaitAreBounded(t *testing.T) {
 	s := newStage(t)
 	s.socket("c", "u", true)
 	for range 2 * maxParked {
-		assert.False(t, s.fs.Deliver(s.aside(chatbox.ToOwner, "how was it", 9)))
+		assert.False(t, s.fs.Deliver(s.aside(cluster.ToOwner, "how was it", 9)))
 	}
 	assert.Len(t, s.fs.feed(s.tr.key).parked, maxParked)
 }
@@ -65,7 +65,7 @@ func TestWatched_IsToldToEachOfTheOwnersSocketsOnce(t *testing.T) {
 	s := newStage(t)
 	first, stranger := s.socket("c", "u", true), s.socket("x", "eve", true)
 	tell := func(on bool) {
-		assert.True(t, s.fs.Deliver(chatbox.Update{Session: s.tr.key, Watched: &chatbox.Watched{On: on}}))
+		assert.True(t, s.fs.Deliver(cluster.Update{Session: s.tr.key, Watched: &cluster.Watched{On: on}}))
 	}
 	tell(false)
 	tell(true)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/gorilla/websocket"
 )
@@ -49,7 +50,7 @@ type Conn struct {
 	// onShown receives what an old client is about to be sent, from the
 	// writer, and what it has confirmed, from the reader; see Feeds.OnShown.
 	// It may be nil.
-	onShown func(chatbox.Shown)
+	onShown func(cluster.Shown)
 
 	expires atomic.Int64 // end of the credential in unix ns; 0: none, or handled already
 	seen    atomic.Int64 // the client's last sign of life, ns since born

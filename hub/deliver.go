@@ -1,18 +1,21 @@
 package hub
 
-import "chatbox"
+import (
+	"chatbox"
+	"chatbox/cluster"
+)
 
 // Deliver passes an update to the session's sockets on this pod. It returns
 // false if an earlier event is missing here; the caller then reads it and
 // calls CatchUp.
-func (fs *Feeds) Deliver(u chatbox.Update) bool {
+func (fs *Feeds) Deliver(u cluster.Update) bool {
 	f := fs.feed(u.Session)
 	return f == nil || f.deliver(u)
 }
 
 // CatchUp delivers events that were read. It returns false if they do not
 // begin where the session's sockets stand.
-func (fs *Feeds) CatchUp(s chatbox.SessionKey, events []chatbox.Event, open *chatbox.OpenAnswer) bool {
+func (fs *Feeds) CatchUp(s chatbox.SessionKey, events []chatbox.Event, open *cluster.OpenAnswer) bool {
 	f := fs.feed(s)
 	return f == nil || f.catchUp(events, open)
 }
@@ -54,26 +57,26 @@ func (fs *Feeds) Answering(s chatbox.SessionKey) chatbox.Gen {
 
 // Positions returns how far every session with sockets on this pod was
 // delivered.
-func (fs *Feeds) Positions() []chatbox.Position {
+func (fs *Feeds) Positions() []cluster.Position {
 	fs.mu.RLock()
 	feeds := make([]*feed, 0, len(fs.feeds))
 	for _, f := range fs.feeds {
 		feeds = append(feeds, f)
 	}
 	fs.mu.RUnlock()
-	out := make([]chatbox.Position, 0, len(feeds))
+	out := make([]cluster.Position, 0, len(feeds))
 	for _, f := range feeds {
 		f.mu.Lock()
 		if f.last >= 0 && !f.erased {
-			p := chatbox.Position{Session: f.key, Seq: f.last, Answering: f.answeringLocked()}
+			p := cluster.Position{Session: f.key, Seq: f.last, Answering: f.answeringLocked()}
 			for _, a := range f.atts {
 				p.Noticed = p.Noticed || a.watched
 				switch a.right {
-				case chatbox.ByOwnership:
+				case cluster.ByOwnership:
 					p.UserID = a.user
-				case chatbox.ByWatching:
+				case cluster.ByWatching:
 					p.Watchers = append(p.Watchers, a.user)
-				case chatbox.ByHolding:
+				case cluster.ByHolding:
 				}
 			}
 			out = append(out, p)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -18,13 +19,13 @@ type Delivery struct {
 	// shown.
 	Replay       bool
 	Ack          *Ack
-	Piece        *chatbox.Piece
-	Loading      *chatbox.Loading
-	Failure      *chatbox.Failure
+	Piece        *cluster.Piece
+	Loading      *cluster.Loading
+	Failure      *cluster.Failure
 	Resumed      *Resumed
-	Typing       *chatbox.Typing
-	Read         *chatbox.Read
-	Notification *chatbox.Notification
+	Typing       *cluster.Typing
+	Read         *cluster.Read
+	Notification *cluster.Notification
 	Place        *helpdesk.QueuePosition
 }
 

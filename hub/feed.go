@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // feed delivers one session to the pod's attached sockets: each durable event
@@ -37,12 +38,12 @@ type feed struct {
 	moves    int              // number of changes of open
 	joining  int              // sockets that are joining
 	recent   []chatbox.Event  // delivered while sockets were joining
-	failed   []chatbox.Update // failures sent while sockets were joining
-	early    []chatbox.Update // arrived before the first join
+	failed   []cluster.Update // failures sent while sockets were joining
+	early    []cluster.Update // arrived before the first join
 	dropped  bool             // early was full, and an update was dropped
-	parked   []chatbox.Update // failures and notifications that wait for missing events
+	parked   []cluster.Update // failures and notifications that wait for missing events
 	typing   map[chatbox.ConnID]typingLease
-	reads    map[string]chatbox.Read // read positions by user
+	reads    map[string]cluster.Read // read positions by user
 	catching bool                    // a catch-up read is in progress
 	again    bool                    // another read is needed after it
 	movesAt  int                     // moves when the read began
@@ -66,20 +67,20 @@ const (
 
 // running is an open answer as far as this pod has received it.
 type running struct {
-	card    chatbox.Piece // ids; Content unused
+	card    cluster.Piece // ids; Content unused
 	attempt int
 	index   int
 	text    []byte
 }
 
 // deliver applies one update. It returns false if an earlier event is missing.
-func (f *feed) deliver(u chatbox.Update) bool {
+func (f *feed) deliver(u cluster.Update) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.deliverLocked(u)
 }
 
-func (f *feed) deliverLocked(u chatbox.Update) bool {
+func (f *feed) deliverLocked(u cluster.Update) bool {
 	if f.erased {
 		return true
 	}
@@ -195,7 +196,7 @@ func (f *feed) closeLocked(g chatbox.Gen) {
 
 // failLocked sends a failure once: the generation ended without an event in
 // the history.
-func (f *feed) failLocked(u chatbox.Update) {
+func (f *feed) failLocked(u cluster.Update) {
 	if slices.Contains(f.ended, u.Failure.Gen) {
 		return
 	}
@@ -213,8 +214,8 @@ func (f *feed) failLocked(u chatbox.Update) {
 
 // FailureOf returns the error that accompanies a final with partial text.
 // Every socket receives it once, after the final.
-func FailureOf(e chatbox.Event) *chatbox.Failure {
-	return &chatbox.Failure{
+func FailureOf(e chatbox.Event) *cluster.Failure {
+	return &cluster.Failure{
 		AnswerID: e.ID, Gen: e.Answer.Gen, ReplyTo: e.Answer.ReplyTo, Code: e.Answer.Code,
 		Message:    strings.TrimSpace("The answer broke off; what was said is kept. " + e.Answer.Why),
 		RetryAfter: e.Answer.RetryAfter,
@@ -222,7 +223,7 @@ func FailureOf(e chatbox.Event) *chatbox.Failure {
 }
 
 // loadingLocked announces an answer once.
-func (f *feed) loadingLocked(l chatbox.Loading) {
+func (f *feed) loadingLocked(l cluster.Loading) {
 	if f.silent || l.Gen.Compare(f.done) <= 0 || l.Gen.Compare(f.loading) <= 0 {
 		return
 	}
@@ -236,7 +237,7 @@ func (f *feed) loadingLocked(l chatbox.Loading) {
 }
 
 // pieceLocked extends the open answer and shows the piece.
-func (f *feed) pieceLocked(p chatbox.Piece) bool {
+func (f *feed) pieceLocked(p cluster.Piece) bool {
 	if f.silent || p.Gen.Compare(f.done) <= 0 {
 		return true // a late piece of an ended answer, or of a silenced model
 	}
@@ -258,13 +259,13 @@ func (f *feed) pieceLocked(p chatbox.Piece) bool {
 	return true
 }
 
-func (f *feed) openLocked(p chatbox.Piece) {
+func (f *feed) openLocked(p cluster.Piece) {
 	f.open = &running{card: p, attempt: p.Attempt, index: p.Index, text: []byte(p.Content)}
 	f.open.card.Content = ""
 }
 
 // showLocked shows a piece to every socket that may see it.
-func (f *feed) showLocked(p chatbox.Piece) {
+func (f *feed) showLocked(p cluster.Piece) {
 	var frame shared
 	for _, a := range f.atts {
 		if f.seesLocked(a) {
@@ -294,7 +295,7 @@ func (f *feed) answeringLocked() chatbox.Gen {
 }
 
 // snapshot returns the open answer as one piece.
-func (r *running) snapshot() chatbox.Piece {
+func (r *running) snapshot() cluster.Piece {
 	p := r.card
 	p.Attempt, p.Index, p.Content, p.Snapshot = r.attempt, r.index, string(r.text), true
 	return p
@@ -302,7 +303,7 @@ func (r *running) snapshot() chatbox.Piece {
 
 // adoptLocked takes over an open answer that was read if it is newer than the
 // one received. Live sockets get it as a snapshot.
-func (f *feed) adoptLocked(read *chatbox.OpenAnswer) {
+func (f *feed) adoptLocked(read *cluster.OpenAnswer) {
 	if read == nil || f.silent || read.Gen.Compare(f.done) <= 0 {
 		return
 	}
@@ -335,7 +336,7 @@ func (f *feed) beginCatchUp() (after int64, mine bool) {
 
 // catchUp delivers events that were read because some were missing. It returns
 // false if they do not begin where the feed stands.
-func (f *feed) catchUp(events []chatbox.Event, open *chatbox.OpenAnswer) bool {
+func (f *feed) catchUp(events []chatbox.Event, open *cluster.OpenAnswer) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.last < 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,17 +35,17 @@ func TestErase_ToldOnceAndNothingAfter(t *testing.T) {
 	f := s.fs.feed(s.tr.key)
 	last := f.last
 	end := chatbox.Erasure(s.tr.key, "ann", last+7, time.Now())
-	u := chatbox.Update{Session: s.tr.key, Owner: "ann", Head: end.Seq, Event: &end}
+	u := cluster.Update{Session: s.tr.key, Owner: "ann", Head: end.Seq, Event: &end}
 	require.True(t, s.fs.Deliver(u), "what is missing before it is gone")
 	require.True(t, s.fs.Deliver(u))
 	require.True(t, s.fs.CatchUp(s.tr.key, []chatbox.Event{end}, nil))
 	later := chatbox.Event{Session: s.tr.key, Seq: end.Seq + 1, Key: "s:x", Type: chatbox.TypeUserMessage, Owner: "ann", Content: "late"}
-	for _, u := range []chatbox.Update{
+	for _, u := range []cluster.Update{
 		{Session: s.tr.key, Owner: "ann", Head: later.Seq, Event: &later},
-		{Session: s.tr.key, Owner: "ann", Head: end.Seq, Loading: &chatbox.Loading{AnswerID: "ans_1", Gen: chatbox.Gen{Seq: 99, Run: 1}}},
-		{Session: s.tr.key, Owner: "ann", Head: end.Seq, Piece: &chatbox.Piece{AnswerID: "ans_1", Gen: chatbox.Gen{Seq: 99, Run: 1}, Content: "late"}},
-		{Session: s.tr.key, Owner: "ann", Head: end.Seq, Failure: &chatbox.Failure{AnswerID: "ans_1", Gen: chatbox.Gen{Seq: 99, Run: 1}}},
-		{Session: s.tr.key, Owner: "ann", Typing: &chatbox.Typing{Conn: "x", UserID: "ann", On: true}},
+		{Session: s.tr.key, Owner: "ann", Head: end.Seq, Loading: &cluster.Loading{AnswerID: "ans_1", Gen: chatbox.Gen{Seq: 99, Run: 1}}},
+		{Session: s.tr.key, Owner: "ann", Head: end.Seq, Piece: &cluster.Piece{AnswerID: "ans_1", Gen: chatbox.Gen{Seq: 99, Run: 1}, Content: "late"}},
+		{Session: s.tr.key, Owner: "ann", Head: end.Seq, Failure: &cluster.Failure{AnswerID: "ans_1", Gen: chatbox.Gen{Seq: 99, Run: 1}}},
+		{Session: s.tr.key, Owner: "ann", Typing: &cluster.Typing{Conn: "x", UserID: "ann", On: true}},
 		{Session: s.tr.key, Head: end.Seq + 9, Notice: true},
 	} {
 		require.True(t, s.fs.Deliver(u), "nothing is missing any more: %+v", u)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -213,7 +214,7 @@ func (c *listener) event(e chatbox.Event, replay bool) {
 	}
 }
 
-func (c *listener) piece(p chatbox.Piece) {
+func (c *listener) piece(p cluster.Piece) {
 	if c.over[p.AnswerID] {
 		c.fault("a piece after the answer's end: %+v", p)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/require"
 )
@@ -36,7 +37,7 @@ type arena struct {
 type reading struct {
 	after  int64
 	events []chatbox.Event
-	open   *chatbox.OpenAnswer
+	open   *cluster.OpenAnswer
 }
 
 // joining is a socket between Enter and Join, and what was read for it.
@@ -91,7 +92,7 @@ func (a *arena) read(c *listener) {
 	j := Join{Owner: a.owner, From: after, Announce: true, Recovered: true, Continue: w.j.Continue}
 	j.Events, j.State, j.Open = a.truth.read(after)
 	if c.user == watcher {
-		j.As = chatbox.ByWatching
+		j.As = cluster.ByWatching
 	} else if c.user != a.owner {
 		j.Owner, j.Events, j.State, j.Open = "", nil, chatbox.State{}, nil
 	}

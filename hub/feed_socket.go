@@ -2,6 +2,7 @@ package hub
 
 import (
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -11,7 +12,7 @@ type attachment struct {
 	conn    *Conn
 	user    string
 	f       *feed
-	right   chatbox.Right
+	right   cluster.Right
 	over    bool // the right has ended: nothing more is sent
 	watched bool // it was notified that staff watches
 	live    bool
@@ -27,11 +28,11 @@ type attachment struct {
 	index     int
 	collapsed bool // pieces were removed from its queue; it needs a snapshot
 	// For old clients only; see oldclient.go.
-	given  chatbox.Shown // what it will have once its queue is written
+	given  cluster.Shown // what it will have once its queue is written
 	unsure bool          // its text may differ from the answer's current beginning
 	// The socket's lock guards these.
-	written   chatbox.Shown // written to the network
-	confirmed chatbox.Shown // confirmed by the client
+	written   cluster.Shown // written to the network
+	confirmed cluster.Shown // confirmed by the client
 }
 
 // shared encodes a delivery once for all sockets that are sent the same frame.
@@ -93,7 +94,7 @@ func (a *attachment) final(e chatbox.Event) {
 	w := e.Answer
 	shown := a.gen == w.Gen && a.attempt == w.Attempt && a.index == w.Index && a.keep()
 	if !shown && (e.Content != "" || a.gen == w.Gen) {
-		a.push(Delivery{Session: e.Session, Piece: &chatbox.Piece{
+		a.push(Delivery{Session: e.Session, Piece: &cluster.Piece{
 			AnswerID: e.ID, Gen: w.Gen, ReplyTo: w.ReplyTo, ModelID: e.ModelID,
 			Attempt: w.Attempt, Index: w.Index, Content: e.Content, Snapshot: true,
 		}})
@@ -123,7 +124,7 @@ func (a *attachment) keep() bool {
 // piece shows a piece unless the socket has it. A piece that does not continue
 // the shown text is sent as a snapshot. If the queue has no room for a piece,
 // a snapshot follows when the queue has drained.
-func (a *attachment) piece(p chatbox.Piece, frame *shared) {
+func (a *attachment) piece(p cluster.Piece, frame *shared) {
 	c := p.Gen.Compare(a.gen)
 	if c < 0 || c == 0 && !p.After(a.attempt, a.index) {
 		return
@@ -178,7 +179,7 @@ func (a *attachment) replay(e chatbox.Event) bool {
 		return false
 	}
 	a.advance(e.Seq)
-	if a.right == chatbox.ByOwnership && e.Owner != a.user {
+	if a.right == cluster.ByOwnership && e.Owner != a.user {
 		return true
 	}
 	if acks, mine := a.expects[e.Key]; mine {

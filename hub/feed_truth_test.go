@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 type textAt struct {
@@ -20,9 +21,9 @@ type truth struct {
 	log     []chatbox.Event
 	state   chatbox.State
 	pending []chatbox.Gen
-	open    *chatbox.OpenAnswer
+	open    *cluster.OpenAnswer
 	texts   map[textAt]string
-	channel []chatbox.Update
+	channel []cluster.Update
 	n       int
 }
 
@@ -38,7 +39,7 @@ func (tr *truth) silentAt(seq int64) bool {
 	return st.HolderID != "" || st.Ended
 }
 
-func (tr *truth) tell(u chatbox.Update) {
+func (tr *truth) tell(u cluster.Update) {
 	u.Session, u.Owner, u.Head = tr.key, tr.owner, tr.state.Head
 	tr.channel = append(tr.channel, u)
 }
@@ -59,7 +60,7 @@ func (tr *truth) commit(e chatbox.Event) chatbox.Event {
 	}
 	tr.log = append(tr.log, e)
 	tr.state = tr.state.Apply(e)
-	tr.tell(chatbox.Update{Event: &e})
+	tr.tell(cluster.Update{Event: &e})
 	return e
 }
 
@@ -72,8 +73,8 @@ func (tr *truth) message(key string) chatbox.Event {
 }
 
 // read is what one script returns, completed from the history.
-func (tr *truth) read(after int64) ([]chatbox.Event, chatbox.State, *chatbox.OpenAnswer) {
-	var open *chatbox.OpenAnswer
+func (tr *truth) read(after int64) ([]chatbox.Event, chatbox.State, *cluster.OpenAnswer) {
+	var open *cluster.OpenAnswer
 	if tr.open != nil {
 		o := *tr.open
 		open = &o
@@ -94,9 +95,9 @@ func (tr *truth) start() {
 		return
 	}
 	g := tr.pending[0]
-	tr.open = &chatbox.OpenAnswer{AnswerID: chatbox.AnswerID(tr.key, g.Seq, g.Run), Gen: g, Index: -1}
+	tr.open = &cluster.OpenAnswer{AnswerID: chatbox.AnswerID(tr.key, g.Seq, g.Run), Gen: g, Index: -1}
 	tr.note()
-	tr.tell(chatbox.Update{Loading: &chatbox.Loading{AnswerID: tr.open.AnswerID, Gen: g}})
+	tr.tell(cluster.Update{Loading: &cluster.Loading{AnswerID: tr.open.AnswerID, Gen: g}})
 }
 
 // piece accepts the next piece, as a snapshot where asked for.
@@ -107,12 +108,12 @@ func (tr *truth) piece(text string, snapshot bool) {
 	}
 	o.Index++
 	o.Text += text
-	p := chatbox.Piece{AnswerID: o.AnswerID, Gen: o.Gen, Attempt: o.Attempt, Index: o.Index, Content: text}
+	p := cluster.Piece{AnswerID: o.AnswerID, Gen: o.Gen, Attempt: o.Attempt, Index: o.Index, Content: text}
 	if snapshot {
 		p.Snapshot, p.Content = true, o.Text
 	}
 	tr.note()
-	tr.tell(chatbox.Update{Piece: &p})
+	tr.tell(cluster.Update{Piece: &p})
 }
 
 func (tr *truth) restart() {
@@ -122,7 +123,7 @@ func (tr *truth) restart() {
 	tr.open.Attempt, tr.open.Index, tr.open.Text = tr.open.Attempt+1, -1, ""
 	tr.note()
 	p := tr.open.Snapshot()
-	tr.tell(chatbox.Update{Piece: &p})
+	tr.tell(cluster.Update{Piece: &p})
 }
 
 // final closes the open answer; text, where not nil, is another pod's final
@@ -136,7 +137,7 @@ func (tr *truth) final(f chatbox.Finish, text *string) {
 		o.Attempt, o.Index, o.Text = o.Attempt+1, -1, *text
 		tr.note()
 		p := o.Snapshot()
-		tr.tell(chatbox.Update{Piece: &p})
+		tr.tell(cluster.Update{Piece: &p})
 	}
 	tr.open, tr.pending = nil, tr.pending[1:]
 	tr.commit(chatbox.Event{
@@ -152,7 +153,7 @@ func (tr *truth) fail() string {
 		return ""
 	}
 	tr.open, tr.pending = nil, tr.pending[1:]
-	tr.tell(chatbox.Update{Failure: &chatbox.Failure{AnswerID: o.AnswerID, Gen: o.Gen}})
+	tr.tell(cluster.Update{Failure: &cluster.Failure{AnswerID: o.AnswerID, Gen: o.Gen}})
 	return o.AnswerID
 }
 
@@ -162,7 +163,7 @@ func (tr *truth) takeover() {
 	tr.pending = nil
 }
 
-func describe(u chatbox.Update) string {
+func describe(u cluster.Update) string {
 	switch {
 	case u.Event != nil:
 		return fmt.Sprint("event ", u.Event.Seq, " ", u.Event.Type)

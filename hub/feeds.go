@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // maxAttached is how many sessions one socket may be attached to (docs/protocol/contract.md).
@@ -22,14 +23,14 @@ type Feeds struct {
 
 	waiters waiters
 
-	onShown func(chatbox.Shown)
+	onShown func(cluster.Shown)
 }
 
 // OnShown sets f, which receives what sockets of old clients are sent and have
 // received of running answers. f is called concurrently. It may wait briefly
-// for a chatbox.ShownSent, which delays only that socket's writer, and must
+// for a cluster.ShownSent, which delays only that socket's writer, and must
 // not block otherwise. Call OnShown before the first socket enters.
-func (fs *Feeds) OnShown(f func(chatbox.Shown)) { fs.onShown = f }
+func (fs *Feeds) OnShown(f func(cluster.Shown)) { fs.onShown = f }
 
 // standing is the set of sessions to which one socket is attached.
 type standing struct {

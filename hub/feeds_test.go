@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
@@ -152,7 +153,7 @@ func BenchmarkFeed_Deliver(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			u := chatbox.Update{Session: tr.key, Owner: "u", Event: &chatbox.Event{Owner: "u", Type: chatbox.TypeUserMessage}}
+			u := cluster.Update{Session: tr.key, Owner: "u", Event: &chatbox.Event{Owner: "u", Type: chatbox.TypeUserMessage}}
 			b.ReportAllocs()
 			for b.Loop() {
 				u.Event.Seq++

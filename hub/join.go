@@ -4,12 +4,13 @@ import (
 	"context"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
 // Join is the data with which a socket joins a session, read after the pod had
 // subscribed.
-type Join = chatbox.Join
+type Join = cluster.Join
 
 // join replays events and then makes the socket live, without a gap or a
 // repeat in between. The replay may be long and waits for the socket's queue.
@@ -98,7 +99,7 @@ func (f *feed) meetLocked(a *attachment, j Join) error {
 // failures, which cannot be read again.
 func (f *feed) earlyWholeLocked() bool {
 	whole, next := !f.dropped, f.last
-	var failures []chatbox.Update
+	var failures []cluster.Update
 	for _, u := range f.early {
 		switch {
 		case u.Event != nil && u.Event.Seq == next+1:
@@ -119,7 +120,7 @@ func (f *feed) earlyWholeLocked() bool {
 // showOpenLocked sends the open answer: the newer of the one read and the one
 // received from the bus.
 func (f *feed) showOpenLocked(a *attachment, j Join) {
-	var p chatbox.Piece
+	var p cluster.Piece
 	switch {
 	case a.sent > f.last: // the feed is behind the state that was read
 		if j.Open == nil || j.State.HolderID != "" || j.State.Ended {

@@ -6,6 +6,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // An old client, of the earlier service, appends every streaming piece to the
@@ -25,7 +26,7 @@ const maxReceipts = 1024
 // receipt is what the client will have received once it confirms the ping.
 type receipt struct {
 	token uint64
-	shown chatbox.Shown
+	shown cluster.Shown
 	of    *attachment
 }
 
@@ -85,8 +86,8 @@ func (c *Conn) writeReceipt(s step) error {
 	if s.receipt == nil {
 		return nil
 	}
-	if sent := s.receipt.shown; c.onShown != nil && sent.Stage != chatbox.ShownOver {
-		sent.Stage = chatbox.ShownSent
+	if sent := s.receipt.shown; c.onShown != nil && sent.Stage != cluster.ShownOver {
+		sent.Stage = cluster.ShownSent
 		c.onShown(sent)
 	}
 	return c.ws.WriteControl(websocket.PingMessage, c.written(*s.receipt), s.by)
@@ -107,7 +108,7 @@ func (a *attachment) loading(frame []byte, g chatbox.Gen) {
 // showOld sends an old client the rest of the running answer's text. p is the
 // piece that completed the text so far. frame is shared with sockets that are
 // sent exactly p.
-func (a *attachment) showOld(p chatbox.Piece, text []byte, frame *shared) {
+func (a *attachment) showOld(p cluster.Piece, text []byte, frame *shared) {
 	a.meetAnswer(p.Gen, p.Attempt)
 	if a.collapsed || len(text) <= a.given.Bytes {
 		return // the rest follows when the queue has drained or more text arrives
@@ -147,8 +148,8 @@ func (a *attachment) give(text string, push func(receipt) verdict) {
 }
 
 // nothing is the record of a client that has seen nothing of the answer.
-func (a *attachment) nothing(g chatbox.Gen) chatbox.Shown {
-	return chatbox.Shown{Session: a.f.key, UserID: a.user, Conn: a.conn.ID(), Gen: g, Stage: chatbox.ShownReceived}
+func (a *attachment) nothing(g chatbox.Gen) cluster.Shown {
+	return cluster.Shown{Session: a.f.key, UserID: a.user, Conn: a.conn.ID(), Gen: g, Stage: cluster.ShownReceived}
 }
 
 // finalOld ends an answer at an old client, which then shows the whole text.
@@ -165,14 +166,14 @@ func (a *attachment) finalOld(e chatbox.Event) {
 	fits := a.given.Begins(e.Content) || e.Unreadable
 	if rest := e.Content[min(a.given.Bytes, len(e.Content)):]; fits && rest != "" {
 		a.give(rest, func(r receipt) verdict {
-			return a.conn.pushReceipt(a.f.encode(Delivery{Session: e.Session, Piece: &chatbox.Piece{
+			return a.conn.pushReceipt(a.f.encode(Delivery{Session: e.Session, Piece: &cluster.Piece{
 				AnswerID: e.ID, Gen: w.Gen, ReplyTo: w.ReplyTo, ModelID: e.ModelID,
 				Attempt: w.Attempt, Index: w.Index, Content: rest,
 			}}), nil, r)
 		})
 	}
 	over := a.given
-	over.Stage = chatbox.ShownOver
+	over.Stage = cluster.ShownOver
 	a.conn.pushReceipt(a.f.encode(Delivery{Session: e.Session, Event: &e}), nil, receipt{shown: over, of: a})
 	if !fits {
 		if e.Content == "" {
@@ -196,17 +197,17 @@ func (a *attachment) leftOld() {
 	a.conn.mu.Lock()
 	last := a.confirmed
 	a.conn.mu.Unlock()
-	if a.conn.onShown == nil || last.Gen == (chatbox.Gen{}) || last.Stage == chatbox.ShownOver {
+	if a.conn.onShown == nil || last.Gen == (chatbox.Gen{}) || last.Stage == cluster.ShownOver {
 		return
 	}
-	last.Stage = chatbox.ShownClosed
+	last.Stage = cluster.ShownClosed
 	a.conn.onShown(last)
 }
 
 // meetOld begins with the text that the client received over an earlier
 // connection.
-func (a *attachment) meetOld(has *chatbox.Shown) {
-	a.given, a.unsure = chatbox.Shown{}, false
+func (a *attachment) meetOld(has *cluster.Shown) {
+	a.given, a.unsure = cluster.Shown{}, false
 	if has != nil {
 		a.given = a.nothing(has.Gen)
 		a.given.Bytes, a.given.Sum, a.unsure = has.Bytes, has.Sum, has.Bytes > 0

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,19 +25,19 @@ type oldPage struct {
 	n       int      // connections so far
 	bubbles []string // finished ones
 	running string
-	has     *chatbox.Shown // what it confirmed last; nil: nothing is owed
+	has     *cluster.Shown // what it confirmed last; nil: nothing is owed
 	faults  []string
 }
 
 func newOldPage(s *stage) *oldPage {
 	p := &oldPage{stage: s}
-	s.fs.OnShown(func(sh chatbox.Shown) {
+	s.fs.OnShown(func(sh cluster.Shown) {
 		switch sh.Stage {
-		case chatbox.ShownOver:
+		case cluster.ShownOver:
 			p.has = nil
-		case chatbox.ShownReceived, chatbox.ShownClosed:
+		case cluster.ShownReceived, cluster.ShownClosed:
 			p.has = &sh
-		case chatbox.ShownSent: // of use only where the pod dies
+		case cluster.ShownSent: // of use only where the pod dies
 		}
 	})
 	p.connect(1 << 20)

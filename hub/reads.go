@@ -4,12 +4,12 @@ import (
 	"maps"
 	"slices"
 
-	"chatbox"
+	"chatbox/cluster"
 )
 
 // readLocked tells the other sockets how far somebody has read. Positions
 // never move back.
-func (f *feed) readLocked(r chatbox.Read) {
+func (f *feed) readLocked(r cluster.Read) {
 	if !f.noteReadLocked(r) {
 		return
 	}
@@ -22,12 +22,12 @@ func (f *feed) readLocked(r chatbox.Read) {
 }
 
 // noteReadLocked records the position and reports whether it is new.
-func (f *feed) noteReadLocked(r chatbox.Read) bool {
+func (f *feed) noteReadLocked(r cluster.Read) bool {
 	if r.Seq <= f.reads[r.UserID].Seq {
 		return false
 	}
 	if f.reads == nil {
-		f.reads = map[string]chatbox.Read{}
+		f.reads = map[string]cluster.Read{}
 	}
 	f.reads[r.UserID] = r
 	return true
@@ -35,7 +35,7 @@ func (f *feed) noteReadLocked(r chatbox.Read) bool {
 
 // showReadsLocked sends a socket that has resumed all read positions: those
 // read with the session and those received since.
-func (f *feed) showReadsLocked(a *attachment, read []chatbox.Read) {
+func (f *feed) showReadsLocked(a *attachment, read []cluster.Read) {
 	for _, r := range read {
 		f.noteReadLocked(r)
 	}

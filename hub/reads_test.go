@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,7 @@ func TestRead_GoesForwardAndToTheOthers(t *testing.T) {
 	stranger := s.socket("x", "stranger", true)
 	read := func(conn chatbox.ConnID, user string, seq int64) {
 		t.Helper()
-		require.True(t, s.fs.Deliver(chatbox.Update{Session: s.tr.key, Owner: "u", Read: &chatbox.Read{
+		require.True(t, s.fs.Deliver(cluster.Update{Session: s.tr.key, Owner: "u", Read: &cluster.Read{
 			Conn: conn, UserID: user, Sender: chatbox.SenderUser, Seq: seq,
 		}}))
 	}
@@ -38,7 +39,7 @@ func TestRead_GoesForwardAndToTheOthers(t *testing.T) {
 	late.mark(1)
 	require.NoError(t, s.fs.Join(t.Context(), late.id, s.tr.key, Join{
 		From: 1, State: state, Announce: true, Recovered: true,
-		Reads: []chatbox.Read{{UserID: "u", Seq: 2}, {UserID: "cy", Seq: 9}},
+		Reads: []cluster.Read{{UserID: "u", Seq: 2}, {UserID: "cy", Seq: 9}},
 	}))
 	assert.Equal(t, []string{"resumed 1", "read bob 2", "read cy 9", "read u 4"}, s.got(late))
 }

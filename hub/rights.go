@@ -1,6 +1,9 @@
 package hub
 
-import "chatbox"
+import (
+	"chatbox"
+	"chatbox/cluster"
+)
 
 // tellLocked sends the event to the sockets that may receive it. The beginning
 // or end of a holding also goes to the new and to the former holder.
@@ -18,7 +21,7 @@ func (f *feed) tellLocked(e chatbox.Event) {
 		if !a.live {
 			continue
 		}
-		held := a.right == chatbox.ByHolding && !a.over && a.user == before
+		held := a.right == cluster.ByHolding && !a.over && a.user == before
 		a.event(e, held || f.hearsLocked(a), &frames)
 		a.over = a.over || held && f.holder != before
 	}
@@ -29,9 +32,9 @@ func (f *feed) hearsLocked(a *attachment) bool {
 	switch {
 	case a.over:
 		return false
-	case a.right == chatbox.ByWatching:
+	case a.right == cluster.ByWatching:
 		return true
-	case a.right == chatbox.ByHolding:
+	case a.right == cluster.ByHolding:
 		return a.user == f.holder
 	default:
 		return a.user == f.owner
@@ -99,7 +102,7 @@ func (fs *Feeds) Watching(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	}
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
-	return a.right == chatbox.ByWatching
+	return a.right == cluster.ByWatching
 }
 
 // WatchedBy reports whether a socket of the admin on this pod watches the
@@ -112,7 +115,7 @@ func (fs *Feeds) WatchedBy(adminID string, s chatbox.SessionKey) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, a := range f.atts {
-		if a.right == chatbox.ByWatching && a.user == adminID {
+		if a.right == cluster.ByWatching && a.user == adminID {
 			return true
 		}
 	}
@@ -130,7 +133,7 @@ func (fs *Feeds) Speaks(id chatbox.ConnID, s chatbox.SessionKey) (chatbox.Sender
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
 	switch {
-	case a.right == chatbox.ByOwnership:
+	case a.right == cluster.ByOwnership:
 		return chatbox.SenderUser, a.f.owner == "" || a.f.owner == a.user
 	case !a.over && a.f.holder == a.user:
 		return chatbox.SenderAdmin, true
@@ -142,5 +145,5 @@ func (fs *Feeds) Speaks(id chatbox.ConnID, s chatbox.SessionKey) (chatbox.Sender
 func (a *attachment) ownedRight() bool {
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
-	return a.right == chatbox.ByOwnership
+	return a.right == cluster.ByOwnership
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 const (
@@ -18,12 +19,12 @@ const (
 
 // typingLease is a person who is typing, as far as this pod knows.
 type typingLease struct {
-	who   chatbox.Typing
+	who   cluster.Typing
 	until time.Time
 }
 
 // typingLocked tells the other sockets and records when the typing expires.
-func (f *feed) typingLocked(t chatbox.Typing, now time.Time) {
+func (f *feed) typingLocked(t cluster.Typing, now time.Time) {
 	_, known := f.typing[t.Conn]
 	if !t.On && !known {
 		return

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -86,7 +87,7 @@ func (f *feed) setWaitsLocked(waits bool) {
 
 // stirPlaceLocked schedules the socket's queue position if the session waits.
 func (f *feed) stirPlaceLocked(a *attachment) {
-	if f.waits && a.right == chatbox.ByOwnership && len(f.atts) > 0 {
+	if f.waits && a.right == cluster.ByOwnership && len(f.atts) > 0 {
 		f.waiters.add(f.key)
 	}
 }
@@ -120,7 +121,7 @@ func (f *feed) owned() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, a := range f.atts {
-		if a.live && a.right == chatbox.ByOwnership {
+		if a.live && a.right == cluster.ByOwnership {
 			return true
 		}
 	}
@@ -156,7 +157,7 @@ func (fs *Feeds) TellPlace(k chatbox.SessionKey, p helpdesk.QueuePosition) {
 	}
 	var frame shared
 	for _, a := range f.atts {
-		if a.live && a.placed != p && f.hearsLocked(a) && f.amongLocked(a, chatbox.ToOwner) {
+		if a.live && a.placed != p && f.hearsLocked(a) && f.amongLocked(a, cluster.ToOwner) {
 			a.placed = p
 			a.conn.push(frame.of(f.encode, Delivery{Session: k, Place: &p}), nil)
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
@@ -130,7 +131,7 @@ func TestPlace_IsTheOwnersAlone(t *testing.T) {
 	staff := s.socket("w", "bob", false)
 	_, err := s.fs.Enter(staff.id, s.tr.key)
 	require.NoError(t, err)
-	require.NoError(t, s.fs.Join(t.Context(), staff.id, s.tr.key, Join{Owner: s.tr.owner, As: chatbox.ByWatching, Announce: true, Recovered: true}))
+	require.NoError(t, s.fs.Join(t.Context(), staff.id, s.tr.key, Join{Owner: s.tr.owner, As: cluster.ByWatching, Announce: true, Recovered: true}))
 	s.commit(chatbox.TypeHelpRequest, "")
 	assert.False(t, s.waiting(false), "no socket of the owner is here")
 	s.socket("c", "u", true)

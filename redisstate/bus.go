@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -14,7 +15,7 @@ import (
 // order. The methods may be called from several goroutines and must not block.
 type Handler interface {
 	// Update handles one update of a subscribed session.
-	Update(u chatbox.Update)
+	Update(u cluster.Update)
 	// Resubscribed is called when updates may have been missed.
 	Resubscribed()
 	// Wake is called when the session's turn can be claimed.

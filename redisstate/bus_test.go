@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 
 	"github.com/stretchr/testify/assert"
@@ -15,7 +16,7 @@ import (
 // resyncs is a handler that counts them.
 type resyncs int
 
-func (*resyncs) Update(chatbox.Update)           {}
+func (*resyncs) Update(cluster.Update)           {}
 func (r *resyncs) Resubscribed()                 { *r++ }
 func (*resyncs) Wake(chatbox.SessionKey)         {}
 func (*resyncs) Disconnected(chatbox.Withdrawal) {}

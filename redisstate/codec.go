@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // Kinds of boxes in the associated data, beside the session.
@@ -18,12 +19,12 @@ const (
 // sealUpdate encodes an update for the hot log and the channel. The encoding
 // is JSON: readers ignore unknown fields and keep unknown event types, so that
 // pods of neighbouring versions can share a cluster.
-func (c *Client) sealUpdate(u chatbox.Update) (string, error) {
+func (c *Client) sealUpdate(u cluster.Update) (string, error) {
 	return c.sealJSON(u.Session, boxUpdate, u)
 }
 
-func (c *Client) openUpdate(s chatbox.SessionKey, box string) (chatbox.Update, error) {
-	var u chatbox.Update
+func (c *Client) openUpdate(s chatbox.SessionKey, box string) (cluster.Update, error) {
+	var u cluster.Update
 	if err := c.openJSON(s, boxUpdate, box, &u); err != nil {
 		return u, err
 	}
@@ -59,14 +60,14 @@ func (c *Client) openJSON(s chatbox.SessionKey, kind, box string, v any) error {
 
 // decodeMessage decodes a message of a session's channel: "head|box". The box
 // is empty if only the head matters.
-func (c *Client) decodeMessage(s chatbox.SessionKey, payload string) (chatbox.Update, error) {
+func (c *Client) decodeMessage(s chatbox.SessionKey, payload string) (cluster.Update, error) {
 	h, box, ok := strings.Cut(payload, "|")
 	head, err := strconv.ParseInt(h, 10, 64)
 	if !ok || err != nil {
-		return chatbox.Update{}, fmt.Errorf("message without a head")
+		return cluster.Update{}, fmt.Errorf("message without a head")
 	}
 	if box == "" {
-		return chatbox.Update{Session: s, Head: head, Notice: true}, nil
+		return cluster.Update{Session: s, Head: head, Notice: true}, nil
 	}
 	u, err := c.openUpdate(s, box)
 	u.Head = head
@@ -128,7 +129,7 @@ func parseGen(s string) (chatbox.Gen, error) {
 
 // decodeOpen joins the accepted pieces, which are exactly the text that
 // clients were shown.
-func (c *Client) decodeOpen(s chatbox.SessionKey, gen, attempt, index, card string, boxes []string) (*chatbox.OpenAnswer, error) {
+func (c *Client) decodeOpen(s chatbox.SessionKey, gen, attempt, index, card string, boxes []string) (*cluster.OpenAnswer, error) {
 	if gen == "" {
 		return nil, nil //nolint:nilnil // no answer is open, and that is no error
 	}
@@ -162,7 +163,7 @@ func (c *Client) decodeOpen(s chatbox.SessionKey, gen, attempt, index, card stri
 		}
 		text.WriteString(u.Piece.Content)
 	}
-	return &chatbox.OpenAnswer{
+	return &cluster.OpenAnswer{
 		AnswerID: meta.AnswerID, Gen: g, ReplyTo: meta.ReplyTo, ModelID: meta.ModelID,
 		Attempt: a, Index: i, Text: text.String(),
 		Spent: chatbox.Usage{Prompt: meta.Prompt, Completion: meta.Completion, Estimated: meta.Estimated},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/persistence"
 	"chatbox/test/fuzz"
 
@@ -25,11 +26,11 @@ func newCodec(tb testing.TB) *Client {
 func TestCodec_SealedUpdatesComeBackWhole(t *testing.T) {
 	c, s := newCodec(t), chatbox.SessionKey{Tenant: "t", ID: "s"}
 	e := &chatbox.Event{Session: s, Seq: 7, Key: "k", Content: "a\x00<b>\u2028", Time: time.Unix(1, 0).UTC(), Type: "of a later version"}
-	for _, u := range []chatbox.Update{
+	for _, u := range []cluster.Update{
 		{Session: s, Owner: "o", Event: e},
-		{Session: s, Owner: "o", Piece: &chatbox.Piece{Gen: chatbox.Gen{Seq: 1, Run: 2}, Index: -1, Snapshot: true}},
-		{Session: s, Owner: "o", Failure: &chatbox.Failure{Code: chatbox.ModelFailed}},
-		{Session: s, Owner: "o", Loading: &chatbox.Loading{AnswerID: "a"}},
+		{Session: s, Owner: "o", Piece: &cluster.Piece{Gen: chatbox.Gen{Seq: 1, Run: 2}, Index: -1, Snapshot: true}},
+		{Session: s, Owner: "o", Failure: &cluster.Failure{Code: chatbox.ModelFailed}},
+		{Session: s, Owner: "o", Loading: &cluster.Loading{AnswerID: "a"}},
 	} {
 		box, err := c.sealUpdate(u)
 		require.NoError(t, err)
@@ -43,7 +44,7 @@ func TestCodec_SealedUpdatesComeBackWhole(t *testing.T) {
 	}
 	got, err := c.decodeMessage(s, "5|")
 	require.NoError(t, err)
-	assert.Equal(t, chatbox.Update{Session: s, Head: 5, Notice: true}, got)
+	assert.Equal(t, cluster.Update{Session: s, Head: 5, Notice: true}, got)
 }
 
 func TestCodec_UnknownFieldsAreIgnored(t *testing.T) {
@@ -57,7 +58,7 @@ func TestCodec_UnknownFieldsAreIgnored(t *testing.T) {
 
 func FuzzDecodeMessage(f *testing.F) {
 	c, s := newCodec(f), chatbox.SessionKey{ID: "s"}
-	box, err := c.sealUpdate(chatbox.Update{Session: s, Event: &chatbox.Event{Seq: 1}})
+	box, err := c.sealUpdate(cluster.Update{Session: s, Event: &chatbox.Event{Seq: 1}})
 	require.NoError(f, err)
 	for _, seed := range []string{"", "|", "1|", "1|x", "-1|", "1|" + box, box} {
 		f.Add(seed)
@@ -81,12 +82,12 @@ func FuzzDecodeMessage(f *testing.F) {
 func FuzzOpenUpdate(f *testing.F) {
 	c, s := newCodec(f), chatbox.SessionKey{Tenant: "t", ID: "s"}
 	e := &chatbox.Event{Session: s, Seq: 7, Key: "k", Content: "a\u2028", Metadata: map[string]string{"a": "b"}, Time: time.Unix(1, 0).UTC()}
-	for _, u := range []chatbox.Update{
+	for _, u := range []cluster.Update{
 		{Session: s, Owner: "o", Event: e},
-		{Session: s, Owner: "o", Piece: &chatbox.Piece{Gen: chatbox.Gen{Seq: 1, Run: 2}, Index: -1, Snapshot: true}},
-		{Session: s, Owner: "o", Failure: &chatbox.Failure{Code: chatbox.ModelFailed}},
-		{Session: s, Owner: "o", Loading: &chatbox.Loading{AnswerID: "a"}},
-		{Session: s, Read: &chatbox.Read{UserID: "u", Seq: 1}},
+		{Session: s, Owner: "o", Piece: &cluster.Piece{Gen: chatbox.Gen{Seq: 1, Run: 2}, Index: -1, Snapshot: true}},
+		{Session: s, Owner: "o", Failure: &cluster.Failure{Code: chatbox.ModelFailed}},
+		{Session: s, Owner: "o", Loading: &cluster.Loading{AnswerID: "a"}},
+		{Session: s, Read: &cluster.Read{UserID: "u", Seq: 1}},
 	} {
 		plain, err := json.Marshal(u)
 		require.NoError(f, err)
@@ -116,7 +117,7 @@ func FuzzOpenUpdate(f *testing.F) {
 func BenchmarkCodec(b *testing.B) {
 	c, s := newCodec(b), chatbox.SessionKey{Tenant: "t", ID: "s"}
 	for _, size := range []int{100, 4 << 10, 256 << 10} {
-		u := chatbox.Update{Session: s, Owner: "o", Event: &chatbox.Event{Session: s, Seq: 1, Content: strings.Repeat("x", size)}}
+		u := cluster.Update{Session: s, Owner: "o", Event: &chatbox.Event{Session: s, Seq: 1, Content: strings.Repeat("x", size)}}
 		box, err := c.sealUpdate(u)
 		require.NoError(b, err)
 		b.Run(fmt.Sprint("seal_", size), func(b *testing.B) {

@@ -5,53 +5,54 @@ import (
 	"errors"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // Claim takes the lease for the session's oldest pending turn.
-func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim, error) {
+func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (cluster.Claim, error) {
 	k := keysOf(s)
 	v, err := c.run(ctx, "claim.lua", []string{k.state, k.queue, k.lease, k.forbid, k.due, k.pieces},
 		nonce(), ms(c.cfg.LeaseTTL), member(s), ms(stateTTL)).Slice()
 	if err != nil {
-		return chatbox.Claim{}, wrap("claim", err)
+		return cluster.Claim{}, wrap("claim", err)
 	}
 	switch v[0] {
 	case "unseeded":
-		return chatbox.Claim{Status: chatbox.ClaimUnseeded}, nil
+		return cluster.Claim{Status: cluster.ClaimUnseeded}, nil
 	case "none":
-		return chatbox.Claim{Status: chatbox.ClaimNone}, nil
+		return cluster.Claim{Status: cluster.ClaimNone}, nil
 	case "busy":
-		return chatbox.Claim{Status: chatbox.ClaimBusy}, nil
+		return cluster.Claim{Status: cluster.ClaimBusy}, nil
 	case "ok":
 	default:
-		return chatbox.Claim{}, wrap("claim", errors.New("script answered something unknown"))
+		return cluster.Claim{}, wrap("claim", errors.New("script answered something unknown"))
 	}
 	str := func(i int) string { x, _ := v[i].(string); return x }
 	gen, err := parseGen(str(2))
 	if err != nil {
-		return chatbox.Claim{}, wrap("claim", err)
+		return cluster.Claim{}, wrap("claim", err)
 	}
-	out := chatbox.Claim{
-		Status: chatbox.ClaimTaken,
-		Lease:  chatbox.Lease{Session: s, Owner: str(3), Token: str(1), Gen: gen},
+	out := cluster.Claim{
+		Status: cluster.ClaimTaken,
+		Lease:  cluster.Lease{Session: s, Owner: str(3), Token: str(1), Gen: gen},
 		Open:   v[5] != int64(0), Torn: v[5] == int64(2),
 	}
 	if err := c.openJSON(s, boxFold, str(4), &out.State); err != nil {
-		return chatbox.Claim{Status: chatbox.ClaimUnseeded}, c.forget(ctx, s, str(4), err)
+		return cluster.Claim{Status: cluster.ClaimUnseeded}, c.forget(ctx, s, str(4), err)
 	}
 	return out, nil
 }
 
 // Renew extends the caller's lease, or takes back the lease that a seed
 // reserved for the pod answering the turn.
-func (c *Client) Renew(ctx context.Context, l chatbox.Lease) error {
+func (c *Client) Renew(ctx context.Context, l cluster.Lease) error {
 	k := keysOf(l.Session)
 	return c.owned(ctx, "renew.lua", []string{k.lease, k.due, k.state}, l.Token, ms(c.cfg.LeaseTTL), member(l.Session), genString(l.Gen))
 }
 
 // Release gives the lease back, makes its turn due at once, and wakes all
 // pods.
-func (c *Client) Release(ctx context.Context, l chatbox.Lease) error {
+func (c *Client) Release(ctx context.Context, l cluster.Lease) error {
 	k := keysOf(l.Session)
 	if err := c.owned(ctx, "release.lua", []string{k.lease, k.due, k.state}, l.Token, member(l.Session), genString(l.Gen)); err != nil {
 		return err
@@ -61,11 +62,11 @@ func (c *Client) Release(ctx context.Context, l chatbox.Lease) error {
 
 // Drop ends the turn without an event in the history. f, if not nil, is
 // published once.
-func (c *Client) Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) error {
+func (c *Client) Drop(ctx context.Context, l cluster.Lease, f *cluster.Failure) error {
 	k, box := keysOf(l.Session), ""
 	if f != nil {
 		var err error
-		if box, err = c.sealUpdate(chatbox.Update{Session: l.Session, Owner: l.Owner, Failure: f}); err != nil {
+		if box, err = c.sealUpdate(cluster.Update{Session: l.Session, Owner: l.Owner, Failure: f}); err != nil {
 			return err
 		}
 	}
@@ -76,12 +77,12 @@ func (c *Client) Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) 
 // Revoke takes the lease from its holder, forbids claims for a while, and
 // returns the open answer. running is its generation, even if it is not
 // announced yet.
-func (c *Client) Revoke(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error) {
+func (c *Client) Revoke(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *cluster.OpenAnswer, err error) {
 	return c.revoke(ctx, s, true)
 }
 
 // Interrupt is Revoke if an answer is running. Otherwise it has no effect.
-func (c *Client) Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error) {
+func (c *Client) Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *cluster.OpenAnswer, err error) {
 	return c.revoke(ctx, s, false)
 }
 
@@ -90,7 +91,7 @@ func (c *Client) Allow(ctx context.Context, s chatbox.SessionKey) error {
 	return wrap("allow", c.run(ctx, "allow.lua", []string{keysOf(s).forbid}).Err())
 }
 
-func (c *Client) revoke(ctx context.Context, s chatbox.SessionKey, always bool) (chatbox.Gen, *chatbox.OpenAnswer, error) {
+func (c *Client) revoke(ctx context.Context, s chatbox.SessionKey, always bool) (chatbox.Gen, *cluster.OpenAnswer, error) {
 	k := keysOf(s)
 	v, err := c.run(ctx, "revoke.lua", []string{k.state, k.lease, k.forbid, k.pieces}, ms(forbidTTL), flag(always)).Slice()
 	if err != nil {

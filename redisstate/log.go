@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // Timing of begun appends that are not published: when a sweeper first looks,
@@ -26,7 +27,7 @@ const (
 
 // Begin performs the append's first step in one flush. The session's script
 // and the user's counter are in different slots and are sent together.
-func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun, error) {
+func (c *Client) Begin(ctx context.Context, b cluster.Beginning) (cluster.Begun, error) {
 	k, n := keysOf(b.Session), cmp.Or(b.Nonce, nonce())
 	token := ""
 	if b.Lease != nil {
@@ -42,7 +43,7 @@ func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun,
 		}
 	})
 	if err != nil {
-		return chatbox.Begun{}, wrap("begin", err)
+		return cluster.Begun{}, wrap("begin", err)
 	}
 	out, err := c.decodeBegun(ctx, b.Session, b.Key, begun)
 	if err != nil {
@@ -61,23 +62,23 @@ func (c *Client) Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun,
 	return out, nil
 }
 
-func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key string, cmd *redis.Cmd) (chatbox.Begun, error) {
+func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key string, cmd *redis.Cmd) (cluster.Begun, error) {
 	v, err := cmd.StringSlice()
 	if err != nil {
-		return chatbox.Begun{}, err
+		return cluster.Begun{}, err
 	}
 	switch v[0] {
 	case "lost":
-		return chatbox.Begun{}, chatbox.NewError(chatbox.NotOwner, "", nil)
+		return cluster.Begun{}, chatbox.NewError(chatbox.NotOwner, "", nil)
 	case "empty":
-		return chatbox.Begun{}, chatbox.NewError(chatbox.NotFound, "", nil)
+		return cluster.Begun{}, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
-	out := chatbox.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}
+	out := cluster.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}
 	if v[1] == "-1" {
 		return out, nil
 	}
 	if err := c.openJSON(s, boxFold, v[3], &out.State); err != nil {
-		return chatbox.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}, c.forget(ctx, s, v[3], err)
+		return cluster.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}, c.forget(ctx, s, v[3], err)
 	}
 	out.Seeded = true
 	if v[5] != "" {
@@ -89,7 +90,7 @@ func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key stri
 }
 
 // Abandon undoes Begin.
-func (c *Client) Abandon(ctx context.Context, b chatbox.Beginning, intent string) error {
+func (c *Client) Abandon(ctx context.Context, b cluster.Beginning, intent string) error {
 	if intent == "" {
 		return nil
 	}
@@ -104,33 +105,33 @@ func (c *Client) Abandon(ctx context.Context, b chatbox.Beginning, intent string
 }
 
 // Publish makes an event visible; see scripts/publish.lua.
-func (c *Client) Publish(ctx context.Context, p chatbox.Publication) (chatbox.Published, error) {
+func (c *Client) Publish(ctx context.Context, p cluster.Publication) (cluster.Published, error) {
 	e, k := p.Event, keysOf(p.Event.Session)
 	args, err := c.publishArgs(p, k.channel)
 	if err != nil {
-		return chatbox.Published{}, err
+		return cluster.Published{}, err
 	}
 	v, err := c.run(ctx, "publish.lua", []string{
 		k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.due, k.intents, k.forbid,
 	}, args...).Slice()
 	if err != nil {
-		return chatbox.Published{}, wrap("publish", err)
+		return cluster.Published{}, wrap("publish", err)
 	}
-	out := chatbox.Published{Head: e.Seq, Attempt: -1}
+	out := cluster.Published{Head: e.Seq, Attempt: -1}
 	if len(v) > 1 {
 		out.Head, _ = v[1].(int64)
 	}
 	switch v[0] {
 	case "done":
-		out.Outcome = chatbox.OutcomeDone
+		out.Outcome = cluster.OutcomeDone
 	case "already":
-		out.Outcome = chatbox.OutcomeAlready
+		out.Outcome = cluster.OutcomeAlready
 	case "gap":
-		out.Outcome = chatbox.OutcomeGap
+		out.Outcome = cluster.OutcomeGap
 	case "unseeded":
-		out.Outcome = chatbox.OutcomeUnseeded
+		out.Outcome = cluster.OutcomeUnseeded
 	case "diverged":
-		out.Outcome = chatbox.OutcomeDiverged
+		out.Outcome = cluster.OutcomeDiverged
 		if a, ok := v[2].(int64); ok {
 			out.Attempt = int(a)
 		}
@@ -140,7 +141,7 @@ func (c *Client) Publish(ctx context.Context, p chatbox.Publication) (chatbox.Pu
 	return out, nil
 }
 
-func (c *Client) publishArgs(p chatbox.Publication, channel string) ([]any, error) {
+func (c *Client) publishArgs(p cluster.Publication, channel string) ([]any, error) {
 	e := p.Event
 	closes, attempt, index, snapshot := "", 0, 0, ""
 	if a := e.Answer; a != nil {
@@ -149,7 +150,7 @@ func (c *Client) publishArgs(p chatbox.Publication, channel string) ([]any, erro
 			shown := *a
 			shown.Attempt, shown.Index = p.Supersede, -1
 			e.Answer, attempt, index = &shown, p.Supersede, -1
-			box, err := c.sealUpdate(chatbox.Update{Session: e.Session, Owner: e.Owner, Piece: &chatbox.Piece{
+			box, err := c.sealUpdate(cluster.Update{Session: e.Session, Owner: e.Owner, Piece: &cluster.Piece{
 				AnswerID: e.ID, Gen: a.Gen, ReplyTo: a.ReplyTo, ModelID: e.ModelID,
 				Attempt: p.Supersede, Index: -1, Content: e.Content, Snapshot: true,
 			}})
@@ -159,7 +160,7 @@ func (c *Client) publishArgs(p chatbox.Publication, channel string) ([]any, erro
 			snapshot = box
 		}
 	}
-	event, err := c.sealUpdate(chatbox.Update{Session: e.Session, Owner: e.Owner, Event: &e})
+	event, err := c.sealUpdate(cluster.Update{Session: e.Session, Owner: e.Owner, Event: &e})
 	if err != nil {
 		return nil, err
 	}
@@ -184,20 +185,20 @@ func (c *Client) publishArgs(p chatbox.Publication, channel string) ([]any, erro
 
 // Read returns the session's state, its open answer and the hot events after
 // the given seq.
-func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (chatbox.Tail, error) {
+func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (cluster.Tail, error) {
 	k := keysOf(s)
 	v, err := c.run(ctx, "tail.lua", []string{k.state, k.log, k.pieces, k.reserve}, after).Slice()
 	if err != nil {
-		return chatbox.Tail{}, wrap("read tail", err)
+		return cluster.Tail{}, wrap("read tail", err)
 	}
 	str := func(i int) string { x, _ := v[i].(string); return x }
-	out := chatbox.Tail{Owner: str(1), ReservedBy: str(3)}
+	out := cluster.Tail{Owner: str(1), ReservedBy: str(3)}
 	head, err := strconv.ParseInt(str(0), 10, 64)
 	if err != nil || head < 0 {
 		return out, wrap("read tail", err)
 	}
 	if err := c.openJSON(s, boxFold, str(2), &out.State); err != nil {
-		return chatbox.Tail{ReservedBy: str(3)}, c.forget(ctx, s, str(2), err)
+		return cluster.Tail{ReservedBy: str(3)}, c.forget(ctx, s, str(2), err)
 	}
 	out.Seeded = true
 	out.Events = c.decodeEntries(s, head, strs(v[8]))
@@ -234,7 +235,7 @@ func strs(v any) []string {
 }
 
 // Seed refills a session that Redis lost or that fell behind.
-func (c *Client) Seed(ctx context.Context, s chatbox.Seed) error {
+func (c *Client) Seed(ctx context.Context, s cluster.Seed) error {
 	st := s.State
 	fold, err := c.sealJSON(s.Session, boxFold, st)
 	if err != nil {
@@ -268,7 +269,7 @@ func (c *Client) Erase(ctx context.Context, s chatbox.SessionKey, owner string, 
 
 // PublishEphemeral sends an update that is not stored to every pod with
 // sockets of the session.
-func (c *Client) PublishEphemeral(ctx context.Context, u chatbox.Update) error {
+func (c *Client) PublishEphemeral(ctx context.Context, u cluster.Update) error {
 	box, err := c.sealUpdate(u)
 	if err != nil {
 		return err

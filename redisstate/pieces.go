@@ -6,14 +6,15 @@ import (
 	"fmt"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // Start announces an answer: with loading for a first attempt, else with an
 // empty snapshot that withdraws the text of the earlier attempt.
-func (c *Client) Start(ctx context.Context, l chatbox.Lease, o chatbox.OpenAnswer) error {
-	u := chatbox.Update{Session: l.Session, Owner: l.Owner}
+func (c *Client) Start(ctx context.Context, l cluster.Lease, o cluster.OpenAnswer) error {
+	u := cluster.Update{Session: l.Session, Owner: l.Owner}
 	if o.Attempt == 0 {
-		u.Loading = &chatbox.Loading{AnswerID: o.AnswerID, Gen: o.Gen, ReplyTo: o.ReplyTo, ModelID: o.ModelID}
+		u.Loading = &cluster.Loading{AnswerID: o.AnswerID, Gen: o.Gen, ReplyTo: o.ReplyTo, ModelID: o.ModelID}
 	} else {
 		p := o.Snapshot()
 		u.Piece = &p
@@ -32,8 +33,8 @@ func (c *Client) Start(ctx context.Context, l chatbox.Lease, o chatbox.OpenAnswe
 }
 
 // Append accepts and publishes one piece under its lease.
-func (c *Client) Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) error {
-	box, err := c.sealUpdate(chatbox.Update{Session: l.Session, Owner: l.Owner, Piece: &p})
+func (c *Client) Append(ctx context.Context, l cluster.Lease, p cluster.Piece) error {
+	box, err := c.sealUpdate(cluster.Update{Session: l.Session, Owner: l.Owner, Piece: &p})
 	if err != nil {
 		return err
 	}

@@ -11,11 +11,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // card is a pod's stored card: its info and the process that wrote it.
 type card struct {
-	chatbox.PodInfo
+	cluster.PodInfo
 
 	Boot string `json:"boot"`
 }
@@ -30,7 +31,7 @@ type Beat struct {
 // it is left unchanged and returned. If the caller passes that card as
 // instead, it is replaced, unless it was renewed since. So only one process
 // has a name at a time.
-func (c *Client) BeatPod(ctx context.Context, pod chatbox.PodInfo, instead string) (Beat, error) {
+func (c *Client) BeatPod(ctx context.Context, pod cluster.PodInfo, instead string) (Beat, error) {
 	b, err := json.Marshal(card{pod, c.boot})
 	if err != nil {
 		return Beat{}, wrap("beat pod", err)
@@ -68,9 +69,9 @@ func (c *Client) Identity(ctx context.Context) (string, error) {
 }
 
 // Pods lists the pods with a live card, by id.
-func (c *Client) Pods(ctx context.Context) ([]chatbox.PodInfo, error) {
+func (c *Client) Pods(ctx context.Context) ([]cluster.PodInfo, error) {
 	cards, err := c.cards(ctx)
-	pods := make([]chatbox.PodInfo, len(cards))
+	pods := make([]cluster.PodInfo, len(cards))
 	for i, k := range cards {
 		pods[i] = k.PodInfo
 	}
@@ -90,7 +91,7 @@ func (c *Client) Skews(ctx context.Context) (map[chatbox.PodID]time.Duration, er
 
 // listedCard is a pod's card with the server's time of its latest heartbeat.
 type listedCard struct {
-	chatbox.PodInfo
+	cluster.PodInfo
 
 	listed time.Time
 }

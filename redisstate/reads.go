@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // NoteRead stores how far somebody has read the session and notifies all pods.
 // A position that is not new is no error. chatbox.InvalidArgument: seq is
 // beyond the head; chatbox.NotFound: the session is not seeded.
-func (c *Client) NoteRead(ctx context.Context, s chatbox.SessionKey, r chatbox.Read) error {
-	box, err := c.sealUpdate(chatbox.Update{Session: s, Read: &r})
+func (c *Client) NoteRead(ctx context.Context, s chatbox.SessionKey, r cluster.Read) error {
+	box, err := c.sealUpdate(cluster.Update{Session: s, Read: &r})
 	if err != nil {
 		return err
 	}
@@ -38,19 +39,19 @@ func (c *Client) NoteRead(ctx context.Context, s chatbox.SessionKey, r chatbox.R
 
 // decodeReads decodes the read positions, ordered by user. They are not stored
 // elsewhere and delivered at most once, so invalid ones are skipped.
-func decodeReads(notes string) []chatbox.Read {
+func decodeReads(notes string) []cluster.Read {
 	var all map[string]string
 	if notes == "" || json.Unmarshal([]byte(notes), &all) != nil {
 		return nil
 	}
-	reads := make([]chatbox.Read, 0, len(all))
+	reads := make([]cluster.Read, 0, len(all))
 	for who, note := range all {
 		user, ok := unb64(who)
 		at, sender, _ := strings.Cut(note, ":")
 		if seq, err := strconv.ParseInt(at, 10, 64); err == nil && ok {
-			reads = append(reads, chatbox.Read{UserID: user, Sender: chatbox.Sender(sender), Seq: seq})
+			reads = append(reads, cluster.Read{UserID: user, Sender: chatbox.Sender(sender), Seq: seq})
 		}
 	}
-	slices.SortFunc(reads, func(a, b chatbox.Read) int { return strings.Compare(a.UserID, b.UserID) })
+	slices.SortFunc(reads, func(a, b cluster.Read) int { return strings.Compare(a.UserID, b.UserID) })
 	return reads
 }

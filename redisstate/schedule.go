@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 const (
@@ -59,7 +60,7 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 // Redis does not know the session up to the turn's message.
 func (c *Client) Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, at int64) error {
 	fates, err := c.Revive(ctx, []chatbox.PendingTurn{{Session: s, Gen: g, At: at}})
-	if err == nil && (fates[0] == chatbox.TurnForgotten || fates[0] == chatbox.TurnAhead) {
+	if err == nil && (fates[0] == cluster.TurnForgotten || fates[0] == cluster.TurnAhead) {
 		err = chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 	return err
@@ -67,7 +68,7 @@ func (c *Client) Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Ge
 
 // Revive enters pending turns that Redis may have lost, and returns the result
 // for each in order. It takes one flush with one command per session.
-func (c *Client) Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]chatbox.TurnFate, error) {
+func (c *Client) Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]cluster.TurnFate, error) {
 	places := map[chatbox.SessionKey][]int{}
 	var sessions []chatbox.SessionKey
 	for i, t := range turns {
@@ -89,7 +90,7 @@ func (c *Client) Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]cha
 	if err != nil {
 		return nil, wrap("enqueue", err)
 	}
-	fates := make([]chatbox.TurnFate, len(turns))
+	fates := make([]cluster.TurnFate, len(turns))
 	for i, s := range sessions {
 		said, err := cmds[i].Text()
 		if err != nil {
@@ -103,20 +104,20 @@ func (c *Client) Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]cha
 }
 
 // fateOf decodes the result of enqueue.lua for its n-th turn.
-func fateOf(said string, n int) chatbox.TurnFate {
+func fateOf(said string, n int) cluster.TurnFate {
 	if said == "unseeded" || n >= len(said) {
-		return chatbox.TurnForgotten
+		return cluster.TurnForgotten
 	}
 	switch said[n] {
 	case 'e':
-		return chatbox.TurnEntered
+		return cluster.TurnEntered
 	case 'h':
-		return chatbox.TurnHeld
+		return cluster.TurnHeld
 	case 'v':
-		return chatbox.TurnVoid
+		return cluster.TurnVoid
 	case 'g':
-		return chatbox.TurnAhead
+		return cluster.TurnAhead
 	default:
-		return chatbox.TurnThere
+		return cluster.TurnThere
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 	"chatbox/redisstate"
 	"chatbox/test/conformance"
@@ -86,8 +87,8 @@ type scene struct {
 	events   []chatbox.Event
 	reserved string
 	read     int64
-	lease    *chatbox.Lease
-	open     *chatbox.OpenAnswer
+	lease    *cluster.Lease
+	open     *cluster.OpenAnswer
 }
 
 // play is one execution.
@@ -124,7 +125,7 @@ func (p *play) event() chatbox.Event {
 // post begins and publishes an event, or finds that it was there already.
 func (p *play) post() {
 	e := p.event()
-	begun, err := p.c.Begin(p.ctx, chatbox.Beginning{Session: p.key, Key: e.Key, User: p.person()})
+	begun, err := p.c.Begin(p.ctx, cluster.Beginning{Session: p.key, Key: e.Key, User: p.person()})
 	require.NoError(p, err)
 	require.Equal(p, p.state.Head > 0, begun.Seeded)
 	if i := p.last(e.Key); i >= 0 {
@@ -145,12 +146,12 @@ func (p *play) last(key string) int {
 	return -1
 }
 
-func (p *play) publish(e chatbox.Event, intent string, l *chatbox.Lease) {
+func (p *play) publish(e chatbox.Event, intent string, l *cluster.Lease) {
 	st := p.state
 	st.Head = e.Seq
-	done, err := p.c.Publish(p.ctx, chatbox.Publication{Event: e, State: st, Fresh: e.Seq == 1, Intent: intent, Lease: l})
+	done, err := p.c.Publish(p.ctx, cluster.Publication{Event: e, State: st, Fresh: e.Seq == 1, Intent: intent, Lease: l})
 	require.NoError(p, err)
-	require.Equal(p, chatbox.OutcomeDone, done.Outcome)
+	require.Equal(p, cluster.OutcomeDone, done.Outcome)
 	p.state, p.events = st, append(p.events, e)
 }
 
@@ -158,11 +159,11 @@ func (p *play) publish(e chatbox.Event, intent string, l *chatbox.Lease) {
 func (p *play) skip() {
 	e := p.event()
 	e.Seq++
-	done, err := p.c.Publish(p.ctx, chatbox.Publication{Event: e, State: chatbox.State{Head: e.Seq}, Fresh: true})
+	done, err := p.c.Publish(p.ctx, cluster.Publication{Event: e, State: chatbox.State{Head: e.Seq}, Fresh: true})
 	require.NoError(p, err)
-	want := chatbox.OutcomeGap
+	want := cluster.OutcomeGap
 	if p.state.Head == 0 {
-		want = chatbox.OutcomeUnseeded
+		want = cluster.OutcomeUnseeded
 	}
 	require.Equal(p, want, done.Outcome)
 }
@@ -186,7 +187,7 @@ func (p *play) look() {
 	}
 	require.Equal(p, p.open, tail.Open)
 	if p.read > 0 {
-		require.Equal(p, []chatbox.Read{{UserID: p.user, Sender: chatbox.SenderUser, Seq: p.read}}, tail.Reads)
+		require.Equal(p, []cluster.Read{{UserID: p.user, Sender: chatbox.SenderUser, Seq: p.read}}, tail.Reads)
 	}
 }
 
@@ -195,16 +196,16 @@ func (p *play) answer() {
 	if p.lease == nil {
 		claim, err := p.c.Claim(p.ctx, p.key)
 		require.NoError(p, err)
-		if claim.Status != chatbox.ClaimTaken {
+		if claim.Status != cluster.ClaimTaken {
 			return
 		}
 		p.lease = &claim.Lease
-		p.open = &chatbox.OpenAnswer{AnswerID: p.user, Gen: claim.Lease.Gen, ReplyTo: "m", ModelID: p.text, Index: -1}
+		p.open = &cluster.OpenAnswer{AnswerID: p.user, Gen: claim.Lease.Gen, ReplyTo: "m", ModelID: p.text, Index: -1}
 		require.NoError(p, p.c.Start(p.ctx, *p.lease, *p.open))
 	}
 	p.open.Index++
 	p.open.Text += p.text
-	require.NoError(p, p.c.Append(p.ctx, *p.lease, chatbox.Piece{
+	require.NoError(p, p.c.Append(p.ctx, *p.lease, cluster.Piece{
 		AnswerID: p.open.AnswerID, Gen: p.open.Gen, ReplyTo: p.open.ReplyTo, ModelID: p.open.ModelID, Index: p.open.Index, Content: p.text,
 	}))
 	require.NoError(p, p.c.Renew(p.ctx, *p.lease))
@@ -245,7 +246,7 @@ func (p *play) reserve() {
 }
 
 func (p *play) readUp() {
-	err := p.c.NoteRead(p.ctx, p.key, chatbox.Read{UserID: p.user, Sender: chatbox.SenderUser, Seq: p.state.Head})
+	err := p.c.NoteRead(p.ctx, p.key, cluster.Read{UserID: p.user, Sender: chatbox.SenderUser, Seq: p.state.Head})
 	if p.state.Head == 0 {
 		require.ErrorIs(p, err, chatbox.NotFound)
 		return
@@ -268,8 +269,8 @@ func (p *play) staff() {
 // shown notes what a connection has received. A REST request of the
 // same moment voids it.
 func (p *play) shown() {
-	sh := chatbox.Shown{Session: p.key, UserID: p.user, Conn: "c1", Gen: chatbox.Gen{Seq: 1, Run: 1}, Bytes: len(p.text), Stage: chatbox.ShownReceived}
-	require.NoError(p, p.c.NoteShown(p.ctx, []chatbox.Shown{sh}))
+	sh := cluster.Shown{Session: p.key, UserID: p.user, Conn: "c1", Gen: chatbox.Gen{Seq: 1, Run: 1}, Bytes: len(p.text), Stage: cluster.ShownReceived}
+	require.NoError(p, p.c.NoteShown(p.ctx, []cluster.Shown{sh}))
 	got, err := p.c.TakeShown(p.ctx, p.key, p.user)
 	require.NoError(p, err)
 	if got == nil {
@@ -330,7 +331,7 @@ func (p *play) count() {
 func (p *play) seed() {
 	st := p.state
 	st.Head += 3
-	require.NoError(p, p.c.Seed(p.ctx, chatbox.Seed{Session: p.key, Owner: p.user, State: st}))
+	require.NoError(p, p.c.Seed(p.ctx, cluster.Seed{Session: p.key, Owner: p.user, State: st}))
 	reads := p.read
 	*p.scene = scene{key: p.key, state: st, reserved: p.reserved, read: reads}
 }

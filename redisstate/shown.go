@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // shownTTL is how long a client without resume may take to reconnect during an
@@ -25,11 +26,11 @@ const shownSoon = 300 * time.Millisecond
 const boxShown = "shown"
 
 // shownStage returns the stage's name in the script.
-func shownStage(s chatbox.ShownStage) string {
+func shownStage(s cluster.ShownStage) string {
 	switch s {
-	case chatbox.ShownSent:
+	case cluster.ShownSent:
 		return "s"
-	case chatbox.ShownReceived:
+	case cluster.ShownReceived:
 		return "r"
 	default:
 		return "c"
@@ -38,7 +39,7 @@ func shownStage(s chatbox.ShownStage) string {
 
 // NoteShown records what connections of clients without resume were sent and
 // have received of an answer, in the list's order. One round trip.
-func (c *Client) NoteShown(ctx context.Context, list []chatbox.Shown) error {
+func (c *Client) NoteShown(ctx context.Context, list []cluster.Shown) error {
 	values := make([]string, len(list))
 	for i, sh := range list {
 		box, err := c.sealJSON(sh.Session, boxShown, sh.Sum)
@@ -50,7 +51,7 @@ func (c *Client) NoteShown(ctx context.Context, list []chatbox.Shown) error {
 	return wrap("store receipts", c.flush(ctx, func(p batch) {
 		for i, sh := range list {
 			key, conn := shownKey(sh.Session), shownUser(sh.UserID)+string(sh.Conn)
-			if sh.Stage == chatbox.ShownOver {
+			if sh.Stage == cluster.ShownOver {
 				p.HDel(ctx, key, conn+":s", conn+":r", conn+":c")
 				continue
 			}
@@ -63,7 +64,7 @@ func (c *Client) NoteShown(ctx context.Context, list []chatbox.Shown) error {
 // the user had received in the session; nil if there is none. A REST request
 // of the user voids earlier records: the page is being reloaded and shows
 // nothing.
-func (c *Client) TakeShown(ctx context.Context, s chatbox.SessionKey, userID string) (*chatbox.Shown, error) {
+func (c *Client) TakeShown(ctx context.Context, s chatbox.SessionKey, userID string) (*cluster.Shown, error) {
 	user := chatbox.UserKey{Tenant: s.Tenant, ID: userID}
 	last, err := c.rdb.ZRevRangeWithScores(ctx, restKey(user), 0, 0).Result()
 	if err != nil {
@@ -88,8 +89,8 @@ func (c *Client) TakeShown(ctx context.Context, s chatbox.SessionKey, userID str
 	return &sh, nil
 }
 
-func (c *Client) decodeShown(s chatbox.SessionKey, value string) (chatbox.Shown, error) {
-	sh := chatbox.Shown{Session: s, Stage: chatbox.ShownReceived}
+func (c *Client) decodeShown(s chatbox.SessionKey, value string) (cluster.Shown, error) {
+	sh := cluster.Shown{Session: s, Stage: cluster.ShownReceived}
 	parts := strings.SplitN(value, "|", 4)
 	if len(parts) != 4 {
 		return sh, errors.New("malformed receipt")

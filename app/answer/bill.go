@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // bill is the cost of an answer so far: as counted by the provider, or else
@@ -57,7 +58,7 @@ func (b *bill) total(text string, whole bool) chatbox.Usage {
 }
 
 // billOf returns the cost of an answer that another pod was giving.
-func billOf(open chatbox.OpenAnswer) chatbox.Usage { return withText(open.Spent, open.Text, false) }
+func billOf(open cluster.OpenAnswer) chatbox.Usage { return withText(open.Spent, open.Text, false) }
 
 // withText estimates the cost of the text if the provider did not report it or
 // reported it before the end.

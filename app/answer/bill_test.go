@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 func TestBill_TotalIsWhatWasToldElseAnEstimate(t *testing.T) {
@@ -59,8 +60,8 @@ func TestBill_OverheardStreamIsTheSame(t *testing.T) {
 func TestBill_OfAnAnswerThatIsClosed(t *testing.T) {
 	text := strings.Repeat("word", 10)
 	assert.Equal(t, chatbox.Usage{Prompt: 7, Completion: 10, Estimated: true},
-		billOf(chatbox.OpenAnswer{Text: text, Spent: chatbox.Usage{Prompt: 7}}))
-	assert.Equal(t, chatbox.Usage{}, billOf(chatbox.OpenAnswer{Index: -1}), "nothing is known: nothing is told")
+		billOf(cluster.OpenAnswer{Text: text, Spent: chatbox.Usage{Prompt: 7}}))
+	assert.Equal(t, chatbox.Usage{}, billOf(cluster.OpenAnswer{Index: -1}), "nothing is known: nothing is told")
 }
 
 func TestEstimateTokens(t *testing.T) {

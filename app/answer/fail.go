@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // fail ends the turn. If text was published, it is stored as a failed answer.
@@ -33,7 +34,7 @@ func whyOf(failed error) *chatbox.Error {
 
 // drop gives the turn back without an event in the history. If Redis has lost the
 // turn, drop publishes the failure nevertheless.
-func (g *generation) drop(ctx context.Context, f *chatbox.Failure) error {
+func (g *generation) drop(ctx context.Context, f *cluster.Failure) error {
 	err := g.s.deps.Leases.Drop(ctx, g.lease, f)
 	if !errors.Is(err, chatbox.NotFound) {
 		return err
@@ -41,11 +42,11 @@ func (g *generation) drop(ctx context.Context, f *chatbox.Failure) error {
 	if f == nil {
 		return nil
 	}
-	return g.s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: g.lease.Session, Owner: g.lease.Owner, Failure: f})
+	return g.s.deps.Ephemerals.PublishEphemeral(ctx, cluster.Update{Session: g.lease.Session, Owner: g.lease.Owner, Failure: f})
 }
 
-func failureOf(answerID string, g chatbox.Gen, replyTo string, why *chatbox.Error) *chatbox.Failure {
-	return &chatbox.Failure{
+func failureOf(answerID string, g chatbox.Gen, replyTo string, why *chatbox.Error) *cluster.Failure {
+	return &cluster.Failure{
 		AnswerID: answerID, Gen: g, ReplyTo: replyTo, Code: why.Code, RetryAfter: why.RetryAfter,
 		Message: cmp.Or(why.Message, "The model could not answer. Please try again."),
 	}
@@ -53,6 +54,6 @@ func failureOf(answerID string, g chatbox.Gen, replyTo string, why *chatbox.Erro
 
 // FailureOf returns the failure of a generation with an unknown cause. replyTo is
 // the ID of the message to answer.
-func FailureOf(k chatbox.SessionKey, g chatbox.Gen, replyTo string) *chatbox.Failure {
+func FailureOf(k chatbox.SessionKey, g chatbox.Gen, replyTo string) *cluster.Failure {
 	return failureOf(chatbox.AnswerID(k, g.Seq, g.Run), g, replyTo, whyOf(chatbox.ModelFailed))
 }

@@ -10,6 +10,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 	"chatbox/internal/sleep"
 )
 
@@ -112,7 +113,7 @@ func (g *generation) fit(text string) (fitting string, full bool) {
 // output backs up in a bounded buffer. If Redis has lost the answer, the turn
 // is claimed again and the whole text is shown.
 func (g *generation) show(ctx context.Context, text string) error {
-	p := chatbox.Piece{
+	p := cluster.Piece{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
 		Attempt: g.attempt, Index: g.index + 1, Content: text, Spent: g.bill.soFar(),
 	}
@@ -133,7 +134,7 @@ func (g *generation) show(ctx context.Context, text string) error {
 	return nil
 }
 
-func (g *generation) accept(ctx context.Context, p chatbox.Piece, text string) error {
+func (g *generation) accept(ctx context.Context, p cluster.Piece, text string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, g.s.cfg.LoseAfter, errReleased)
 	defer cancel()
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
@@ -184,7 +185,7 @@ func (g *generation) reclaim(ctx context.Context, underway string) error { //nol
 	if err != nil {
 		return err
 	}
-	if c.Status == chatbox.ClaimUnseeded || c.Status == chatbox.ClaimNone {
+	if c.Status == cluster.ClaimUnseeded || c.Status == cluster.ClaimNone {
 		if over, err := g.over(ctx); over || err != nil {
 			return err
 		}
@@ -195,7 +196,7 @@ func (g *generation) reclaim(ctx context.Context, underway string) error { //nol
 			return err
 		}
 	}
-	if c.Status != chatbox.ClaimTaken {
+	if c.Status != cluster.ClaimTaken {
 		return errLost
 	}
 	mine := c.Lease.Gen == g.lease.Gen
@@ -220,7 +221,7 @@ func (g *generation) reclaim(ctx context.Context, underway string) error { //nol
 
 // follows reports whether the text in Redis is what this generation showed,
 // perhaps with the piece in progress, or text that it has withdrawn since.
-func (g *generation) follows(shown chatbox.OpenAnswer, underway string) bool {
+func (g *generation) follows(shown cluster.OpenAnswer, underway string) bool {
 	return shown.Attempt == g.attempt && strings.HasPrefix(g.text.String()+underway, shown.Text) ||
 		g.withdrawn && shown.Attempt < g.attempt
 }
@@ -321,20 +322,20 @@ func (g *generation) again(ctx context.Context) error {
 	if err := sessionlog.RetryTransient(ctx, func() error { return g.reclaim(ctx, "") }); err != nil {
 		return err
 	}
-	return g.accept(ctx, chatbox.Piece{
+	return g.accept(ctx, cluster.Piece{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
 		Attempt: g.attempt, Index: g.index, Content: g.text.String(), Snapshot: true, Spent: g.bill.soFar(),
 	}, "")
 }
 
 // take replaces the lease. Only the generation's own goroutine calls it.
-func (g *generation) take(l chatbox.Lease) {
+func (g *generation) take(l cluster.Lease) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.lease = l
 }
 
-func (g *generation) held() chatbox.Lease {
+func (g *generation) held() cluster.Lease {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.lease

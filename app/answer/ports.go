@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // Turns stores the turns of messages that require an answer, in the history.
@@ -40,20 +41,20 @@ type Holdings interface {
 // have the lease, and it may be claimed again.
 type Leases interface {
 	// Claim acquires the session's lease for its oldest pending turn.
-	Claim(ctx context.Context, s chatbox.SessionKey) (chatbox.Claim, error)
+	Claim(ctx context.Context, s chatbox.SessionKey) (cluster.Claim, error)
 	// Renew extends the lease. If a seed has reserved the lease for the pod, Renew
 	// takes it back.
-	Renew(ctx context.Context, l chatbox.Lease) error
+	Renew(ctx context.Context, l cluster.Lease) error
 	// Release gives the lease back. Its turn stays pending and is due at once, so
 	// that another pod can claim it without waiting for the expiry.
-	Release(ctx context.Context, l chatbox.Lease) error
+	Release(ctx context.Context, l cluster.Lease) error
 	// Drop gives the lease back, removes the turn, and publishes the failure if f is
 	// not nil, in one atomic step.
-	Drop(ctx context.Context, l chatbox.Lease, f *chatbox.Failure) error
+	Drop(ctx context.Context, l cluster.Lease, f *cluster.Failure) error
 	// Revoke revokes the lease of the answering pod and prevents claims for a few
 	// seconds. It returns the running answer. running is the generation of that
 	// answer, even if the answer was not announced yet.
-	Revoke(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error)
+	Revoke(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *cluster.OpenAnswer, err error)
 }
 
 // Interrupts stop a running answer without other effects.
@@ -61,7 +62,7 @@ type Interrupts interface {
 	// Interrupt is Leases.Revoke if an answer is running, and otherwise has no
 	// effect. It returns chatbox.Unavailable while a seed reserves the lease for the
 	// answering pod, since the published text is then known only a moment later.
-	Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *chatbox.OpenAnswer, err error)
+	Interrupt(ctx context.Context, s chatbox.SessionKey) (running chatbox.Gen, open *cluster.OpenAnswer, err error)
 	// Allow ends the ban of Interrupt early, so that turns can be claimed again. It
 	// does not end a ban of Revoke.
 	Allow(ctx context.Context, s chatbox.SessionKey) error
@@ -73,11 +74,11 @@ type Interrupts interface {
 type Pieces interface {
 	// Start announces the answer: Loading for a first attempt, an empty snapshot for
 	// a restart.
-	Start(ctx context.Context, l chatbox.Lease, o chatbox.OpenAnswer) error
+	Start(ctx context.Context, l cluster.Lease, o cluster.OpenAnswer) error
 	// Append adds the next piece. A piece that is already present is accepted
 	// without effect. A snapshot replaces the text. Append returns chatbox.Clash if
 	// Redis lacks the text before the piece; the caller must then send a snapshot.
-	Append(ctx context.Context, l chatbox.Lease, p chatbox.Piece) error
+	Append(ctx context.Context, l cluster.Lease, p cluster.Piece) error
 }
 
 // Schedule is the list of due work, which any pod may take.
@@ -89,7 +90,7 @@ type Schedule interface {
 	// Revive schedules many pending turns in one round trip. It returns the outcome
 	// of each turn, in order. It does not schedule a turn of a session that a person
 	// holds.
-	Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]chatbox.TurnFate, error)
+	Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]cluster.TurnFate, error)
 }
 
 // LLM answers prompts.
@@ -114,7 +115,7 @@ type LLM interface {
 // Ephemerals are updates that are delivered at most once and not stored.
 type Ephemerals interface {
 	// PublishEphemeral sends the update to every pod with sockets of the session.
-	PublishEphemeral(ctx context.Context, u chatbox.Update) error
+	PublishEphemeral(ctx context.Context, u cluster.Update) error
 }
 
 // Observer counts events for operators. It must not block.

@@ -9,6 +9,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 )
 
 // Causes of a generation's cancelled context.
@@ -25,7 +26,7 @@ type generation struct {
 	claimed time.Time
 
 	mu    sync.Mutex // guards lease against the renewer
-	lease chatbox.Lease
+	lease cluster.Lease
 
 	message chatbox.Event
 	modelID string
@@ -44,8 +45,8 @@ type generation struct {
 func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) error {
 	for ctx.Err() == nil && s.mayClaim() {
 		c, err := s.deps.Leases.Claim(ctx, k)
-		if err != nil || c.Status != chatbox.ClaimTaken {
-			if c.Status == chatbox.ClaimUnseeded {
+		if err != nil || c.Status != cluster.ClaimTaken {
+			if c.Status == cluster.ClaimUnseeded {
 				s.log.HealLater(k)
 			}
 			return nil
@@ -59,7 +60,7 @@ func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) error {
 
 // answer gives one answer. more reports whether the session's next turn may be
 // claimed.
-func (s *Service) answer(ctx context.Context, c chatbox.Claim) (more bool, err error) {
+func (s *Service) answer(ctx context.Context, c cluster.Claim) (more bool, err error) {
 	gctx, cancel := context.WithCancelCause(ctx)
 	g := &generation{s: s, cancel: cancel, lease: c.Lease, claimed: time.Now(), index: -1}
 	s.running.Store(g, struct{}{})
@@ -93,7 +94,7 @@ func (s *Service) answer(ctx context.Context, c chatbox.Claim) (more bool, err e
 
 // run processes the turn from its claim to its end. After an error the turn
 // has not ended.
-func (g *generation) run(ctx context.Context, c chatbox.Claim) error {
+func (g *generation) run(ctx context.Context, c cluster.Claim) error {
 	s, k := g.s, c.Lease.Session
 	var m chatbox.Event
 	err := g.retryTransient(ctx, func() (err error) { m, err = s.deps.Turns.ClaimTurn(ctx, k, c.Lease.Gen.Seq); return err })
@@ -138,7 +139,7 @@ func (g *generation) retryTransient(ctx context.Context, f func() error) error {
 }
 
 // settled reports whether nothing is left to answer, and then ends the turn.
-func (g *generation) settled(ctx context.Context, c chatbox.Claim) (bool, error) {
+func (g *generation) settled(ctx context.Context, c cluster.Claim) (bool, error) {
 	s, t, gen := g.s, g.message.Turn, c.Lease.Gen
 	switch {
 	case t == nil || t.Run != gen.Run || t.State == chatbox.TurnDone:
@@ -192,7 +193,7 @@ func (g *generation) pickModel(st chatbox.State) string {
 
 // open announces the answer. If clients were shown part of it already, it
 // continues that text if the model can, or restarts as the next attempt.
-func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, err error) {
+func (g *generation) open(ctx context.Context, c cluster.Claim) (prefix string, err error) {
 	g.attempt = g.message.Turn.Claims - 1
 	if c.Open {
 		tail, err := g.s.log.Peek(ctx, g.lease.Session, sessionlog.AtHead)
@@ -209,7 +210,7 @@ func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, 
 	if err := g.retryTransient(ctx, func() error { return g.count(ctx) }); err != nil {
 		return "", err
 	}
-	return "", g.s.deps.Pieces.Start(ctx, g.lease, chatbox.OpenAnswer{
+	return "", g.s.deps.Pieces.Start(ctx, g.lease, cluster.OpenAnswer{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID, Attempt: g.attempt, Index: -1,
 	})
 }
@@ -217,7 +218,7 @@ func (g *generation) open(ctx context.Context, c chatbox.Claim) (prefix string, 
 // goOn continues an open answer after the shown text. If Redis may have lost
 // the end of that text, the next piece's index could be one that clients have
 // seen with other text. So the text is shown again as the next attempt.
-func (g *generation) goOn(ctx context.Context, o *chatbox.OpenAnswer, torn bool) error {
+func (g *generation) goOn(ctx context.Context, o *cluster.OpenAnswer, torn bool) error {
 	g.modelID = o.ModelID
 	g.text.WriteString(o.Text)
 	if !torn {
@@ -228,7 +229,7 @@ func (g *generation) goOn(ctx context.Context, o *chatbox.OpenAnswer, torn bool)
 	if err := g.retryTransient(ctx, func() error { return g.count(ctx) }); err != nil {
 		return err
 	}
-	return g.accept(ctx, chatbox.Piece{
+	return g.accept(ctx, cluster.Piece{
 		AnswerID: g.id, Gen: g.lease.Gen, ReplyTo: g.message.ID, ModelID: g.modelID,
 		Attempt: g.attempt, Index: g.index, Content: o.Text, Snapshot: true,
 	}, "")

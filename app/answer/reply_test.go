@@ -11,6 +11,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -72,21 +73,21 @@ type oneLease struct {
 	released, dropped int
 }
 
-func (*oneLease) Renew(context.Context, chatbox.Lease) error { return nil }
+func (*oneLease) Renew(context.Context, cluster.Lease) error { return nil }
 
-func (l *oneLease) Release(context.Context, chatbox.Lease) error {
+func (l *oneLease) Release(context.Context, cluster.Lease) error {
 	l.released++
 	return nil
 }
 
-func (l *oneLease) Drop(context.Context, chatbox.Lease, *chatbox.Failure) error {
+func (l *oneLease) Drop(context.Context, cluster.Lease, *cluster.Failure) error {
 	l.dropped++
 	return nil
 }
 
 type openPieces struct{ Pieces }
 
-func (openPieces) Start(context.Context, chatbox.Lease, chatbox.OpenAnswer) error { return nil }
+func (openPieces) Start(context.Context, cluster.Lease, cluster.OpenAnswer) error { return nil }
 
 // mute fails before its first word; that it is asked is all that matters here.
 type mute struct {
@@ -122,9 +123,9 @@ func TestReply_WaitsForTheHistoryUnderOneClaim(t *testing.T) {
 					Messages: history, Turns: history, Leases: leases, Pieces: openPieces{}, LLM: model, Observer: blind{}, Logger: logger,
 				})
 				began := time.Now()
-				_, _ = s.answer(t.Context(), chatbox.Claim{
-					Status: chatbox.ClaimTaken, State: chatbox.State{Head: 1},
-					Lease: chatbox.Lease{Session: chatbox.SessionKey{ID: "s"}, Gen: chatbox.Gen{Seq: 1, Run: 1}},
+				_, _ = s.answer(t.Context(), cluster.Claim{
+					Status: cluster.ClaimTaken, State: chatbox.State{Head: 1},
+					Lease: cluster.Lease{Session: chatbox.SessionKey{ID: "s"}, Gen: chatbox.Gen{Seq: 1, Run: 1}},
 				})
 				assert.Equal(t, 1, model.asked)
 				assert.Equal(t, 1, history.claims)

@@ -7,6 +7,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 )
 
 // aloneFor is how long AppendAlone relies on the ban on claims after
@@ -71,7 +72,7 @@ func (s *Service) stop(ctx context.Context, k chatbox.SessionKey, why chatbox.Fi
 // closeRunning closes the answer whose lease was revoked, even if it was claimed
 // but not announced.
 func (s *Service) closeRunning(
-	ctx context.Context, k chatbox.SessionKey, running chatbox.Gen, open *chatbox.OpenAnswer, why chatbox.Finish,
+	ctx context.Context, k chatbox.SessionKey, running chatbox.Gen, open *cluster.OpenAnswer, why chatbox.Finish,
 ) error {
 	if running == (chatbox.Gen{}) {
 		return nil
@@ -81,7 +82,7 @@ func (s *Service) closeRunning(
 		if err != nil {
 			return err
 		}
-		open = &chatbox.OpenAnswer{AnswerID: chatbox.AnswerID(k, running.Seq, running.Run), Gen: running, ReplyTo: m.ID, Index: -1}
+		open = &cluster.OpenAnswer{AnswerID: chatbox.AnswerID(k, running.Seq, running.Run), Gen: running, ReplyTo: m.ID, Index: -1}
 		if m.Turn != nil && m.Turn.Run == running.Run {
 			open.Attempt = max(0, m.Turn.Claims-1) // Redis may have lost the text that clients received
 		}
@@ -92,7 +93,7 @@ func (s *Service) closeRunning(
 // closeAnswer stores the accepted text of a revoked answer as its final event. It
 // may run on any pod. If the answering pod has already stored a final event, that
 // event stays.
-func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open chatbox.OpenAnswer, why chatbox.Finish) error {
+func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open cluster.OpenAnswer, why chatbox.Finish) error {
 	_, err := s.log.Append(ctx, sessionlog.Draft{
 		Session: k, Key: chatbox.AnswerKey(open.Gen.Seq, open.Gen.Run),
 		Decide: func(b sessionlog.Basis) (chatbox.Event, error) {

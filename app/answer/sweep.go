@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/internal/sleep"
 )
 
@@ -139,14 +140,14 @@ func (s *Service) reviveAll(ctx context.Context, pending []chatbox.PendingTurn) 
 	}
 	for i, p := range pending {
 		switch fates[i] {
-		case chatbox.TurnEntered:
+		case cluster.TurnEntered:
 			s.due.Add(p.Session)
-		case chatbox.TurnVoid:
+		case cluster.TurnVoid:
 			if err := s.deps.Turns.SettleTurn(ctx, p.Session, p.Gen, chatbox.TurnDone); err != nil {
 				s.deps.Logger.DebugContext(ctx, "void turn not settled", "session", p.Session.ID, "error", err)
 				return
 			}
-		case chatbox.TurnAhead, chatbox.TurnForgotten:
+		case cluster.TurnAhead, cluster.TurnForgotten:
 			s.log.HealLater(p.Session) // seeding or publishing enters the turn
 		default: // the turn is there, or the hand-back of its holder decides
 		}

@@ -10,6 +10,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -47,12 +48,12 @@ type timetable struct {
 	flushes int
 }
 
-func (l *timetable) Revive(_ context.Context, turns []chatbox.PendingTurn) ([]chatbox.TurnFate, error) {
+func (l *timetable) Revive(_ context.Context, turns []chatbox.PendingTurn) ([]cluster.TurnFate, error) {
 	l.flushes++
 	for _, t := range turns {
 		l.asked = append(l.asked, t.Session.ID)
 	}
-	return make([]chatbox.TurnFate, len(turns)), nil
+	return make([]cluster.TurnFate, len(turns)), nil
 }
 
 // rota is who holds what.

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // Texts of notifications, which are sent beside a session's events.
@@ -15,16 +16,16 @@ const (
 )
 
 // fillNotification makes f a notification about the session that it is sent to.
-func fillNotification(f *frame, a *chatbox.Notification) {
+func fillNotification(f *frame, a *cluster.Notification) {
 	content := otherNotice
 	switch a.Event {
-	case chatbox.NotificationRating:
+	case cluster.NotificationRating:
 		content = askedRating
-	case chatbox.NotificationWatched:
+	case cluster.NotificationWatched:
 		content = isWatched
-	case chatbox.NotificationUnwatched:
+	case cluster.NotificationUnwatched:
 		content = isUnwatched
-	case chatbox.NotificationNote:
+	case cluster.NotificationNote:
 		content = noteChanged
 	}
 	f.notify(a.Event, content)

@@ -3,7 +3,7 @@ package api
 import (
 	"github.com/labstack/echo/v4"
 
-	"chatbox"
+	"chatbox/cluster"
 )
 
 type podView struct {
@@ -24,7 +24,7 @@ func (s *Server) cluster(c echo.Context) error {
 	return reply(c, map[string][]podView{"pods": views(pods, viewPod)})
 }
 
-func viewPod(p chatbox.PodInfo) podView {
+func viewPod(p cluster.PodInfo) podView {
 	return podView{
 		ID: string(p.ID), Version: p.Version, State: p.State, Connections: p.Connections,
 		Generations: p.Generations, LastHeartbeat: stamp(p.LastHeartbeat),

@@ -26,6 +26,7 @@ import (
 	"chatbox"
 	"chatbox/app/history"
 	"chatbox/app/live"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 	"chatbox/hub"
 	"chatbox/internal/logattr"
@@ -63,7 +64,7 @@ type fakeUseCases struct {
 	shared   func(token string) (chatbox.Share, history.Pages, error)
 	rename   func(a chatbox.Actor, id, name string) (chatbox.Session, error)
 	say      func(a chatbox.Actor, cmd chatbox.Command) (chatbox.Event, error)
-	pods     func() ([]chatbox.PodInfo, error)
+	pods     func() ([]cluster.PodInfo, error)
 
 	mu    sync.Mutex // guards following
 	open  map[chatbox.ConnID]bool
@@ -220,7 +221,7 @@ func (f *fakeUseCases) PostMessage(_ context.Context, a chatbox.Actor, cmd chatb
 	return f.say(a, cmd)
 }
 
-func (f *fakeUseCases) Pods(context.Context) ([]chatbox.PodInfo, error) {
+func (f *fakeUseCases) Pods(context.Context) ([]cluster.PodInfo, error) {
 	if f.pods == nil {
 		return nil, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/hub"
 )
 
@@ -207,7 +208,7 @@ func unreadMetadata(e chatbox.Event) map[string]string {
 	return m
 }
 
-func fillPiece(f *frame, p *chatbox.Piece) {
+func fillPiece(f *frame, p *cluster.Piece) {
 	f.Type, f.ID, f.Sender = string(chatbox.TypeAnswer), p.AnswerID, chatbox.SenderAI
 	f.ModelID, f.Content = p.ModelID, &p.Content
 	f.Metadata = map[string]string{

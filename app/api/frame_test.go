@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 	"chatbox/hub"
 )
@@ -55,8 +56,8 @@ func estimated(d hub.Delivery) hub.Delivery {
 	return d
 }
 
-func piece(change func(*chatbox.Piece)) hub.Delivery {
-	p := chatbox.Piece{
+func piece(change func(*cluster.Piece)) hub.Delivery {
+	p := cluster.Piece{
 		AnswerID: "ans_k3n2", Gen: chatbox.Gen{Seq: 3, Run: 1}, ReplyTo: "m-1", ModelID: "small",
 		Attempt: 1, Index: 0, Content: "Grüße ",
 	}
@@ -96,27 +97,27 @@ func serverFrames() map[string][]byte {
 		}),
 		"ack":               {Session: s, Ack: &hub.Ack{ID: "m-1", Seq: 3, Time: at()}},
 		"ack-duplicate":     {Session: s, Ack: &hub.Ack{ID: "m-1", Seq: 3, Time: at(), Duplicate: true}},
-		"loading":           {Session: s, Loading: &chatbox.Loading{AnswerID: "ans_k3n2", ReplyTo: "m-1", ModelID: "small"}},
-		"ai_response-piece": piece(func(*chatbox.Piece) {}),
-		"ai_response-snapshot": piece(func(p *chatbox.Piece) {
+		"loading":           {Session: s, Loading: &cluster.Loading{AnswerID: "ans_k3n2", ReplyTo: "m-1", ModelID: "small"}},
+		"ai_response-piece": piece(func(*cluster.Piece) {}),
+		"ai_response-snapshot": piece(func(p *cluster.Piece) {
 			p.Attempt, p.Index, p.Content, p.Snapshot = 2, -1, "", true
 		}),
 		"ai_response-final":     answer(chatbox.FinishStop, "Grüße 👋", 1, false),
 		"ai_response-cancelled": answer(chatbox.FinishCancelled, "", -1, false),
 		"ai_response-estimated": estimated(answer(chatbox.FinishCancelled, "Grüße 👋", 1, false)),
 		"ai_response-replayed":  answer(chatbox.FinishStop, "Grüße 👋", 1, true),
-		"error-answer": {Session: s, Failure: &chatbox.Failure{
+		"error-answer": {Session: s, Failure: &cluster.Failure{
 			AnswerID: "ans_k3n2", ReplyTo: "m-1", Code: chatbox.ModelTimeout, Message: "the model did not answer in time",
 		}},
-		"typing_indicator": {Session: s, Typing: &chatbox.Typing{UserID: "ann", Sender: chatbox.SenderUser, On: true}},
-		"read":             {Session: s, Read: &chatbox.Read{UserID: "ann", Sender: chatbox.SenderUser, Seq: 4}},
-		"notification-note": {Session: s, Notification: &chatbox.Notification{
-			To: chatbox.ToStaff, Event: chatbox.NotificationNote, Metadata: map[string]string{"admin_id": "bob", "note_id": "n-1", "change": "added"},
+		"typing_indicator": {Session: s, Typing: &cluster.Typing{UserID: "ann", Sender: chatbox.SenderUser, On: true}},
+		"read":             {Session: s, Read: &cluster.Read{UserID: "ann", Sender: chatbox.SenderUser, Seq: 4}},
+		"notification-note": {Session: s, Notification: &cluster.Notification{
+			To: cluster.ToStaff, Event: cluster.NotificationNote, Metadata: map[string]string{"admin_id": "bob", "note_id": "n-1", "change": "added"},
 		}},
-		"notification-watched":   {Session: s, Notification: &chatbox.Notification{To: chatbox.ToOwner, Event: chatbox.NotificationWatched}},
-		"notification-unwatched": {Session: s, Notification: &chatbox.Notification{To: chatbox.ToOwner, Event: chatbox.NotificationUnwatched}},
-		"notification-rating_requested": {Session: s, Notification: &chatbox.Notification{
-			To: chatbox.ToOwner, Event: chatbox.NotificationRating, After: 7, Metadata: map[string]string{"admin_id": "bob", "admin_name": "Bob"},
+		"notification-watched":   {Session: s, Notification: &cluster.Notification{To: cluster.ToOwner, Event: cluster.NotificationWatched}},
+		"notification-unwatched": {Session: s, Notification: &cluster.Notification{To: cluster.ToOwner, Event: cluster.NotificationUnwatched}},
+		"notification-rating_requested": {Session: s, Notification: &cluster.Notification{
+			To: cluster.ToOwner, Event: cluster.NotificationRating, After: 7, Metadata: map[string]string{"admin_id": "bob", "admin_name": "Bob"},
 		}},
 		"notification-queue_position": {Session: s, Place: &helpdesk.QueuePosition{Position: 2, Waiting: 7}},
 		"resumed":                     {Session: s, Resumed: &hub.Resumed{Seq: 4, Recovered: true}},
@@ -233,7 +234,7 @@ func TestStamp_AlwaysThreeDigitsUTC(t *testing.T) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	d := piece(func(p *chatbox.Piece) { p.Content = "A piece of some forty characters, as it were." })
+	d := piece(func(p *cluster.Piece) { p.Content = "A piece of some forty characters, as it were." })
 	b.ReportAllocs()
 	for b.Loop() {
 		Encode(d)

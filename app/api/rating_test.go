@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/app/conversation"
 )
 
 // fakeRating has one session, with a talk that was bob's.
@@ -29,14 +30,14 @@ func (f *fakeRating) Rate(_ context.Context, _ chatbox.Actor, id string, score i
 	return *f.kept, nil
 }
 
-func (f *fakeRating) RatingOf(_ context.Context, _ chatbox.Actor, id string) (chatbox.RatingView, error) {
+func (f *fakeRating) RatingOf(_ context.Context, _ chatbox.Actor, id string) (conversation.RatingView, error) {
 	switch id {
 	case "talked":
-		return chatbox.RatingView{Requested: f.kept == nil, AdminID: "bob", AdminName: "Bob", Rating: f.kept}, nil
+		return conversation.RatingView{Requested: f.kept == nil, AdminID: "bob", AdminName: "Bob", Rating: f.kept}, nil
 	case "alone":
-		return chatbox.RatingView{}, nil
+		return conversation.RatingView{}, nil
 	default:
-		return chatbox.RatingView{}, chatbox.NewError(chatbox.NotFound, "", nil)
+		return conversation.RatingView{}, chatbox.NewError(chatbox.NotFound, "", nil)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 func endedSession() chatbox.Session {
@@ -134,8 +135,8 @@ func TestEnd_IsForTheOwner(t *testing.T) {
 
 func TestCluster_ListsPods(t *testing.T) {
 	p := newPod(t, nil)
-	p.conv.pods = func() ([]chatbox.PodInfo, error) {
-		return []chatbox.PodInfo{{ID: "pod-1", Version: "1.0", State: "serving", Connections: 3, Generations: 1, LastHeartbeat: at()}}, nil
+	p.conv.pods = func() ([]cluster.PodInfo, error) {
+		return []cluster.PodInfo{{ID: "pod-1", Version: "1.0", State: "serving", Connections: 3, Generations: 1, LastHeartbeat: at()}}, nil
 	}
 	staff := bearerHeader(token(t, map[string]any{"roles": []string{"admin"}}))
 	status, _, body := p.call(http.MethodGet, "/admin/cluster", staff, nil)

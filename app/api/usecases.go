@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app/conversation"
 	"chatbox/app/history"
 	"chatbox/app/live"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -19,7 +21,7 @@ type Live interface {
 	Signs
 	Watching
 
-	Pods(ctx context.Context) ([]chatbox.PodInfo, error)
+	Pods(ctx context.Context) ([]cluster.PodInfo, error)
 }
 
 // Sockets connects sockets to sessions. A socket's calls come from its worker,
@@ -87,7 +89,7 @@ type Controls interface {
 type Rating interface {
 	// Rate returns the rating that stands.
 	Rate(ctx context.Context, a chatbox.Actor, id string, score int, comment string) (chatbox.Rating, error)
-	RatingOf(ctx context.Context, a chatbox.Actor, id string) (chatbox.RatingView, error)
+	RatingOf(ctx context.Context, a chatbox.Actor, id string) (conversation.RatingView, error)
 }
 
 // Staffing makes staff the holders of sessions.

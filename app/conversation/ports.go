@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -94,7 +95,7 @@ type Presence interface {
 // Ephemerals are updates that are sent at most once and are not stored.
 type Ephemerals interface {
 	// PublishEphemeral sends the update to every pod that has sockets of the session.
-	PublishEphemeral(ctx context.Context, u chatbox.Update) error
+	PublishEphemeral(ctx context.Context, u cluster.Update) error
 }
 
 // Observer counts for operators. It must not block.

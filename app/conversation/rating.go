@@ -6,6 +6,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -58,17 +59,17 @@ func (s *Service) tellStaff(ctx context.Context, n helpdesk.Notice) {
 
 // RatingOf returns the rating of the newest talk in the caller's session, or
 // that it is requested.
-func (s *Service) RatingOf(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.RatingView, error) {
+func (s *Service) RatingOf(ctx context.Context, a chatbox.Actor, sessionID string) (RatingView, error) {
 	sess, err := s.log.Owned(ctx, a, sessionID)
 	st := sess.State
 	if err != nil || st.Talk.Ended == 0 {
-		return chatbox.RatingView{}, err
+		return RatingView{}, err
 	}
 	who, err := s.talkedTo(ctx, sess.Key, st.Talk)
 	if err != nil {
-		return chatbox.RatingView{}, err
+		return RatingView{}, err
 	}
-	v := chatbox.RatingView{AdminID: who.UserID, AdminName: who.Name}
+	v := RatingView{AdminID: who.UserID, AdminName: who.Name}
 	if sess.Rating != nil && sess.Rating.Talk >= st.Talk.Ended {
 		v.Rating = sess.Rating
 	} else {
@@ -99,11 +100,19 @@ func (s *Service) askRating(ctx context.Context, res sessionlog.Appended) {
 		if who.Name != "" {
 			meta[chatbox.MetaAdminName] = who.Name
 		}
-		err = s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: e.Session, Owner: e.Owner, Notification: &chatbox.Notification{
-			To: chatbox.ToOwner, Event: chatbox.NotificationRating, After: e.Seq, Metadata: meta,
+		err = s.deps.Ephemerals.PublishEphemeral(ctx, cluster.Update{Session: e.Session, Owner: e.Owner, Notification: &cluster.Notification{
+			To: cluster.ToOwner, Event: cluster.NotificationRating, After: e.Seq, Metadata: meta,
 		}})
 	}
 	if err != nil {
 		s.deps.Logger.DebugContext(ctx, "owner not asked for a rating", "session", e.Session.ID, "error", err)
 	}
+}
+
+// RatingView is the rating of a session as its owner sees it.
+type RatingView struct {
+	Requested bool   // there is an unrated talk
+	AdminID   string // the admin of the talk; empty: there was none
+	AdminName string // may be empty
+	Rating    *chatbox.Rating
 }

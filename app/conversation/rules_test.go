@@ -12,6 +12,7 @@ import (
 	"chatbox/app/answer"
 	"chatbox/app/conversation"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 	"chatbox/test/fakes"
 
@@ -239,7 +240,7 @@ func TestHolder_SpeaksAsStaffAndHandsBack(t *testing.T) {
 	assert.Equal(t, []chatbox.Type{chatbox.TypeUserMessage, chatbox.TypeAdminJoin, chatbox.TypeUserMessage, chatbox.TypeAdminLeave}, h.types("s"))
 	asked := h.redis.Ephemerals()
 	require.Len(t, asked, 1, "the owner is asked for a rating")
-	assert.Equal(t, chatbox.NotificationRating, asked[0].Notification.Event)
+	assert.Equal(t, cluster.NotificationRating, asked[0].Notification.Event)
 }
 
 func TestTransfer_GoesToAConnectedColleague(t *testing.T) {

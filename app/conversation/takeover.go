@@ -9,6 +9,7 @@ import (
 	"chatbox"
 	"chatbox/app/live"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 )
 
 // errAlready means that the caller holds the session already.
@@ -118,7 +119,7 @@ func (s *Service) takeOver(ctx context.Context, k chatbox.SessionKey, e chatbox.
 		}
 		return nil
 	}
-	var tail chatbox.Tail
+	var tail cluster.Tail
 	err := sessionlog.RetryTransient(ctx, func() error {
 		var err error
 		if tail, err = s.log.Tail(ctx, k, sessionlog.AtHead); err != nil {

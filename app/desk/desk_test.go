@@ -14,6 +14,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/desk"
+	"chatbox/cluster"
 	"chatbox/persistence"
 	"chatbox/persistence/embedded"
 )
@@ -28,13 +29,13 @@ type office struct {
 	store *embedded.Store
 
 	mu   sync.Mutex // guards following
-	told []chatbox.Update
+	told []cluster.Update
 	acts []chatbox.AuditAction
 	shut bool // the audit log fails
 	deaf bool // notifications fail
 }
 
-func (o *office) PublishEphemeral(_ context.Context, u chatbox.Update) error {
+func (o *office) PublishEphemeral(_ context.Context, u cluster.Update) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.deaf {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -14,7 +15,7 @@ import (
 type Ephemerals interface {
 	// PublishEphemeral sends the update to every pod with sockets of the session,
 	// at most once.
-	PublishEphemeral(ctx context.Context, u chatbox.Update) error
+	PublishEphemeral(ctx context.Context, u cluster.Update) error
 }
 
 // Names on the wire of the change to a note and of the note's id.
@@ -145,8 +146,8 @@ const whisperWait = 2 * time.Second
 func (s *Service) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbox.Actor, noteID, change string) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
-	err := s.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: sess.Key, Owner: sess.Owner, Notification: &chatbox.Notification{
-		To: chatbox.ToStaff, Event: chatbox.NotificationNote,
+	err := s.Ephemerals.PublishEphemeral(ctx, cluster.Update{Session: sess.Key, Owner: sess.Owner, Notification: &cluster.Notification{
+		To: cluster.ToStaff, Event: cluster.NotificationNote,
 		Metadata: map[string]string{metaNote: noteID, metaChange: change, chatbox.MetaAdminID: a.UserID},
 	}})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -58,8 +59,8 @@ func TestNotes_WrittenReadChangedDeleted(t *testing.T) {
 	for _, u := range o.told {
 		assert.Equal(t, chatbox.SessionKey{Tenant: "t", ID: "s"}, u.Session)
 		assert.Equal(t, "ann", u.Owner)
-		require.Equal(t, chatbox.NotificationNote, u.Notification.Event)
-		require.Equal(t, chatbox.ToStaff, u.Notification.To)
+		require.Equal(t, cluster.NotificationNote, u.Notification.Event)
+		require.Equal(t, cluster.ToStaff, u.Notification.To)
 		changes = append(changes, u.Notification.Metadata["change"]+" by "+u.Notification.Metadata["admin_id"])
 	}
 	assert.Equal(t, []string{"added by bob", "added by cat", "edited by bob", "deleted by rob", "deleted by cat"}, changes)

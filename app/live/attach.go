@@ -7,6 +7,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 )
 
 // joinTries bounds how often a join reads again because the session has moved
@@ -116,7 +117,7 @@ func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, o At
 	if o.After != nil {
 		from = min(*o.After, sessionlog.AtHead-1) // a client's number is never the place that means the head
 	}
-	j := chatbox.Join{Announce: o.Announce}
+	j := cluster.Join{Announce: o.Announce}
 	if c.Old() && o.After == nil && !o.Created {
 		j.Shown = s.takeShown(ctx, c, k)
 	}
@@ -137,10 +138,10 @@ func (s *Service) join(ctx context.Context, c Socket, k chatbox.SessionKey, o At
 }
 
 // replay reads the data for the join from the given seq.
-func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j chatbox.Join, from int64, o AttachOptions) (chatbox.Join, error) {
+func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j cluster.Join, from int64, o AttachOptions) (cluster.Join, error) {
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
-	var tail chatbox.Tail
+	var tail cluster.Tail
 	err := sessionlog.RetryTransient(ctx, func() (err error) {
 		tail, j.As, err = s.readFor(ctx, c, k, from, o)
 		if err != nil || tail.Owner == "" || from == sessionlog.AtHead {
@@ -171,8 +172,8 @@ func (s *Service) replay(ctx context.Context, c Socket, k chatbox.SessionKey, j 
 // plan selects the events to replay: everything after from, or nothing if that
 // is too much or from is beyond the head.
 func (s *Service) plan(
-	ctx context.Context, k chatbox.SessionKey, u chatbox.UserKey, j chatbox.Join, tail chatbox.Tail, from int64,
-) (chatbox.Join, error) {
+	ctx context.Context, k chatbox.SessionKey, u chatbox.UserKey, j cluster.Join, tail cluster.Tail, from int64,
+) (cluster.Join, error) {
 	head := tail.State.Head
 	j.State, j.Open, j.Reads, j.Events = tail.State, tail.Open, tail.Reads, nil
 	if !j.Continue {
@@ -201,7 +202,7 @@ func (s *Service) plan(
 
 // missing completes a tail's events with older ones from the history, so that
 // they begin at after+1.
-func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64, tail chatbox.Tail) ([]chatbox.Event, error) {
+func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64, tail cluster.Tail) ([]chatbox.Event, error) {
 	if whole(tail, after) {
 		return tail.Events, nil
 	}
@@ -219,12 +220,12 @@ func (s *Service) missing(ctx context.Context, k chatbox.SessionKey, after int64
 }
 
 // whole reports whether the tail has every event after the given seq.
-func whole(tail chatbox.Tail, after int64) bool {
+func whole(tail cluster.Tail, after int64) bool {
 	return firstOf(tail) <= after+1 || after >= tail.State.Head
 }
 
 // firstOf returns the seq of the tail's oldest event.
-func firstOf(tail chatbox.Tail) int64 {
+func firstOf(tail cluster.Tail) int64 {
 	if len(tail.Events) == 0 {
 		return tail.State.Head + 1
 	}
@@ -235,9 +236,9 @@ func firstOf(tail chatbox.Tail) int64 {
 // empty tail.
 func (s *Service) readFor(
 	ctx context.Context, c Socket, k chatbox.SessionKey, from int64, o AttachOptions,
-) (chatbox.Tail, chatbox.Right, error) {
+) (cluster.Tail, cluster.Right, error) {
 	if o.Created {
-		return chatbox.Tail{}, chatbox.ByOwnership, nil
+		return cluster.Tail{}, cluster.ByOwnership, nil
 	}
 	tail, err := s.log.Tail(ctx, k, from)
 	if err != nil {
@@ -246,7 +247,7 @@ func (s *Service) readFor(
 	me := c.Actor().UserID
 	switch {
 	case tail.Owner == me:
-		return tail, chatbox.ByOwnership, nil
+		return tail, cluster.ByOwnership, nil
 	case tail.Owner != "":
 		right, err := s.staffRight(ctx, c, k, tail.State, o)
 		return tail, right, err
@@ -255,13 +256,13 @@ func (s *Service) readFor(
 	case tail.ReservedBy != "" && tail.ReservedBy != me:
 		return tail, 0, chatbox.NotYourSession()
 	case !o.Reserve:
-		return tail, chatbox.ByOwnership, nil
+		return tail, cluster.ByOwnership, nil
 	}
 	holder, err := s.deps.Registry.Reserve(ctx, k, me)
 	if err == nil && holder != me {
 		err = chatbox.NotYourSession()
 	}
-	return tail, chatbox.ByOwnership, err
+	return tail, cluster.ByOwnership, err
 }
 
 // staffRight returns the right by which an admin receives somebody else's
@@ -269,13 +270,13 @@ func (s *Service) readFor(
 // the holding.
 func (s *Service) staffRight(
 	ctx context.Context, c Socket, k chatbox.SessionKey, st chatbox.State, o AttachOptions,
-) (chatbox.Right, error) {
+) (cluster.Right, error) {
 	a := c.Actor()
 	if !a.Staff() {
 		return 0, chatbox.NotYourSession()
 	}
 	if o.Watch {
-		return chatbox.ByWatching, s.deps.Watchers.Watch(ctx, k, a.UserID)
+		return cluster.ByWatching, s.deps.Watchers.Watch(ctx, k, a.UserID)
 	}
 	watches, err := s.deps.Rights.Watching(c.ID(), k), error(nil)
 	if !watches {
@@ -290,9 +291,9 @@ func (s *Service) staffRight(
 	case (o.Speaks || o.Leaves) && !holds:
 		return 0, chatbox.NotHolder()
 	case watches:
-		return chatbox.ByWatching, nil
+		return cluster.ByWatching, nil
 	case holds:
-		return chatbox.ByHolding, nil
+		return cluster.ByHolding, nil
 	default:
 		return 0, chatbox.NotYourSession()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,14 +22,14 @@ type slowSocket struct {
 	Attachments
 
 	slow  time.Duration
-	joins []chatbox.Join
+	joins []cluster.Join
 }
 
 func (*slowSocket) Enter(chatbox.ConnID, chatbox.SessionKey) (bool, error) { return true, nil }
 
 func (*slowSocket) Attached(chatbox.ConnID, chatbox.SessionKey) (int64, bool) { return 2, true }
 
-func (s *slowSocket) Join(ctx context.Context, _ chatbox.ConnID, _ chatbox.SessionKey, j chatbox.Join) error {
+func (s *slowSocket) Join(ctx context.Context, _ chatbox.ConnID, _ chatbox.SessionKey, j cluster.Join) error {
 	s.joins = append(s.joins, j)
 	if !sleep.For(ctx, s.slow) {
 		return chatbox.NewError(chatbox.Unavailable, "the socket is gone", nil)
@@ -42,8 +43,8 @@ func (s *slowSocket) Join(ctx context.Context, _ chatbox.ConnID, _ chatbox.Sessi
 // hot is a Redis that has everything.
 type hot struct{ sessionlog.Hot }
 
-func (hot) Read(ctx context.Context, _ chatbox.SessionKey, after int64) (chatbox.Tail, error) {
-	t := chatbox.Tail{Seeded: true, Owner: "u", State: chatbox.State{Head: 3}}
+func (hot) Read(ctx context.Context, _ chatbox.SessionKey, after int64) (cluster.Tail, error) {
+	t := cluster.Tail{Seeded: true, Owner: "u", State: chatbox.State{Head: 3}}
 	for seq := after + 1; seq <= t.State.Head; seq++ {
 		t.Events = append(t.Events, chatbox.Event{Seq: seq, Owner: "u"})
 	}

@@ -7,6 +7,7 @@ import (
 	"chatbox"
 	"chatbox/app/answer"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 )
 
 // catchUp delivers the events of a session that this pod's sockets have
@@ -59,7 +60,7 @@ func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after in
 
 // tellFailure delivers the failure of an answer that left no event in the log,
 // if the failure's message on the bus was lost. The turn records the failure.
-func (s *Service) tellFailure(ctx context.Context, k chatbox.SessionKey, tail chatbox.Tail) error {
+func (s *Service) tellFailure(ctx context.Context, k chatbox.SessionKey, tail cluster.Tail) error {
 	g := s.deps.Feed.Answering(k)
 	if g == (chatbox.Gen{}) || tail.Open != nil && tail.Open.Gen == g || g.Seq > tail.State.Head {
 		return nil
@@ -72,7 +73,7 @@ func (s *Service) tellFailure(ctx context.Context, k chatbox.SessionKey, tail ch
 	if t == nil || t.Run < g.Run || t.Run == g.Run && t.State != chatbox.TurnFailed {
 		return nil
 	}
-	s.deps.Feed.Deliver(chatbox.Update{
+	s.deps.Feed.Deliver(cluster.Update{
 		Session: k, Owner: tail.Owner, Head: tail.State.Head,
 		Failure: answer.FailureOf(k, g, m.ID),
 	})
@@ -105,7 +106,7 @@ func (s *Service) checkPositions(ctx context.Context) error {
 	return nil
 }
 
-func (s *Service) checkPosition(ctx context.Context, p chatbox.Position, head int64) {
+func (s *Service) checkPosition(ctx context.Context, p cluster.Position, head int64) {
 	for _, admin := range p.Watchers {
 		if err := s.deps.Watchers.Watch(ctx, p.Session, admin); err != nil {
 			s.deps.Logger.DebugContext(ctx, "watch not renewed", "error", err)

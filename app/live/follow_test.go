@@ -11,6 +11,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 	"chatbox/internal/sleep"
 
 	"github.com/stretchr/testify/assert"
@@ -33,12 +34,12 @@ type waitingFeed struct {
 	Feed
 
 	waits chatbox.Gen
-	told  []chatbox.Update
+	told  []cluster.Update
 }
 
 func (f *waitingFeed) Answering(chatbox.SessionKey) chatbox.Gen { return f.waits }
 
-func (f *waitingFeed) Deliver(u chatbox.Update) bool {
+func (f *waitingFeed) Deliver(u cluster.Update) bool {
 	f.told = append(f.told, u)
 	return true
 }
@@ -49,14 +50,14 @@ func TestFollow_LostFailureIsTold(t *testing.T) {
 	gen := chatbox.Gen{Seq: 1, Run: 2}
 	for name, c := range map[string]struct {
 		turn chatbox.Turn
-		open *chatbox.OpenAnswer
+		open *cluster.OpenAnswer
 		told bool
 	}{
 		"it failed":             {turn: chatbox.Turn{State: chatbox.TurnFailed, Run: 2}, told: true},
 		"it was tried again":    {turn: chatbox.Turn{State: chatbox.TurnPending, Run: 3}, told: true},
 		"it is to come":         {turn: chatbox.Turn{State: chatbox.TurnPending, Run: 2}},
 		"an earlier one failed": {turn: chatbox.Turn{State: chatbox.TurnFailed, Run: 1}},
-		"it is being given":     {turn: chatbox.Turn{State: chatbox.TurnFailed, Run: 2}, open: &chatbox.OpenAnswer{Gen: gen}},
+		"it is being given":     {turn: chatbox.Turn{State: chatbox.TurnFailed, Run: 2}, open: &cluster.OpenAnswer{Gen: gen}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			feed := &waitingFeed{waits: gen}
@@ -64,7 +65,7 @@ func TestFollow_LostFailureIsTold(t *testing.T) {
 			log := sessionlog.New(sessionlog.DefaultConfig(), sessionlog.Deps{Messages: history, Logger: logger})
 			s := New(DefaultConfig(), Deps{Log: log, Messages: history, Feed: feed, Logger: logger})
 			k := chatbox.SessionKey{ID: "s"}
-			require.NoError(t, s.tellFailure(t.Context(), k, chatbox.Tail{
+			require.NoError(t, s.tellFailure(t.Context(), k, cluster.Tail{
 				Seeded: true, Owner: "u", State: chatbox.State{Head: 1}, Open: c.open,
 			}))
 			if !c.told {
@@ -99,19 +100,19 @@ type poisonedFeed struct {
 func (f *poisonedFeed) BeginCatchUp(chatbox.SessionKey) (int64, bool) { return 0, true }
 func (f *poisonedFeed) EndCatchUp(chatbox.SessionKey) bool            { return false }
 func (f *poisonedFeed) Answering(chatbox.SessionKey) chatbox.Gen      { return chatbox.Gen{} }
-func (f *poisonedFeed) Positions() []chatbox.Position                 { return nil }
+func (f *poisonedFeed) Positions() []cluster.Position                 { return nil }
 
-func (f *poisonedFeed) Read(_ context.Context, k chatbox.SessionKey, _ int64) (chatbox.Tail, error) {
+func (f *poisonedFeed) Read(_ context.Context, k chatbox.SessionKey, _ int64) (cluster.Tail, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tries[k.ID]++
 	if n, _ := strconv.Atoi(k.ID); n < f.poisoned {
-		return chatbox.Tail{}, chatbox.NewError(chatbox.StoreFailed, "", nil)
+		return cluster.Tail{}, chatbox.NewError(chatbox.StoreFailed, "", nil)
 	}
-	return chatbox.Tail{Seeded: true, State: chatbox.State{Head: 1}, Events: []chatbox.Event{{Seq: 1}}}, nil
+	return cluster.Tail{Seeded: true, State: chatbox.State{Head: 1}, Events: []chatbox.Event{{Seq: 1}}}, nil
 }
 
-func (f *poisonedFeed) CatchUp(k chatbox.SessionKey, _ []chatbox.Event, _ *chatbox.OpenAnswer) bool {
+func (f *poisonedFeed) CatchUp(k chatbox.SessionKey, _ []chatbox.Event, _ *cluster.OpenAnswer) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.healed[k.ID] = time.Since(f.began)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // Heads are the places of sessions' latest events, from Redis.
@@ -33,7 +34,7 @@ type Registry interface {
 	// user who has the id.
 	Reserve(ctx context.Context, s chatbox.SessionKey, userID string) (holder string, err error)
 	// Pods lists the pods that gave a sign of life lately.
-	Pods(ctx context.Context) ([]chatbox.PodInfo, error)
+	Pods(ctx context.Context) ([]cluster.PodInfo, error)
 }
 
 // Watchers are admins and the sessions they watch, over their reconnects.
@@ -55,7 +56,7 @@ type Attachments interface {
 	Enter(c chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err error)
 	// Join replays, and then continues live without gap or repeat. After
 	// chatbox.Clash the caller reads the newer events and joins again.
-	Join(ctx context.Context, c chatbox.ConnID, s chatbox.SessionKey, j chatbox.Join) error
+	Join(ctx context.Context, c chatbox.ConnID, s chatbox.SessionKey, j cluster.Join) error
 	// Leave and LeaveAll detach the socket.
 	Leave(c chatbox.ConnID, s chatbox.SessionKey) bool
 	LeaveAll(c chatbox.ConnID) []chatbox.SessionKey
@@ -105,9 +106,9 @@ type Acks interface {
 // Feed gives sessions' updates to this pod's sockets.
 type Feed interface {
 	// Deliver applies one update; false where something before it is missing.
-	Deliver(u chatbox.Update) bool
+	Deliver(u cluster.Update) bool
 	// CatchUp delivers what was read from where BeginCatchUp said.
-	CatchUp(s chatbox.SessionKey, events []chatbox.Event, open *chatbox.OpenAnswer) bool
+	CatchUp(s chatbox.SessionKey, events []chatbox.Event, open *cluster.OpenAnswer) bool
 	// BeginCatchUp makes the caller the only reader of the session; EndCatchUp
 	// reports whether another catch-up was asked for meanwhile.
 	BeginCatchUp(s chatbox.SessionKey) (after int64, mine bool)
@@ -116,7 +117,7 @@ type Feed interface {
 	// zero where they wait for none.
 	Answering(s chatbox.SessionKey) chatbox.Gen
 	// Positions lists how far every session with sockets here was delivered.
-	Positions() []chatbox.Position
+	Positions() []cluster.Position
 }
 
 // TypingLeases end typing that a socket has not ended itself.
@@ -130,7 +131,7 @@ type TypingLeases interface {
 // Ephemerals are updates that are sent at most once and are not stored.
 type Ephemerals interface {
 	// PublishEphemeral tells every pod that has sockets of the session.
-	PublishEphemeral(ctx context.Context, u chatbox.Update) error
+	PublishEphemeral(ctx context.Context, u cluster.Update) error
 }
 
 // Audit is the append-only record of staff's acts. A use case calls Record before

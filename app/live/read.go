@@ -6,6 +6,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 )
 
 // Reads are how far people have read, for as long as a session is hot.
@@ -13,7 +14,7 @@ type Reads interface {
 	// NoteRead stores a read position, never lowers it, and tells every pod with
 	// sockets of the session. chatbox.InvalidArgument: beyond the head;
 	// chatbox.NotFound: the session is not seeded.
-	NoteRead(ctx context.Context, s chatbox.SessionKey, r chatbox.Read) error
+	NoteRead(ctx context.Context, s chatbox.SessionKey, r cluster.Read) error
 }
 
 // Read tells the session's other sockets how far the caller has read.
@@ -30,7 +31,7 @@ func (s *Service) Read(ctx context.Context, c Socket, sessionID string, seq int6
 	if err != nil {
 		return err
 	}
-	r := chatbox.Read{Conn: c.ID(), UserID: c.Actor().UserID, Sender: as, Seq: seq}
+	r := cluster.Read{Conn: c.ID(), UserID: c.Actor().UserID, Sender: as, Seq: seq}
 	return sessionlog.RetryTransient(ctx, func() error {
 		err := s.deps.Reads.NoteRead(ctx, k, r)
 		if !errors.Is(err, chatbox.NotFound) {

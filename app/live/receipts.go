@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // ReceiptStore stores what clients without resume have received of running
@@ -18,10 +19,10 @@ import (
 type ReceiptStore interface {
 	// NoteShown stores what connections were sent and have received, in the
 	// list's order.
-	NoteShown(ctx context.Context, list []chatbox.Shown) error
+	NoteShown(ctx context.Context, list []cluster.Shown) error
 	// TakeShown returns and removes the record of one of the user's broken
 	// connections to the session; nil if there is none.
-	TakeShown(ctx context.Context, s chatbox.SessionKey, userID string) (*chatbox.Shown, error)
+	TakeShown(ctx context.Context, s chatbox.SessionKey, userID string) (*cluster.Shown, error)
 }
 
 const (
@@ -42,28 +43,28 @@ type Receipts struct {
 	wake   chan struct{} // has a token if latest is not empty
 
 	mu     sync.Mutex // guards following
-	latest map[receipt]chatbox.Shown
+	latest map[receipt]cluster.Shown
 	made   chan struct{} // closed when the records in latest were stored, or storing failed
 }
 
 type receipt struct {
 	conn    chatbox.ConnID
 	session chatbox.SessionKey
-	stage   chatbox.ShownStage
+	stage   cluster.ShownStage
 }
 
 // NewReceipts returns a collector. A Service with the collector stores its
 // records.
 func NewReceipts(store ReceiptStore, logger *slog.Logger) *Receipts {
-	return &Receipts{store: store, logger: logger, wake: make(chan struct{}, 1), latest: map[receipt]chatbox.Shown{}, made: make(chan struct{})}
+	return &Receipts{store: store, logger: logger, wake: make(chan struct{}, 1), latest: map[receipt]cluster.Shown{}, made: make(chan struct{})}
 }
 
 // add adds one record. The channel is closed when it was stored or storing
 // failed.
-func (r *Receipts) add(sh chatbox.Shown) <-chan struct{} {
+func (r *Receipts) add(sh cluster.Shown) <-chan struct{} {
 	r.mu.Lock()
-	if sh.Stage == chatbox.ShownOver { // of an answer before the next text
-		delete(r.latest, receipt{sh.Conn, sh.Session, chatbox.ShownReceived})
+	if sh.Stage == cluster.ShownOver { // of an answer before the next text
+		delete(r.latest, receipt{sh.Conn, sh.Session, cluster.ShownReceived})
 	}
 	r.latest[receipt{sh.Conn, sh.Session, sh.Stage}] = sh
 	made := r.made
@@ -77,10 +78,10 @@ func (r *Receipts) add(sh chatbox.Shown) <-chan struct{} {
 
 // take returns the waiting records in the order in which they take effect, and
 // the channel to close when they are stored.
-func (r *Receipts) take() ([]chatbox.Shown, chan struct{}) {
+func (r *Receipts) take() ([]cluster.Shown, chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := slices.SortedFunc(maps.Values(r.latest), func(a, b chatbox.Shown) int { return cmp.Compare(a.Stage, b.Stage) })
+	list := slices.SortedFunc(maps.Values(r.latest), func(a, b cluster.Shown) int { return cmp.Compare(a.Stage, b.Stage) })
 	made := r.made
 	clear(r.latest)
 	r.made = make(chan struct{})
@@ -88,11 +89,11 @@ func (r *Receipts) take() ([]chatbox.Shown, chan struct{}) {
 }
 
 // Shown records what an old client's connection is about to be sent, or has
-// received. Only for chatbox.ShownSent it waits, for at most sendWithin. It is
+// received. Only for cluster.ShownSent it waits, for at most sendWithin. It is
 // safe for concurrent use.
-func (r *Receipts) Shown(sh chatbox.Shown) {
+func (r *Receipts) Shown(sh cluster.Shown) {
 	made := r.add(sh)
-	if sh.Stage != chatbox.ShownSent {
+	if sh.Stage != cluster.ShownSent {
 		return
 	}
 	late := time.NewTimer(sendWithin)
@@ -124,7 +125,7 @@ func (r *Receipts) run(ctx context.Context) {
 
 // takeShown returns what the client received over an earlier connection; nil
 // if that is nothing or unknown.
-func (s *Service) takeShown(ctx context.Context, c Socket, k chatbox.SessionKey) *chatbox.Shown {
+func (s *Service) takeShown(ctx context.Context, c Socket, k chatbox.SessionKey) *cluster.Shown {
 	ctx, cancel := context.WithTimeout(ctx, noteWithin)
 	defer cancel()
 	has, err := s.deps.Receipts.store.TakeShown(ctx, k, c.Actor().UserID)
@@ -137,7 +138,7 @@ func (s *Service) takeShown(ctx context.Context, c Socket, k chatbox.SessionKey)
 
 // endShown finds the final of the answer that an old client received in part,
 // if that answer is no longer open.
-func (s *Service) endShown(ctx context.Context, k chatbox.SessionKey, j *chatbox.Join, open *chatbox.OpenAnswer) error {
+func (s *Service) endShown(ctx context.Context, k chatbox.SessionKey, j *cluster.Join, open *cluster.OpenAnswer) error {
 	if j.Shown == nil || open != nil && open.Gen == j.Shown.Gen || j.Ended != nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 	"chatbox/internal/sleep"
 	"chatbox/internal/workqueue"
 )
@@ -112,12 +113,12 @@ func (s *Service) Disconnect(ctx context.Context, a chatbox.Actor, c chatbox.Con
 }
 
 // Pods lists the pods that are alive.
-func (s *Service) Pods(ctx context.Context) ([]chatbox.PodInfo, error) {
+func (s *Service) Pods(ctx context.Context) ([]cluster.PodInfo, error) {
 	return s.deps.Registry.Pods(ctx)
 }
 
 // Update delivers an update of the bus to this pod's sockets. It does not block.
-func (s *Service) Update(u chatbox.Update) {
+func (s *Service) Update(u cluster.Update) {
 	if !s.deps.Feed.Deliver(u) {
 		s.behind.Add(u.Session)
 	}

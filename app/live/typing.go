@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // Typing notifies the other sockets of the session. chatbox.RateLimited: too
@@ -18,7 +19,7 @@ func (s *Service) Typing(ctx context.Context, c Socket, sessionID string, on boo
 		return &chatbox.Error{Code: chatbox.RateLimited, Message: "typing may be sent at most twice a second", RetryAfter: wait, Refusal: chatbox.RefusedTypingRate}
 	}
 	me := c.Actor().UserID
-	return s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: k, Typing: &chatbox.Typing{
+	return s.deps.Ephemerals.PublishEphemeral(ctx, cluster.Update{Session: k, Typing: &cluster.Typing{
 		Conn: c.ID(), UserID: me, Sender: as, On: on,
 	}})
 }

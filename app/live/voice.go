@@ -5,6 +5,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 )
 
 // SessionOf returns the id of the session that a socket's frame means: sessionID,
@@ -46,7 +47,7 @@ func (s *Service) Mine(ctx context.Context, c Socket, sessionID string) (chatbox
 		return chatbox.SessionKey{}, chatbox.State{}, chatbox.BadSessionID()
 	}
 	k := c.Actor().Session(sessionID)
-	var tail chatbox.Tail
+	var tail cluster.Tail
 	err := sessionlog.RetryTransient(ctx, func() (err error) { tail, err = s.log.Tail(ctx, k, sessionlog.AtHead); return err })
 	switch {
 	case err != nil:

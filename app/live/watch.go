@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // ephemeralWait is the longest that an ephemeral update may delay the request
@@ -47,7 +48,7 @@ func (s *Service) tellWatched(ctx context.Context, k chatbox.SessionKey, on bool
 	}
 	ctx, cancel := context.WithTimeout(ctx, ephemeralWait)
 	defer cancel()
-	if err := s.deps.Ephemerals.PublishEphemeral(ctx, chatbox.Update{Session: k, Watched: &chatbox.Watched{On: on}}); err != nil {
+	if err := s.deps.Ephemerals.PublishEphemeral(ctx, cluster.Update{Session: k, Watched: &cluster.Watched{On: on}}); err != nil {
 		s.deps.Logger.DebugContext(ctx, "watching not told", "session", k.ID, "error", err)
 	}
 }
@@ -65,7 +66,7 @@ func (s *Service) checkWatched(ctx context.Context, k chatbox.SessionKey) {
 		s.deps.Logger.DebugContext(ctx, "watching not known", "session", k.ID, "error", err)
 		return
 	}
-	s.deps.Feed.Deliver(chatbox.Update{Session: k, Watched: &chatbox.Watched{On: on}})
+	s.deps.Feed.Deliver(cluster.Update{Session: k, Watched: &cluster.Watched{On: on}})
 }
 
 // Unwatch ends watching. If the socket does not watch the session it has no

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/internal/sleep"
 )
 
@@ -28,7 +29,7 @@ type Draft struct {
 	// event can have it.
 	FreshKey bool
 	User     chatbox.UserKey // whose rate limit counts the append; zero: no limit
-	Lease    *chatbox.Lease  // refuse the append unless this lease is held; nil: no lease is needed
+	Lease    *cluster.Lease  // refuse the append unless this lease is held; nil: no lease is needed
 	// Create returns the session to create where there is none; nil refuses an
 	// append to an unknown session.
 	Create func() chatbox.Session
@@ -58,7 +59,7 @@ func (l *Log) Append(ctx context.Context, d Draft) (Appended, error) {
 	}
 	defer leave()
 	defer l.serial.kept(d.Session, nil)
-	b := chatbox.Beginning{Session: d.Session, Key: d.Key, User: d.User, Nonce: NewID(), Lease: d.Lease}
+	b := cluster.Beginning{Session: d.Session, Key: d.Key, User: d.User, Nonce: NewID(), Lease: d.Lease}
 	for try := range appendTries {
 		var done *Appended
 		err := RetryTransient(ctx, func() error {
@@ -82,7 +83,7 @@ func (l *Log) Append(ctx context.Context, d Draft) (Appended, error) {
 
 // tryAppend is one attempt. It returns nil without an error where another event
 // has taken the place: the caller decides again.
-func (l *Log) tryAppend(ctx context.Context, d *Draft, b chatbox.Beginning) (*Appended, error) {
+func (l *Log) tryAppend(ctx context.Context, d *Draft, b cluster.Beginning) (*Appended, error) {
 	begun, err := l.deps.Hot.Begin(ctx, b)
 	if err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func (l *Log) tryAppend(ctx context.Context, d *Draft, b chatbox.Beginning) (*Ap
 		d.FreshKey = false
 		return nil, err // the outcome is unknown: the next attempt finds the event by its key
 	}
-	pub := chatbox.Publication{
+	pub := cluster.Publication{
 		Event: e, State: basis.State.Apply(e), Fresh: basis.Created || basis.State.Head == 0, Lease: d.Lease, Intent: begun.Intent,
 	}
 	return &Appended{Event: e, State: pub.State, Published: l.publish(ctx, pub)}, nil
@@ -121,7 +122,7 @@ func (l *Log) tryAppend(ctx context.Context, d *Draft, b chatbox.Beginning) (*Ap
 // publish makes a durable event visible and stores the state after it. A
 // failure of either does not undo the event: it is counted, and an intent, a
 // sweep or a later append repairs it.
-func (l *Log) publish(ctx context.Context, pub chatbox.Publication) (published bool) {
+func (l *Log) publish(ctx context.Context, pub cluster.Publication) (published bool) {
 	ctx, cancel := l.Bound(context.WithoutCancel(ctx))
 	defer cancel()
 	// Staff lists read only session records, and perhaps no later event updates
@@ -148,7 +149,7 @@ func (l *Log) publish(ctx context.Context, pub chatbox.Publication) (published b
 
 // saveState stores the state in the session's record, or queues that where it
 // fails.
-func (l *Log) saveState(ctx context.Context, pub chatbox.Publication) (saved bool) {
+func (l *Log) saveState(ctx context.Context, pub cluster.Publication) (saved bool) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if err := l.deps.Sessions.SaveState(ctx, pub.Event.Session, pub.State); err != nil {
@@ -172,7 +173,7 @@ func staffLooksFor(t chatbox.Type) bool {
 
 // basis takes the session's state from Redis, or from the history where Redis
 // does not have it.
-func (l *Log) basis(ctx context.Context, d *Draft, b chatbox.Begun) (Basis, error) {
+func (l *Log) basis(ctx context.Context, d *Draft, b cluster.Begun) (Basis, error) {
 	switch {
 	case b.Seeded && b.State.Erased:
 		return Basis{}, ErrErased
@@ -207,7 +208,7 @@ func (l *Log) basis(ctx context.Context, d *Draft, b chatbox.Begun) (Basis, erro
 // repeat is answered before anything else is judged. It reads the history only
 // where a repeat is possible, so that a flood of refused frames causes no flood
 // of reads.
-func (l *Log) refused(ctx context.Context, d *Draft, b chatbox.Beginning, begun chatbox.Begun, why error) (*Appended, error) {
+func (l *Log) refused(ctx context.Context, d *Draft, b cluster.Beginning, begun cluster.Begun, why error) (*Appended, error) {
 	if chatbox.IsTransient(why) {
 		return nil, why
 	}
@@ -229,7 +230,7 @@ func (l *Log) refused(ctx context.Context, d *Draft, b chatbox.Beginning, begun 
 
 // clashed finds out why the place or the key was taken: the append is a repeat,
 // or Redis had a stale head, which is healed before the append decides again.
-func (l *Log) clashed(ctx context.Context, d *Draft, b chatbox.Beginning, begun chatbox.Begun) (*Appended, error) {
+func (l *Log) clashed(ctx context.Context, d *Draft, b cluster.Beginning, begun cluster.Begun) (*Appended, error) {
 	e, err := l.deps.Messages.ByKey(ctx, d.Session, d.Key)
 	if err != nil && !errors.Is(err, chatbox.NotFound) {
 		return nil, err
@@ -255,9 +256,9 @@ func (l *Log) clashed(ctx context.Context, d *Draft, b chatbox.Beginning, begun 
 // show publishes an event, and before it every event that Redis lacks. With
 // patient it retries transient errors while ctx lasts. published is false where
 // another pod has published the event.
-func (l *Log) show(ctx context.Context, p chatbox.Publication, patient bool) (published bool, err error) {
+func (l *Log) show(ctx context.Context, p cluster.Publication, patient bool) (published bool, err error) {
 	for range appendTries {
-		var res chatbox.Published
+		var res cluster.Published
 		publish := func() (err error) { res, err = l.deps.Hot.Publish(ctx, p); return err }
 		var err error
 		if patient {
@@ -269,14 +270,14 @@ func (l *Log) show(ctx context.Context, p chatbox.Publication, patient bool) (pu
 			return false, err
 		}
 		switch res.Outcome {
-		case chatbox.OutcomeDone, chatbox.OutcomeAlready:
-			return res.Outcome == chatbox.OutcomeDone, nil
-		case chatbox.OutcomeDiverged:
+		case cluster.OutcomeDone, cluster.OutcomeAlready:
+			return res.Outcome == cluster.OutcomeDone, nil
+		case cluster.OutcomeDiverged:
 			p.Supersede = max(p.Event.Answer.Attempt, res.Attempt, p.Supersede) + 1
 			continue
-		case chatbox.OutcomeUnseeded:
+		case cluster.OutcomeUnseeded:
 			_, err = l.Seed(ctx, p.Event.Session)
-		case chatbox.OutcomeGap:
+		case cluster.OutcomeGap:
 			if !patient {
 				return false, nil // another pod heals too, or Redis has just lost its tail: the next heal begins again
 			}

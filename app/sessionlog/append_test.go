@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,11 +27,11 @@ type refusing struct {
 	stored    map[string]chatbox.Event // by key
 }
 
-func (r *refusing) Begin(context.Context, chatbox.Beginning) (chatbox.Begun, error) {
-	return chatbox.Begun{Seeded: true, Owner: "ada", State: r.state, RetryAfter: r.wait, Intent: "i"}, nil
+func (r *refusing) Begin(context.Context, cluster.Beginning) (cluster.Begun, error) {
+	return cluster.Begun{Seeded: true, Owner: "ada", State: r.state, RetryAfter: r.wait, Intent: "i"}, nil
 }
 
-func (r *refusing) Abandon(context.Context, chatbox.Beginning, string) error {
+func (r *refusing) Abandon(context.Context, cluster.Beginning, string) error {
 	r.abandoned++
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // healMax is how many missing events are published one by one; beyond it only
@@ -36,7 +37,7 @@ func (l *Log) Heal(ctx context.Context, k chatbox.SessionKey) error {
 				break
 			}
 			st = st.Apply(e)
-			shown, err := l.show(ctx, chatbox.Publication{Event: e, State: st}, false)
+			shown, err := l.show(ctx, cluster.Publication{Event: e, State: st}, false)
 			if err != nil {
 				return err
 			}

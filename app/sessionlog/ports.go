@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // Reader reads the durable log of every session. It reads what a majority of the
@@ -57,20 +58,20 @@ type Hot interface {
 	// Begin opens an append: it reads the session's head and state, answers a
 	// repeat that it knows, counts the frame against its user's limit, and leaves
 	// an intent that Publish or a sweeper removes. One round trip.
-	Begin(ctx context.Context, b chatbox.Beginning) (chatbox.Begun, error)
+	Begin(ctx context.Context, b cluster.Beginning) (cluster.Begun, error)
 	// Abandon withdraws an append that failed after Begin: its intent, and its
 	// frame from the user's count.
-	Abandon(ctx context.Context, b chatbox.Beginning, intent string) error
+	Abandon(ctx context.Context, b cluster.Beginning, intent string) error
 	// Publish makes the event at head+1 visible together with the state after
 	// it. Any other event changes nothing, and the outcome tells why.
-	Publish(ctx context.Context, p chatbox.Publication) (chatbox.Published, error)
+	Publish(ctx context.Context, p cluster.Publication) (cluster.Published, error)
 	// Read returns the state and the latest events after a place. One round trip.
-	Read(ctx context.Context, s chatbox.SessionKey, after int64) (chatbox.Tail, error)
+	Read(ctx context.Context, s chatbox.SessionKey, after int64) (cluster.Tail, error)
 	// Seed sets head, state and pending turns of a session whose copy is absent
 	// or behind, in one atomic step, and tells all pods the head. Where the
 	// oldest turn had been claimed, its lease is kept for the pod that is
 	// answering, and other pods may claim it after one lease time.
-	Seed(ctx context.Context, s chatbox.Seed) error
+	Seed(ctx context.Context, s cluster.Seed) error
 	// Enqueue enters a pending turn that counts from the place at (Turn.At):
 	// chatbox.NotFound if Redis does not know the session up to that message.
 	Enqueue(ctx context.Context, s chatbox.SessionKey, g chatbox.Gen, at int64) error

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // AtHead is a place beyond every event: a Tail read from there brings only the
@@ -20,7 +21,7 @@ const tailTries = 4
 // first. An unknown session is a tail without an owner. ErrErased: the session is
 // erased; the tail then has what is left of it, its owner and its state.
 // chatbox.Unavailable: Redis loses the session each time it is seeded.
-func (l *Log) Tail(ctx context.Context, k chatbox.SessionKey, from int64) (chatbox.Tail, error) {
+func (l *Log) Tail(ctx context.Context, k chatbox.SessionKey, from int64) (cluster.Tail, error) {
 	for range tailTries {
 		tail, err := l.deps.Hot.Read(ctx, k, from)
 		switch {
@@ -45,12 +46,12 @@ func (l *Log) Tail(ctx context.Context, k chatbox.SessionKey, from int64) (chatb
 			return tail, err
 		}
 	}
-	return chatbox.Tail{}, chatbox.NewError(chatbox.Unavailable, "Redis does not keep the session", nil)
+	return cluster.Tail{}, chatbox.NewError(chatbox.Unavailable, "Redis does not keep the session", nil)
 }
 
 // Peek is Tail without the history: it reads from Redis alone. For a session that
 // Redis does not know, the tail's Seeded is false.
-func (l *Log) Peek(ctx context.Context, k chatbox.SessionKey, from int64) (chatbox.Tail, error) {
+func (l *Log) Peek(ctx context.Context, k chatbox.SessionKey, from int64) (cluster.Tail, error) {
 	return l.deps.Hot.Read(ctx, k, from)
 }
 
@@ -58,7 +59,7 @@ func (l *Log) Peek(ctx context.Context, k chatbox.SessionKey, from int64) (chatb
 // heals a copy in Redis that lacks the event: the pod that stored it may have
 // died before it published it.
 func (l *Log) StateAt(ctx context.Context, k chatbox.SessionKey, seq int64) (chatbox.State, error) {
-	var tail chatbox.Tail
+	var tail cluster.Tail
 	err := RetryTransient(ctx, func() (err error) {
 		if tail, err = l.Tail(ctx, k, AtHead); err != nil || tail.State.Head >= seq {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/cluster"
 	"chatbox/internal/workqueue"
 	"chatbox/test/fakes"
 
@@ -156,7 +157,7 @@ func TestSeed_BringsTurnsBackInOrder(t *testing.T) {
 	for seq := int64(1); seq <= 4; seq++ {
 		c, err := redis.Claim(t.Context(), session)
 		require.NoError(t, err)
-		require.Equal(t, chatbox.ClaimTaken, c.Status)
+		require.Equal(t, cluster.ClaimTaken, c.Status)
 		assert.Equal(t, seq, c.Lease.Gen.Seq, "the oldest question is answered first")
 		require.NoError(t, redis.Drop(t.Context(), c.Lease, nil))
 	}
@@ -169,7 +170,7 @@ type emptied struct {
 	times int
 }
 
-func (e *emptied) Seed(ctx context.Context, in chatbox.Seed) error {
+func (e *emptied) Seed(ctx context.Context, in cluster.Seed) error {
 	err := e.Redis.Seed(ctx, in)
 	if e.times > 0 {
 		e.times--

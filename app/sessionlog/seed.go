@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"chatbox"
+	"chatbox/cluster"
 )
 
 // pendingOfPage is how many pending turns of a session one read brings.
@@ -28,7 +29,7 @@ func (l *Log) Seed(ctx context.Context, k chatbox.SessionKey) (chatbox.Session, 
 // SeedState sets head and state of the session in Redis, and no pending turns:
 // none of an erased session is answered.
 func (l *Log) SeedState(ctx context.Context, sess chatbox.Session) error {
-	return l.deps.Hot.Seed(ctx, chatbox.Seed{Session: sess.Key, Owner: sess.Owner, State: sess.State})
+	return l.deps.Hot.Seed(ctx, cluster.Seed{Session: sess.Key, Owner: sess.Owner, State: sess.State})
 }
 
 // refill sets head, state and pending turns of the session in Redis in one atomic
@@ -40,7 +41,7 @@ func (l *Log) refill(ctx context.Context, sess chatbox.Session) error {
 	if err != nil {
 		return err
 	}
-	err = l.deps.Hot.Seed(ctx, chatbox.Seed{Session: sess.Key, Owner: sess.Owner, State: sess.State, Turns: turns})
+	err = l.deps.Hot.Seed(ctx, cluster.Seed{Session: sess.Key, Owner: sess.Owner, State: sess.State, Turns: turns})
 	if err == nil && len(turns) > 0 {
 		l.deps.Due.Add(sess.Key)
 	}

@@ -19,11 +19,12 @@ func TestProductionBinary_HasNoEmbeddedStores(t *testing.T) {
 	}
 }
 
-// TestDomain_StandsOnTheStandardLibrary: the root package has no other dependency, not even through a third; the help desk's nouns have only the root.
+// TestDomain_StandsOnTheStandardLibrary: the root package has no other dependency, not even through a third; helpdesk and cluster have only the root.
 func TestDomain_StandsOnTheStandardLibrary(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{module}, deps(t, "."))
 	require.Equal(t, []string{module, module + "/helpdesk"}, deps(t, "./helpdesk"))
+	require.Equal(t, []string{module, module + "/cluster"}, deps(t, "./cluster"))
 }
 
 // TestUseCases_StandOnTheDomain: the use cases reach Redis, MongoDB, sockets and models through their ports alone. Everything under internal stands on
@@ -41,7 +42,7 @@ func TestUseCases_StandOnTheDomain(t *testing.T) {
 	for pkg, allowed := range below {
 		for _, dep := range deps(t, "./app/"+pkg) {
 			use, isUseCase := strings.CutPrefix(dep, "chatbox/app/")
-			ok := dep == module || dep == module+"/helpdesk" || strings.HasPrefix(dep, "chatbox/internal/") || isUseCase && (use == pkg || slices.Contains(allowed, use))
+			ok := dep == module || dep == module+"/helpdesk" || dep == module+"/cluster" || strings.HasPrefix(dep, "chatbox/internal/") || isUseCase && (use == pkg || slices.Contains(allowed, use))
 			require.True(t, ok, "app/%s contains %s", pkg, dep)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/persistence"
 	"chatbox/redisstate"
 
@@ -160,7 +161,7 @@ func (k *talk) admin(typ chatbox.Type) chatbox.Event {
 }
 
 // final is the end of an answer at its place.
-func (k *talk) final(o chatbox.OpenAnswer, f chatbox.Finish) chatbox.Event {
+func (k *talk) final(o cluster.OpenAnswer, f chatbox.Finish) chatbox.Event {
 	e := k.note(o.Text)
 	e.Type, e.Sender, e.UserID, e.Status, e.ID = chatbox.TypeAnswer, chatbox.SenderAI, "", f.Status(), o.AnswerID
 	e.Key, e.Named = chatbox.AnswerKey(o.Gen.Seq, o.Gen.Run), false
@@ -169,15 +170,15 @@ func (k *talk) final(o chatbox.OpenAnswer, f chatbox.Finish) chatbox.Event {
 }
 
 // publish shows an event with its fold and tells how it went.
-func (k *talk) publish(e chatbox.Event, change ...func(*chatbox.Publication)) chatbox.Published {
+func (k *talk) publish(e chatbox.Event, change ...func(*cluster.Publication)) cluster.Published {
 	k.t.Helper()
-	p := chatbox.Publication{Event: e, State: k.state.Apply(e), Fresh: e.Seq == 1}
+	p := cluster.Publication{Event: e, State: k.state.Apply(e), Fresh: e.Seq == 1}
 	for _, f := range change {
 		f(&p)
 	}
 	res, err := k.c.Publish(k.t.Context(), p)
 	require.NoError(k.t, err)
-	if res.Outcome == chatbox.OutcomeDone {
+	if res.Outcome == cluster.OutcomeDone {
 		k.state = p.State
 	}
 	return res
@@ -186,18 +187,18 @@ func (k *talk) publish(e chatbox.Event, change ...func(*chatbox.Publication)) ch
 // say publishes an event that must succeed, and returns it.
 func (k *talk) say(e chatbox.Event) chatbox.Event {
 	k.t.Helper()
-	require.Equal(k.t, chatbox.Published{Outcome: chatbox.OutcomeDone, Head: e.Seq, Attempt: -1}, k.publish(e))
+	require.Equal(k.t, cluster.Published{Outcome: cluster.OutcomeDone, Head: e.Seq, Attempt: -1}, k.publish(e))
 	return e
 }
 
-func (k *talk) read(after int64) chatbox.Tail {
+func (k *talk) read(after int64) cluster.Tail {
 	k.t.Helper()
 	tail, err := k.c.Read(k.t.Context(), k.key, after)
 	require.NoError(k.t, err)
 	return tail
 }
 
-func (k *talk) claim() chatbox.Claim {
+func (k *talk) claim() cluster.Claim {
 	k.t.Helper()
 	c, err := k.c.Claim(k.t.Context(), k.key)
 	require.NoError(k.t, err)
@@ -205,38 +206,38 @@ func (k *talk) claim() chatbox.Claim {
 }
 
 // taken claims what must be there to be claimed.
-func (k *talk) taken() chatbox.Lease {
+func (k *talk) taken() cluster.Lease {
 	k.t.Helper()
 	c := k.claim()
-	require.Equal(k.t, chatbox.ClaimTaken, c.Status)
+	require.Equal(k.t, cluster.ClaimTaken, c.Status)
 	return c.Lease
 }
 
 // opening is the answer of a lease before any piece.
-func (k *talk) opening(l chatbox.Lease, attempt int) chatbox.OpenAnswer {
-	return chatbox.OpenAnswer{
+func (k *talk) opening(l cluster.Lease, attempt int) cluster.OpenAnswer {
+	return cluster.OpenAnswer{
 		AnswerID: chatbox.AnswerID(k.key, l.Gen.Seq, l.Gen.Run), Gen: l.Gen, ReplyTo: "m1", ModelID: "model",
 		Attempt: attempt, Index: -1,
 	}
 }
 
 // add makes the next piece of an answer and the answer with it.
-func add(o chatbox.OpenAnswer, text string) (chatbox.Piece, chatbox.OpenAnswer) {
+func add(o cluster.OpenAnswer, text string) (cluster.Piece, cluster.OpenAnswer) {
 	o.Index++
 	o.Text += text
-	return chatbox.Piece{
+	return cluster.Piece{
 		AnswerID: o.AnswerID, Gen: o.Gen, ReplyTo: o.ReplyTo, ModelID: o.ModelID,
 		Attempt: o.Attempt, Index: o.Index, Content: text,
 	}, o
 }
 
 // stream starts an answer and has pieces accepted.
-func (k *talk) stream(l chatbox.Lease, attempt int, pieces ...string) chatbox.OpenAnswer {
+func (k *talk) stream(l cluster.Lease, attempt int, pieces ...string) cluster.OpenAnswer {
 	k.t.Helper()
 	o := k.opening(l, attempt)
 	require.NoError(k.t, k.c.Start(k.t.Context(), l, o))
 	for _, text := range pieces {
-		var p chatbox.Piece
+		var p cluster.Piece
 		p, o = add(o, text)
 		require.NoError(k.t, k.c.Append(k.t.Context(), l, p))
 	}

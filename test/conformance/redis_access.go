@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -184,7 +185,7 @@ func redisReads(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, nil)
 	note := func(user string, seq int64) error {
-		return k.c.NoteRead(t.Context(), k.key, chatbox.Read{Conn: "c", UserID: user, Sender: chatbox.SenderUser, Seq: seq})
+		return k.c.NoteRead(t.Context(), k.key, cluster.Read{Conn: "c", UserID: user, Sender: chatbox.SenderUser, Seq: seq})
 	}
 	hasCode(t, note(redisOwner, 1), chatbox.NotFound)
 	for range 3 {
@@ -198,12 +199,12 @@ func redisReads(t *testing.T, s RedisServer) {
 		hasCode(t, note(redisOwner, 4), chatbox.InvalidArgument)
 		require.NoError(t, note("bob|é\"", 3))
 		got := h.take(t, 2)
-		assert.Equal(t, chatbox.Update{Session: k.key, Read: &chatbox.Read{
+		assert.Equal(t, cluster.Update{Session: k.key, Read: &cluster.Read{
 			Conn: "c", UserID: redisOwner, Sender: chatbox.SenderUser, Seq: 2,
 		}}, got[0])
 		assert.EqualValues(t, 3, got[1].Read.Seq)
 	})
-	assert.Equal(t, []chatbox.Read{
+	assert.Equal(t, []cluster.Read{
 		{UserID: "bob|é\"", Sender: chatbox.SenderUser, Seq: 3}, {UserID: redisOwner, Sender: chatbox.SenderUser, Seq: 2},
 	}, k.read(3).Reads)
 	k.say(k.note("x"))

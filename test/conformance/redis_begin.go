@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/redisstate"
 
 	"github.com/stretchr/testify/assert"
@@ -15,7 +16,7 @@ func redisBegin(t *testing.T, s RedisServer) {
 	t.Helper()
 	t.Run("ReadsAndFindsRepeats", func(t *testing.T) {
 		k := newTalk(t, s, nil)
-		b := chatbox.Beginning{Session: k.key, Key: "c:x:1"}
+		b := cluster.Beginning{Session: k.key, Key: "c:x:1"}
 		begun, err := k.c.Begin(t.Context(), b)
 		require.NoError(t, err)
 		assert.False(t, begun.Seeded)
@@ -24,7 +25,7 @@ func redisBegin(t *testing.T, s RedisServer) {
 		for range 3 {
 			k.say(k.note("x"))
 		}
-		begun, err = k.c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: first.Key, User: k.user()})
+		begun, err = k.c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: first.Key, User: k.user()})
 		require.NoError(t, err)
 		require.NotNil(t, begun.Repeat)
 		assert.Equal(t, first, *begun.Repeat)
@@ -40,7 +41,7 @@ func redisBegin(t *testing.T, s RedisServer) {
 		holder, err := k.c.Reserve(t.Context(), k.key, "somebody")
 		require.NoError(t, err)
 		assert.Equal(t, "somebody", holder)
-		begun, err := k.c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: "c:x:1"})
+		begun, err := k.c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: "c:x:1"})
 		require.NoError(t, err)
 		assert.Equal(t, "somebody", begun.ReservedBy)
 		assert.Equal(t, "somebody", k.read(0).ReservedBy)
@@ -49,7 +50,7 @@ func redisBegin(t *testing.T, s RedisServer) {
 		k := newTalk(t, s, nil)
 		k.say(k.message("q"))
 		l := k.taken()
-		b := chatbox.Beginning{Session: k.key, Key: chatbox.AnswerKey(1, 1), Lease: &l}
+		b := cluster.Beginning{Session: k.key, Key: chatbox.AnswerKey(1, 1), Lease: &l}
 		_, err := k.c.Begin(t.Context(), b)
 		require.NoError(t, err)
 		_, _, err = k.c.Revoke(t.Context(), k.key)
@@ -62,8 +63,8 @@ func redisBegin(t *testing.T, s RedisServer) {
 	})
 	t.Run("FlushSentTwiceCountsOnce", func(t *testing.T) {
 		k := newTalk(t, s, func(c *redisstate.Config) { c.RateLimit = 1 })
-		b := chatbox.Beginning{Session: k.key, Key: "c:x:1", User: k.user()}
-		_, err := k.again().c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: "c:x:0"})
+		b := cluster.Beginning{Session: k.key, Key: "c:x:1", User: k.user()}
+		_, err := k.again().c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: "c:x:0"})
 		require.NoError(t, err)
 		lossy := &losingHook{}
 		k.rdb.AddHook(lossy)
@@ -78,7 +79,7 @@ func redisBegin(t *testing.T, s RedisServer) {
 	})
 	t.Run("TriesOfOneAppendCountOnce", func(t *testing.T) {
 		k := newTalk(t, s, func(c *redisstate.Config) { c.RateLimit = 1 })
-		b := chatbox.Beginning{Session: k.key, Key: "c:x:1", User: k.user(), Nonce: "one"}
+		b := cluster.Beginning{Session: k.key, Key: "c:x:1", User: k.user(), Nonce: "one"}
 		for range 3 {
 			begun, err := k.c.Begin(t.Context(), b)
 			require.NoError(t, err)
@@ -96,8 +97,8 @@ func redisRate(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, func(c *redisstate.Config) { c.RateLimit, c.RateWindow = 5, time.Minute })
 	repeat := k.say(k.note("a"))
-	b := chatbox.Beginning{Session: k.key, Key: "c:new:1", User: k.user()}
-	begin := func(b chatbox.Beginning) chatbox.Begun {
+	b := cluster.Beginning{Session: k.key, Key: "c:new:1", User: k.user()}
+	begin := func(b cluster.Beginning) cluster.Begun {
 		t.Helper()
 		begun, err := k.c.Begin(t.Context(), b)
 		require.NoError(t, err)

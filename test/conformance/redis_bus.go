@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 	"chatbox/redisstate"
 
@@ -24,7 +25,7 @@ const patience = 30 * time.Second
 // redisHandler keeps what a bus brings.
 type redisHandler struct {
 	mu      sync.Mutex // guards following
-	updates []chatbox.Update
+	updates []cluster.Update
 	taken   int
 	resyncs int
 	wakes   []chatbox.SessionKey
@@ -45,7 +46,7 @@ func (h *redisHandler) change(f func()) {
 }
 
 // Update keeps it.
-func (h *redisHandler) Update(u chatbox.Update) {
+func (h *redisHandler) Update(u cluster.Update) {
 	h.change(func() { h.updates = append(h.updates, u) })
 }
 
@@ -90,7 +91,7 @@ func (h *redisHandler) until(t *testing.T, what string, ok func() bool) {
 }
 
 // take waits for the next n updates.
-func (h *redisHandler) take(t *testing.T, n int) []chatbox.Update {
+func (h *redisHandler) take(t *testing.T, n int) []cluster.Update {
 	t.Helper()
 	h.until(t, fmt.Sprint(n, " updates"), func() bool { return len(h.updates) >= h.taken+n })
 	h.mu.Lock()
@@ -223,7 +224,7 @@ func redisBusRace(t *testing.T, s RedisServer) {
 					return
 				}
 				h.until(t, fmt.Sprint("notice ", id), func() bool {
-					return slices.Contains(h.updates, chatbox.Update{Session: keys[i], Head: id, Notice: true})
+					return slices.Contains(h.updates, cluster.Update{Session: keys[i], Head: id, Notice: true})
 				})
 				b.Unsubscribe(keys[i])
 			}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,14 +29,14 @@ func redisErase(t *testing.T, s RedisServer) {
 			assert.Empty(t, k.find(kind), kind)
 		}
 		tail := k.read(0)
-		assert.Equal(t, chatbox.Tail{Seeded: true, Owner: redisOwner, State: st, Events: []chatbox.Event{}}, tail)
-		begun, err := k.c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: first.Key})
+		assert.Equal(t, cluster.Tail{Seeded: true, Owner: redisOwner, State: st, Events: []chatbox.Event{}}, tail)
+		begun, err := k.c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: first.Key})
 		require.NoError(t, err)
 		assert.Nil(t, begun.Repeat)
 		assert.True(t, begun.State.Erased)
 		p, _ := add(o, "c")
 		hasCode(t, k.c.Append(t.Context(), lease, p), chatbox.NotOwner)
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status)
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status)
 		ttl, err := k.rdb.PTTL(t.Context(), k.find("s")).Result()
 		require.NoError(t, err)
 		assert.Positive(t, ttl, "it goes by itself")
@@ -45,9 +46,9 @@ func redisErase(t *testing.T, s RedisServer) {
 		k.say(k.note("a"))
 		st := ended(5)
 		require.NoError(t, k.c.Erase(t.Context(), k.key, redisOwner, st))
-		require.NoError(t, k.c.Seed(t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: k.state}), "by a pod that read before")
+		require.NoError(t, k.c.Seed(t.Context(), cluster.Seed{Session: k.key, Owner: redisOwner, State: k.state}), "by a pod that read before")
 		assert.Equal(t, st, k.read(0).State)
-		assert.Equal(t, chatbox.OutcomeAlready, k.publish(k.note("late")).Outcome)
+		assert.Equal(t, cluster.OutcomeAlready, k.publish(k.note("late")).Outcome)
 		assert.Empty(t, k.read(0).Events)
 	})
 	t.Run("MendsWhatCameBack", func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -19,7 +20,7 @@ func redisLeases(t *testing.T, s RedisServer) {
 		l := k.taken()
 		k.say(k.final(k.stream(l, 0, "a", "b"), chatbox.FinishStop)) // without the lease
 		assert.Nil(t, k.read(0).Open)
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status)
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status)
 		hasCode(t, k.c.Renew(t.Context(), l), chatbox.NotOwner)
 		hasCode(t, k.c.Drop(t.Context(), l, nil), chatbox.NotOwner)
 	})
@@ -30,17 +31,17 @@ func redisLeases(t *testing.T, s RedisServer) {
 		k.say(k.admin(chatbox.TypeAdminJoin))
 		hasCode(t, k.c.Renew(t.Context(), l), chatbox.NotOwner)
 		k.say(k.note("while held"))
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status, "held")
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status, "held")
 		k.say(k.admin(chatbox.TypeAdminLeave))
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status, "void: before the leave")
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status, "void: before the leave")
 		k.say(k.message("after"))
 		assert.Equal(t, chatbox.Gen{Seq: 5, Run: 1}, k.taken().Gen)
 		end := k.note("")
 		end.Type = chatbox.TypeSessionEnded
 		k.say(end)
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status, "ended")
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status, "ended")
 		require.NoError(t, k.c.Enqueue(t.Context(), k.key, chatbox.Gen{Seq: 5, Run: 1}, 5))
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status)
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status)
 	})
 	t.Run("AutomaticLeaveVoidsNothing", func(t *testing.T) {
 		k := newTalk(t, s, nil)
@@ -61,7 +62,7 @@ func redisLeases(t *testing.T, s RedisServer) {
 		k.rdb.AddHook(lossy)
 		lossy.armed.Store(true)
 		c := k.claim()
-		assert.Equal(t, chatbox.ClaimTaken, c.Status, "the second try finds its own token")
+		assert.Equal(t, cluster.ClaimTaken, c.Status, "the second try finds its own token")
 		assert.Equal(t, int64(2), lossy.calls.Load())
 		require.NoError(t, k.c.Renew(t.Context(), c.Lease))
 		k.say(k.final(k.stream(c.Lease, 0, "a"), chatbox.FinishStop))
@@ -70,7 +71,7 @@ func redisLeases(t *testing.T, s RedisServer) {
 		k := newTalk(t, s, nil)
 		k.say(k.message("q"))
 		l := k.taken()
-		f := chatbox.Failure{AnswerID: "ans_x", Gen: l.Gen, ReplyTo: "m1", Code: chatbox.ModelFailed, Message: "m"}
+		f := cluster.Failure{AnswerID: "ans_x", Gen: l.Gen, ReplyTo: "m1", Code: chatbox.ModelFailed, Message: "m"}
 		k.watch(func(h *redisHandler) {
 			require.NoError(t, k.c.Drop(t.Context(), l, &f))
 			got := h.take(t, 1)
@@ -83,17 +84,17 @@ func redisLeases(t *testing.T, s RedisServer) {
 }
 
 // powerless has every act under a lease refused with the code.
-func (k *talk) powerless(l chatbox.Lease, code chatbox.Code) {
+func (k *talk) powerless(l cluster.Lease, code chatbox.Code) {
 	k.t.Helper()
 	k.cannotSpeak(l, code)
 	ctx := k.t.Context()
 	hasCode(k.t, k.c.Renew(ctx, l), code)
 	hasCode(k.t, k.c.Release(ctx, l), code)
-	hasCode(k.t, k.c.Drop(ctx, l, &chatbox.Failure{Gen: l.Gen}), code)
+	hasCode(k.t, k.c.Drop(ctx, l, &cluster.Failure{Gen: l.Gen}), code)
 }
 
 // cannotSpeak has every act by which an answer gets on refused with the code.
-func (k *talk) cannotSpeak(l chatbox.Lease, code chatbox.Code) {
+func (k *talk) cannotSpeak(l cluster.Lease, code chatbox.Code) {
 	k.t.Helper()
 	before := k.read(0)
 	ctx := k.t.Context()
@@ -103,7 +104,7 @@ func (k *talk) cannotSpeak(l chatbox.Lease, code chatbox.Code) {
 	hasCode(k.t, k.c.Append(ctx, l, p), code)
 	p.Snapshot = true
 	hasCode(k.t, k.c.Append(ctx, l, p), code)
-	_, err := k.c.Begin(ctx, chatbox.Beginning{Session: k.key, Key: "a:1:1", Lease: &l})
+	_, err := k.c.Begin(ctx, cluster.Beginning{Session: k.key, Key: "a:1:1", Lease: &l})
 	hasCode(k.t, err, code)
 	assert.Equal(k.t, before, k.read(0))
 }
@@ -122,13 +123,13 @@ func redisRevoke(t *testing.T, s RedisServer) {
 	require.NoError(t, err)
 	assert.Equal(t, &o, open)
 	k.powerless(l, chatbox.NotOwner)
-	assert.Equal(t, chatbox.ClaimBusy, k.claim().Status, "claims are forbidden")
+	assert.Equal(t, cluster.ClaimBusy, k.claim().Status, "claims are forbidden")
 	_, open, err = k.c.Revoke(t.Context(), k.key)
 	require.NoError(t, err)
 	assert.Equal(t, &o, open, "revoking again is no harm")
 	s.Advance(t, 6*time.Second) // the revoker died
 	c := k.claim()
-	require.Equal(t, chatbox.ClaimTaken, c.Status)
+	require.Equal(t, cluster.ClaimTaken, c.Status)
 	assert.True(t, c.Open)
 	_, open, err = k.c.Revoke(t.Context(), k.key)
 	require.NoError(t, err)
@@ -156,12 +157,12 @@ func redisAllow(t *testing.T, s RedisServer) {
 			ban()
 		}
 		require.NoError(t, k.c.Allow(t.Context(), k.key))
-		assert.Equal(t, chatbox.ClaimBusy, k.claim().Status)
+		assert.Equal(t, cluster.ClaimBusy, k.claim().Status)
 		s.Advance(t, 6*time.Second)
 	}
 	k.taken()
 	interrupt()
-	assert.Equal(t, chatbox.ClaimBusy, k.claim().Status)
+	assert.Equal(t, cluster.ClaimBusy, k.claim().Status)
 	require.NoError(t, k.c.Allow(t.Context(), k.key))
 	k.taken()
 }
@@ -169,26 +170,26 @@ func redisAllow(t *testing.T, s RedisServer) {
 func redisClaim(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, nil)
-	assert.Equal(t, chatbox.ClaimUnseeded, k.claim().Status)
+	assert.Equal(t, cluster.ClaimUnseeded, k.claim().Status)
 	k.say(k.note("nothing to answer"))
-	assert.Equal(t, chatbox.ClaimNone, k.claim().Status)
+	assert.Equal(t, cluster.ClaimNone, k.claim().Status)
 	k.say(k.message("first"))
 	k.say(k.message("second"))
 	c := k.claim()
-	require.Equal(t, chatbox.ClaimTaken, c.Status)
+	require.Equal(t, cluster.ClaimTaken, c.Status)
 	assert.Equal(t, chatbox.Gen{Seq: 2, Run: 1}, c.Lease.Gen, "oldest first")
 	assert.Equal(t, redisOwner, c.Lease.Owner)
 	assert.Equal(t, k.state, c.State)
 	assert.False(t, c.Open)
-	assert.Equal(t, chatbox.ClaimBusy, k.claim().Status)
+	assert.Equal(t, cluster.ClaimBusy, k.claim().Status)
 	require.NoError(t, k.c.Renew(t.Context(), c.Lease))
 	s.Advance(t, 4*time.Second)
 	require.NoError(t, k.c.Renew(t.Context(), c.Lease))
 	s.Advance(t, 4*time.Second)
-	assert.Equal(t, chatbox.ClaimBusy, k.claim().Status, "renewed")
+	assert.Equal(t, cluster.ClaimBusy, k.claim().Status, "renewed")
 	o := k.stream(c.Lease, 0, "a")
 	e := k.final(o, chatbox.FinishStop)
-	assert.Equal(t, chatbox.OutcomeDone, k.publish(e, func(p *chatbox.Publication) { p.Lease = &c.Lease }).Outcome)
+	assert.Equal(t, cluster.OutcomeDone, k.publish(e, func(p *cluster.Publication) { p.Lease = &c.Lease }).Outcome)
 	assert.Equal(t, chatbox.Gen{Seq: 3, Run: 1}, k.taken().Gen, "the final gave the lease back and removed the turn")
 }
 
@@ -207,7 +208,7 @@ func redisTokens(t *testing.T, s RedisServer) {
 	l = k.taken()
 	require.NoError(t, k.c.Drop(t.Context(), l, nil))
 	k.powerless(l, chatbox.NotOwner)
-	assert.Equal(t, chatbox.ClaimNone, k.claim().Status, "the turn is gone")
+	assert.Equal(t, cluster.ClaimNone, k.claim().Status, "the turn is gone")
 	k.say(k.message("q2"))
 	l = k.taken()
 	s.Advance(t, 6*time.Second)

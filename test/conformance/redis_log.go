@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/redisstate"
 
 	"github.com/stretchr/testify/assert"
@@ -25,13 +26,13 @@ func redisLog(t *testing.T, s RedisServer) {
 		k := newTalk(t, s, nil)
 		second := k.message("b")
 		second.Seq = 2
-		assert.Equal(t, chatbox.OutcomeUnseeded, k.publish(second).Outcome)
-		assert.Equal(t, chatbox.OutcomeUnseeded, k.publish(k.message("a"), func(p *chatbox.Publication) { p.Fresh = false }).Outcome)
+		assert.Equal(t, cluster.OutcomeUnseeded, k.publish(second).Outcome)
+		assert.Equal(t, cluster.OutcomeUnseeded, k.publish(k.message("a"), func(p *cluster.Publication) { p.Fresh = false }).Outcome)
 		first := k.say(k.message("a"))
-		assert.Equal(t, chatbox.Published{Outcome: chatbox.OutcomeAlready, Head: 1, Attempt: -1}, k.publish(first))
+		assert.Equal(t, cluster.Published{Outcome: cluster.OutcomeAlready, Head: 1, Attempt: -1}, k.publish(first))
 		third := k.message("c")
 		third.Seq = 3
-		assert.Equal(t, chatbox.Published{Outcome: chatbox.OutcomeGap, Head: 1, Attempt: -1}, k.publish(third))
+		assert.Equal(t, cluster.Published{Outcome: cluster.OutcomeGap, Head: 1, Attempt: -1}, k.publish(third))
 		assert.EqualValues(t, 1, k.read(0).State.Head, "a gap changes nothing")
 		k.say(k.message("b"))
 		tail := k.read(0)
@@ -60,7 +61,7 @@ func redisLog(t *testing.T, s RedisServer) {
 	})
 	t.Run("AbsentSession", func(t *testing.T) {
 		k := newTalk(t, s, nil)
-		assert.Equal(t, chatbox.Tail{}, k.read(0))
+		assert.Equal(t, cluster.Tail{}, k.read(0))
 		heads, err := k.c.Heads(t.Context(), []chatbox.SessionKey{k.key})
 		require.NoError(t, err)
 		assert.Equal(t, []int64{-1}, heads)
@@ -110,7 +111,7 @@ func redisHotLog(t *testing.T, s RedisServer) {
 	k.say(k.note(strings.Repeat("x", 9000))) // alone more than the bound
 	check()
 	assert.Empty(t, k.read(0).Events)
-	begun, err := k.c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: chatbox.ClientKey(redisOwner, "m41")})
+	begun, err := k.c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: chatbox.ClientKey(redisOwner, "m41")})
 	require.NoError(t, err)
 	assert.Nil(t, begun.Repeat, "what is not hot is looked up in the history")
 	k.say(k.note("next"))
@@ -137,13 +138,13 @@ func redisDiverged(t *testing.T, s RedisServer) {
 		shorter := o
 		shorter.Index, shorter.Text = 0, "shown"
 		e := k.final(shorter, chatbox.FinishStop)
-		assert.Equal(t, chatbox.Published{Outcome: chatbox.OutcomeDiverged, Head: 1, Attempt: 1}, k.publish(e))
+		assert.Equal(t, cluster.Published{Outcome: cluster.OutcomeDiverged, Head: 1, Attempt: 1}, k.publish(e))
 		assert.NotNil(t, k.read(0).Open, "nothing changed")
-		below := k.publish(e, func(p *chatbox.Publication) { p.Supersede = 1 })
-		assert.Equal(t, chatbox.Published{Outcome: chatbox.OutcomeDiverged, Head: 1, Attempt: 1}, below,
+		below := k.publish(e, func(p *cluster.Publication) { p.Supersede = 1 })
+		assert.Equal(t, cluster.Published{Outcome: cluster.OutcomeDiverged, Head: 1, Attempt: 1}, below,
 			"a snapshot that clients would take for a repeat is not shown")
 		k.watch(func(h *redisHandler) {
-			assert.Equal(t, chatbox.OutcomeDone, k.publish(e, func(p *chatbox.Publication) { p.Supersede = 2 }).Outcome)
+			assert.Equal(t, cluster.OutcomeDone, k.publish(e, func(p *cluster.Publication) { p.Supersede = 2 }).Outcome)
 			got := h.take(t, 2)
 			require.NotNil(t, got[0].Piece)
 			assert.Equal(t, "shown", got[0].Piece.Content)
@@ -154,7 +155,7 @@ func redisDiverged(t *testing.T, s RedisServer) {
 			assert.Equal(t, got[0].Piece.Index, got[1].Event.Answer.Index)
 		})
 		assert.Nil(t, k.read(0).Open)
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status)
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status)
 	})
 	t.Run("NothingIsVisible", func(t *testing.T) {
 		k := newTalk(t, s, nil)
@@ -163,9 +164,9 @@ func redisDiverged(t *testing.T, s RedisServer) {
 		o := k.opening(l, 0)
 		o.Index, o.Text = 3, "from a Redis that is lost"
 		e := k.final(o, chatbox.FinishStop)
-		assert.Equal(t, chatbox.Published{Outcome: chatbox.OutcomeDiverged, Head: 1, Attempt: -1}, k.publish(e))
-		assert.Equal(t, chatbox.OutcomeDone, k.publish(e, func(p *chatbox.Publication) { p.Supersede = 1 }).Outcome)
-		assert.Equal(t, chatbox.OutcomeAlready, k.publish(e, func(p *chatbox.Publication) { p.Supersede = 1 }).Outcome)
+		assert.Equal(t, cluster.Published{Outcome: cluster.OutcomeDiverged, Head: 1, Attempt: -1}, k.publish(e))
+		assert.Equal(t, cluster.OutcomeDone, k.publish(e, func(p *cluster.Publication) { p.Supersede = 1 }).Outcome)
+		assert.Equal(t, cluster.OutcomeAlready, k.publish(e, func(p *cluster.Publication) { p.Supersede = 1 }).Outcome)
 	})
 }
 
@@ -177,7 +178,7 @@ func redisSeed(t *testing.T, s RedisServer) {
 	}
 	behind := k.state
 	behind.Head = 3
-	require.NoError(t, k.c.Seed(t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: behind}))
+	require.NoError(t, k.c.Seed(t.Context(), cluster.Seed{Session: k.key, Owner: redisOwner, State: behind}))
 	assert.EqualValues(t, 5, k.read(0).State.Head, "a seed does not go back")
 	assert.Len(t, k.read(0).Events, 5)
 	k.say(k.message("q"))
@@ -187,9 +188,9 @@ func redisSeed(t *testing.T, s RedisServer) {
 	ahead := k.state
 	ahead.Head, ahead.HolderID, ahead.AnswerableFrom = 300, "admin", 300
 	k.watch(func(h *redisHandler) {
-		require.NoError(t, k.c.Seed(t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: ahead}))
+		require.NoError(t, k.c.Seed(t.Context(), cluster.Seed{Session: k.key, Owner: redisOwner, State: ahead}))
 		got := h.take(t, 1)
-		assert.Equal(t, chatbox.Update{Session: k.key, Head: 300, Notice: true}, got[0])
+		assert.Equal(t, cluster.Update{Session: k.key, Head: 300, Notice: true}, got[0])
 	})
 	tail := k.read(0)
 	assert.Equal(t, ahead, tail.State)
@@ -199,10 +200,10 @@ func redisSeed(t *testing.T, s RedisServer) {
 	hasCode(t, k.c.Append(t.Context(), l, p), chatbox.NotOwner)
 	p.Snapshot = true
 	hasCode(t, k.c.Append(t.Context(), l, p), chatbox.NotOwner)
-	assert.Equal(t, chatbox.ClaimNone, k.claim().Status, "a seed does not hand a held session to the model")
+	assert.Equal(t, cluster.ClaimNone, k.claim().Status, "a seed does not hand a held session to the model")
 
 	empty := k.again()
-	require.NoError(t, empty.c.Seed(t.Context(), chatbox.Seed{Session: empty.key, Owner: redisOwner, State: chatbox.State{}}))
+	require.NoError(t, empty.c.Seed(t.Context(), cluster.Seed{Session: empty.key, Owner: redisOwner, State: chatbox.State{}}))
 	assert.True(t, empty.read(0).Seeded)
 	empty.say(empty.note("first"))
 }

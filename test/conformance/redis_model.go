@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -16,12 +17,12 @@ import (
 type fences struct {
 	k       *talk
 	workers [4]*worker
-	live    *chatbox.Lease // the one lease that is good
+	live    *cluster.Lease // the one lease that is good
 	expires time.Duration  // on the model's clock
 	forbid  time.Duration
 	now     time.Duration
 	turns   []chatbox.Gen // pending, oldest first
-	open    *chatbox.OpenAnswer
+	open    *cluster.OpenAnswer
 	claims  map[chatbox.Gen]int
 	writers map[string]string    // generation and attempt → the only token that wrote
 	over    map[chatbox.Gen]bool // has a final, or was dropped
@@ -30,8 +31,8 @@ type fences struct {
 // worker acts as if it had a lease, also after it has lost it, like a process that
 // was paused.
 type worker struct {
-	lease chatbox.Lease
-	own   chatbox.OpenAnswer
+	lease cluster.Lease
+	own   cluster.OpenAnswer
 }
 
 const modelTTL = 5 * time.Second
@@ -94,17 +95,17 @@ func (m *fences) agree(rt *rapid.T, act string, w int, err error) (done bool) {
 
 func (m *fences) claim(rt *rapid.T, w int) {
 	c := m.k.claim()
-	want := chatbox.ClaimTaken
+	want := cluster.ClaimTaken
 	switch {
 	case len(m.turns) == 0:
-		want = chatbox.ClaimNone
+		want = cluster.ClaimNone
 	case m.live != nil || m.now < m.forbid:
-		want = chatbox.ClaimBusy
+		want = cluster.ClaimBusy
 	}
 	if c.Status != want {
 		rt.Fatalf("claim: want %v, got %v", want, c.Status)
 	}
-	if c.Status != chatbox.ClaimTaken {
+	if c.Status != cluster.ClaimTaken {
 		return
 	}
 	if c.Lease.Gen != m.turns[0] {
@@ -165,13 +166,13 @@ func (m *fences) final(rt *rapid.T, w int) {
 		return
 	}
 	e := m.k.final(x.own, chatbox.FinishStop)
-	res := m.k.publish(e, func(p *chatbox.Publication) { p.Lease = &x.lease })
+	res := m.k.publish(e, func(p *cluster.Publication) { p.Lease = &x.lease })
 	same := m.open != nil && m.open.Gen == x.own.Gen && m.open.Attempt == x.own.Attempt && m.open.Index == x.own.Index
 	switch {
-	case same && res.Outcome == chatbox.OutcomeDone:
-	case !same && res.Outcome == chatbox.OutcomeDiverged:
-		res = m.k.publish(e, func(p *chatbox.Publication) { p.Supersede = max(res.Attempt, x.own.Attempt) + 1 })
-		if res.Outcome != chatbox.OutcomeDone {
+	case same && res.Outcome == cluster.OutcomeDone:
+	case !same && res.Outcome == cluster.OutcomeDiverged:
+		res = m.k.publish(e, func(p *cluster.Publication) { p.Supersede = max(res.Attempt, x.own.Attempt) + 1 })
+		if res.Outcome != cluster.OutcomeDone {
 			rt.Fatalf("superseding final: %v", res)
 		}
 	default:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -51,7 +52,7 @@ func redisPieces(t *testing.T, s RedisServer) {
 		require.NoError(t, k.rdb.ZRem(t.Context(), k.find("q"), "1:1").Err())
 		s.Advance(t, 6*time.Second)
 		c := k.claim()
-		require.Equal(t, chatbox.ClaimTaken, c.Status)
+		require.Equal(t, cluster.ClaimTaken, c.Status)
 		assert.False(t, c.Open)
 		assert.Nil(t, k.read(0).Open)
 	})
@@ -94,19 +95,19 @@ func redisSchedule(t *testing.T, s RedisServer) {
 	t.Run("Intents", func(t *testing.T) { redisIntents(t, s) })
 	t.Run("PublishedOrAbandonedLeavesNoIntent", func(t *testing.T) {
 		k := newTalk(t, s, nil)
-		b := chatbox.Beginning{Session: k.key, Key: "c:x:m1"}
+		b := cluster.Beginning{Session: k.key, Key: "c:x:m1"}
 		for i := range 3 {
 			begun, err := k.c.Begin(t.Context(), b)
 			require.NoError(t, err)
 			e := k.note("x")
 			switch i {
 			case 0:
-				res := k.publish(e, func(p *chatbox.Publication) { p.Intent = begun.Intent })
-				require.Equal(t, chatbox.OutcomeDone, res.Outcome)
+				res := k.publish(e, func(p *cluster.Publication) { p.Intent = begun.Intent })
+				require.Equal(t, cluster.OutcomeDone, res.Outcome)
 			case 1:
 				e.Seq = 1
-				res := k.publish(e, func(p *chatbox.Publication) { p.Intent = begun.Intent })
-				require.Equal(t, chatbox.OutcomeAlready, res.Outcome)
+				res := k.publish(e, func(p *cluster.Publication) { p.Intent = begun.Intent })
+				require.Equal(t, cluster.OutcomeAlready, res.Outcome)
 			default:
 				require.NoError(t, k.c.Abandon(t.Context(), b, begun.Intent))
 			}
@@ -197,7 +198,7 @@ func redisTurns(t *testing.T, s RedisServer) {
 func redisIntents(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, nil)
-	b := chatbox.Beginning{Session: k.key, Key: "c:x:m1"}
+	b := cluster.Beginning{Session: k.key, Key: "c:x:m1"}
 	for range 2 {
 		_, err := k.c.Begin(t.Context(), b)
 		require.NoError(t, err)
@@ -214,8 +215,8 @@ func redisIntents(t *testing.T, s RedisServer) {
 	s.Advance(t, 2100*time.Millisecond)
 	_, heal = k.due()
 	assert.True(t, heal)
-	res := k.publish(k.note("x"), func(p *chatbox.Publication) { p.Intent = published.Intent })
-	require.Equal(t, chatbox.OutcomeDone, res.Outcome)
+	res := k.publish(k.note("x"), func(p *cluster.Publication) { p.Intent = published.Intent })
+	require.Equal(t, cluster.OutcomeDone, res.Outcome)
 	if s.Emulated { // an intent carries the server's time, which only the emulator's can be set
 		s.Advance(t, 13*time.Second)
 		_, heal = k.due()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/redisstate"
 
 	"github.com/redis/go-redis/v9"
@@ -89,7 +90,7 @@ func redisRoundTrips(t *testing.T, s RedisServer) {
 		l := k.taken()
 		require.NoError(t, k.c.Renew(t.Context(), l))
 		k.say(k.final(k.stream(l, 0, "a"), chatbox.FinishStop))
-		_, err := k.c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: "c:x:9", User: k.user()})
+		_, err := k.c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: "c:x:9", User: k.user()})
 		require.NoError(t, err)
 		k.read(0)
 	}
@@ -103,26 +104,26 @@ func redisRoundTrips(t *testing.T, s RedisServer) {
 	k.rdb.AddHook(trips)
 	k = k.again()
 	e := k.message("q")
-	var begun chatbox.Begun
+	var begun cluster.Begun
 	assert.EqualValues(t, 1, trips.Of(func() {
 		var err error
-		begun, err = k.c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: e.Key, User: k.user()})
+		begun, err = k.c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: e.Key, User: k.user()})
 		require.NoError(t, err)
 	}), "begin")
 	assert.EqualValues(t, 1, trips.Of(func() {
-		res := k.publish(e, func(p *chatbox.Publication) { p.Intent = begun.Intent })
-		require.Equal(t, chatbox.OutcomeDone, res.Outcome)
+		res := k.publish(e, func(p *cluster.Publication) { p.Intent = begun.Intent })
+		require.Equal(t, cluster.OutcomeDone, res.Outcome)
 	}), "publish")
-	var l chatbox.Lease
+	var l cluster.Lease
 	assert.EqualValues(t, 1, trips.Of(func() { l = k.taken() }), "claim")
-	var o chatbox.OpenAnswer
+	var o cluster.OpenAnswer
 	assert.EqualValues(t, 4, trips.Of(func() { o = k.stream(l, 0, "a", "b", "c") }), "start and three pieces")
 	assert.EqualValues(t, 1, trips.Of(func() { k.read(0) }), "read")
 	assert.EqualValues(t, 1, trips.Of(func() { require.NoError(t, k.c.Renew(t.Context(), l)) }), "renew")
 	final := k.final(o, chatbox.FinishStop)
 	assert.EqualValues(t, 1, trips.Of(func() {
-		res := k.publish(final, func(p *chatbox.Publication) { p.Lease = &l })
-		require.Equal(t, chatbox.OutcomeDone, res.Outcome)
+		res := k.publish(final, func(p *cluster.Publication) { p.Lease = &l })
+		require.Equal(t, cluster.OutcomeDone, res.Outcome)
 	}), "the final, its lease and its turn")
 	assert.EqualValues(t, 1, trips.Of(func() {
 		_, _, err := k.c.Due(t.Context())
@@ -183,10 +184,10 @@ func redisPods(t *testing.T, s RedisServer) {
 		return ids
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	card := func(id string) chatbox.PodInfo {
-		return chatbox.PodInfo{ID: chatbox.PodID(k.key.ID + id), Version: "v", State: "serving", Connections: 7, LastHeartbeat: now}
+	card := func(id string) cluster.PodInfo {
+		return cluster.PodInfo{ID: chatbox.PodID(k.key.ID + id), Version: "v", State: "serving", Connections: 7, LastHeartbeat: now}
 	}
-	beat := func(pod chatbox.PodInfo) {
+	beat := func(pod cluster.PodInfo) {
 		t.Helper()
 		b, err := k.c.BeatPod(t.Context(), pod, "")
 		require.NoError(t, err)
@@ -244,10 +245,10 @@ func redisPodClocks(t *testing.T, s RedisServer) {
 	for range 2 {
 		for name, skew := range ahead {
 			now := time.Now()
-			if b, err := k.c.BeatPod(t.Context(), chatbox.PodInfo{ID: id(name), LastHeartbeat: now}, ""); err == nil {
+			if b, err := k.c.BeatPod(t.Context(), cluster.PodInfo{ID: id(name), LastHeartbeat: now}, ""); err == nil {
 				now = b.Now // the server's clock may be another than this test's
 			}
-			_, err := k.c.BeatPod(t.Context(), chatbox.PodInfo{ID: id(name), LastHeartbeat: now.Add(skew)}, "")
+			_, err := k.c.BeatPod(t.Context(), cluster.PodInfo{ID: id(name), LastHeartbeat: now.Add(skew)}, "")
 			require.NoError(t, err)
 		}
 	}
@@ -269,7 +270,7 @@ func redisPodNames(t *testing.T, s RedisServer) {
 	beat := func(c *redisstate.Client, instead string) string {
 		t.Helper()
 		at = at.Add(time.Second)
-		b, err := c.BeatPod(t.Context(), chatbox.PodInfo{ID: chatbox.PodID(k.key.ID), LastHeartbeat: at}, instead)
+		b, err := c.BeatPod(t.Context(), cluster.PodInfo{ID: chatbox.PodID(k.key.ID), LastHeartbeat: at}, instead)
 		require.NoError(t, err)
 		return b.Other
 	}
@@ -292,7 +293,7 @@ func redisPodNames(t *testing.T, s RedisServer) {
 
 	old := chatbox.PodID(k.key.ID + "old")
 	require.NoError(t, k.rdb.Set(t.Context(), "cb:pod:"+string(old), `{"id":"old"}`, time.Minute).Err())
-	b, err := first.BeatPod(t.Context(), chatbox.PodInfo{ID: old}, "")
+	b, err := first.BeatPod(t.Context(), cluster.PodInfo{ID: old}, "")
 	require.NoError(t, err)
 	require.JSONEq(t, `{"id":"old"}`, b.Other, "a card of an older version is another's")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 
 	"github.com/redis/go-redis/v9"
@@ -119,12 +120,12 @@ func (k *talk) sayEverywhere(canary string) {
 	require.Equal(k.t, canary, k.read(0).Open.Text)
 	k.say(k.final(o, chatbox.FinishStop))
 	k.say(k.message(canary))
-	require.NoError(k.t, k.c.Drop(k.t.Context(), k.taken(), &chatbox.Failure{Message: canary}))
+	require.NoError(k.t, k.c.Drop(k.t.Context(), k.taken(), &cluster.Failure{Message: canary}))
 	k.say(k.message(canary))
 	other := k.opening(k.taken(), 0)
 	other.Text, other.Index = canary, 7
-	res := k.publish(k.final(other, chatbox.FinishStop), func(p *chatbox.Publication) { p.Supersede = 1 })
-	require.Equal(k.t, chatbox.OutcomeDone, res.Outcome)
+	res := k.publish(k.final(other, chatbox.FinishStop), func(p *cluster.Publication) { p.Supersede = 1 })
+	require.Equal(k.t, cluster.OutcomeDone, res.Outcome)
 	join := k.admin(chatbox.TypeAdminJoin)
 	join.Metadata[chatbox.MetaAdminName] = canary
 	k.say(join)
@@ -132,7 +133,7 @@ func (k *talk) sayEverywhere(canary string) {
 	require.NoError(k.t, k.c.PutTicket(k.t.Context(), canary+rand.Text(), chatbox.Actor{UserID: "u", Name: canary, Roles: []string{canary}}, time.Minute))
 	ahead := k.state
 	ahead.Head += 300
-	require.NoError(k.t, k.c.Seed(k.t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: ahead}))
+	require.NoError(k.t, k.c.Seed(k.t.Context(), cluster.Seed{Session: k.key, Owner: redisOwner, State: ahead}))
 	k.state = ahead
 	k.say(k.note(canary))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,7 +26,7 @@ func (k *talk) lose() {
 // refill seeds the session as of its state, with these turns.
 func (k *talk) refill(turns ...chatbox.PendingTurn) {
 	k.t.Helper()
-	require.NoError(k.t, k.c.Seed(k.t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: k.state, Turns: turns}))
+	require.NoError(k.t, k.c.Seed(k.t.Context(), cluster.Seed{Session: k.key, Owner: redisOwner, State: k.state, Turns: turns}))
 }
 
 // wants is a pending turn of the message at seq, claimed so often.
@@ -58,7 +59,7 @@ func redisSeedTurns(t *testing.T, s RedisServer) { //nolint:funlen // a list of 
 		}
 		assert.ElementsMatch(t, []int64{1, 4}, []int64{k.ended(), k.ended()}, "both count from the same place")
 		k.answer(5)
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status)
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status)
 	})
 	t.Run("DueAtOnce", func(t *testing.T) {
 		k := newTalk(t, s, nil)
@@ -75,7 +76,7 @@ func redisSeedTurns(t *testing.T, s RedisServer) { //nolint:funlen // a list of 
 		k.taken()
 		k.lose()
 		k.refill(k.wants(1, 1))
-		assert.Equal(t, chatbox.ClaimBusy, k.claim().Status)
+		assert.Equal(t, cluster.ClaimBusy, k.claim().Status)
 		s.Advance(t, 6*time.Second)
 		turn, _ := k.due()
 		assert.True(t, turn)
@@ -87,13 +88,13 @@ func redisSeedTurns(t *testing.T, s RedisServer) { //nolint:funlen // a list of 
 		k.say(k.admin(chatbox.TypeAdminJoin))
 		k.lose()
 		k.refill(k.wants(1, 1))
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status, "held")
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status, "held")
 		turn, _ := k.due()
 		assert.False(t, turn)
 		k.say(k.admin(chatbox.TypeAdminLeave))
 		k.lose()
 		k.refill(k.wants(1, 1))
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status, "void")
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status, "void")
 		k.answerNew(4)
 	})
 	t.Run("TakenOverBeforeItWasTakenUpAgain", func(t *testing.T) { redisSeedTakenOver(t, s) })
@@ -108,7 +109,7 @@ func redisSeedTurns(t *testing.T, s RedisServer) { //nolint:funlen // a list of 
 		var wg sync.WaitGroup
 		for i := range 12 {
 			wg.Go(func() {
-				seed := chatbox.Seed{Session: k.key, Owner: redisOwner, State: k.state, Turns: []chatbox.PendingTurn{k.wants(1, 0), k.wants(2, 0), k.wants(3, 0)}}
+				seed := cluster.Seed{Session: k.key, Owner: redisOwner, State: k.state, Turns: []chatbox.PendingTurn{k.wants(1, 0), k.wants(2, 0), k.wants(3, 0)}}
 				if i%2 == 0 { // it read before the third came
 					seed.State, seed.Turns = behind, seed.Turns[:2]
 				}
@@ -123,12 +124,12 @@ func redisSeedTurns(t *testing.T, s RedisServer) { //nolint:funlen // a list of 
 	t.Run("MeetsAPublish", func(t *testing.T) {
 		k := newTalk(t, s, nil)
 		k.say(k.message("q1"))
-		stale := chatbox.Seed{Session: k.key, Owner: redisOwner, State: k.state, Turns: []chatbox.PendingTurn{k.wants(1, 0)}}
+		stale := cluster.Seed{Session: k.key, Owner: redisOwner, State: k.state, Turns: []chatbox.PendingTurn{k.wants(1, 0)}}
 		k.answer(1)
 		k.say(k.message("q2"))
 		require.NoError(t, k.c.Seed(t.Context(), stale))
 		k.answer(3)
-		assert.Equal(t, chatbox.ClaimNone, k.claim().Status, "what was answered meanwhile stays answered")
+		assert.Equal(t, cluster.ClaimNone, k.claim().Status, "what was answered meanwhile stays answered")
 	})
 	t.Run("ACopyThatFellBehind", func(t *testing.T) {
 		k := newTalk(t, s, nil)
@@ -140,7 +141,7 @@ func redisSeedTurns(t *testing.T, s RedisServer) { //nolint:funlen // a list of 
 		}
 		k.refill(k.wants(1, 1), k.wants(301, 0))
 		require.NoError(t, k.c.Renew(t.Context(), l), "a lease that Redis still has stays")
-		hasCode(t, k.c.Append(t.Context(), l, chatbox.Piece{Gen: l.Gen, Index: 1}), chatbox.Clash)
+		hasCode(t, k.c.Append(t.Context(), l, cluster.Piece{Gen: l.Gen, Index: 1}), chatbox.Clash)
 	})
 }
 
@@ -162,7 +163,7 @@ func (k *talk) answerNew(seq int64) {
 func redisSeedKept(t *testing.T, s RedisServer) {
 	t.Helper()
 	// lost is a session that was seeded while its first answer was being given.
-	lost := func(t *testing.T) (*talk, chatbox.Lease, chatbox.OpenAnswer) {
+	lost := func(t *testing.T) (*talk, cluster.Lease, cluster.OpenAnswer) {
 		t.Helper()
 		k := newTalk(t, s, nil)
 		k.say(k.message("q1"))
@@ -176,7 +177,7 @@ func redisSeedKept(t *testing.T, s RedisServer) {
 	t.Run("GoesOn", func(t *testing.T) {
 		k, l, o := lost(t)
 		k.cannotSpeak(l, chatbox.NotFound)
-		assert.Equal(t, chatbox.ClaimBusy, k.claim().Status, "by nobody else")
+		assert.Equal(t, cluster.ClaimBusy, k.claim().Status, "by nobody else")
 		_, _, err := k.c.Interrupt(t.Context(), k.key)
 		hasCode(t, err, chatbox.Unavailable)
 		require.NoError(t, k.c.Renew(t.Context(), l))
@@ -225,10 +226,10 @@ func redisSeedTakenOver(t *testing.T, s RedisServer) {
 	require.NoError(t, err)
 	assert.Equal(t, chatbox.Gen{Seq: 1, Run: 1}, running)
 	assert.Nil(t, open)
-	e := k.final(chatbox.OpenAnswer{AnswerID: chatbox.AnswerID(k.key, 1, 1), Gen: running, Index: -1}, chatbox.FinishTakenOver)
-	assert.Equal(t, chatbox.Published{Outcome: chatbox.OutcomeDiverged, Head: 1, Attempt: -1}, k.publish(e))
+	e := k.final(cluster.OpenAnswer{AnswerID: chatbox.AnswerID(k.key, 1, 1), Gen: running, Index: -1}, chatbox.FinishTakenOver)
+	assert.Equal(t, cluster.Published{Outcome: cluster.OutcomeDiverged, Head: 1, Attempt: -1}, k.publish(e))
 	k.watch(func(h *redisHandler) {
-		k.publish(e, func(p *chatbox.Publication) { p.Supersede = 1 })
+		k.publish(e, func(p *cluster.Publication) { p.Supersede = 1 })
 		got := h.take(t, 2)
 		require.NotNil(t, got[0].Piece)
 		assert.True(t, got[0].Piece.Snapshot)
@@ -241,29 +242,29 @@ func redisSeedTakenOver(t *testing.T, s RedisServer) {
 func redisRevive(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, nil)
-	sessions := map[chatbox.TurnFate]*talk{}
-	for _, fate := range []chatbox.TurnFate{
-		chatbox.TurnThere, chatbox.TurnEntered, chatbox.TurnHeld, chatbox.TurnVoid, chatbox.TurnAhead, chatbox.TurnForgotten,
+	sessions := map[cluster.TurnFate]*talk{}
+	for _, fate := range []cluster.TurnFate{
+		cluster.TurnThere, cluster.TurnEntered, cluster.TurnHeld, cluster.TurnVoid, cluster.TurnAhead, cluster.TurnForgotten,
 	} {
 		o := k.again()
 		o.say(o.message("q"))
 		sessions[fate] = o
 	}
-	require.NoError(t, k.rdb.Del(t.Context(), sessions[chatbox.TurnEntered].find("q")).Err())
-	for _, fate := range []chatbox.TurnFate{chatbox.TurnHeld, chatbox.TurnVoid} {
+	require.NoError(t, k.rdb.Del(t.Context(), sessions[cluster.TurnEntered].find("q")).Err())
+	for _, fate := range []cluster.TurnFate{cluster.TurnHeld, cluster.TurnVoid} {
 		sessions[fate].say(sessions[fate].admin(chatbox.TypeAdminJoin))
 	}
-	sessions[chatbox.TurnVoid].say(sessions[chatbox.TurnVoid].admin(chatbox.TypeAdminLeave))
-	sessions[chatbox.TurnForgotten].lose()
+	sessions[cluster.TurnVoid].say(sessions[cluster.TurnVoid].admin(chatbox.TypeAdminLeave))
+	sessions[cluster.TurnForgotten].lose()
 	var turns []chatbox.PendingTurn
-	var want []chatbox.TurnFate
+	var want []cluster.TurnFate
 	for fate, o := range sessions {
 		turns, want = append(turns, o.wants(1, 0)), append(want, fate)
 	}
-	turns = append(turns, sessions[chatbox.TurnThere].wants(2, 0)) // the message is not published yet
-	want = append(want, chatbox.TurnAhead)
+	turns = append(turns, sessions[cluster.TurnThere].wants(2, 0)) // the message is not published yet
+	want = append(want, cluster.TurnAhead)
 	for i, fate := range want[:len(want)-1] {
-		if fate == chatbox.TurnAhead {
+		if fate == cluster.TurnAhead {
 			turns[i].Gen.Seq, turns[i].At = 2, 2
 		}
 	}
@@ -277,7 +278,7 @@ func redisRevive(t *testing.T, s RedisServer) {
 	}
 	got, err := k.c.Revive(t.Context(), many) // every server of a Cluster knows the script from here on
 	require.NoError(t, err)
-	assert.NotContains(t, got, chatbox.TurnThere)
+	assert.NotContains(t, got, cluster.TurnThere)
 	hook := &RoundTrips{}
 	k.rdb.AddHook(hook)
 	assert.EqualValues(t, 1, hook.Of(func() {
@@ -285,7 +286,7 @@ func redisRevive(t *testing.T, s RedisServer) {
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 	}), "however many they are")
-	assert.Equal(t, chatbox.Gen{Seq: 1, Run: 1}, sessions[chatbox.TurnEntered].taken().Gen)
+	assert.Equal(t, chatbox.Gen{Seq: 1, Run: 1}, sessions[cluster.TurnEntered].taken().Gen)
 	none, err := k.c.Revive(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Empty(t, none)

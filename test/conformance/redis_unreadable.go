@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"chatbox"
+	"chatbox/cluster"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,13 +26,13 @@ func redisUnreadable(t *testing.T, s RedisServer) {
 		t.Helper()
 		assert.Empty(t, k.find("s"), "head and fold go together")
 		assert.Empty(t, k.find("l"))
-		require.NoError(t, k.c.Seed(t.Context(), chatbox.Seed{Session: k.key, Owner: redisOwner, State: k.state, Turns: []chatbox.PendingTurn{k.wants(1, 0)}}))
+		require.NoError(t, k.c.Seed(t.Context(), cluster.Seed{Session: k.key, Owner: redisOwner, State: k.state, Turns: []chatbox.PendingTurn{k.wants(1, 0)}}))
 		assert.Equal(t, k.state, k.read(0).State)
 		assert.Equal(t, chatbox.Gen{Seq: 1, Run: 1}, k.taken().Gen, "the turn was not forgotten")
 	}
 	t.Run("BeginSeesNoSession", func(t *testing.T) {
 		k := spoiled(t)
-		b, err := k.c.Begin(t.Context(), chatbox.Beginning{Session: k.key, Key: "c:x:1"})
+		b, err := k.c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: "c:x:1"})
 		require.NoError(t, err)
 		assert.False(t, b.Seeded)
 		assert.NotEmpty(t, b.Intent)
@@ -44,7 +45,7 @@ func redisUnreadable(t *testing.T, s RedisServer) {
 	})
 	t.Run("ClaimSeesNoSession", func(t *testing.T) {
 		k := spoiled(t)
-		assert.Equal(t, chatbox.ClaimUnseeded, k.claim().Status)
+		assert.Equal(t, cluster.ClaimUnseeded, k.claim().Status)
 		reseeded(t, k)
 	})
 	t.Run("PiecesThatCannotBeOpenedAreNone", func(t *testing.T) {
@@ -73,7 +74,7 @@ func redisUnreadable(t *testing.T, s RedisServer) {
 		c = k.claim()
 		assert.True(t, c.Open)
 		assert.True(t, c.Torn)
-		whole := chatbox.Piece{
+		whole := cluster.Piece{
 			AnswerID: o.AnswerID, Gen: o.Gen, ReplyTo: o.ReplyTo, ModelID: o.ModelID,
 			Attempt: 1, Index: -1, Content: o.Text, Snapshot: true,
 		}

@@ -64,7 +64,7 @@ func importsDoc(graph map[string][]string) string {
 	var b strings.Builder
 	b.WriteString("# Imports\n\nThe packages of the module and what they import of each other, made from the code by\n" +
 		"`UPDATE_DOCS=1 go test ./test/docs -run TestImports`; do not edit. The rules are in `.golangci.yml`.\n\n" +
-		"The packages under `app`, without the root package, `helpdesk` and `internal`, which use the standard library alone:\n\n```mermaid\nflowchart TD\n")
+		"The packages under `app`, without the root package, `helpdesk`, `cluster` and `internal`, which use the standard library alone:\n\n```mermaid\nflowchart TD\n")
 	short := func(pkg string) string { return strings.TrimPrefix(pkg, "chatbox/") }
 	node := func(pkg string) string { return strings.NewReplacer("/", "_", "-", "_").Replace(short(pkg)) }
 	for _, from := range slices.Sorted(maps.Keys(graph)) {
@@ -73,7 +73,7 @@ func importsDoc(graph map[string][]string) string {
 		}
 		fmt.Fprintf(&b, "    %s[%q]\n", node(from), short(from))
 		for _, to := range slices.Sorted(slices.Values(graph[from])) {
-			if to != "chatbox" && to != "chatbox/helpdesk" && !strings.HasPrefix(to, "chatbox/internal/") {
+			if to != "chatbox" && to != "chatbox/helpdesk" && to != "chatbox/cluster" && !strings.HasPrefix(to, "chatbox/internal/") {
 				fmt.Fprintf(&b, "    %s --> %s\n", node(from), node(to))
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 )
 
@@ -16,7 +17,7 @@ import (
 type Redis struct {
 	mu         sync.Mutex // guards following
 	hot        map[chatbox.SessionKey]*hotSession
-	ephemerals []chatbox.Update
+	ephemerals []cluster.Update
 	notices    []helpdesk.Notice
 	tokens     int
 	fail       map[string]error
@@ -27,8 +28,8 @@ type hotSession struct {
 	state  chatbox.State
 	events []chatbox.Event
 	turns  []chatbox.Gen // pending, oldest first
-	lease  *chatbox.Lease
-	open   *chatbox.OpenAnswer
+	lease  *cluster.Lease
+	open   *cluster.OpenAnswer
 }
 
 // NewRedis makes an empty Redis.
@@ -51,7 +52,7 @@ func (r *Redis) Flush() {
 }
 
 // Ephemerals lists what PublishEphemeral was given.
-func (r *Redis) Ephemerals() []chatbox.Update {
+func (r *Redis) Ephemerals() []cluster.Update {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.ephemerals)
@@ -66,36 +67,36 @@ func (r *Redis) Notices() []helpdesk.Notice {
 
 // Begin implements sessionlog.Hot. It detects no repeats and has no rate
 // limit.
-func (r *Redis) Begin(_ context.Context, b chatbox.Beginning) (chatbox.Begun, error) {
+func (r *Redis) Begin(_ context.Context, b cluster.Beginning) (cluster.Begun, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.hot[b.Session]
 	switch {
 	case r.fail["Begin"] != nil:
-		return chatbox.Begun{}, r.fail["Begin"]
+		return cluster.Begun{}, r.fail["Begin"]
 	case b.Lease != nil && s == nil:
-		return chatbox.Begun{}, chatbox.NotFound
+		return cluster.Begun{}, chatbox.NotFound
 	case b.Lease != nil && !s.held(*b.Lease):
-		return chatbox.Begun{}, chatbox.NotOwner
+		return cluster.Begun{}, chatbox.NotOwner
 	case s == nil:
-		return chatbox.Begun{Intent: "intent"}, nil
+		return cluster.Begun{Intent: "intent"}, nil
 	}
-	return chatbox.Begun{Seeded: true, Owner: s.owner, State: s.state, Intent: "intent"}, nil
+	return cluster.Begun{Seeded: true, Owner: s.owner, State: s.state, Intent: "intent"}, nil
 }
 
 // Abandon implements sessionlog.Hot.
-func (r *Redis) Abandon(context.Context, chatbox.Beginning, string) error { return nil }
+func (r *Redis) Abandon(context.Context, cluster.Beginning, string) error { return nil }
 
 // Publish implements sessionlog.Hot.
-func (r *Redis) Publish(_ context.Context, p chatbox.Publication) (chatbox.Published, error) {
+func (r *Redis) Publish(_ context.Context, p cluster.Publication) (cluster.Published, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.fail["Publish"]; err != nil {
-		return chatbox.Published{}, err
+		return cluster.Published{}, err
 	}
 	s := r.hot[p.Event.Session]
 	if s == nil && !p.Fresh {
-		return chatbox.Published{Outcome: chatbox.OutcomeUnseeded}, nil
+		return cluster.Published{Outcome: cluster.OutcomeUnseeded}, nil
 	}
 	if s == nil {
 		s = &hotSession{owner: p.Event.Owner}
@@ -103,9 +104,9 @@ func (r *Redis) Publish(_ context.Context, p chatbox.Publication) (chatbox.Publi
 	}
 	switch {
 	case p.Event.Seq <= s.state.Head:
-		return chatbox.Published{Outcome: chatbox.OutcomeAlready, Head: s.state.Head}, nil
+		return cluster.Published{Outcome: cluster.OutcomeAlready, Head: s.state.Head}, nil
 	case p.Event.Seq > s.state.Head+1:
-		return chatbox.Published{Outcome: chatbox.OutcomeGap, Head: s.state.Head}, nil
+		return cluster.Published{Outcome: cluster.OutcomeGap, Head: s.state.Head}, nil
 	}
 	s.state, s.events = p.State, append(s.events, p.Event)
 	if t := p.Event.Turn; t != nil && t.State == chatbox.TurnPending && p.State.HolderID == "" {
@@ -117,18 +118,18 @@ func (r *Redis) Publish(_ context.Context, p chatbox.Publication) (chatbox.Publi
 	if p.Lease != nil {
 		s.drop(*p.Lease)
 	}
-	return chatbox.Published{Outcome: chatbox.OutcomeDone, Head: s.state.Head}, nil
+	return cluster.Published{Outcome: cluster.OutcomeDone, Head: s.state.Head}, nil
 }
 
 // Read implements sessionlog.Hot.
-func (r *Redis) Read(_ context.Context, k chatbox.SessionKey, after int64) (chatbox.Tail, error) {
+func (r *Redis) Read(_ context.Context, k chatbox.SessionKey, after int64) (cluster.Tail, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.hot[k]
 	if err := r.fail["Read"]; err != nil || s == nil {
-		return chatbox.Tail{}, err
+		return cluster.Tail{}, err
 	}
-	t := chatbox.Tail{Seeded: true, Owner: s.owner, State: s.state}
+	t := cluster.Tail{Seeded: true, Owner: s.owner, State: s.state}
 	for _, e := range s.events {
 		if e.Seq > after {
 			t.Events = append(t.Events, e)
@@ -142,7 +143,7 @@ func (r *Redis) Read(_ context.Context, k chatbox.SessionKey, after int64) (chat
 }
 
 // Seed implements sessionlog.Hot.
-func (r *Redis) Seed(_ context.Context, in chatbox.Seed) error {
+func (r *Redis) Seed(_ context.Context, in cluster.Seed) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.hot[in.Session]; s != nil && s.state.Head >= in.State.Head {
@@ -170,15 +171,15 @@ func (r *Redis) Enqueue(_ context.Context, k chatbox.SessionKey, g chatbox.Gen, 
 	return r.fail["Enqueue"]
 }
 
-func (s *hotSession) held(l chatbox.Lease) bool { return s.lease != nil && s.lease.Token == l.Token }
+func (s *hotSession) held(l cluster.Lease) bool { return s.lease != nil && s.lease.Token == l.Token }
 
-func (s *hotSession) drop(l chatbox.Lease) {
+func (s *hotSession) drop(l cluster.Lease) {
 	s.turns = slices.DeleteFunc(s.turns, func(g chatbox.Gen) bool { return g == l.Gen })
 	s.lease, s.open = nil, nil
 }
 
 // under runs f with the session where the lease is held.
-func (r *Redis) under(method string, l chatbox.Lease, f func(s *hotSession)) error {
+func (r *Redis) under(method string, l cluster.Lease, f func(s *hotSession)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.hot[l.Session]
@@ -195,47 +196,47 @@ func (r *Redis) under(method string, l chatbox.Lease, f func(s *hotSession)) err
 }
 
 // Claim implements answer.Leases.
-func (r *Redis) Claim(_ context.Context, k chatbox.SessionKey) (chatbox.Claim, error) {
+func (r *Redis) Claim(_ context.Context, k chatbox.SessionKey) (cluster.Claim, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.hot[k]
 	switch {
 	case r.fail["Claim"] != nil:
-		return chatbox.Claim{}, r.fail["Claim"]
+		return cluster.Claim{}, r.fail["Claim"]
 	case s == nil:
-		return chatbox.Claim{Status: chatbox.ClaimUnseeded}, nil
+		return cluster.Claim{Status: cluster.ClaimUnseeded}, nil
 	case s.lease != nil:
-		return chatbox.Claim{Status: chatbox.ClaimBusy}, nil
+		return cluster.Claim{Status: cluster.ClaimBusy}, nil
 	case len(s.turns) == 0 || s.state.HolderID != "":
-		return chatbox.Claim{Status: chatbox.ClaimNone}, nil
+		return cluster.Claim{Status: cluster.ClaimNone}, nil
 	}
 	r.tokens++
-	s.lease = &chatbox.Lease{Session: k, Owner: s.owner, Token: fmt.Sprint("token-", r.tokens), Gen: s.turns[0]}
-	return chatbox.Claim{Status: chatbox.ClaimTaken, Lease: *s.lease, State: s.state, Open: s.open != nil && s.open.Gen == s.turns[0]}, nil
+	s.lease = &cluster.Lease{Session: k, Owner: s.owner, Token: fmt.Sprint("token-", r.tokens), Gen: s.turns[0]}
+	return cluster.Claim{Status: cluster.ClaimTaken, Lease: *s.lease, State: s.state, Open: s.open != nil && s.open.Gen == s.turns[0]}, nil
 }
 
 // Renew implements answer.Leases.
-func (r *Redis) Renew(_ context.Context, l chatbox.Lease) error {
+func (r *Redis) Renew(_ context.Context, l cluster.Lease) error {
 	return r.under("Renew", l, func(*hotSession) {})
 }
 
 // Release implements answer.Leases.
-func (r *Redis) Release(_ context.Context, l chatbox.Lease) error {
+func (r *Redis) Release(_ context.Context, l cluster.Lease) error {
 	return r.under("Release", l, func(s *hotSession) { s.lease = nil })
 }
 
 // Drop implements answer.Leases. A failure is kept with the ephemerals.
-func (r *Redis) Drop(_ context.Context, l chatbox.Lease, f *chatbox.Failure) error {
+func (r *Redis) Drop(_ context.Context, l cluster.Lease, f *cluster.Failure) error {
 	return r.under("Drop", l, func(s *hotSession) {
 		s.drop(l)
 		if f != nil {
-			r.ephemerals = append(r.ephemerals, chatbox.Update{Session: l.Session, Failure: f})
+			r.ephemerals = append(r.ephemerals, cluster.Update{Session: l.Session, Failure: f})
 		}
 	})
 }
 
 // Revoke implements answer.Leases.
-func (r *Redis) Revoke(_ context.Context, k chatbox.SessionKey) (chatbox.Gen, *chatbox.OpenAnswer, error) {
+func (r *Redis) Revoke(_ context.Context, k chatbox.SessionKey) (chatbox.Gen, *cluster.OpenAnswer, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.hot[k]
@@ -248,7 +249,7 @@ func (r *Redis) Revoke(_ context.Context, k chatbox.SessionKey) (chatbox.Gen, *c
 }
 
 // Interrupt implements answer.Interrupts.
-func (r *Redis) Interrupt(ctx context.Context, k chatbox.SessionKey) (chatbox.Gen, *chatbox.OpenAnswer, error) {
+func (r *Redis) Interrupt(ctx context.Context, k chatbox.SessionKey) (chatbox.Gen, *cluster.OpenAnswer, error) {
 	return r.Revoke(ctx, k)
 }
 
@@ -256,15 +257,15 @@ func (r *Redis) Interrupt(ctx context.Context, k chatbox.SessionKey) (chatbox.Ge
 func (r *Redis) Allow(context.Context, chatbox.SessionKey) error { return nil }
 
 // Start implements answer.Pieces.
-func (r *Redis) Start(_ context.Context, l chatbox.Lease, o chatbox.OpenAnswer) error {
+func (r *Redis) Start(_ context.Context, l cluster.Lease, o cluster.OpenAnswer) error {
 	return r.under("Start", l, func(s *hotSession) { s.open = &o })
 }
 
 // AppendPiece is answer.Pieces.Append; see Pieces.
-func (r *Redis) AppendPiece(_ context.Context, l chatbox.Lease, p chatbox.Piece) error {
+func (r *Redis) AppendPiece(_ context.Context, l cluster.Lease, p cluster.Piece) error {
 	return r.under("AppendPiece", l, func(s *hotSession) {
 		if p.Snapshot {
-			s.open = &chatbox.OpenAnswer{AnswerID: p.AnswerID, Gen: p.Gen, ReplyTo: p.ReplyTo, ModelID: p.ModelID, Attempt: p.Attempt, Index: p.Index, Text: p.Content}
+			s.open = &cluster.OpenAnswer{AnswerID: p.AnswerID, Gen: p.Gen, ReplyTo: p.ReplyTo, ModelID: p.ModelID, Attempt: p.Attempt, Index: p.Index, Text: p.Content}
 			return
 		}
 		s.open.Index, s.open.Text = p.Index, s.open.Text+p.Content
@@ -275,12 +276,12 @@ func (r *Redis) AppendPiece(_ context.Context, l chatbox.Lease, p chatbox.Piece)
 type Pieces struct{ *Redis }
 
 // Append implements answer.Pieces.
-func (p Pieces) Append(ctx context.Context, l chatbox.Lease, piece chatbox.Piece) error {
+func (p Pieces) Append(ctx context.Context, l cluster.Lease, piece cluster.Piece) error {
 	return p.AppendPiece(ctx, l, piece)
 }
 
 // PublishEphemeral implements the Ephemerals of the use cases.
-func (r *Redis) PublishEphemeral(_ context.Context, u chatbox.Update) error {
+func (r *Redis) PublishEphemeral(_ context.Context, u cluster.Update) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ephemerals = append(r.ephemerals, u)

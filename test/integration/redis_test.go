@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/helpdesk"
 	"chatbox/redisstate"
 	"chatbox/test/conformance"
@@ -28,7 +29,7 @@ func TestRedis_Conformance(t *testing.T) { conformance.Redis(t, realRedis(t)) }
 // counter is a handler that counts.
 type counter struct{ updates, resyncs, wakes atomic.Int64 }
 
-func (c *counter) Update(chatbox.Update)         { c.updates.Add(1) }
+func (c *counter) Update(cluster.Update)         { c.updates.Add(1) }
 func (c *counter) Resubscribed()                 { c.resyncs.Add(1) }
 func (c *counter) Wake(chatbox.SessionKey)       { c.wakes.Add(1) }
 func (*counter) Disconnected(chatbox.Withdrawal) {}
@@ -67,9 +68,9 @@ func say(t *testing.T, c *redisstate.Client, h *counter, s chatbox.SessionKey, s
 	}
 	next := st.Apply(e)
 	before := h.updates.Load()
-	res, err := c.Publish(t.Context(), chatbox.Publication{Event: e, State: next, Fresh: e.Seq == 1})
+	res, err := c.Publish(t.Context(), cluster.Publication{Event: e, State: next, Fresh: e.Seq == 1})
 	require.NoError(t, err)
-	require.Equal(t, chatbox.OutcomeDone, res.Outcome)
+	require.Equal(t, cluster.OutcomeDone, res.Outcome)
 	*st = next
 	eventually(t, "the update", func() bool { return h.updates.Load() > before })
 }
@@ -98,9 +99,9 @@ func TestRedis_BusOutlivesItsConnection(t *testing.T) {
 	heads, err := c.Heads(t.Context(), []chatbox.SessionKey{s})
 	require.NoError(t, err)
 	require.Equal(t, []int64{-1}, heads)
-	require.NoError(t, c.Seed(t.Context(), chatbox.Seed{Session: s, Owner: "u", State: st}))
+	require.NoError(t, c.Seed(t.Context(), cluster.Seed{Session: s, Owner: "u", State: st}))
 	say(t, c, h, s, &st) // the scripts are loaded again automatically
-	_, err = c.Begin(t.Context(), chatbox.Beginning{Session: s, Key: "c:u:1", User: chatbox.UserKey{ID: "u"}})
+	_, err = c.Begin(t.Context(), cluster.Beginning{Session: s, Key: "c:u:1", User: chatbox.UserKey{ID: "u"}})
 	require.NoError(t, err)
 	_, _, err = c.Due(t.Context())
 	require.NoError(t, err)
@@ -110,7 +111,7 @@ func TestRedis_FlushLoadsMissingScripts(t *testing.T) {
 	srv := realRedis(t)
 	c, rdb := srv.RedisClient(t, func(c *redisstate.Config) { c.RateLimit = 1 })
 	require.NoError(t, rdb.ScriptFlush(t.Context()).Err())
-	b := chatbox.Beginning{Session: chatbox.SessionKey{ID: rand.Text()}, Key: "c:u:1", User: chatbox.UserKey{ID: rand.Text()}}
+	b := cluster.Beginning{Session: chatbox.SessionKey{ID: rand.Text()}, Key: "c:u:1", User: chatbox.UserKey{ID: rand.Text()}}
 	begun, err := c.Begin(t.Context(), b)
 	require.NoError(t, err)
 	assert.Zero(t, begun.RetryAfter)
@@ -156,8 +157,8 @@ func BenchmarkRedis_Publish(b *testing.B) {
 			Sender: chatbox.SenderUser, Owner: "u", Content: "some hundred bytes of text, as people write them, more or less", Time: time.Now(),
 		}
 		st = st.Apply(e)
-		res, err := c.Publish(b.Context(), chatbox.Publication{Event: e, State: st, Fresh: e.Seq == 1})
-		if err != nil || res.Outcome != chatbox.OutcomeDone {
+		res, err := c.Publish(b.Context(), cluster.Publication{Event: e, State: st, Fresh: e.Seq == 1})
+		if err != nil || res.Outcome != cluster.OutcomeDone {
 			b.Fatal(res, err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/cluster"
 	"chatbox/redisstate"
 	"chatbox/test/conformance"
 	"chatbox/test/servers"
@@ -79,7 +80,7 @@ func TestRedis_BusFollowsAMovedSlot(t *testing.T) {
 		from, to := set.MoveSlot(t.Context(), t, key, func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			_, err := c.Begin(ctx, chatbox.Beginning{Session: s, Key: "c:u:1"})
+			_, err := c.Begin(ctx, cluster.Beginning{Session: s, Key: "c:u:1"})
 			require.ErrorIs(t, err, chatbox.Unavailable, "while the slot is on its way it is asked again later")
 		})
 		require.NotEqual(t, from, to)
@@ -136,7 +137,7 @@ func TestRedis_BusFollowsAClustersFailover(t *testing.T) {
 		heads, err := c.Heads(t.Context(), sessions[i:i+1])
 		require.NoError(t, err)
 		if heads[0] != states[i].Head { // the end of its log was not replicated yet
-			require.NoError(t, c.Seed(t.Context(), chatbox.Seed{Session: sessions[i], Owner: "u", State: states[i]}))
+			require.NoError(t, c.Seed(t.Context(), cluster.Seed{Session: sessions[i], Owner: "u", State: states[i]}))
 		}
 		say(t, c, h, sessions[i], &states[i])
 	}

@@ -1,13 +1,15 @@
-package chatbox
+package cluster
+
+import "chatbox"
 
 // Shown is how much of an answer's text a client without resume has received:
 // its first Bytes bytes. Such a client appends every text it receives, so
 // after a broken connection it may be sent only the rest.
 type Shown struct {
-	Session SessionKey
+	Session chatbox.SessionKey
 	UserID  string
-	Conn    ConnID
-	Gen     Gen
+	Conn    chatbox.ConnID
+	Gen     chatbox.Gen
 	Bytes   int
 	Sum     uint64 // FNV-1a of these bytes; see Extend
 	Unknown bool   // it may have unrecorded text, so no text can continue it

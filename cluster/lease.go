@@ -1,12 +1,14 @@
-package chatbox
+package cluster
+
+import "chatbox"
 
 // Lease is the right to answer one session's oldest pending turn. Token is
 // compared for equality; it is never ordered.
 type Lease struct {
-	Session SessionKey
+	Session chatbox.SessionKey
 	Owner   string
 	Token   string
-	Gen     Gen
+	Gen     chatbox.Gen
 }
 
 // TurnFate is the result of making sure that Redis has a pending turn.
@@ -37,7 +39,7 @@ const (
 type Claim struct {
 	Status ClaimStatus
 	Lease  Lease
-	State  State
+	State  chatbox.State
 	Open   bool // a generation of the same turn had begun and must be recovered
 	Torn   bool // Redis failed over since it began: clients may have been shown more than the stored pieces
 }

@@ -1,13 +1,15 @@
-package chatbox
+package cluster
+
+import "chatbox"
 
 // Join is the data with which a socket joins a session. It is read after its
 // pod has subscribed.
 type Join struct {
-	Owner    string  // the session's owner; empty: the session does not exist
-	As       Right   // the right by which the socket receives the session
-	From     int64   // the last event the socket has
-	Events   []Event // from From+1 up to State.Head, or none
-	State    State
+	Owner    string          // the session's owner; empty: the session does not exist
+	As       Right           // the right by which the socket receives the session
+	From     int64           // the last event the socket has
+	Events   []chatbox.Event // from From+1 up to State.Head, or none
+	State    chatbox.State
 	Open     *OpenAnswer
 	Reads    []Read
 	Continue bool // the socket has received a part already: go on from there
@@ -18,7 +20,7 @@ type Join struct {
 	// connection broke; nil: none. Ended is that answer's final, if it has one
 	// by now.
 	Shown *Shown
-	Ended *Event
+	Ended *chatbox.Event
 }
 
 // Right is why a socket receives a session.
@@ -33,7 +35,7 @@ const (
 
 // Position is how far a pod has delivered a session.
 type Position struct {
-	Session SessionKey
+	Session chatbox.SessionKey
 	Seq     int64
 	UserID  string // of one owner, or future owner, with sockets here
 	// Watchers are the admins who watch the session through sockets of this
@@ -43,5 +45,5 @@ type Position struct {
 	// that staff watches.
 	Noticed bool
 	// Answering is the answer whose end the sockets wait for; zero: none.
-	Answering Gen
+	Answering chatbox.Gen
 }

@@ -1,6 +1,10 @@
-package chatbox
+package cluster
 
-import "time"
+import (
+	"time"
+
+	"chatbox"
+)
 
 // Update is a message between pods about a session; exactly one of the
 // pointers or Notice is set. Head is the session's head when the update was
@@ -8,36 +12,36 @@ import "time"
 // bus delivers at most once, so nothing relies on an update: the history is
 // the truth.
 type Update struct {
-	Session SessionKey `json:"session"`
-	Owner   string     `json:"owner"`
-	Head    int64      `json:"-"`
+	Session chatbox.SessionKey `json:"session"`
+	Owner   string             `json:"owner"`
+	Head    int64              `json:"-"`
 
-	Event        *Event        `json:"event,omitempty"`
-	Piece        *Piece        `json:"piece,omitempty"`
-	Loading      *Loading      `json:"loading,omitempty"`
-	Failure      *Failure      `json:"failure,omitempty"`
-	Typing       *Typing       `json:"typing,omitempty"`
-	Read         *Read         `json:"read,omitempty"`
-	Notification *Notification `json:"aside,omitempty"`
-	Watched      *Watched      `json:"watched,omitempty"`
-	Notice       bool          `json:"notice,omitempty"` // only Head matters: read the missing events
+	Event        *chatbox.Event `json:"event,omitempty"`
+	Piece        *Piece         `json:"piece,omitempty"`
+	Loading      *Loading       `json:"loading,omitempty"`
+	Failure      *Failure       `json:"failure,omitempty"`
+	Typing       *Typing        `json:"typing,omitempty"`
+	Read         *Read          `json:"read,omitempty"`
+	Notification *Notification  `json:"aside,omitempty"`
+	Watched      *Watched       `json:"watched,omitempty"`
+	Notice       bool           `json:"notice,omitempty"` // only Head matters: read the missing events
 }
 
 // Typing says that somebody types or has stopped. It is a lease: without an
 // end, a start expires by itself.
 type Typing struct {
-	Conn   ConnID `json:"conn"` // the sending socket, which does not receive it
-	UserID string `json:"user"`
-	Sender Sender `json:"sender"`
-	On     bool   `json:"on,omitempty"`
+	Conn   chatbox.ConnID `json:"conn"` // the sending socket, which does not receive it
+	UserID string         `json:"user"`
+	Sender chatbox.Sender `json:"sender"`
+	On     bool           `json:"on,omitempty"`
 }
 
 // Read is how far somebody has read. Of one user only the highest Seq counts.
 type Read struct {
-	Conn   ConnID `json:"conn"` // the sending socket, which does not receive it
-	UserID string `json:"user"`
-	Sender Sender `json:"sender"`
-	Seq    int64  `json:"seq"`
+	Conn   chatbox.ConnID `json:"conn"` // the sending socket, which does not receive it
+	UserID string         `json:"user"`
+	Sender chatbox.Sender `json:"sender"`
+	Seq    int64          `json:"seq"`
 }
 
 // Audience selects the sockets of a session that receive a notification.
@@ -75,15 +79,15 @@ type Watched struct {
 // Piece is a stretch of a running answer's text, numbered within its attempt.
 // A snapshot's content replaces all text shown for the answer so far.
 type Piece struct {
-	AnswerID string `json:"id"`
-	Gen      Gen    `json:"gen"`
-	ReplyTo  string `json:"reply_to"`
-	ModelID  string `json:"model,omitempty"`
-	Attempt  int    `json:"attempt"`
-	Index    int    `json:"index"` // of a snapshot: the last piece that it includes, -1 for none
-	Content  string `json:"content"`
-	Snapshot bool   `json:"snapshot,omitempty"`
-	Spent    Usage  `json:"-"` // so far; clients see it only at the end
+	AnswerID string        `json:"id"`
+	Gen      chatbox.Gen   `json:"gen"`
+	ReplyTo  string        `json:"reply_to"`
+	ModelID  string        `json:"model,omitempty"`
+	Attempt  int           `json:"attempt"`
+	Index    int           `json:"index"` // of a snapshot: the last piece that it includes, -1 for none
+	Content  string        `json:"content"`
+	Snapshot bool          `json:"snapshot,omitempty"`
+	Spent    chatbox.Usage `json:"-"` // so far; clients see it only at the end
 }
 
 // After reports whether the piece is newer than (attempt, index). A piece that
@@ -94,20 +98,20 @@ func (p Piece) After(attempt, index int) bool {
 
 // Loading says that an answer has begun.
 type Loading struct {
-	AnswerID string `json:"id"`
-	Gen      Gen    `json:"gen"`
-	ReplyTo  string `json:"reply_to"`
-	ModelID  string `json:"model,omitempty"`
+	AnswerID string      `json:"id"`
+	Gen      chatbox.Gen `json:"gen"`
+	ReplyTo  string      `json:"reply_to"`
+	ModelID  string      `json:"model,omitempty"`
 }
 
 // Failure says that an answer failed. If a piece was shown, the final with the
 // partial text is published before the failure.
 type Failure struct {
-	AnswerID string `json:"id"`
-	Gen      Gen    `json:"gen"`
-	ReplyTo  string `json:"reply_to"`
-	Code     Code   `json:"code"`
-	Message  string `json:"message"`
+	AnswerID string       `json:"id"`
+	Gen      chatbox.Gen  `json:"gen"`
+	ReplyTo  string       `json:"reply_to"`
+	Code     chatbox.Code `json:"code"`
+	Message  string       `json:"message"`
 	// RetryAfter is the time after which a retry may help; zero: unknown.
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
 }
@@ -116,13 +120,13 @@ type Failure struct {
 // the accepted text, and so the text that clients were shown.
 type OpenAnswer struct {
 	AnswerID string
-	Gen      Gen
+	Gen      chatbox.Gen
 	ReplyTo  string
 	ModelID  string
 	Attempt  int
 	Index    int // -1 before any piece
 	Text     string
-	Spent    Usage // as of its last piece
+	Spent    chatbox.Usage // as of its last piece
 }
 
 // Snapshot returns a piece with the whole text.

@@ -1,4 +1,4 @@
-package chatbox
+package cluster
 
 import (
 	"testing"

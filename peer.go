@@ -2,16 +2,6 @@ package chatbox
 
 import "time"
 
-// PodInfo is one row of the cluster view.
-type PodInfo struct {
-	ID            PodID     `json:"id"`
-	Version       string    `json:"version"`
-	State         string    `json:"state"` // "serving" or "draining"
-	Connections   int       `json:"connections"`
-	Generations   int       `json:"generations"`
-	LastHeartbeat time.Time `json:"last_heartbeat"`
-}
-
 // Peer is what a process tells the others that share its history. The record of a
 // process that was killed stays for a while; a living one changes its Beat.
 type Peer struct {
