@@ -86,7 +86,9 @@ type App struct {
 	peers    *peers     // nil: the pod does not compare its Redis with that of others
 	failed   chan error // capacity 1: the error that ends the process; never closed
 	alerts   *alert.Service
-	desk     *desk.Service
+	team     *desk.Team
+	help     *desk.Help
+	desk     api.HelpDesk
 	door     *door.Door
 	server   *http.Server
 	listener net.Listener
@@ -119,8 +121,8 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.privacy.Run(run) })
 	a.work.Go(func() { a.talks.Run(run) })
 	a.work.Go(func() { a.alerts.Run(run) })
-	a.work.Go(func() { a.desk.KeepPresence(run) })
-	a.work.Go(func() { a.desk.TellPlaces(run) })
+	a.work.Go(func() { a.team.KeepPresence(run) })
+	a.work.Go(func() { a.help.TellPlaces(run) })
 	a.work.Go(func() { a.heartbeat(run) })
 	a.work.Go(func() { a.watchSurroundings(run) })
 	a.work.Go(func() { a.shed(run) })

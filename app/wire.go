@@ -97,12 +97,29 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Attachments: feeds, Acks: feeds, Audit: o.Stores.Audit, Alerts: a.alerts, HelpLimits: redis, Ratings: o.Stores.Ratings,
 		Staff: redis, Colleagues: redis, Presence: redis, Ephemerals: redis, Observer: watch, Logger: a.log,
 	})
-	a.desk = desk.New(o.Desk, desk.Deps{
-		Catalog: o.Stores.Sessions, Cards: o.Stores.Cards, Audit: o.Stores.Audit, Logger: a.log, Queue: o.Stores.Queue, Labels: o.Stores.Labels,
-		Ephemerals: redis, Staff: redis, Finder: o.Stores.Finder, StaffPresence: redis, LocalStaff: a.hub, QueueSockets: feeds, Holdings: o.Stores.Sessions,
-		Owned: log.Owned,
-	})
+	a.wireHelpDesk(feeds, log)
 	a.sessions = log
+}
+
+// wireHelpDesk creates the help desk's use cases.
+func (a *App) wireHelpDesk(feeds *hub.Feeds, log *sessionlog.Log) {
+	st, redis := a.opts.Stores, a.redis
+	support := desk.NewSupport(a.opts.Desk, desk.SupportDeps{Cards: st.Cards, Audit: st.Audit, Logger: a.log})
+	a.help = desk.NewHelp(desk.HelpDeps{
+		Support: support, StaffPresence: redis, Queue: st.Queue, QueueSockets: feeds, Owned: log.Owned, Logger: a.log,
+	})
+	a.team = desk.NewTeam(desk.TeamDeps{StaffPresence: redis, LocalStaff: a.hub, Holdings: st.Sessions, Logger: a.log})
+	a.desk = api.HelpDesk{
+		Notes: desk.NewNotes(desk.NotesDeps{Catalog: st.Sessions, Audit: st.Audit, Cards: st.Cards, Ephemerals: redis, Logger: a.log}),
+		Replies: desk.NewReplies(desk.RepliesDeps{
+			Catalog: st.Sessions, Audit: st.Audit, Cards: st.Cards, Support: support, Logger: a.log,
+		}),
+		Search: desk.NewSearch(desk.SearchDeps{Finder: st.Finder, Audit: st.Audit}),
+		Labels: desk.NewLabelling(desk.LabellingDeps{
+			Catalog: st.Sessions, Audit: st.Audit, Labels: st.Labels, Queue: st.Queue, Staff: redis, Logger: a.log,
+		}),
+		Support: support, Help: a.help, Team: a.team,
+	}
 }
 
 // The least that one user may do on a pod per second, and the number of

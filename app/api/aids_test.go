@@ -12,7 +12,7 @@ import (
 )
 
 // fullAids refuse as a desk without room does.
-type fullAids struct{ HelpDesk }
+type fullAids struct{ deskFake }
 
 func (fullAids) AddNote(context.Context, chatbox.Actor, string, string) (helpdesk.Note, error) {
 	return helpdesk.Note{}, chatbox.NewError(chatbox.Full, "the session has 200 notes; delete some first", nil)

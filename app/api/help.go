@@ -34,7 +34,7 @@ func (s *Server) help(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if err != nil {
 		return err
 	}
-	info := s.deps.HelpDesk.HelpAsked(ctx, conn.ID(), conn.Actor(), sessionID)
+	info := s.deps.HelpDesk.Help.HelpAsked(ctx, conn.ID(), conn.Actor(), sessionID)
 	conn.Send(helpFrame(cmd.ID, info, conn.Actor(), time.Now()))
 	return nil
 }

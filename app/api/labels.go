@@ -122,7 +122,7 @@ func (s *Server) setTags(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if tags, err = s.deps.HelpDesk.SetTags(c.Request().Context(), actorOf(c), id, tags); err != nil {
+	if tags, err = s.deps.HelpDesk.Labels.SetTags(c.Request().Context(), actorOf(c), id, tags); err != nil {
 		return err
 	}
 	return reply(c, tagged{SessionID: id, Tags: append([]string{}, tags...)})
@@ -180,7 +180,7 @@ func (s *Server) unassign(c echo.Context) error {
 }
 
 func (s *Server) assignTo(c echo.Context, id string, to chatbox.Assignee) error {
-	to, err := s.deps.HelpDesk.Assign(c.Request().Context(), actorOf(c), id, to)
+	to, err := s.deps.HelpDesk.Labels.Assign(c.Request().Context(), actorOf(c), id, to)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ type tagCount struct {
 
 // tagsInUse serves GET /admin/tags.
 func (s *Server) tagsInUse(c echo.Context) error {
-	tags, err := s.deps.HelpDesk.TagsInUse(c.Request().Context(), actorOf(c))
+	tags, err := s.deps.HelpDesk.Labels.TagsInUse(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ type counts struct {
 
 // counters serves GET /admin/counters.
 func (s *Server) counters(c echo.Context) error {
-	n, err := s.deps.HelpDesk.Counters(c.Request().Context(), actorOf(c))
+	n, err := s.deps.HelpDesk.Labels.Counters(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 
 // fakeLabels has the same session as fakeDesk and records its calls.
 type fakeLabels struct {
-	HelpDesk
+	deskFake
 
 	tags []string
 	to   chatbox.Assignee

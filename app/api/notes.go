@@ -59,7 +59,7 @@ func (s *Server) listNotes(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	notes, err := s.deps.HelpDesk.Notes(c.Request().Context(), actorOf(c), id)
+	notes, err := s.deps.HelpDesk.Notes.Notes(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (s *Server) addNote(c echo.Context) error {
 	if err := (fields{fieldText: textField(fieldText, &words)}).read(c); err != nil {
 		return err
 	}
-	n, err := s.deps.HelpDesk.AddNote(c.Request().Context(), actorOf(c), id, words)
+	n, err := s.deps.HelpDesk.Notes.AddNote(c.Request().Context(), actorOf(c), id, words)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (s *Server) editNote(c echo.Context) error {
 	if err := (fields{fieldText: textField(fieldText, &words)}).read(c); err != nil {
 		return err
 	}
-	n, err := s.deps.HelpDesk.EditNote(c.Request().Context(), actorOf(c), id, c.Param("note_id"), words)
+	n, err := s.deps.HelpDesk.Notes.EditNote(c.Request().Context(), actorOf(c), id, c.Param("note_id"), words)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *Server) deleteNote(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deps.HelpDesk.DeleteNote(c.Request().Context(), actorOf(c), id, c.Param("note_id")); err != nil {
+	if err := s.deps.HelpDesk.Notes.DeleteNote(c.Request().Context(), actorOf(c), id, c.Param("note_id")); err != nil {
 		return err
 	}
 	return reply(c, statusView{Status: statusDeleted})

@@ -56,7 +56,7 @@ type replyList struct {
 
 // listReplies serves GET /admin/replies, by shortcut.
 func (s *Server) listReplies(c echo.Context) error {
-	replies, err := s.deps.HelpDesk.Replies(c.Request().Context(), actorOf(c))
+	replies, err := s.deps.HelpDesk.Replies.Replies(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *Server) addReply(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if r, err = s.deps.HelpDesk.AddReply(c.Request().Context(), actorOf(c), r); err != nil {
+	if r, err = s.deps.HelpDesk.Replies.AddReply(c.Request().Context(), actorOf(c), r); err != nil {
 		return err
 	}
 	return replyAs(c, http.StatusCreated, viewReply(r))
@@ -90,7 +90,7 @@ func (s *Server) replaceReply(c echo.Context) error {
 		return err
 	}
 	r.ID = c.Param("reply_id")
-	if r, err = s.deps.HelpDesk.ReplaceReply(c.Request().Context(), actorOf(c), r); err != nil {
+	if r, err = s.deps.HelpDesk.Replies.ReplaceReply(c.Request().Context(), actorOf(c), r); err != nil {
 		return err
 	}
 	return reply(c, viewReply(r))
@@ -98,7 +98,7 @@ func (s *Server) replaceReply(c echo.Context) error {
 
 // deleteReply serves DELETE /admin/replies/{reply_id}.
 func (s *Server) deleteReply(c echo.Context) error {
-	if err := s.deps.HelpDesk.DeleteReply(c.Request().Context(), actorOf(c), c.Param("reply_id")); err != nil {
+	if err := s.deps.HelpDesk.Replies.DeleteReply(c.Request().Context(), actorOf(c), c.Param("reply_id")); err != nil {
 		return err
 	}
 	return reply(c, statusView{Status: statusDeleted})
@@ -118,7 +118,7 @@ func (s *Server) renderReply(c echo.Context) error {
 	if sessionID == "" {
 		return chatbox.Missing(fieldSession)
 	}
-	content, missing, err := s.deps.HelpDesk.RenderReply(c.Request().Context(), actorOf(c), c.Param("reply_id"), sessionID)
+	content, missing, err := s.deps.HelpDesk.Replies.RenderReply(c.Request().Context(), actorOf(c), c.Param("reply_id"), sessionID)
 	if err != nil {
 		return err
 	}

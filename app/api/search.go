@@ -48,7 +48,7 @@ func (s *Server) search(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.deps.HelpDesk.Search(c.Request().Context(), actorOf(c), q)
+	page, err := s.deps.HelpDesk.Search.Search(c.Request().Context(), actorOf(c), q)
 	if err != nil {
 		return err
 	}

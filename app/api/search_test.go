@@ -16,7 +16,7 @@ import (
 
 // fakeSearch finds one message in one tenant and notes what it was asked.
 type fakeSearch struct {
-	HelpDesk
+	deskFake
 
 	searched helpdesk.SearchQuery
 	wordsOff bool

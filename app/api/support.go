@@ -18,6 +18,10 @@ type Support interface {
 	Support(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error)
 	SetSupport(ctx context.Context, a chatbox.Actor, s helpdesk.Settings) (helpdesk.EffectiveSettings, error)
 	ResetSupport(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error)
+}
+
+// Help tells users whether staff is there and where they are in the queue.
+type Help interface {
 	// SupportNow returns whether the team is there and how many users wait.
 	SupportNow(ctx context.Context, a chatbox.Actor) (now helpdesk.Availability, waiting int64, err error)
 	HelpOf(ctx context.Context, a chatbox.Actor, id string) (helpdesk.HelpInfo, error)
@@ -77,7 +81,7 @@ func stampKnown(t time.Time) string {
 
 // showSupport serves GET /admin/support.
 func (s *Server) showSupport(c echo.Context) error {
-	info, err := s.deps.HelpDesk.Support(c.Request().Context(), actorOf(c))
+	info, err := s.deps.HelpDesk.Support.Support(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -102,7 +106,7 @@ func (s *Server) setSupport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	info, err := s.deps.HelpDesk.SetSupport(c.Request().Context(), actorOf(c), set)
+	info, err := s.deps.HelpDesk.Support.SetSupport(c.Request().Context(), actorOf(c), set)
 	if err != nil {
 		return err
 	}
@@ -111,7 +115,7 @@ func (s *Server) setSupport(c echo.Context) error {
 
 // resetSupport serves DELETE /admin/support.
 func (s *Server) resetSupport(c echo.Context) error {
-	info, err := s.deps.HelpDesk.ResetSupport(c.Request().Context(), actorOf(c))
+	info, err := s.deps.HelpDesk.Support.ResetSupport(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -137,7 +141,7 @@ func viewAvailability(a helpdesk.Availability) availabilityView {
 
 // supportNow serves GET /support.
 func (s *Server) supportNow(c echo.Context) error {
-	now, waiting, err := s.deps.HelpDesk.SupportNow(c.Request().Context(), actorOf(c))
+	now, waiting, err := s.deps.HelpDesk.Help.SupportNow(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -161,7 +165,7 @@ func (s *Server) helpOf(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	info, err := s.deps.HelpDesk.HelpOf(c.Request().Context(), actorOf(c), id)
+	info, err := s.deps.HelpDesk.Help.HelpOf(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -186,7 +190,7 @@ type staffView struct {
 
 // staffOnline serves GET /admin/staff.
 func (s *Server) staffOnline(c echo.Context) error {
-	staff, err := s.deps.HelpDesk.StaffOnline(c.Request().Context(), actorOf(c))
+	staff, err := s.deps.HelpDesk.Team.StaffOnline(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -210,7 +214,7 @@ func (s *Server) sayAvailability(c echo.Context) error {
 		return err
 	}
 	said := helpdesk.StaffStatus(status)
-	if err := s.deps.HelpDesk.SayAvailability(c.Request().Context(), actorOf(c), said); err != nil {
+	if err := s.deps.HelpDesk.Team.SayAvailability(c.Request().Context(), actorOf(c), said); err != nil {
 		return err
 	}
 	return reply(c, struct {

@@ -18,7 +18,7 @@ import (
 
 // otherAids are the use cases that have fakes of their own or are tested on whole
 // pods.
-type otherAids struct{ HelpDesk }
+type otherAids struct{ deskFake }
 
 // fakeAids fakes the help desk for the edge.
 type fakeAids struct {

@@ -13,7 +13,7 @@ import (
 )
 
 // The interfaces of this file are all that the edge asks of the use cases, one
-// for each of their packages.
+// for each of their packages. Those of the help desk are beside their routes.
 
 // Live serves sockets.
 type Live interface {
@@ -170,12 +170,14 @@ type Answers interface {
 	Models() []chatbox.Model
 }
 
-// HelpDesk is what staff works with beside sessions.
-type HelpDesk interface {
-	Notes
-	Replies
-	Searching
-	Labelling
-	Support
-	Presence
+// HelpDesk is what staff works with beside sessions, and what users learn of
+// staff; all are required.
+type HelpDesk struct {
+	Notes   Notes
+	Replies Replies
+	Search  Searching
+	Labels  Labelling
+	Support Support
+	Help    Help
+	Team    Presence
 }

@@ -124,7 +124,7 @@ func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) 
 func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()) {
 	defer s.survive(ctx)
 	defer leave()
-	s.deps.HelpDesk.StaffArrived(ctx, conn.Actor())
+	s.deps.HelpDesk.Team.StaffArrived(ctx, conn.Actor())
 	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Answers.Models(), conn.ID(), s.cfg.Pod, time.Now()))
 	conn.OnExpire(func() { expire(conn) })
 	conn.ExpireAt(endOfCredential(conn.Actor(), time.Now()))

@@ -1,21 +1,19 @@
 // Package desk holds the use cases of the help desk: staff's records beside
 // sessions, and the information for staff and users about the queue and the team.
-// None of it is in a session's log, and no model sees it. Its ports are in this
-// file and beside each use case.
+// None of it is in a session's log, and no model sees it. Each subject has a
+// struct of its own with its ports beside it; ports that several share are in
+// this file.
 package desk
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"chatbox"
 	"chatbox/helpdesk"
-	"chatbox/internal/lanes"
 )
 
 // Catalog reads sessions.
@@ -36,66 +34,22 @@ type Staff interface {
 	TellStaff(ctx context.Context, n helpdesk.Notice) error
 }
 
-// Deps are the ports of a Service; all are required.
-type Deps struct {
-	Catalog    Catalog
-	Cards      Cards
-	Audit      Audit
-	Queue      Queue
-	Labels     Labels
-	Ephemerals Ephemerals
-	Staff      Staff
-	Logger     *slog.Logger
-	Finder     Finder
-
-	StaffPresence StaffPresence
-	LocalStaff    LocalStaff
-	QueueSockets  QueueSockets
-	Holdings      Holdings
-	// Owned returns the caller's session as of its last event. Another user's
-	// session is chatbox.NotFound, like an unknown one.
-	Owned func(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error)
-}
-
-// Config configures the use cases.
-type Config struct {
-	Support helpdesk.Settings // for tenants without settings of their own
-}
-
-// Service runs the use cases of one pod. It is safe for concurrent use.
-type Service struct {
-	Deps
-
-	cfg      Config
-	settings *recent[settings]
-	lines    *recent[queueView]
-	held     *recent[map[chatbox.UserKey]int]
-	searches *lanes.Lanes[chatbox.UserKey]
-
-	mu   sync.Mutex                               // guards following
-	here map[chatbox.UserKey]helpdesk.StaffMember // staff with sockets on this pod
-}
-
-// New returns a Service. It starts nothing.
-func New(cfg Config, d Deps) *Service {
-	s := &Service{Deps: d, cfg: cfg, here: map[chatbox.UserKey]helpdesk.StaffMember{}}
-	s.searches = lanes.New[chatbox.UserKey](lanes.Config{All: searchLanes, Each: searchesEach})
-	s.settings = newRecent(settingsLife, settingsSpare, s.readSettings)
-	s.lines = newRecent(queueLife, 0, s.readQueue)
-	s.held = newRecent(heldLife, 0, s.countHeld)
-	return s
+// lookup finds the sessions that staff's requests name.
+type lookup struct {
+	catalog Catalog
+	audit   Audit
 }
 
 // session returns the session with the id in the caller's tenant. An erased
 // session is chatbox.NotFound.
-func (s *Service) session(ctx context.Context, a chatbox.Actor, id string) (chatbox.Session, error) {
+func (s lookup) session(ctx context.Context, a chatbox.Actor, id string) (chatbox.Session, error) {
 	if !a.Staff() {
 		return chatbox.Session{}, notStaff()
 	}
 	if !chatbox.ValidSessionID(id) {
 		return chatbox.Session{}, unknownSession()
 	}
-	sess, err := s.Catalog.Load(ctx, a.Session(id))
+	sess, err := s.catalog.Load(ctx, a.Session(id))
 	if err != nil {
 		return chatbox.Session{}, err
 	}
@@ -106,7 +60,7 @@ func (s *Service) session(ctx context.Context, a chatbox.Actor, id string) (chat
 }
 
 // recorded is session, and records in the audit log that the act was requested.
-func (s *Service) recorded(
+func (s lookup) recorded(
 	ctx context.Context, a chatbox.Actor, id string, action chatbox.AuditAction,
 ) (chatbox.Session, error) {
 	sess, err := s.session(ctx, a, id)
@@ -116,8 +70,8 @@ func (s *Service) recorded(
 	return sess, s.record(ctx, a, sess, action)
 }
 
-func (s *Service) record(ctx context.Context, a chatbox.Actor, sess chatbox.Session, action chatbox.AuditAction) error {
-	return s.Audit.Record(ctx, a, action, chatbox.AuditSubject{SessionID: sess.Key.ID, UserID: sess.Owner})
+func (s lookup) record(ctx context.Context, a chatbox.Actor, sess chatbox.Session, action chatbox.AuditAction) error {
+	return s.audit.Record(ctx, a, action, chatbox.AuditSubject{SessionID: sess.Key.ID, UserID: sess.Owner})
 }
 
 // tries limits the retries of a change that conflicts with others. Each conflict
@@ -125,7 +79,7 @@ func (s *Service) record(ctx context.Context, a chatbox.Actor, sess chatbox.Sess
 const tries = 20
 
 // again retries a change until it meets no conflict.
-func (s *Service) again(change func(try int) error) error {
+func again(change func(try int) error) error {
 	for try := range tries {
 		if err := change(try); !errors.Is(err, chatbox.Clash) {
 			return err

@@ -21,10 +21,20 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// Under these names the types' methods of the same name can be promoted.
+type (
+	notes   = desk.Notes
+	replies = desk.Replies
+	support = desk.Support
+)
+
 // office is a desk with a real store that records notifications and audit
 // entries.
 type office struct {
-	*desk.Service
+	*notes
+	*replies
+	*support
+
 	t     *testing.T
 	store *embedded.Store
 
@@ -64,7 +74,7 @@ func (o *office) recorded() []chatbox.AuditAction {
 	return acts
 }
 
-func open(t *testing.T, change ...func(*desk.Deps)) *office {
+func open(t *testing.T) *office {
 	t.Helper()
 	ring, err := persistence.NewKeyring([]persistence.Key{{ID: "k", Secret: [32]byte{1, 2, 3}}})
 	require.NoError(t, err)
@@ -72,11 +82,12 @@ func open(t *testing.T, change ...func(*desk.Deps)) *office {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(t.Context()))) })
 	o := &office{t: t, store: st}
-	d := desk.Deps{Catalog: st.Sessions(), Cards: st.Cards(), Audit: o, Ephemerals: o, Logger: slog.New(slog.DiscardHandler)}
-	for _, f := range change {
-		f(&d)
-	}
-	o.Service = desk.New(desk.Config{}, d)
+	logger := slog.New(slog.DiscardHandler)
+	o.notes = desk.NewNotes(desk.NotesDeps{Catalog: st.Sessions(), Cards: st.Cards(), Audit: o, Ephemerals: o, Logger: logger})
+	o.support = desk.NewSupport(desk.Config{}, desk.SupportDeps{Cards: st.Cards(), Audit: o, Logger: logger})
+	o.replies = desk.NewReplies(desk.RepliesDeps{
+		Catalog: st.Sessions(), Cards: st.Cards(), Audit: o, Support: o.support, Logger: logger,
+	})
 	return o
 }
 

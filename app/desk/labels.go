@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"chatbox"
 	"chatbox/helpdesk"
@@ -23,9 +24,29 @@ type Labels interface {
 	Workload(ctx context.Context, who chatbox.UserKey) (helpdesk.Workload, error)
 }
 
+// LabellingDeps are the ports of Labelling; all are required.
+type LabellingDeps struct {
+	Catalog Catalog
+	Audit   Audit
+	Labels  Labels
+	Queue   Queue
+	Staff   Staff
+	Logger  *slog.Logger
+}
+
+// Labelling keeps the tags and assignees of sessions, and counts what waits for
+// a member of staff. It is safe for concurrent use.
+type Labelling struct {
+	LabellingDeps
+	lookup
+}
+
+// NewLabelling returns a Labelling. It starts nothing.
+func NewLabelling(d LabellingDeps) *Labelling { return &Labelling{d, lookup{d.Catalog, d.Audit}} }
+
 // SetTags replaces the session's tags and returns them as stored. The session may
 // have ended. Of two concurrent calls the later one wins.
-func (s *Service) SetTags(ctx context.Context, a chatbox.Actor, id string, tags []string) ([]string, error) {
+func (s *Labelling) SetTags(ctx context.Context, a chatbox.Actor, id string, tags []string) ([]string, error) {
 	if !a.Admin() {
 		return nil, notAdmin()
 	}
@@ -44,7 +65,7 @@ func (s *Service) SetTags(ctx context.Context, a chatbox.Actor, id string, tags 
 // assignment. An assignment is not a takeover: it does not stop the model and
 // grants no rights, so the assignee need not be connected. A new assignee other
 // than the caller is notified.
-func (s *Service) Assign(ctx context.Context, a chatbox.Actor, id string, to chatbox.Assignee) (chatbox.Assignee, error) {
+func (s *Labelling) Assign(ctx context.Context, a chatbox.Actor, id string, to chatbox.Assignee) (chatbox.Assignee, error) {
 	if !a.Admin() {
 		return to, notAdmin()
 	}
@@ -72,7 +93,7 @@ func (s *Service) Assign(ctx context.Context, a chatbox.Actor, id string, to cha
 
 // tellOfAssignment notifies the assignee. One who misses the notification sees
 // the session in the list and in the counters.
-func (s *Service) tellOfAssignment(ctx context.Context, sess chatbox.Session, a chatbox.Actor, to chatbox.Assignee) {
+func (s *Labelling) tellOfAssignment(ctx context.Context, sess chatbox.Session, a chatbox.Actor, to chatbox.Assignee) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
 	err := s.Staff.TellStaff(ctx, helpdesk.Notice{
@@ -85,7 +106,7 @@ func (s *Service) tellOfAssignment(ctx context.Context, sess chatbox.Session, a 
 }
 
 // TagsInUse returns the tags of the caller's tenant, most used first.
-func (s *Service) TagsInUse(ctx context.Context, a chatbox.Actor) ([]helpdesk.TagCount, error) {
+func (s *Labelling) TagsInUse(ctx context.Context, a chatbox.Actor) ([]helpdesk.TagCount, error) {
 	if !a.Staff() {
 		return nil, notStaff()
 	}
@@ -94,7 +115,7 @@ func (s *Service) TagsInUse(ctx context.Context, a chatbox.Actor) ([]helpdesk.Ta
 
 // Counters returns the counts for the caller's overview. They are read from
 // indexes, so the cost does not depend on the amount of data.
-func (s *Service) Counters(ctx context.Context, a chatbox.Actor) (helpdesk.Counters, error) {
+func (s *Labelling) Counters(ctx context.Context, a chatbox.Actor) (helpdesk.Counters, error) {
 	if !a.Staff() {
 		return helpdesk.Counters{}, notStaff()
 	}

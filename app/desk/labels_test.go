@@ -73,9 +73,9 @@ func (s *shelf) Queue(_ context.Context, _ string, limit int) ([]helpdesk.Waitin
 	return s.queue[:min(limit, len(s.queue))], int64(len(s.queue)), nil
 }
 
-func newShelf() (*shelf, *desk.Service) {
+func newShelf() (*shelf, *desk.Labelling) {
 	s := &shelf{sess: chatbox.Session{Key: chatbox.SessionKey{Tenant: "acme", ID: "s"}, Owner: "ann"}}
-	return s, desk.New(desk.Config{}, desk.Deps{Catalog: s, Audit: s, Queue: s, Labels: s, Staff: s, Logger: slog.New(slog.DiscardHandler)})
+	return s, desk.NewLabelling(desk.LabellingDeps{Catalog: s, Audit: s, Queue: s, Labels: s, Staff: s, Logger: slog.New(slog.DiscardHandler)})
 }
 
 func member(id string, role string) chatbox.Actor {

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -18,6 +19,24 @@ type Ephemerals interface {
 	PublishEphemeral(ctx context.Context, u cluster.Update) error
 }
 
+// NotesDeps are the ports of Notes; all are required.
+type NotesDeps struct {
+	Catalog    Catalog
+	Audit      Audit
+	Cards      Cards
+	Ephemerals Ephemerals
+	Logger     *slog.Logger
+}
+
+// Notes keeps staff's notes about sessions. It is safe for concurrent use.
+type Notes struct {
+	NotesDeps
+	lookup
+}
+
+// NewNotes returns a Notes. It starts nothing.
+func NewNotes(d NotesDeps) *Notes { return &Notes{d, lookup{d.Catalog, d.Audit}} }
+
 // Names on the wire of the change to a note and of the note's id.
 const (
 	metaNote    = "note_id"
@@ -32,7 +51,7 @@ func notesOf(k chatbox.SessionKey) helpdesk.CardPile {
 }
 
 // Notes returns staff's notes about the session, oldest first.
-func (s *Service) Notes(ctx context.Context, a chatbox.Actor, id string) ([]helpdesk.Note, error) {
+func (s *Notes) Notes(ctx context.Context, a chatbox.Actor, id string) ([]helpdesk.Note, error) {
 	sess, err := s.recorded(ctx, a, id, chatbox.AuditSessionNotes)
 	if err != nil {
 		return nil, err
@@ -50,7 +69,7 @@ func (s *Service) Notes(ctx context.Context, a chatbox.Actor, id string) ([]help
 
 // AddNote adds a note to the session, which may have ended. It returns
 // chatbox.Full if the session has helpdesk.MaxNotes notes.
-func (s *Service) AddNote(ctx context.Context, a chatbox.Actor, id, text string) (helpdesk.Note, error) {
+func (s *Notes) AddNote(ctx context.Context, a chatbox.Actor, id, text string) (helpdesk.Note, error) {
 	if !a.Admin() {
 		return helpdesk.Note{}, notAdmin()
 	}
@@ -77,7 +96,7 @@ func (s *Service) AddNote(ctx context.Context, a chatbox.Actor, id, text string)
 }
 
 // EditNote changes the text of a note. Only its author may do so.
-func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text string) (helpdesk.Note, error) {
+func (s *Notes) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text string) (helpdesk.Note, error) {
 	if !a.Admin() {
 		return helpdesk.Note{}, notAdmin()
 	}
@@ -89,7 +108,7 @@ func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, tex
 		return helpdesk.Note{}, err
 	}
 	var c helpdesk.Card
-	err = s.again(func(try int) error {
+	err = again(func(try int) error {
 		if c, err = s.Cards.Get(ctx, notesOf(sess.Key), noteID); err != nil {
 			return err
 		}
@@ -113,7 +132,7 @@ func (s *Service) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, tex
 }
 
 // DeleteNote deletes a note. Its author and admins may do so.
-func (s *Service) DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID string) error {
+func (s *Notes) DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID string) error {
 	if !a.Admin() {
 		return notAdmin()
 	}
@@ -143,7 +162,7 @@ const whisperWait = 2 * time.Second
 
 // tellOfNote notifies the staff who watch the session. One who misses the
 // notification sees the note with the next read of the list.
-func (s *Service) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbox.Actor, noteID, change string) {
+func (s *Notes) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbox.Actor, noteID, change string) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
 	err := s.Ephemerals.PublishEphemeral(ctx, cluster.Update{Session: sess.Key, Owner: sess.Owner, Notification: &cluster.Notification{

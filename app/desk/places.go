@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"chatbox"
@@ -34,13 +35,40 @@ const (
 	queueLife = time.Second
 )
 
+// HelpDeps are the ports of Help; all are required.
+type HelpDeps struct {
+	Support       *Support // knows the tenants' hours
+	StaffPresence StaffPresence
+	Queue         Queue
+	QueueSockets  QueueSockets
+	// Owned returns the caller's session as of its last event. Another user's
+	// session is chatbox.NotFound, like an unknown one.
+	Owned  func(ctx context.Context, a chatbox.Actor, sessionID string) (chatbox.Session, error)
+	Logger *slog.Logger
+}
+
+// Help tells users whether the team is there and where they are in the queue. It
+// is safe for concurrent use.
+type Help struct {
+	HelpDeps
+
+	lines *recent[queueView]
+}
+
+// NewHelp returns a Help. It starts nothing.
+func NewHelp(d HelpDeps) *Help {
+	s := &Help{HelpDeps: d}
+	s.lines = newRecent(queueLife, 0, s.readQueue)
+	return s
+}
+
 // queueView is a tenant's queue as it was read.
 type queueView struct {
 	first []helpdesk.Waiting // in order, up to MaxPlaces
 	total int64
 }
 
-func (s *Service) readQueue(ctx context.Context, tenant string) (queueView, error) {
+func (s *Help) readQueue(ctx context.Context, tenant string) (queueView, error) {
 	first, total, err := s.Queue.Queue(ctx, tenant, helpdesk.MaxPlaces)
 	return queueView{first, total}, err
 }
@@ -72,7 +100,7 @@ func (l queueView) place(w helpdesk.Waiting) helpdesk.QueuePosition {
 // until ctx ends. Each round costs one query per tenant with waiting users on
 // this pod, however many users there are. Users who connect are sent their place
 // before the next round. The App starts it and waits for it.
-func (s *Service) TellPlaces(ctx context.Context) {
+func (s *Help) TellPlaces(ctx context.Context) {
 	t := time.NewTicker(placesEvery)
 	defer t.Stop()
 	for {
@@ -97,7 +125,7 @@ func (s *Service) TellPlaces(ctx context.Context) {
 
 // tellTenant sends the places of one tenant's sessions. It skips a session that
 // is not in the queue: it was just taken over, or its fold is not stored yet.
-func (s *Service) tellTenant(ctx context.Context, tenant string, keys []chatbox.SessionKey) error {
+func (s *Help) tellTenant(ctx context.Context, tenant string, keys []chatbox.SessionKey) error {
 	ctx, cancel := context.WithTimeout(ctx, placesPatience)
 	defer cancel()
 	r, err := s.lines.now(ctx, tenant)
@@ -121,7 +149,7 @@ func (s *Service) tellTenant(ctx context.Context, tenant string, keys []chatbox.
 }
 
 // HelpOf returns the state of the help request in the caller's session.
-func (s *Service) HelpOf(ctx context.Context, a chatbox.Actor, id string) (helpdesk.HelpInfo, error) {
+func (s *Help) HelpOf(ctx context.Context, a chatbox.Actor, id string) (helpdesk.HelpInfo, error) {
 	sess, err := s.Owned(ctx, a, id)
 	if err != nil {
 		return helpdesk.HelpInfo{}, err
@@ -150,7 +178,7 @@ func helpOf(sess chatbox.Session) helpdesk.HelpInfo {
 // HelpAsked is HelpOf for a request that was just accepted, for the confirmation
 // to the requesting socket. It takes a bounded time and omits what it cannot find
 // out by then.
-func (s *Service) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) helpdesk.HelpInfo {
+func (s *Help) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Actor, id string) helpdesk.HelpInfo {
 	ctx, cancel := context.WithTimeout(ctx, placesPatience)
 	defer cancel()
 	info := helpdesk.HelpInfo{SessionID: id, Requested: true}
@@ -172,4 +200,42 @@ func (s *Service) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.
 		s.Logger.DebugContext(ctx, "help confirmed with partial information", "error", err, "availability", nerr)
 	}
 	return info
+}
+
+// available reports whether the tenant's team is available. Outside the hours it
+// does not look for connected staff.
+func (s *Help) available(ctx context.Context, tenant string) (helpdesk.Availability, error) {
+	r, err := s.Support.settings.get(ctx, tenant)
+	if err != nil {
+		return helpdesk.Availability{}, err
+	}
+	set := r.value
+	open, until := set.hours.At(time.Now())
+	if !open {
+		return helpdesk.Availability{Reason: helpdesk.ReasonClosed, Message: set.AwayMessage, OpensAt: until}, nil
+	}
+	staff, err := s.StaffPresence.Staff(ctx, tenant)
+	if err != nil {
+		return helpdesk.Availability{}, err
+	}
+	for _, m := range staff {
+		if m.Status == helpdesk.StaffAvailable {
+			return helpdesk.Availability{Reason: helpdesk.ReasonOpen}, nil
+		}
+	}
+	return helpdesk.Availability{Reason: helpdesk.ReasonNobody, Message: set.AwayMessage}, nil
+}
+
+// SupportNow returns whether the team of the caller's tenant is available, and
+// how many users wait.
+func (s *Help) SupportNow(ctx context.Context, a chatbox.Actor) (helpdesk.Availability, int64, error) {
+	now, err := s.available(ctx, a.Tenant)
+	if err != nil {
+		return now, 0, err
+	}
+	l, err := s.lines.get(ctx, a.Tenant)
+	if err != nil {
+		return now, 0, err
+	}
+	return now, l.value.total, nil
 }

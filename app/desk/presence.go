@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"log/slog"
+	"sync"
 	"time"
 
 	"chatbox"
@@ -38,6 +40,32 @@ type Holdings interface {
 	Held(ctx context.Context) ([]chatbox.Holding, error)
 }
 
+// TeamDeps are the ports of Team; all are required.
+type TeamDeps struct {
+	StaffPresence StaffPresence
+	LocalStaff    LocalStaff
+	Holdings      Holdings
+	Logger        *slog.Logger
+}
+
+// Team knows which staff are connected and available. It is safe for concurrent
+// use.
+type Team struct {
+	TeamDeps
+
+	held *recent[map[chatbox.UserKey]int]
+
+	mu   sync.Mutex                               // guards following
+	here map[chatbox.UserKey]helpdesk.StaffMember // staff with sockets on this pod
+}
+
+// NewTeam returns a Team. It starts nothing.
+func NewTeam(d TeamDeps) *Team {
+	s := &Team{TeamDeps: d, here: map[chatbox.UserKey]helpdesk.StaffMember{}}
+	s.held = newRecent(heldLife, 0, s.countHeld)
+	return s
+}
+
 const (
 	staffBeat = 2 * time.Second // a quarter of a registration's lifetime
 	// staffPatience limits a heartbeat that a socket waits for.
@@ -49,7 +77,7 @@ const (
 
 // KeepPresence sends the heartbeats of staff with sockets on this pod until ctx
 // ends. The App starts it and waits for it.
-func (s *Service) KeepPresence(ctx context.Context) {
+func (s *Team) KeepPresence(ctx context.Context) {
 	t := time.NewTicker(staffBeat)
 	defer t.Stop()
 	for {
@@ -65,7 +93,7 @@ func (s *Service) KeepPresence(ctx context.Context) {
 	}
 }
 
-func (s *Service) beatStaff(ctx context.Context) error {
+func (s *Team) beatStaff(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, staffBeat)
 	defer cancel()
 	here, gone := s.roll(s.LocalStaff.Staff())
@@ -89,7 +117,7 @@ func (s *Service) beatStaff(ctx context.Context) error {
 
 // roll returns the members to send a heartbeat for, as this pod knows them, and
 // those who have left.
-func (s *Service) roll(actors []chatbox.Actor) (here []helpdesk.StaffMember, gone []chatbox.UserKey) {
+func (s *Team) roll(actors []chatbox.Actor) (here []helpdesk.StaffMember, gone []chatbox.UserKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := make(map[chatbox.UserKey]struct{}, len(actors))
@@ -107,7 +135,7 @@ func (s *Service) roll(actors []chatbox.Actor) (here []helpdesk.StaffMember, gon
 
 // memberLocked returns what this pod knows of the member. A member without a
 // status is available.
-func (s *Service) memberLocked(a chatbox.Actor) helpdesk.StaffMember {
+func (s *Team) memberLocked(a chatbox.Actor) helpdesk.StaffMember {
 	m, known := s.here[a.User()]
 	if !known {
 		m = helpdesk.StaffMember{User: a.User(), Status: helpdesk.StaffAvailable}
@@ -117,7 +145,7 @@ func (s *Service) memberLocked(a chatbox.Actor) helpdesk.StaffMember {
 }
 
 // note stores a member with sockets on this pod. The later of two statuses wins.
-func (s *Service) note(m helpdesk.StaffMember) {
+func (s *Team) note(m helpdesk.StaffMember) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if had, known := s.here[m.User]; known && had.Said.After(m.Said) {
@@ -126,7 +154,7 @@ func (s *Service) note(m helpdesk.StaffMember) {
 	s.here[m.User] = m
 }
 
-func (s *Service) strike(gone []chatbox.UserKey) {
+func (s *Team) strike(gone []chatbox.UserKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, u := range gone {
@@ -136,7 +164,7 @@ func (s *Service) strike(gone []chatbox.UserKey) {
 
 // StaffArrived registers an admin's new socket before its first frame. If that
 // fails, the next heartbeat registers it.
-func (s *Service) StaffArrived(ctx context.Context, a chatbox.Actor) {
+func (s *Team) StaffArrived(ctx context.Context, a chatbox.Actor) {
 	if !a.Admin() {
 		return
 	}
@@ -153,7 +181,7 @@ func (s *Service) StaffArrived(ctx context.Context, a chatbox.Actor) {
 }
 
 // StaffOnline lists the tenant's admins connected to any pod.
-func (s *Service) StaffOnline(ctx context.Context, a chatbox.Actor) ([]helpdesk.StaffOnline, error) {
+func (s *Team) StaffOnline(ctx context.Context, a chatbox.Actor) ([]helpdesk.StaffOnline, error) {
 	if !a.Staff() {
 		return nil, notStaff()
 	}
@@ -173,7 +201,7 @@ func (s *Service) StaffOnline(ctx context.Context, a chatbox.Actor) ([]helpdesk.
 }
 
 // countHeld counts the sessions that each member holds, over all tenants.
-func (s *Service) countHeld(ctx context.Context, _ string) (map[chatbox.UserKey]int, error) {
+func (s *Team) countHeld(ctx context.Context, _ string) (map[chatbox.UserKey]int, error) {
 	held, err := s.Holdings.Held(ctx)
 	n := map[chatbox.UserKey]int{}
 	for _, h := range held {
@@ -183,7 +211,7 @@ func (s *Service) countHeld(ctx context.Context, _ string) (map[chatbox.UserKey]
 }
 
 // SayAvailability stores the status that an admin sets.
-func (s *Service) SayAvailability(ctx context.Context, a chatbox.Actor, status helpdesk.StaffStatus) error {
+func (s *Team) SayAvailability(ctx context.Context, a chatbox.Actor, status helpdesk.StaffStatus) error {
 	if !a.Admin() {
 		return notStaff()
 	}

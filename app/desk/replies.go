@@ -6,12 +6,31 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"chatbox"
 	"chatbox/helpdesk"
 )
+
+// RepliesDeps are the ports of Replies; all are required.
+type RepliesDeps struct {
+	Catalog Catalog
+	Audit   Audit
+	Cards   Cards
+	Support *Support // knows the tenants' time zones
+	Logger  *slog.Logger
+}
+
+// Replies keeps the tenants' canned replies. It is safe for concurrent use.
+type Replies struct {
+	RepliesDeps
+	lookup
+}
+
+// NewReplies returns a Replies. It starts nothing.
+func NewReplies(d RepliesDeps) *Replies { return &Replies{d, lookup{d.Catalog, d.Audit}} }
 
 // cannedBody is the body of a reply's card.
 type cannedBody struct {
@@ -25,7 +44,7 @@ func repliesOf(tenant string) helpdesk.CardPile {
 }
 
 // Replies lists the tenant's canned replies by shortcut.
-func (s *Service) Replies(ctx context.Context, a chatbox.Actor) ([]helpdesk.CannedReply, error) {
+func (s *Replies) Replies(ctx context.Context, a chatbox.Actor) ([]helpdesk.CannedReply, error) {
 	if !a.Staff() {
 		return nil, notStaff()
 	}
@@ -45,7 +64,7 @@ func (s *Service) Replies(ctx context.Context, a chatbox.Actor) ([]helpdesk.Cann
 
 // AddReply stores a new reply. It returns chatbox.Conflict if another reply has
 // the shortcut, and chatbox.Full if the tenant has helpdesk.MaxReplies.
-func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error) {
+func (s *Replies) AddReply(ctx context.Context, a chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error) {
 	if !a.Admin() {
 		return r, notAdmin()
 	}
@@ -79,7 +98,7 @@ func (s *Service) AddReply(ctx context.Context, a chatbox.Actor, r helpdesk.Cann
 
 // ReplaceReply changes a reply. Of two concurrent calls the later one wins. It
 // returns chatbox.Conflict if another reply has the shortcut.
-func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error) {
+func (s *Replies) ReplaceReply(ctx context.Context, a chatbox.Actor, r helpdesk.CannedReply) (helpdesk.CannedReply, error) {
 	if !a.Admin() {
 		return r, notAdmin()
 	}
@@ -98,7 +117,7 @@ func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r helpdesk.
 		return r, err
 	}
 	var others shortcuts
-	err = s.again(func(int) error {
+	err = again(func(int) error {
 		was, err := s.Cards.Get(ctx, next.Pile, next.ID)
 		if err != nil {
 			return err
@@ -123,7 +142,7 @@ func (s *Service) ReplaceReply(ctx context.Context, a chatbox.Actor, r helpdesk.
 }
 
 // DeleteReply deletes a reply and frees its shortcut.
-func (s *Service) DeleteReply(ctx context.Context, a chatbox.Actor, id string) error {
+func (s *Replies) DeleteReply(ctx context.Context, a chatbox.Actor, id string) error {
 	if !a.Admin() {
 		return notAdmin()
 	}
@@ -140,13 +159,13 @@ func (s *Service) DeleteReply(ctx context.Context, a chatbox.Actor, id string) e
 	return nil
 }
 
-func (s *Service) recordReply(ctx context.Context, a chatbox.Actor) error {
+func (s *Replies) recordReply(ctx context.Context, a chatbox.Actor) error {
 	return s.Audit.Record(ctx, a, chatbox.AuditReplyChange, chatbox.AuditSubject{})
 }
 
 // RenderReply fills in a reply for a session, with the caller as the sender. It
 // sends nothing.
-func (s *Service) RenderReply(
+func (s *Replies) RenderReply(
 	ctx context.Context, a chatbox.Actor, id, sessionID string,
 ) (content string, missing []string, err error) {
 	if !a.Staff() {
@@ -175,9 +194,9 @@ func (s *Service) RenderReply(
 
 // localTime returns the time in the tenant's time zone, or UTC if that is
 // unknown.
-func (s *Service) localTime(ctx context.Context, tenant string) time.Time {
+func (s *Replies) localTime(ctx context.Context, tenant string) time.Time {
 	at := now()
-	r, err := s.settings.get(ctx, tenant)
+	r, err := s.Support.settings.get(ctx, tenant)
 	if err != nil {
 		s.Logger.DebugContext(ctx, "time zone not read", "error", err)
 		return at

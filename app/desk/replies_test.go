@@ -292,7 +292,7 @@ func TestReplies_AClaimNobodyMadeGoodIsDoubted(t *testing.T) {
 	assert.Equal(t, []string{"hello"}, shortcutsOf(t, o, bob))
 
 	away := open(t)
-	away.Cards = dying{away.store.Cards()}
+	away.replies.Cards = dying{away.store.Cards()}
 	_, err = away.AddReply(t.Context(), bob, canned("hello", "x"))
 	require.ErrorIs(t, err, chatbox.StoreFailed)
 	assert.Empty(t, shortcutsOf(t, away, bob))

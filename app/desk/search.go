@@ -26,13 +26,30 @@ type Finder interface {
 	Find(ctx context.Context, q helpdesk.SearchQuery) (helpdesk.SearchPage, error)
 }
 
+// SearchDeps are the ports of Search; all are required.
+type SearchDeps struct {
+	Finder Finder
+	Audit  Audit
+}
+
+// Search finds messages and sessions for staff. It is safe for concurrent use.
+type Search struct {
+	SearchDeps
+
+	searches *lanes.Lanes[chatbox.UserKey]
+}
+
+// NewSearch returns a Search. It starts nothing.
+func NewSearch(d SearchDeps) *Search {
+	return &Search{SearchDeps: d, searches: lanes.New[chatbox.UserKey](lanes.Config{All: searchLanes, Each: searchesEach})}
+}
+
 // Search searches the messages and sessions of the caller's tenant. The audit log
 // records the search, and the user if the query names one, but not the words. A
-// pod runs four searches at once, and one per member of staff.
-// A further search waits. After five seconds it fails: with
-// chatbox.RateLimited if the caller's own searches delayed it, otherwise with
-// chatbox.Unavailable.
-func (s *Service) Search(ctx context.Context, a chatbox.Actor, q helpdesk.SearchQuery) (helpdesk.SearchPage, error) {
+// pod runs four searches at once, and one per member of staff. A further search
+// waits. After five seconds it fails: with chatbox.RateLimited if the caller's own
+// searches delayed it, otherwise with chatbox.Unavailable.
+func (s *Search) Search(ctx context.Context, a chatbox.Actor, q helpdesk.SearchQuery) (helpdesk.SearchPage, error) {
 	if !a.Staff() {
 		return helpdesk.SearchPage{}, notStaff()
 	}
@@ -53,7 +70,7 @@ func (s *Service) Search(ctx context.Context, a chatbox.Actor, q helpdesk.Search
 
 // enterSearch waits until the member of staff may search. Its errors are those
 // of Search.
-func (s *Service) enterSearch(ctx context.Context, u chatbox.UserKey) (leave func(), err error) {
+func (s *Search) enterSearch(ctx context.Context, u chatbox.UserKey) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, searchWait)
 	defer cancel()
 	leave, err = s.searches.Enter(ctx, u)

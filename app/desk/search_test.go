@@ -3,7 +3,6 @@ package desk
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,7 +44,7 @@ func (w *searchWorld) Find(_ context.Context, q helpdesk.SearchQuery) (helpdesk.
 func TestSearch_IsOnRecordBeforeItLooks(t *testing.T) {
 	search := func(w *searchWorld, role string, q helpdesk.SearchQuery) error {
 		t.Helper()
-		s := New(Config{}, Deps{Audit: w, Finder: w, Logger: slog.New(slog.DiscardHandler)})
+		s := NewSearch(SearchDeps{Audit: w, Finder: w})
 		a := chatbox.Actor{Tenant: "acme", UserID: "ada", Roles: []string{role}}
 		page, err := s.Search(t.Context(), a, q)
 		assert.Equal(t, err == nil, page.Next == "more")
@@ -92,7 +91,7 @@ func (f *slowFinder) Find(context.Context, helpdesk.SearchQuery) (helpdesk.Searc
 func TestSearch_OneMemberOfStaffTakesNoLaneOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &slowFinder{entered: make(chan struct{}, 100), letGo: make(chan struct{})}
-		s := New(Config{}, Deps{Audit: f, Finder: f, Logger: slog.New(slog.DiscardHandler)})
+		s := NewSearch(SearchDeps{Audit: f, Finder: f})
 		results := make(chan error, 20)
 		search := func(who string) {
 			a := chatbox.Actor{Tenant: "acme", UserID: who, Roles: []string{chatbox.RoleChatAdmin}}

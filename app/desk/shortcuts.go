@@ -42,7 +42,7 @@ func shortcutsOf(tenant string) helpdesk.CardPile {
 // caller removes them after it has replaced the reply's revision that it had read
 // before. That is safe: a concurrent writer of that revision fails, starts again
 // and makes new claims.
-func (s *Service) claimShortcut(ctx context.Context, tenant, shortcut, reply string) (others shortcuts, err error) {
+func (s *Replies) claimShortcut(ctx context.Context, tenant, shortcut, reply string) (others shortcuts, err error) {
 	err = s.changeShortcuts(ctx, tenant, func(all shortcuts) (bool, error) {
 		if had, taken := all[shortcut]; taken && had.Reply != reply {
 			held, err := s.holds(ctx, tenant, shortcut, had)
@@ -67,7 +67,7 @@ func (s *Service) claimShortcut(ctx context.Context, tenant, shortcut, reply str
 
 // holds reports whether a claim is valid: it is recent, or its reply has the
 // shortcut.
-func (s *Service) holds(ctx context.Context, tenant, shortcut string, c claim) (bool, error) {
+func (s *Replies) holds(ctx context.Context, tenant, shortcut string, c claim) (bool, error) {
 	if now().Sub(c.Since) < claimRest {
 		return true, nil
 	}
@@ -84,7 +84,7 @@ func (s *Service) holds(ctx context.Context, tenant, shortcut string, c claim) (
 
 // giveBack removes the claims in over. A claim that cannot be removed now is
 // checked against its reply later.
-func (s *Service) giveBack(ctx context.Context, tenant string, over func(shortcut string, c claim) bool) {
+func (s *Replies) giveBack(ctx context.Context, tenant string, over func(shortcut string, c claim) bool) {
 	err := s.changeShortcuts(ctx, tenant, func(all shortcuts) (bool, error) {
 		before := len(all)
 		maps.DeleteFunc(all, over)
@@ -95,8 +95,8 @@ func (s *Service) giveBack(ctx context.Context, tenant string, over func(shortcu
 	}
 }
 
-func (s *Service) changeShortcuts(ctx context.Context, tenant string, change func(shortcuts) (bool, error)) error {
-	return s.again(func(int) error {
+func (s *Replies) changeShortcuts(ctx context.Context, tenant string, change func(shortcuts) (bool, error)) error {
+	return again(func(int) error {
 		all := shortcuts{}
 		c, err := s.Cards.Get(ctx, shortcutsOf(tenant), shortcutsID)
 		fresh := errors.Is(err, chatbox.NotFound)

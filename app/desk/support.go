@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"time"
 
 	"chatbox"
@@ -21,6 +22,34 @@ const (
 	settingsID = "settings"
 )
 
+// Config configures Support.
+type Config struct {
+	Support helpdesk.Settings // for tenants without settings of their own
+}
+
+// SupportDeps are the ports of Support; all are required.
+type SupportDeps struct {
+	Cards  Cards
+	Audit  Audit
+	Logger *slog.Logger
+}
+
+// Support keeps the tenants' opening hours and away messages. It is safe for
+// concurrent use.
+type Support struct {
+	SupportDeps
+
+	cfg      Config
+	settings *recent[settings]
+}
+
+// NewSupport returns a Support. It starts nothing.
+func NewSupport(cfg Config, d SupportDeps) *Support {
+	s := &Support{SupportDeps: d, cfg: cfg}
+	s.settings = newRecent(settingsLife, settingsSpare, s.readSettings)
+	return s
+}
+
 // settings are a tenant's settings, parsed for use.
 type settings struct {
 	helpdesk.Settings
@@ -34,7 +63,7 @@ func supportPile(tenant string) helpdesk.CardPile {
 }
 
 // readSettings returns the tenant's own settings, or those of the environment.
-func (s *Service) readSettings(ctx context.Context, tenant string) (settings, error) {
+func (s *Support) readSettings(ctx context.Context, tenant string) (settings, error) {
 	given := s.cfg.Support
 	c, err := s.Cards.Get(ctx, supportPile(tenant), settingsID)
 	switch {
@@ -60,7 +89,7 @@ func settingsOf(given helpdesk.Settings, custom bool) (settings, error) {
 }
 
 // Support returns the tenant's settings and what follows from them now.
-func (s *Service) Support(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error) {
+func (s *Support) Support(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error) {
 	if !a.Staff() {
 		return helpdesk.EffectiveSettings{}, notStaff()
 	}
@@ -84,7 +113,7 @@ func (set settings) info(now time.Time) helpdesk.EffectiveSettings {
 
 // SetSupport replaces all of the tenant's settings. The last call wins. All pods
 // use the new settings within five seconds.
-func (s *Service) SetSupport(ctx context.Context, a chatbox.Actor, given helpdesk.Settings) (helpdesk.EffectiveSettings, error) {
+func (s *Support) SetSupport(ctx context.Context, a chatbox.Actor, given helpdesk.Settings) (helpdesk.EffectiveSettings, error) {
 	if !a.Admin() {
 		return helpdesk.EffectiveSettings{}, notStaff()
 	}
@@ -104,12 +133,12 @@ func (s *Service) SetSupport(ctx context.Context, a chatbox.Actor, given helpdes
 }
 
 // keepSettings replaces or creates the tenant's card.
-func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set helpdesk.Settings) error {
+func (s *Support) keepSettings(ctx context.Context, a chatbox.Actor, set helpdesk.Settings) error {
 	body, err := json.Marshal(set)
 	if err != nil {
 		return chatbox.NewError(chatbox.Internal, "", err)
 	}
-	return s.again(func(int) error {
+	return again(func(int) error {
 		at := now()
 		card := helpdesk.Card{
 			Pile: supportPile(a.Tenant), ID: settingsID, Body: body, AuthorID: a.UserID, AuthorName: a.Name, CreatedAt: at, UpdatedAt: at,
@@ -131,7 +160,7 @@ func (s *Service) keepSettings(ctx context.Context, a chatbox.Actor, set helpdes
 
 // ResetSupport removes the tenant's settings, so that those of the environment
 // apply again.
-func (s *Service) ResetSupport(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error) {
+func (s *Support) ResetSupport(ctx context.Context, a chatbox.Actor) (helpdesk.EffectiveSettings, error) {
 	if !a.Admin() {
 		return helpdesk.EffectiveSettings{}, notStaff()
 	}
@@ -147,42 +176,4 @@ func (s *Service) ResetSupport(ctx context.Context, a chatbox.Actor) (helpdesk.E
 	}
 	s.settings.set(a.Tenant, set)
 	return set.info(time.Now()), nil
-}
-
-// available reports whether the tenant's team is available. Outside the hours it
-// does not look for connected staff.
-func (s *Service) available(ctx context.Context, tenant string) (helpdesk.Availability, error) {
-	r, err := s.settings.get(ctx, tenant)
-	if err != nil {
-		return helpdesk.Availability{}, err
-	}
-	set := r.value
-	open, until := set.hours.At(time.Now())
-	if !open {
-		return helpdesk.Availability{Reason: helpdesk.ReasonClosed, Message: set.AwayMessage, OpensAt: until}, nil
-	}
-	staff, err := s.StaffPresence.Staff(ctx, tenant)
-	if err != nil {
-		return helpdesk.Availability{}, err
-	}
-	for _, m := range staff {
-		if m.Status == helpdesk.StaffAvailable {
-			return helpdesk.Availability{Reason: helpdesk.ReasonOpen}, nil
-		}
-	}
-	return helpdesk.Availability{Reason: helpdesk.ReasonNobody, Message: set.AwayMessage}, nil
-}
-
-// SupportNow returns whether the team of the caller's tenant is available, and
-// how many users wait.
-func (s *Service) SupportNow(ctx context.Context, a chatbox.Actor) (helpdesk.Availability, int64, error) {
-	now, err := s.available(ctx, a.Tenant)
-	if err != nil {
-		return now, 0, err
-	}
-	l, err := s.lines.get(ctx, a.Tenant)
-	if err != nil {
-		return now, 0, err
-	}
-	return now, l.value.total, nil
 }

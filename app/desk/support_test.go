@@ -27,7 +27,7 @@ func pass(d time.Duration) {
 }
 
 // seen returns the connected staff of the tenant, as vic sees them.
-func seen(t *testing.T, s *desk.Service) (out []string) {
+func seen(t *testing.T, s *teamDesk) (out []string) {
 	t.Helper()
 	online, err := s.StaffOnline(t.Context(), vic)
 	require.NoError(t, err)
@@ -37,7 +37,7 @@ func seen(t *testing.T, s *desk.Service) (out []string) {
 	return out
 }
 
-func reason(t *testing.T, s *desk.Service) helpdesk.Reason {
+func reason(t *testing.T, s *teamDesk) helpdesk.Reason {
 	t.Helper()
 	now, _, err := s.SupportNow(t.Context(), ann)
 	require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestSupport_SettingsAreTheTenantsOrTheDefault(t *testing.T) {
 func TestSupport_AChangeElsewhereIsHereWithinSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newTeam(helpdesk.Settings{})
-		elsewhere := desk.New(desk.Config{}, desk.Deps{Cards: teamCards{f: f}, Audit: f})
+		elsewhere := desk.NewSupport(desk.Config{}, desk.SupportDeps{Cards: teamCards{f: f}, Audit: f})
 		assert.Equal(t, helpdesk.ReasonNobody, reason(t, s))
 		_, err := elsewhere.SetSupport(t.Context(), ada, helpdesk.Settings{Hours: "Mon 09:00-10:00"})
 		require.NoError(t, err)

@@ -35,15 +35,27 @@ type team struct {
 	staffStirred, stirred chan struct{}
 }
 
-func newTeam(support helpdesk.Settings) (*team, *desk.Service) {
+// teamDesk is the part of the desk that knows the team.
+type teamDesk struct {
+	*support
+	*desk.Help
+	*desk.Team
+}
+
+func newTeam(given helpdesk.Settings) (*team, *teamDesk) {
 	f := &team{
 		cards: map[helpdesk.CardPile]helpdesk.Card{}, connected: map[chatbox.UserKey]helpdesk.StaffMember{}, here: map[string][]chatbox.SessionKey{},
 		staffStirred: make(chan struct{}, 1), stirred: make(chan struct{}, 1),
 	}
-	return f, desk.New(desk.Config{Support: support}, desk.Deps{
-		Cards: teamCards{f: f}, Audit: f, Queue: teamQueue{f}, StaffPresence: f, LocalStaff: teamFloor{f}, QueueSockets: teamLine{f}, Holdings: f,
-		Owned: f.owned, Logger: slog.New(slog.DiscardHandler),
-	})
+	logger := slog.New(slog.DiscardHandler)
+	sup := desk.NewSupport(desk.Config{Support: given}, desk.SupportDeps{Cards: teamCards{f: f}, Audit: f, Logger: logger})
+	return f, &teamDesk{
+		support: sup,
+		Help: desk.NewHelp(desk.HelpDeps{
+			Support: sup, StaffPresence: f, Queue: teamQueue{f}, QueueSockets: teamLine{f}, Owned: f.owned, Logger: logger,
+		}),
+		Team: desk.NewTeam(desk.TeamDeps{StaffPresence: f, LocalStaff: teamFloor{f}, Holdings: f, Logger: logger}),
+	}
 }
 
 // with changes or reads shared state under its lock.
