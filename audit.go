@@ -70,7 +70,7 @@ type AuditEntry struct {
 type AuditQuery struct {
 	Tenant    string
 	Actor     string // a user's id or a pseudonym
-	UserID    string // the user concerned, likewise
+	UserID    string // the user concerned, or a pseudonym
 	Action    AuditAction
 	SessionID string
 	From, To  time.Time // From ≤ time < To; zero: not given

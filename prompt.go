@@ -24,8 +24,7 @@ func TokensOf(lines ...PromptMessage) int {
 // FitMessages cuts a prompt to a budget in tokens, as counted by TokensOf, and
 // reports whether it left anything out. It removes whole turns, the oldest
 // first; a turn begins with a message of the user. The leading system messages
-// and the last message are always kept, whatever they cost. lines is not
-// changed.
+// and the last message are always kept, at any cost. lines is not changed.
 func FitMessages(lines []PromptMessage, budget int) (fitting []PromptMessage, cut bool) {
 	if len(lines) == 0 {
 		return lines, false

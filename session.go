@@ -38,7 +38,7 @@ type Assignee struct {
 func (a Assignee) Has() bool { return a.ID != "" }
 
 // State is the fold of a session's log up to Head. Two pods that folded the
-// same events have the same State, whatever else they missed.
+// same events have the same State.
 type State struct {
 	Head           int64     `json:"head"`
 	HolderID       string    `json:"holder,omitempty"`      // the admin who holds the session

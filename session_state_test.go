@@ -61,7 +61,7 @@ func TestApply_WaitingSinceTheFirstRequestOfTheWait(t *testing.T) {
 	}
 }
 
-// Who helped at the end is told by name as well as by id, until the session is
+// The fold keeps the name and the id of the last holder until the session is
 // erased.
 func TestApply_WhoHeldItAtTheEnd(t *testing.T) {
 	who := map[string]string{MetaAdminID: "bob", MetaAdminName: "Bob"}
@@ -123,7 +123,7 @@ func TestApply_Unread(t *testing.T) {
 	}
 }
 
-// What a version that does not know the new parts of the fold leaves of it.
+// An older version stores a fold without the new parts.
 func TestApply_GoesOnFromAnOlderFold(t *testing.T) {
 	s := State{Head: 4, HelpRequested: true, HelpPending: true, LastUserSeq: 4, LastActivity: time.UnixMilli(7)}
 	if since, waits := s.Waiting(); !waits || !since.Equal(time.UnixMilli(7)) {

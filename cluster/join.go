@@ -12,7 +12,7 @@ type Join struct {
 	State    chatbox.State
 	Open     *OpenAnswer
 	Reads    []Read
-	Continue bool // the socket has received a part already: go on from there
+	Continue bool // the socket has received a part already: continue from there
 	Announce bool // finish with resumed
 	// Recovered is copied to resumed. If it is false, From is the head.
 	Recovered bool

@@ -27,8 +27,8 @@ type Update struct {
 	Notice       bool           `json:"notice,omitempty"` // only Head matters: read the missing events
 }
 
-// Typing says that somebody types or has stopped. It is a lease: without an
-// end, a start expires by itself.
+// Typing says that a user types or has stopped. It is a lease: a start without an
+// end expires.
 type Typing struct {
 	Conn   chatbox.ConnID `json:"conn"` // the sending socket, which does not receive it
 	UserID string         `json:"user"`

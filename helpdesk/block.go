@@ -9,7 +9,7 @@ import (
 )
 
 // Block refuses a user's requests and sockets until it is lifted or expires.
-// Unlike a Withdrawal it applies to the user, whatever the credential.
+// Unlike a Withdrawal it applies to all credentials of the user.
 // Credentials issued before the block are valid again afterwards.
 type Block struct {
 	User   chatbox.UserKey

@@ -77,7 +77,7 @@ func TestCannedReply_CleanNamesTheField(t *testing.T) {
 	}
 }
 
-// Whatever is accepted is filled in with nothing left over but what is missing.
+// Rendering an accepted text leaves only the placeholders whose value is missing.
 func TestCannedReply_RenderLeavesNothingButWhatIsMissing(t *testing.T) {
 	piece := rapid.SampledFrom([]string{"{", "}", "{{", "}}", "|", " ", "date", "user_id", "x", "ü"})
 	rapid.Check(t, func(t *rapid.T) {

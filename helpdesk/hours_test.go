@@ -221,7 +221,7 @@ func TestHours_MomentIsTheFirst(t *testing.T) {
 	})
 }
 
-// What At says holds until when it says, and not a moment longer.
+// The result of At holds until the time that it returns, and not longer.
 func TestHours_AtHoldsUntil(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := anyZone().Draw(t, "zone")

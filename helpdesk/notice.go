@@ -10,7 +10,7 @@ const (
 	// assigned. A pod of an older version shows it to all of the tenant's
 	// admins, who may see the session anyway.
 	NoticeAssigned    = "assigned"
-	NoticeTransferred = "transferred"   // likewise, for a session that the admin now holds
+	NoticeTransferred = "transferred"   // the same for a session that the admin now holds
 	NoticeAlertFailed = "notify_failed" // a help request could not be sent to staff through one of the channels
 )
 

@@ -14,7 +14,7 @@ const MaxFound = 100
 type SearchQuery struct {
 	Tenant   string
 	Words    string    // must all be in one message; words in quotation marks must follow one another
-	Name     string    // words of the session's name, likewise
+	Name     string    // words of the session's name, in the same form
 	UserID   string    // the session's owner
 	Status   string    // "active" or "ended"
 	Tags     []string  // must all match, ignoring case

@@ -50,8 +50,8 @@ tidy() {
 check 'golangci-lint' "$("$here/tool.sh" golangci-lint)" run ./...
 check 'go mod tidy' tidy
 check 'shell scripts' shell_scripts
-# The documents and the Go comments of these folders.
-check 'word list' "$here/prose.sh" app cmd hub internal persistence providers redisstate test
+# Documents and Go comments.
+check 'word list' "$here/prose.sh" .
 check 'govulncheck' vulnerabilities
 
 if [ ${#failed[@]} -gt 0 ]; then
