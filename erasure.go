@@ -32,10 +32,22 @@ type Tombstone struct {
 	At      time.Time // when it was erased
 }
 
-// Erasing is a person whose sessions that began before At are being erased.
+// Erasing is a person who is being erased. Credentials that were issued before At
+// are withdrawn.
 type Erasing struct {
 	User UserKey
 	At   time.Time
+}
+
+// Covers reports whether the session is one of the person's sessions to erase: it
+// was begun with a withdrawn credential. So a session of a person who returns with
+// a new credential stays, and the clock of the pod that began the session does not
+// matter. Without the time of the credential, the time of the session counts.
+func (e Erasing) Covers(s Session) bool {
+	if s.IssuedAt.IsZero() {
+		return !s.CreatedAt.After(e.At)
+	}
+	return s.IssuedAt.Before(e.At)
 }
 
 // Share lets anyone with its token read the session as of the share's

@@ -15,7 +15,8 @@ type Session struct {
 	OwnerName string // from the credential that began the session; may be empty, and is empty after an erasure
 	Name      string
 	CreatedAt time.Time
-	Erased    bool // the id can never be used again
+	IssuedAt  time.Time // of the credential that began the session; zero: unknown
+	Erased    bool      // the id can never be used again
 	State     State
 	Rating    *Rating // nil: none; not part of the log
 	// Tags and Assignee are for staff only; the owner never sees them.

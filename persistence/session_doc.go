@@ -21,6 +21,8 @@ type sessionDoc struct {
 	OwnerName []byte             `bson:"owner_name,omitempty"`
 	Created   primitive.DateTime `bson:"created"`
 	Erased    bool               `bson:"erased"`
+	// Issued is the time of the credential that began the session, if known.
+	Issued primitive.DateTime `bson:"issued,omitempty"`
 	// LastActivity is the time that lists sort by: the latest event's, or the
 	// creation's if there is none.
 	LastActivity primitive.DateTime `bson:"last_activity"`
@@ -93,7 +95,7 @@ func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
 	}
 	return sessionDoc{
 		ID: in.Key.String(), Tenant: in.Key.Tenant, Session: in.Key.ID, Owner: in.Owner, OwnerName: ownerName, Name: name,
-		Created: primitive.DateTime(record.Millis(in.CreatedAt)), Erased: in.Erased,
+		Created: primitive.DateTime(record.Millis(in.CreatedAt)), Issued: knownTime(in.IssuedAt), Erased: in.Erased,
 		LastActivity: primitive.DateTime(record.Activity(in.State, in.CreatedAt)), State: state, NameWords: tokens,
 	}, nil
 }
@@ -103,7 +105,7 @@ func (s *Store) encodeSession(in chatbox.Session) (sessionDoc, error) {
 func (s *Store) decodeSession(d sessionDoc) chatbox.Session {
 	out := chatbox.Session{
 		Key: chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, Owner: d.Owner,
-		CreatedAt: record.Time(int64(d.Created)), Erased: d.Erased,
+		CreatedAt: record.Time(int64(d.Created)), IssuedAt: timeIfKnown(d.Issued), Erased: d.Erased,
 	}
 	o := &record.Opener{Cipher: s.keys, Session: out.Key}
 	out.Name = o.Text(record.PartName, d.Name)

@@ -210,10 +210,11 @@ func (s *Server) erasePerson(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	if _, err := s.deps.Access.Disconnect(ctx, actorOf(c), id); err != nil {
+	withdrawal, err := s.deps.Access.Disconnect(ctx, actorOf(c), id)
+	if err != nil {
 		return err
 	}
-	done, err := s.deps.Privacy.ErasePerson(ctx, actorOf(c), id)
+	done, err := s.deps.Privacy.ErasePerson(ctx, actorOf(c), id, withdrawal.Before)
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (f *fakeDesk) VerifyAudit(context.Context, chatbox.Actor) (chatbox.AuditVer
 	return chatbox.AuditVerdict{Entries: 3, HeadHash: "ff"}, nil
 }
 
-func (f *fakeDesk) ErasePerson(context.Context, chatbox.Actor, string) (bool, error) {
+func (f *fakeDesk) ErasePerson(context.Context, chatbox.Actor, string, time.Time) (bool, error) {
 	return !f.unended, nil
 }
 

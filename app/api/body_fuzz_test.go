@@ -181,7 +181,9 @@ func (w willing) Transfer(_ context.Context, _ chatbox.Actor, _, to, name string
 
 func (w willing) EndAsStaff(context.Context, chatbox.Actor, string) error { return w.did.do() }
 
-func (w willing) ErasePerson(context.Context, chatbox.Actor, string) (bool, error) { return true, nil }
+func (w willing) ErasePerson(context.Context, chatbox.Actor, string, time.Time) (bool, error) {
+	return true, nil
+}
 
 // willingDesk is the rest.
 type willingDesk struct {

@@ -160,9 +160,10 @@ type AuditTrail interface {
 type Privacy interface {
 	// Erase removes the session; its id is never used again.
 	Erase(ctx context.Context, a chatbox.Actor, id string) error
-	// ErasePerson erases all of a person's sessions. done is false if the erasure
-	// continues in the background.
-	ErasePerson(ctx context.Context, a chatbox.Actor, userID string) (done bool, err error)
+	// ErasePerson erases the sessions that a person began with credentials issued
+	// before the given time. done is false if the erasure continues in the
+	// background.
+	ErasePerson(ctx context.Context, a chatbox.Actor, userID string, before time.Time) (done bool, err error)
 }
 
 // Answers knows the models.

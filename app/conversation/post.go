@@ -203,7 +203,7 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 			if e.Type == chatbox.TypeUserMessage {
 				name = chatbox.NameFrom(e.Content)
 			}
-			return chatbox.Session{Key: k, Owner: a.UserID, OwnerName: a.Name, Name: name, CreatedAt: t}
+			return chatbox.Session{Key: k, Owner: a.UserID, OwnerName: a.Name, Name: name, CreatedAt: t, IssuedAt: a.IssuedAt}
 		},
 		Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
 			e := e

@@ -13,20 +13,20 @@ const (
 	erasePeopleMost = 500             // marks that one sweep looks at
 )
 
-// ErasePerson erases all of a person's sessions and the key of the person's
-// pseudonym in the audit log. The caller has withdrawn the person's
-// credentials, so that the person begins no session meanwhile; a session that
-// begins later is not erased. When it returns without an error, the mark is
-// durable and sweeps of any pod finish the erasure; done is true if no
-// readable data remains. chatbox.PermissionDenied: only admins may do this.
-func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID string) (done bool, err error) {
+// ErasePerson erases a person's sessions and the key of the person's pseudonym in
+// the audit log. The caller has withdrawn the person's credentials that were
+// issued before the given time. A session that begins with a later credential is
+// not erased. When it returns without an error, the mark is durable and sweeps of
+// any pod finish the erasure; done is true if no readable data remains.
+// chatbox.PermissionDenied: only admins may do this.
+func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID string, before time.Time) (done bool, err error) {
 	if !a.Admin() {
 		return false, chatbox.StaffOnly()
 	}
 	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditUserErase, chatbox.AuditSubject{UserID: userID}); err != nil {
 		return false, err
 	}
-	e := chatbox.Erasing{User: chatbox.UserKey{Tenant: a.Tenant, ID: userID}, At: s.log.Now()}
+	e := chatbox.Erasing{User: chatbox.UserKey{Tenant: a.Tenant, ID: userID}, At: before}
 	if err := s.deps.Erasures.BeginErasure(ctx, e.User, e.At); err != nil {
 		return false, err
 	}
@@ -43,7 +43,7 @@ func (s *Service) ErasePerson(ctx context.Context, a chatbox.Actor, userID strin
 	return true, nil
 }
 
-// eraseSessions erases the person's sessions that began before the mark, removes
+// eraseSessions erases the person's sessions that the mark covers, removes
 // the person's name from blocks and cards, and erases the key of the person's
 // pseudonym. A session that cannot be erased does not keep the others.
 func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
@@ -59,7 +59,7 @@ func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
 			return err
 		}
 		for _, sess := range page.Sessions {
-			if sess.CreatedAt.After(e.At) {
+			if !e.Covers(sess) {
 				continue
 			}
 			err := s.Erase(ctx, owner, sess.Key.ID)
@@ -84,7 +84,8 @@ func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
 }
 
 // sweepPeople continues the erasures of people. A mark is removed when no
-// tombstone has the person's name any more.
+// tombstone has the person's name any more, and not before EraseFor: until then a
+// slow pod may begin a session with a withdrawn credential.
 func (s *Service) sweepPeople(ctx context.Context) {
 	found, err := s.deps.Erasures.Erasing(ctx, erasePeopleMost)
 	if err != nil {
@@ -112,7 +113,7 @@ func (s *Service) sweepPerson(ctx context.Context, e chatbox.Erasing) error {
 		return err
 	}
 	left, err := s.deps.Erasures.Disown(ctx, e.User)
-	if err != nil || left > 0 {
+	if err != nil || left > 0 || s.log.Now().Before(e.At.Add(s.cfg.EraseFor)) {
 		return err
 	}
 	return s.deps.Erasures.EndErasure(ctx, e)

@@ -59,6 +59,7 @@ func laterColumns() [][3]string {
 		{"sessions", "assigned", "TEXT"},
 		{"sessions", "assigned_name", "BLOB"},
 		{"sessions", "owner_name", "BLOB"},
+		{"sessions", "issued", "INTEGER"},
 		{"crowds", "since", "INTEGER"},
 	}
 }
@@ -83,7 +84,7 @@ const (
 	turn_state, turn_run, turn_claims, turn_from`
 	pendingColumns = `tenant, session, seq, turn_run, time, max(seq, coalesce(turn_from, 0)), coalesce(turn_claims, 0)`
 	sessionColumns = `session, owner, name, created, erased, last_activity, holder_name, state`
-	storedColumns  = sessionColumns + `, rating, rating_comment, tags, assigned, assigned_name, owner_name`
+	storedColumns  = sessionColumns + `, rating, rating_comment, tags, assigned, assigned_name, owner_name, issued`
 )
 
 // statements are prepared once: the first block on the writer, the second on the
@@ -131,8 +132,8 @@ const (
 	sqlPendingOf = `SELECT ` + pendingColumns + ` FROM messages INDEXED BY messages_pending_of
 	WHERE turn_state = 'pending' AND tenant = ? AND session = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`
 
-	sqlCreate = `INSERT INTO sessions (tenant, head, ended, holder, owner_name, ` + sessionColumns + `)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlCreate = `INSERT INTO sessions (tenant, head, ended, holder, owner_name, issued, ` + sessionColumns + `)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	sqlTouch = `UPDATE sessions SET head = ?, ended = ?, holder = ?, holder_name = ?, state = ?,
 	last_activity = coalesce(?, last_activity) WHERE tenant = ? AND session = ? AND head < ?`
 	sqlName        = `UPDATE sessions SET name = ? WHERE tenant = ? AND session = ? AND erased = 0`

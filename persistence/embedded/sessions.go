@@ -37,7 +37,7 @@ func (m *Sessions) Create(ctx context.Context, s chatbox.Session) (chatbox.Sessi
 	var created bool
 	err = m.s.do(ctx, "create a session", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
 		done, err := tx.StmtContext(ctx, m.s.stmts.create).ExecContext(ctx,
-			s.Key.Tenant, row.Head, row.Ended, row.HolderID, nullable(ownerName),
+			s.Key.Tenant, row.Head, row.Ended, row.HolderID, nullable(ownerName), issued(s),
 			s.Key.ID, s.Owner, nullable(name), record.Millis(s.CreatedAt), s.Erased, record.Activity(s.State, s.CreatedAt),
 			nullable(row.holderName), row.json)
 		if err != nil {
@@ -209,6 +209,11 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateRow, e
 	return stateRow{State: st, holderName: box, json: string(text)}, nil
 }
 
+// issued returns the column of the credential's time.
+func issued(s chatbox.Session) sql.NullInt64 {
+	return sql.NullInt64{Int64: record.Millis(s.IssuedAt), Valid: !s.IssuedAt.IsZero()}
+}
+
 // scanSession decodes one row of storedColumns and returns the activity that
 // lists sort by. A field that no key opens is left empty and the session is
 // marked unreadable.
@@ -217,16 +222,20 @@ func (s *Store) scanSession(tenant string, scan func(...any) error) (out chatbox
 		name, holder, comment []byte
 		ownerName             []byte
 		created               int64
+		issued                sql.NullInt64
 		state                 string
 		rating                sql.NullString
 		on                    labels
 	)
 	out.Key.Tenant = tenant
 	if err := scan(&out.Key.ID, &out.Owner, &name, &created, &out.Erased, &activity, &holder, &state, &rating, &comment,
-		&on.tags, &on.assigned, &on.assignedName, &ownerName); err != nil {
+		&on.tags, &on.assigned, &on.assignedName, &ownerName, &issued); err != nil {
 		return chatbox.Session{}, 0, err
 	}
 	out.CreatedAt = record.Time(created)
+	if issued.Valid {
+		out.IssuedAt = record.Time(issued.Int64)
+	}
 	o := &record.Opener{Cipher: s.keys, Session: out.Key}
 	if err := json.Unmarshal([]byte(state), &out.State); err != nil {
 		out.State, o.Unreadable = chatbox.State{}, true // the caller folds the log again

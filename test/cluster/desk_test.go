@@ -157,3 +157,29 @@ func TestErasePerson_GoesOnFromTheMarkAlone(t *testing.T) {
 	assert.True(t, burnt.Erased)
 	assert.Empty(t, burnt.Owner)
 }
+
+// A session that a pod with a fast clock began with a withdrawn credential is
+// erased. A session that began with a new credential stays.
+func TestErasePerson_TheCredentialDecides(t *testing.T) {
+	seen := &behind{}
+	start(t, 2, seen.watch, quickSweeps, func(cfg *devstack.Config) { cfg.Privacy.EraseFor = time.Minute })
+	at := time.Now()
+	gone := chatbox.UserKey{ID: "gone"}
+	for id, issued := range map[string]time.Time{"s-old": at.Add(-time.Hour), "s-new": at.Add(time.Second)} {
+		_, _, err := seen.Sessions.Create(t.Context(), chatbox.Session{
+			Key: chatbox.SessionKey{ID: id}, Owner: gone.ID, CreatedAt: at.Add(time.Minute), IssuedAt: issued,
+		})
+		require.NoError(t, err)
+	}
+	require.NoError(t, seen.Erasures.BeginErasure(t.Context(), gone, at))
+	require.Eventually(t, func() bool {
+		old, err := seen.Sessions.Load(t.Context(), chatbox.SessionKey{ID: "s-old"})
+		return err == nil && old.Erased
+	}, 40*time.Second, 50*time.Millisecond)
+	stays, err := seen.Sessions.Load(t.Context(), chatbox.SessionKey{ID: "s-new"})
+	require.NoError(t, err)
+	assert.False(t, stays.Erased)
+	marked, err := seen.Erasures.Erasing(t.Context(), 9)
+	require.NoError(t, err)
+	assert.Len(t, marked, 1, "a slow pod may begin one more")
+}

@@ -57,7 +57,7 @@ func sessionReadsBack(t *testing.T, f StoreFixture) {
 	t.Helper()
 	for name, in := range map[string]chatbox.Session{
 		"bare":   {Key: newKey(), Owner: "u", CreatedAt: epoch},
-		"full":   {Key: newKey(), Owner: "ü|$.x", OwnerName: "Ünal \x00 😀", Name: "  naïve 😀", CreatedAt: epoch, State: fullState()},
+		"full":   {Key: newKey(), Owner: "ü|$.x", OwnerName: "Ünal \x00 😀", Name: "  naïve 😀", CreatedAt: epoch, IssuedAt: epoch.Add(-time.Minute), State: fullState()},
 		"erased": {Key: newKey(), Owner: "u", CreatedAt: epoch, Erased: true},
 	} {
 		got, created, err := f.Sessions.Create(t.Context(), in)
