@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -23,26 +22,16 @@ const (
 	maxPeriod            = 366 * 24 * time.Hour
 )
 
-// adminRoutes registers the routes for staff's reads and for erasing a person.
-func (s *Server) adminRoutes(p string) {
-	s.echo.GET(p+"/admin/sessions", s.allSessions, s.user, s.staff, s.query)
-	s.echo.GET(p+"/admin/sessions/:id", s.anySession, s.user, s.staff, s.query)
-	s.echo.GET(p+"/admin/previews", s.previews, s.user, s.staff, s.query)
-	s.echo.GET(p+"/admin/users/:id/sessions", s.userSessions, s.user, s.staff, s.query)
-	s.echo.DELETE(p+"/admin/users/:id", s.erasePerson, s.user, s.admin)
-	s.echo.GET(p+"/admin/metrics", s.periodMetrics, s.user, s.staff, s.query)
-	s.echo.GET(p+"/admin/audit", s.auditLog, s.user, s.admin, s.query)
-	s.echo.GET(p+"/admin/audit/verify", s.verifyAudit, s.user, s.admin)
-}
+// overviewRoutes serve all sessions of a tenant to staff, and their figures.
+type overviewRoutes struct{ overview Overview }
 
-// staff admits admins and those with read-only access to admin data.
-func (s *Server) staff(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if !actorOf(c).Staff() {
-			return chatbox.NewError(chatbox.PermissionDenied, "this is for staff", nil)
-		}
-		return next(c)
-	}
+func (s *overviewRoutes) register(e *edge) {
+	admin := e.cfg.Prefix + "/admin"
+	e.echo.GET(admin+"/sessions", s.allSessions, e.user, e.staff, e.query)
+	e.echo.GET(admin+"/sessions/:id", s.anySession, e.user, e.staff, e.query)
+	e.echo.GET(admin+"/previews", s.previews, e.user, e.staff, e.query)
+	e.echo.GET(admin+"/users/:id/sessions", s.userSessions, e.user, e.staff, e.query)
+	e.echo.GET(admin+"/metrics", s.periodMetrics, e.user, e.staff, e.query)
 }
 
 type staffList struct {
@@ -56,12 +45,12 @@ type staffList struct {
 }
 
 // allSessions serves GET /admin/sessions.
-func (s *Server) allSessions(c echo.Context) error {
+func (s *overviewRoutes) allSessions(c echo.Context) error {
 	q, err := staffQuery(c)
 	if err != nil {
 		return err
 	}
-	page, err := s.deps.History.AllSessions(c.Request().Context(), actorOf(c), q)
+	page, err := s.overview.AllSessions(c.Request().Context(), actorOf(c), q)
 	if err != nil {
 		return err
 	}
@@ -183,43 +172,15 @@ func sensible(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9998 }
 
 // anySession serves GET /admin/sessions/{id}, with the content that its owner
 // sees.
-func (s *Server) anySession(c echo.Context) error {
-	return historyOf(c, s.deps.History.AnyHistory)
+func (s *overviewRoutes) anySession(c echo.Context) error {
+	return historyOf(c, s.overview.AnyHistory)
 }
 
 // userSessions serves GET /admin/users/{id}/sessions.
-func (s *Server) userSessions(c echo.Context) error {
+func (s *overviewRoutes) userSessions(c echo.Context) error {
 	id, err := userParam(c)
 	if err != nil {
 		return err
 	}
-	return sessionsOf(c, chatbox.UserKey{ID: id}, s.deps.History.UserSessions, viewForStaff)
-}
-
-type erasedView struct {
-	Status string `json:"status"`
-	UserID string `json:"user_id"`
-}
-
-// erasePerson serves DELETE /admin/users/{id}, which is idempotent. It answers
-// 200 once none of the person's data can be read, and 202 if the erasure
-// continues in the background.
-func (s *Server) erasePerson(c echo.Context) error {
-	id, err := userParam(c)
-	if err != nil {
-		return err
-	}
-	ctx := c.Request().Context()
-	withdrawal, err := s.deps.Access.Disconnect(ctx, actorOf(c), id)
-	if err != nil {
-		return err
-	}
-	done, err := s.deps.Privacy.ErasePerson(ctx, actorOf(c), id, withdrawal.Before)
-	if err != nil {
-		return err
-	}
-	if !done {
-		return replyAs(c, http.StatusAccepted, erasedView{Status: "erasing", UserID: id})
-	}
-	return reply(c, erasedView{Status: "erased", UserID: id})
+	return sessionsOf(c, chatbox.UserKey{ID: id}, s.overview.UserSessions, viewForStaff)
 }

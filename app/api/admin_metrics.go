@@ -30,7 +30,7 @@ type metricsView struct {
 }
 
 // periodMetrics serves GET /admin/metrics; the default period is the last day.
-func (s *Server) periodMetrics(c echo.Context) error {
+func (s *overviewRoutes) periodMetrics(c echo.Context) error {
 	from, to, err := periodParams(c, [2]string{"start_time", "start_time_from"}, [2]string{"end_time", "start_time_to"})
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (s *Server) periodMetrics(c echo.Context) error {
 	case to.Sub(from) > maxPeriod+24*time.Hour:
 		return chatbox.Invalid("start_time", "is more than 366 days before the period's end")
 	}
-	m, err := s.deps.History.Metrics(c.Request().Context(), actorOf(c), from, to)
+	m, err := s.overview.Metrics(c.Request().Context(), actorOf(c), from, to)
 	if err != nil {
 		return err
 	}
@@ -82,9 +82,18 @@ type auditList struct {
 	NextCursor string      `json:"next_cursor"`
 }
 
+// auditRoutes serve the record of staff's acts to admins.
+type auditRoutes struct{ trail AuditTrail }
+
+func (s *auditRoutes) register(e *edge) {
+	p := e.cfg.Prefix
+	e.echo.GET(p+"/admin/audit", s.auditLog, e.user, e.admin, e.query)
+	e.echo.GET(p+"/admin/audit/verify", s.verifyAudit, e.user, e.admin)
+}
+
 // auditLog serves GET /admin/audit, newest first. A page may be short or empty
 // although it is not the last; next_cursor decides.
-func (s *Server) auditLog(c echo.Context) error {
+func (s *auditRoutes) auditLog(c echo.Context) error {
 	q := chatbox.AuditQuery{
 		Actor: c.QueryParam("actor"), UserID: c.QueryParam("user_id"), Action: chatbox.AuditAction(c.QueryParam("action")), SessionID: c.QueryParam("session_id"),
 		Cursor: c.QueryParam("cursor"),
@@ -110,7 +119,7 @@ func (s *Server) auditLog(c echo.Context) error {
 		return err
 	}
 	q.Limit = int(limit)
-	page, err := s.deps.History.AuditEntries(c.Request().Context(), actorOf(c), q)
+	page, err := s.trail.AuditEntries(c.Request().Context(), actorOf(c), q)
 	if err != nil {
 		return err
 	}
@@ -139,8 +148,8 @@ type verdictView struct {
 }
 
 // verifyAudit serves GET /admin/audit/verify. It reads the whole log.
-func (s *Server) verifyAudit(c echo.Context) error {
-	v, err := s.deps.History.VerifyAudit(c.Request().Context(), actorOf(c))
+func (s *auditRoutes) verifyAudit(c echo.Context) error {
+	v, err := s.trail.VerifyAudit(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}

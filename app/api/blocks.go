@@ -30,11 +30,15 @@ const (
 	fieldUntil    = "until"
 )
 
-func (s *Server) blockRoutes(p string) {
-	s.echo.PUT(p+"/admin/users/:id/block", s.blockUser, s.user, s.admin)
-	s.echo.DELETE(p+"/admin/users/:id/block", s.unblockUser, s.user, s.admin)
-	s.echo.GET(p+"/admin/users/:id/block", s.showBlock, s.user, s.staff)
-	s.echo.GET(p+"/admin/blocks", s.listBlocks, s.user, s.staff, s.query)
+// blockRoutes serve blocked users.
+type blockRoutes struct{ blocking Blocking }
+
+func (s *blockRoutes) register(e *edge) {
+	p := e.cfg.Prefix
+	e.echo.PUT(p+"/admin/users/:id/block", s.blockUser, e.user, e.admin)
+	e.echo.DELETE(p+"/admin/users/:id/block", s.unblockUser, e.user, e.admin)
+	e.echo.GET(p+"/admin/users/:id/block", s.showBlock, e.user, e.staff)
+	e.echo.GET(p+"/admin/blocks", s.listBlocks, e.user, e.staff, e.query)
 }
 
 type blockView struct {
@@ -58,7 +62,7 @@ func viewBlock(b helpdesk.Block) blockView {
 
 // blockUser serves PUT /admin/users/{id}/block {reason?, until?} for a user of
 // the admin's tenant. The user need not have connected before.
-func (s *Server) blockUser(c echo.Context) error {
+func (s *blockRoutes) blockUser(c echo.Context) error {
 	id, err := userParam(c)
 	if err != nil {
 		return err
@@ -74,7 +78,7 @@ func (s *Server) blockUser(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if b, err = s.deps.Blocking.Block(c.Request().Context(), actorOf(c), b); err != nil {
+	if b, err = s.blocking.Block(c.Request().Context(), actorOf(c), b); err != nil {
 		return err
 	}
 	return reply(c, viewBlock(b))
@@ -94,24 +98,24 @@ func moment(name string, raw json.RawMessage) (time.Time, error) {
 }
 
 // unblockUser serves DELETE /admin/users/{id}/block, which is idempotent.
-func (s *Server) unblockUser(c echo.Context) error {
+func (s *blockRoutes) unblockUser(c echo.Context) error {
 	id, err := userParam(c)
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Blocking.Unblock(c.Request().Context(), actorOf(c), id); err != nil {
+	if err := s.blocking.Unblock(c.Request().Context(), actorOf(c), id); err != nil {
 		return err
 	}
 	return reply(c, blockView{UserID: id})
 }
 
 // showBlock serves GET /admin/users/{id}/block.
-func (s *Server) showBlock(c echo.Context) error {
+func (s *blockRoutes) showBlock(c echo.Context) error {
 	id, err := userParam(c)
 	if err != nil {
 		return err
 	}
-	b, blocked, err := s.deps.Blocking.BlockOf(c.Request().Context(), actorOf(c), id)
+	b, blocked, err := s.blocking.BlockOf(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -128,7 +132,7 @@ type blockList struct {
 }
 
 // listBlocks serves GET /admin/blocks.
-func (s *Server) listBlocks(c echo.Context) error {
+func (s *blockRoutes) listBlocks(c echo.Context) error {
 	limit, err := intParam(c, "limit", 1, maxBlocks, defaultBlocks)
 	if err != nil {
 		return err
@@ -137,7 +141,7 @@ func (s *Server) listBlocks(c echo.Context) error {
 	if q.After, err = blockCursor(c.QueryParam("cursor")); err != nil {
 		return err
 	}
-	found, err := s.deps.Blocking.BlockList(c.Request().Context(), actorOf(c), q)
+	found, err := s.blocking.BlockList(c.Request().Context(), actorOf(c), q)
 	if err != nil {
 		return err
 	}

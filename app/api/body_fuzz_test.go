@@ -108,7 +108,7 @@ func changing(f *testing.F, did *deeds) (*Server, []*echo.Route) {
 		Readiness: &fakeReadiness{ready: true}, Metrics: reg, Registerer: reg, Logger: slog.New(slog.DiscardHandler),
 	})
 	var routes []*echo.Route
-	for _, r := range s.echo.Routes() {
+	for _, r := range s.edge.echo.Routes() {
 		if slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, r.Method) {
 			routes = append(routes, r)
 		}

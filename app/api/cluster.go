@@ -15,9 +15,16 @@ type podView struct {
 	LastHeartbeat string `json:"last_heartbeat"`
 }
 
+// clusterRoutes serve the pods of the cluster to staff.
+type clusterRoutes struct{ live Live }
+
+func (s *clusterRoutes) register(e *edge) {
+	e.echo.GET(e.cfg.Prefix+"/admin/cluster", s.cluster, e.user, e.staff)
+}
+
 // cluster serves GET /admin/cluster: the pods with a recent heartbeat.
-func (s *Server) cluster(c echo.Context) error {
-	pods, err := s.deps.Live.Pods(c.Request().Context())
+func (s *clusterRoutes) cluster(c echo.Context) error {
+	pods, err := s.live.Pods(c.Request().Context())
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ type frameHandler func(ctx context.Context, conn *hub.Conn, cmd command) error
 
 // frameHandlers is the table of the frames that clients may send
 // (docs/protocol/README.md).
-func (s *Server) frameHandlers() map[string]frameHandler {
+func (s *sockets) frameHandlers() map[string]frameHandler {
 	return map[string]frameHandler{
 		string(chatbox.TypeUserMessage): s.post,
 		string(chatbox.TypeModelSelect): s.post,
@@ -40,7 +40,7 @@ func (s *Server) frameHandlers() map[string]frameHandler {
 
 // onFrame handles a socket's frames one after the other, at the pace of the
 // socket's user. Errors are sent to this socket only.
-func (s *Server) onFrame(conn *hub.Conn) hub.OnFrame {
+func (s *sockets) onFrame(conn *hub.Conn) hub.OnFrame {
 	return func(ctx context.Context, raw []byte, binary bool) {
 		if !s.turns.frame(ctx, conn.Actor().User()) {
 			return // the socket has ended
@@ -65,7 +65,7 @@ func (s *Server) onFrame(conn *hub.Conn) hub.OnFrame {
 	}
 }
 
-func (s *Server) dispatch(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) dispatch(ctx context.Context, conn *hub.Conn, cmd command) error {
 	handle, known := s.frames[cmd.Type]
 	switch {
 	case !known:
@@ -79,14 +79,14 @@ func (s *Server) dispatch(ctx context.Context, conn *hub.Conn, cmd command) erro
 }
 
 // refuse sends the socket the reason why its frame had no effect.
-func (s *Server) refuse(ctx context.Context, conn *hub.Conn, cmd command, doing string, err error) {
+func (s *sockets) refuse(ctx context.Context, conn *hub.Conn, cmd command, doing string, err error) {
 	s.report(ctx, err, doing)
 	s.refusals.note(ctx, err, slog.String("frame", doing))
 	id, sessionID := cmd.echo()
 	conn.Send(errorFrame(id, sessionID, err, time.Now()))
 }
 
-func (s *Server) post(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) post(ctx context.Context, conn *hub.Conn, cmd command) error {
 	durable := cmd.durable().Clean()
 	if err := durable.Validate(); err != nil {
 		return err
@@ -94,22 +94,22 @@ func (s *Server) post(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return s.deps.Talks.Post(ctx, conn, durable)
 }
 
-func (s *Server) resume(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) resume(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if cmd.Seq == nil {
 		return chatbox.Missing(fieldSeq)
 	}
 	return s.deps.Live.Resume(ctx, conn, cmd.SessionID, *cmd.Seq)
 }
 
-func (s *Server) cancel(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) cancel(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return s.deps.Talks.Cancel(ctx, conn, cmd.SessionID)
 }
 
-func (s *Server) retry(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) retry(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return s.deps.Talks.Retry(ctx, conn, cmd.SessionID)
 }
 
-func (s *Server) typing(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) typing(ctx context.Context, conn *hub.Conn, cmd command) error {
 	state, given := cmd.Metadata[metaState]
 	switch {
 	case !given:
@@ -120,14 +120,14 @@ func (s *Server) typing(ctx context.Context, conn *hub.Conn, cmd command) error 
 	return s.deps.Live.Typing(ctx, conn, cmd.SessionID, state == stateStart)
 }
 
-func (s *Server) read(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) read(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if cmd.Seq == nil {
 		return chatbox.Missing(fieldSeq)
 	}
 	return s.deps.Live.Read(ctx, conn, cmd.SessionID, *cmd.Seq)
 }
 
-func (s *Server) pong(_ context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) pong(_ context.Context, conn *hub.Conn, cmd command) error {
 	conn.Send(pongFrame(cmd.ID, time.Now()))
 	return nil
 }

@@ -28,21 +28,20 @@ const documentsPage = `<!doctype html>
 
 const mimeYAML = "application/yaml"
 
-// documentRoutes serves the descriptions of the interface, without
-// authentication.
-func (s *Server) documentRoutes() {
-	at := s.cfg.Prefix + "/docs"
-	page := strings.ReplaceAll(documentsPage, "{prefix}", html.EscapeString(s.cfg.Prefix))
-	s.echo.GET(at, func(c echo.Context) error { return c.HTML(http.StatusOK, page) })
+// documents serves the descriptions of the interface, without authentication.
+func documents(e *edge) {
+	at := e.cfg.Prefix + "/docs"
+	page := strings.ReplaceAll(documentsPage, "{prefix}", html.EscapeString(e.cfg.Prefix))
+	e.echo.GET(at, func(c echo.Context) error { return c.HTML(http.StatusOK, page) })
 	for name, describe := range map[string]func(string) (protocol.Document, error){
 		"/openapi": protocol.OpenAPI, "/asyncapi": protocol.AsyncAPI,
 	} {
-		d, err := describe(s.cfg.Prefix)
+		d, err := describe(e.cfg.Prefix)
 		if err != nil {
 			panic("api: " + err.Error()) // the documents are embedded in the binary
 		}
-		s.echo.GET(at+name+".yaml", blob(mimeYAML, d.YAML))
-		s.echo.GET(at+name+".json", blob(echo.MIMEApplicationJSON, d.JSON))
+		e.echo.GET(at+name+".yaml", blob(mimeYAML, d.YAML))
+		e.echo.GET(at+name+".json", blob(echo.MIMEApplicationJSON, d.JSON))
 	}
 }
 

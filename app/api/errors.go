@@ -114,17 +114,17 @@ func (s shown) overREST(code chatbox.Code) shown {
 // report logs an error's cause if an operator can act on it. Clients' mistakes
 // are only answered. While a dependency is unavailable every request fails, so at
 // most one such error per minute is logged, with the number of those omitted.
-func (s *Server) report(ctx context.Context, err error, doing string) {
+func (e *edge) report(ctx context.Context, err error, doing string) {
 	code := chatbox.CodeOf(err)
 	switch code {
 	case chatbox.Internal, chatbox.Clash, chatbox.NotOwner:
 		if errors.Is(err, context.Canceled) {
 			return // the client or the pod is gone
 		}
-		s.log.ErrorContext(ctx, "request failed", "doing", doing, "code", code, "error", err)
+		e.log.ErrorContext(ctx, "request failed", "doing", doing, "code", code, "error", err)
 	case chatbox.Unavailable, chatbox.StoreFailed:
-		if more, ok := s.troubles.Pass(string(code)); ok {
-			s.log.WarnContext(ctx, "request failed", "doing", doing, "code", code, "error", err, "others_since", more)
+		if more, ok := e.troubles.Pass(string(code)); ok {
+			e.log.WarnContext(ctx, "request failed", "doing", doing, "code", code, "error", err, "others_since", more)
 		}
 	default:
 	}

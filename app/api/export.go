@@ -20,8 +20,22 @@ type transcript interface {
 	end(w io.Writer) error
 }
 
+// transcriptRoutes serve whole sessions: exports, and links for people outside.
+type transcriptRoutes struct {
+	sharing Sharing
+	edge    *edge
+}
+
+func (s *transcriptRoutes) register(e *edge) {
+	p := e.cfg.Prefix
+	e.echo.GET(p+"/sessions/:id/export", s.exportSession, e.signedIn, e.query) // as slow as its reader
+	e.echo.POST(p+"/sessions/:id/share", s.shareSession, e.user)
+	e.echo.DELETE(p+"/sessions/:id/share", s.unshareSession, e.user)
+	e.echo.GET(p+"/shared/:token", s.shared, e.stranger)
+}
+
 // exportSession serves GET /sessions/{id}/export.
-func (s *Server) exportSession(c echo.Context) error {
+func (s *transcriptRoutes) exportSession(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -30,7 +44,7 @@ func (s *Server) exportSession(c echo.Context) error {
 	if format != "" && format != "json" && format != "markdown" {
 		return chatbox.Invalid("format", "must be json or markdown")
 	}
-	sess, pages, err := s.deps.History.Export(c.Request().Context(), actorOf(c), id)
+	sess, pages, err := s.sharing.Export(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -50,7 +64,7 @@ func (s *Server) exportSession(c echo.Context) error {
 // answered like any other error. A later error aborts the connection, so that the
 // client does not mistake a part for the whole. The door ends the connection of a
 // client that reads nothing for a while.
-func (s *Server) stream(c echo.Context, kind string, t transcript, pages history.Pages) error {
+func (s *transcriptRoutes) stream(c echo.Context, kind string, t transcript, pages history.Pages) error {
 	w := c.Response()
 	begun := false
 	step := func(write func(io.Writer) error) {
@@ -68,7 +82,7 @@ func (s *Server) stream(c echo.Context, kind string, t transcript, pages history
 	}
 	for events, err := range pages {
 		if err != nil && begun {
-			s.report(c.Request().Context(), err, c.Path())
+			s.edge.report(c.Request().Context(), err, c.Path())
 			panic(http.ErrAbortHandler)
 		}
 		if err != nil {

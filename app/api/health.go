@@ -5,7 +5,10 @@ import (
 	"net/http"
 	"time"
 
+	"chatbox/hub"
+
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -13,8 +16,23 @@ import (
 // s).
 const readyWithin = 800 * time.Millisecond
 
+// probeRoutes serve probes, metrics and the descriptions of the interface.
+type probeRoutes struct {
+	readiness Readiness
+	hub       *hub.Hub
+	gatherer  prometheus.Gatherer
+}
+
+func (s *probeRoutes) register(e *edge) {
+	p, probes := e.cfg.Prefix, []string{http.MethodGet, http.MethodHead}
+	e.echo.Match(probes, p+"/healthz", s.healthy)
+	e.echo.Match(probes, p+"/readyz", s.ready)
+	e.echo.GET(p+"/metrics/prometheus", s.metrics, e.fromMetricsNetworks)
+	documents(e)
+}
+
 // healthy serves GET /healthz. It contacts nothing outside the process.
-func (s *Server) healthy(c echo.Context) error {
+func (s *probeRoutes) healthy(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": "healthy"})
 }
 
@@ -26,9 +44,9 @@ type readyView struct {
 
 // ready serves GET /readyz. A draining pod is not ready, even if all its checks
 // pass.
-func (s *Server) ready(c echo.Context) error {
+func (s *probeRoutes) ready(c echo.Context) error {
 	ok, view := s.check(c.Request().Context())
-	if !ok || s.deps.Hub.Refusing() {
+	if !ok || s.hub.Refusing() {
 		view.Status = "not ready"
 		return c.JSON(http.StatusServiceUnavailable, view)
 	}
@@ -38,7 +56,7 @@ func (s *Server) ready(c echo.Context) error {
 
 // check answers within readyWithin even if a check does not. Its goroutine ends
 // with the check; nobody waits for it.
-func (s *Server) check(ctx context.Context) (ready bool, view readyView) {
+func (s *probeRoutes) check(ctx context.Context) (ready bool, view readyView) {
 	type result struct {
 		ready bool
 		view  readyView
@@ -47,7 +65,7 @@ func (s *Server) check(ctx context.Context) (ready bool, view readyView) {
 	defer cancel()
 	answered := make(chan result, 1)
 	go func() {
-		ready, checks, causes := s.deps.Readiness.Check(ctx)
+		ready, checks, causes := s.readiness.Check(ctx)
 		answered <- result{ready, readyView{Checks: checks, Causes: causes}}
 	}()
 	select {
@@ -59,7 +77,7 @@ func (s *Server) check(ctx context.Context) (ready bool, view readyView) {
 }
 
 // metrics serves GET /metrics/prometheus.
-func (s *Server) metrics(c echo.Context) error {
-	promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
+func (s *probeRoutes) metrics(c echo.Context) error {
+	promhttp.HandlerFor(s.gatherer, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
 	return nil
 }

@@ -25,7 +25,7 @@ const (
 
 // help serves help_request: it stores a durable event like a message and, after
 // the ack, confirms the request to the requesting socket.
-func (s *Server) help(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) help(ctx context.Context, conn *hub.Conn, cmd command) error {
 	durable := cmd.durable().Clean()
 	if err := durable.Validate(); err != nil {
 		return err

@@ -32,12 +32,16 @@ const (
 	fieldWaits = "waiting"
 )
 
-func (s *Server) labelRoutes(p string) {
-	s.echo.PUT(p+"/admin/sessions/:id/tags", s.setTags, s.user, s.admin)
-	s.echo.PUT(p+"/admin/sessions/:id/assignee", s.assign, s.user, s.admin)
-	s.echo.DELETE(p+"/admin/sessions/:id/assignee", s.unassign, s.user, s.admin)
-	s.echo.GET(p+"/admin/tags", s.tagsInUse, s.user, s.staff)
-	s.echo.GET(p+"/admin/counters", s.counters, s.user, s.staff)
+// labelRoutes serve tags, assignments and counters.
+type labelRoutes struct{ labels Labelling }
+
+func (s *labelRoutes) register(e *edge) {
+	p := e.cfg.Prefix
+	e.echo.PUT(p+"/admin/sessions/:id/tags", s.setTags, e.user, e.admin)
+	e.echo.PUT(p+"/admin/sessions/:id/assignee", s.assign, e.user, e.admin)
+	e.echo.DELETE(p+"/admin/sessions/:id/assignee", s.unassign, e.user, e.admin)
+	e.echo.GET(p+"/admin/tags", s.tagsInUse, e.user, e.staff)
+	e.echo.GET(p+"/admin/counters", s.counters, e.user, e.staff)
 }
 
 // staffSessionView is a session as staff see it. Its owner never gets these
@@ -104,7 +108,7 @@ type tagged struct {
 }
 
 // setTags serves PUT /admin/sessions/{id}/tags {tags}.
-func (s *Server) setTags(c echo.Context) error {
+func (s *labelRoutes) setTags(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -122,7 +126,7 @@ func (s *Server) setTags(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if tags, err = s.deps.HelpDesk.Labels.SetTags(c.Request().Context(), actorOf(c), id, tags); err != nil {
+	if tags, err = s.labels.SetTags(c.Request().Context(), actorOf(c), id, tags); err != nil {
 		return err
 	}
 	return reply(c, tagged{SessionID: id, Tags: append([]string{}, tags...)})
@@ -151,7 +155,7 @@ type assigned struct {
 }
 
 // assign serves PUT /admin/sessions/{id}/assignee {admin_id, admin_name?}.
-func (s *Server) assign(c echo.Context) error {
+func (s *labelRoutes) assign(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -171,7 +175,7 @@ func (s *Server) assign(c echo.Context) error {
 }
 
 // unassign serves DELETE /admin/sessions/{id}/assignee, which is idempotent.
-func (s *Server) unassign(c echo.Context) error {
+func (s *labelRoutes) unassign(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -179,8 +183,8 @@ func (s *Server) unassign(c echo.Context) error {
 	return s.assignTo(c, id, chatbox.Assignee{})
 }
 
-func (s *Server) assignTo(c echo.Context, id string, to chatbox.Assignee) error {
-	to, err := s.deps.HelpDesk.Labels.Assign(c.Request().Context(), actorOf(c), id, to)
+func (s *labelRoutes) assignTo(c echo.Context, id string, to chatbox.Assignee) error {
+	to, err := s.labels.Assign(c.Request().Context(), actorOf(c), id, to)
 	if err != nil {
 		return err
 	}
@@ -193,8 +197,8 @@ type tagCount struct {
 }
 
 // tagsInUse serves GET /admin/tags.
-func (s *Server) tagsInUse(c echo.Context) error {
-	tags, err := s.deps.HelpDesk.Labels.TagsInUse(c.Request().Context(), actorOf(c))
+func (s *labelRoutes) tagsInUse(c echo.Context) error {
+	tags, err := s.labels.TagsInUse(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -212,8 +216,8 @@ type counts struct {
 }
 
 // counters serves GET /admin/counters.
-func (s *Server) counters(c echo.Context) error {
-	n, err := s.deps.HelpDesk.Labels.Counters(c.Request().Context(), actorOf(c))
+func (s *labelRoutes) counters(c echo.Context) error {
+	n, err := s.labels.Counters(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}

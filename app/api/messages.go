@@ -20,12 +20,12 @@ type accepted struct {
 // postMessage serves POST /sessions/{id}/messages, the user_message frame for
 // clients without a socket. It responds once the message is durable. The model's
 // answer appears in the history.
-func (s *Server) postMessage(c echo.Context) error {
-	return s.postWith(c, s.deps.Talks.PostMessage)
+func (s *sessionRoutes) postMessage(c echo.Context) error {
+	return postWith(c, s.posting.PostMessage)
 }
 
 // postWith parses a message's body and posts it.
-func (s *Server) postWith(c echo.Context, post func(context.Context, chatbox.Actor, chatbox.Command) (chatbox.Event, error)) error {
+func postWith(c echo.Context, post func(context.Context, chatbox.Actor, chatbox.Command) (chatbox.Event, error)) error {
 	cmd := chatbox.Command{Type: chatbox.TypeUserMessage}
 	var err error
 	if cmd.SessionID, err = sessionParam(c); err != nil {

@@ -37,7 +37,7 @@ const (
 
 // identify sets each request's id: the caller's if that is well formed, else a
 // new one.
-func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		id := c.Request().Header.Get(headerRequestID)
 		if !chatbox.ValidMessageID(id) {
@@ -57,9 +57,9 @@ func requestID(c echo.Context) string {
 }
 
 // secure sets the security headers of every response.
-func (s *Server) secure(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) secure(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		s.setSecurity(c.Request(), c.Response().Header())
+		e.setSecurity(c.Request(), c.Response().Header())
 		return next(c)
 	}
 }
@@ -67,8 +67,8 @@ func (s *Server) secure(next echo.HandlerFunc) echo.HandlerFunc {
 // stayEncrypted makes browsers use https only, for a year.
 const stayEncrypted = "max-age=31536000"
 
-func (s *Server) setSecurity(r *http.Request, h http.Header) {
-	if cameEncrypted(r, s.cfg.TrustedProxies) {
+func (e *edge) setSecurity(r *http.Request, h http.Header) {
+	if cameEncrypted(r, e.cfg.TrustedProxies) {
 		h.Set("Strict-Transport-Security", stayEncrypted)
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -81,7 +81,7 @@ func (s *Server) setSecurity(r *http.Request, h http.Header) {
 
 // access logs each request by its route, never by its path or query, because both
 // may contain credentials.
-func (s *Server) access(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) access(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := time.Now()
 		err := next(c)
@@ -92,14 +92,14 @@ func (s *Server) access(next echo.HandlerFunc) echo.HandlerFunc {
 		if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
 			level = slog.LevelWarn
 		}
-		s.log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", c.Path(),
+		e.log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", c.Path(),
 			"status", status, "bytes", c.Response().Size, "took", time.Since(began), "ip", c.RealIP())
 		return nil
 	}
 }
 
 // contain turns a panic into an error of that request only.
-func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) contain(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			v := recover()
@@ -109,7 +109,7 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 			if e, ok := v.(error); ok && errors.Is(e, http.ErrAbortHandler) {
 				panic(v)
 			}
-			s.log.ErrorContext(c.Request().Context(), "handler panicked", "route", c.Path(), "panic", fmt.Sprint(v),
+			e.log.ErrorContext(c.Request().Context(), "handler panicked", "route", c.Path(), "panic", fmt.Sprint(v),
 				"stack", string(debug.Stack()))
 			err = chatbox.NewError(chatbox.Internal, "", nil)
 		}()
@@ -119,14 +119,14 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 
 // cors lets pages of the listed origins read responses. Without a list it sets no
 // header, and browsers allow the same origin only.
-func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) cors(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		origin := originsOf(c.Request())
 		h := c.Response().Header()
-		if s.cfg.CORS.Any || len(s.cfg.CORS.List) > 0 {
+		if e.cfg.CORS.Any || len(e.cfg.CORS.List) > 0 {
 			h.Add("Vary", "Origin")
 		}
-		if origin == "" || !s.cfg.CORS.Allow(origin) {
+		if origin == "" || !e.cfg.CORS.Allow(origin) {
 			return next(c)
 		}
 		h.Set("Access-Control-Allow-Origin", origin)
@@ -143,7 +143,7 @@ func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 
 // limitBody refuses bodies longer than maxBody. A body whose Content-Length says
 // so is refused after authentication, others while they are read.
-func (s *Server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if r := c.Request(); r.Body != nil {
 			r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
@@ -154,20 +154,20 @@ func (s *Server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 
 // user admits only requests with a valid token, within the user's rate limit
 // and in the user's turn. The body is not read before that.
-func (s *Server) user(next echo.HandlerFunc) echo.HandlerFunc { return s.signedIn(s.turn(next)) }
+func (e *edge) user(next echo.HandlerFunc) echo.HandlerFunc { return e.signedIn(e.turn(next)) }
 
 // signedIn is user without a wait for the user's turn.
-func (s *Server) signedIn(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) signedIn(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		token, _ := bearer(c.Request())
-		actor, err := s.deps.Auth.Actor(c.Request().Context(), token)
+		actor, err := e.auth.Actor(c.Request().Context(), token)
 		if err != nil {
 			if !errors.Is(err, chatbox.Unavailable) {
 				c.Response().Header().Set("WWW-Authenticate", "Bearer")
 			}
 			return err
 		}
-		if err := s.deps.Access.Admit(c.Request().Context(), actor); err != nil {
+		if err := e.gate.Admit(c.Request().Context(), actor); err != nil {
 			return err
 		}
 		known(c)
@@ -185,8 +185,18 @@ func actorOf(c echo.Context) chatbox.Actor {
 	return a
 }
 
+// staff admits admins and those with read-only access to admin data.
+func (e *edge) staff(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !actorOf(c).Staff() {
+			return chatbox.NewError(chatbox.PermissionDenied, "this is for staff", nil)
+		}
+		return next(c)
+	}
+}
+
 // admin admits only admins. It runs after user.
-func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) admin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !actorOf(c).Admin() {
 			return chatbox.NewError(chatbox.PermissionDenied, "this is for admins", nil)
@@ -196,10 +206,10 @@ func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // fromMetricsNetworks admits only clients in the configured networks.
-func (s *Server) fromMetricsNetworks(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) fromMetricsNetworks(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ip, err := netip.ParseAddr(c.RealIP())
-		if err != nil || !contains(s.cfg.MetricsNetworks, ip) {
+		if err != nil || !contains(e.cfg.MetricsNetworks, ip) {
 			return chatbox.NewError(chatbox.PermissionDenied, "metrics are not served to this address", nil)
 		}
 		return next(c)

@@ -20,12 +20,16 @@ type Notes interface {
 
 const fieldText = "text"
 
-func (s *Server) noteRoutes(p string) {
+// noteRoutes serve the notes of staff on a session.
+type noteRoutes struct{ notes Notes }
+
+func (s *noteRoutes) register(e *edge) {
+	p := e.cfg.Prefix
 	notes := p + "/admin/sessions/:id/notes"
-	s.echo.GET(notes, s.listNotes, s.user, s.staff)
-	s.echo.POST(notes, s.addNote, s.user, s.admin)
-	s.echo.PATCH(notes+"/:note_id", s.editNote, s.user, s.admin)
-	s.echo.DELETE(notes+"/:note_id", s.deleteNote, s.user, s.admin)
+	e.echo.GET(notes, s.listNotes, e.user, e.staff)
+	e.echo.POST(notes, s.addNote, e.user, e.admin)
+	e.echo.PATCH(notes+"/:note_id", s.editNote, e.user, e.admin)
+	e.echo.DELETE(notes+"/:note_id", s.deleteNote, e.user, e.admin)
 }
 
 type noteView struct {
@@ -54,12 +58,12 @@ type noteList struct {
 }
 
 // listNotes serves GET /admin/sessions/{id}/notes, oldest first.
-func (s *Server) listNotes(c echo.Context) error {
+func (s *noteRoutes) listNotes(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
 	}
-	notes, err := s.deps.HelpDesk.Notes.Notes(c.Request().Context(), actorOf(c), id)
+	notes, err := s.notes.Notes(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -67,7 +71,7 @@ func (s *Server) listNotes(c echo.Context) error {
 }
 
 // addNote serves POST /admin/sessions/{id}/notes {text}.
-func (s *Server) addNote(c echo.Context) error {
+func (s *noteRoutes) addNote(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -76,7 +80,7 @@ func (s *Server) addNote(c echo.Context) error {
 	if err := (fields{fieldText: textField(fieldText, &words)}).read(c); err != nil {
 		return err
 	}
-	n, err := s.deps.HelpDesk.Notes.AddNote(c.Request().Context(), actorOf(c), id, words)
+	n, err := s.notes.AddNote(c.Request().Context(), actorOf(c), id, words)
 	if err != nil {
 		return err
 	}
@@ -84,7 +88,7 @@ func (s *Server) addNote(c echo.Context) error {
 }
 
 // editNote serves PATCH /admin/sessions/{id}/notes/{note_id} {text}.
-func (s *Server) editNote(c echo.Context) error {
+func (s *noteRoutes) editNote(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -93,7 +97,7 @@ func (s *Server) editNote(c echo.Context) error {
 	if err := (fields{fieldText: textField(fieldText, &words)}).read(c); err != nil {
 		return err
 	}
-	n, err := s.deps.HelpDesk.Notes.EditNote(c.Request().Context(), actorOf(c), id, c.Param("note_id"), words)
+	n, err := s.notes.EditNote(c.Request().Context(), actorOf(c), id, c.Param("note_id"), words)
 	if err != nil {
 		return err
 	}
@@ -101,12 +105,12 @@ func (s *Server) editNote(c echo.Context) error {
 }
 
 // deleteNote serves DELETE /admin/sessions/{id}/notes/{note_id}.
-func (s *Server) deleteNote(c echo.Context) error {
+func (s *noteRoutes) deleteNote(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
 	}
-	if err := s.deps.HelpDesk.Notes.DeleteNote(c.Request().Context(), actorOf(c), id, c.Param("note_id")); err != nil {
+	if err := s.notes.DeleteNote(c.Request().Context(), actorOf(c), id, c.Param("note_id")); err != nil {
 		return err
 	}
 	return reply(c, statusView{Status: statusDeleted})

@@ -27,12 +27,12 @@ type previewList struct {
 
 // previews serves GET /admin/previews. The response omits sessions that are
 // unknown or have no messages.
-func (s *Server) previews(c echo.Context) error {
+func (s *overviewRoutes) previews(c echo.Context) error {
 	ids, err := previewed(c.QueryParam("sessions"))
 	if err != nil {
 		return err
 	}
-	found, err := s.deps.History.Previews(c.Request().Context(), actorOf(c), ids)
+	found, err := s.overview.Previews(c.Request().Context(), actorOf(c), ids)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 
 // query refuses queries that can be read in more than one way. It runs after
 // authentication.
-func (s *Server) query(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) query(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := readableQuery(c.Request()); err != nil {
 			return err

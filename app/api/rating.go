@@ -13,9 +13,13 @@ const (
 	fieldComment = "comment"
 )
 
-func (s *Server) ratingRoutes(p string) {
-	s.echo.GET(p+"/sessions/:id/rating", s.showRating, s.user)
-	s.echo.POST(p+"/sessions/:id/rating", s.rate, s.user)
+// ratingRoutes serve the rating of a talk by its user.
+type ratingRoutes struct{ rating Rating }
+
+func (s *ratingRoutes) register(e *edge) {
+	p := e.cfg.Prefix
+	e.echo.GET(p+"/sessions/:id/rating", s.showRating, e.user)
+	e.echo.POST(p+"/sessions/:id/rating", s.rate, e.user)
 }
 
 // ratingView is a rating as staff see it with its session.
@@ -53,12 +57,12 @@ func (v rated) with(r *chatbox.Rating) rated {
 }
 
 // showRating serves GET /sessions/{id}/rating.
-func (s *Server) showRating(c echo.Context) error {
+func (s *ratingRoutes) showRating(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
 	}
-	v, err := s.deps.Talks.RatingOf(c.Request().Context(), actorOf(c), id)
+	v, err := s.rating.RatingOf(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -66,7 +70,7 @@ func (s *Server) showRating(c echo.Context) error {
 }
 
 // rate serves POST /sessions/{id}/rating {score, comment?}.
-func (s *Server) rate(c echo.Context) error {
+func (s *ratingRoutes) rate(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -88,7 +92,7 @@ func (s *Server) rate(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.deps.Talks.Rate(c.Request().Context(), actorOf(c), id, int(*score), comment)
+	r, err := s.rating.Rate(c.Request().Context(), actorOf(c), id, int(*score), comment)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 
 // renew serves auth: a new token for the same user extends the socket's life and
 // replaces its roles. After a refused token the socket keeps its old expiry.
-func (s *Server) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) renew(ctx context.Context, conn *hub.Conn, cmd command) error {
 	if cmd.Token == "" {
 		return chatbox.Missing(fieldToken)
 	}

@@ -21,13 +21,17 @@ type Replies interface {
 	RenderReply(ctx context.Context, a chatbox.Actor, id, sessionID string) (content string, missing []string, err error)
 }
 
-func (s *Server) replyRoutes(p string) {
+// replyRoutes serve the canned replies of staff.
+type replyRoutes struct{ replies Replies }
+
+func (s *replyRoutes) register(e *edge) {
+	p := e.cfg.Prefix
 	replies := p + "/admin/replies"
-	s.echo.GET(replies, s.listReplies, s.user, s.staff)
-	s.echo.POST(replies, s.addReply, s.user, s.admin)
-	s.echo.PUT(replies+"/:reply_id", s.replaceReply, s.user, s.admin)
-	s.echo.DELETE(replies+"/:reply_id", s.deleteReply, s.user, s.admin)
-	s.echo.POST(replies+"/:reply_id/render", s.renderReply, s.user, s.staff)
+	e.echo.GET(replies, s.listReplies, e.user, e.staff)
+	e.echo.POST(replies, s.addReply, e.user, e.admin)
+	e.echo.PUT(replies+"/:reply_id", s.replaceReply, e.user, e.admin)
+	e.echo.DELETE(replies+"/:reply_id", s.deleteReply, e.user, e.admin)
+	e.echo.POST(replies+"/:reply_id/render", s.renderReply, e.user, e.staff)
 }
 
 type replyView struct {
@@ -55,8 +59,8 @@ type replyList struct {
 }
 
 // listReplies serves GET /admin/replies, by shortcut.
-func (s *Server) listReplies(c echo.Context) error {
-	replies, err := s.deps.HelpDesk.Replies.Replies(c.Request().Context(), actorOf(c))
+func (s *replyRoutes) listReplies(c echo.Context) error {
+	replies, err := s.replies.Replies(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -72,33 +76,33 @@ func readReply(c echo.Context) (r helpdesk.CannedReply, err error) {
 }
 
 // addReply serves POST /admin/replies.
-func (s *Server) addReply(c echo.Context) error {
+func (s *replyRoutes) addReply(c echo.Context) error {
 	r, err := readReply(c)
 	if err != nil {
 		return err
 	}
-	if r, err = s.deps.HelpDesk.Replies.AddReply(c.Request().Context(), actorOf(c), r); err != nil {
+	if r, err = s.replies.AddReply(c.Request().Context(), actorOf(c), r); err != nil {
 		return err
 	}
 	return replyAs(c, http.StatusCreated, viewReply(r))
 }
 
 // replaceReply serves PUT /admin/replies/{reply_id}.
-func (s *Server) replaceReply(c echo.Context) error {
+func (s *replyRoutes) replaceReply(c echo.Context) error {
 	r, err := readReply(c)
 	if err != nil {
 		return err
 	}
 	r.ID = c.Param("reply_id")
-	if r, err = s.deps.HelpDesk.Replies.ReplaceReply(c.Request().Context(), actorOf(c), r); err != nil {
+	if r, err = s.replies.ReplaceReply(c.Request().Context(), actorOf(c), r); err != nil {
 		return err
 	}
 	return reply(c, viewReply(r))
 }
 
 // deleteReply serves DELETE /admin/replies/{reply_id}.
-func (s *Server) deleteReply(c echo.Context) error {
-	if err := s.deps.HelpDesk.Replies.DeleteReply(c.Request().Context(), actorOf(c), c.Param("reply_id")); err != nil {
+func (s *replyRoutes) deleteReply(c echo.Context) error {
+	if err := s.replies.DeleteReply(c.Request().Context(), actorOf(c), c.Param("reply_id")); err != nil {
 		return err
 	}
 	return reply(c, statusView{Status: statusDeleted})
@@ -110,7 +114,7 @@ type renderedView struct {
 }
 
 // renderReply serves POST /admin/replies/{reply_id}/render {session_id}.
-func (s *Server) renderReply(c echo.Context) error {
+func (s *replyRoutes) renderReply(c echo.Context) error {
 	var sessionID string
 	if err := (fields{fieldSession: textField(fieldSession, &sessionID)}).read(c); err != nil {
 		return err
@@ -118,7 +122,7 @@ func (s *Server) renderReply(c echo.Context) error {
 	if sessionID == "" {
 		return chatbox.Missing(fieldSession)
 	}
-	content, missing, err := s.deps.HelpDesk.Replies.RenderReply(c.Request().Context(), actorOf(c), c.Param("reply_id"), sessionID)
+	content, missing, err := s.replies.RenderReply(c.Request().Context(), actorOf(c), c.Param("reply_id"), sessionID)
 	if err != nil {
 		return err
 	}

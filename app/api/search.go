@@ -17,8 +17,12 @@ type Searching interface {
 
 const defaultFound = 20 // hits per page
 
-func (s *Server) searchRoutes(p string) {
-	s.echo.GET(p+"/admin/search", s.search, s.user, s.staff, s.query)
+// searchRoutes serve the search of staff.
+type searchRoutes struct{ finder Searching }
+
+func (s *searchRoutes) register(e *edge) {
+	p := e.cfg.Prefix
+	e.echo.GET(p+"/admin/search", s.search, e.user, e.staff, e.query)
 }
 
 type foundMessage struct {
@@ -43,12 +47,12 @@ type foundList struct {
 
 // search serves GET /admin/search. A page may be short or empty although it is
 // not the last; next_cursor decides.
-func (s *Server) search(c echo.Context) error {
+func (s *searchRoutes) search(c echo.Context) error {
 	q, err := searchQuery(c)
 	if err != nil {
 		return err
 	}
-	page, err := s.deps.HelpDesk.Search.Search(c.Request().Context(), actorOf(c), q)
+	page, err := s.finder.Search(c.Request().Context(), actorOf(c), q)
 	if err != nil {
 		return err
 	}

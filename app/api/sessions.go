@@ -26,9 +26,27 @@ type sessionList[V any] struct {
 	NextCursor string `json:"next_cursor"`
 }
 
+// sessionRoutes serve the sessions of a user to the user.
+type sessionRoutes struct {
+	library  Library
+	posting  Posting
+	controls Controls
+	privacy  Privacy
+}
+
+func (s *sessionRoutes) register(e *edge) {
+	sessions := e.cfg.Prefix + "/sessions"
+	e.echo.GET(sessions, s.listSessions, e.user, e.query)
+	e.echo.GET(sessions+"/:id", s.showSession, e.user, e.query)
+	e.echo.PATCH(sessions+"/:id", s.renameSession, e.user)
+	e.echo.DELETE(sessions+"/:id", s.eraseSession, e.user)
+	e.echo.POST(sessions+"/:id/end", s.endSession, e.user)
+	e.echo.POST(sessions+"/:id/messages", s.postMessage, e.user)
+}
+
 // listSessions serves GET /sessions: the caller's own, newest activity first.
-func (s *Server) listSessions(c echo.Context) error {
-	return sessionsOf(c, actorOf(c).User(), s.deps.History.Sessions, viewSession)
+func (s *sessionRoutes) listSessions(c echo.Context) error {
+	return sessionsOf(c, actorOf(c).User(), s.library.Sessions, viewSession)
 }
 
 // sessionsOf responds with a page of a person's sessions, each rendered by view.
@@ -70,8 +88,8 @@ type sessionHistory struct {
 }
 
 // showSession serves GET /sessions/{id}: one page of its history, oldest first.
-func (s *Server) showSession(c echo.Context) error {
-	return historyOf(c, s.deps.History.History)
+func (s *sessionRoutes) showSession(c echo.Context) error {
+	return historyOf(c, s.library.History)
 }
 
 // historyOf responds with a page of the session in the path.
@@ -134,7 +152,7 @@ func historyQuery(c echo.Context) (chatbox.HistoryQuery, error) {
 }
 
 // renameSession serves PATCH /sessions/{id}.
-func (s *Server) renameSession(c echo.Context) error {
+func (s *sessionRoutes) renameSession(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -151,7 +169,7 @@ func (s *Server) renameSession(c echo.Context) error {
 	if name == nil {
 		return chatbox.Missing(fieldName)
 	}
-	sess, err := s.deps.History.Rename(c.Request().Context(), actorOf(c), id, *name)
+	sess, err := s.library.Rename(c.Request().Context(), actorOf(c), id, *name)
 	if err != nil {
 		return err
 	}
@@ -161,12 +179,12 @@ func (s *Server) renameSession(c echo.Context) error {
 const fieldName = "name"
 
 // endSession serves POST /sessions/{id}/end, which is idempotent.
-func (s *Server) endSession(c echo.Context) error {
+func (s *sessionRoutes) endSession(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Talks.End(c.Request().Context(), actorOf(c), id); err != nil {
+	if err := s.controls.End(c.Request().Context(), actorOf(c), id); err != nil {
 		return err
 	}
 	return reply(c, map[string]string{"status": statusEnded})
@@ -174,12 +192,12 @@ func (s *Server) endSession(c echo.Context) error {
 
 // eraseSession serves DELETE /sessions/{id}. An erased session is not found
 // afterwards.
-func (s *Server) eraseSession(c echo.Context) error {
+func (s *sessionRoutes) eraseSession(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Privacy.Erase(c.Request().Context(), actorOf(c), id); err != nil {
+	if err := s.privacy.Erase(c.Request().Context(), actorOf(c), id); err != nil {
 		return err
 	}
 	return reply(c, map[string]string{"status": "erased"})

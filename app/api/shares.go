@@ -23,7 +23,7 @@ type shareView struct {
 }
 
 // shareSession serves POST /sessions/{id}/share: it creates a link that expires.
-func (s *Server) shareSession(c echo.Context) error {
+func (s *transcriptRoutes) shareSession(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (s *Server) shareSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	token, sh, err := s.deps.History.Share(c.Request().Context(), actorOf(c), id, life)
+	token, sh, err := s.sharing.Share(c.Request().Context(), actorOf(c), id, life)
 	if err != nil {
 		return err
 	}
@@ -48,12 +48,12 @@ func (s *Server) shareSession(c echo.Context) error {
 }
 
 // unshareSession serves DELETE /sessions/{id}/share, which is idempotent.
-func (s *Server) unshareSession(c echo.Context) error {
+func (s *transcriptRoutes) unshareSession(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
 	}
-	if err := s.deps.History.Unshare(c.Request().Context(), actorOf(c), id); err != nil {
+	if err := s.sharing.Unshare(c.Request().Context(), actorOf(c), id); err != nil {
 		return err
 	}
 	return reply(c, map[string]string{"status": "revoked"})
@@ -68,9 +68,9 @@ type sharedHead struct {
 
 // shared serves GET /shared/{token} to anyone: the session as it was when the
 // share was made. The token is the only credential and is never logged.
-func (s *Server) shared(c echo.Context) error {
+func (s *transcriptRoutes) shared(c echo.Context) error {
 	c.Response().Header().Set("X-Robots-Tag", "noindex")
-	sh, pages, err := s.deps.History.Shared(c.Request().Context(), c.Param("token"))
+	sh, pages, err := s.sharing.Shared(c.Request().Context(), c.Param("token"))
 	if err != nil {
 		return err
 	}

@@ -9,20 +9,35 @@ import (
 	"chatbox/hub"
 )
 
-func (s *Server) joinSession(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) joinSession(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return s.deps.Talks.JoinSession(ctx, conn, cmd.ID, cmd.SessionID)
 }
 
-func (s *Server) leaveSession(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) leaveSession(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return s.deps.Talks.LeaveSession(ctx, conn, cmd.ID, cmd.SessionID)
 }
 
-func (s *Server) watch(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) watch(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return s.deps.Live.Watch(ctx, conn, cmd.SessionID, cmd.Seq)
 }
 
-func (s *Server) unwatch(ctx context.Context, conn *hub.Conn, cmd command) error {
+func (s *sockets) unwatch(ctx context.Context, conn *hub.Conn, cmd command) error {
 	return s.deps.Live.Unwatch(ctx, conn, cmd.SessionID)
+}
+
+// takeoverRoutes serve what staff does in sessions without a socket.
+type takeoverRoutes struct {
+	staffing Staffing
+	serving  Serving
+}
+
+func (s *takeoverRoutes) register(e *edge) {
+	admin := e.cfg.Prefix + "/admin"
+	e.echo.POST(admin+"/takeover/:id", s.takeOver, e.user, e.admin)
+	e.echo.DELETE(admin+"/takeover/:id", s.handBack, e.user, e.admin)
+	e.echo.POST(admin+"/takeover/:id/transfer", s.transfer, e.user, e.admin)
+	e.echo.POST(admin+"/sessions/:id/messages", s.postAsHolder, e.user, e.admin)
+	e.echo.POST(admin+"/sessions/:id/end", s.endAsStaff, e.user, e.admin)
 }
 
 // taken is the response of both takeover routes.
@@ -33,16 +48,16 @@ type taken struct {
 }
 
 // takeOver serves POST /admin/takeover/{id}.
-func (s *Server) takeOver(c echo.Context) error {
-	return s.holding(c, s.deps.Talks.TakeOver, "you hold the session")
+func (s *takeoverRoutes) takeOver(c echo.Context) error {
+	return s.holding(c, s.staffing.TakeOver, "you hold the session")
 }
 
 // handBack serves DELETE /admin/takeover/{id}.
-func (s *Server) handBack(c echo.Context) error {
-	return s.holding(c, s.deps.Talks.HandBack, "the session is handed back")
+func (s *takeoverRoutes) handBack(c echo.Context) error {
+	return s.holding(c, s.staffing.HandBack, "the session is handed back")
 }
 
-func (s *Server) holding(c echo.Context, act func(context.Context, chatbox.Actor, string) error, done string) error {
+func (s *takeoverRoutes) holding(c echo.Context, act func(context.Context, chatbox.Actor, string) error, done string) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -54,7 +69,7 @@ func (s *Server) holding(c echo.Context, act func(context.Context, chatbox.Actor
 }
 
 // transfer serves POST /admin/takeover/{id}/transfer {admin_id, admin_name?}.
-func (s *Server) transfer(c echo.Context) error {
+func (s *takeoverRoutes) transfer(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
@@ -70,24 +85,24 @@ func (s *Server) transfer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Talks.Transfer(c.Request().Context(), actorOf(c), id, to, name); err != nil {
+	if err := s.serving.Transfer(c.Request().Context(), actorOf(c), id, to, name); err != nil {
 		return err
 	}
 	return reply(c, taken{Message: "the session is transferred", SessionID: id, AdminID: to})
 }
 
 // postAsHolder serves POST /admin/sessions/{id}/messages.
-func (s *Server) postAsHolder(c echo.Context) error {
-	return s.postWith(c, s.deps.Talks.PostAsHolder)
+func (s *takeoverRoutes) postAsHolder(c echo.Context) error {
+	return postWith(c, s.serving.PostAsHolder)
 }
 
 // endAsStaff serves POST /admin/sessions/{id}/end.
-func (s *Server) endAsStaff(c echo.Context) error {
+func (s *takeoverRoutes) endAsStaff(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
 	}
-	if err := s.deps.Talks.EndAsStaff(c.Request().Context(), actorOf(c), id); err != nil {
+	if err := s.serving.EndAsStaff(c.Request().Context(), actorOf(c), id); err != nil {
 		return err
 	}
 	return reply(c, map[string]string{"status": statusEnded})

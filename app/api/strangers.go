@@ -80,9 +80,9 @@ func (s *strangers) visit(ip string, at time.Time) (wait time.Duration) {
 }
 
 // stranger limits the rate of requests without a credential.
-func (s *Server) stranger(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) stranger(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if wait := s.strangers.visit(c.RealIP(), time.Now()); wait > 0 {
+		if wait := e.strangers.visit(c.RealIP(), time.Now()); wait > 0 {
 			return &chatbox.Error{
 				Code: chatbox.RateLimited, Message: "too many requests from this address", RetryAfter: wait, Refusal: chatbox.RefusedAddressRate,
 			}
@@ -97,14 +97,14 @@ const leaveKey = "leave"
 // crowd limits the running requests of one address that have shown no credential.
 // The door counts connections, but behind a proxy only requests tell clients
 // apart. The limit does not apply to trusted proxies and this machine.
-func (s *Server) crowd(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) crowd(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ip := c.RealIP()
 		a, err := netip.ParseAddr(ip)
-		if s.cfg.Unknown <= 0 || err != nil || a.IsLoopback() || contains(s.cfg.TrustedProxies, a) {
+		if e.cfg.Unknown <= 0 || err != nil || a.IsLoopback() || contains(e.cfg.TrustedProxies, a) {
 			return next(c)
 		}
-		leave, ok := s.strangers.enter(ip, s.cfg.Unknown)
+		leave, ok := e.strangers.enter(ip, e.cfg.Unknown)
 		if !ok {
 			return retryLater(chatbox.RateLimited, "too many requests from this address", time.Second)
 		}

@@ -39,14 +39,22 @@ type Presence interface {
 	SayAvailability(ctx context.Context, a chatbox.Actor, status helpdesk.StaffStatus) error
 }
 
-func (s *Server) supportRoutes(p string) {
-	s.echo.GET(p+"/support", s.supportNow, s.user)
-	s.echo.GET(p+"/sessions/:id/help", s.helpOf, s.user)
-	s.echo.GET(p+"/admin/support", s.showSupport, s.user, s.staff)
-	s.echo.PUT(p+"/admin/support", s.setSupport, s.user, s.admin)
-	s.echo.DELETE(p+"/admin/support", s.resetSupport, s.user, s.admin)
-	s.echo.GET(p+"/admin/staff", s.staffOnline, s.user, s.staff)
-	s.echo.PUT(p+"/admin/availability", s.sayAvailability, s.user, s.admin)
+// supportRoutes serve the hours and the availability of the support team.
+type supportRoutes struct {
+	support Support
+	help    Help
+	team    Presence
+}
+
+func (s *supportRoutes) register(e *edge) {
+	p := e.cfg.Prefix
+	e.echo.GET(p+"/support", s.supportNow, e.user)
+	e.echo.GET(p+"/sessions/:id/help", s.helpOf, e.user)
+	e.echo.GET(p+"/admin/support", s.showSupport, e.user, e.staff)
+	e.echo.PUT(p+"/admin/support", s.setSupport, e.user, e.admin)
+	e.echo.DELETE(p+"/admin/support", s.resetSupport, e.user, e.admin)
+	e.echo.GET(p+"/admin/staff", s.staffOnline, e.user, e.staff)
+	e.echo.PUT(p+"/admin/availability", s.sayAvailability, e.user, e.admin)
 }
 
 type supportView struct {
@@ -80,8 +88,8 @@ func stampKnown(t time.Time) string {
 }
 
 // showSupport serves GET /admin/support.
-func (s *Server) showSupport(c echo.Context) error {
-	info, err := s.deps.HelpDesk.Support.Support(c.Request().Context(), actorOf(c))
+func (s *supportRoutes) showSupport(c echo.Context) error {
+	info, err := s.support.Support(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -90,7 +98,7 @@ func (s *Server) showSupport(c echo.Context) error {
 
 // setSupport serves PUT /admin/support {hours, time_zone, closed_days,
 // away_message}. Absent members are set to empty.
-func (s *Server) setSupport(c echo.Context) error {
+func (s *supportRoutes) setSupport(c echo.Context) error {
 	var set helpdesk.Settings
 	err := fields{
 		"hours":        textField("hours", &set.Hours),
@@ -106,7 +114,7 @@ func (s *Server) setSupport(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	info, err := s.deps.HelpDesk.Support.SetSupport(c.Request().Context(), actorOf(c), set)
+	info, err := s.support.SetSupport(c.Request().Context(), actorOf(c), set)
 	if err != nil {
 		return err
 	}
@@ -114,8 +122,8 @@ func (s *Server) setSupport(c echo.Context) error {
 }
 
 // resetSupport serves DELETE /admin/support.
-func (s *Server) resetSupport(c echo.Context) error {
-	info, err := s.deps.HelpDesk.Support.ResetSupport(c.Request().Context(), actorOf(c))
+func (s *supportRoutes) resetSupport(c echo.Context) error {
+	info, err := s.support.ResetSupport(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -140,8 +148,8 @@ func viewAvailability(a helpdesk.Availability) availabilityView {
 }
 
 // supportNow serves GET /support.
-func (s *Server) supportNow(c echo.Context) error {
-	now, waiting, err := s.deps.HelpDesk.Help.SupportNow(c.Request().Context(), actorOf(c))
+func (s *supportRoutes) supportNow(c echo.Context) error {
+	now, waiting, err := s.help.SupportNow(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -160,12 +168,12 @@ type helpView struct {
 }
 
 // helpOf serves GET /sessions/{id}/help.
-func (s *Server) helpOf(c echo.Context) error {
+func (s *supportRoutes) helpOf(c echo.Context) error {
 	id, err := sessionParam(c)
 	if err != nil {
 		return err
 	}
-	info, err := s.deps.HelpDesk.Help.HelpOf(c.Request().Context(), actorOf(c), id)
+	info, err := s.help.HelpOf(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
@@ -189,8 +197,8 @@ type staffView struct {
 }
 
 // staffOnline serves GET /admin/staff.
-func (s *Server) staffOnline(c echo.Context) error {
-	staff, err := s.deps.HelpDesk.Team.StaffOnline(c.Request().Context(), actorOf(c))
+func (s *supportRoutes) staffOnline(c echo.Context) error {
+	staff, err := s.team.StaffOnline(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -204,7 +212,7 @@ func (s *Server) staffOnline(c echo.Context) error {
 }
 
 // sayAvailability serves PUT /admin/availability {status}.
-func (s *Server) sayAvailability(c echo.Context) error {
+func (s *supportRoutes) sayAvailability(c echo.Context) error {
 	var status string
 	err := fields{"status": textField("status", &status)}.read(c)
 	if err == nil && status == "" {
@@ -214,7 +222,7 @@ func (s *Server) sayAvailability(c echo.Context) error {
 		return err
 	}
 	said := helpdesk.StaffStatus(status)
-	if err := s.deps.HelpDesk.Team.SayAvailability(c.Request().Context(), actorOf(c), said); err != nil {
+	if err := s.team.SayAvailability(c.Request().Context(), actorOf(c), said); err != nil {
 		return err
 	}
 	return reply(c, struct {

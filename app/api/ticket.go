@@ -38,9 +38,14 @@ type ticketView struct {
 	ExpiresIn int64  `json:"expires_in"` // seconds
 }
 
+// ticketRoutes serve one-time credentials of sockets.
+type ticketRoutes struct{ access Access }
+
+func (s *ticketRoutes) register(e *edge) { e.echo.POST(e.cfg.Prefix+"/ticket", s.makeTicket, e.user) }
+
 // makeTicket serves POST /ticket.
-func (s *Server) makeTicket(c echo.Context) error {
-	ticket, life, err := s.deps.Access.Ticket(c.Request().Context(), actorOf(c))
+func (s *ticketRoutes) makeTicket(c echo.Context) error {
+	ticket, life, err := s.access.Ticket(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return err
 	}
@@ -48,7 +53,7 @@ func (s *Server) makeTicket(c echo.Context) error {
 }
 
 // socketActor returns the actor of an upgrade request.
-func (s *Server) socketActor(r *http.Request) (chatbox.Actor, error) {
+func (s *sockets) socketActor(r *http.Request) (chatbox.Actor, error) {
 	actor, err := s.presented(r)
 	if err == nil {
 		err = s.deps.Access.Allow(r.Context(), actor)
@@ -58,7 +63,7 @@ func (s *Server) socketActor(r *http.Request) (chatbox.Actor, error) {
 
 // presented verifies the upgrade's credential. The first kind of credential that
 // is present decides, even if it is invalid.
-func (s *Server) presented(r *http.Request) (chatbox.Actor, error) {
+func (s *sockets) presented(r *http.Request) (chatbox.Actor, error) {
 	if token, ok := bearer(r); ok {
 		return s.deps.Auth.Actor(r.Context(), token)
 	}
@@ -92,7 +97,7 @@ func offeredToken(r *http.Request) (string, bool) {
 
 // redeem redeems a ticket. The token that it was requested with may have expired
 // since.
-func (s *Server) redeem(ctx context.Context, ticket string) (chatbox.Actor, error) {
+func (s *sockets) redeem(ctx context.Context, ticket string) (chatbox.Actor, error) {
 	actor, err := s.deps.Access.Redeem(ctx, ticket)
 	if err != nil {
 		return actor, err

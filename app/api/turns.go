@@ -103,12 +103,12 @@ func enter(ctx context.Context, in *lanes.Lanes[chatbox.UserKey], u chatbox.User
 
 // turn makes a user's request wait while too many requests of the user run or
 // have taken too much time.
-func (s *Server) turn(next echo.HandlerFunc) echo.HandlerFunc {
-	if s.turns.requests == nil {
+func (e *edge) turn(next echo.HandlerFunc) echo.HandlerFunc {
+	if e.turns.requests == nil {
 		return next
 	}
 	return func(c echo.Context) error {
-		leave, err := enter(c.Request().Context(), s.turns.requests, actorOf(c).User())
+		leave, err := enter(c.Request().Context(), e.turns.requests, actorOf(c).User())
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (s *Server) turn(next echo.HandlerFunc) echo.HandlerFunc {
 
 // staffTurn is turn for frames that write to the audit log, which is one chain
 // for all pods.
-func (s *Server) staffTurn(handle frameHandler) frameHandler {
+func (s *sockets) staffTurn(handle frameHandler) frameHandler {
 	return func(ctx context.Context, conn *hub.Conn, cmd command) error {
 		leave, err := enter(ctx, s.turns.ofStaff, conn.Actor().User())
 		if err != nil {

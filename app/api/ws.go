@@ -46,11 +46,28 @@ func newUpgrader() websocket.Upgrader {
 	}
 }
 
+// sockets serve the WebSocket of clients and its frames.
+type sockets struct {
+	*edge
+
+	deps     Deps
+	upgrader websocket.Upgrader
+	frames   map[string]frameHandler
+}
+
+func newSockets(e *edge, d Deps) *sockets {
+	s := &sockets{edge: e, deps: d, upgrader: newUpgrader()}
+	s.frames = s.frameHandlers()
+	return s
+}
+
+func (s *sockets) register(e *edge) { e.echo.GET(e.cfg.Prefix+"/ws", s.socket) }
+
 // socket serves GET {prefix}/ws. The checks run in the order of
 // docs/protocol/contract.md; a failed check leaves nothing behind. The socket
 // gets its own goroutine, because the HTTP server's holds four times the memory.
 // The goroutine ends with the socket, and Hub.Run waits for its slot.
-func (s *Server) socket(c echo.Context) error {
+func (s *sockets) socket(c echo.Context) error {
 	r := c.Request()
 	if s.deps.Hub.Refusing() {
 		return retryLater(chatbox.Draining, "this pod is shutting down", retryDraining)
@@ -96,7 +113,7 @@ func (s *Server) socket(c echo.Context) error {
 }
 
 // admit reserves both the user's and the pod's slot, or neither.
-func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) (leave func(), err error) {
+func (s *sockets) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) (leave func(), err error) {
 	forget := func() {
 		ctx, cancel := detached(ctx)
 		defer cancel()
@@ -121,7 +138,7 @@ func (s *Server) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) 
 // serve runs the socket until it ends. The first frame is the status. Attaching
 // is the worker's first job, so that frames that arrive meanwhile are handled
 // after it.
-func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()) {
+func (s *sockets) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()) {
 	defer s.survive(ctx)
 	defer leave()
 	s.deps.HelpDesk.Team.StaffArrived(ctx, conn.Actor())
@@ -151,7 +168,7 @@ func (s *Server) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()
 
 // survive recovers a panic in one socket's goroutine, so that the pod survives
 // it.
-func (s *Server) survive(ctx context.Context) {
+func (s *sockets) survive(ctx context.Context) {
 	if v := recover(); v != nil {
 		s.log.ErrorContext(ctx, "socket panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	}
@@ -222,7 +239,7 @@ func expire(conn *hub.Conn) {
 
 // upgradeHeader returns the headers that the handshake's response shares with
 // other responses.
-func (s *Server) upgradeHeader(c echo.Context) http.Header {
+func (s *sockets) upgradeHeader(c echo.Context) http.Header {
 	h := http.Header{}
 	s.setSecurity(c.Request(), h)
 	h.Set(headerRequestID, requestID(c))
