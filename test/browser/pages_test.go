@@ -163,7 +163,7 @@ func TestConsole_ThanksToAPersonNeedNoAnswer(t *testing.T) {
 	f.mute = true
 	f.mu.Unlock()
 	tb.say("thank you")
-	tb.wait(`document.querySelectorAll('.message[data-state="sent"]').length === 2`)
+	tb.wait(`document.querySelectorAll('.message.from-user[data-state="sent"]').length === 2`)
 	f.says("admin_leave", "l1", "", nil)
 	tb.reads(".note", "left")
 	later := func(offered bool) {
@@ -179,7 +179,7 @@ func TestConsole_ThanksToAPersonNeedNoAnswer(t *testing.T) {
 	tb.reads(".note", "left")
 	later(false)
 	tb.say("And now?")
-	tb.wait(`document.querySelectorAll('.message[data-state="sent"]').length === 4`)
+	tb.wait(`document.querySelectorAll('.message.from-user[data-state="sent"]').length === 3`)
 	later(true)
 	tb.shoot("silent")
 }
