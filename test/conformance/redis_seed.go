@@ -213,8 +213,8 @@ func redisSeedKept(t *testing.T, s RedisServer) {
 	})
 }
 
-// Text was shown of which Redis has nothing: an end without text says so, as
-// the next attempt.
+// Clients show text that Redis has lost. The end of the answer, without text, then
+// counts as the next attempt, so that clients replace it.
 func redisSeedTakenOver(t *testing.T, s RedisServer) {
 	t.Helper()
 	k := newTalk(t, s, nil)

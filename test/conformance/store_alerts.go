@@ -13,8 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// past is when the alerts of a part are due: long ago, and another time for
-// each part, so that what other runs left pending comes after.
+// past returns a due time for the alerts of one part of the suite. It is long ago,
+// so that these alerts come before alerts that other runs left pending, and it
+// differs for each part.
 func past() time.Time { return time.UnixMilli(time.Now().UnixNano() % 1_000_000_000).UTC() }
 
 // calling is a request for help whose alert is due at the moment.
