@@ -9,12 +9,14 @@ import (
 
 	"chatbox"
 	"chatbox/internal/outage"
+	"chatbox/internal/sleep"
 	"chatbox/redisstate"
 )
 
 const (
-	peerDead    = 4 // rounds without a change of its report after which another process counts as dead
-	peerDiffers = 3 // rounds in which another Redis must be found in use: all pods see an emptied one within two
+	peerDead    = 4                      // rounds without a change of its report after which another process counts as dead
+	peerSoon    = 100 * time.Millisecond // between tries of the first comparison
+	peerDiffers = 3                      // rounds in which another Redis must be found in use: all pods see an emptied one within two
 )
 
 // peers compares the pod's Redis with that of the other pods that share the
@@ -136,26 +138,40 @@ func before(a, b chatbox.Peer) bool {
 	return a.Run < b.Run
 }
 
-// lookAtPeers makes one round of the comparison. Without Redis or the history
-// nothing is judged: a pod is not ready then in any case.
-func (a *App) lookAtPeers(ctx context.Context) {
+// watchPeers compares the pod's Redis with that of the other pods until ctx ends.
+// The first comparison is made as soon as Redis and the history are available,
+// because the pod is not ready before it.
+func (a *App) watchPeers(ctx context.Context) {
+	for !a.lookAtPeers(ctx) {
+		if !sleep.For(ctx, peerSoon) {
+			return
+		}
+	}
+	sleep.Every(ctx, podBeat, func(ctx context.Context) { a.lookAtPeers(ctx) })
+}
+
+// lookAtPeers makes one round of the comparison, and reports whether it could.
+// Without Redis or the history nothing is judged: a pod is not ready then in any
+// case.
+func (a *App) lookAtPeers(ctx context.Context) (compared bool) {
 	within, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	redis, rerr := a.redis.Identity(within)
 	report, ok := a.peers.report(redis)
 	if !ok {
-		return
+		return false
 	}
 	all, err := a.stores.Peers.Meet(within, report)
 	if err != nil || rerr != nil {
 		a.log.DebugContext(ctx, "redis not compared with that of other pods", "redis", redisstate.Kind(rerr), "error", err)
-		return
+		return false
 	}
 	var differs error
 	if right, other := a.peers.met(all); other {
 		differs = outage.As(outage.OtherRedis, fmt.Errorf("REDIS_URL: pod %s shares the history and uses another Redis, since before this pod: set the same for all", right.Pod))
 	}
 	a.peers.told.Note(ctx, differs)
+	return true
 }
 
 // leavePeers removes the pod's report, so that a pod that replaces it need not

@@ -58,7 +58,7 @@ func (a *App) watchSurroundings(ctx context.Context) {
 	watch(lookEvery, a.lookAtRedis)
 	watch(lookEvery, a.lookAtHistory)
 	if a.peers != nil {
-		watch(podBeat, a.lookAtPeers)
+		wg.Go(func() { a.watchPeers(ctx) }) // ends with ctx; waited for below
 	}
 	wg.Wait()
 }

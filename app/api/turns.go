@@ -101,13 +101,16 @@ func enter(ctx context.Context, in *lanes.Lanes[chatbox.UserKey], u chatbox.User
 	return leave, nil
 }
 
-// turn makes a user's request wait while too many requests of the user run or
+// turn makes a user's request without a body wait while too many requests of the user run or
 // have taken too much time.
 func (e *edge) turn(next echo.HandlerFunc) echo.HandlerFunc {
 	if e.turns.requests == nil {
 		return next
 	}
 	return func(c echo.Context) error {
+		if c.Request().ContentLength != 0 {
+			return next(c) // bodies that arrive slowly must not delay the user's other requests
+		}
 		leave, err := enter(c.Request().Context(), e.turns.requests, actorOf(c).User())
 		if err != nil {
 			return err
