@@ -56,12 +56,10 @@ const indexAlert = "alert_due"
 // oldest first.
 func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]helpdesk.AlertKey, error) {
 	var docs []messageDoc
-	err := a.s.all(ctx, "find due alerts", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return a.s.messages.Find(ctx, dueBefore(before), inOneReply().
-			SetSort(bson.D{{Key: "alert.due", Value: 1}}).
-			SetLimit(int64(limit)).
-			SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}}))
-	})
+	err := a.s.find(ctx, "find due alerts", &docs, a.s.messages, dueBefore(before), options.Find().
+		SetSort(bson.D{{Key: "alert.due", Value: 1}}).
+		SetLimit(int64(limit)).
+		SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}}))
 	if err != nil {
 		return nil, err
 	}

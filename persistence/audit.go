@@ -301,9 +301,7 @@ func (s *Store) lastOf(ctx context.Context, tenant string, ns []int64, before in
 		filter = append(filter, bson.E{Key: "time", Value: bson.D{{Key: "$lt", Value: before}}})
 	}
 	var docs []auditDoc
-	err := s.all(ctx, "read the audit log", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return s.audit.Find(ctx, filter, inOneReply().SetProjection(bson.D{{Key: "n", Value: 1}}))
-	})
+	err := s.find(ctx, "read the audit log", &docs, s.audit, filter, options.Find().SetProjection(bson.D{{Key: "n", Value: 1}}))
 	best := int64(0)
 	for _, d := range docs {
 		best = max(best, d.N)
@@ -318,9 +316,7 @@ func (s *Store) entries(ctx context.Context, tenant string, from, to int64, more
 		{Key: "n", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}},
 	}, more...)
 	var docs []auditDoc
-	err := s.all(ctx, "read the audit log", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return s.audit.Find(ctx, filter, inOneReply().SetSort(bson.D{{Key: "n", Value: 1}}))
-	})
+	err := s.find(ctx, "read the audit log", &docs, s.audit, filter, options.Find().SetSort(bson.D{{Key: "n", Value: 1}}))
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // personDoc maps a pseudonym of the audit log to a person, in the collection
@@ -30,9 +31,7 @@ func (d personDoc) person() chain.Person {
 // peopleOf returns the people that match the filter.
 func (s *Store) peopleOf(ctx context.Context, filter bson.D) ([]personDoc, error) {
 	var docs []personDoc
-	err := s.all(ctx, "read people", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return s.people.Find(ctx, filter, inOneReply())
-	})
+	err := s.find(ctx, "read people", &docs, s.people, filter, options.Find())
 	return docs, err
 }
 

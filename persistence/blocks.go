@@ -103,13 +103,13 @@ func (m *Blocks) PageBlocks(ctx context.Context, q helpdesk.BlockQuery) ([]helpd
 	filter := bson.D{
 		{Key: "tenant", Value: q.Tenant}, {Key: "user", Value: bson.D{{Key: "$gt", Value: q.After}}}, lastingAt(q.Now),
 	}
-	return m.find(ctx, filter, inOneReply().SetSort(bson.D{{Key: "user", Value: 1}}).SetLimit(int64(q.Limit)))
+	return m.find(ctx, filter, options.Find().SetSort(bson.D{{Key: "user", Value: 1}}).SetLimit(int64(q.Limit)))
 }
 
 // AllBlocks returns the blocks of all tenants, without reasons, including expired
 // ones. It reads the whole collection.
 func (m *Blocks) AllBlocks(ctx context.Context) ([]helpdesk.Block, error) {
-	return m.find(ctx, bson.D{}, inOneReply().SetProjection(bson.D{{Key: "reason", Value: 0}}))
+	return m.find(ctx, bson.D{}, options.Find().SetProjection(bson.D{{Key: "reason", Value: 0}}))
 }
 
 // ForgetOver deletes expired blocks. It reads the whole collection.
@@ -146,9 +146,7 @@ func lastingAt(now time.Time) bson.E {
 func (m *Blocks) find(ctx context.Context, filter bson.D, opts *options.FindOptions) ([]helpdesk.Block, error) {
 	const act = "list blocks"
 	var docs []blockDoc
-	err := m.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.blocks.Find(ctx, filter, opts)
-	})
+	err := m.s.find(ctx, act, &docs, m.s.blocks, filter, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -119,10 +119,8 @@ func (m *Cards) freeSlot(ctx context.Context, c helpdesk.Card, most int) (int, e
 		ID   string
 		Slot int
 	}
-	err := m.s.all(ctx, "look for a card's slot", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.cards.Find(ctx, pileOf(c.Pile),
-			inOneReply().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "id", Value: 1}, {Key: "slot", Value: 1}}))
-	})
+	err := m.s.find(ctx, "look for a card's slot", &docs, m.s.cards, pileOf(c.Pile),
+		options.Find().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "id", Value: 1}, {Key: "slot", Value: 1}}))
 	if err != nil {
 		return 0, err
 	}
@@ -213,10 +211,8 @@ func (m *Cards) List(ctx context.Context, q helpdesk.CardQuery) (helpdesk.CardPa
 			}})
 	}
 	var docs []cardDoc
-	err = m.s.all(ctx, "list cards", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.cards.Find(ctx, filter, inOneReply().SetLimit(int64(q.Limit)+1).
-			SetSort(bson.D{{Key: "created", Value: 1}, {Key: "id", Value: 1}}))
-	})
+	err = m.s.find(ctx, "list cards", &docs, m.s.cards, filter, options.Find().SetLimit(int64(q.Limit)+1).
+		SetSort(bson.D{{Key: "created", Value: 1}, {Key: "id", Value: 1}}))
 	if err != nil {
 		return helpdesk.CardPage{}, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // bookDoc is the only document of the collection keys. It holds a sealed check
@@ -67,11 +68,9 @@ func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 	const act = "read some records"
 	var out []keybook.Sample
 	for _, direction := range []int{1, -1} {
-		opts := inOneReply().SetSort(bson.D{{Key: "_id", Value: direction}}).SetLimit(sampled)
+		opts := options.Find().SetSort(bson.D{{Key: "_id", Value: direction}}).SetLimit(sampled)
 		var messages []messageDoc
-		err := s.allBefore(ctx, act, &messages, func(ctx context.Context) (*mongo.Cursor, error) {
-			return s.messages.Find(ctx, bson.D{}, opts)
-		})
+		err := s.findBefore(ctx, act, &messages, s.messages, bson.D{}, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -80,9 +79,7 @@ func (s keySource) SampleBoxes(ctx context.Context) ([]keybook.Sample, error) {
 			out = append(out, keybook.Sample{Box: d.Box, AAD: record.EventAAD(k, d.Key)})
 		}
 		var sessions []sessionDoc
-		err = s.allBefore(ctx, act, &sessions, func(ctx context.Context) (*mongo.Cursor, error) {
-			return s.sessions.Find(ctx, bson.D{}, opts)
-		})
+		err = s.findBefore(ctx, act, &sessions, s.sessions, bson.D{}, opts)
 		if err != nil {
 			return nil, err
 		}

@@ -88,9 +88,7 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 		Seconds float64
 		Peak    int64
 	}
-	err := c.s.all(ctx, "sum up crowds", &rows, func(ctx context.Context) (*mongo.Cursor, error) {
-		return c.s.crowds.Aggregate(ctx, pipeline, options.Aggregate().SetBatchSize(replyDocuments))
-	})
+	err := c.s.aggregate(ctx, "sum up crowds", &rows, c.s.crowds, pipeline)
 	if err != nil || len(rows) == 0 {
 		return helpdesk.Concurrency{}, err
 	}

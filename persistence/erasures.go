@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
 	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // erasureDoc is one person whose data is being erased, in the collection
@@ -42,9 +43,7 @@ func (m *Sessions) BeginErasure(ctx context.Context, u chatbox.UserKey, at time.
 // Erasing returns up to limit marked people.
 func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, error) {
 	var docs []erasureDoc
-	err := m.s.all(ctx, "find people to erase", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.erasures.Find(ctx, bson.D{}, inOneReply().SetLimit(int64(limit)))
-	})
+	err := m.s.find(ctx, "find people to erase", &docs, m.s.erasures, bson.D{}, options.Find().SetLimit(int64(limit)))
 	out := make([]chatbox.Erasing, len(docs))
 	for i, d := range docs {
 		out[i] = chatbox.Erasing{User: chatbox.UserKey{Tenant: d.Tenant, ID: d.User}, At: record.Time(int64(d.At))}

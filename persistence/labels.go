@@ -139,9 +139,7 @@ func (m *Sessions) Tags(ctx context.Context, tenant string, most int) ([]helpdes
 		Session  string
 		Box      []byte
 	}
-	err := m.s.all(ctx, act, &rows, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Aggregate(ctx, pipeline, options.Aggregate().SetBatchSize(replyDocuments))
-	})
+	err := m.s.aggregate(ctx, act, &rows, m.s.sessions, pipeline)
 	if err != nil {
 		return nil, err
 	}
@@ -175,15 +173,13 @@ func (m *Sessions) Workload(ctx context.Context, who chatbox.UserKey) (w helpdes
 // expression is true.
 func (m *Sessions) countBoth(ctx context.Context, match, that bson.D) (all, some int64, err error) {
 	var rows []struct{ All, Some int64 }
-	err = m.s.all(ctx, "count a workload", &rows, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Aggregate(ctx, mongo.Pipeline{
-			{{Key: "$match", Value: match}},
-			{{Key: "$group", Value: bson.D{
-				{Key: "_id", Value: nil},
-				{Key: "all", Value: bson.D{{Key: "$sum", Value: 1}}},
-				{Key: "some", Value: bson.D{{Key: "$sum", Value: bson.D{{Key: "$cond", Value: bson.A{that, 1, 0}}}}}},
-			}}},
-		})
+	err = m.s.aggregate(ctx, "count a workload", &rows, m.s.sessions, mongo.Pipeline{
+		{{Key: "$match", Value: match}},
+		{{Key: "$group", Value: bson.D{
+			{Key: "_id", Value: nil},
+			{Key: "all", Value: bson.D{{Key: "$sum", Value: 1}}},
+			{Key: "some", Value: bson.D{{Key: "$sum", Value: bson.D{{Key: "$cond", Value: bson.A{that, 1, 0}}}}}},
+		}}},
 	})
 	if err != nil || len(rows) == 0 {
 		return 0, 0, err

@@ -8,7 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // List returns one page of a user's sessions, by newest activity and then by id.
@@ -21,9 +21,7 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 		return chatbox.SessionPage{}, err
 	}
 	var docs []sessionDoc
-	err = m.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Find(ctx, filter, inOneReply().SetSort(listOrder()).SetLimit(int64(q.Limit)+1))
-	})
+	err = m.s.find(ctx, act, &docs, m.s.sessions, filter, options.Find().SetSort(listOrder()).SetLimit(int64(q.Limit)+1))
 	if err != nil {
 		return chatbox.SessionPage{}, err
 	}
@@ -42,13 +40,10 @@ func (m *Sessions) List(ctx context.Context, q chatbox.SessionQuery) (chatbox.Se
 // Held returns the sessions that people hold, according to the stored folds.
 func (m *Sessions) Held(ctx context.Context) ([]chatbox.Holding, error) {
 	var docs []sessionDoc
-	err := m.s.all(ctx, "list held sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Find(ctx,
-			bson.D{{Key: "state.holder", Value: bson.D{{Key: "$gt", Value: ""}}}},
-			inOneReply().SetProjection(bson.D{
-				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "state.holder", Value: 1}, {Key: "state.answerable_from", Value: 1},
-			}))
-	})
+	err := m.s.find(ctx, "list held sessions", &docs, m.s.sessions, bson.D{{Key: "state.holder", Value: bson.D{{Key: "$gt", Value: ""}}}},
+		options.Find().SetProjection(bson.D{
+			{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "state.holder", Value: 1}, {Key: "state.answerable_from", Value: 1},
+		}))
 	held := make([]chatbox.Holding, 0, len(docs))
 	for _, d := range docs {
 		held = append(held, chatbox.Holding{

@@ -58,10 +58,8 @@ func (m *Messages) Range(ctx context.Context, k chatbox.SessionKey, from, to int
 		return nil, nil
 	}
 	var docs []messageDoc
-	err := m.s.all(ctx, "read a range", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.messages.Find(ctx, rangeOf(k, from, to), inOneReply().
-			SetSort(bson.D{{Key: "seq", Value: 1}}).SetProjection(withoutWords()))
-	})
+	err := m.s.find(ctx, "read a range", &docs, m.s.messages, rangeOf(k, from, to), options.Find().
+		SetSort(bson.D{{Key: "seq", Value: 1}}).SetProjection(withoutWords()))
 	if err != nil {
 		return nil, err
 	}

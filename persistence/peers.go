@@ -9,7 +9,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
@@ -57,9 +56,7 @@ func (m *Peers) Meet(ctx context.Context, p chatbox.Peer) ([]chatbox.Peer, error
 		return nil, err
 	}
 	var docs []peerDoc
-	err = m.s.all(ctx, "read reports of pods", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.pods.Find(ctx, bson.D{})
-	})
+	err = m.s.find(ctx, "read reports of pods", &docs, m.s.pods, bson.D{}, options.Find())
 	if err != nil {
 		return nil, err
 	}

@@ -44,12 +44,10 @@ func waitingFilter(tenant string) bson.D {
 // helpdesk.MaxCounted. It reflects the stored folds.
 func (m *Sessions) Queue(ctx context.Context, tenant string, limit int) (first []helpdesk.Waiting, total int64, err error) {
 	var docs []sessionDoc
-	err = m.s.all(ctx, "read the queue", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Find(ctx, waitingFilter(tenant), inOneReply().
-			SetSort(bson.D{{Key: fieldWaiting, Value: 1}, {Key: "session", Value: 1}}).
-			SetLimit(int64(limit)).
-			SetProjection(bson.D{{Key: "session", Value: 1}, {Key: "owner", Value: 1}, {Key: fieldWaiting, Value: 1}}))
-	})
+	err = m.s.find(ctx, "read the queue", &docs, m.s.sessions, waitingFilter(tenant), options.Find().
+		SetSort(bson.D{{Key: fieldWaiting, Value: 1}, {Key: "session", Value: 1}}).
+		SetLimit(int64(limit)).
+		SetProjection(bson.D{{Key: "session", Value: 1}, {Key: "owner", Value: 1}, {Key: fieldWaiting, Value: 1}}))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -50,9 +50,7 @@ type source struct {
 // Known returns the sessions that exist.
 func (src source) Known(ctx context.Context, tenant string, ids []string) ([]chatbox.Session, error) {
 	var docs []sessionDoc
-	err := src.s.all(ctx, "load sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return src.s.sessions.Find(ctx, placesOf(tenant, ids), inOneReply())
-	})
+	err := src.s.find(ctx, "load sessions", &docs, src.s.sessions, placesOf(tenant, ids), options.Find())
 	var out []chatbox.Session
 	for _, d := range docs {
 		out = append(out, src.s.decodeSession(d))
@@ -108,11 +106,9 @@ func (src source) Candidates(ctx context.Context, c find.Candidates) ([]chatbox.
 // newest returns the newest matching messages that are not older than the given
 // time.
 func (src source) newest(ctx context.Context, c find.Candidates, words bson.D, oldest time.Time) (docs []messageDoc, err error) {
-	err = src.s.all(ctx, "search messages", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return src.s.messages.Find(ctx, foundFilter(c, words, oldest), inOneReply().
-			SetSort(bson.D{{Key: "time", Value: -1}, {Key: "session", Value: -1}, {Key: "seq", Value: -1}}).
-			SetLimit(int64(c.Limit)).SetProjection(withoutWords()))
-	})
+	err = src.s.find(ctx, "search messages", &docs, src.s.messages, foundFilter(c, words, oldest), options.Find().
+		SetSort(bson.D{{Key: "time", Value: -1}, {Key: "session", Value: -1}, {Key: "seq", Value: -1}}).
+		SetLimit(int64(c.Limit)).SetProjection(withoutWords()))
 	return docs, err
 }
 

@@ -173,11 +173,9 @@ func (m *Sessions) findStaff(ctx context.Context, q record.StaffQuery, filter bs
 	if q.Desc {
 		direction = -1
 	}
-	opts := inOneReply().SetLimit(int64(limit)).SetSkip(int64(q.Offset)).
+	opts := options.Find().SetLimit(int64(limit)).SetSkip(int64(q.Offset)).
 		SetSort(bson.D{{Key: sortField(q.Sort), Value: direction}, {Key: "session", Value: direction}})
-	err = m.s.all(ctx, "list a tenant's sessions", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Find(ctx, filter, opts)
-	})
+	err = m.s.find(ctx, "list a tenant's sessions", &docs, m.s.sessions, filter, opts)
 	return docs, err
 }
 
@@ -283,9 +281,7 @@ func (m *Sessions) Summary(ctx context.Context, tenant string, from, to time.Tim
 
 		Ratings, Scores int64
 	}
-	err := m.s.all(ctx, "sum up sessions", &rows, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Aggregate(ctx, pipeline, options.Aggregate().SetBatchSize(replyDocuments))
-	})
+	err := m.s.aggregate(ctx, "sum up sessions", &rows, m.s.sessions, pipeline)
 	if err != nil || len(rows) == 0 {
 		return helpdesk.SessionSummary{}, err
 	}

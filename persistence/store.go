@@ -227,23 +227,29 @@ func (s *Store) trip(ctx context.Context, act string, f func(ctx context.Context
 // that: 250 messages in two replies took twenty times as long as in one.
 const replyDocuments = 1000
 
-// inOneReply returns the options of a query whose results are read completely.
-func inOneReply() *options.FindOptions {
-	return options.Find().SetBatchSize(replyDocuments) //nolint:forbidigo // all queries take their options from here
-}
-
-// all runs the query of find and decodes all results into the slice at into.
-func (s *Store) all(ctx context.Context, act string, into any, find func(ctx context.Context) (*mongo.Cursor, error)) error {
+// find decodes all documents that match the filter into the slice at into.
+func (s *Store) find(ctx context.Context, act string, into any, in *mongo.Collection, filter bson.D, opts *options.FindOptions) error {
 	if err := s.may(act); err != nil {
 		return err
 	}
-	return s.allBefore(ctx, act, into, find)
+	return s.findBefore(ctx, act, into, in, filter, opts)
 }
 
-// allBefore is all without the check that the store may be used.
-func (s *Store) allBefore(ctx context.Context, act string, into any, find func(ctx context.Context) (*mongo.Cursor, error)) error {
+// findBefore is find without the check that the store may be used.
+func (s *Store) findBefore(ctx context.Context, act string, into any, in *mongo.Collection, filter bson.D, opts *options.FindOptions) error {
 	return s.trip(ctx, act, func(ctx context.Context) error {
-		found, err := find(ctx)
+		found, err := in.Find(ctx, filter, opts.SetBatchSize(replyDocuments)) //nolint:forbidigo // this is the one place
+		if err != nil {
+			return err
+		}
+		return found.All(ctx, into)
+	})
+}
+
+// aggregate decodes all results of the pipeline into the slice at into.
+func (s *Store) aggregate(ctx context.Context, act string, into any, in *mongo.Collection, pipeline mongo.Pipeline) error {
+	return s.do(ctx, act, func(ctx context.Context) error {
+		found, err := in.Aggregate(ctx, pipeline, options.Aggregate().SetBatchSize(replyDocuments))
 		if err != nil {
 			return err
 		}

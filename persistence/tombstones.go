@@ -9,7 +9,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // Bury marks the session as erased at the given time and removes what people
@@ -52,12 +52,10 @@ func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time)
 // overdue first.
 func (m *Sessions) Unswept(ctx context.Context, before time.Time, limit int) ([]chatbox.Tombstone, error) {
 	var docs []sessionDoc
-	err := m.s.all(ctx, "find tombstones", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.sessions.Find(ctx, unsweptBefore(before), inOneReply().
-			SetSort(bson.D{{Key: "sweep_at", Value: 1}}).
-			SetLimit(int64(limit)).
-			SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "erased_at", Value: 1}}))
-	})
+	err := m.s.find(ctx, "find tombstones", &docs, m.s.sessions, unsweptBefore(before), options.Find().
+		SetSort(bson.D{{Key: "sweep_at", Value: 1}}).
+		SetLimit(int64(limit)).
+		SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "erased_at", Value: 1}}))
 	if err != nil {
 		return nil, err
 	}

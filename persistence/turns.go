@@ -78,14 +78,12 @@ func (t *Turns) PendingTurns(ctx context.Context, from, before time.Time, limit 
 
 func (t *Turns) pending(ctx context.Context, act string, filter bson.D, by string, limit int) ([]chatbox.PendingTurn, error) {
 	var docs []messageDoc
-	err := t.s.all(ctx, act, &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return t.s.messages.Find(ctx, filter, inOneReply().
-			SetSort(bson.D{{Key: by, Value: 1}}).
-			SetLimit(int64(limit)).
-			SetProjection(bson.D{
-				{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}, {Key: "turn", Value: 1}, {Key: "time", Value: 1},
-			}))
-	})
+	err := t.s.find(ctx, act, &docs, t.s.messages, filter, options.Find().
+		SetSort(bson.D{{Key: by, Value: 1}}).
+		SetLimit(int64(limit)).
+		SetProjection(bson.D{
+			{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}, {Key: "turn", Value: 1}, {Key: "time", Value: 1},
+		}))
 	if err != nil {
 		return nil, err
 	}

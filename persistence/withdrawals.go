@@ -57,9 +57,7 @@ func (m *Withdrawals) Kept(ctx context.Context, since time.Time, after chatbox.U
 		filter = append(filter, bson.E{Key: "before", Value: bson.D{{Key: "$gte", Value: primitive.NewDateTimeFromTime(since)}}})
 	}
 	var docs []withdrawalDoc
-	err := m.s.all(ctx, "read withdrawals", &docs, func(ctx context.Context) (*mongo.Cursor, error) {
-		return m.s.withdrawals.Find(ctx, filter, inOneReply().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)))
-	})
+	err := m.s.find(ctx, "read withdrawals", &docs, m.s.withdrawals, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)))
 	if err != nil {
 		return nil, err
 	}
