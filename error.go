@@ -103,6 +103,12 @@ func Missing(field string) *Error {
 	return &Error{Code: MissingField, Field: field, Message: field + " is required"}
 }
 
+// AskedTooMuch refuses an act that waited too long for other acts of the same
+// user.
+func AskedTooMuch(retryAfter time.Duration, cause error) *Error {
+	return &Error{Code: RateLimited, Message: "too much was asked for at once", RetryAfter: retryAfter, Refusal: RefusedRate, Err: cause}
+}
+
 // IsTransient reports whether the error is temporary: Redis, the pod or the
 // history cannot serve now. A retry is safe and may succeed.
 func IsTransient(err error) bool {

@@ -45,18 +45,16 @@ func newSurroundings(log *slog.Logger) surroundings {
 // outage is logged even if nobody uses them. The App starts it and waits for it.
 func (a *App) watchSurroundings(ctx context.Context) {
 	var wg sync.WaitGroup
-	watch := func(every time.Duration, look func(context.Context)) {
+	for _, look := range []func(context.Context){a.lookAtRedis, a.lookAtHistory} {
 		wg.Go(func() { // ends with ctx; waited for below
 			for {
 				look(ctx)
-				if !sleep.For(ctx, every) {
+				if !sleep.For(ctx, lookEvery) {
 					return
 				}
 			}
 		})
 	}
-	watch(lookEvery, a.lookAtRedis)
-	watch(lookEvery, a.lookAtHistory)
 	if a.peers != nil {
 		wg.Go(func() { a.watchPeers(ctx) }) // ends with ctx; waited for below
 	}

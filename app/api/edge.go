@@ -29,8 +29,8 @@ type Config struct {
 	// in a second, and how many sockets of one user it opens; five times as many
 	// may be at once. 0 is no limit.
 	FrameRate, SocketRate int
-	// Requests is how many requests of one user this pod serves at once; 0 is no
-	// limit. Further requests wait.
+	// Requests is how many requests without a body of one user this pod serves at
+	// once; 0 is no limit. Further requests wait.
 	Requests int
 }
 

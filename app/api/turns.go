@@ -92,17 +92,15 @@ func enter(ctx context.Context, in *lanes.Lanes[chatbox.UserKey], u chatbox.User
 	leave, err = in.Enter(ctx, u)
 	switch {
 	case errors.Is(err, lanes.ErrShare):
-		return nil, &chatbox.Error{
-			Code: chatbox.RateLimited, Message: "too much was asked for at once", RetryAfter: lanes.MaxRest, Refusal: chatbox.RefusedRate, Err: err,
-		}
+		return nil, chatbox.AskedTooMuch(lanes.MaxRest, err)
 	case err != nil:
 		return nil, &chatbox.Error{Code: chatbox.Unavailable, Message: "too much is asked for at the moment", RetryAfter: time.Second, Err: err}
 	}
 	return leave, nil
 }
 
-// turn makes a user's request without a body wait while too many requests of the user run or
-// have taken too much time.
+// turn makes a user's request without a body wait while too many such requests
+// of the user run or have taken too much time.
 func (e *edge) turn(next echo.HandlerFunc) echo.HandlerFunc {
 	if e.turns.requests == nil {
 		return next

@@ -118,9 +118,7 @@ func (e *efforts) enter(ctx context.Context, u chatbox.UserKey) (leave func(), e
 	leave, err = e.reads.Enter(ctx, u)
 	switch {
 	case errors.Is(err, lanes.ErrShare):
-		return nil, &chatbox.Error{
-			Code: chatbox.RateLimited, Message: "too much was asked for at once", RetryAfter: lanes.MaxRest, Refusal: chatbox.RefusedRate, Err: err,
-		}
+		return nil, chatbox.AskedTooMuch(lanes.MaxRest, err)
 	case err != nil:
 		return nil, &chatbox.Error{Code: chatbox.Unavailable, Message: "too much is being read at the moment", RetryAfter: time.Second, Err: err}
 	}
