@@ -8,6 +8,7 @@ type Peer struct {
 	Run     string // identifies the process
 	Pod     PodID
 	Redis   string    // identity of its Redis
+	Away    bool      // it does not reach its Redis at the moment, and Redis is what it had before
 	Beat    int64     // counts its reports
 	Settled bool      // it has found no other Redis in use before its own
 	Since   time.Time // when it first reported Redis, by the history's clock; zero: now

@@ -4,6 +4,7 @@ import (
 	"context"
 	crand "crypto/rand"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,11 @@ import (
 const (
 	peerDead    = 4                      // rounds without a change of its report after which another process counts as dead
 	peerSoon    = 100 * time.Millisecond // between tries of the first comparison
-	peerDiffers = 3                      // rounds in which another Redis must be found in use: all pods see an emptied one within two
+	peerDiffers = 3                      // rounds in which a new pod must find another Redis in use, to be refused
+	// peerMoved is the same for a pod that has served. After all pods have seen
+	// that their Redis was emptied, which takes two rounds, a killed pod still
+	// counts with the earlier identity until it is peerDead.
+	peerMoved = peerDead + 3
 )
 
 // peers compares the pod's Redis with that of the other pods that share the
@@ -24,11 +29,13 @@ const (
 // two orders of answers.
 //
 // Each pod reports the identity of its Redis and reads the reports of the others.
-// Of several identities the one that was in use first by a pod that is still
-// alive is right, so that a new pod with a wrong setting does not stop the
-// others. No clocks of pods are compared: a living process is known by the change
-// of its report from one round to the next. Pods of older versions report
-// nothing.
+// The right identity is that of a living pod that has settled, and of several such
+// pods that of the first. So a new pod with a wrong setting does not stop the
+// others. A pod that does not reach its Redis still counts against new pods, but
+// not against pods that have settled, because its Redis may have been emptied
+// meanwhile and then has another identity. No clocks of pods are compared: a
+// living process is known by the change of its report from one round to the next.
+// Pods of older versions report nothing.
 type peers struct {
 	told *outage.Outage
 
@@ -73,6 +80,7 @@ func (p *peers) report(redis string) (report chatbox.Peer, ok bool) {
 	if redis != "" && redis != p.own.Redis {
 		p.own.Redis, p.own.Since = redis, time.Time{}
 	}
+	p.own.Away = redis == ""
 	p.own.Beat++
 	return p.own, p.own.Redis != ""
 }
@@ -87,33 +95,51 @@ func (p *peers) met(all []chatbox.Peer) (right chatbox.Peer, differs bool) {
 			p.own.Since = r.Since
 		}
 	}
+	p.others = p.seen(all)
+	vouched := slices.ContainsFunc(all, func(r chatbox.Peer) bool {
+		return r.Redis == p.own.Redis && r.Settled && !r.Away && p.others[r.Run].living()
+	})
 	right, open := p.own, false
-	seen := map[string]*otherPeer{}
 	for _, r := range all {
-		if r.Run == p.own.Run {
-			continue
-		}
-		o := p.others[r.Run].next(r.Beat)
-		seen[r.Run] = o
+		o := p.others[r.Run] // nil: the pod itself
 		switch {
-		case r.Redis == "" || r.Redis == p.own.Redis || o.same >= peerDead:
-		case !o.alive:
-			open = true // it may have been killed
-		case before(r, right):
+		case o == nil || r.Redis == "" || o.same >= peerDead:
+		case r.Away && (r.Redis == p.own.Redis || p.own.Settled || vouched):
+		case o.alive && before(r, right):
 			right = r
+		case !o.alive && r.Redis != p.own.Redis:
+			open = true // it may have been killed
 		}
 	}
-	p.others = seen
 	if right.Redis == p.own.Redis {
 		p.differs, p.refused = 0, false
-		p.own.Settled = p.own.Settled || !open
+		p.own.Settled = p.own.Settled || vouched || !open
 		return chatbox.Peer{}, false
 	}
-	if p.differs++; p.differs >= peerDiffers {
+	most := peerDiffers
+	if p.own.Settled {
+		most = peerMoved
+	}
+	if p.differs++; p.differs >= most {
 		p.refused, p.own.Settled = true, false
 	}
 	return right, p.refused
 }
+
+// seen returns the other processes after one more round.
+func (p *peers) seen(all []chatbox.Peer) map[string]*otherPeer {
+	others := map[string]*otherPeer{}
+	for _, r := range all {
+		if r.Run != p.own.Run {
+			others[r.Run] = p.others[r.Run].next(r.Beat)
+		}
+	}
+	return others
+}
+
+// living reports whether the process has changed its report and may still do so;
+// nil is the pod itself.
+func (o *otherPeer) living() bool { return o != nil && o.alive && o.same < peerDead }
 
 // next is the other process after one more round; o is nil in the first.
 func (o *otherPeer) next(beat int64) *otherPeer {

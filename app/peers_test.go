@@ -157,3 +157,89 @@ func TestPeers_OlderVersionsReportNothing(t *testing.T) {
 	p.met([]chatbox.Peer{{Run: "old"}, r})
 	assert.Empty(t, p.state())
 }
+
+// A refused pod that stays, and even outlives the pod that was there first, does
+// not keep new pods with the right Redis out.
+func TestPeers_ARefusedPodKeepsNobodyOut(t *testing.T) {
+	c := newCommons()
+	a, wrong := newTestPeers("a"), newTestPeers("wrong")
+	assert.Empty(t, c.round(a, "x"))
+	for range 6 {
+		c.round(wrong, "y")
+		c.round(a, "x")
+	}
+	assert.Equal(t, outage.OtherRedis, wrong.state())
+	b := newTestPeers("b")
+	for range 3 {
+		c.round(b, "x")
+		c.round(a, "x")
+		c.round(wrong, "y")
+	}
+	assert.Empty(t, b.state())
+	delete(c.reports, "a")
+	for range 12 {
+		assert.Empty(t, c.round(b, "x"))
+		assert.Equal(t, outage.OtherRedis, c.round(wrong, "y"))
+	}
+}
+
+// A pod that does not reach its Redis does not know that it was emptied.
+func TestPeers_APodWithoutItsRedisStopsNobody(t *testing.T) {
+	c := newCommons()
+	a, b, away := newTestPeers("a"), newTestPeers("b"), newTestPeers("away")
+	for range 4 {
+		c.round(a, "x")
+		c.round(b, "x")
+		c.round(away, "x")
+	}
+	late := newTestPeers("late")
+	for i := range 12 {
+		c.round(away, "")
+		assert.Empty(t, c.round(a, "emptied"))
+		assert.Empty(t, c.round(b, "emptied"))
+		if got := c.round(late, "emptied"); i > 2 {
+			assert.Empty(t, got)
+		}
+	}
+	assert.Empty(t, c.round(away, "emptied"))
+}
+
+func TestPeers_APodKilledWhileRedisIsEmptied(t *testing.T) {
+	c := newCommons()
+	a, b, killed := newTestPeers("a"), newTestPeers("b"), newTestPeers("killed")
+	for range 4 {
+		c.round(a, "x")
+		c.round(b, "x")
+		c.round(killed, "x")
+	}
+	for range 12 {
+		assert.Empty(t, c.round(a, "emptied"))
+		assert.Empty(t, c.round(b, "emptied"))
+	}
+}
+
+func TestPeers_RedisEmptiedBetweenRounds(t *testing.T) {
+	c := newCommons()
+	a, b := newTestPeers("a"), newTestPeers("b")
+	for i := range 6 {
+		redis := fmt.Sprint("emptied-", max(0, i-2))
+		assert.Empty(t, c.round(a, redis))
+		assert.Empty(t, c.round(b, redis))
+	}
+}
+
+// Pods with another Redis that crash and restart do not keep a new pod waiting.
+func TestPeers_CrashingPodsKeepNobodyWaiting(t *testing.T) {
+	c := newCommons()
+	a, b := newTestPeers("a"), newTestPeers("b")
+	c.round(a, "x")
+	for i := range 30 {
+		c.round(a, "x")
+		if i%3 == 0 {
+			c.round(newTestPeers(fmt.Sprint("crashing-", i)), "y")
+		}
+		if got := c.round(b, "x"); i > 2 {
+			assert.Empty(t, got)
+		}
+	}
+}

@@ -24,6 +24,7 @@ type peerDoc struct {
 	Run     string             `bson:"_id"`
 	Pod     string             `bson:"pod"`
 	Redis   string             `bson:"redis"`
+	Away    bool               `bson:"away"`
 	Beat    int64              `bson:"beat"`
 	Settled bool               `bson:"settled"`
 	Since   primitive.DateTime `bson:"since"`
@@ -39,6 +40,7 @@ func (m *Peers) Meet(ctx context.Context, p chatbox.Peer) ([]chatbox.Peer, error
 	set := bson.D{
 		{Key: "pod", Value: string(p.Pod)},
 		{Key: "redis", Value: p.Redis},
+		{Key: "away", Value: p.Away},
 		{Key: "beat", Value: p.Beat},
 		{Key: "settled", Value: p.Settled},
 	}
@@ -70,7 +72,7 @@ func (m *Peers) Meet(ctx context.Context, p chatbox.Peer) ([]chatbox.Peer, error
 	for i, d := range docs {
 		stale = stale || d.At < oldest
 		peers[i] = chatbox.Peer{
-			Run: d.Run, Pod: chatbox.PodID(d.Pod), Redis: d.Redis, Beat: d.Beat, Settled: d.Settled, Since: record.Time(int64(d.Since)),
+			Run: d.Run, Pod: chatbox.PodID(d.Pod), Redis: d.Redis, Away: d.Away, Beat: d.Beat, Settled: d.Settled, Since: record.Time(int64(d.Since)),
 		}
 	}
 	if stale {

@@ -11,16 +11,16 @@ import (
 
 const schemaPeers = `
 CREATE TABLE IF NOT EXISTS pods (
-	run TEXT PRIMARY KEY, pod TEXT NOT NULL, redis TEXT NOT NULL, beat INTEGER NOT NULL, settled INTEGER NOT NULL,
+	run TEXT PRIMARY KEY, pod TEXT NOT NULL, redis TEXT NOT NULL, away INTEGER NOT NULL, beat INTEGER NOT NULL, settled INTEGER NOT NULL,
 	since INTEGER NOT NULL, at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 `
 
 const (
-	sqlMeet = `INSERT INTO pods (run, pod, redis, beat, settled, since, at) VALUES (?, ?, ?, ?, ?, ?, ?)
-	ON CONFLICT (run) DO UPDATE SET pod = excluded.pod, redis = excluded.redis, beat = excluded.beat, settled = excluded.settled,
+	sqlMeet = `INSERT INTO pods (run, pod, redis, away, beat, settled, since, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (run) DO UPDATE SET pod = excluded.pod, redis = excluded.redis, away = excluded.away, beat = excluded.beat, settled = excluded.settled,
 	since = excluded.since, at = excluded.at`
-	sqlPeers       = `SELECT run, pod, redis, beat, settled, since FROM pods`
+	sqlPeers       = `SELECT run, pod, redis, away, beat, settled, since FROM pods`
 	sqlForgetPeers = `DELETE FROM pods WHERE at < ?`
 	sqlLeave       = `DELETE FROM pods WHERE run = ?`
 )
@@ -43,7 +43,7 @@ func (m *Peers) Meet(ctx context.Context, p chatbox.Peer) ([]chatbox.Peer, error
 		if _, err := tx.ExecContext(ctx, sqlForgetPeers, record.Millis(now.Add(-record.PeerKept))); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, sqlMeet, p.Run, string(p.Pod), p.Redis, p.Beat, p.Settled, record.Millis(since), record.Millis(now))
+		_, err := tx.ExecContext(ctx, sqlMeet, p.Run, string(p.Pod), p.Redis, p.Away, p.Beat, p.Settled, record.Millis(since), record.Millis(now))
 		return err
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func (m *Peers) Meet(ctx context.Context, p chatbox.Peer) ([]chatbox.Peer, error
 	return collect("read reports of pods", rows, err, func(scan func(...any) error) (chatbox.Peer, error) {
 		var p chatbox.Peer
 		var since int64
-		err := scan(&p.Run, &p.Pod, &p.Redis, &p.Beat, &p.Settled, &since)
+		err := scan(&p.Run, &p.Pod, &p.Redis, &p.Away, &p.Beat, &p.Settled, &since)
 		p.Since = record.Time(since)
 		return p, err
 	})

@@ -36,7 +36,7 @@ func peersMeet(t *testing.T, f StoreFixture) {
 	assert.False(t, b.Since.Before(a.Since))
 	a.Beat, a.Settled = 2, true
 	assert.Equal(t, []chatbox.Peer{a, b}, meet(t, f, a, a.Run, b.Run), "a later report keeps its time")
-	a.Redis, a.Beat = "z", 3
+	a.Redis, a.Away, a.Beat = "z", true, 3
 	again := a
 	again.Since = a.Since.AddDate(-1, 0, 0)
 	assert.Equal(t, []chatbox.Peer{again, b}, meet(t, f, again, a.Run, b.Run))
