@@ -39,15 +39,20 @@ type Erasing struct {
 	At   time.Time
 }
 
+// erasureLeeway is how far ahead the clock of a ready pod may be. Within it a
+// session of unknown credential counts as begun before the erasure.
+const erasureLeeway = time.Minute
+
 // Covers reports whether the session is one of the person's sessions to erase: it
-// was begun with a withdrawn credential. So a session of a person who returns with
-// a new credential stays, and the clock of the pod that began the session does not
-// matter. Without the time of the credential, the time of the session counts.
+// was begun with a withdrawn credential, or before the erasure. A session that the
+// person begins later with a new credential stays. The clocks of pods and of token
+// issuers differ, so either sign counts: text that stays readable would be worse
+// than the loss of a session that began within the difference.
 func (e Erasing) Covers(s Session) bool {
-	if s.IssuedAt.IsZero() {
-		return !s.CreatedAt.After(e.At)
+	if s.IssuedAt.IsZero() { // a token without iat is withdrawn for good, and older versions did not store the time
+		return !s.CreatedAt.After(e.At.Add(erasureLeeway))
 	}
-	return s.IssuedAt.Before(e.At)
+	return s.IssuedAt.Before(e.At) || !s.CreatedAt.After(e.At)
 }
 
 // Share lets anyone with its token read the session as of the share's
