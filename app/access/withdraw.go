@@ -194,56 +194,56 @@ func (g *Gate) rest(ctx context.Context, d time.Duration) (restore bool) {
 
 // reload reads the archive and closes the sockets that notifications have missed.
 // With restore it reads all withdrawals and also writes them to Redis again;
-// otherwise it reads those of the time since the last complete read.
+// otherwise it reads those of the time since the last complete read. Redis comes
+// last, because the pod needs what it reads also while Redis is unavailable.
 func (g *Gate) reload(ctx context.Context, restore bool) error {
 	since, began := g.readTo.Add(-readAgain), time.Now()
 	if restore {
 		since = time.Time{}
 	}
-	if err := g.reloadWithdrawals(ctx, since, restore); err != nil {
+	kept, err := g.reloadWithdrawals(ctx, since)
+	if err != nil {
 		return err
 	}
 	g.readTo = began
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
-	defer cancel()
-	if err := g.reloadBlocks(ctx); err != nil {
+	if err := g.within(ctx, g.reloadBlocks); err != nil {
 		return err
 	}
 	g.informed.Store(true)
-	return nil
+	if !restore || len(kept) == 0 {
+		return nil
+	}
+	return g.Marks.Remark(ctx, kept)
 }
 
 // reloadWithdrawals reads withdrawals page by page, because a cluster that has
-// disconnected many users must start as well.
-func (g *Gate) reloadWithdrawals(ctx context.Context, since time.Time, restore bool) error {
-	var after chatbox.UserKey
-	for {
-		page, err := g.reloadPage(ctx, since, after, restore)
-		if err != nil {
+// disconnected many users must start as well. It returns them.
+func (g *Gate) reloadWithdrawals(ctx context.Context, since time.Time) (kept []chatbox.Withdrawal, err error) {
+	for after := (chatbox.UserKey{}); ; after = kept[len(kept)-1].User {
+		var page []chatbox.Withdrawal
+		err := g.within(ctx, func(ctx context.Context) (err error) {
+			page, err = g.Archive.Kept(ctx, since, after, archivePage)
 			return err
+		})
+		if err != nil {
+			return nil, err
 		}
+		for _, w := range page {
+			g.learn(w)
+			g.Sockets.Expel(w.User, w.Before)
+		}
+		kept = append(kept, page...)
 		if len(page) < archivePage {
-			return nil
+			return kept, nil
 		}
-		after = page[len(page)-1].User
 	}
 }
 
-func (g *Gate) reloadPage(ctx context.Context, since time.Time, after chatbox.UserKey, restore bool) ([]chatbox.Withdrawal, error) {
+// within bounds one read of the archive.
+func (g *Gate) within(ctx context.Context, read func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
 	defer cancel()
-	page, err := g.Archive.Kept(ctx, since, after, archivePage)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range page {
-		g.learn(w)
-		g.Sockets.Expel(w.User, w.Before)
-	}
-	if !restore || len(page) == 0 {
-		return page, nil
-	}
-	return page, g.Marks.Remark(ctx, page)
+	return read(ctx)
 }
 
 // Informed reports whether the gate has read the archive. Before that it would

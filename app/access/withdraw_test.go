@@ -148,6 +148,27 @@ func TestReload_ManyWithdrawals(t *testing.T) {
 	})
 }
 
+// Without Redis a pod learns all withdrawals and blocks from the history.
+func TestReload_RedisIsUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		g, _ := w.pod()
+		w.redis = errors.New("unavailable")
+		const users = archivePage + 500
+		for n := range users {
+			u := chatbox.UserKey{Tenant: "t", ID: fmt.Sprintf("u%04d", n)}
+			w.kept[u] = chatbox.Withdrawal{User: u, Before: time.Now(), Until: time.Now().Add(2 * time.Hour)}
+		}
+		b := annBlocked()
+		w.blocks[b.User] = b
+		pass(time.Hour)
+		require.Error(t, g.reload(t.Context(), true), "Redis is to be told again")
+		assert.True(t, g.Informed())
+		assert.True(t, g.Withdrawn(chatbox.Actor{Tenant: "t", UserID: fmt.Sprintf("u%04d", users-1)}))
+		assert.True(t, g.Blocked(b.User))
+	})
+}
+
 func (w *world) CountRequest(_ context.Context, u chatbox.UserKey, limit int) (time.Duration, time.Time, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
