@@ -28,7 +28,7 @@ type transcriptRoutes struct {
 
 func (s *transcriptRoutes) register(e *edge) {
 	p := e.cfg.Prefix
-	e.echo.GET(p+"/sessions/:id/export", s.exportSession, e.signedIn, e.query) // as slow as its reader
+	e.echo.GET(p+"/sessions/:id/export", s.exportSession, e.signedIn, e.query, e.exportTurn)
 	e.echo.POST(p+"/sessions/:id/share", s.shareSession, e.user)
 	e.echo.DELETE(p+"/sessions/:id/share", s.unshareSession, e.user)
 	e.echo.GET(p+"/shared/:token", s.shared, e.stranger)

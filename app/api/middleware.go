@@ -156,7 +156,8 @@ func (e *edge) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 // and in the user's turn. The body is not read before that.
 func (e *edge) user(next echo.HandlerFunc) echo.HandlerFunc { return e.signedIn(e.turn(next)) }
 
-// signedIn is user without a wait for the user's turn.
+// signedIn is user without a wait for the user's turn: for routes whose requests
+// wait for turns of their own.
 func (e *edge) signedIn(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		token, _ := bearer(c.Request())

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -23,6 +24,9 @@ const (
 	turnPart  = 1    // a user's requests may take as much time together as requests that follow each other
 	turnFree  = 300 * time.Millisecond
 	turnWait  = 10 * time.Second // the longest wait for a turn
+
+	streams     = 64 // concurrent exports of a pod, each with megabytes of buffers
+	streamsEach = 3  // concurrent exports of a user
 )
 
 // turns slow down users who ask for more than a client needs, so that other
@@ -33,12 +37,14 @@ type turns struct {
 	frames, sockets   *pace.Pace[chatbox.UserKey] // nil: no limit; the same for requests
 	refusals          *pace.Pace[chatbox.UserKey]
 	requests, ofStaff *lanes.Lanes[chatbox.UserKey]
+	exports           *lanes.Lanes[chatbox.UserKey]
 }
 
 func newTurns(cfg Config) *turns {
 	t := &turns{
 		refusals: pace.New[chatbox.UserKey](int(time.Second/refusedPause), 1),
 		ofStaff:  lanes.New[chatbox.UserKey](lanes.Config{All: turnLanes, Each: 1}),
+		exports:  lanes.New[chatbox.UserKey](lanes.Config{All: streams, Each: streamsEach}),
 	}
 	if cfg.Requests > 0 {
 		t.requests = lanes.New[chatbox.UserKey](lanes.Config{All: turnLanes, Each: cfg.Requests, Part: turnPart, Free: turnFree})
@@ -99,17 +105,40 @@ func enter(ctx context.Context, in *lanes.Lanes[chatbox.UserKey], u chatbox.User
 	return leave, nil
 }
 
-// turn makes a user's request without a body wait while too many such requests
-// of the user run or have taken too much time.
+// readsBody reports whether the request's handler reads a body.
+func readsBody(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodDelete:
+		return false
+	default:
+		return r.ContentLength != 0
+	}
+}
+
+// turn makes a user's request that reads no body wait while too many such
+// requests of the user run or have taken too much time.
 func (e *edge) turn(next echo.HandlerFunc) echo.HandlerFunc {
 	if e.turns.requests == nil {
 		return next
 	}
 	return func(c echo.Context) error {
-		if c.Request().ContentLength != 0 {
-			return next(c) // bodies that arrive slowly must not delay the user's other requests
+		if readsBody(c.Request()) {
+			return next(c) // a body that arrives slowly must not delay the user's other requests
 		}
 		leave, err := enter(c.Request().Context(), e.turns.requests, actorOf(c).User())
+		if err != nil {
+			return err
+		}
+		defer leave()
+		return next(c)
+	}
+}
+
+// exportTurn makes an export wait while too many others run. An export lasts as
+// long as its reader takes, and holds its buffers until then.
+func (e *edge) exportTurn(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		leave, err := enter(c.Request().Context(), e.turns.exports, actorOf(c).User())
 		if err != nil {
 			return err
 		}

@@ -128,3 +128,44 @@ func TestTurns_RequestsOfOneUser(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A body that a route does not read does not get a request past the turns, and a
+// body that arrives slowly holds no turn.
+func TestTurns_Bodies(t *testing.T) {
+	for _, tt := range []struct {
+		method string
+		length int64
+		reads  bool
+	}{
+		{http.MethodGet, 0, false}, {http.MethodGet, 1, false}, {http.MethodGet, -1, false}, {http.MethodHead, 1, false},
+		{http.MethodDelete, 1, false}, {http.MethodPost, 0, false}, {http.MethodPost, 1, true}, {http.MethodPatch, -1, true},
+	} {
+		assert.Equal(t, tt.reads, readsBody(&http.Request{Method: tt.method, ContentLength: tt.length}), "%s %d", tt.method, tt.length)
+	}
+}
+
+// Exports that are not read hold their turns; the user's other exports are
+// refused after a while, and others' are served.
+func TestTurns_ExportsOfOneUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(Config{})
+		var leaves []func()
+		for range streamsEach {
+			leave, err := enter(t.Context(), turns.exports, userKey("greedy"))
+			require.NoError(t, err)
+			leaves = append(leaves, leave)
+		}
+		began := time.Now()
+		_, err := enter(t.Context(), turns.exports, userKey("greedy"))
+		require.ErrorIs(t, err, chatbox.RateLimited)
+		assert.Equal(t, turnWait, time.Since(began))
+		leave, err := enter(t.Context(), turns.exports, userKey("ada"))
+		require.NoError(t, err)
+		leave()
+		for _, leave := range leaves {
+			leave()
+		}
+		_, err = enter(t.Context(), turns.exports, userKey("greedy"))
+		require.NoError(t, err)
+	})
+}
