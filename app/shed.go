@@ -14,10 +14,10 @@ import (
 // shedding, the other pods stay full until their clients leave. A balancer
 // without affinity spreads the reconnecting clients evenly, so each of N pods
 // gets back 1/N of every batch. Batches of a quarter of the excess every five
-// seconds bring a full pod to the mean within two minutes. The limit of a tenth
-// of the sockets bounds how many clients reconnect at once. The more pods are
-// full, the more clients must move for one new pod; below a quarter above the
-// mean that is not worth it.
+// seconds bring a full pod to the mean within two minutes. At most a tenth of the
+// pod's sockets move in one batch, so that few clients reconnect at once. Shedding
+// begins at a quarter above the mean: for a smaller excess, too many clients would
+// have to move.
 const (
 	shedEvery    = 5 * time.Second // also the time over which one batch is spread
 	shedBegin    = 0.25            // share above the mean at which shedding begins

@@ -122,17 +122,17 @@ func (a *App) wireHelpDesk(feeds *hub.Feeds, log *sessionlog.Log) {
 	}
 }
 
-// The least that one user may do on a pod per second, and the number of
-// concurrent requests of a user.
+// Minimum rates per second of frames and new sockets of one user on a pod, and
+// the number of the user's concurrent requests.
 const (
 	leastFrames  = 50
 	leastSockets = 10
 	requestsEach = 3
 )
 
-// paced bounds the frames and sockets of one user on this pod that no other
-// limit counts. The bounds are multiples of the user's other limits: thirty
-// frames per message, and every socket again each second.
+// paced sets the bounds of one user on this pod. Frames per second are half of
+// the messages per minute, which is thirty frames per message, and new sockets
+// per second are the user's sockets; each has a minimum.
 func (a *App) paced(cfg api.Config) api.Config {
 	cfg.FrameRate = max(leastFrames, a.opts.Redis.RateLimit/2)
 	cfg.SocketRate = max(leastSockets, a.opts.Redis.MaxSocketsPerUsr)

@@ -95,8 +95,8 @@ func (f *feed) meetLocked(a *attachment, j Join) error {
 }
 
 // earlyWholeLocked reports whether the updates that arrived before the first
-// join continue the state that was read. If not, it drops them all but the
-// failures, which cannot be read again.
+// join continue the state that was read. If not, it drops the updates that can be
+// read again, and keeps the failures, which cannot.
 func (f *feed) earlyWholeLocked() bool {
 	whole, next := !f.dropped, f.last
 	var failures []cluster.Update

@@ -72,9 +72,9 @@ func (g *Gate) missed(ctx context.Context, err error) {
 	g.Logger.DebugContext(ctx, "rate limits apply per pod", "error", err) // the outage of Redis is logged elsewhere
 }
 
-// tally counts requests on this pod, in windows of a minute that begin with a
-// user's first request. It is bounded: when it is full, it does not count further
-// users.
+// tally counts requests on this pod, in windows of a minute that are the same for
+// all users. The first request after a window begins the next one. It is bounded:
+// when it is full, it does not count further users.
 type tally struct {
 	mu    sync.Mutex // guards following
 	since time.Time

@@ -24,10 +24,9 @@ const (
 )
 
 // Disconnect closes every socket of a user of the admin's tenant on every pod,
-// and withdraws all credentials issued so far. When it returns, a newly issued
-// credential is valid. This takes up to a second, because issue times are whole
-// seconds. If it fails, what it has done remains, and calling it again completes
-// it.
+// and withdraws all credentials issued so far. It returns when newly issued
+// credentials are valid, up to a second later, because issue times are whole
+// seconds. After an error a part of it may be done; another call completes it.
 func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID string) (chatbox.Withdrawal, error) {
 	if !chatbox.ValidUserID(userID) {
 		return chatbox.Withdrawal{}, chatbox.Invalid("id", "cannot be a user's")

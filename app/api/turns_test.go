@@ -137,8 +137,14 @@ func TestTurns_Bodies(t *testing.T) {
 		length int64
 		reads  bool
 	}{
-		{http.MethodGet, 0, false}, {http.MethodGet, 1, false}, {http.MethodGet, -1, false}, {http.MethodHead, 1, false},
-		{http.MethodDelete, 1, false}, {http.MethodPost, 0, false}, {http.MethodPost, 1, true}, {http.MethodPatch, -1, true},
+		{http.MethodGet, 0, false},
+		{http.MethodGet, 1, false},
+		{http.MethodGet, -1, false},
+		{http.MethodHead, 1, false},
+		{http.MethodDelete, 1, false},
+		{http.MethodPost, 0, false},
+		{http.MethodPost, 1, true},
+		{http.MethodPatch, -1, true},
 	} {
 		assert.Equal(t, tt.reads, readsBody(&http.Request{Method: tt.method, ContentLength: tt.length}), "%s %d", tt.method, tt.length)
 	}

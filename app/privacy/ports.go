@@ -89,7 +89,7 @@ type Audit interface {
 	// Record appends to the chain of the actor's tenant and returns when the
 	// entry is durable. Nothing is done before it is.
 	Record(ctx context.Context, actor chatbox.Actor, action chatbox.AuditAction, about chatbox.AuditSubject) error
-	// Forget deletes the key by which a person's pseudonym can be told. The
-	// chain stays as it is. Idempotent.
+	// Forget deletes the key that links a person to the person's pseudonym. The
+	// chain stays as it is. A repeat has no effect.
 	Forget(ctx context.Context, u chatbox.UserKey) error
 }

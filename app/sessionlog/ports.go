@@ -44,8 +44,9 @@ type Sessions interface {
 // Turns are the messages that want an answer. A turn is stored with its message
 // by Messages.Append.
 type Turns interface {
-	// PendingOf finds the session's turns of messages with from ≤ seq ≤ to, by
-	// seq; its cost is that of the turns found.
+	// PendingOf returns up to limit pending turns of the session's messages with
+	// from ≤ seq ≤ to, in order of seq. Its cost grows with the turns found, not
+	// with the length of the log.
 	PendingOf(ctx context.Context, s chatbox.SessionKey, from, to int64, limit int) ([]chatbox.PendingTurn, error)
 	// SettleTurn ends the turn of the generation, if the turn is still pending
 	// in that run.

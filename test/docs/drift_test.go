@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,7 +36,7 @@ func TestNoOutsidePapers(t *testing.T) {
 }
 
 // TestRoutes: every route that a document names is one that pods serve: openapi.yaml, which other tests hold against the router, or a page of the
-// development stack.
+// development stack, or a switch of its balancer.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	served := routes(t)
@@ -66,7 +67,10 @@ func routes(t *testing.T) []*regexp.Regexp {
 	require.NoError(t, yaml.Unmarshal(doc.YAML, &spec))
 	require.Greater(t, len(spec.Paths), 20)
 	list := []*regexp.Regexp{regexp.MustCompile(`^/(console|staff)/?$`)}
-	for path := range spec.Paths {
+	paths := slices.Collect(maps.Keys(spec.Paths))
+	switches := found(read(t, filepath.Join(root, "app/devstack/balancer.go")), `HandleFunc\("[A-Z]+ (/dev/[^"]+)"`)
+	require.NotEmpty(t, switches)
+	for _, path := range append(paths, switches...) {
 		pattern := regexp.MustCompile(`\\\{[^}]+\\\}`).ReplaceAllString(regexp.QuoteMeta(path), `[^/]+`)
 		list = append(list, regexp.MustCompile("^"+pattern+"$"))
 	}

@@ -13,7 +13,7 @@ const SILENT = 15_000; // ms without a due answer before a retry is offered
 const SUGGESTIONS = [
   ['Show me what Markdown looks like here', 'headings, tables, lists, links'],
   ['Write some Go code with a test', 'highlighted, with a copy button'],
-  ['Tell me a long story', 'long enough to kill a pod in mid-answer'],
+  ['Tell me a long story', 'long enough to kill a pod during an answer'],
   ['Answer slowly, word by word', 'slow enough to press Stop'],
 ];
 
