@@ -9,18 +9,14 @@ import (
 
 	"chatbox"
 	"chatbox/internal/outage"
-	"chatbox/internal/sleep"
+	"chatbox/internal/retry"
 	"chatbox/persistence"
 	"chatbox/redisstate"
 )
 
-// How long the start waits to learn whether the pod can work with the history,
-// and the delays between later attempts.
-const (
-	surveyWait     = 3 * time.Second
-	prepareWait    = 100 * time.Millisecond
-	prepareWaitMax = 5 * time.Second
-)
+// surveyWait limits how long the start waits to learn whether the pod can work
+// with the history.
+const surveyWait = 3 * time.Second
 
 // mongoHistory is a pod's history on a MongoDB-compatible server.
 type mongoHistory struct {
@@ -65,19 +61,20 @@ func openHistory(
 // succeed, because an operator may fix the cause while the pod runs.
 func (h *mongoHistory) prepare(ctx context.Context) {
 	defer close(h.done)
-	for wait := prepareWait; ; wait = min(2*wait, prepareWaitMax) {
+	fit := func(err error) bool {
+		_, unfit := errors.AsType[*chatbox.UnfitError](err)
+		return !unfit
+	}
+	b := retry.Backoff{First: 100 * time.Millisecond, Longest: 5 * time.Second}
+	err := retry.While(ctx, b, fit, func() error {
 		err := h.tryPrepare(ctx)
-		if ctx.Err() != nil {
-			return
+		if fit(err) && ctx.Err() == nil {
+			h.away.Note(ctx, persistence.Cause(err))
 		}
-		if u, ok := errors.AsType[*chatbox.UnfitError](err); ok {
-			h.unfit(fmt.Errorf("history: %w", u))
-			return
-		}
-		h.away.Note(ctx, persistence.Cause(err))
-		if err == nil || !sleep.About(ctx, wait) {
-			return
-		}
+		return err
+	})
+	if u, ok := errors.AsType[*chatbox.UnfitError](err); ok && ctx.Err() == nil {
+		h.unfit(fmt.Errorf("history: %w", u))
 	}
 }
 
@@ -113,7 +110,7 @@ func (h *mongoHistory) stores() Stores {
 	return Stores{
 		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
 		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(),
-		Ledger: store.Sessions(), Crowds: store.Crowds(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
+		Ledger: store.Sessions(), Concurrency: store.Concurrency(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
 		Kind:    persistence.Kind,
 		Queue:   store.Sessions(),
 		Ratings: store.Sessions(),

@@ -10,13 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
-	"chatbox/internal/sleep"
-)
-
-// Delays between attempts to create the indexes.
-const (
-	indexWait    = 100 * time.Millisecond
-	indexWaitMax = 5 * time.Second
+	"chatbox/internal/retry"
 )
 
 // Names of the indexes.
@@ -131,20 +125,11 @@ func withdrawalIndexes() []mongo.IndexModel {
 // the cluster's with Survey.
 func (s *Store) EnsureIndexes(ctx context.Context) error {
 	s.trusted.Store(true)
-	wait := indexWait
-	for {
-		err := s.MakeIndexes(ctx)
-		if err == nil {
-			return nil
-		}
-		if !passing(err) {
-			return fmt.Errorf("persistence: create the indexes: %w", err)
-		}
-		if !sleep.About(ctx, wait) {
-			return fmt.Errorf("persistence: create the indexes: %w", errors.Join(ctx.Err(), err))
-		}
-		wait = min(2*wait, indexWaitMax)
+	b := retry.Backoff{First: 100 * time.Millisecond, Longest: 5 * time.Second}
+	if err := retry.While(ctx, b, passing, func() error { return s.MakeIndexes(ctx) }); err != nil {
+		return fmt.Errorf("persistence: create the indexes: %w", errors.Join(ctx.Err(), err))
 	}
+	return nil
 }
 
 // MakeIndexes makes one attempt of EnsureIndexes.

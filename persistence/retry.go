@@ -7,17 +7,14 @@ import (
 
 	"go.mongodb.org/mongo-driver/mongo"
 
-	"chatbox/internal/sleep"
+	"chatbox/internal/retry"
 )
 
-// Number of retries, and the delay before the first, for an operation that the
-// server aborted because of a conflict. The DocumentDB stack takes a second to
-// detect a deadlock between inserts for one place and resolves one at a time, so
-// an earlier retry would only join the deadlock again.
-const (
-	yieldTries = 5
-	yieldWait  = 100 * time.Millisecond
-)
+// yieldTries is the number of calls of an operation that the server aborts
+// because of a conflict. The DocumentDB stack takes a second to detect a deadlock
+// between inserts for one place and resolves one at a time, so an earlier retry
+// would only join the deadlock again.
+const yieldTries = 5
 
 // yielded reports whether the server aborted the operation because of a conflict.
 // Nothing was written then, and a retry is enough.
@@ -32,10 +29,6 @@ func yielded(err error) bool {
 
 // again runs the operation and retries it a few times while the server aborts it.
 func again(ctx context.Context, act func(ctx context.Context) error) error {
-	for try := 1; ; try++ {
-		err := act(ctx)
-		if !yielded(err) || try == yieldTries || !sleep.About(ctx, yieldWait<<try) {
-			return err
-		}
-	}
+	b := retry.Backoff{First: 200 * time.Millisecond, Longest: 2 * time.Second, Tries: yieldTries}
+	return retry.While(ctx, b, yielded, func() error { return act(ctx) })
 }

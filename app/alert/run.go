@@ -11,6 +11,7 @@ import (
 
 	"chatbox"
 	"chatbox/helpdesk"
+	"chatbox/internal/retry"
 	"chatbox/internal/sleep"
 )
 
@@ -134,15 +135,10 @@ func (s *Service) sendAll(life, ctx context.Context, t helpdesk.AlertTask) []Cha
 func (s *Service) persist(ctx context.Context, k helpdesk.AlertKey, write func(ctx context.Context) error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Lease)
 	defer cancel()
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := write(ctx)
-		if err == nil {
-			return
-		}
-		if !sleep.About(ctx, pause) {
-			s.Logger.WarnContext(ctx, "alert's state not stored", "session", k.Session.ID, "error", err)
-			return
-		}
+	b := retry.Backoff{First: 50 * time.Millisecond, Longest: time.Second}
+	always := func(error) bool { return true }
+	if err := retry.While(ctx, b, always, func() error { return write(ctx) }); err != nil {
+		s.Logger.WarnContext(ctx, "alert's state not stored", "session", k.Session.ID, "error", err)
 	}
 }
 
@@ -165,7 +161,7 @@ func (s *Service) report(ctx context.Context, t helpdesk.AlertTask, failed []Cha
 			Tenant: t.Key.Session.Tenant, Event: helpdesk.NoticeAlertFailed, SessionID: t.Key.Session.ID, UserID: t.Owner,
 			Channel: c.Kind(), Time: time.Now(),
 		}
-		if err := s.Staff.TellStaff(ctx, n); err != nil {
+		if err := s.Staff.NotifyStaff(ctx, n); err != nil {
 			s.Logger.WarnContext(ctx, "staff not notified of a failed alert", "error", err)
 		}
 	}

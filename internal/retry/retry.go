@@ -10,18 +10,23 @@ import (
 
 // Backoff is the pause between tries: First after the first failure, doubled
 // after each further one, Longest at most. Every pause is varied between 50%
-// and 150%, so that callers that failed together do not retry together.
+// and 150%, so that callers that failed together do not retry together. Tries
+// limits the number of calls; 0 means no limit.
 type Backoff struct {
 	First, Longest time.Duration
+	Tries          int
 }
 
-// While calls f until it succeeds, until again returns false for its error, or
-// until ctx ends. It returns the last error of f.
+// While calls f until it succeeds, until again returns false for its error, until
+// it has called f as often as b.Tries allows, or until ctx ends. It returns the
+// last error of f.
 func While(ctx context.Context, b Backoff, again func(error) bool, f func() error) error {
-	for pause := b.First; ; pause = min(2*pause, b.Longest) {
+	pause := b.First
+	for try := 1; ; try++ {
 		err := f()
-		if err == nil || !again(err) || !sleep.About(ctx, pause) {
+		if err == nil || try == b.Tries || !again(err) || !sleep.About(ctx, pause) {
 			return err
 		}
+		pause = min(2*pause, b.Longest)
 	}
 }

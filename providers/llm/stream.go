@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // step is one piece of a provider's response. An empty step is a sign of life.
@@ -105,12 +106,7 @@ func (m *model) again(ctx context.Context, err error, try int, log *slog.Logger)
 	}
 	log.WarnContext(ctx, "model request failed, trying again",
 		"model", m.id, "reason", asFailure(m.key, err).Error(), "wait_ms", wait.Milliseconds())
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(wait):
-		return true
-	}
+	return sleep.For(ctx, wait)
 }
 
 const (
