@@ -122,7 +122,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.talks.Run(run) })
 	a.work.Go(func() { a.alerts.Run(run) })
 	a.work.Go(func() { a.team.KeepPresence(run) })
-	a.work.Go(func() { a.help.TellPlaces(run) })
+	a.work.Go(func() { a.help.SendPositions(run) })
 	a.work.Go(func() { a.heartbeat(run) })
 	a.work.Go(func() { a.watchSurroundings(run) })
 	a.work.Go(func() { a.shed(run) })

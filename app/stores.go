@@ -29,7 +29,7 @@ type Stores struct {
 	Shares      ShareStore
 	Audit       AuditLog
 	Ledger      history.Overview
-	Crowds      Crowds
+	Concurrency Concurrency
 	Erasures    privacy.Erasures
 	Cards       Cards
 	Queue       desk.Queue
@@ -90,12 +90,12 @@ type Blocks interface {
 	privacy.Blocks
 }
 
-// Crowds stores how many sessions were open on each pod in each minute.
-type Crowds interface {
-	history.Crowds
+// Concurrency stores how many sessions were open on each pod in each minute.
+type Concurrency interface {
+	history.Concurrency
 	// Tally stores a pod's counts of a minute so far. Writing them again replaces
 	// them.
-	Tally(ctx context.Context, crowds []helpdesk.Crowd) error
+	Tally(ctx context.Context, samples []helpdesk.ConcurrencySample) error
 	// Forget deletes the counts of minutes before the given time.
 	Forget(ctx context.Context, before time.Time) error
 }

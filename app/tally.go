@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	tallyEvery = 10 * time.Second    // interval of writing; counts that have grown are written at once
-	crowdsKept = 90 * 24 * time.Hour // older minutes are deleted
-	minuteOf   = time.Minute
+	tallyEvery  = 10 * time.Second    // interval of writing; counts that have grown are written at once
+	samplesKept = 90 * 24 * time.Hour // older minutes are deleted
+	minuteOf    = time.Minute
 )
 
 // tally counts the sessions that have sockets on this pod, per tenant and minute,
 // and writes the counts. Only the heartbeat calls its methods.
 type tally struct {
-	pod    chatbox.PodID
-	run    string // of this process, so that it does not overwrite another's counts of the same minute
-	crowds Crowds
-	count  func() map[string]int // sessions with sockets, by tenant
+	pod         chatbox.PodID
+	run         string // of this process, so that it does not overwrite another's counts of the same minute
+	concurrency Concurrency
+	count       func() map[string]int // sessions with sockets, by tenant
 
 	at      time.Time // time of the last count
 	written time.Time
-	minutes map[minute]*crowd
+	minutes map[minute]*sample
 }
 
 type minute struct {
@@ -34,15 +34,15 @@ type minute struct {
 	start  time.Time
 }
 
-type crowd struct {
+type sample struct {
 	since   time.Time // time of the first count, or of the beat before it
 	seconds float64
 	peak    int64
 	fresh   bool // changed since it was written
 }
 
-func newTally(pod chatbox.PodID, crowds Crowds, count func() map[string]int) *tally {
-	return &tally{pod: pod, run: crand.Text()[:8], crowds: crowds, count: count, minutes: map[minute]*crowd{}}
+func newTally(pod chatbox.PodID, concurrency Concurrency, count func() map[string]int) *tally {
+	return &tally{pod: pod, run: crand.Text()[:8], concurrency: concurrency, count: count, minutes: map[minute]*sample{}}
 }
 
 // beat counts once. The sessions open now are taken to have been open since the
@@ -59,7 +59,7 @@ func (t *tally) beat(ctx context.Context, now time.Time) error {
 		k := minute{tenant, now.UTC().Truncate(minuteOf)}
 		c := t.minutes[k]
 		if c == nil {
-			c = &crowd{since: now.UTC().Add(-time.Duration(span * float64(time.Second)))}
+			c = &sample{since: now.UTC().Add(-time.Duration(span * float64(time.Second)))}
 			if c.since.Before(k.start) {
 				c.since = k.start
 			}
@@ -81,15 +81,15 @@ func (t *tally) beat(ctx context.Context, now time.Time) error {
 // write writes changed counts. It drops a past minute once it is written, or
 // after a while if it cannot be.
 func (t *tally) write(ctx context.Context, now time.Time) error {
-	var fresh []helpdesk.Crowd
+	var fresh []helpdesk.ConcurrencySample
 	for k, c := range t.minutes {
 		if c.fresh {
-			fresh = append(fresh, helpdesk.Crowd{
+			fresh = append(fresh, helpdesk.ConcurrencySample{
 				Tenant: k.tenant, Pod: t.pod, Run: t.run, Minute: k.start, Since: c.since, Seconds: c.seconds, Peak: c.peak,
 			})
 		}
 	}
-	err := t.crowds.Tally(ctx, fresh)
+	err := t.concurrency.Tally(ctx, fresh)
 	for k, c := range t.minutes {
 		if err == nil {
 			c.fresh = false
@@ -100,7 +100,7 @@ func (t *tally) write(ctx context.Context, now time.Time) error {
 		}
 	}
 	if err == nil && mrand.N(2000) == 0 { //nolint:gosec // every few hours, by no pod in particular
-		err = t.crowds.Forget(ctx, now.Add(-crowdsKept))
+		err = t.concurrency.Forget(ctx, now.Add(-samplesKept))
 	}
 	return err
 }

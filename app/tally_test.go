@@ -13,19 +13,19 @@ import (
 	"chatbox/helpdesk"
 )
 
-// minutes is Crowds in memory.
+// minutes is Concurrency in memory.
 type minutes struct {
-	Crowds
+	Concurrency
 
 	down bool
-	of   map[time.Time]helpdesk.Crowd
+	of   map[time.Time]helpdesk.ConcurrencySample
 }
 
-func (m *minutes) Tally(_ context.Context, crowds []helpdesk.Crowd) error {
+func (m *minutes) Tally(_ context.Context, samples []helpdesk.ConcurrencySample) error {
 	if m.down {
 		return errors.New("away")
 	}
-	for _, c := range crowds {
+	for _, c := range samples {
 		m.of[c.Minute] = c
 	}
 	return nil
@@ -35,7 +35,7 @@ func (*minutes) Forget(context.Context, time.Time) error { return nil }
 
 func TestTally_CountsSessionSecondsAndPeaks(t *testing.T) {
 	open := map[string]int{"t": 2}
-	store := &minutes{of: map[time.Time]helpdesk.Crowd{}}
+	store := &minutes{of: map[time.Time]helpdesk.ConcurrencySample{}}
 	ta := newTally("p1", store, func() map[string]int { return open })
 	start := time.Date(2024, 1, 2, 3, 4, 0, 0, time.UTC)
 	at := start
@@ -70,7 +70,7 @@ func TestTally_CountsSessionSecondsAndPeaks(t *testing.T) {
 // first count, or since its start if the previous minute had some too.
 func TestTally_SaysSince(t *testing.T) {
 	open := map[string]int{}
-	store := &minutes{of: map[time.Time]helpdesk.Crowd{}}
+	store := &minutes{of: map[time.Time]helpdesk.ConcurrencySample{}}
 	ta := newTally("p1", store, func() map[string]int { return open })
 	start := time.Date(2024, 1, 2, 3, 4, 0, 0, time.UTC)
 	for at := start; at.Before(start.Add(2 * time.Minute)); at = at.Add(podBeat) {

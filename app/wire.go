@@ -53,7 +53,7 @@ func New(o Options) (*App, error) {
 		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Blocks: o.Stores.Blocks, News: redis, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
 	})
 	feeds, watch := hub.NewFeeds(a.hub), newObserver(reg)
-	a.tally = newTally(o.ID, o.Stores.Crowds, feeds.Crowd)
+	a.tally = newTally(o.ID, o.Stores.Concurrency, feeds.OpenSessions)
 	a.wireUseCases(feeds, watch)
 	return a, nil
 }
@@ -87,7 +87,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	}, func() float64 { return float64(a.privacy.Failing()) }))
 	a.history = history.New(history.Deps{
 		Log: log, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions, Shares: o.Stores.Shares, Overview: o.Stores.Ledger,
-		Crowds: o.Stores.Crowds, Audit: o.Stores.Audit, Turns: a.live, Logger: a.log,
+		Concurrency: o.Stores.Concurrency, Audit: o.Stores.Audit, Turns: a.live, Logger: a.log,
 	})
 	a.alerts = alert.New(o.Alerts, alert.Deps{
 		Pod: o.ID, Store: o.Stores.Alerts, Staff: redis, Channels: o.Channels, Observer: watch, Logger: a.log, SyncRecord: log.SyncRecord,

@@ -98,9 +98,9 @@ func (s SessionSummary) AvgRating() float64 {
 	return math.Round(float64(s.Scores)/float64(s.Ratings)*100) / 100
 }
 
-// Crowd counts a tenant's sessions with sockets on one pod during one minute.
+// ConcurrencySample counts a tenant's sessions with sockets on one pod during one minute.
 // A pod rewrites it while the minute lasts.
-type Crowd struct {
+type ConcurrencySample struct {
 	Tenant  string
 	Pod     chatbox.PodID
 	Run     string // of the pod's process
@@ -110,7 +110,7 @@ type Crowd struct {
 	Peak    int64
 }
 
-// Concurrency combines the crowds of a period, adding up the pods of each
+// Concurrency combines the samples of a period, adding up the pods of each
 // minute.
 type Concurrency struct {
 	Since   time.Time // the first presence; zero: none

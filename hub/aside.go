@@ -16,7 +16,7 @@ func (f *feed) asideLocked(u cluster.Update) bool {
 	}
 	var frame shared
 	for _, a := range f.atts {
-		if a.live && f.hearsLocked(a) && f.amongLocked(a, u.Notification.To) {
+		if a.live && f.mayReceiveLocked(a) && f.amongLocked(a, u.Notification.To) {
 			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Notification: u.Notification}), nil)
 		}
 	}
@@ -44,7 +44,7 @@ func (f *feed) watchedLocked(on bool) {
 	}
 	var frame shared
 	for _, a := range f.atts {
-		if a.live && a.watched != on && f.hearsLocked(a) && f.amongLocked(a, cluster.ToOwner) {
+		if a.live && a.watched != on && f.mayReceiveLocked(a) && f.amongLocked(a, cluster.ToOwner) {
 			a.watched = on
 			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Notification: aside}), nil)
 		}

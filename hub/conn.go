@@ -160,7 +160,7 @@ func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
 	if refusedByUs(err) {
 		c.linger()
 	}
-	ours := c.bury()
+	ours := c.markDead()
 	_ = c.ws.Close() // wakes the writer; the socket is gone either way
 	c.wg.Wait()
 	if ours || goodbye(err) {
@@ -176,9 +176,9 @@ func goodbye(err error) bool {
 		websocket.CloseGoingAway, websocket.CloseNoStatusReceived)
 }
 
-// bury marks the socket dead and drops its queue. It reports whether this side
+// markDead marks the socket dead and drops its queue. It reports whether this side
 // had requested the close.
-func (c *Conn) bury() bool {
+func (c *Conn) markDead() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ours := c.end != nil

@@ -148,7 +148,7 @@ func (f *feed) eventLocked(e chatbox.Event) bool {
 		}
 		f.recent = append(f.recent, e)
 	}
-	f.tellLocked(e)
+	f.sendEventLocked(e)
 	f.noteLocked(e)
 	parked := f.parked
 	f.parked = nil
@@ -206,7 +206,7 @@ func (f *feed) failLocked(u cluster.Update) {
 	}
 	var frame shared
 	for _, a := range f.atts {
-		if a.live && f.hearsLocked(a) {
+		if a.live && f.mayReceiveLocked(a) {
 			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Failure: u.Failure}), nil)
 		}
 	}
@@ -278,7 +278,7 @@ func (f *feed) showLocked(p cluster.Piece) {
 // feed knows it. A socket that joined ahead of the feed is not: it may have
 // been sent the end of the answer.
 func (f *feed) seesLocked(a *attachment) bool {
-	return a.live && f.hearsLocked(a) && a.sent <= f.last
+	return a.live && f.mayReceiveLocked(a) && a.sent <= f.last
 }
 
 // answeringLocked returns the latest answer whose beginning clients were shown

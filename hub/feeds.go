@@ -141,8 +141,8 @@ func (fs *Feeds) leaveLocked(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	return true
 }
 
-// Crowd returns the number of sessions with sockets on this pod, by tenant.
-func (fs *Feeds) Crowd() map[string]int {
+// OpenSessions returns the number of sessions with sockets on this pod, by tenant.
+func (fs *Feeds) OpenSessions() map[string]int {
 	fs.mu.RLock()
 	defer fs.mu.RUnlock()
 	out := map[string]int{}

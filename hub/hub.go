@@ -28,7 +28,7 @@ type Hub struct {
 	draining bool          // no more slots are given
 	vacated  chan struct{} // set by stop: closed when the last slot is released
 
-	staffStirred chan struct{} // capacity one; never closed
+	staffChanged chan struct{} // capacity one; never closed
 }
 
 // New returns an empty hub. encode renders deliveries as frames, once for all
@@ -37,7 +37,7 @@ func New(cfg Config, encode func(Delivery) []byte, m *Metrics) *Hub {
 	return &Hub{
 		cfg: cfg.withDefaults(), m: m, encode: encode,
 		conns: map[chatbox.ConnID]*Conn{}, users: map[chatbox.UserKey][]*Conn{}, staff: staff{},
-		staffStirred: make(chan struct{}, 1),
+		staffChanged: make(chan struct{}, 1),
 	}
 }
 
@@ -96,7 +96,7 @@ func (h *Hub) Add(c *Conn) {
 	h.users[u] = append(h.users[u], c)
 	if c.Actor().Admin() {
 		h.staff.add(c)
-		h.stirStaff()
+		h.signalStaff()
 	}
 	late := h.vacated != nil
 	h.mu.Unlock()
@@ -111,7 +111,7 @@ func (h *Hub) Remove(c *Conn) {
 	defer h.mu.Unlock()
 	delete(h.conns, c.id)
 	if h.staff.remove(c) {
-		h.stirStaff()
+		h.signalStaff()
 	}
 	u := c.Actor().User()
 	rest := slices.DeleteFunc(h.users[u], func(o *Conn) bool { return o == c })

@@ -56,7 +56,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	if !a.live {
 		f.goLiveLocked(a)
 	}
-	f.stirPlaceLocked(a)
+	f.queuePositionLocked(a)
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (f *feed) showOpenLocked(a *attachment, j Join) {
 		p = j.Open.Snapshot()
 	default:
 		f.adoptLocked(j.Open)
-		if f.open == nil || !f.hearsLocked(a) {
+		if f.open == nil || !f.mayReceiveLocked(a) {
 			return
 		}
 		p = f.open.snapshot()
@@ -150,7 +150,7 @@ func (f *feed) showOpenLocked(a *attachment, j Join) {
 func (f *feed) goLiveLocked(a *attachment) {
 	a.live = true
 	for _, u := range f.failed[min(a.heard, len(f.failed)):] {
-		if f.hearsLocked(a) {
+		if f.mayReceiveLocked(a) {
 			a.push(Delivery{Session: f.key, Failure: u.Failure})
 		}
 	}

@@ -15,7 +15,7 @@ func (f *feed) readLocked(r cluster.Read) {
 	}
 	var frame shared
 	for id, a := range f.atts {
-		if a.live && f.hearsLocked(a) && id != r.Conn {
+		if a.live && f.mayReceiveLocked(a) && id != r.Conn {
 			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Read: &r}), nil)
 		}
 	}
@@ -39,7 +39,7 @@ func (f *feed) showReadsLocked(a *attachment, read []cluster.Read) {
 	for _, r := range read {
 		f.noteReadLocked(r)
 	}
-	if !f.hearsLocked(a) {
+	if !f.mayReceiveLocked(a) {
 		return
 	}
 	for _, user := range slices.Sorted(maps.Keys(f.reads)) {

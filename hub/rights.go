@@ -5,9 +5,9 @@ import (
 	"chatbox/cluster"
 )
 
-// tellLocked sends the event to the sockets that may receive it. The beginning
+// sendEventLocked sends the event to the sockets that may receive it. The beginning
 // or end of a holding also goes to the new and to the former holder.
-func (f *feed) tellLocked(e chatbox.Event) {
+func (f *feed) sendEventLocked(e chatbox.Event) {
 	before := f.holder
 	switch e.Type {
 	case chatbox.TypeAdminJoin:
@@ -22,13 +22,13 @@ func (f *feed) tellLocked(e chatbox.Event) {
 			continue
 		}
 		held := a.right == cluster.ByHolding && !a.over && a.user == before
-		a.event(e, held || f.hearsLocked(a), &frames)
+		a.event(e, held || f.mayReceiveLocked(a), &frames)
 		a.over = a.over || held && f.holder != before
 	}
 }
 
-// hearsLocked reports whether the socket may receive the session.
-func (f *feed) hearsLocked(a *attachment) bool {
+// mayReceiveLocked reports whether the socket may receive the session.
+func (f *feed) mayReceiveLocked(a *attachment) bool {
 	switch {
 	case a.over:
 		return false

@@ -38,7 +38,7 @@ func (h *Hub) Regard(c *Conn) {
 	} else {
 		h.staff.remove(c)
 	}
-	h.stirStaff()
+	h.signalStaff()
 }
 
 // Staff returns the admins of all tenants with sockets on this pod. Each is
@@ -77,12 +77,12 @@ func (h *Hub) EachAdmin(f func(*Conn)) {
 // StaffChanged returns a channel that receives when Staff may have changed. It
 // is never closed and has one reader. Changes in quick succession may be
 // combined.
-func (h *Hub) StaffChanged() <-chan struct{} { return h.staffStirred }
+func (h *Hub) StaffChanged() <-chan struct{} { return h.staffChanged }
 
-func (h *Hub) stirStaff() { stir(h.staffStirred) }
+func (h *Hub) signalStaff() { signal(h.staffChanged) }
 
-// stir sends to a channel of capacity one unless it is full.
-func stir(c chan struct{}) {
+// signal sends to a channel of capacity one unless it is full.
+func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:

@@ -39,7 +39,7 @@ func (f *feed) typingLocked(t cluster.Typing, now time.Time) {
 	}
 	var frame shared
 	for id, a := range f.atts {
-		if a.live && f.hearsLocked(a) && id != t.Conn {
+		if a.live && f.mayReceiveLocked(a) && id != t.Conn {
 			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Typing: &t}), nil)
 		}
 	}

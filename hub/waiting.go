@@ -9,51 +9,51 @@ import (
 )
 
 // waiters is the set of sessions with sockets on this pod that wait for a
-// person. untold are those with sockets that may not know their position yet.
+// person. unsent are those with sockets that may not know their position yet.
 // Its lock is taken last.
 type waiters struct {
 	mu      sync.Mutex // guards following
 	waiting map[chatbox.SessionKey]struct{}
-	untold  map[chatbox.SessionKey]struct{}
+	unsent  map[chatbox.SessionKey]struct{}
 
-	stirred chan struct{} // capacity one; never closed
+	changed chan struct{} // capacity one; never closed
 }
 
 func newWaiters() waiters {
 	return waiters{
-		waiting: map[chatbox.SessionKey]struct{}{}, untold: map[chatbox.SessionKey]struct{}{}, stirred: make(chan struct{}, 1),
+		waiting: map[chatbox.SessionKey]struct{}{}, unsent: map[chatbox.SessionKey]struct{}{}, changed: make(chan struct{}, 1),
 	}
 }
 
 func (w *waiters) add(k chatbox.SessionKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting[k], w.untold[k] = struct{}{}, struct{}{}
-	stir(w.stirred)
+	w.waiting[k], w.unsent[k] = struct{}{}, struct{}{}
+	signal(w.changed)
 }
 
 func (w *waiters) remove(k chatbox.SessionKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.waiting, k)
-	delete(w.untold, k)
+	delete(w.unsent, k)
 }
 
-// list returns the waiting sessions by tenant. With untold it returns only
-// tenants with untold sessions. The returned sessions are no longer untold.
-func (w *waiters) list(untold bool) map[string][]chatbox.SessionKey {
+// list returns the waiting sessions by tenant. With unsent it returns only
+// tenants with unsent sessions. The returned sessions are no longer unsent.
+func (w *waiters) list(unsent bool) map[string][]chatbox.SessionKey {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	of := map[string][]chatbox.SessionKey{}
-	if untold {
-		for k := range w.untold {
+	if unsent {
+		for k := range w.unsent {
 			of[k.Tenant] = nil
 		}
 	}
 	for k := range w.waiting {
-		if _, in := of[k.Tenant]; in || !untold {
+		if _, in := of[k.Tenant]; in || !unsent {
 			of[k.Tenant] = append(of[k.Tenant], k)
-			delete(w.untold, k)
+			delete(w.unsent, k)
 		}
 	}
 	return of
@@ -85,18 +85,18 @@ func (f *feed) setWaitsLocked(waits bool) {
 	f.waits = waits
 }
 
-// stirPlaceLocked schedules the socket's queue position if the session waits.
-func (f *feed) stirPlaceLocked(a *attachment) {
+// queuePositionLocked schedules the socket's queue position if the session waits.
+func (f *feed) queuePositionLocked(a *attachment) {
 	if f.waits && a.right == cluster.ByOwnership && len(f.atts) > 0 {
 		f.waiters.add(f.key)
 	}
 }
 
 // Waiting returns, by tenant, the sessions that wait for a person and have
-// sockets of their owners on this pod. With untold it returns only tenants
+// sockets of their owners on this pod. With unsent it returns only tenants
 // where sockets joined since the last call and may not know their position.
-func (fs *Feeds) Waiting(untold bool) map[string][]chatbox.SessionKey {
-	of := fs.waiters.list(untold)
+func (fs *Feeds) Waiting(unsent bool) map[string][]chatbox.SessionKey {
+	of := fs.waiters.list(unsent)
 	for tenant, keys := range of {
 		owned := keys[:0]
 		for _, k := range keys {
@@ -114,7 +114,7 @@ func (fs *Feeds) Waiting(untold bool) map[string][]chatbox.SessionKey {
 // WaitingChanged returns a channel that receives when sockets that do not know
 // their position have joined or begun to wait. It is never closed and has one
 // reader.
-func (fs *Feeds) WaitingChanged() <-chan struct{} { return fs.waiters.stirred }
+func (fs *Feeds) WaitingChanged() <-chan struct{} { return fs.waiters.changed }
 
 // owned reports whether the owner has a socket on this pod.
 func (f *feed) owned() bool {
@@ -128,9 +128,9 @@ func (f *feed) owned() bool {
 	return false
 }
 
-// PlaceTold records that the socket gets the session's position in another
-// way, so that TellPlace does not repeat it.
-func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p helpdesk.QueuePosition) {
+// PositionSent records that the socket gets the session's position in another
+// way, so that SendPosition does not repeat it.
+func (fs *Feeds) PositionSent(c chatbox.ConnID, k chatbox.SessionKey, p helpdesk.QueuePosition) {
 	a := fs.attachment(c, k)
 	if a == nil {
 		return
@@ -142,10 +142,10 @@ func (fs *Feeds) PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p helpdesk.Qu
 	}
 }
 
-// TellPlace sends the session's position in the queue to the owner's sockets.
+// SendPosition sends the session's position in the queue to the owner's sockets.
 // A socket that was sent the same position last is skipped. A session that no
 // longer waits is ignored.
-func (fs *Feeds) TellPlace(k chatbox.SessionKey, p helpdesk.QueuePosition) {
+func (fs *Feeds) SendPosition(k chatbox.SessionKey, p helpdesk.QueuePosition) {
 	f := fs.feed(k)
 	if f == nil {
 		return
@@ -157,7 +157,7 @@ func (fs *Feeds) TellPlace(k chatbox.SessionKey, p helpdesk.QueuePosition) {
 	}
 	var frame shared
 	for _, a := range f.atts {
-		if a.live && a.placed != p && f.hearsLocked(a) && f.amongLocked(a, cluster.ToOwner) {
+		if a.live && a.placed != p && f.mayReceiveLocked(a) && f.amongLocked(a, cluster.ToOwner) {
 			a.placed = p
 			a.conn.push(frame.of(f.encode, Delivery{Session: k, Place: &p}), nil)
 		}

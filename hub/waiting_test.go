@@ -27,9 +27,9 @@ func (s *stage) stirred() bool {
 	}
 }
 
-func (s *stage) waiting(untold bool) bool {
+func (s *stage) waiting(unsent bool) bool {
 	s.t.Helper()
-	of := s.fs.Waiting(untold)
+	of := s.fs.Waiting(unsent)
 	if len(of) == 0 {
 		return false
 	}
@@ -46,12 +46,12 @@ func place(position, waiting int) helpdesk.QueuePosition {
 func TestPlace_ToldInAnotherWayIsNotRepeated(t *testing.T) {
 	s := newStage(t)
 	asks, other := s.socket("asks", "u", true), s.socket("other", "u", true)
-	s.fs.PlaceTold("asks", s.tr.key, place(9, 9))
+	s.fs.PositionSent("asks", s.tr.key, place(9, 9))
 	s.commit(chatbox.TypeHelpRequest, "")
-	s.fs.PlaceTold("asks", s.tr.key, place(1, 1))
-	s.fs.PlaceTold("nobody", s.tr.key, place(1, 1))
-	s.fs.TellPlace(s.tr.key, place(1, 1))
-	s.fs.TellPlace(s.tr.key, place(1, 2))
+	s.fs.PositionSent("asks", s.tr.key, place(1, 1))
+	s.fs.PositionSent("nobody", s.tr.key, place(1, 1))
+	s.fs.SendPosition(s.tr.key, place(1, 1))
+	s.fs.SendPosition(s.tr.key, place(1, 2))
 	assert.Equal(t, []string{"resumed 0", "event 1", "place 1 of 2"}, s.got(asks))
 	assert.Equal(t, []string{"resumed 0", "event 1", "place 1 of 1", "place 1 of 2"}, s.got(other))
 }
@@ -60,7 +60,7 @@ func TestPlace_IsToldWhileTheSessionWaits(t *testing.T) {
 	s := newStage(t)
 	c := s.socket("c", "u", true)
 	assert.False(t, s.waiting(false))
-	s.fs.TellPlace(s.tr.key, place(1, 1))
+	s.fs.SendPosition(s.tr.key, place(1, 1))
 	assert.Equal(t, []string{"resumed 0"}, s.got(c), "it has not asked")
 	assert.False(t, s.stirred())
 
@@ -69,25 +69,25 @@ func TestPlace_IsToldWhileTheSessionWaits(t *testing.T) {
 	assert.True(t, s.waiting(true))
 	assert.False(t, s.waiting(true), "told once")
 	assert.True(t, s.waiting(false))
-	s.fs.TellPlace(s.tr.key, place(2, 2))
-	s.fs.TellPlace(s.tr.key, place(2, 2))
-	s.fs.TellPlace(s.tr.key, place(2, 3))
+	s.fs.SendPosition(s.tr.key, place(2, 2))
+	s.fs.SendPosition(s.tr.key, place(2, 2))
+	s.fs.SendPosition(s.tr.key, place(2, 3))
 	s.commit(chatbox.TypeHelpRequest, "")
-	s.fs.TellPlace(s.tr.key, place(2, 3))
-	s.fs.TellPlace(s.tr.key, place(1, 3))
+	s.fs.SendPosition(s.tr.key, place(2, 3))
+	s.fs.SendPosition(s.tr.key, place(1, 3))
 	s.commit(chatbox.TypeAdminJoin, "bob")
 	assert.False(t, s.waiting(false))
-	s.fs.TellPlace(s.tr.key, place(1, 2))
+	s.fs.SendPosition(s.tr.key, place(1, 2))
 	s.commit(chatbox.TypeHelpRequest, "")
 	assert.False(t, s.waiting(false), "somebody is there")
 	s.commit(chatbox.TypeAdminLeave, "bob")
 	assert.False(t, s.waiting(false))
 	s.commit(chatbox.TypeHelpRequest, "")
 	assert.True(t, s.waiting(true))
-	s.fs.TellPlace(s.tr.key, place(1, 3))
+	s.fs.SendPosition(s.tr.key, place(1, 3))
 	s.commit(chatbox.TypeSessionEnded, "")
 	assert.False(t, s.waiting(false))
-	s.fs.TellPlace(s.tr.key, place(1, 1))
+	s.fs.SendPosition(s.tr.key, place(1, 1))
 	assert.Equal(t, []string{
 		"resumed 0", "event 1", "place 2 of 2", "place 2 of 3", "event 2", "place 1 of 3", "event 3", "event 4", "event 5", "event 6",
 		"place 1 of 3", "event 7",
@@ -98,20 +98,20 @@ func TestPlace_WhoComesBackIsTold(t *testing.T) {
 	s := newStage(t)
 	first := s.socket("c", "u", true)
 	s.commit(chatbox.TypeHelpRequest, "")
-	s.fs.TellPlace(s.tr.key, place(1, 1))
+	s.fs.SendPosition(s.tr.key, place(1, 1))
 	assert.True(t, s.waiting(true))
 	assert.True(t, s.stirred())
 
 	second := s.socket("d", "u", true)
 	assert.True(t, s.stirred(), "at once")
 	assert.True(t, s.waiting(true))
-	s.fs.TellPlace(s.tr.key, place(1, 1))
+	s.fs.SendPosition(s.tr.key, place(1, 1))
 	assert.Equal(t, []string{"resumed 1", "place 1 of 1"}, s.got(second))
 	assert.Equal(t, []string{"resumed 0", "event 1", "place 1 of 1"}, s.got(first), "who knows it is not told again")
 
 	s.join(first, 1)
 	assert.True(t, s.stirred(), "a resume asks for it")
-	s.fs.TellPlace(s.tr.key, place(1, 1))
+	s.fs.SendPosition(s.tr.key, place(1, 1))
 	assert.Equal(t, []string{"resumed 1", "place 1 of 1"}, s.got(first))
 
 	s.fs.LeaveAll("c")
@@ -119,10 +119,10 @@ func TestPlace_WhoComesBackIsTold(t *testing.T) {
 	s.fs.LeaveAll("d")
 	assert.False(t, s.waiting(false), "nobody is here")
 	assert.Empty(t, s.fs.waiters.waiting, "nothing is left behind")
-	assert.Empty(t, s.fs.waiters.untold)
+	assert.Empty(t, s.fs.waiters.unsent)
 	back := s.socket("e", "u", true)
 	assert.True(t, s.waiting(true), "a pod that has not seen the request knows of it by the fold")
-	s.fs.TellPlace(s.tr.key, place(1, 1))
+	s.fs.SendPosition(s.tr.key, place(1, 1))
 	assert.Equal(t, []string{"resumed 1", "place 1 of 1"}, s.got(back))
 }
 
@@ -136,10 +136,10 @@ func TestPlace_IsTheOwnersAlone(t *testing.T) {
 	assert.False(t, s.waiting(false), "no socket of the owner is here")
 	s.socket("c", "u", true)
 	assert.True(t, s.waiting(false))
-	s.fs.TellPlace(s.tr.key, place(1, 1))
+	s.fs.SendPosition(s.tr.key, place(1, 1))
 	staff.settle()
 	for _, f := range staff.frames {
 		assert.Nil(t, f.Place)
 	}
-	s.fs.TellPlace(chatbox.SessionKey{ID: "nobodys"}, place(1, 1))
+	s.fs.SendPosition(chatbox.SessionKey{ID: "nobodys"}, place(1, 1))
 }

@@ -69,7 +69,7 @@ func staffIndexes() []mongo.IndexModel {
 	return append(all, labelIndexes()...)
 }
 
-func crowdIndexes() []mongo.IndexModel {
+func concurrencyIndexes() []mongo.IndexModel {
 	return []mongo.IndexModel{
 		{Keys: bson.D{{Key: "tenant", Value: 1}, {Key: "minute", Value: 1}}, Options: options.Index().SetName(indexMinute)},
 		{Keys: bson.D{{Key: "minute", Value: 1}}, Options: options.Index().SetName(indexMinutes)},
@@ -82,7 +82,7 @@ func (s *Store) makeStaffIndexes(ctx context.Context) error {
 	for _, of := range []struct {
 		in   *mongo.Collection
 		made []mongo.IndexModel
-	}{{s.audit, auditIndexes()}, {s.people, peopleIndexes()}, {s.crowds, crowdIndexes()}, {s.sessions, staffIndexes()}, {s.messages, wordIndexes(s.cfg.NoWords)}, {s.sessions, nameIndexes(s.cfg.NoWords)}} {
+	}{{s.audit, auditIndexes()}, {s.people, peopleIndexes()}, {s.concurrency, concurrencyIndexes()}, {s.sessions, staffIndexes()}, {s.messages, wordIndexes(s.cfg.NoWords)}, {s.sessions, nameIndexes(s.cfg.NoWords)}} {
 		if len(of.made) == 0 {
 			continue
 		}

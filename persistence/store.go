@@ -43,7 +43,7 @@ type Store struct {
 	audit       *mongo.Collection
 	people      *mongo.Collection
 	heads       *mongo.Collection
-	crowds      *mongo.Collection
+	concurrency *mongo.Collection
 	erasures    *mongo.Collection
 	cards       *mongo.Collection
 	ends        ends
@@ -98,7 +98,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 		blocks:      db.Collection("blocks"),
 	}
 	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
-	s.crowds, s.erasures = db.Collection("crowds"), db.Collection("erasures")
+	s.concurrency, s.erasures = db.Collection("crowds"), db.Collection("erasures")
 	s.cards, s.book = db.Collection("cards"), db.Collection("keys")
 	s.pods = db.Collection("pods")
 	bounds := group.Config{Flights: groupFlights, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout}

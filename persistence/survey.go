@@ -126,7 +126,7 @@ func (i serverInfo) findings() (out []string) {
 // which the indexes begin. Before there are indexes, the first document decides.
 func (s *Store) foreign(ctx context.Context) (string, error) {
 	for _, c := range []*mongo.Collection{
-		s.sessions, s.messages, s.shares, s.audit, s.people, s.crowds, s.cards, s.blocks, s.withdrawals, s.erasures,
+		s.sessions, s.messages, s.shares, s.audit, s.people, s.concurrency, s.cards, s.blocks, s.withdrawals, s.erasures,
 	} {
 		var raw bson.Raw
 		err := s.trip(ctx, "look for other programs' data", func(ctx context.Context) error {

@@ -85,9 +85,9 @@ func (c *Client) CountRequest(ctx context.Context, u chatbox.UserKey, limit int)
 	return time.Duration(wait) * time.Millisecond, before, wrap("count request", err)
 }
 
-// TellBlock notifies all pods, at most once, that the user's block has
+// PublishBlock notifies all pods, at most once, that the user's block has
 // changed. The block itself is in the history.
-func (c *Client) TellBlock(ctx context.Context, u chatbox.UserKey) error {
+func (c *Client) PublishBlock(ctx context.Context, u chatbox.UserKey) error {
 	return wrap("publish block", c.publish(ctx, blockChannel, member(chatbox.SessionKey(u))))
 }
 

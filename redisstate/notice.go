@@ -10,9 +10,9 @@ import (
 
 const boxNotice = "notice"
 
-// TellStaff sends the notice to all pods, at most once. Admins who are not
+// NotifyStaff sends the notice to all pods, at most once. Admins who are not
 // connected see the session in the list of waiting sessions.
-func (c *Client) TellStaff(ctx context.Context, n helpdesk.Notice) error {
+func (c *Client) NotifyStaff(ctx context.Context, n helpdesk.Notice) error {
 	plain, err := json.Marshal(n)
 	if err != nil {
 		return fmt.Errorf("encode notice: %w", err)

@@ -316,7 +316,7 @@ func (p *play) withdraw() {
 	before, err := p.c.MarkOf(p.ctx, p.person())
 	require.NoError(p, err)
 	require.Equal(p, w.Before, before)
-	require.NoError(p, p.c.TellBlock(p.ctx, p.person()))
+	require.NoError(p, p.c.PublishBlock(p.ctx, p.person()))
 }
 
 func (p *play) count() {

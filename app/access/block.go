@@ -31,8 +31,8 @@ type Blocks interface {
 
 // News notifies all pods, at most once.
 type News interface {
-	// TellBlock notifies that the user's block has changed.
-	TellBlock(ctx context.Context, u chatbox.UserKey) error
+	// PublishBlock notifies that the user's block has changed.
+	PublishBlock(ctx context.Context, u chatbox.UserKey) error
 }
 
 // maxNews is how many changed blocks may wait to be read. Beyond that, all blocks
@@ -65,14 +65,14 @@ func (g *Gate) Block(ctx context.Context, admin chatbox.Actor, b helpdesk.Block)
 	// As with Disconnect, the user is shut out even if the act cannot be
 	// recorded. Repeating the call records it.
 	recorded := g.Audit.Record(ctx, admin, chatbox.AuditUserBlock, chatbox.AuditSubject{UserID: b.User.ID})
-	patient, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	bounded, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	began := time.Now()
-	if err := g.Blocks.PutBlock(patient, b); err != nil {
+	if err := g.Blocks.PutBlock(bounded, b); err != nil {
 		return b, errors.Join(err, recorded)
 	}
-	g.heed(b.User, blockade{on: true, until: b.Until}, began) // so that a pod without Redis applies it as well
-	if err := errors.Join(g.News.TellBlock(patient, b.User), recorded); err != nil {
+	g.applyBlock(b.User, blockade{on: true, until: b.Until}, began) // so that a pod without Redis applies it as well
+	if err := errors.Join(g.News.PublishBlock(bounded, b.User), recorded); err != nil {
 		return b, err
 	}
 	g.Logger.InfoContext(ctx, "user blocked", "tenant", b.User.Tenant, "user", b.User.ID, "admin", admin.UserID)
@@ -89,14 +89,14 @@ func (g *Gate) Unblock(ctx context.Context, admin chatbox.Actor, userID string) 
 	if err := g.Audit.Record(ctx, admin, chatbox.AuditUserUnblock, chatbox.AuditSubject{UserID: userID}); err != nil {
 		return err
 	}
-	patient, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	bounded, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	began := time.Now()
-	if err := g.Blocks.LiftBlock(patient, u); err != nil {
+	if err := g.Blocks.LiftBlock(bounded, u); err != nil {
 		return err
 	}
-	g.heed(u, blockade{}, began)
-	if err := g.News.TellBlock(patient, u); err != nil {
+	g.applyBlock(u, blockade{}, began)
+	if err := g.News.PublishBlock(bounded, u); err != nil {
 		return err
 	}
 	g.Logger.InfoContext(ctx, "user unblocked", "tenant", u.Tenant, "user", u.ID, "admin", admin.UserID)
@@ -106,7 +106,7 @@ func (g *Gate) Unblock(ctx context.Context, admin chatbox.Actor, userID string) 
 // BlockOf returns the block of a user of the caller's tenant. blocked is false if
 // there is none.
 func (g *Gate) BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b helpdesk.Block, blocked bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	b, err = g.Blocks.BlockOf(ctx, chatbox.UserKey{Tenant: a.Tenant, ID: userID})
 	if errors.Is(err, chatbox.NotFound) {
@@ -117,7 +117,7 @@ func (g *Gate) BlockOf(ctx context.Context, a chatbox.Actor, userID string) (b h
 
 // BlockList returns one page of the blocks of the caller's tenant.
 func (g *Gate) BlockList(ctx context.Context, a chatbox.Actor, q helpdesk.BlockQuery) ([]helpdesk.Block, error) {
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	q.Tenant, q.Now = a.Tenant, time.Now()
 	return g.Blocks.PageBlocks(ctx, q)
@@ -148,25 +148,25 @@ func blocked() error {
 
 // look reads the current state of the user's block.
 func (g *Gate) look(ctx context.Context, u chatbox.UserKey) error {
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	began := time.Now()
 	b, err := g.Blocks.BlockOf(ctx, u)
 	switch {
 	case errors.Is(err, chatbox.NotFound):
-		g.heed(u, blockade{}, began)
+		g.applyBlock(u, blockade{}, began)
 		return nil
 	case err != nil:
 		return err
 	}
-	g.heed(u, blockade{on: true, until: b.Until}, began)
+	g.applyBlock(u, blockade{on: true, until: b.Until}, began)
 	return nil
 }
 
-// heed applies a block that was read or written from the time began on, and
+// applyBlock applies a block that was read or written from the time began on, and
 // closes sockets. It ignores the block if this pod has learned something newer
 // since began.
-func (g *Gate) heed(u chatbox.UserKey, b blockade, began time.Time) {
+func (g *Gate) applyBlock(u chatbox.UserKey, b blockade, began time.Time) {
 	g.mu.Lock()
 	known, ok := g.blocks[u]
 	if ok && known.learned.After(began) {
@@ -199,7 +199,7 @@ func (g *Gate) reloadBlocks(ctx context.Context) error {
 			continue
 		}
 		there[b.User] = true
-		g.heed(b.User, blockade{on: true, until: b.Until}, began)
+		g.applyBlock(b.User, blockade{on: true, until: b.Until}, began)
 	}
 	g.lift(there, began)
 	if over { // a failure is harmless: expired blocks are ignored when read

@@ -75,7 +75,7 @@ func (w *world) AllBlocks(context.Context) (out []helpdesk.Block, err error) {
 	return out, err
 }
 
-func (w *world) TellBlock(_ context.Context, u chatbox.UserKey) error {
+func (w *world) PublishBlock(_ context.Context, u chatbox.UserKey) error {
 	w.mu.Lock()
 	pods := w.pods
 	if w.deaf {

@@ -70,7 +70,7 @@ type Config struct {
 	MarkLife   time.Duration // Redis has a copy of a withdrawal for this long; the history never deletes it
 	UserRate   int           // REST requests per user and minute, over all pods
 	AdminRate  int           // the same for a member of staff
-	Patience   time.Duration // timeout of Redis
+	Timeout    time.Duration // timeout of Redis
 	Reload     time.Duration // interval of reading withdrawals and blocks from the archive
 }
 
@@ -78,7 +78,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		TicketLife: 30 * time.Second, MarkLife: 90 * 24 * time.Hour, UserRate: 600, AdminRate: 1200,
-		Patience: 3 * time.Second, Reload: time.Minute,
+		Timeout: 3 * time.Second, Reload: time.Minute,
 	}
 }
 

@@ -15,7 +15,7 @@ const maxTicket = 64
 // Ticket returns a one-time credential for the actor. It has the name, the roles
 // and the expiry of the credential that requested it.
 func (g *Gate) Ticket(ctx context.Context, a chatbox.Actor) (ticket string, life time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	ticket = rand.Text() // 130 bits
 	if err := g.Tickets.PutTicket(ctx, ticket, a, g.cfg.TicketLife); err != nil {
@@ -31,7 +31,7 @@ func (g *Gate) Redeem(ctx context.Context, ticket string) (chatbox.Actor, error)
 	if ticket == "" || len(ticket) > maxTicket {
 		return chatbox.Actor{}, badTicket()
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	a, err := g.Tickets.TakeTicket(ctx, ticket)
 	if errors.Is(err, chatbox.NotFound) {

@@ -51,9 +51,9 @@ func (g *Gate) Disconnect(ctx context.Context, admin chatbox.Actor, userID strin
 	w := chatbox.Withdrawal{
 		User: chatbox.UserKey{Tenant: admin.Tenant, ID: userID}, Before: before.UTC(), Until: before.Add(g.cfg.MarkLife).UTC(),
 	}
-	patient, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	bounded, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
-	told := g.Marks.Mark(patient, w) // first, because it closes the sockets
+	told := g.Marks.Mark(bounded, w) // first, because it closes the sockets
 	kept := g.Archive.Keep(ctx, w)
 	if kept == nil {
 		g.learn(w) // so that a pod without Redis applies it as well
@@ -240,7 +240,7 @@ func (g *Gate) reloadWithdrawals(ctx context.Context, since time.Time) (kept []c
 
 // within bounds one read of the archive.
 func (g *Gate) within(ctx context.Context, read func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	return read(ctx)
 }

@@ -49,7 +49,7 @@ type Channel interface {
 
 // Staff sends notices to the open sockets of staff.
 type Staff interface {
-	TellStaff(ctx context.Context, n helpdesk.Notice) error
+	NotifyStaff(ctx context.Context, n helpdesk.Notice) error
 }
 
 // Observer counts attempts for metrics. It must not block.
@@ -143,7 +143,7 @@ func (onSockets) Name() string { return helpdesk.ViaStaff }
 func (onSockets) Kind() string { return helpdesk.ViaStaff }
 
 func (o onSockets) Send(ctx context.Context, m helpdesk.AlertMessage) error {
-	return o.staff.TellStaff(ctx, helpdesk.Notice{
+	return o.staff.NotifyStaff(ctx, helpdesk.Notice{
 		Tenant: m.Tenant, Event: m.Event, SessionID: m.SessionID, UserID: m.UserID, Time: m.Time,
 	})
 }

@@ -148,7 +148,7 @@ func (s *sink) Send(ctx context.Context, m helpdesk.AlertMessage) error {
 	return nil
 }
 
-func (s *sink) TellStaff(_ context.Context, n helpdesk.Notice) error {
+func (s *sink) NotifyStaff(_ context.Context, n helpdesk.Notice) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.notices = append(s.notices, n)

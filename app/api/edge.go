@@ -43,7 +43,7 @@ type edge struct {
 	auth *Auth
 	gate Access
 
-	strangers strangers
+	anonymous anonymous
 	turns     *turns
 	refusals  *refusals
 	troubles  outage.Sparse // by code
@@ -58,7 +58,7 @@ func newEdge(cfg Config, deps Deps) *edge {
 	e.echo.Logger.SetLevel(off)
 	e.echo.HTTPErrorHandler = e.fail
 	e.echo.IPExtractor = clientIP(cfg.TrustedProxies)
-	e.echo.Use(e.identify, e.secure, e.access, e.contain, e.cors, e.crowd, e.limitBody)
+	e.echo.Use(e.identify, e.secure, e.access, e.contain, e.cors, e.limitAnonymous, e.limitBody)
 	return e
 }
 

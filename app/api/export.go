@@ -31,7 +31,7 @@ func (s *transcriptRoutes) register(e *edge) {
 	e.echo.GET(p+"/sessions/:id/export", s.exportSession, e.signedIn, e.query, e.exportTurn)
 	e.echo.POST(p+"/sessions/:id/share", s.shareSession, e.user)
 	e.echo.DELETE(p+"/sessions/:id/share", s.unshareSession, e.user)
-	e.echo.GET(p+"/shared/:token", s.shared, e.stranger)
+	e.echo.GET(p+"/shared/:token", s.shared, e.limitAnonymousRate)
 }
 
 // exportSession serves GET /sessions/{id}/export.

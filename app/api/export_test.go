@@ -210,9 +210,9 @@ func TestShared_ForAnyoneAndNothingPrivate(t *testing.T) {
 }
 
 func TestStrangers_AreCountedByAddress(t *testing.T) {
-	var s strangers
+	var s anonymous
 	visit := func(ip string, later time.Duration) bool { return s.visit(ip, at().Add(later)) == 0 }
-	for range strangerVisits {
+	for range anonymousPerMinute {
 		require.True(t, visit("192.0.2.1", 0))
 	}
 	assert.False(t, visit("192.0.2.1", 0))
@@ -220,17 +220,17 @@ func TestStrangers_AreCountedByAddress(t *testing.T) {
 	assert.LessOrEqual(t, s.visit("192.0.2.1", at()), time.Minute)
 	assert.True(t, visit("192.0.2.2", 0), "another one's count is another")
 	assert.True(t, visit("192.0.2.1", time.Minute), "it is a new minute")
-	for i := range strangerVisits {
+	for i := range anonymousPerMinute {
 		require.True(t, visit(fmt.Sprintf("2001:db8::%x", i), time.Minute))
 	}
 	assert.False(t, visit("2001:db8::ffff", time.Minute), "a network of one household")
 	assert.True(t, visit("2001:db8:0:1::1", time.Minute))
-	for i := range strangerKnown {
+	for i := range anonymousAddresses {
 		visit(fmt.Sprintf("10.%d.%d.1", i/256, i%256), 2*time.Minute)
 	}
-	for range strangerVisits {
+	for range anonymousPerMinute {
 		visit("198.51.100.1", 2*time.Minute)
 	}
-	assert.False(t, visit("198.51.100.2", 2*time.Minute), "a crowd shares one count")
-	assert.Len(t, s.visits, strangerKnown+1)
+	assert.False(t, visit("198.51.100.2", 2*time.Minute), "further addresses share one count")
+	assert.Len(t, s.visits, anonymousAddresses+1)
 }

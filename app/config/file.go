@@ -150,7 +150,7 @@ func (g *values) readConfig(path string) []error {
 		g.set[name], g.from[name] = v, path+lineOf(lines, name)
 	}
 	g.fileRead = true
-	return strangers(flat, g.from)
+	return unknownKeys(flat, g.from)
 }
 
 // twice returns a fault for each setting that the file contains more than once,
@@ -230,9 +230,9 @@ func flattenTree[K comparable](into map[string]string, above string, tree map[K]
 	return nil
 }
 
-// strangers returns a fault for each unknown key of a file. The keys of models
+// unknownKeys returns a fault for each unknown key of a file. The keys of models
 // are checked by loadProviders.
-func strangers(flat, from map[string]string) []error {
+func unknownKeys(flat, from map[string]string) []error {
 	known := newNames()
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(flat)) {

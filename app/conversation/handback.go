@@ -96,7 +96,7 @@ func (s *Service) Transfer(ctx context.Context, a chatbox.Actor, sessionID, to, 
 	if err != nil {
 		return err
 	}
-	s.tellStaff(ctx, helpdesk.Notice{
+	s.notifyStaff(ctx, helpdesk.Notice{
 		Tenant: k.Tenant, Event: helpdesk.NoticeTransferred, SessionID: k.ID, UserID: done.Event.Owner, Time: done.Event.Time,
 		AdminID: a.UserID, To: to,
 	})

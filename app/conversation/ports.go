@@ -77,7 +77,7 @@ type Ratings interface {
 
 // StaffBus tells a tenant's connected admins, at most once.
 type StaffBus interface {
-	TellStaff(ctx context.Context, n helpdesk.Notice) error
+	NotifyStaff(ctx context.Context, n helpdesk.Notice) error
 }
 
 // Colleagues are the admins who are connected, on any pod.

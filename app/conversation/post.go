@@ -43,7 +43,7 @@ func (s *Service) post(ctx context.Context, c live.Socket, cmd chatbox.Command) 
 		return sessionlog.Appended{}, err
 	}
 	e := eventOf(c.Actor(), cmd)
-	if e.Named || untold(e.Type) {
+	if e.Named || onlyAcked(e.Type) {
 		s.deps.Acks.Expect(c.ID(), k, e.Key, e.Named)
 	}
 	res, err := s.accept(ctx, s.postDraft(c.Actor(), k, e), e)
@@ -73,9 +73,9 @@ func (s *Service) recordVoice(ctx context.Context, c live.Socket, k chatbox.Sess
 	return s.deps.Audit.Record(ctx, c.Actor(), chatbox.AuditSessionMessage, s.log.About(ctx, k))
 }
 
-// untold reports whether a frame of the type without an id is never sent back
+// onlyAcked reports whether a frame of the type without an id is never sent back
 // to its own socket, as old clients expect.
-func untold(t chatbox.Type) bool {
+func onlyAcked(t chatbox.Type) bool {
 	return t == chatbox.TypeUserMessage || t == chatbox.TypeFileUpload || t == chatbox.TypeVoiceMessage
 }
 

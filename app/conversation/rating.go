@@ -41,18 +41,18 @@ func (s *Service) Rate(ctx context.Context, a chatbox.Actor, sessionID string, s
 	if r, err = s.deps.Ratings.Rate(ctx, sess.Key, r); err != nil {
 		return chatbox.Rating{}, err
 	}
-	s.tellStaff(ctx, helpdesk.Notice{
+	s.notifyStaff(ctx, helpdesk.Notice{
 		Tenant: sess.Key.Tenant, Event: helpdesk.NoticeRated, SessionID: sessionID, UserID: sess.Owner, Score: r.Score, Time: r.Time,
 	})
 	return r, nil
 }
 
-// tellStaff notifies connected admins of a change that is stored already. It
+// notifyStaff notifies connected admins of a change that is stored already. It
 // only logs failures, since admins can read the change elsewhere.
-func (s *Service) tellStaff(ctx context.Context, n helpdesk.Notice) {
+func (s *Service) notifyStaff(ctx context.Context, n helpdesk.Notice) {
 	ctx, cancel := context.WithTimeout(ctx, ephemeralWait)
 	defer cancel()
-	if err := s.deps.Staff.TellStaff(ctx, n); err != nil {
+	if err := s.deps.Staff.NotifyStaff(ctx, n); err != nil {
 		s.deps.Logger.DebugContext(ctx, "admins not told", "event", n.Event, "session", n.SessionID, "error", err)
 	}
 }

@@ -30,8 +30,8 @@ type Audit interface {
 
 // Staff reaches the members of staff connected to any pod.
 type Staff interface {
-	// TellStaff sends the notice to all pods, at most once.
-	TellStaff(ctx context.Context, n helpdesk.Notice) error
+	// NotifyStaff sends the notice to all pods, at most once.
+	NotifyStaff(ctx context.Context, n helpdesk.Notice) error
 }
 
 // lookup finds the sessions that staff's requests name.

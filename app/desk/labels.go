@@ -86,17 +86,17 @@ func (s *Labelling) Assign(ctx context.Context, a chatbox.Actor, id string, to c
 		return to, err
 	}
 	if to.Has() && to.ID != a.UserID && to.ID != sess.Assignee.ID {
-		s.tellOfAssignment(ctx, sess, a, to)
+		s.notifyAssignee(ctx, sess, a, to)
 	}
 	return to, nil
 }
 
-// tellOfAssignment notifies the assignee. One who misses the notification sees
+// notifyAssignee notifies the assignee. One who misses the notification sees
 // the session in the list and in the counters.
-func (s *Labelling) tellOfAssignment(ctx context.Context, sess chatbox.Session, a chatbox.Actor, to chatbox.Assignee) {
+func (s *Labelling) notifyAssignee(ctx context.Context, sess chatbox.Session, a chatbox.Actor, to chatbox.Assignee) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
-	err := s.Staff.TellStaff(ctx, helpdesk.Notice{
+	err := s.Staff.NotifyStaff(ctx, helpdesk.Notice{
 		Tenant: sess.Key.Tenant, Event: helpdesk.NoticeAssigned, SessionID: sess.Key.ID, UserID: sess.Owner, Time: now(),
 		AdminID: a.UserID, To: to.ID,
 	})

@@ -39,7 +39,7 @@ func (s *shelf) Record(_ context.Context, a chatbox.Actor, action chatbox.AuditA
 	return s.refuse
 }
 
-func (s *shelf) TellStaff(ctx context.Context, n helpdesk.Notice) error {
+func (s *shelf) NotifyStaff(ctx context.Context, n helpdesk.Notice) error {
 	if s.hangs {
 		<-ctx.Done()
 		return context.Cause(ctx)

@@ -91,7 +91,7 @@ func (s *Notes) AddNote(ctx context.Context, a chatbox.Actor, id, text string) (
 		}
 		return helpdesk.Note{}, err
 	}
-	s.tellOfNote(ctx, sess, a, c.ID, noteAdded)
+	s.notifyOfNote(ctx, sess, a, c.ID, noteAdded)
 	return noteOf(c), nil
 }
 
@@ -127,7 +127,7 @@ func (s *Notes) EditNote(ctx context.Context, a chatbox.Actor, id, noteID, text 
 	if err != nil {
 		return helpdesk.Note{}, err
 	}
-	s.tellOfNote(ctx, sess, a, noteID, noteEdited)
+	s.notifyOfNote(ctx, sess, a, noteID, noteEdited)
 	return noteOf(c), nil
 }
 
@@ -153,16 +153,16 @@ func (s *Notes) DeleteNote(ctx context.Context, a chatbox.Actor, id, noteID stri
 	if err := s.Cards.Delete(ctx, c.Pile, c.ID); err != nil {
 		return err
 	}
-	s.tellOfNote(ctx, sess, a, noteID, noteDeleted)
+	s.notifyOfNote(ctx, sess, a, noteID, noteDeleted)
 	return nil
 }
 
 // whisperWait limits how long a caller waits for others to be notified.
 const whisperWait = 2 * time.Second
 
-// tellOfNote notifies the staff who watch the session. One who misses the
+// notifyOfNote notifies the staff who watch the session. One who misses the
 // notification sees the note with the next read of the list.
-func (s *Notes) tellOfNote(ctx context.Context, sess chatbox.Session, a chatbox.Actor, noteID, change string) {
+func (s *Notes) notifyOfNote(ctx context.Context, sess chatbox.Session, a chatbox.Actor, noteID, change string) {
 	ctx, cancel := context.WithTimeout(ctx, whisperWait)
 	defer cancel()
 	err := s.Ephemerals.PublishEphemeral(ctx, cluster.Update{Session: sess.Key, Owner: sess.Owner, Notification: &cluster.Notification{

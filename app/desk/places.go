@@ -13,16 +13,16 @@ import (
 // QueueSockets are this pod's sockets of owners whose sessions wait for a person.
 type QueueSockets interface {
 	// Waiting returns the waiting sessions whose owners have sockets on this pod,
-	// by tenant. With untold it returns only the tenants with a new such socket
+	// by tenant. With unsent it returns only the tenants with a new such socket
 	// since the last call.
-	Waiting(untold bool) map[string][]chatbox.SessionKey
+	Waiting(unsent bool) map[string][]chatbox.SessionKey
 	// WaitingChanged is signalled when such a socket is added.
 	WaitingChanged() <-chan struct{}
-	// TellPlace sends the session's place to those of the owner's sockets that
+	// SendPosition sends the session's place to those of the owner's sockets that
 	// were last sent a different one.
-	TellPlace(k chatbox.SessionKey, p helpdesk.QueuePosition)
-	// PlaceTold records that the socket learns of the place in another way.
-	PlaceTold(c chatbox.ConnID, k chatbox.SessionKey, p helpdesk.QueuePosition)
+	SendPosition(k chatbox.SessionKey, p helpdesk.QueuePosition)
+	// PositionSent records that the socket learns of the place in another way.
+	PositionSent(c chatbox.ConnID, k chatbox.SessionKey, p helpdesk.QueuePosition)
 }
 
 const (
@@ -96,26 +96,26 @@ func (l queueView) place(w helpdesk.Waiting) helpdesk.QueuePosition {
 	return helpdesk.QueuePosition{Position: before + 1, Waiting: int(l.total)}
 }
 
-// TellPlaces sends waiting users their place in the queue whenever it changes,
+// SendPositions sends waiting users their place in the queue whenever it changes,
 // until ctx ends. Each round costs one query per tenant with waiting users on
 // this pod, however many users there are. Users who connect are sent their place
 // before the next round. The App starts it and waits for it.
-func (s *Help) TellPlaces(ctx context.Context) {
+func (s *Help) SendPositions(ctx context.Context) {
 	t := time.NewTicker(placesEvery)
 	defer t.Stop()
 	for {
-		untold := false
+		unsent := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		case <-s.QueueSockets.WaitingChanged():
-			if untold = true; !sleep.For(ctx, placesPause) {
+			if unsent = true; !sleep.For(ctx, placesPause) {
 				return
 			}
 		}
-		for tenant, keys := range s.QueueSockets.Waiting(untold) {
-			if err := s.tellTenant(ctx, tenant, keys); err != nil {
+		for tenant, keys := range s.QueueSockets.Waiting(unsent) {
+			if err := s.sendPositions(ctx, tenant, keys); err != nil {
 				s.Logger.DebugContext(ctx, "places in the queue not sent", "error", err)
 				break // the store is unavailable; the others are handled in the next round
 			}
@@ -123,9 +123,9 @@ func (s *Help) TellPlaces(ctx context.Context) {
 	}
 }
 
-// tellTenant sends the places of one tenant's sessions. It skips a session that
+// sendPositions sends the places of one tenant's sessions. It skips a session that
 // is not in the queue: it was just taken over, or its fold is not stored yet.
-func (s *Help) tellTenant(ctx context.Context, tenant string, keys []chatbox.SessionKey) error {
+func (s *Help) sendPositions(ctx context.Context, tenant string, keys []chatbox.SessionKey) error {
 	ctx, cancel := context.WithTimeout(ctx, placesPatience)
 	defer cancel()
 	r, err := s.lines.now(ctx, tenant)
@@ -140,9 +140,9 @@ func (s *Help) tellTenant(ctx context.Context, tenant string, keys []chatbox.Ses
 	for _, k := range keys {
 		switch position, listed := at[k]; {
 		case listed:
-			s.QueueSockets.TellPlace(k, helpdesk.QueuePosition{Position: position, Waiting: int(l.total)})
+			s.QueueSockets.SendPosition(k, helpdesk.QueuePosition{Position: position, Waiting: int(l.total)})
 		case l.total > int64(len(l.first)):
-			s.QueueSockets.TellPlace(k, helpdesk.QueuePosition{Position: helpdesk.MaxPlaces, Beyond: true, Waiting: int(l.total)})
+			s.QueueSockets.SendPosition(k, helpdesk.QueuePosition{Position: helpdesk.MaxPlaces, Beyond: true, Waiting: int(l.total)})
 		}
 	}
 	return nil
@@ -190,7 +190,7 @@ func (s *Help) HelpAsked(ctx context.Context, conn chatbox.ConnID, a chatbox.Act
 			if l, err = s.lines.now(ctx, a.Tenant); err == nil {
 				p := l.value.place(w)
 				info.Place = &p
-				s.QueueSockets.PlaceTold(conn, sess.Key, p)
+				s.QueueSockets.PositionSent(conn, sess.Key, p)
 			}
 		}
 	}

@@ -96,7 +96,7 @@ func (s *Team) KeepPresence(ctx context.Context) {
 func (s *Team) beatStaff(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, staffBeat)
 	defer cancel()
-	here, gone := s.roll(s.LocalStaff.Staff())
+	here, gone := s.presence(s.LocalStaff.Staff())
 	if len(gone) > 0 {
 		if err := s.StaffPresence.LeaveStaff(ctx, gone); err != nil {
 			return err
@@ -115,9 +115,9 @@ func (s *Team) beatStaff(ctx context.Context) error {
 	return nil
 }
 
-// roll returns the members to send a heartbeat for, as this pod knows them, and
+// presence returns the members to send a heartbeat for, as this pod knows them, and
 // those who have left.
-func (s *Team) roll(actors []chatbox.Actor) (here []helpdesk.StaffMember, gone []chatbox.UserKey) {
+func (s *Team) presence(actors []chatbox.Actor) (here []helpdesk.StaffMember, gone []chatbox.UserKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := make(map[chatbox.UserKey]struct{}, len(actors))

@@ -163,7 +163,7 @@ func TestPlaces_AreToldToWhoWaits(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); s.TellPlaces(ctx) }()
+		go func() { defer close(done); s.SendPositions(ctx) }()
 		defer func() { cancel(); <-done }()
 		pass(10 * time.Second)
 		assert.Zero(t, f.looks, "nobody waits here")

@@ -258,13 +258,13 @@ func (l teamLine) Waiting(untold bool) map[string][]chatbox.SessionKey {
 
 func (l teamLine) WaitingChanged() <-chan struct{} { return l.f.stirred }
 
-func (l teamLine) TellPlace(k chatbox.SessionKey, p helpdesk.QueuePosition) {
+func (l teamLine) SendPosition(k chatbox.SessionKey, p helpdesk.QueuePosition) {
 	l.f.mu.Lock()
 	defer l.f.mu.Unlock()
 	l.f.told = append(l.f.told, fmt.Sprint(k.ID, " is ", p))
 }
 
-func (l teamLine) PlaceTold(chatbox.ConnID, chatbox.SessionKey, helpdesk.QueuePosition) {}
+func (l teamLine) PositionSent(chatbox.ConnID, chatbox.SessionKey, helpdesk.QueuePosition) {}
 
 // said returns the notifications since the last call.
 func (f *team) said() []string {

@@ -50,11 +50,11 @@ type Overview interface {
 	Summary(ctx context.Context, tenant string, from, to time.Time) (helpdesk.SessionSummary, error)
 }
 
-// Crowds count open sessions per pod and minute.
-type Crowds interface {
-	// Concurrency adds up the pods of each minute of from ≤ minute < to, and
+// Concurrency counts open sessions per pod and minute.
+type Concurrency interface {
+	// Total adds up the pods of each minute of from ≤ minute < to, and
 	// then the minutes.
-	Concurrency(ctx context.Context, tenant string, from, to time.Time) (helpdesk.Concurrency, error)
+	Total(ctx context.Context, tenant string, from, to time.Time) (helpdesk.Concurrency, error)
 }
 
 // AuditLog is the append-only record of staff's acts. It can be read and

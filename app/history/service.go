@@ -10,15 +10,15 @@ import (
 
 // Deps are what a Service works through; all of it is required.
 type Deps struct {
-	Log      *sessionlog.Log
-	Messages sessionlog.Reader
-	Sessions Sessions
-	Shares   Shares
-	Overview Overview
-	Crowds   Crowds
-	Audit    AuditLog
-	Turns    Turns
-	Logger   *slog.Logger
+	Log         *sessionlog.Log
+	Messages    sessionlog.Reader
+	Sessions    Sessions
+	Shares      Shares
+	Overview    Overview
+	Concurrency Concurrency
+	Audit       AuditLog
+	Turns       Turns
+	Logger      *slog.Logger
 }
 
 // Service reads sessions. It is safe for concurrent use.

@@ -69,10 +69,10 @@ func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Ti
 		return helpdesk.Metrics{}, chatbox.StaffOnly()
 	}
 	var sum helpdesk.SessionSummary
-	var crowd helpdesk.Concurrency
+	var concurrency helpdesk.Concurrency
 	err := s.deps.Turns.ReadInTurn(ctx, a, func(ctx context.Context) (err error) {
 		if sum, err = s.deps.Overview.Summary(ctx, a.Tenant, from, to); err == nil {
-			crowd, err = s.deps.Crowds.Concurrency(ctx, a.Tenant, from.Truncate(time.Minute), to)
+			concurrency, err = s.deps.Concurrency.Total(ctx, a.Tenant, from.Truncate(time.Minute), to)
 		}
 		return err
 	})
@@ -80,7 +80,7 @@ func (s *Service) Metrics(ctx context.Context, a chatbox.Actor, from, to time.Ti
 		return helpdesk.Metrics{}, err
 	}
 	return helpdesk.Metrics{
-		From: from, To: to, Sessions: sum, AvgConcurrent: average(crowd, from, to, s.log.Now()), MaxConcurrent: crowd.Peak,
+		From: from, To: to, Sessions: sum, AvgConcurrent: average(concurrency, from, to, s.log.Now()), MaxConcurrent: concurrency.Peak,
 	}, nil
 }
 

@@ -55,12 +55,12 @@ func (s *Service) readMissed(ctx context.Context, k chatbox.SessionKey, after in
 	s.deps.Observer.CaughtUp(len(events))
 	s.deps.Feed.CatchUp(k, events, tail.Open)
 	s.reap(k)
-	return s.tellFailure(ctx, k, tail)
+	return s.sendFailure(ctx, k, tail)
 }
 
-// tellFailure delivers the failure of an answer that left no event in the log,
+// sendFailure delivers the failure of an answer that left no event in the log,
 // if the failure's message on the bus was lost. The turn records the failure.
-func (s *Service) tellFailure(ctx context.Context, k chatbox.SessionKey, tail cluster.Tail) error {
+func (s *Service) sendFailure(ctx context.Context, k chatbox.SessionKey, tail cluster.Tail) error {
 	g := s.deps.Feed.Answering(k)
 	if g == (chatbox.Gen{}) || tail.Open != nil && tail.Open.Gen == g || g.Seq > tail.State.Head {
 		return nil
@@ -113,7 +113,7 @@ func (s *Service) checkPosition(ctx context.Context, p cluster.Position, head in
 		}
 	}
 	if len(p.Watchers) > 0 {
-		s.tellWatched(ctx, p.Session, true) // for sockets that missed the notice
+		s.sendWatched(ctx, p.Session, true) // for sockets that missed the notice
 	} else if p.Noticed {
 		s.checkWatched(ctx, p.Session) // a watcher that crashed did not end its watching
 	}

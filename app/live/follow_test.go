@@ -65,7 +65,7 @@ func TestFollow_LostFailureIsTold(t *testing.T) {
 			log := sessionlog.New(sessionlog.DefaultConfig(), sessionlog.Deps{Messages: history, Logger: logger})
 			s := New(DefaultConfig(), Deps{Log: log, Messages: history, Feed: feed, Logger: logger})
 			k := chatbox.SessionKey{ID: "s"}
-			require.NoError(t, s.tellFailure(t.Context(), k, cluster.Tail{
+			require.NoError(t, s.sendFailure(t.Context(), k, cluster.Tail{
 				Seeded: true, Owner: "u", State: chatbox.State{Head: 1}, Open: c.open,
 			}))
 			if !c.told {

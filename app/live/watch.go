@@ -34,15 +34,15 @@ func (s *Service) Watch(ctx context.Context, c Socket, sessionID string, after *
 		return err
 	}
 	if k := a.Session(sessionID); s.deps.Rights.Watching(c.ID(), k) { // false for an own session
-		s.tellWatched(ctx, k, true)
+		s.sendWatched(ctx, k, true)
 	}
 	return nil
 }
 
-// tellWatched notifies the owner's sockets on every pod whether somebody
+// sendWatched notifies the owner's sockets on every pod whether somebody
 // watches. Sockets that know already are skipped, so repeats are harmless; it
 // is repeated while the watching lasts.
-func (s *Service) tellWatched(ctx context.Context, k chatbox.SessionKey, on bool) {
+func (s *Service) sendWatched(ctx context.Context, k chatbox.SessionKey, on bool) {
 	if !s.cfg.WatchNotice {
 		return
 	}
@@ -98,7 +98,7 @@ func (s *Service) Dismiss(ctx context.Context, c Socket, k chatbox.SessionKey) {
 	}
 	if s.cfg.WatchNotice {
 		if on, err := s.deps.Watchers.Watched(ctx, k); err == nil && !on {
-			s.tellWatched(ctx, k, false)
+			s.sendWatched(ctx, k, false)
 		}
 	}
 }

@@ -27,9 +27,9 @@ type Outage struct {
 	err      error
 	since    time.Time // the first failure
 	failures int       // since the first one
-	told     Kind      // the kind in the latest line; "": none
+	logged   Kind      // the kind in the latest line; "": none
 	lines    [maxPerSpan]time.Time
-	untold   int // outages that began and ended without a line
+	unlogged int // outages that began and ended without a line
 }
 
 // New returns an Outage; name identifies the dependency in its lines.
@@ -70,15 +70,15 @@ func (o *Outage) noteLocked(now time.Time, kind Kind, err error) func(ctx contex
 	if kind != "" && o.kind == "" {
 		o.since, o.failures = now, 0
 	}
-	if kind == "" && o.kind != "" && o.told == "" {
-		o.untold++
+	if kind == "" && o.kind != "" && o.logged == "" {
+		o.unlogged++
 	}
 	o.kind, o.err = kind, err
 	if kind != "" {
 		o.failures++
 	}
 	last := o.lines[0]
-	due := o.kind != o.told || o.kind != "" && now.Sub(last) >= remindEvery
+	due := o.kind != o.logged || o.kind != "" && now.Sub(last) >= remindEvery
 	if !due || now.Sub(o.lines[maxPerSpan-1]) < remindEvery {
 		return nil
 	}
@@ -94,16 +94,16 @@ func (o *Outage) lineLocked(now time.Time) func(ctx context.Context) {
 	case o.kind == "":
 		level, message = slog.LevelInfo, "dependency is back"
 		attrs = append(attrs, slog.Duration("away", now.Sub(o.since).Round(time.Millisecond)))
-	case o.told != "":
+	case o.logged != "":
 		message = "dependency is still away"
 		attrs = append(attrs, slog.Duration("away", now.Sub(o.since).Round(time.Millisecond)), slog.Int("failures", o.failures))
 	}
 	if o.kind != "" {
 		attrs = append(attrs, slog.String("cause", string(o.kind)), slog.Any("error", o.err))
 	}
-	if o.untold > 0 {
-		attrs = append(attrs, slog.Int("more_outages", o.untold))
+	if o.unlogged > 0 {
+		attrs = append(attrs, slog.Int("more_outages", o.unlogged))
 	}
-	o.told, o.untold = o.kind, 0
+	o.logged, o.unlogged = o.kind, 0
 	return func(ctx context.Context) { o.log.LogAttrs(ctx, level, message, attrs...) } //nolint:sloglint // one of three constants
 }

@@ -24,7 +24,7 @@ func redisBlocks(t *testing.T, s RedisServer) {
 	before := len(keysLike(t, k.rdb, "cb:u:*"))
 	users := []chatbox.UserKey{{Tenant: "t", ID: "ann @ é|x"}, {ID: "a.b|c"}, {Tenant: "t.u|", ID: "ann"}}
 	for _, u := range users {
-		require.NoError(t, k.c.TellBlock(t.Context(), u))
+		require.NoError(t, k.c.PublishBlock(t.Context(), u))
 	}
 	for _, h := range []*redisHandler{hers, theirs} {
 		h.until(t, "the news", func() bool { return len(h.blocks) >= len(users) })

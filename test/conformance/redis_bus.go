@@ -154,7 +154,7 @@ func redisBus(t *testing.T, s RedisServer) {
 		n := helpdesk.Notice{
 			Tenant: unique("t-"), Event: helpdesk.NoticeHelp, SessionID: "s-1", UserID: unique("canary-"), Time: time.UnixMilli(1_750_000_000_123).UTC(),
 		}
-		require.NoError(t, k.c.TellStaff(t.Context(), n))
+		require.NoError(t, k.c.NotifyStaff(t.Context(), n))
 		h.until(t, "a notice", func() bool { return slices.Contains(h.notices, n) })
 		began := time.Now()
 		stop()

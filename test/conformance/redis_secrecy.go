@@ -78,7 +78,7 @@ func redisSecrecy(t *testing.T, s RedisServer) {
 	require.NoError(t, err)
 
 	k.sayEverywhere(canary)
-	require.NoError(t, k.c.TellStaff(t.Context(), helpdesk.Notice{Event: helpdesk.NoticeHelp, SessionID: "s-1", UserID: canary}))
+	require.NoError(t, k.c.NotifyStaff(t.Context(), helpdesk.Notice{Event: helpdesk.NoticeHelp, SessionID: "s-1", UserID: canary}))
 	member := helpdesk.StaffMember{User: chatbox.UserKey{Tenant: k.key.ID, ID: "ada"}, Name: canary, Status: helpdesk.StaffAway}
 	k.beat(member)
 	require.Equal(t, canary, k.staffSays(member, helpdesk.StaffAway).Name)

@@ -26,20 +26,20 @@ import (
 
 // Stores is one store by its ports.
 type Stores struct {
-	Messages app.MessageStore
-	Sessions app.SessionStore
-	Turns    app.TurnStore
-	Alerts   alert.Store
-	Tombs    privacy.Tombstones
-	Shares   app.ShareStore
-	Audit    app.AuditLog
-	Ledger   history.Overview
-	Crowds   app.Crowds
-	Erasures privacy.Erasures
-	Cards    Cards
-	Ratings  conversation.Ratings
-	Finder   desk.Finder
-	Blocks   Blocks
+	Messages    app.MessageStore
+	Sessions    app.SessionStore
+	Turns       app.TurnStore
+	Alerts      alert.Store
+	Tombs       privacy.Tombstones
+	Shares      app.ShareStore
+	Audit       app.AuditLog
+	Ledger      history.Overview
+	Concurrency app.Concurrency
+	Erasures    privacy.Erasures
+	Cards       Cards
+	Ratings     conversation.Ratings
+	Finder      desk.Finder
+	Blocks      Blocks
 
 	Withdrawals access.Archive
 	Queue       desk.Queue
@@ -140,8 +140,8 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Labels/Workload", labelsWorkload},
 		{"Labels/GoWithTheSessionAndThePerson", labelsGo},
 		{"Labels/KeysRotateAndNothingIsReadable", labelsSecret},
-		{"Crowds/PodsAddUp", crowdsAddUp},
-		{"Crowds/SaySince", crowdsSaySince},
+		{"Concurrency/PodsAddUp", concurrencyAddsUp},
+		{"Concurrency/SaySince", concurrencySaysSince},
 		{"Erasures/AMarkStaysUntilTheLastTombstoneIsNobodys", erasures},
 		{"Audit/ReadsBackWhatWasRecorded", auditReadsBack},
 		{"Audit/PodsMakeOneChain", auditRace},

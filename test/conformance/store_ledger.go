@@ -231,18 +231,18 @@ func ledgerSummary(t *testing.T, f StoreFixture) {
 	}
 }
 
-func crowdsAddUp(t *testing.T, f StoreFixture) {
+func concurrencyAddsUp(t *testing.T, f StoreFixture) {
 	t.Helper()
 	tenant := unique("t-")
 	at := epoch.Truncate(time.Minute)
 	tally := func(minute int, pod, run string, seconds float64, peak int64) {
 		t.Helper()
-		require.NoError(t, f.Crowds.Tally(t.Context(), []helpdesk.Crowd{
+		require.NoError(t, f.Concurrency.Tally(t.Context(), []helpdesk.ConcurrencySample{
 			{Tenant: tenant, Pod: chatbox.PodID(pod), Run: run, Minute: at.Add(time.Duration(minute) * time.Minute), Seconds: seconds, Peak: peak},
 			{Tenant: tenant + "x", Pod: chatbox.PodID(pod), Run: run, Minute: at, Seconds: 1000, Peak: 1000},
 		}))
 	}
-	none, err := f.Crowds.Concurrency(t.Context(), tenant, at, at.Add(time.Hour))
+	none, err := f.Concurrency.Total(t.Context(), tenant, at, at.Add(time.Hour))
 	require.NoError(t, err)
 	assert.Equal(t, helpdesk.Concurrency{}, none)
 	tally(2, "p1", "a", 10, 1)
@@ -251,18 +251,18 @@ func crowdsAddUp(t *testing.T, f StoreFixture) {
 	tally(2, "p2", "a", 120, 3) // another pod
 	tally(4, "p1", "b", 60, 4)
 	tally(90, "p1", "b", 600, 40) // after the period
-	got, err := f.Crowds.Concurrency(t.Context(), tenant, at, at.Add(time.Hour))
+	got, err := f.Concurrency.Total(t.Context(), tenant, at, at.Add(time.Hour))
 	require.NoError(t, err)
 	assert.Equal(t, helpdesk.Concurrency{Since: at.Add(2 * time.Minute), Seconds: 270, Peak: 5}, got)
-	require.NoError(t, f.Crowds.Forget(t.Context(), at.Add(3*time.Minute)))
-	got, err = f.Crowds.Concurrency(t.Context(), tenant, at, at.Add(time.Hour))
+	require.NoError(t, f.Concurrency.Forget(t.Context(), at.Add(3*time.Minute)))
+	got, err = f.Concurrency.Total(t.Context(), tenant, at, at.Add(time.Hour))
 	require.NoError(t, err)
 	assert.Equal(t, helpdesk.Concurrency{Since: at.Add(4 * time.Minute), Seconds: 60, Peak: 4}, got)
 }
 
 // An admin who connects in the middle of a minute counts from that time. A minute
 // without a known time counts from its start.
-func crowdsSaySince(t *testing.T, f StoreFixture) {
+func concurrencySaysSince(t *testing.T, f StoreFixture) {
 	t.Helper()
 	tenant := unique("t-")
 	at := epoch.Truncate(time.Minute)
@@ -270,12 +270,12 @@ func crowdsSaySince(t *testing.T, f StoreFixture) {
 		pod   chatbox.PodID
 		after time.Duration // the minute's start
 	}{{"p1", 40 * time.Second}, {"p2", 25 * time.Second}, {"p3", 0}} {
-		c := helpdesk.Crowd{Tenant: tenant, Pod: w.pod, Run: "a", Minute: at, Seconds: 10, Peak: 1}
+		c := helpdesk.ConcurrencySample{Tenant: tenant, Pod: w.pod, Run: "a", Minute: at, Seconds: 10, Peak: 1}
 		if w.after > 0 {
 			c.Since = at.Add(w.after)
 		}
-		require.NoError(t, f.Crowds.Tally(t.Context(), []helpdesk.Crowd{c}))
-		got, err := f.Crowds.Concurrency(t.Context(), tenant, at, at.Add(time.Hour))
+		require.NoError(t, f.Concurrency.Tally(t.Context(), []helpdesk.ConcurrencySample{c}))
+		got, err := f.Concurrency.Total(t.Context(), tenant, at, at.Add(time.Hour))
 		require.NoError(t, err)
 		assert.Equal(t, at.Add(w.after), got.Since, "%s", w.pod)
 	}

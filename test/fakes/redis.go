@@ -58,7 +58,7 @@ func (r *Redis) Ephemerals() []cluster.Update {
 	return slices.Clone(r.ephemerals)
 }
 
-// Notices lists what TellStaff was given.
+// Notices lists what NotifyStaff was given.
 func (r *Redis) Notices() []helpdesk.Notice {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -288,10 +288,10 @@ func (r *Redis) PublishEphemeral(_ context.Context, u cluster.Update) error {
 	return r.fail["PublishEphemeral"]
 }
 
-// TellStaff implements conversation.StaffBus.
-func (r *Redis) TellStaff(_ context.Context, n helpdesk.Notice) error {
+// NotifyStaff implements conversation.StaffBus.
+func (r *Redis) NotifyStaff(_ context.Context, n helpdesk.Notice) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.notices = append(r.notices, n)
-	return r.fail["TellStaff"]
+	return r.fail["NotifyStaff"]
 }

@@ -84,9 +84,9 @@ func TestStaff_Scale(t *testing.T) {
 			sum, err := s.Sessions().Summary(t.Context(), scaleTenant, now.Add(-period), now.Add(time.Hour))
 			require.NoError(t, err)
 			require.NotZero(t, sum.Total)
-			crowd, err := s.Crowds().Concurrency(t.Context(), scaleTenant, now.Add(-period), now.Add(time.Hour))
+			concurrency, err := s.Concurrency().Total(t.Context(), scaleTenant, now.Add(-period), now.Add(time.Hour))
 			require.NoError(t, err)
-			require.NotZero(t, crowd.Peak)
+			require.NotZero(t, concurrency.Peak)
 		})
 	}
 }

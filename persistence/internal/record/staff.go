@@ -115,9 +115,9 @@ func SortValue(by helpdesk.SessionSort, s chatbox.Session, activity int64) (numb
 	}
 }
 
-// CrowdID returns the id of one tenant's count for one minute on one run of a
+// SampleID returns the id of one tenant's count for one minute on one run of a
 // pod.
-func CrowdID(c helpdesk.Crowd) string {
+func SampleID(c helpdesk.ConcurrencySample) string {
 	return joined(c.Tenant, string(c.Pod), c.Run, strconv.FormatInt(Millis(c.Minute), 10))
 }
 

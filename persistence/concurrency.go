@@ -13,15 +13,15 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// Crowds stores how many sessions were open on each pod in each minute.
-type Crowds struct{ s *Store }
+// Concurrency stores how many sessions were open on each pod in each minute.
+type Concurrency struct{ s *Store }
 
-// Crowds returns the counts of open sessions.
-func (s *Store) Crowds() *Crowds { return &Crowds{s} }
+// Concurrency returns the counts of open sessions.
+func (s *Store) Concurrency() *Concurrency { return &Concurrency{s} }
 
-// crowdDoc is the count of one tenant for one minute on one run of a pod, in the
+// sampleDoc is the count of one tenant for one minute on one run of a pod, in the
 // collection crowds. Only that pod writes it, so writing it again is safe.
-type crowdDoc struct {
+type sampleDoc struct {
 	ID      string             `bson:"_id"`
 	Tenant  string             `bson:"tenant"`
 	Minute  primitive.DateTime `bson:"minute"`
@@ -32,17 +32,17 @@ type crowdDoc struct {
 }
 
 // Tally stores the pod's counts of a minute so far, for its tenants.
-func (c *Crowds) Tally(ctx context.Context, crowds []helpdesk.Crowd) error {
-	if len(crowds) == 0 {
+func (c *Concurrency) Tally(ctx context.Context, samples []helpdesk.ConcurrencySample) error {
+	if len(samples) == 0 {
 		return nil
 	}
 	if err := c.s.ready(); err != nil {
 		return err
 	}
-	models := make([]mongo.WriteModel, len(crowds))
-	for i, w := range crowds {
-		d := crowdDoc{
-			ID:     record.CrowdID(w),
+	models := make([]mongo.WriteModel, len(samples))
+	for i, w := range samples {
+		d := sampleDoc{
+			ID:     record.SampleID(w),
 			Tenant: w.Tenant, Minute: primitive.DateTime(record.Millis(w.Minute)), Pod: string(w.Pod), Seconds: w.Seconds, Peak: w.Peak,
 		}
 		if !w.Since.IsZero() {
@@ -51,14 +51,14 @@ func (c *Crowds) Tally(ctx context.Context, crowds []helpdesk.Crowd) error {
 		models[i] = mongo.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}}).SetReplacement(d).SetUpsert(true)
 	}
 	return c.s.do(ctx, "tally", func(ctx context.Context) error {
-		_, err := c.s.crowds.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+		_, err := c.s.concurrency.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
 		return err
 	})
 }
 
-// Concurrency sums the pods' counts for each minute with from ≤ minute < to and
+// Total sums the pods' counts for each minute with from ≤ minute < to and
 // then aggregates the minutes.
-func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (helpdesk.Concurrency, error) {
+func (c *Concurrency) Total(ctx context.Context, tenant string, from, to time.Time) (helpdesk.Concurrency, error) {
 	sum := func(of string) bson.D { return bson.D{{Key: "$sum", Value: of}} }
 	earliest := bson.D{{Key: "$min", Value: "$since"}}
 	pipeline := mongo.Pipeline{
@@ -88,7 +88,7 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 		Seconds float64
 		Peak    int64
 	}
-	err := c.s.aggregate(ctx, "sum up crowds", &rows, c.s.crowds, pipeline)
+	err := c.s.aggregate(ctx, "sum up concurrency", &rows, c.s.concurrency, pipeline)
 	if err != nil || len(rows) == 0 {
 		return helpdesk.Concurrency{}, err
 	}
@@ -96,9 +96,9 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 }
 
 // Forget deletes the counts of minutes before the given time, for all tenants.
-func (c *Crowds) Forget(ctx context.Context, before time.Time) error {
-	return c.s.do(ctx, "forget crowds", func(ctx context.Context) error {
-		_, err := c.s.crowds.DeleteMany(ctx, bson.D{{Key: "minute", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(before))}}}})
+func (c *Concurrency) Forget(ctx context.Context, before time.Time) error {
+	return c.s.do(ctx, "forget concurrency samples", func(ctx context.Context) error {
+		_, err := c.s.concurrency.DeleteMany(ctx, bson.D{{Key: "minute", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(before))}}}})
 		return err
 	})
 }

@@ -9,11 +9,11 @@ import (
 	"chatbox/persistence/internal/record"
 )
 
-// Crowds stores how many sessions were open on each pod in each minute.
-type Crowds struct{ s *Store }
+// Concurrency stores how many sessions were open on each pod in each minute.
+type Concurrency struct{ s *Store }
 
-// Crowds returns the counts of open sessions.
-func (s *Store) Crowds() *Crowds { return &Crowds{s} }
+// Concurrency returns the counts of open sessions.
+func (s *Store) Concurrency() *Concurrency { return &Concurrency{s} }
 
 const (
 	sqlTally = `INSERT INTO crowds (id, tenant, minute, pod, since, seconds, peak) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -25,15 +25,15 @@ const (
 			SELECT minute, pod, min(coalesce(since, minute)) AS since, sum(seconds) AS seconds, max(peak) AS peak FROM crowds
 			WHERE tenant = ? AND minute >= ? AND minute < ? GROUP BY minute, pod
 		) GROUP BY minute)`
-	sqlForgetCrowds = `DELETE FROM crowds WHERE minute < ?`
+	sqlForgetSamples = `DELETE FROM crowds WHERE minute < ?`
 )
 
 // Tally stores the pod's counts of a minute so far, for its tenants.
-func (c *Crowds) Tally(ctx context.Context, crowds []helpdesk.Crowd) error {
-	return c.s.do(ctx, "tally", len(crowds)*smallWrite, func(ctx context.Context, tx *sql.Tx) error {
-		for _, w := range crowds {
+func (c *Concurrency) Tally(ctx context.Context, samples []helpdesk.ConcurrencySample) error {
+	return c.s.do(ctx, "tally", len(samples)*smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		for _, w := range samples {
 			since := sql.NullInt64{Int64: record.Millis(w.Since), Valid: !w.Since.IsZero()}
-			_, err := tx.ExecContext(ctx, sqlTally, record.CrowdID(w), w.Tenant, record.Millis(w.Minute), string(w.Pod), since, w.Seconds, w.Peak)
+			_, err := tx.ExecContext(ctx, sqlTally, record.SampleID(w), w.Tenant, record.Millis(w.Minute), string(w.Pod), since, w.Seconds, w.Peak)
 			if err != nil {
 				return err
 			}
@@ -42,15 +42,15 @@ func (c *Crowds) Tally(ctx context.Context, crowds []helpdesk.Crowd) error {
 	})
 }
 
-// Concurrency sums the pods' counts for each minute with from ≤ minute < to and
+// Total sums the pods' counts for each minute with from ≤ minute < to and
 // then aggregates the minutes.
-func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.Time) (helpdesk.Concurrency, error) {
+func (c *Concurrency) Total(ctx context.Context, tenant string, from, to time.Time) (helpdesk.Concurrency, error) {
 	var out helpdesk.Concurrency
 	var since int64
 	err := c.s.reader.QueryRowContext(ctx, sqlConcurrency, tenant, record.Millis(from), record.Millis(to)).
 		Scan(&since, &out.Seconds, &out.Peak)
 	if err != nil {
-		return out, record.Failed("sum up crowds", err)
+		return out, record.Failed("sum up concurrency", err)
 	}
 	if since != 0 {
 		out.Since = record.Time(since)
@@ -59,9 +59,9 @@ func (c *Crowds) Concurrency(ctx context.Context, tenant string, from, to time.T
 }
 
 // Forget deletes the counts of minutes before the given time, for all tenants.
-func (c *Crowds) Forget(ctx context.Context, before time.Time) error {
-	return c.s.do(ctx, "forget crowds", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, sqlForgetCrowds, record.Millis(before))
+func (c *Concurrency) Forget(ctx context.Context, before time.Time) error {
+	return c.s.do(ctx, "forget concurrency samples", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, sqlForgetSamples, record.Millis(before))
 		return err
 	})
 }

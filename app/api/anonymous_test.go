@@ -64,7 +64,7 @@ func TestAbuse_CrowdOfOneAddress(t *testing.T) {
 	assert.Equal(t, "TOO_MANY_REQUESTS", f.Code)
 	assert.Equal(t, http.StatusUnauthorized, ask(from("192.0.2.8", "")), "another address")
 	assert.Equal(t, http.StatusTooManyRequests, ask(from("192.0.2.8, 192.0.2.7", "")), "what the client wrote counts for nothing")
-	assert.Equal(t, http.StatusUnauthorized, ask(nil), "the proxy itself is no crowd")
+	assert.Equal(t, http.StatusUnauthorized, ask(nil), "the proxy itself is not limited")
 	close(gate)
 	close(leave)
 	wg.Wait()
@@ -86,12 +86,12 @@ func TestAbuse_ShareTokensGuessed(t *testing.T) {
 	}
 	var status int
 	var h http.Header
-	for range 2*strangerVisits + 1 { // in two minutes, where one ends meanwhile
+	for range 2*anonymousPerMinute + 1 { // in two minutes, where one ends meanwhile
 		if status, h = guess(); status != http.StatusNotFound {
 			break
 		}
 	}
 	assert.Equal(t, http.StatusTooManyRequests, status)
 	assert.NotEmpty(t, h.Get("Retry-After"))
-	assert.LessOrEqual(t, asked, 2*strangerVisits)
+	assert.LessOrEqual(t, asked, 2*anonymousPerMinute)
 }

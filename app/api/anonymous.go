@@ -15,13 +15,14 @@ import (
 // many addresses are counted separately; further addresses share one count. All
 // clients behind an untrusted proxy count as one address.
 const (
-	strangerVisits = 300
-	strangerKnown  = 20_000
+	anonymousPerMinute = 300
+	anonymousAddresses = 20_000
 )
 
-// strangers counts requests without a credential, on this pod only. It limits the
-// cost of guessing and of crowds; tokens are too long to be guessed.
-type strangers struct {
+// anonymous counts requests without a credential, on this pod only. It limits the
+// cost of guessed tokens, which are too long to be found, and of many requests at
+// once.
+type anonymous struct {
 	mu     sync.Mutex // guards following
 	minute time.Time
 	visits map[netip.Prefix]int
@@ -41,7 +42,7 @@ func networkOf(ip string) netip.Prefix {
 // enter counts a running request without a credential, and reports whether the
 // address may have one more. The caller calls leave once, when the request ends
 // or shows a credential.
-func (s *strangers) enter(ip string, most int) (leave func(), ok bool) {
+func (s *anonymous) enter(ip string, most int) (leave func(), ok bool) {
 	from := networkOf(ip)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,27 +63,27 @@ func (s *strangers) enter(ip string, most int) (leave func(), ok bool) {
 }
 
 // visit counts one request and returns how long to wait if it exceeds the limit.
-func (s *strangers) visit(ip string, at time.Time) (wait time.Duration) {
+func (s *anonymous) visit(ip string, at time.Time) (wait time.Duration) {
 	from := networkOf(ip)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := at.Truncate(time.Minute); s.visits == nil || !now.Equal(s.minute) {
 		s.minute, s.visits = now, map[netip.Prefix]int{}
 	}
-	if _, known := s.visits[from]; !known && len(s.visits) >= strangerKnown {
+	if _, known := s.visits[from]; !known && len(s.visits) >= anonymousAddresses {
 		from = netip.Prefix{}
 	}
-	if s.visits[from] >= strangerVisits {
+	if s.visits[from] >= anonymousPerMinute {
 		return s.minute.Add(time.Minute).Sub(at)
 	}
 	s.visits[from]++
 	return 0
 }
 
-// stranger limits the rate of requests without a credential.
-func (e *edge) stranger(next echo.HandlerFunc) echo.HandlerFunc {
+// limitAnonymousRate limits the rate of requests without a credential.
+func (e *edge) limitAnonymousRate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if wait := e.strangers.visit(c.RealIP(), time.Now()); wait > 0 {
+		if wait := e.anonymous.visit(c.RealIP(), time.Now()); wait > 0 {
 			return &chatbox.Error{
 				Code: chatbox.RateLimited, Message: "too many requests from this address", RetryAfter: wait, Refusal: chatbox.RefusedAddressRate,
 			}
@@ -94,17 +95,17 @@ func (e *edge) stranger(next echo.HandlerFunc) echo.HandlerFunc {
 // leaveKey is the context key of the function that known calls.
 const leaveKey = "leave"
 
-// crowd limits the running requests of one address that have shown no credential.
+// limitAnonymous limits the running requests of one address that have shown no credential.
 // The door counts connections, but behind a proxy only requests tell clients
 // apart. The limit does not apply to trusted proxies and this machine.
-func (e *edge) crowd(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *edge) limitAnonymous(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ip := c.RealIP()
 		a, err := netip.ParseAddr(ip)
 		if e.cfg.Unknown <= 0 || err != nil || a.IsLoopback() || contains(e.cfg.TrustedProxies, a) {
 			return next(c)
 		}
-		leave, ok := e.strangers.enter(ip, e.cfg.Unknown)
+		leave, ok := e.anonymous.enter(ip, e.cfg.Unknown)
 		if !ok {
 			return retryLater(chatbox.RateLimited, "too many requests from this address", time.Second)
 		}
@@ -115,7 +116,7 @@ func (e *edge) crowd(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // known marks the request as authenticated, which releases it from the limits on
-// strangers.
+// anonymous requests.
 func known(c echo.Context) {
 	door.Known(c.Request().Context())
 	if leave, ok := c.Get(leaveKey).(func()); ok {
