@@ -119,6 +119,7 @@ func (a *App) Kill() {
 	a.stopped.Do(func() {
 		a.stopErr = errors.New("the pod was killed")
 		a.alerts.Cut()
+		a.sessions.Cut()
 		_ = a.redis.Close()
 		_ = a.listener.Close()
 		a.door.End()

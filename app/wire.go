@@ -86,7 +86,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Name: "chat_erasures_failing", Help: "Erasures of sessions and people that failed on this pod and will be tried again.",
 	}, func() float64 { return float64(a.privacy.Failing()) }))
 	a.history = history.New(history.Deps{
-		Log: log, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions, Shares: o.Stores.Shares, Overview: o.Stores.Ledger,
+		Log: log, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions, Latest: redis, Shares: o.Stores.Shares, Overview: o.Stores.Ledger,
 		Concurrency: o.Stores.Concurrency, Audit: o.Stores.Audit, Turns: a.live, Logger: a.log,
 	})
 	a.alerts = alert.New(o.Alerts, alert.Deps{

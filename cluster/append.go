@@ -33,6 +33,7 @@ type Publication struct {
 	Fresh  bool          // the session is new: Redis may have no copy of it, which counts as head 0
 	Lease  *Lease        // of the generation that the event finishes; released with it
 	Intent string        // Begun.Intent; empty when a healer publishes
+	Keep   bool          // leave the intent for some seconds more: the session's record is to be written
 	// Supersede is set after a publication was OutcomeDiverged: the text that
 	// clients were shown is not a prefix of this final. The final is then
 	// published as this attempt, after a snapshot of its whole text.

@@ -21,6 +21,9 @@ const (
 	intentDelay = time.Second
 	intentAgain = 2 * time.Second
 	intentLife  = 15 * time.Second
+	// recordDelay is when a sweeper looks at a published append whose pod has not
+	// written the session's record. Pods write within a second.
+	recordDelay = 4 * time.Second
 	// claimGrace lets the pod that published a turn claim it first.
 	claimGrace = 400 * time.Millisecond
 )
@@ -89,7 +92,7 @@ func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key stri
 	return out, nil
 }
 
-// Abandon undoes Begin.
+// Abandon undoes Begin, or removes the intent alone if b has no user.
 func (c *Client) Abandon(ctx context.Context, b cluster.Beginning, intent string) error {
 	if intent == "" {
 		return nil
@@ -168,7 +171,10 @@ func (c *Client) publishArgs(p cluster.Publication, channel string) ([]any, erro
 	if err != nil {
 		return nil, err
 	}
-	turn, token, at := "", "", e.Seq
+	turn, token, keep, at := "", "", "", e.Seq
+	if p.Keep {
+		keep = strconv.FormatInt(recordDelay.Milliseconds(), 10)
+	}
 	if e.Turn != nil && e.Turn.State == chatbox.TurnPending {
 		turn, at = genString(chatbox.Gen{Seq: e.Seq, Run: e.Turn.Run}), e.Turn.At(e.Seq)
 	}
@@ -179,7 +185,7 @@ func (c *Client) publishArgs(p cluster.Publication, channel string) ([]any, erro
 		channel, e.Seq, e.Key, event, e.Owner, fold,
 		flag(p.State.HolderID != ""), flag(p.State.Ended), p.State.AnswerableFrom, flag(p.Fresh),
 		turn, closes, attempt, index, snapshot, token, p.Intent, member(e.Session),
-		ms(logTTL), ms(stateTTL), c.cfg.LogEntries, c.cfg.LogBytes, ms(claimGrace), at,
+		ms(logTTL), ms(stateTTL), c.cfg.LogEntries, c.cfg.LogBytes, ms(claimGrace), at, keep,
 	}, nil
 }
 
@@ -303,59 +309,24 @@ func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64,
 	return out, nil
 }
 
-// batch is a flush under construction.
-type batch struct {
-	redis.Pipeliner
-
-	whole bool // scripts are sent as text, not by their hash
-}
-
-// queue adds a script's call to a flush.
-func (c *Client) queue(ctx context.Context, p batch, name string, keys []string, args ...any) *redis.Cmd {
-	if p.whole {
-		return c.scripts[name].Eval(ctx, p, keys, args...)
+// States returns the states of many sessions in order, in one flush; the zero
+// state if Redis has no copy that this pod can read.
+func (c *Client) States(ctx context.Context, keys []chatbox.SessionKey) ([]chatbox.State, error) {
+	cmds := make([]*redis.StringCmd, len(keys))
+	err := c.flush(ctx, func(p batch) {
+		for i, s := range keys {
+			cmds[i] = p.HGet(ctx, keysOf(s).state, "f")
+		}
+	})
+	if err != nil {
+		return nil, wrap("read states", err)
 	}
-	return c.scripts[name].EvalSha(ctx, p, keys, args...)
-}
-
-// flush sends all commands that fill queues, to the nodes of a Cluster in
-// parallel. If a server lacks a script, for example after a failover, the
-// whole flush is sent again with the scripts' text. Every script is safe to
-// repeat, and the server keeps the script from then on.
-func (c *Client) flush(ctx context.Context, fill func(p batch)) error {
-	for _, whole := range []bool{false, true} {
-		p := batch{c.rdb.Pipeline(), whole}
-		fill(p)
-		if p.Len() == 0 {
-			return nil
-		}
-		cmds, err := p.Exec(ctx)
-		if err == nil {
-			return nil
-		}
-		if whole || !missesScript(cmds) {
-			return firstFailure(cmds)
+	out := make([]chatbox.State, len(keys))
+	for i, cmd := range cmds {
+		var st chatbox.State
+		if fold, err := cmd.Result(); err == nil && c.openJSON(keys[i], boxFold, fold, &st) == nil {
+			out[i] = st
 		}
 	}
-	return nil
-}
-
-// firstFailure returns the first error other than an absent value. A flush
-// that stopped after an absent value has failed too.
-func firstFailure(cmds []redis.Cmder) error {
-	for _, cmd := range cmds {
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return err
-		}
-	}
-	return nil
-}
-
-func missesScript(cmds []redis.Cmder) bool {
-	for _, cmd := range cmds {
-		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			return true
-		}
-	}
-	return false
+	return out, nil
 }

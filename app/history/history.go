@@ -9,7 +9,15 @@ import (
 // Sessions pages through the caller's sessions, newest activity first.
 func (s *Service) Sessions(ctx context.Context, a chatbox.Actor, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
 	q.User = a.User()
-	return s.deps.Sessions.List(ctx, q)
+	return s.list(ctx, q)
+}
+
+func (s *Service) list(ctx context.Context, q chatbox.SessionQuery) (chatbox.SessionPage, error) {
+	page, err := s.deps.Sessions.List(ctx, q)
+	if err == nil {
+		s.complete(ctx, page.Sessions)
+	}
+	return page, err
 }
 
 // History returns one page of the caller's session. For someone else's session

@@ -18,6 +18,13 @@ type Sessions interface {
 	SetName(ctx context.Context, k chatbox.SessionKey, name string, onlyIfEmpty bool) error
 }
 
+// Latest has the states of sessions that were active within minutes.
+type Latest interface {
+	// States returns the states of the sessions in order, the zero state where it
+	// has none. One round trip.
+	States(ctx context.Context, keys []chatbox.SessionKey) ([]chatbox.State, error)
+}
+
 // Turns keep the long reads of one user from slowing down others.
 type Turns interface {
 	// ReadInTurn calls read in the caller's turn. If that takes too long, it

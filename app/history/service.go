@@ -13,6 +13,7 @@ type Deps struct {
 	Log         *sessionlog.Log
 	Messages    sessionlog.Reader
 	Sessions    Sessions
+	Latest      Latest
 	Shares      Shares
 	Overview    Overview
 	Concurrency Concurrency

@@ -21,6 +21,9 @@ func (s *Service) AllSessions(ctx context.Context, a chatbox.Actor, q helpdesk.S
 		page, err = s.deps.Overview.All(ctx, q)
 		return err
 	})
+	if err == nil {
+		s.complete(ctx, page.Sessions)
+	}
 	return page, err
 }
 
@@ -34,7 +37,7 @@ func (s *Service) UserSessions(ctx context.Context, a chatbox.Actor, q chatbox.S
 	if err := s.deps.Audit.Record(ctx, a, chatbox.AuditUserSessions, chatbox.AuditSubject{UserID: q.User.ID}); err != nil {
 		return chatbox.SessionPage{}, err
 	}
-	return s.deps.Sessions.List(ctx, q)
+	return s.list(ctx, q)
 }
 
 // AnyHistory is History for any session of the caller's tenant. It writes an

@@ -119,9 +119,9 @@ func (l *Log) tryAppend(ctx context.Context, d *Draft, b cluster.Beginning) (*Ap
 	return &Appended{Event: e, State: pub.State, Published: l.publish(ctx, pub)}, nil
 }
 
-// publish makes a durable event visible and stores the state after it. A
-// failure of either does not undo the event: it is counted, and an intent, a
-// sweep or a later append repairs it.
+// publish makes a durable event visible, and stores the state after it or
+// schedules that. A failure of either does not undo the event: it is counted, and
+// an intent, a sweep or a later append repairs it.
 func (l *Log) publish(ctx context.Context, pub cluster.Publication) (published bool) {
 	ctx, cancel := l.Bound(context.WithoutCancel(ctx))
 	defer cancel()
@@ -133,6 +133,7 @@ func (l *Log) publish(ctx context.Context, pub cluster.Publication) (published b
 	if first && !l.saveState(ctx, pub) {
 		pub.Intent = ""
 	}
+	pub.Keep = !first && l.records.keepsIntent(pub.Event.Session)
 	published, err := l.show(ctx, pub, true)
 	if err != nil {
 		l.deps.Observer.PublishFailed()
@@ -142,7 +143,11 @@ func (l *Log) publish(ctx context.Context, pub cluster.Publication) (published b
 		l.deps.Due.Add(pub.Event.Session)
 	}
 	if !first {
-		l.saveState(ctx, pub)
+		intent := ""
+		if pub.Keep && err == nil { // otherwise the intent also stands for the publication
+			intent = pub.Intent
+		}
+		l.records.change(pub.Event.Session, pub.State, intent)
 	}
 	return published
 }
@@ -150,7 +155,7 @@ func (l *Log) publish(ctx context.Context, pub cluster.Publication) (published b
 // saveState stores the state in the session's record, or queues that where it
 // fails.
 func (l *Log) saveState(ctx context.Context, pub cluster.Publication) (saved bool) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	if err := l.deps.Sessions.SaveState(ctx, pub.Event.Session, pub.State); err != nil {
 		l.deps.Logger.DebugContext(ctx, "state not stored", "session", pub.Event.Session.ID, "error", err)

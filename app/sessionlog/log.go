@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"chatbox"
@@ -43,7 +44,10 @@ type Log struct {
 	cfg    Config
 	serial serial
 	broken *workqueue.Queue[chatbox.SessionKey] // sessions whose copy in Redis lags behind the history
-	stale  *workqueue.Queue[chatbox.SessionKey] // sessions whose record lags behind their log
+	stale  *workqueue.Queue[chatbox.SessionKey] // sessions whose record lags behind their log by an unknown state
+
+	records *recordWriter    // of the sessions that this pod appends to
+	cut     atomic.Bool // set by Cut
 }
 
 // New makes a log; Run does its background work.
@@ -55,20 +59,26 @@ func New(cfg Config, d Deps) *Log {
 		deps: d, cfg: cfg,
 		broken: workqueue.New[chatbox.SessionKey](workqueue.Config{Workers: 4}),
 		stale:  workqueue.New[chatbox.SessionKey](workqueue.Config{Workers: 2, Longest: time.Minute}),
+
+		records: newRecords(d),
 	}
 }
 
-// Run heals queued sessions and updates queued records until ctx ends. It
-// returns when the workers have stopped.
+// Run heals queued sessions and updates queued records until ctx ends. It then
+// writes the records that lack the latest states, for up to a second, and returns
+// when the workers have stopped.
 func (l *Log) Run(ctx context.Context) {
 	l.broken.Open(ctx, l.healQueued)
 	l.stale.Open(ctx, l.syncQueued)
-	<-ctx.Done()
+	l.records.run(ctx, l.cut.Load)
 	l.broken.Close()
 	l.stale.Close()
 	l.broken.Wait()
 	l.stale.Wait()
 }
+
+// Cut makes Run end as in a crash, without the last writes.
+func (l *Log) Cut() { l.cut.Store(true) }
 
 // Now is the time that events get: in UTC, to the millisecond.
 func (l *Log) Now() time.Time { return l.deps.Clock().UTC().Truncate(time.Millisecond) }

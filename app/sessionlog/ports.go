@@ -58,10 +58,10 @@ type Turns interface {
 type Hot interface {
 	// Begin opens an append: it reads the session's head and state, answers a
 	// repeat that it knows, counts the frame against its user's limit, and leaves
-	// an intent that Publish or a sweeper removes. One round trip.
+	// an intent that Publish, Abandon or a sweeper removes. One round trip.
 	Begin(ctx context.Context, b cluster.Beginning) (cluster.Begun, error)
 	// Abandon withdraws an append that failed after Begin: its intent, and its
-	// frame from the user's count.
+	// frame from the user's count. Without a user it removes only the intent.
 	Abandon(ctx context.Context, b cluster.Beginning, intent string) error
 	// Publish makes the event at head+1 visible together with the state after
 	// it. Any other event changes nothing, and the outcome tells why.

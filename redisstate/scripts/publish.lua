@@ -9,6 +9,7 @@
 --      16 lease token to give back or "" 17 intent or "" 18 session member
 --      19 log TTL ms    20 state TTL ms  21 most entries 22 most bytes  23 grace ms before others claim
 --      24 the seq from which the entered turn counts
+--      25 ms after which a sweep looks at the intent, or "": the intent is removed
 -- RETURNS {"done", seq} | {"already", head} | {"gap", head} | {"unseeded"}
 --         | {"diverged", head, visible attempt or -1}
 local seq = tonumber(ARGV[2])
@@ -83,6 +84,11 @@ if ARGV[7] == '' and redis.call('ZCARD', KEYS[5]) > 0 then
 else
   redis.call('ZREM', KEYS[7], ARGV[18])
 end
-if ARGV[17] ~= '' then redis.call('ZREM', KEYS[8], ARGV[17]) end
+if ARGV[17] ~= '' and ARGV[25] ~= '' then
+  local t = redis.call('TIME')
+  redis.call('ZADD', KEYS[8], t[1] * 1000 + math.floor(t[2] / 1000) + tonumber(ARGV[25]), ARGV[17])
+elseif ARGV[17] ~= '' then
+  redis.call('ZREM', KEYS[8], ARGV[17])
+end
 redis.call('PUBLISH', ARGV[1], seq .. '|' .. ARGV[4])
 return {'done', seq}

@@ -116,6 +116,26 @@ func redisSchedule(t *testing.T, s RedisServer) {
 		_, heal := k.due()
 		assert.False(t, heal)
 	})
+	t.Run("KeptIntents", func(t *testing.T) { redisKeptIntents(t, s) })
+}
+
+func redisKeptIntents(t *testing.T, s RedisServer) {
+	t.Helper()
+	k := newTalk(t, s, nil)
+	begun, err := k.c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: "c:x:m1"})
+	require.NoError(t, err)
+	res := k.publish(k.note("x"), func(p *cluster.Publication) { p.Intent, p.Keep = begun.Intent, true })
+	require.Equal(t, cluster.OutcomeDone, res.Outcome)
+	s.Advance(t, 2*time.Second)
+	_, heal := k.due()
+	assert.False(t, heal, "the pod has some seconds to write the record")
+	s.Advance(t, 3*time.Second)
+	_, heal = k.due()
+	assert.True(t, heal, "then a sweep finds the session")
+	require.NoError(t, k.c.Abandon(t.Context(), cluster.Beginning{Session: k.key}, begun.Intent))
+	s.Advance(t, 3*time.Second)
+	_, heal = k.due()
+	assert.False(t, heal, "the record is written")
 }
 
 func redisOpenAnswer(t *testing.T, s RedisServer) {

@@ -134,6 +134,10 @@ func redisRoundTrips(t *testing.T, s RedisServer) {
 		_, err := k.c.Heads(t.Context(), keys)
 		require.NoError(t, err)
 	}), "300 heads")
+	assert.EqualValues(t, 1, trips.Of(func() {
+		_, err := k.c.States(t.Context(), keys)
+		require.NoError(t, err)
+	}), "300 states")
 }
 
 // losingHook loses the reply of one script's call: it has its effect, and is

@@ -21,6 +21,7 @@ type History struct {
 	sessions map[chatbox.SessionKey]chatbox.Session
 	fail     map[string]error
 	calls    map[string]int
+	blocked  chan struct{} // SaveState waits until it is closed; nil: it does not wait
 }
 
 // NewHistory makes an empty history.
@@ -36,6 +37,15 @@ func (h *History) Fail(method string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fail[method] = err
+}
+
+// BlockSaveState makes SaveState wait until release is called.
+func (h *History) BlockSaveState() (release func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	blocked := make(chan struct{})
+	h.blocked = blocked
+	return func() { close(blocked) }
 }
 
 // Calls is how often the named method was called.
@@ -148,7 +158,17 @@ func (h *History) Load(_ context.Context, k chatbox.SessionKey) (chatbox.Session
 }
 
 // SaveState implements sessionlog.Sessions.
-func (h *History) SaveState(_ context.Context, k chatbox.SessionKey, st chatbox.State) error {
+func (h *History) SaveState(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
+	h.mu.Lock()
+	blocked := h.blocked
+	h.mu.Unlock()
+	if blocked != nil {
+		select {
+		case <-blocked:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.calledLocked("SaveState"); err != nil {

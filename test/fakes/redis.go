@@ -20,6 +20,8 @@ type Redis struct {
 	ephemerals []cluster.Update
 	notices    []helpdesk.Notice
 	tokens     int
+	begun      int
+	intents    map[string]chatbox.SessionKey
 	fail       map[string]error
 }
 
@@ -34,7 +36,7 @@ type hotSession struct {
 
 // NewRedis makes an empty Redis.
 func NewRedis() *Redis {
-	return &Redis{hot: map[chatbox.SessionKey]*hotSession{}, fail: map[string]error{}}
+	return &Redis{hot: map[chatbox.SessionKey]*hotSession{}, intents: map[string]chatbox.SessionKey{}, fail: map[string]error{}}
 }
 
 // Fail has calls of the named method return err; nil ends that.
@@ -79,13 +81,48 @@ func (r *Redis) Begin(_ context.Context, b cluster.Beginning) (cluster.Begun, er
 	case b.Lease != nil && !s.held(*b.Lease):
 		return cluster.Begun{}, chatbox.NotOwner
 	case s == nil:
-		return cluster.Begun{Intent: "intent"}, nil
+		return cluster.Begun{Intent: r.intendLocked(b.Session)}, nil
 	}
-	return cluster.Begun{Seeded: true, Owner: s.owner, State: s.state, Intent: "intent"}, nil
+	return cluster.Begun{Seeded: true, Owner: s.owner, State: s.state, Intent: r.intendLocked(b.Session)}, nil
+}
+
+func (r *Redis) intendLocked(k chatbox.SessionKey) string {
+	r.begun++
+	intent := fmt.Sprintf("intent-%d", r.begun)
+	r.intents[intent] = k
+	return intent
+}
+
+// Intents returns the number of the session's intents, which a sweep finds.
+func (r *Redis) Intents(k chatbox.SessionKey) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, of := range r.intents {
+		if of == k {
+			n++
+		}
+	}
+	return n
+}
+
+// Turns returns the session's scheduled turns, oldest first.
+func (r *Redis) Turns(k chatbox.SessionKey) []chatbox.Gen {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.hot[k]; s != nil {
+		return slices.Clone(s.turns)
+	}
+	return nil
 }
 
 // Abandon implements sessionlog.Hot.
-func (r *Redis) Abandon(context.Context, cluster.Beginning, string) error { return nil }
+func (r *Redis) Abandon(_ context.Context, _ cluster.Beginning, intent string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.intents, intent)
+	return r.fail["Abandon"]
+}
 
 // Publish implements sessionlog.Hot.
 func (r *Redis) Publish(_ context.Context, p cluster.Publication) (cluster.Published, error) {
@@ -104,9 +141,13 @@ func (r *Redis) Publish(_ context.Context, p cluster.Publication) (cluster.Publi
 	}
 	switch {
 	case p.Event.Seq <= s.state.Head:
+		delete(r.intents, p.Intent)
 		return cluster.Published{Outcome: cluster.OutcomeAlready, Head: s.state.Head}, nil
 	case p.Event.Seq > s.state.Head+1:
 		return cluster.Published{Outcome: cluster.OutcomeGap, Head: s.state.Head}, nil
+	}
+	if !p.Keep {
+		delete(r.intents, p.Intent)
 	}
 	s.state, s.events = p.State, append(s.events, p.Event)
 	if t := p.Event.Turn; t != nil && t.State == chatbox.TurnPending && p.State.HolderID == "" {

@@ -1,0 +1,39 @@
+package history
+
+import (
+	"context"
+	"time"
+
+	"chatbox"
+)
+
+// recordLag is the age from which a session's record is complete: pods write the
+// records of active sessions about once a second. Clocks of pods may differ by
+// some of it.
+const recordLag = 5 * time.Second
+
+// complete replaces the states of sessions whose records may lack the latest
+// events. If Redis is unavailable, the sessions stay as they are.
+func (s *Service) complete(ctx context.Context, sessions []chatbox.Session) {
+	var keys []chatbox.SessionKey
+	var at []int
+	since := s.log.Now().Add(-recordLag)
+	for i := range sessions {
+		if sess := &sessions[i]; sess.State.LastActivity.After(since) || sess.CreatedAt.After(since) {
+			keys, at = append(keys, sess.Key), append(at, i)
+		}
+	}
+	if len(keys) == 0 {
+		return
+	}
+	states, err := s.deps.Latest.States(ctx, keys)
+	if err != nil {
+		s.deps.Logger.DebugContext(ctx, "latest states not read", "error", err)
+		return
+	}
+	for n, st := range states {
+		if sess := &sessions[at[n]]; st.Head > sess.State.Head && !st.Erased && !sess.Erased {
+			sess.State = st
+		}
+	}
+}

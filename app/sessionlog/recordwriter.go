@@ -1,0 +1,180 @@
+package sessionlog
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"chatbox"
+	"chatbox/cluster"
+	"chatbox/internal/workqueue"
+)
+
+const (
+	// recordWindow is the least time between two writes of one session's record
+	// that only messages cause.
+	recordWindow  = 700 * time.Millisecond
+	recordWriters = 32 // concurrent writes, which the history groups
+	recordTimeout = 2 * time.Second
+	lastWrites    = time.Second // for the unwritten records of a pod that stops
+)
+
+// recordWriter writes the states of sessions to their records in the background. The
+// first change of a session is written at once, and further changes together when
+// the window ends: a record is a cache of the log, and its indexes make it the
+// most expensive write of a message. While a state is not written, the intent of
+// its first append stays in Redis, so that a sweep updates the record if this pod
+// dies.
+type recordWriter struct {
+	sessions Sessions
+	hot      Hot
+	logger   *slog.Logger
+	queue    *workqueue.Queue[chatbox.SessionKey]
+
+	mu sync.Mutex // guards of
+	of map[chatbox.SessionKey]*unwritten
+}
+
+// unwritten is what a session's record lacks, or a record that was written less
+// than the window ago.
+type unwritten struct {
+	state   chatbox.State // the latest; the record lacks it if changed is set
+	intents []string      // left in Redis: of the first change, and of the first of each write that failed
+	changed bool
+	writing bool
+	window  *time.Timer // from the last write; nil: the window has ended
+}
+
+func newRecords(d Deps) *recordWriter {
+	return &recordWriter{
+		sessions: d.Sessions, hot: d.Hot, logger: d.Logger, of: map[chatbox.SessionKey]*unwritten{},
+		queue: workqueue.New[chatbox.SessionKey](workqueue.Config{Workers: recordWriters, Longest: time.Minute}),
+	}
+}
+
+// keepsIntent reports whether the next change of the session must leave its
+// intent in Redis. Changes of a session come one after another.
+func (r *recordWriter) keepsIntent(k chatbox.SessionKey) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.of[k]
+	return u == nil || len(u.intents) == 0
+}
+
+// change schedules the state to be written. intent is the one that was left in
+// Redis, or empty. It does not block.
+func (r *recordWriter) change(k chatbox.SessionKey, st chatbox.State, intent string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.of[k]
+	if u == nil {
+		u = &unwritten{}
+		r.of[k] = u
+	}
+	if intent != "" {
+		u.intents = append(u.intents, intent)
+	}
+	if st.Head > u.state.Head {
+		u.state, u.changed = st, true
+	}
+	if u.window == nil && !u.writing && !r.queue.Add(k) {
+		delete(r.of, k) // a sweep finds the intent
+	}
+}
+
+// write writes the session's record. If it fails, the queue tries again later.
+func (r *recordWriter) write(ctx context.Context, k chatbox.SessionKey) error {
+	r.mu.Lock()
+	u := r.of[k]
+	if u == nil || u.window != nil || !u.changed {
+		r.mu.Unlock()
+		return nil
+	}
+	st, intents := u.state, u.intents
+	u.writing, u.intents = true, nil // the next change needs an intent of its own
+	r.mu.Unlock()
+
+	err := r.save(ctx, k, st, intents)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u.writing = false
+	if err != nil {
+		u.intents = append(intents, u.intents...)
+		return err
+	}
+	u.changed = u.state.Head > st.Head
+	u.window = time.AfterFunc(recordWindow, func() { r.windowEnded(k) })
+	return nil
+}
+
+// windowEnded writes the changes of the window that has ended.
+func (r *recordWriter) windowEnded(k chatbox.SessionKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.of[k]
+	if u == nil {
+		return
+	}
+	if u.window = nil; !u.changed || !r.queue.Add(k) {
+		delete(r.of, k)
+	}
+}
+
+// save writes the state and then removes the intents. An intent that stays causes
+// needless updates by sweeps, until it expires.
+func (r *recordWriter) save(ctx context.Context, k chatbox.SessionKey, st chatbox.State, intents []string) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	if err := r.sessions.SaveState(ctx, k, st); err != nil {
+		r.logger.DebugContext(ctx, "state not stored", "session", k.ID, "error", err)
+		return err
+	}
+	for _, intent := range intents {
+		if err := r.hot.Abandon(ctx, cluster.Beginning{Session: k}, intent); err != nil {
+			r.logger.DebugContext(ctx, "intent left to age", "session", k.ID, "error", err)
+		}
+	}
+	return nil
+}
+
+// run writes until ctx ends, and then what is unwritten unless cut returns true.
+func (r *recordWriter) run(ctx context.Context, cut func() bool) {
+	r.queue.Open(ctx, r.write)
+	<-ctx.Done()
+	r.queue.Close()
+	r.queue.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	turns := make(chan struct{}, recordWriters)
+	for k, u := range r.takeAll() {
+		if cut() {
+			return
+		}
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			_ = r.save(last, k, u.state, u.intents) // logged
+		})
+	}
+}
+
+// takeAll ends all windows and returns what is unwritten.
+func (r *recordWriter) takeAll() map[chatbox.SessionKey]*unwritten {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.of
+	r.of = map[chatbox.SessionKey]*unwritten{}
+	for k, u := range all {
+		if u.window != nil {
+			u.window.Stop()
+		}
+		if !u.changed {
+			delete(all, k)
+		}
+	}
+	return all
+}
