@@ -190,6 +190,9 @@ const (
 	TurnPending TurnState = "pending"
 	TurnDone    TurnState = "done"   // its run has a final, or the turn became void
 	TurnFailed  TurnState = "failed" // its run ended without an event in the history
+	// TurnHeld is of a message to a person who held the session. It becomes
+	// pending, as the next run, only if that person disappears before a reply.
+	TurnHeld TurnState = "held"
 )
 
 // Turn is a message's request for an answer. It is stored in the same insert

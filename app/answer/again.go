@@ -54,9 +54,9 @@ func (s *Service) retriable(ctx context.Context, m chatbox.Event) (bool, error) 
 	return final.Status != chatbox.StatusComplete, nil
 }
 
-// Reopen makes the turn of the last user message pending again if nobody has
-// replied to the message and the turn's run is over: its answer failed or was
-// cut short, or an earlier hand-back voided it.
+// Reopen makes the turn of the last user message pending if nobody has replied to
+// the message and the turn is not pending: the message was sent to a person, its
+// answer failed or was cut short, or an earlier hand-back voided the turn.
 func (s *Service) Reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	m, err := s.log.Message(ctx, k, st.LastUserSeq)
 	if err != nil || m.Turn == nil {

@@ -66,8 +66,8 @@ func (s *Service) sweepForgotten(ctx context.Context) {
 // unknown, so it is entered at once.
 //
 // Redis is asked once per page of turns. It is not asked about sessions that a
-// person holds: messages to a person stay pending while the person holds the
-// session.
+// person holds: messages that an older version stored for the person are pending
+// while the person holds the session.
 func (s *Service) sweepPending(ctx context.Context, age time.Duration) {
 	now := s.log.Now()
 	held, err := s.held(ctx)

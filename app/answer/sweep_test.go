@@ -112,7 +112,8 @@ func TestSweepPending_FindsTurnsOfTheFuture(t *testing.T) {
 	assert.Equal(t, []string{"ahead"}, redis.asked)
 }
 
-// Messages to people who hold sessions stay pending, and cost Redis nothing.
+// Pending messages to people who hold sessions, of an older version, cost Redis
+// nothing.
 func TestSweepPending_AsksNothingOfHeldSessions(t *testing.T) {
 	turns, r := &turnTable{}, rota{}
 	for i := range 10_000 {

@@ -90,6 +90,10 @@ func (s *Service) absent(ctx context.Context, gone holdings) ([]chatbox.Holding,
 	return overdue, nil
 }
 
+// errSpokenMeanwhile ends an automatic leave that prepared an older message. The
+// queue tries again.
+var errSpokenMeanwhile = errors.New("the user sent a message meanwhile")
+
 // leaveFor hands the session back for an absent admin and enters the last user
 // message's turn if nobody has replied to it.
 func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
@@ -115,6 +119,9 @@ func (s *Service) leaveFor(ctx context.Context, h chatbox.Holding) error {
 	_, err = s.append(ctx, sessionlog.Draft{Session: h.Session, Key: e.Key, Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
 		if b.State.HolderID != h.Holder || b.State.AnswerableFrom != h.Since {
 			return e, stale
+		}
+		if b.State.LastUserSeq != st.LastUserSeq {
+			return e, errSpokenMeanwhile
 		}
 		e.Time = s.log.Now()
 		return e, nil

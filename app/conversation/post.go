@@ -221,10 +221,10 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 			}
 			e.Time = s.log.Now()
 			if e.Type == chatbox.TypeUserMessage && e.Sender == chatbox.SenderUser {
-				// Also while a person holds the session: if that person
-				// disappears, the last message is answered
-				// (State.AnswerableFrom).
 				e.Turn = &chatbox.Turn{State: chatbox.TurnPending, Run: 1}
+				if b.State.HolderID != "" {
+					e.Turn.State = chatbox.TurnHeld
+				}
 			}
 			return e, nil
 		},

@@ -3,6 +3,7 @@ package conversation_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"chatbox/app/sessionlog"
 	"chatbox/cluster"
 	"chatbox/helpdesk"
+	"chatbox/internal/sleep"
 	"chatbox/test/fakes"
 
 	"github.com/stretchr/testify/assert"
@@ -44,11 +46,18 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, history: fakes.NewHistory(), redis: fakes.NewRedis(), asked: map[string]int{}}
+	redis := fakes.NewRedis()
+	return houseOn(t, fakes.NewHistory(), redis, redis)
+}
+
+// houseOn is a house whose session log sees redis as hot.
+func houseOn(t *testing.T, history *fakes.History, redis *fakes.Redis, hot sessionlog.Hot) *house {
+	t.Helper()
+	h := &house{t: t, history: history, redis: redis, asked: map[string]int{}}
 	logger := slog.New(slog.DiscardHandler)
 	due := answer.NewQueue(answer.DefaultConfig())
 	h.log = sessionlog.New(sessionlog.DefaultConfig(), sessionlog.Deps{
-		Messages: h.history, Sessions: h.history, Turns: h.history, Hot: h.redis, Due: due, Observer: h, Logger: logger,
+		Messages: h.history, Sessions: h.history, Turns: h.history, Hot: hot, Due: due, Observer: h, Logger: logger,
 	})
 	answers := answer.New(answer.DefaultConfig(), answer.Deps{
 		Log: h.log, Due: due, Messages: h.history, Turns: h.history, Holdings: h.history, Leases: h.redis, Interrupts: h.redis,
@@ -56,7 +65,7 @@ func newHouse(t *testing.T) *house {
 	})
 	h.Service = conversation.New(conversation.DefaultConfig(), conversation.Deps{
 		Log: h.log, Answers: answers, Messages: h.history, Sessions: h.history, Audit: h, Alerts: h, HelpLimits: h, Ratings: h.history,
-		Staff: h.redis, Colleagues: h, Ephemerals: h.redis, Observer: h, Logger: logger,
+		Presence: h, Staff: h.redis, Colleagues: h, Ephemerals: h.redis, Observer: h, Logger: logger,
 	})
 	return h
 }
@@ -87,6 +96,11 @@ func (h *house) CountHelp(_ context.Context, u chatbox.UserKey, _ string) (time.
 		return time.Minute, nil
 	}
 	return 0, nil
+}
+
+// Present says that nobody is connected.
+func (*house) Present(_ context.Context, users []chatbox.UserKey) ([]bool, error) {
+	return make([]bool, len(users)), nil
 }
 
 func (h *house) Staff(context.Context, string) ([]helpdesk.StaffMember, error) { return h.here, nil }
@@ -275,4 +289,74 @@ func TestRate_TheNewestTalkOnce(t *testing.T) {
 	_, err = h.Rate(t.Context(), ada, "s", 5, "quick")
 	require.NoError(t, err)
 	assert.Len(t, h.redis.Notices(), 1, "a repeat is not told again")
+}
+
+// Messages to a person want no answer while that person may reply, so a sweep of
+// pending turns does not read them, however many there are.
+func TestGrace_AMessageToAPersonIsAnsweredOnlyIfThePersonDisappears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.takenOver(t)
+		for _, id := range []string{"m2", "m3"} {
+			e, err := h.say(ada, "s", id, "are you there?")
+			require.NoError(t, err)
+			assert.Equal(t, chatbox.TurnHeld, e.Turn.State)
+		}
+		h.untilLeft(t)
+		log := h.history.Log(chatbox.SessionKey{ID: "s"})
+		assert.Equal(t, chatbox.TurnHeld, log[2].Turn.State)
+		assert.Equal(t, chatbox.TurnPending, log[3].Turn.State, "the last message is answered")
+		assert.Equal(t, []chatbox.Gen{{Seq: 4, Run: 2}}, h.redis.Turns(chatbox.SessionKey{ID: "s"}))
+	})
+}
+
+// speaksBetween lets the user speak through another pod just before the pod's
+// automatic leave is appended.
+type speaksBetween struct {
+	*fakes.Redis
+
+	speak func()
+	once  sync.Once
+}
+
+func (s *speaksBetween) Begin(ctx context.Context, b cluster.Beginning) (cluster.Begun, error) {
+	s.once.Do(s.speak)
+	return s.Redis.Begin(ctx, b)
+}
+
+func TestGrace_AMessageDuringTheLeaveIsAnsweredToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := newHouse(t)
+		other.takenOver(t)
+		pod := houseOn(t, other.history, other.redis, &speaksBetween{Redis: other.redis, speak: func() {
+			_, err := other.say(ada, "s", "m2", "are you there?")
+			require.NoError(t, err)
+		}})
+		pod.untilLeft(t)
+		log := pod.history.Log(chatbox.SessionKey{ID: "s"})
+		require.Equal(t, "m2", log[2].ID)
+		assert.Equal(t, chatbox.TurnPending, log[2].Turn.State)
+	})
+}
+
+// takenOver makes bob the holder of ada's session.
+func (h *house) takenOver(t *testing.T) {
+	t.Helper()
+	_, err := h.say(ada, "s", "m1", "hello")
+	require.NoError(t, err)
+	require.NoError(t, h.TakeOver(t.Context(), bob, "s"))
+}
+
+// untilLeft runs the service until the absent holder has lost the session.
+func (h *house) untilLeft(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); h.Run(ctx) }()
+	for !slices.Contains(h.types("s"), chatbox.TypeAdminLeave) {
+		sleep.For(ctx, time.Second)
+	}
+	synctest.Wait()
+	cancel()
+	<-done
 }
