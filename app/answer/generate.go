@@ -269,6 +269,9 @@ func (g *generation) final(ctx context.Context, f chatbox.Finish, why *chatbox.E
 		return err
 	}
 	s.deps.Observer.Generation(string(f))
+	// The final has returned the lease. To the renewer it is lost.
+	ctx, cancel := s.log.Bound(context.WithoutCancel(ctx))
+	defer cancel()
 	state := chatbox.TurnDone
 	if f == chatbox.FinishError {
 		state = chatbox.TurnFailed

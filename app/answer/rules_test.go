@@ -129,6 +129,28 @@ func TestReply_OneFinalForEachMessageInOrder(t *testing.T) {
 	})
 }
 
+// slowSettling settles turns after ten seconds, unless its context ends.
+type slowSettling struct{ *fakes.History }
+
+func (s slowSettling) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.Gen, to chatbox.TurnState) error {
+	if !sleep.For(ctx, 10*time.Second) {
+		return ctx.Err()
+	}
+	return s.History.SettleTurn(ctx, k, g, to)
+}
+
+// The final gives the lease back, and the renewer finds it gone while the turn is
+// being settled.
+func TestReply_TheEndOfItsLeaseDoesNotStopTheSettling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, says("Hello"))
+		d.deps.Turns = slowSettling{d.history}
+		d.ask(t, "m1", "hi")
+		require.NoError(t, d.reply(t.Context(), session))
+		assert.Equal(t, chatbox.TurnDone, d.of(chatbox.TypeUserMessage)[0].Turn.State)
+	})
+}
+
 func TestReply_AnErrorAfterWordsKeepsThemAsAFailedAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, func(_ context.Context, yield func(chatbox.Delta, error) bool) {
