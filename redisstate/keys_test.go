@@ -104,7 +104,8 @@ func TestScripts_TouchOnlyTheirKeys(t *testing.T) {
 				case "'TIME')", "'PUBLISH'":
 				default:
 					if !strings.HasPrefix(name, "'TIME')") {
-						assert.Truef(t, strings.HasPrefix(strings.TrimSpace(rest), "KEYS["), "%s: %s", f.Name(), line)
+						rest = strings.TrimSpace(rest)
+						assert.Truef(t, strings.HasPrefix(rest, "KEYS[") || strings.HasPrefix(rest, "unpack(KEYS)"), "%s: %s", f.Name(), line)
 					}
 				}
 			}

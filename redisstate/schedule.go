@@ -20,11 +20,11 @@ const (
 // be swept. Partitions of an unavailable Cluster master are left to the next
 // sweep.
 func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err error) {
-	cmds := make([]*redis.Cmd, partitions)
+	var cmds []*redis.Cmd
 	err = c.flush(ctx, func(p batch) {
-		for i := range partitions {
-			cmds[i] = c.queue(ctx, p, "sweep.lua", []string{part(i) + ":due", part(i) + ":int"},
-				sweepMost, ms(turnsAgain), ms(intentAgain), ms(intentLife))
+		cmds = cmds[:0]
+		for _, keys := range c.sweepKeys() {
+			cmds = append(cmds, c.queue(ctx, p, "sweep.lua", keys, sweepMost, ms(turnsAgain), ms(intentAgain), ms(intentLife)))
 		}
 	})
 	seen, swept := map[chatbox.SessionKey]bool{}, 0
@@ -54,6 +54,20 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 		return nil, nil, wrap("sweep", err)
 	}
 	return turns, heal, nil
+}
+
+// sweepKeys returns the keys of each call of a sweep: one for all partitions, or
+// on a Cluster, where their slots differ, one for each.
+func (c *Client) sweepKeys() [][]string {
+	calls := make([][]string, 1, partitions)
+	for i := range partitions {
+		if c.sharded && i > 0 {
+			calls = append(calls, nil)
+		}
+		last := len(calls) - 1
+		calls[last] = append(calls[last], part(i)+":due", part(i)+":int")
+	}
+	return calls
 }
 
 // Enqueue enters a pending turn that counts from the seq at. chatbox.NotFound:
