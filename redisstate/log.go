@@ -24,6 +24,9 @@ const (
 	// recordDelay is when a sweeper looks at a published append whose pod has not
 	// written the session's record. Pods write within a second.
 	recordDelay = 4 * time.Second
+	// expireEvery is how often publications renew the TTLs of a session's state
+	// and log.
+	expireEvery = time.Minute
 	// claimGrace lets the pod that published a turn claim it first.
 	claimGrace = 400 * time.Millisecond
 )
@@ -185,7 +188,7 @@ func (c *Client) publishArgs(p cluster.Publication, channel string) ([]any, erro
 		channel, e.Seq, e.Key, event, e.Owner, fold,
 		flag(p.State.HolderID != ""), flag(p.State.Ended), p.State.AnswerableFrom, flag(p.Fresh),
 		turn, closes, attempt, index, snapshot, token, p.Intent, member(e.Session),
-		ms(logTTL), ms(stateTTL), c.cfg.LogEntries, c.cfg.LogBytes, ms(claimGrace), at, keep,
+		ms(logTTL), ms(stateTTL), c.cfg.LogEntries, c.cfg.LogBytes, ms(claimGrace), at, keep, ms(expireEvery),
 	}, nil
 }
 

@@ -29,4 +29,5 @@ if entry == '' then
   intent = string.format('%.0f', now) .. '|' .. ARGV[2] .. '|' .. ARGV[3]
   redis.call('ZADD', KEYS[5], now + tonumber(ARGV[5]), intent)
 end
-return {'ok', v[1] or '-1', v[2] or '', v[3] or '', redis.call('GET', KEYS[4]) or '', entry, intent}
+local reserved = not v[1] and redis.call('GET', KEYS[4]) or ''
+return {'ok', v[1] or '-1', v[2] or '', v[3] or '', reserved, entry, intent}

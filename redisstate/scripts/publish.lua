@@ -10,10 +10,12 @@
 --      19 log TTL ms    20 state TTL ms  21 most entries 22 most bytes  23 grace ms before others claim
 --      24 the seq from which the entered turn counts
 --      25 ms after which a sweep looks at the intent, or "": the intent is removed
+--      26 ms after which the TTLs of state and log are set again
 -- RETURNS {"done", seq} | {"already", head} | {"gap", head} | {"unseeded"}
 --         | {"diverged", head, visible attempt or -1}
-local seq = tonumber(ARGV[2])
-local head = tonumber(redis.call('HGET', KEYS[1], 'h') or '-1')
+local seq, closes = tonumber(ARGV[2]), ARGV[12]
+local v = redis.call('HMGET', KEYS[1], 'h', 'lb', 'af', 'x')
+local head = tonumber(v[1] or '-1')
 if head < 0 then
   if ARGV[10] ~= '1' or seq ~= 1 then
     return {'unseeded'}
@@ -28,7 +30,6 @@ if head + 1 < seq then
   return {'gap', head}
 end
 
-local closes = ARGV[12]
 if closes ~= '' then
   local o = redis.call('HMGET', KEYS[1], 'og', 'oa', 'oi', 'lg', 'lt')
   local newer = o[1] ~= closes or tonumber(o[2]) < tonumber(ARGV[13])
@@ -45,28 +46,31 @@ if closes ~= '' then
   if o[4] == closes then redis.call('DEL', KEYS[6]) end
 end
 
-redis.call('HSET', KEYS[1], 'h', seq, 'u', ARGV[5], 'f', ARGV[6], 'hold', ARGV[7], 'end', ARGV[8], 'af', ARGV[9])
-
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local entry = ARGV[3] .. '\n' .. ARGV[4]
-local n = redis.call('LLEN', KEYS[2])
-local bytes = n > 0 and tonumber(redis.call('HGET', KEYS[1], 'lb') or '0') or 0
-redis.call('RPUSH', KEYS[2], entry)
+local n = redis.call('RPUSH', KEYS[2], entry)
+local bytes = (n > 1 and tonumber(v[2] or '0') or 0) + #entry
 redis.call('HSET', KEYS[3], ARGV[3], seq)
-n, bytes = n + 1, bytes + #entry
+local expires = n == 1 or not v[4] or now - tonumber(v[4]) >= tonumber(ARGV[26])
 while n > 0 and (n > tonumber(ARGV[21]) or bytes > tonumber(ARGV[22])) do
   local old = redis.call('LPOP', KEYS[2])
   redis.call('HDEL', KEYS[3], string.sub(old, 1, string.find(old, '\n', 1, true) - 1))
   n, bytes = n - 1, bytes - #old
 end
-redis.call('HSET', KEYS[1], 'lb', bytes)
-redis.call('PEXPIRE', KEYS[1], ARGV[20])
-redis.call('PEXPIRE', KEYS[2], ARGV[19])
-redis.call('PEXPIRE', KEYS[3], ARGV[19])
+redis.call('HSET', KEYS[1], 'h', seq, 'u', ARGV[5], 'f', ARGV[6], 'hold', ARGV[7], 'end', ARGV[8], 'af', ARGV[9],
+  'lb', bytes, 'x', expires and now or v[4])
+if expires then
+  redis.call('PEXPIRE', KEYS[1], ARGV[20])
+  redis.call('PEXPIRE', KEYS[2], ARGV[19])
+  redis.call('PEXPIRE', KEYS[3], ARGV[19])
+end
 
+local voids = v[3] ~= ARGV[9]
 if ARGV[11] ~= '' then
   redis.call('ZADD', KEYS[5], ARGV[24], ARGV[11])
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[9])
+if voids then redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[9]) end
 if ARGV[7] == '1' or ARGV[8] == '1' then
   redis.call('DEL', KEYS[4], KEYS[6], KEYS[9])
   redis.call('HDEL', KEYS[1], 'og', 'oa', 'oi', 'om', 'oe', 'lt')
@@ -76,17 +80,15 @@ if ARGV[16] ~= '' and redis.call('GET', KEYS[6]) == ARGV[16] then
   redis.call('DEL', KEYS[6])
 end
 
-if ARGV[7] == '' and redis.call('ZCARD', KEYS[5]) > 0 then
-  local t = redis.call('TIME')
+if ARGV[7] == '' and (ARGV[11] ~= '' or (closes ~= '' or voids) and redis.call('ZCARD', KEYS[5]) > 0) then
   local wait = math.max(redis.call('PTTL', KEYS[6]), tonumber(ARGV[23]))
-  redis.call('ZADD', KEYS[7], t[1] * 1000 + math.floor(t[2] / 1000) + wait, ARGV[18])
+  redis.call('ZADD', KEYS[7], now + wait, ARGV[18])
   redis.call('PEXPIRE', KEYS[5], ARGV[20])
-else
+elseif closes ~= '' or voids or ARGV[7] == '1' or ARGV[8] == '1' then
   redis.call('ZREM', KEYS[7], ARGV[18])
 end
 if ARGV[17] ~= '' and ARGV[25] ~= '' then
-  local t = redis.call('TIME')
-  redis.call('ZADD', KEYS[8], t[1] * 1000 + math.floor(t[2] / 1000) + tonumber(ARGV[25]), ARGV[17])
+  redis.call('ZADD', KEYS[8], now + tonumber(ARGV[25]), ARGV[17])
 elseif ARGV[17] ~= '' then
   redis.call('ZREM', KEYS[8], ARGV[17])
 end

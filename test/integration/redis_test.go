@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -162,4 +164,60 @@ func BenchmarkRedis_Publish(b *testing.B) {
 			b.Fatal(res, err)
 		}
 	}
+}
+
+// executed counts what the server executes for n calls of f, the calls of scripts
+// included, per call.
+func executed(t *testing.T, admin redis.UniversalClient, n int, f func()) float64 {
+	t.Helper()
+	require.NoError(t, admin.ConfigResetStat(t.Context()).Err())
+	for range n {
+		f()
+	}
+	stats, err := admin.Info(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	sum := 0
+	for line := range strings.Lines(stats) {
+		name, rest, _ := strings.Cut(line, ":calls=")
+		calls, _, _ := strings.Cut(rest, ",")
+		c, err := strconv.Atoi(calls)
+		if strings.HasPrefix(name, "cmdstat_config") || err != nil {
+			continue
+		}
+		sum += c
+	}
+	return float64(sum) / float64(n)
+}
+
+// The number of commands decides what a message costs Redis.
+func TestRedis_CommandsOfAMessage(t *testing.T) {
+	r := startRedis(t)
+	c, _ := startBus(t, r.dial(), &counter{})
+	admin := r.dial()
+	defer func() { _ = admin.Close() }()
+	s, st, user := chatbox.SessionKey{ID: rand.Text()}, chatbox.State{}, chatbox.UserKey{ID: rand.Text()}
+	message := func(turn *chatbox.Turn) {
+		begun, err := c.Begin(t.Context(), cluster.Beginning{Session: s, Key: rand.Text(), User: user})
+		require.NoError(t, err)
+		e := chatbox.Event{
+			Session: s, Seq: st.Head + 1, Key: rand.Text(), ID: "m", Type: chatbox.TypeUserMessage, Sender: chatbox.SenderUser,
+			Owner: "u", Content: "x", Time: time.Now(), Turn: turn,
+		}
+		st = st.Apply(e)
+		res, err := c.Publish(t.Context(), cluster.Publication{Event: e, State: st, Fresh: e.Seq == 1, Intent: begun.Intent})
+		require.NoError(t, err)
+		require.Equal(t, cluster.OutcomeDone, res.Outcome)
+	}
+	message(nil)
+	assert.LessOrEqual(t, executed(t, admin, 40, func() { message(nil) }), 19.0, "without a turn")
+	assert.LessOrEqual(t, executed(t, admin, 40, func() { message(&chatbox.Turn{State: chatbox.TurnPending, Run: 1}) }), 23.0, "with a turn")
+	assert.LessOrEqual(t, executed(t, admin, 40, func() {
+		_, _, err := c.Due(t.Context())
+		require.NoError(t, err)
+	}), 133.0, "a sweep beside a due session")
+	require.NoError(t, admin.FlushAll(t.Context()).Err())
+	assert.LessOrEqual(t, executed(t, admin, 40, func() {
+		_, _, err := c.Due(t.Context())
+		require.NoError(t, err)
+	}), 2.0, "a sweep of an idle cluster")
 }
