@@ -24,7 +24,7 @@ func (s *Service) Retry(ctx context.Context, k chatbox.SessionKey, st chatbox.St
 			return err
 		}
 		if m.Turn == nil || m.Turn.Run != next.Run {
-			again, err := s.retriable(ctx, m)
+			again, err := s.retriable(ctx, m, st)
 			if err != nil || !again {
 				return cmp.Or(err, error(none))
 			}
@@ -39,15 +39,17 @@ func (s *Service) Retry(ctx context.Context, k chatbox.SessionKey, st chatbox.St
 }
 
 // retriable reports whether the answer of the message's current run failed or
-// was cut short.
-func (s *Service) retriable(ctx context.Context, m chatbox.Event) (bool, error) {
+// was cut short. It also accepts a message to a person who disappeared, if the
+// automatic leave, by a pod of an older version, did not enter it.
+func (s *Service) retriable(ctx context.Context, m chatbox.Event, st chatbox.State) (bool, error) {
 	if m.Turn == nil {
 		return false, nil
 	}
 	final, err := s.deps.Messages.ByKey(ctx, m.Session, chatbox.AnswerKey(m.Seq, m.Turn.Run))
 	switch {
 	case errors.Is(err, chatbox.NotFound):
-		return m.Turn.State == chatbox.TurnFailed, nil
+		left := m.Turn.State == chatbox.TurnHeld && m.Turn.At(m.Seq) >= st.AnswerableFrom
+		return m.Turn.State == chatbox.TurnFailed || left, nil
 	case err != nil:
 		return false, err
 	}
@@ -62,7 +64,7 @@ func (s *Service) Reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.S
 	if err != nil || m.Turn == nil {
 		return err
 	}
-	_, err = s.deps.Messages.ByKey(ctx, k, chatbox.AnswerKey(m.Seq, m.Turn.Run))
+	final, err := s.deps.Messages.ByKey(ctx, k, chatbox.AnswerKey(m.Seq, m.Turn.Run))
 	switch {
 	case errors.Is(err, chatbox.NotFound):
 		if m.Turn.State == chatbox.TurnPending {
@@ -70,6 +72,8 @@ func (s *Service) Reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.S
 		}
 	case err != nil:
 		return err
+	case final.Status == chatbox.StatusComplete: // answered since st was read
+		return nil
 	}
 	_, err = s.deps.Turns.RetryTurn(ctx, k, chatbox.Gen{Seq: m.Seq, Run: m.Turn.Run}, st.Head)
 	return err

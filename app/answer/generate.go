@@ -14,6 +14,10 @@ import (
 	"chatbox/internal/sleep"
 )
 
+// settleWait limits how long a finished answer waits until its turn is settled. A
+// sweep settles it otherwise.
+const settleWait = 3 * time.Second
+
 // stream shows the model's answer piece by piece and ends the turn.
 func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
 	s := g.s
@@ -270,7 +274,7 @@ func (g *generation) final(ctx context.Context, f chatbox.Finish, why *chatbox.E
 	}
 	s.deps.Observer.Generation(string(f))
 	// The final has returned the lease. To the renewer it is lost.
-	ctx, cancel := s.log.Bound(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWait)
 	defer cancel()
 	state := chatbox.TurnDone
 	if f == chatbox.FinishError {

@@ -129,11 +129,11 @@ func TestReply_OneFinalForEachMessageInOrder(t *testing.T) {
 	})
 }
 
-// slowSettling settles turns after ten seconds, unless its context ends.
+// slowSettling settles turns after two seconds, unless its context ends.
 type slowSettling struct{ *fakes.History }
 
 func (s slowSettling) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.Gen, to chatbox.TurnState) error {
-	if !sleep.For(ctx, 10*time.Second) {
+	if !sleep.For(ctx, 2*time.Second) {
 		return ctx.Err()
 	}
 	return s.History.SettleTurn(ctx, k, g, to)
@@ -207,6 +207,56 @@ func TestRetry_AnswersAFailedMessageAnew(t *testing.T) {
 		assert.Equal(t, "Hello", d.last().Content)
 		assert.Equal(t, 2, d.last().Answer.Gen.Run)
 		require.ErrorIs(t, d.Retry(t.Context(), session, st()), chatbox.NotFound, "a complete answer is not retried")
+	})
+}
+
+// A message to a person is retried only if that person disappeared. A pod of an
+// older version, which does not know such turns, may have left it behind.
+func TestRetry_OfAMessageToAPerson(t *testing.T) {
+	for name, c := range map[string]struct {
+		automatic string
+		answered  bool
+	}{"handed back": {"", false}, "disappeared": {"true", true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk(t, says("Hello"))
+				d.ask(t, "m1", "hi")
+				require.NoError(t, d.reply(t.Context(), session))
+				_, err := d.append(t, "join", join())
+				require.NoError(t, err)
+				_, err = d.append(t, "m2", chatbox.Event{
+					ID: "m2", Type: chatbox.TypeUserMessage, Sender: chatbox.SenderUser, UserID: "ada", Content: "there?",
+					Turn: &chatbox.Turn{State: chatbox.TurnHeld, Run: 1},
+				})
+				require.NoError(t, err)
+				_, err = d.append(t, "leave", chatbox.Event{
+					Type: chatbox.TypeAdminLeave, Sender: chatbox.SenderSystem,
+					Metadata: map[string]string{chatbox.MetaAdminID: "bob", chatbox.MetaAutomatic: c.automatic},
+				})
+				require.NoError(t, err)
+				sess, err := d.log.Load(t.Context(), session)
+				require.NoError(t, err)
+				if err = d.Retry(t.Context(), session, sess.State); !c.answered {
+					require.ErrorIs(t, err, chatbox.NotFound)
+					return
+				}
+				require.NoError(t, err)
+				require.NoError(t, d.reply(t.Context(), session))
+				assert.Equal(t, "m2", d.last().Answer.ReplyTo)
+			})
+		})
+	}
+}
+
+func TestReopen_LeavesAnAnsweredMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, says("Hello"))
+		d.ask(t, "m1", "hi")
+		before, err := d.log.Load(t.Context(), session)
+		require.NoError(t, err)
+		require.NoError(t, d.reply(t.Context(), session))
+		require.NoError(t, d.Reopen(t.Context(), session, before.State))
+		assert.Equal(t, chatbox.TurnDone, d.of(chatbox.TypeUserMessage)[0].Turn.State)
 	})
 }
 
