@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,16 +96,22 @@ func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key stri
 	return out, nil
 }
 
-// Abandon undoes Begin, or removes the intent alone if b has no user.
-func (c *Client) Abandon(ctx context.Context, b cluster.Beginning, intent string) error {
-	if intent == "" {
+// Abandon undoes Begin, or removes intents alone if b has no user.
+func (c *Client) Abandon(ctx context.Context, b cluster.Beginning, intents ...string) error {
+	intents = slices.DeleteFunc(slices.Clone(intents), func(s string) bool { return s == "" })
+	if len(intents) == 0 {
 		return nil
 	}
-	n := intent[strings.LastIndexByte(intent, '|')+1:]
+	members := make([]any, len(intents))
+	for i, intent := range intents {
+		members[i] = intent
+	}
 	err := c.flush(ctx, func(p batch) {
-		p.ZRem(ctx, keysOf(b.Session).intents, intent)
+		p.ZRem(ctx, keysOf(b.Session).intents, members...)
 		if b.User != (chatbox.UserKey{}) {
-			p.ZRem(ctx, rateKey(b.User), n)
+			for _, intent := range intents {
+				p.ZRem(ctx, rateKey(b.User), intent[strings.LastIndexByte(intent, '|')+1:])
+			}
 		}
 	})
 	return wrap("abandon", err)
@@ -313,7 +320,8 @@ func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64,
 }
 
 // States returns the states of many sessions in order, in one flush; the zero
-// state if Redis has no copy that this pod can read.
+// state if Redis has no copy that this pod can read. It fails only if no state
+// could be asked for.
 func (c *Client) States(ctx context.Context, keys []chatbox.SessionKey) ([]chatbox.State, error) {
 	cmds := make([]*redis.StringCmd, len(keys))
 	err := c.flush(ctx, func(p batch) {
@@ -321,15 +329,19 @@ func (c *Client) States(ctx context.Context, keys []chatbox.SessionKey) ([]chatb
 			cmds[i] = p.HGet(ctx, keysOf(s).state, "f")
 		}
 	})
-	if err != nil {
-		return nil, wrap("read states", err)
-	}
-	out := make([]chatbox.State, len(keys))
+	out, answered := make([]chatbox.State, len(keys)), 0
 	for i, cmd := range cmds {
+		fold, failed := cmd.Result()
+		if failed == nil || errors.Is(failed, redis.Nil) {
+			answered++
+		}
 		var st chatbox.State
-		if fold, err := cmd.Result(); err == nil && c.openJSON(keys[i], boxFold, fold, &st) == nil {
+		if failed == nil && c.openJSON(keys[i], boxFold, fold, &st) == nil {
 			out[i] = st
 		}
+	}
+	if answered == 0 {
+		return nil, wrap("read states", err)
 	}
 	return out, nil
 }

@@ -12,6 +12,9 @@ import (
 // some of it.
 const recordLag = 5 * time.Second
 
+// latestWait limits how long a list waits for Redis.
+const latestWait = 500 * time.Millisecond
+
 // complete replaces the states of sessions whose records may lack the latest
 // events. If Redis is unavailable, the sessions stay as they are.
 func (s *Service) complete(ctx context.Context, sessions []chatbox.Session) {
@@ -26,7 +29,9 @@ func (s *Service) complete(ctx context.Context, sessions []chatbox.Session) {
 	if len(keys) == 0 {
 		return
 	}
-	states, err := s.deps.Latest.States(ctx, keys)
+	limited, cancel := context.WithTimeout(ctx, latestWait)
+	defer cancel()
+	states, err := s.deps.Latest.States(limited, keys)
 	if err != nil {
 		s.deps.Logger.DebugContext(ctx, "latest states not read", "error", err)
 		return

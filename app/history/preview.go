@@ -11,6 +11,7 @@ import (
 
 const (
 	previewDepth   = 20 // newest events in which a message is looked for
+	previewLag     = 64 // events that a session's record may lack
 	previewReaders = 8  // concurrent reads for one request
 )
 
@@ -66,13 +67,13 @@ func (s *Service) readPreviews(ctx context.Context, a chatbox.Actor, ids []strin
 // preview returns the zero Preview if there is nothing to show.
 func (s *Service) preview(ctx context.Context, k chatbox.SessionKey) (helpdesk.Preview, error) {
 	sess, err := s.deps.Sessions.Load(ctx, k)
-	if errors.Is(err, chatbox.NotFound) || err == nil && (sess.Erased || sess.State.Erased || sess.State.Head == 0) {
+	if errors.Is(err, chatbox.NotFound) || err == nil && (sess.Erased || sess.State.Erased) {
 		return helpdesk.Preview{}, nil
 	}
 	if err != nil {
 		return helpdesk.Preview{}, err
 	}
-	events, err := s.deps.Messages.Range(ctx, k, max(1, sess.State.Head-previewDepth+1), sess.State.Head)
+	events, err := s.deps.Messages.Range(ctx, k, max(1, sess.State.Head-previewDepth+1), sess.State.Head+previewLag)
 	if err != nil {
 		return helpdesk.Preview{}, err
 	}

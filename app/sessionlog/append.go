@@ -133,7 +133,7 @@ func (l *Log) publish(ctx context.Context, pub cluster.Publication) (published b
 	if first && !l.saveState(ctx, pub) {
 		pub.Intent = ""
 	}
-	pub.Keep = !first && l.records.keepsIntent(pub.Event.Session)
+	pub.Keep = !first
 	published, err := l.show(ctx, pub, true)
 	if err != nil {
 		l.deps.Observer.PublishFailed()

@@ -31,7 +31,7 @@ func (r *refusing) Begin(context.Context, cluster.Beginning) (cluster.Begun, err
 	return cluster.Begun{Seeded: true, Owner: "ada", State: r.state, RetryAfter: r.wait, Intent: "i"}, nil
 }
 
-func (r *refusing) Abandon(context.Context, cluster.Beginning, string) error {
+func (r *refusing) Abandon(context.Context, cluster.Beginning, ...string) error {
 	r.abandoned++
 	return nil
 }

@@ -86,6 +86,7 @@ func (l *Log) SyncRecordLater(k chatbox.SessionKey) { l.stale.Add(k) }
 func (l *Log) Resubscribed() {
 	l.broken.Retry()
 	l.stale.Retry()
+	l.records.retry()
 }
 
 // settleErased ends the turns of an erased session.

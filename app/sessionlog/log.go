@@ -46,8 +46,8 @@ type Log struct {
 	broken *workqueue.Queue[chatbox.SessionKey] // sessions whose copy in Redis lags behind the history
 	stale  *workqueue.Queue[chatbox.SessionKey] // sessions whose record lags behind their log by an unknown state
 
-	records *recordWriter    // of the sessions that this pod appends to
-	cut     atomic.Bool // set by Cut
+	records *recordWriter // of the sessions that this pod appends to
+	cut     atomic.Bool   // set by Cut
 }
 
 // New makes a log; Run does its background work.

@@ -61,8 +61,9 @@ type Hot interface {
 	// an intent that Publish, Abandon or a sweeper removes. One round trip.
 	Begin(ctx context.Context, b cluster.Beginning) (cluster.Begun, error)
 	// Abandon withdraws an append that failed after Begin: its intent, and its
-	// frame from the user's count. Without a user it removes only the intent.
-	Abandon(ctx context.Context, b cluster.Beginning, intent string) error
+	// frame from the user's count. Without a user it removes only the intents,
+	// which may be many.
+	Abandon(ctx context.Context, b cluster.Beginning, intents ...string) error
 	// Publish makes the event at head+1 visible together with the state after
 	// it. Any other event changes nothing, and the outcome tells why.
 	Publish(ctx context.Context, p cluster.Publication) (cluster.Published, error)

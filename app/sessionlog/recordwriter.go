@@ -17,15 +17,16 @@ const (
 	recordWindow  = 700 * time.Millisecond
 	recordWriters = 32 // concurrent writes, which the history groups
 	recordTimeout = 2 * time.Second
-	lastWrites    = time.Second // for the unwritten records of a pod that stops
+	recordBackoff = 5 * time.Second        // the longest, after writes that failed
+	lastWrites    = 500 * time.Millisecond // for the unwritten records of a pod that stops
+	mostIntents   = 256                    // of one session; Redis drops older ones after some seconds
 )
 
 // recordWriter writes the states of sessions to their records in the background. The
 // first change of a session is written at once, and further changes together when
 // the window ends: a record is a cache of the log, and its indexes make it the
 // most expensive write of a message. While a state is not written, the intent of
-// its first append stays in Redis, so that a sweep updates the record if this pod
-// dies.
+// its append stays in Redis, so that a sweep updates the record if this pod dies.
 type recordWriter struct {
 	sessions Sessions
 	hot      Hot
@@ -40,7 +41,7 @@ type recordWriter struct {
 // than the window ago.
 type unwritten struct {
 	state   chatbox.State // the latest; the record lacks it if changed is set
-	intents []string      // left in Redis: of the first change, and of the first of each write that failed
+	intents []string      // left in Redis, of the changes that are not written
 	changed bool
 	writing bool
 	window  *time.Timer // from the last write; nil: the window has ended
@@ -49,17 +50,8 @@ type unwritten struct {
 func newRecords(d Deps) *recordWriter {
 	return &recordWriter{
 		sessions: d.Sessions, hot: d.Hot, logger: d.Logger, of: map[chatbox.SessionKey]*unwritten{},
-		queue: workqueue.New[chatbox.SessionKey](workqueue.Config{Workers: recordWriters, Longest: time.Minute}),
+		queue: workqueue.New[chatbox.SessionKey](workqueue.Config{Workers: recordWriters, Longest: recordBackoff}),
 	}
-}
-
-// keepsIntent reports whether the next change of the session must leave its
-// intent in Redis. Changes of a session come one after another.
-func (r *recordWriter) keepsIntent(k chatbox.SessionKey) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	u := r.of[k]
-	return u == nil || len(u.intents) == 0
 }
 
 // change schedules the state to be written. intent is the one that was left in
@@ -73,7 +65,7 @@ func (r *recordWriter) change(k chatbox.SessionKey, st chatbox.State, intent str
 		r.of[k] = u
 	}
 	if intent != "" {
-		u.intents = append(u.intents, intent)
+		u.intents = append(u.intents[max(0, len(u.intents)+1-mostIntents):], intent)
 	}
 	if st.Head > u.state.Head {
 		u.state, u.changed = st, true
@@ -92,7 +84,7 @@ func (r *recordWriter) write(ctx context.Context, k chatbox.SessionKey) error {
 		return nil
 	}
 	st, intents := u.state, u.intents
-	u.writing, u.intents = true, nil // the next change needs an intent of its own
+	u.writing, u.intents = true, nil
 	r.mu.Unlock()
 
 	err := r.save(ctx, k, st, intents)
@@ -131,13 +123,14 @@ func (r *recordWriter) save(ctx context.Context, k chatbox.SessionKey, st chatbo
 		r.logger.DebugContext(ctx, "state not stored", "session", k.ID, "error", err)
 		return err
 	}
-	for _, intent := range intents {
-		if err := r.hot.Abandon(ctx, cluster.Beginning{Session: k}, intent); err != nil {
-			r.logger.DebugContext(ctx, "intent left to age", "session", k.ID, "error", err)
-		}
+	if err := r.hot.Abandon(ctx, cluster.Beginning{Session: k}, intents...); err != nil {
+		r.logger.DebugContext(ctx, "intents left to age", "session", k.ID, "error", err)
 	}
 	return nil
 }
+
+// retry ends the back-off of writes that failed.
+func (r *recordWriter) retry() { r.queue.Retry() }
 
 // run writes until ctx ends, and then what is unwritten unless cut returns true.
 func (r *recordWriter) run(ctx context.Context, cut func() bool) {

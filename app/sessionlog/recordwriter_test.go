@@ -68,7 +68,7 @@ func TestRecords_FirstChangeAtOnceAndOthersTogether(t *testing.T) {
 		assert.EqualValues(t, 1, r.recorded(), "a list shows a quiet session's message at once")
 		r.say(50)
 		assert.EqualValues(t, 1, r.recorded())
-		assert.Equal(t, 1, r.redis.Intents(session), "a sweep finds the session if the pod dies now")
+		assert.Equal(t, 50, r.redis.Intents(session), "a sweep finds the session if the pod dies now")
 		r.pause(time.Second)
 		assert.EqualValues(t, 51, r.recorded())
 		assert.Equal(t, 2, r.history.Calls("SaveState"))
@@ -108,6 +108,20 @@ func TestRecords_AFailedWriteIsRepeatedWithTheLatestState(t *testing.T) {
 	})
 }
 
+func TestRecords_AfterAnOutageTheyAreSoonComplete(t *testing.T) {
+	record(t, func(t *testing.T, r *recording) {
+		r.history.Fail("SaveState", chatbox.NewError(chatbox.StoreFailed, "", nil))
+		for range 300 {
+			r.say(2)
+			r.pause(time.Second)
+		}
+		assert.LessOrEqual(t, r.redis.Intents(session), 600)
+		r.history.Fail("SaveState", nil)
+		r.pause(8 * time.Second)
+		assert.EqualValues(t, 600, r.recorded())
+	})
+}
+
 func TestRecords_TheIntentOfAFailedPublicationStays(t *testing.T) {
 	record(t, func(t *testing.T, r *recording) {
 		r.say(1)
@@ -138,7 +152,7 @@ func TestRecords_AKilledPodLeavesThemToASweep(t *testing.T) {
 		r.Cut()
 		r.stop()
 		assert.EqualValues(t, 1, r.recorded())
-		assert.Equal(t, 1, r.redis.Intents(session))
+		assert.Equal(t, 8, r.redis.Intents(session))
 	})
 }
 

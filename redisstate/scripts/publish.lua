@@ -23,7 +23,7 @@ if head < 0 then
   head = 0
 end
 if head >= seq then
-  if ARGV[17] ~= '' then redis.call('ZREM', KEYS[8], ARGV[17]) end
+  if ARGV[17] ~= '' and ARGV[25] == '' then redis.call('ZREM', KEYS[8], ARGV[17]) end
   return {'already', head}
 end
 if head + 1 < seq then

@@ -61,6 +61,8 @@ func TestRecords_AreWrittenBehindTheMessages(t *testing.T) {
 		row, _ := sessions[0].(map[string]any)
 		assert.EqualValues(t, 4, row["message_count"])
 	}
+	previews := c.as("", "sam", "admin").want(http.StatusOK, http.MethodGet, "/admin/previews?sessions=s-1", "")
+	assert.Contains(t, previews.Body, `"seq":4`, "the last words are of the answer that the record lacks")
 	require.NoError(t, c.stack.KillPod(c.stack.Pods()[0].ID))
 	off.Store(false)
 	c.until("the killed pod's record", func() bool { return recorded().Head == 4 })

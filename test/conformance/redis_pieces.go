@@ -124,8 +124,10 @@ func redisKeptIntents(t *testing.T, s RedisServer) {
 	k := newTalk(t, s, nil)
 	begun, err := k.c.Begin(t.Context(), cluster.Beginning{Session: k.key, Key: "c:x:m1"})
 	require.NoError(t, err)
-	res := k.publish(k.note("x"), func(p *cluster.Publication) { p.Intent, p.Keep = begun.Intent, true })
-	require.Equal(t, cluster.OutcomeDone, res.Outcome)
+	e := k.note("x")
+	keep := func(p *cluster.Publication) { p.Intent, p.Keep = begun.Intent, true }
+	require.Equal(t, cluster.OutcomeDone, k.publish(e, keep).Outcome)
+	require.Equal(t, cluster.OutcomeAlready, k.publish(e, keep).Outcome, "a repeat whose first reply was lost")
 	s.Advance(t, 2*time.Second)
 	_, heal := k.due()
 	assert.False(t, heal, "the pod has some seconds to write the record")

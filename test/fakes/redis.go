@@ -117,10 +117,12 @@ func (r *Redis) Turns(k chatbox.SessionKey) []chatbox.Gen {
 }
 
 // Abandon implements sessionlog.Hot.
-func (r *Redis) Abandon(_ context.Context, _ cluster.Beginning, intent string) error {
+func (r *Redis) Abandon(_ context.Context, _ cluster.Beginning, intents ...string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.intents, intent)
+	for _, intent := range intents {
+		delete(r.intents, intent)
+	}
 	return r.fail["Abandon"]
 }
 
@@ -141,7 +143,9 @@ func (r *Redis) Publish(_ context.Context, p cluster.Publication) (cluster.Publi
 	}
 	switch {
 	case p.Event.Seq <= s.state.Head:
-		delete(r.intents, p.Intent)
+		if !p.Keep {
+			delete(r.intents, p.Intent)
+		}
 		return cluster.Published{Outcome: cluster.OutcomeAlready, Head: s.state.Head}, nil
 	case p.Event.Seq > s.state.Head+1:
 		return cluster.Published{Outcome: cluster.OutcomeGap, Head: s.state.Head}, nil
