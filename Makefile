@@ -9,8 +9,9 @@ SERVER_PACKAGES := $(patsubst %,./test/%,integration cluster)
 CLUSTER_PACKAGES := $(patsubst %,./test/%,chaos cluster browser)
 FAULT    ?= short
 FUZZTIME ?= 30s
+ROUNDS   ?= 3
 
-.PHONY: help run build test lint fmt test-integration test-servers test-containers test-fault test-chaos test-defects test-browser fuzz fuzz-long bench servers-up servers-down up down ci
+.PHONY: help run build test lint fmt test-integration test-servers test-containers test-fault test-chaos test-defects test-browser fuzz fuzz-long bench bench-cluster servers-up servers-down up down ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -64,6 +65,9 @@ fuzz-long: ## the same in process, many times faster, from the same corpus
 
 bench: ## benchmarks with allocations; compare two outputs with benchstat
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-cluster: ## what a message costs: three pods on real servers beside a relay; ROUNDS=3, on a quiet machine
+	scripts/bench-cluster.sh $(ROUNDS)
 
 servers-up: ## Redis and a MongoDB-compatible server on free ports, left running
 	scripts/servers.sh up

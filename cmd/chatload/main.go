@@ -1,5 +1,7 @@
 // Command chatload generates load on a Chatbox cluster and checks that the
 // cluster keeps the wire contract. It exits with 1 if the cluster violates it.
+// "chatload bench" measures what a message costs, and "chatload relay" is the
+// ceiling to compare with.
 package main
 
 import (
@@ -34,6 +36,14 @@ func main() {
 // run is main with its environment as arguments. soft stops the sessions; ctx
 // stops everything.
 func run(ctx, soft context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "bench":
+			return runBench(soft, args[1:], env, stdout, stderr)
+		case "relay":
+			return runRelay(soft, args[1:], stderr)
+		}
+	}
 	o, err := parse(args, env, stderr)
 	switch {
 	case errors.Is(err, errUsage):

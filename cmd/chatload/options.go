@@ -167,6 +167,8 @@ others and with the history.
 
   chatload --url http://127.0.0.1:8080 --users 100 --messages 20 --reconnect-every 5s --verify fakeopenai
   chatload --url http://127.0.0.1:8080 --idle 8000 --metrics-url http://127.0.0.1:8081/chatbox/metrics/prometheus
+  chatload bench --help   measures what a message costs
+  chatload relay --help   the ceiling to compare with
 
 It exits 0 when nothing was lost, repeated, out of order, missing or wrong, 1 when something
 was, 2 when the command line is not right.

@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// clockTick is the unit of times in /proc: a hundredth of a second on every Linux.
+const clockTick = 10 * time.Millisecond
+
+// Processes are the processes to account for, by name. Their children, which a
+// PostgreSQL has for its connections, count with them.
+type Processes map[string][]int
+
+// times returns the processor time that each name has used so far.
+func (p Processes) times() (map[string]time.Duration, error) {
+	if len(p) == 0 {
+		return nil, nil
+	}
+	stats, err := readProcesses()
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]time.Duration{}
+	for name, pids := range p {
+		for _, pid := range pids {
+			if _, alive := stats[pid]; !alive {
+				return nil, fmt.Errorf("process %d (%s) does not run", pid, name)
+			}
+			all[name] += stats.family(pid)
+		}
+	}
+	return all, nil
+}
+
+// process is one line of /proc/*/stat.
+type process struct {
+	parent int
+	used   time.Duration // of the process, and of children that have ended
+}
+
+type processes map[int]process
+
+func readProcesses() (processes, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("processor times need /proc: %w", os.ErrNotExist)
+	}
+	all := processes{}
+	for _, f := range files {
+		line, err := os.ReadFile(f) //nolint:gosec // a name that the kernel gave
+		if err != nil {
+			continue // it has ended
+		}
+		// The name of the program is in parentheses and may contain anything.
+		_, rest, _ := strings.Cut(string(line[strings.LastIndexByte(string(line), ')')+1:]), " ")
+		fields := strings.Fields(rest)
+		if len(fields) < 15 {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err != nil {
+			continue
+		}
+		parent, _ := strconv.Atoi(fields[1]) // 0: has none
+		var ticks int64
+		for _, field := range fields[11:15] { // utime, stime, cutime, cstime
+			n, _ := strconv.ParseInt(field, 10, 64) // the kernel writes numbers
+			ticks += n
+		}
+		all[pid] = process{parent: parent, used: time.Duration(ticks) * clockTick}
+	}
+	return all, nil
+}
+
+// family adds up a process and its descendants.
+func (p processes) family(pid int) time.Duration {
+	sum := p[pid].used
+	for child, of := range p {
+		if of.parent == pid {
+			sum += p.family(child)
+		}
+	}
+	return sum
+}
+
+// Names returns the names in order.
+func (p Processes) Names() []string { return slices.Sorted(maps.Keys(p)) }
+
+// Quantiles are in milliseconds.
+type Quantiles struct{ P50, P99, Max float64 }
+
+// latencies keeps every value: a measurement has at most some hundred thousand.
+// It is safe for concurrent use.
+type latencies struct {
+	mu  sync.Mutex // guards all
+	all []time.Duration
+}
+
+func (l *latencies) add(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, d)
+}
+
+func (l *latencies) quantiles() Quantiles {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slices.Sort(l.all)
+	at := func(q float64) float64 {
+		if len(l.all) == 0 {
+			return 0
+		}
+		return float64(l.all[min(int(q*float64(len(l.all))), len(l.all)-1)].Microseconds()) / 1000
+	}
+	return Quantiles{P50: at(0.5), P99: at(0.99), Max: at(1)}
+}

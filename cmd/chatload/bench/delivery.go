@@ -1,0 +1,295 @@
+// Package bench measures what a cluster costs: how many durable messages it
+// delivers from one pod to another, how long that takes, and how much processor
+// time each process needs for a message. A relay without a history has the same
+// shape and shows what the machine could do.
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"chatbox/internal/sleep"
+)
+
+// text is the content of every message.
+const text = "Some hundred bytes of text, as people write them when they ask for the way to the station or an invoice."
+
+// Delivery is one measurement: each session has a sender on one address and a
+// receiver on the next one.
+type Delivery struct {
+	URLs        []string // ws addresses with the path; at least two
+	Sessions    int
+	Outstanding int           // messages of a session without an ack
+	Rate        float64       // messages per second over all sessions; 0: as fast as acks come
+	Warmup      time.Duration // before the measurement
+	Duration    time.Duration
+	Processes   Processes
+	// Credential returns the header of a session's sockets.
+	Credential func(session string) (http.Header, error)
+	// Open makes a session ready before its receiver attaches. send sends one
+	// frame and returns when it is acked. nil: nothing is needed.
+	Open func(ctx context.Context, session string, send func(typ string) error) error
+}
+
+// Result is what a Delivery found.
+type Result struct {
+	Messages  int
+	PerSecond float64
+	Latency   Quantiles          // from the write of the frame to its receipt on the other pod
+	CPU       map[string]float64 // milliseconds of processor time per message, by name of process
+}
+
+// frame is the part of a frame that the measurement reads and writes.
+type frame struct {
+	Type      string          `json:"type"`
+	ID        string          `json:"id,omitempty"`
+	SessionID string          `json:"session_id,omitempty"`
+	Content   string          `json:"content,omitempty"`
+	ModelID   string          `json:"model_id,omitempty"`
+	Error     json.RawMessage `json:"error,omitempty"`
+}
+
+// pair is one session's two sockets.
+type pair struct {
+	session        string
+	sender, getter *websocket.Conn
+	room           chan struct{} // one token per message without an ack
+}
+
+// run is the state of a running measurement.
+type run struct {
+	Delivery
+
+	base     time.Time
+	counting atomic.Bool
+	latency  latencies
+	n        atomic.Int64
+}
+
+// Run measures until ctx ends or the time is over. It returns an error if a
+// socket fails or a frame is refused.
+func (d Delivery) Run(ctx context.Context) (Result, error) {
+	if len(d.URLs) < 2 || d.Sessions < 1 || d.Outstanding < 1 {
+		return Result{}, errors.New("needs two addresses, a session and a message")
+	}
+	r := &run{Delivery: d, base: time.Now()}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	pairs, err := r.open(ctx)
+	defer func() {
+		for _, p := range pairs {
+			p.close()
+		}
+	}()
+	if err != nil {
+		return Result{}, err
+	}
+	var work sync.WaitGroup
+	for n, p := range pairs {
+		for _, part := range []func() error{
+			func() error { return r.send(ctx, n, p) }, func() error { return r.acks(p) }, func() error { return r.receive(p) },
+		} {
+			work.Go(func() {
+				if err := part(); err != nil {
+					fail(err) // the first counts
+				}
+			})
+		}
+	}
+	result, err := r.measure(ctx)
+	fail(errDone)
+	for _, p := range pairs {
+		p.close()
+	}
+	work.Wait()
+	return result, err
+}
+
+// errDone ends the sockets after the measurement.
+var errDone = errors.New("the measurement is over")
+
+func (r *run) measure(ctx context.Context) (Result, error) {
+	if !sleep.For(ctx, r.Warmup) {
+		return Result{}, context.Cause(ctx)
+	}
+	before, err := r.Processes.times()
+	if err != nil {
+		return Result{}, err
+	}
+	began := time.Now()
+	r.counting.Store(true)
+	ok := sleep.For(ctx, r.Duration)
+	r.counting.Store(false)
+	took := time.Since(began)
+	if !ok {
+		return Result{}, context.Cause(ctx)
+	}
+	after, err := r.Processes.times()
+	if err != nil {
+		return Result{}, err
+	}
+	n := int(r.n.Load())
+	res := Result{Messages: n, PerSecond: float64(n) / took.Seconds(), Latency: r.latency.quantiles(), CPU: map[string]float64{}}
+	for name, t := range after {
+		res.CPU[name] = float64((t - before[name]).Microseconds()) / 1000 / float64(max(n, 1))
+	}
+	return res, nil
+}
+
+// open connects all sessions, a few at a time.
+func (r *run) open(ctx context.Context) ([]*pair, error) {
+	pairs := make([]*pair, r.Sessions)
+	errs := make([]error, r.Sessions)
+	var opening sync.WaitGroup
+	turns := make(chan struct{}, 16)
+	for n := range pairs {
+		turns <- struct{}{}
+		opening.Go(func() {
+			defer func() { <-turns }()
+			pairs[n], errs[n] = r.openPair(ctx, n)
+		})
+	}
+	opening.Wait()
+	return pairs, errors.Join(errs...)
+}
+
+func (r *run) openPair(ctx context.Context, n int) (*pair, error) {
+	p := &pair{session: fmt.Sprintf("bench-%d-%d", r.base.UnixNano(), n), room: make(chan struct{}, r.Outstanding)}
+	header, err := r.Credential(p.session)
+	if err != nil {
+		return p, err
+	}
+	dial := func(at int) (*websocket.Conn, error) {
+		url := r.URLs[at%len(r.URLs)] + "?session_id=" + p.session
+		c, res, err := websocket.DefaultDialer.DialContext(ctx, url, header)
+		if res != nil {
+			_ = res.Body.Close() // gorilla has read it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("dial %s: %w", url, err)
+		}
+		return c, nil
+	}
+	if p.sender, err = dial(n); err != nil {
+		return p, err
+	}
+	if r.Open != nil {
+		if err := r.Open(ctx, p.session, func(typ string) error { return p.once(typ) }); err != nil {
+			return p, err
+		}
+	}
+	p.getter, err = dial(n + 1)
+	return p, err
+}
+
+// once sends one frame and reads until it is acked.
+func (p *pair) once(typ string) error {
+	f := frame{Type: typ, ID: "open", SessionID: p.session}
+	if err := p.sender.WriteJSON(f); err != nil {
+		return fmt.Errorf("open session: %w", err)
+	}
+	for {
+		if err := p.sender.ReadJSON(&f); err != nil {
+			return fmt.Errorf("open session: %w", err)
+		}
+		switch f.Type {
+		case "ack":
+			return nil
+		case "error":
+			return fmt.Errorf("open session: refused: %s", f.Error)
+		}
+	}
+}
+
+// send writes messages. The id has the time of the write.
+func (r *run) send(ctx context.Context, n int, p *pair) error {
+	every := time.Duration(0)
+	if r.Rate > 0 {
+		every = time.Duration(float64(r.Sessions) / r.Rate * float64(time.Second))
+		if !sleep.For(ctx, every*time.Duration(n)/time.Duration(r.Sessions)) {
+			return nil
+		}
+	}
+	next := time.Now()
+	for k := 0; ; k++ {
+		select {
+		case p.room <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		if every > 0 {
+			next = next.Add(every)
+			if !sleep.For(ctx, time.Until(next)) {
+				return nil
+			}
+		}
+		f := frame{Type: "user_message", ID: fmt.Sprintf("%d-%d", time.Since(r.base), k), SessionID: p.session, Content: text}
+		if err := p.sender.WriteJSON(f); err != nil {
+			return unlessOver(ctx, err)
+		}
+	}
+}
+
+// acks frees the room of acked messages. A relay has no acks: the message itself
+// comes back.
+func (r *run) acks(p *pair) error {
+	for {
+		var f frame
+		if err := p.sender.ReadJSON(&f); err != nil {
+			return nil //nolint:nilerr // the receiver and the sender report a broken session
+		}
+		switch f.Type {
+		case "ack", "user_message":
+			<-p.room
+		case "error":
+			return fmt.Errorf("refused: %s", f.Error)
+		}
+	}
+}
+
+func (r *run) receive(p *pair) error {
+	for {
+		var f frame
+		if err := p.getter.ReadJSON(&f); err != nil {
+			return nil //nolint:nilerr // as for acks
+		}
+		if f.Type != "user_message" || !r.counting.Load() {
+			continue
+		}
+		at, _, _ := strings.Cut(f.ID, "-")
+		sent, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			continue // the frame that opened the session
+		}
+		r.n.Add(1)
+		r.latency.add(time.Since(r.base) - time.Duration(sent))
+	}
+}
+
+func unlessOver(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("send: %w", err)
+}
+
+func (p *pair) close() {
+	if p == nil {
+		return
+	}
+	for _, c := range []*websocket.Conn{p.sender, p.getter} {
+		if c != nil {
+			_ = c.Close() // the end of the measurement
+		}
+	}
+}

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# scripts/bench-cluster.sh [ROUNDS] measures what a message costs: pods on a real Redis and a MongoDB-compatible server, and a relay of the same shape
+# on the same Redis as the ceiling. The rounds take turns, so that the machine's moods meet both. Each line is one measurement.
+# Needs a quiet machine: the clients run on it too.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+rounds=${1:-3}
+[[ $rounds =~ ^[1-9][0-9]*$ ]] || die 'usage: scripts/bench-cluster.sh [ROUNDS]'
+if [ -z "${CHATBOX_TEST_REDIS_URL:-}" ] || [ -z "${CHATBOX_TEST_MONGO_URI:-}" ]; then exec scripts/with-servers.sh "$0" "$rounds"; fi
+
+work=$(mktemp -d)
+pids=()
+trap '[ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+go build -o "$work/" ./cmd/chatbox ./cmd/chatload
+
+secret() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+JWT_SECRET=$(secret)
+key=$(secret)
+export JWT_SECRET
+port=$((20000 + RANDOM % 10000))
+
+# pod N starts a pod without the limits that hold one user back.
+pod() {
+	env -i PATH="$PATH" LISTEN_ADDR="127.0.0.1:$((port + $1))" POD_ID="bench-$1" REDIS_URL="$CHATBOX_TEST_REDIS_URL" \
+		MONGO_URI="$CHATBOX_TEST_MONGO_URI" MONGO_DATABASE="bench_$$" JWT_SECRET="$JWT_SECRET" ENCRYPTION_KEY="$key" \
+		WS_ALLOWED_ORIGINS=https://chat.test.invalid RATE_LIMIT=1000000 ADMIN_GRACE=1h LOG_LEVEL=error \
+		LLM_PROVIDER_1_ID=scripted LLM_PROVIDER_1_NAME=Scripted LLM_PROVIDER_1_TYPE=scripted "$work/chatbox" >"$work/pod-$1.log" 2>&1 &
+	pids+=($!)
+	pods+=($!)
+}
+pods=() relays=()
+for n in 0 1 2; do pod $n; done
+for n in 3 4; do
+	"$work/chatload" relay --listen "127.0.0.1:$((port + n))" --redis "$CHATBOX_TEST_REDIS_URL" >"$work/relay-$n.log" 2>&1 &
+	pids+=($!)
+	relays+=($!)
+done
+for n in 0 1 2; do
+	for ((i = 0; i < 300; i++)); do
+		curl -fsS -o /dev/null -m 2 "http://127.0.0.1:$((port + n))/chatbox/readyz" 2>/dev/null && continue 2
+		sleep 0.1
+	done
+	cat "$work/pod-$n.log" >&2
+	die "pod $n is not ready"
+done
+
+join() { local IFS=,; echo "$*"; }
+addresses() { local n urls=(); for n in "$@"; do urls+=("http://127.0.0.1:$((port + n))"); done; join "${urls[@]}"; }
+redis=() store=()
+[ -z "${REDIS_PID:-}" ] || redis=(--process "redis=$REDIS_PID")
+[ -z "${FERRETDB_PID:-}" ] || store=(--process "store=$FERRETDB_PID,$POSTGRES_PID")
+measure() { # NAME COMMAND…
+	printf '%-34s ' "$1"
+	shift
+	"$work/chatload" bench "$@"
+}
+for ((round = 1; round <= rounds; round++)); do
+	measure "relay, 100 x 4" --relay --url "$(addresses 3 4)" --process "relays=$(join "${relays[@]}")" "${redis[@]}"
+	measure "cluster, 100 x 4" --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
+	measure "relay, light load" --relay --sessions 20 --rate 40 --url "$(addresses 3 4)" --process "relays=$(join "${relays[@]}")" "${redis[@]}"
+	measure "cluster, light load" --sessions 20 --rate 40 --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
+done
