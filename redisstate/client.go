@@ -98,6 +98,7 @@ type Client struct {
 	cluster *redis.ClusterClient // rdb, where it is one
 	sharded bool                 // pub/sub is sharded: on a Cluster
 	scripts map[string]*redis.Script
+	sharing sharing
 	dialer  *dialer     // nil: the client was passed to New
 	served  atomic.Bool // Redis has completed a request once
 	boot    string      // identifies this process among all past and present ones

@@ -14,7 +14,7 @@ import (
 const (
 	// recordWindow is the least time between two writes of one session's record
 	// that only messages cause.
-	recordWindow  = 700 * time.Millisecond
+	recordWindow  = time.Second
 	recordWriters = 32 // concurrent writes, which the history groups
 	recordTimeout = 2 * time.Second
 	recordBackoff = 5 * time.Second        // the longest, after writes that failed
