@@ -54,11 +54,13 @@ addresses() { local n urls=(); for n in "$@"; do urls+=("http://127.0.0.1:$((por
 redis=() store=()
 [ -z "${REDIS_PID:-}" ] || redis=(--process "redis=$REDIS_PID")
 [ -z "${FERRETDB_PID:-}" ] || store=(--process "store=$FERRETDB_PID,$POSTGRES_PID")
-measure() { # NAME COMMAND…
+measure() { # NAME OPTION…
 	printf '%-34s ' "$1"
 	shift
 	"$work/chatload" bench "$@"
 }
+# New connections of the servers are slow at first.
+"$work/chatload" bench --url "$(addresses 0 1 2)" --duration 8s >/dev/null
 for ((round = 1; round <= rounds; round++)); do
 	measure "relay, 100 x 4" --relay --url "$(addresses 3 4)" --process "relays=$(join "${relays[@]}")" "${redis[@]}"
 	measure "cluster, 100 x 4" --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"

@@ -27,7 +27,7 @@ type recording struct {
 	sent    int
 }
 
-func record(t *testing.T, f func(t *testing.T, r *recording)) {
+func record(t *testing.T, f func(r *recording)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &recording{t: t, history: fakes.NewHistory(), redis: fakes.NewRedis()}
@@ -37,7 +37,7 @@ func record(t *testing.T, f func(t *testing.T, r *recording)) {
 		go func() { defer close(done); r.Run(ctx) }()
 		r.stop = func() { cancel(); <-done }
 		synctest.Wait()
-		f(t, r)
+		f(r)
 		r.stop()
 	})
 }
@@ -63,7 +63,8 @@ func (r *recording) recorded() int64 {
 func (r *recording) pause(d time.Duration) { sleep.For(r.t.Context(), d) }
 
 func TestRecords_FirstChangeAtOnceAndOthersTogether(t *testing.T) {
-	record(t, func(t *testing.T, r *recording) {
+	record(t, func(r *recording) {
+		t := r.t
 		r.say(1)
 		assert.EqualValues(t, 1, r.recorded(), "a list shows a quiet session's message at once")
 		r.say(50)
@@ -80,7 +81,8 @@ func TestRecords_FirstChangeAtOnceAndOthersTogether(t *testing.T) {
 }
 
 func TestRecords_WhatStaffLooksForIsNotDelayed(t *testing.T) {
-	record(t, func(t *testing.T, r *recording) {
+	record(t, func(r *recording) {
+		t := r.t
 		r.say(2)
 		d := note("help")
 		decide := d.Decide
@@ -96,7 +98,8 @@ func TestRecords_WhatStaffLooksForIsNotDelayed(t *testing.T) {
 }
 
 func TestRecords_AFailedWriteIsRepeatedWithTheLatestState(t *testing.T) {
-	record(t, func(t *testing.T, r *recording) {
+	record(t, func(r *recording) {
+		t := r.t
 		r.history.Fail("SaveState", chatbox.NewError(chatbox.StoreFailed, "", nil))
 		r.say(3)
 		assert.Zero(t, r.recorded())
@@ -109,7 +112,8 @@ func TestRecords_AFailedWriteIsRepeatedWithTheLatestState(t *testing.T) {
 }
 
 func TestRecords_AfterAnOutageTheyAreSoonComplete(t *testing.T) {
-	record(t, func(t *testing.T, r *recording) {
+	record(t, func(r *recording) {
+		t := r.t
 		r.history.Fail("SaveState", chatbox.NewError(chatbox.StoreFailed, "", nil))
 		for range 300 {
 			r.say(2)
@@ -123,7 +127,8 @@ func TestRecords_AfterAnOutageTheyAreSoonComplete(t *testing.T) {
 }
 
 func TestRecords_TheIntentOfAFailedPublicationStays(t *testing.T) {
-	record(t, func(t *testing.T, r *recording) {
+	record(t, func(r *recording) {
+		t := r.t
 		r.say(1)
 		r.redis.Fail("Publish", chatbox.NewError(chatbox.Unavailable, "", nil))
 		r.say(1)
@@ -134,7 +139,8 @@ func TestRecords_TheIntentOfAFailedPublicationStays(t *testing.T) {
 }
 
 func TestRecords_AStoppingPodWritesThem(t *testing.T) {
-	record(t, func(t *testing.T, r *recording) {
+	record(t, func(r *recording) {
+		t := r.t
 		r.say(1)
 		require.EqualValues(t, 1, r.recorded())
 		r.say(8)
@@ -145,7 +151,8 @@ func TestRecords_AStoppingPodWritesThem(t *testing.T) {
 }
 
 func TestRecords_AKilledPodLeavesThemToASweep(t *testing.T) {
-	record(t, func(t *testing.T, r *recording) {
+	record(t, func(r *recording) {
+		t := r.t
 		r.say(1)
 		require.EqualValues(t, 1, r.recorded())
 		r.say(8)
@@ -159,7 +166,8 @@ func TestRecords_AKilledPodLeavesThemToASweep(t *testing.T) {
 // Every change between two writes is covered by an intent, also one that comes
 // while a write is under way.
 func TestRecords_AChangeDuringAWriteHasAnIntent(t *testing.T) {
-	record(t, func(t *testing.T, r *recording) {
+	record(t, func(r *recording) {
+		t := r.t
 		release := r.history.BlockSaveState()
 		r.say(1)
 		synctest.Wait() // the write has begun

@@ -97,7 +97,7 @@ func (d Delivery) Run(ctx context.Context) (Result, error) {
 	var work sync.WaitGroup
 	for n, p := range pairs {
 		for _, part := range []func() error{
-			func() error { return r.send(ctx, n, p) }, func() error { return r.acks(p) }, func() error { return r.receive(p) },
+			func() error { return r.send(ctx, n, p) }, func() error { return r.acks(ctx, p) }, func() error { return r.receive(ctx, p) },
 		} {
 			work.Go(func() {
 				if err := part(); err != nil {
@@ -242,11 +242,11 @@ func (r *run) send(ctx context.Context, n int, p *pair) error {
 
 // acks frees the room of acked messages. A relay has no acks: the message itself
 // comes back.
-func (r *run) acks(p *pair) error {
+func (r *run) acks(ctx context.Context, p *pair) error {
 	for {
 		var f frame
 		if err := p.sender.ReadJSON(&f); err != nil {
-			return nil //nolint:nilerr // the receiver and the sender report a broken session
+			return unlessOver(ctx, err)
 		}
 		switch f.Type {
 		case "ack", "user_message":
@@ -257,30 +257,35 @@ func (r *run) acks(p *pair) error {
 	}
 }
 
-func (r *run) receive(p *pair) error {
+func (r *run) receive(ctx context.Context, p *pair) error {
 	for {
 		var f frame
 		if err := p.getter.ReadJSON(&f); err != nil {
-			return nil //nolint:nilerr // as for acks
+			return unlessOver(ctx, err)
 		}
 		if f.Type != "user_message" || !r.counting.Load() {
 			continue
 		}
-		at, _, _ := strings.Cut(f.ID, "-")
-		sent, err := strconv.ParseInt(at, 10, 64)
-		if err != nil {
-			continue // the frame that opened the session
+		if sent, ok := sentAt(f.ID); ok {
+			r.n.Add(1)
+			r.latency.add(time.Since(r.base) - sent)
 		}
-		r.n.Add(1)
-		r.latency.add(time.Since(r.base) - time.Duration(sent))
 	}
 }
 
+// sentAt returns the time that a message's id carries.
+func sentAt(id string) (time.Duration, bool) {
+	at, _, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseInt(at, 10, 64)
+	return time.Duration(n), err == nil
+}
+
+// unlessOver returns the error of a socket, or nil after the measurement.
 func unlessOver(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	return fmt.Errorf("send: %w", err)
+	return fmt.Errorf("a session's socket: %w", err)
 }
 
 func (p *pair) close() {

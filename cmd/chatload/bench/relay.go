@@ -96,7 +96,7 @@ func (r *Relay) pass(s *relayed) {
 		r.mu.Unlock()
 		for _, c := range conns {
 			c.mu.Lock()
-			_ = c.ws.WriteMessage(websocket.TextMessage, []byte(m.Payload)) // a broken socket ends by itself
+			_ = c.ws.WriteMessage(websocket.TextMessage, []byte(m.Payload)) // a broken socket ends on its own read
 			c.mu.Unlock()
 		}
 	}
