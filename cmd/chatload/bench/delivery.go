@@ -282,8 +282,10 @@ func sentAt(id string) (time.Duration, bool) {
 
 // unlessOver returns the error of a socket, or nil after the measurement.
 func unlessOver(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
 	}
 	return fmt.Errorf("a session's socket: %w", err)
 }
