@@ -27,6 +27,9 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 			cmds = append(cmds, c.queue(ctx, p, "sweep.lua", keys, sweepMost, ms(turnsAgain), ms(intentAgain), ms(intentLife)))
 		}
 	})
+	if len(cmds) == 1 && redis.HasErrorPrefix(cmds[0].Err(), "CROSSSLOT") && !c.apart.Swap(true) {
+		return c.Due(ctx)
+	}
 	seen, swept := map[chatbox.SessionKey]bool{}, 0
 	for _, cmd := range cmds {
 		v, failed := cmd.Slice()
@@ -57,11 +60,12 @@ func (c *Client) Due(ctx context.Context) (turns, heal []chatbox.SessionKey, err
 }
 
 // sweepKeys returns the keys of each call of a sweep: one for all partitions, or
-// on a Cluster, where their slots differ, one for each.
+// on a Cluster, where their slots differ, one for each. A member of a Cluster may
+// also be used as a single server.
 func (c *Client) sweepKeys() [][]string {
 	calls := make([][]string, 1, partitions)
 	for i := range partitions {
-		if c.sharded && i > 0 {
+		if (c.sharded || c.apart.Load()) && i > 0 {
 			calls = append(calls, nil)
 		}
 		last := len(calls) - 1
