@@ -85,12 +85,24 @@ type sessionKeys struct {
 	state, log, index, pieces, queue, lease, forbid, reserve, due, intents, channel string
 }
 
+// keysOf returns the session's keys. They share one allocation, because every
+// message needs most of them several times.
 func keysOf(s chatbox.SessionKey) sessionKeys {
 	p, m := part(partitionOf(s)), member(s)
+	const kinds = 9
+	var all strings.Builder
+	all.Grow(kinds*(len(p)+len(":ch:")+len(m)) + 2*(len(p)+len(":due")))
+	key := func(kind, of string) string {
+		at := all.Len()
+		all.WriteString(p)
+		all.WriteString(kind)
+		all.WriteString(of)
+		return all.String()[at:]
+	}
 	return sessionKeys{
-		state: p + ":s:" + m, log: p + ":l:" + m, index: p + ":k:" + m, pieces: p + ":o:" + m,
-		queue: p + ":q:" + m, lease: p + ":z:" + m, forbid: p + ":x:" + m, reserve: p + ":r:" + m,
-		due: p + ":due", intents: p + ":int", channel: channelOf(s),
+		state: key(":s:", m), log: key(":l:", m), index: key(":k:", m), pieces: key(":o:", m),
+		queue: key(":q:", m), lease: key(":z:", m), forbid: key(":x:", m), reserve: key(":r:", m),
+		due: key(":due", ""), intents: key(":int", ""), channel: key(":ch:", m),
 	}
 }
 

@@ -114,3 +114,12 @@ func TestScripts_TouchOnlyTheirKeys(t *testing.T) {
 		assert.Containsf(t, string(src), "-- RETURNS", "%s has no contract", f.Name())
 	}
 }
+
+// Every message makes the session's keys several times.
+func BenchmarkKeysOf(b *testing.B) {
+	s := chatbox.SessionKey{Tenant: "acme", ID: "0123456789abcdef0123456789abcdef"}
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = keysOf(s)
+	}
+}
