@@ -99,6 +99,7 @@ type Client struct {
 	sharded bool                 // pub/sub is sharded: on a Cluster
 	scripts map[string]*redis.Script
 	sharing sharing
+	folds   folds
 	apart   atomic.Bool // the server refuses calls with keys of several slots
 	dialer  *dialer     // nil: the client was passed to New
 	served  atomic.Bool // Redis has completed a request once

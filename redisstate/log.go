@@ -84,7 +84,7 @@ func (c *Client) decodeBegun(ctx context.Context, s chatbox.SessionKey, key stri
 	if v[1] == "-1" {
 		return out, nil
 	}
-	if err := c.openJSON(s, boxFold, v[3], &out.State); err != nil {
+	if out.State, err = c.openFold(s, v[3]); err != nil {
 		return cluster.Begun{Owner: v[2], ReservedBy: v[4], Intent: v[6]}, c.forget(ctx, s, v[3], err)
 	}
 	out.Seeded = true
@@ -184,7 +184,7 @@ func (c *Client) publishArgs(p cluster.Publication, channel string) ([]any, erro
 	if err != nil {
 		return nil, err
 	}
-	fold, err := c.sealJSON(e.Session, boxFold, p.State)
+	fold, err := c.sealFold(e.Session, p.State)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func (c *Client) Read(ctx context.Context, s chatbox.SessionKey, after int64) (c
 	if err != nil || head < 0 {
 		return out, wrap("read tail", err)
 	}
-	if err := c.openJSON(s, boxFold, str(2), &out.State); err != nil {
+	if out.State, err = c.openFold(s, str(2)); err != nil {
 		return cluster.Tail{ReservedBy: str(3)}, c.forget(ctx, s, str(2), err)
 	}
 	out.Seeded = true
@@ -260,7 +260,7 @@ func strs(v any) []string {
 // Seed refills a session that Redis lost or that fell behind.
 func (c *Client) Seed(ctx context.Context, s cluster.Seed) error {
 	st := s.State
-	fold, err := c.sealJSON(s.Session, boxFold, st)
+	fold, err := c.sealFold(s.Session, st)
 	if err != nil {
 		return err
 	}
@@ -343,7 +343,7 @@ func (c *Client) States(ctx context.Context, keys []chatbox.SessionKey) ([]chatb
 			answered++
 		}
 		var st chatbox.State
-		if failed == nil && c.openJSON(keys[i], boxFold, fold, &st) == nil {
+		if failed == nil && c.openJSON(keys[i], boxFold, fold, &st) == nil { // usually of other pods
 			out[i] = st
 		}
 	}
