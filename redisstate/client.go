@@ -98,7 +98,6 @@ type Client struct {
 	cluster *redis.ClusterClient // rdb, where it is one
 	sharded bool                 // pub/sub is sharded: on a Cluster
 	scripts map[string]*redis.Script
-	sharing sharing
 	folds   folds
 	apart   atomic.Bool // the server refuses calls with keys of several slots
 	dialer  *dialer     // nil: the client was passed to New

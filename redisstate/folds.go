@@ -42,11 +42,20 @@ func (f *folds) put(s chatbox.SessionKey, box string, st chatbox.State) {
 	f.of[s] = sealedFold{box, st}
 }
 
+// forget drops the fold of an erased session.
+func (f *folds) forget(s chatbox.SessionKey) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, known := f.of[s]; known {
+		f.of[s] = sealedFold{} // its place in the ring stays
+	}
+}
+
 func (f *folds) get(s chatbox.SessionKey, box string) (chatbox.State, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	sealed, known := f.of[s]
-	return sealed.state, known && sealed.box == box
+	return sealed.state, known && sealed.box == box && box != ""
 }
 
 // sealFold seals the state and remembers it.

@@ -21,6 +21,11 @@ func TestFolds_OnlyTheOwnAndTheLatest(t *testing.T) {
 	assert.False(t, known, "an older copy is opened")
 	_, known = f.get(bob, "box 2")
 	assert.False(t, known, "a box moved to another session is not trusted")
+	f.forget(ada)
+	for _, box := range []string{"box 2", ""} {
+		_, known = f.get(ada, box)
+		assert.False(t, known, "erased")
+	}
 }
 
 func TestFolds_AreBounded(t *testing.T) {

@@ -41,7 +41,7 @@ func (c *Client) Begin(ctx context.Context, b cluster.Beginning) (cluster.Begun,
 		token = b.Lease.Token
 	}
 	var begun, rate *redis.Cmd
-	err := c.share(ctx, func(p batch) {
+	err := c.flush(ctx, func(p batch) {
 		begun = c.queue(ctx, p, "begin.lua",
 			[]string{k.state, k.index, k.log, k.reserve, k.intents, k.lease},
 			b.Key, member(b.Session), n, token, ms(intentDelay))
@@ -124,16 +124,9 @@ func (c *Client) Publish(ctx context.Context, p cluster.Publication) (cluster.Pu
 	if err != nil {
 		return cluster.Published{}, err
 	}
-	var cmd *redis.Cmd
-	err = c.share(ctx, func(p batch) {
-		cmd = c.queue(ctx, p, "publish.lua", []string{
-			k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.due, k.intents, k.forbid,
-		}, args...)
-	})
-	if err != nil {
-		return cluster.Published{}, wrap("publish", err)
-	}
-	v, err := cmd.Slice()
+	v, err := c.run(ctx, "publish.lua", []string{
+		k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.due, k.intents, k.forbid,
+	}, args...).Slice()
 	if err != nil {
 		return cluster.Published{}, wrap("publish", err)
 	}
@@ -285,6 +278,7 @@ func (c *Client) Erase(ctx context.Context, s chatbox.SessionKey, owner string, 
 		return err
 	}
 	k := keysOf(s)
+	c.folds.forget(s)
 	return wrap("erase", c.run(ctx, "erase.lua",
 		[]string{k.state, k.log, k.index, k.pieces, k.queue, k.lease, k.forbid, k.reserve, k.due},
 		k.channel, st.Head, owner, fold, member(s), ms(erasedTTL)).Err())

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"chatbox"
 	"chatbox/cluster"
 )
@@ -48,15 +46,9 @@ func (c *Client) Append(ctx context.Context, l cluster.Lease, p cluster.Piece) e
 		return err
 	}
 	k := keysOf(l.Session)
-	var cmd *redis.Cmd
-	err = c.share(ctx, func(b batch) {
-		cmd = c.queue(ctx, b, "piece.lua", []string{k.state, k.lease, k.pieces},
-			l.Token, genString(l.Gen), p.Attempt, p.Index, flag(p.Snapshot), box, k.channel, card, ms(logTTL))
-	})
-	if err != nil {
-		return wrap("append piece", err)
-	}
-	switch got, err := cmd.Text(); {
+	got, err := c.run(ctx, "piece.lua", []string{k.state, k.lease, k.pieces},
+		l.Token, genString(l.Gen), p.Attempt, p.Index, flag(p.Snapshot), box, k.channel, card, ms(logTTL)).Text()
+	switch {
 	case err != nil:
 		return wrap("append piece", err)
 	case got == "lost":

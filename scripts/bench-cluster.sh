@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 rounds=${1:-3}
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die 'usage: scripts/bench-cluster.sh [ROUNDS]'
-if [ -z "${CHATBOX_TEST_REDIS_URL:-}" ] || [ -z "${CHATBOX_TEST_MONGO_URI:-}" ]; then exec scripts/with-servers.sh "$0" "$rounds"; fi
+if [ -z "${CHATBOX_TEST_REDIS_URL:-}" ] || [ -z "${CHATBOX_TEST_MONGO_URI:-}" ]; then exec scripts/with-servers.sh scripts/bench-cluster.sh "$rounds"; fi
 
 work=$(mktemp -d)
 pids=()

@@ -14,7 +14,7 @@ import (
 // it returns chatbox.NotFound. st is the session's state.
 func (s *Service) Retry(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	none := chatbox.NewError(chatbox.NotFound, "there is no failed answer to try again", nil)
-	if st.LastUserSeq == 0 || st.HolderID != "" {
+	if st.LastUserSeq == 0 || st.HolderID != "" || st.Ended {
 		return none
 	}
 	var next chatbox.Gen // set by an earlier try whose reply may have been lost

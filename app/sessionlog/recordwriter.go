@@ -70,8 +70,8 @@ func (r *recordWriter) change(k chatbox.SessionKey, st chatbox.State, intent str
 	if st.Head > u.state.Head {
 		u.state, u.changed = st, true
 	}
-	if u.window == nil && !u.writing && !r.queue.Add(k) {
-		delete(r.of, k) // a sweep finds the intent
+	if u.window == nil && !u.writing && !r.queue.Add(k) && !r.queue.Closed() {
+		delete(r.of, k) // the queue is full: a sweep finds the intents
 	}
 }
 
@@ -109,7 +109,7 @@ func (r *recordWriter) windowEnded(k chatbox.SessionKey) {
 	if u == nil {
 		return
 	}
-	if u.window = nil; !u.changed || !r.queue.Add(k) {
+	if u.window = nil; !u.changed || !r.queue.Add(k) && !r.queue.Closed() {
 		delete(r.of, k)
 	}
 }

@@ -250,7 +250,11 @@ func (r *run) acks(ctx context.Context, p *pair) error {
 		}
 		switch f.Type {
 		case "ack", "user_message":
-			<-p.room
+			select {
+			case <-p.room:
+			case <-ctx.Done():
+				return nil
+			}
 		case "error":
 			return fmt.Errorf("refused: %s", f.Error)
 		}

@@ -66,6 +66,7 @@ func (r *Relay) join(ctx context.Context, session string, c *relayConn) error {
 	if s == nil {
 		s = &relayed{sub: r.rdb.Subscribe(context.WithoutCancel(ctx), "relay:"+session), conns: map[*relayConn]struct{}{}}
 		if _, err := s.sub.Receive(ctx); err != nil {
+			_ = s.sub.Close() // was never used
 			return err
 		}
 		r.subs[session] = s
