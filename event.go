@@ -190,8 +190,9 @@ const (
 	TurnPending TurnState = "pending"
 	TurnDone    TurnState = "done"   // its run has a final, or the turn became void
 	TurnFailed  TurnState = "failed" // its run ended without an event in the history
-	// TurnHeld is of a message to a person who held the session. It becomes
-	// pending, as the next run, only if that person disappears before a reply.
+	// TurnHeld marks a message that was sent while a person held the session. An
+	// automatic leave makes the last such turn pending, as its next run, if nobody
+	// has replied.
 	TurnHeld TurnState = "held"
 )
 

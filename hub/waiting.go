@@ -72,7 +72,7 @@ func (f *feed) noteHelpLocked(e chatbox.Event) {
 
 func (f *feed) setWaitsLocked(waits bool) {
 	switch {
-	case waits == f.waits || len(f.atts) == 0: // a feed without sockets is no longer in the index
+	case waits == f.waits || len(f.atts) == 0: // a feed without sockets is no longer among the waiters
 		return
 	case waits:
 		f.waiters.add(f.key)

@@ -26,7 +26,7 @@ import (
 //	cb:{p}:v:<s>      zset    admins who watch the session, by process, by expiry  watchTTL
 //	cb:{p}:g:<s>      hash    answer text that old clients' connections have received  shownTTL
 //	cb:{p}:due        zset    sessions by the time at which turns are due   swept
-//	cb:{p}:int        zset    begun appends by the time they are overdue   swept
+//	cb:{p}:int        zset    appends that are not complete, by the time they are overdue  swept
 //	cb:{p}:ch:<s>     channel updates of the session
 //	cb:u:{<u>}:rate   zset    the user's frames in the window by time    RateWindow
 //	cb:u:{<u>}:rest   zset    the user's REST requests in the window     RateWindow

@@ -15,9 +15,8 @@ import (
 	"chatbox/cluster"
 )
 
-// Timing of begun appends that are not published: when a sweeper first looks,
-// how often it looks again, and when no write can arrive any more (the ack
-// wait of 10 s and a margin).
+// Timing of intents: when a sweeper first looks, how often it looks again, and
+// when no insert can arrive any more (the ack wait of 10 s and a margin).
 const (
 	intentDelay = time.Second
 	intentAgain = 2 * time.Second

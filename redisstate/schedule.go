@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	sweepMost  = 64              // sessions per partition and sweep
+	sweepMost  = 64              // due sessions, and intents, per partition and sweep
 	turnsAgain = 2 * time.Second // a due session that nobody handled is due again after this time
 )
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # scripts/bench-cluster.sh [ROUNDS] measures what a message costs: pods on a real Redis and a MongoDB-compatible server, and a relay of the same shape
-# on the same Redis as the ceiling. The rounds take turns, so that the machine's moods meet both. Each line is one measurement.
+# on the same Redis as the ceiling. The rounds alternate, so that changes in the machine's speed affect both. Each line is one measurement.
 # Needs a quiet machine: the clients run on it too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

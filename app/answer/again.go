@@ -56,9 +56,9 @@ func (s *Service) retriable(ctx context.Context, m chatbox.Event, st chatbox.Sta
 	return final.Status != chatbox.StatusComplete, nil
 }
 
-// Reopen makes the turn of the last user message pending if nobody has replied to
-// the message and the turn is not pending: the message was sent to a person, its
-// answer failed or was cut short, or an earlier hand-back voided the turn.
+// Reopen starts the next run of the last user message's turn. It does nothing if
+// the answer is complete, or if the turn is pending and has no final. The caller
+// has checked that nobody replied to the message.
 func (s *Service) Reopen(ctx context.Context, k chatbox.SessionKey, st chatbox.State) error {
 	m, err := s.log.Message(ctx, k, st.LastUserSeq)
 	if err != nil || m.Turn == nil {

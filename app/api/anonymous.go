@@ -20,8 +20,8 @@ const (
 )
 
 // anonymous counts requests without a credential, on this pod only. It limits the
-// cost of guessed tokens, which are too long to be found, and of many requests at
-// once.
+// cost of requests with guessed tokens and of many concurrent requests. Tokens are
+// too long to guess.
 type anonymous struct {
 	mu     sync.Mutex // guards following
 	minute time.Time
@@ -92,7 +92,7 @@ func (e *edge) limitAnonymousRate(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// leaveKey is the context key of the function that known calls.
+// leaveKey is the context key of the leave function, which known calls.
 const leaveKey = "leave"
 
 // limitAnonymous limits the running requests of one address that have shown no credential.

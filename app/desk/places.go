@@ -27,8 +27,7 @@ type QueueSockets interface {
 
 const (
 	placesEvery = 3 * time.Second
-	// placesPause batches sockets that connect together, and leaves time to store
-	// the fold of a session that has just begun to wait.
+	// placesPause batches sockets that connect together.
 	placesPause    = 250 * time.Millisecond
 	placesPatience = 2 * time.Second
 	// queueLife is the maximum age of the queue that REST responses show.
@@ -124,7 +123,7 @@ func (s *Help) SendPositions(ctx context.Context) {
 }
 
 // sendPositions sends the places of one tenant's sessions. It skips a session that
-// is not in the queue: it was just taken over, or its fold is not stored yet.
+// is not in the queue: it was just taken over, or its record could not be written.
 func (s *Help) sendPositions(ctx context.Context, tenant string, keys []chatbox.SessionKey) error {
 	ctx, cancel := context.WithTimeout(ctx, placesPatience)
 	defer cancel()

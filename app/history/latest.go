@@ -7,9 +7,9 @@ import (
 	"chatbox"
 )
 
-// recordLag is the age from which a session's record is complete: pods write the
-// records of active sessions about once a second. Clocks of pods may differ by
-// some of it.
+// recordLag is how recent a session's last activity must be for a list to take its
+// state from Redis. It exceeds the second between two writes of a record, because
+// the clocks of pods may differ.
 const recordLag = 5 * time.Second
 
 // latestWait limits how long a list waits for Redis.

@@ -125,7 +125,7 @@ func (l *Log) tryAppend(ctx context.Context, d *Draft, b cluster.Beginning) (*Ap
 func (l *Log) publish(ctx context.Context, pub cluster.Publication) (published bool) {
 	ctx, cancel := l.Bound(context.WithoutCancel(ctx))
 	defer cancel()
-	// Staff lists read only session records, and perhaps no later event updates
+	// Staff lists find sessions by their records, and perhaps no later event updates
 	// this record. So its state is stored before the intent is removed. If
 	// storing fails or the pod dies, the intent stays and a sweep stores the
 	// state.

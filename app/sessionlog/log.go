@@ -60,12 +60,12 @@ func New(cfg Config, d Deps) *Log {
 		broken: workqueue.New[chatbox.SessionKey](workqueue.Config{Workers: 4}),
 		stale:  workqueue.New[chatbox.SessionKey](workqueue.Config{Workers: 2, Longest: time.Minute}),
 
-		records: newRecords(d),
+		records: newRecordWriter(d),
 	}
 }
 
 // Run heals queued sessions and updates queued records until ctx ends. It then
-// writes the records that lack the latest states, for up to a second, and returns
+// writes the latest states to the records, for at most half a second, and returns
 // when the workers have stopped.
 func (l *Log) Run(ctx context.Context) {
 	l.broken.Open(ctx, l.healQueued)

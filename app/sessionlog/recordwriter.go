@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// recordWindow is the least time between two writes of one session's record
-	// that only messages cause.
+	// recordWindow is the minimum time between two background writes of one
+	// session's record.
 	recordWindow  = time.Second
 	recordWriters = 32 // concurrent writes, which the history groups
 	recordTimeout = 2 * time.Second
@@ -34,12 +34,12 @@ type recordWriter struct {
 	queue    *workqueue.Queue[chatbox.SessionKey]
 
 	mu sync.Mutex // guards of
-	of map[chatbox.SessionKey]*unwritten
+	of map[chatbox.SessionKey]*recordState
 }
 
-// unwritten is what a session's record lacks, or a record that was written less
+// recordState is what a session's record lacks, or a record that was written less
 // than the window ago.
-type unwritten struct {
+type recordState struct {
 	state   chatbox.State // the latest; the record lacks it if changed is set
 	intents []string      // left in Redis, of the changes that are not written
 	changed bool
@@ -47,9 +47,9 @@ type unwritten struct {
 	window  *time.Timer // from the last write; nil: the window has ended
 }
 
-func newRecords(d Deps) *recordWriter {
+func newRecordWriter(d Deps) *recordWriter {
 	return &recordWriter{
-		sessions: d.Sessions, hot: d.Hot, logger: d.Logger, of: map[chatbox.SessionKey]*unwritten{},
+		sessions: d.Sessions, hot: d.Hot, logger: d.Logger, of: map[chatbox.SessionKey]*recordState{},
 		queue: workqueue.New[chatbox.SessionKey](workqueue.Config{Workers: recordWriters, Longest: recordBackoff}),
 	}
 }
@@ -61,7 +61,7 @@ func (r *recordWriter) change(k chatbox.SessionKey, st chatbox.State, intent str
 	defer r.mu.Unlock()
 	u := r.of[k]
 	if u == nil {
-		u = &unwritten{}
+		u = &recordState{}
 		r.of[k] = u
 	}
 	if intent != "" {
@@ -156,11 +156,11 @@ func (r *recordWriter) run(ctx context.Context, cut func() bool) {
 }
 
 // takeAll ends all windows and returns what is unwritten.
-func (r *recordWriter) takeAll() map[chatbox.SessionKey]*unwritten {
+func (r *recordWriter) takeAll() map[chatbox.SessionKey]*recordState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := r.of
-	r.of = map[chatbox.SessionKey]*unwritten{}
+	r.of = map[chatbox.SessionKey]*recordState{}
 	for k, u := range all {
 		if u.window != nil {
 			u.window.Stop()

@@ -21,7 +21,7 @@ import (
 // answers.
 const benchAdmin = "bench-admin"
 
-// runBench is `chatload bench`: it measures deliveries between two pods, or two
+// runBench is `chatload bench`: it measures deliveries between pods, or between
 // relays, and prints one line.
 func runBench(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	d := bench.Delivery{Processes: bench.Processes{}}

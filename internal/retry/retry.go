@@ -9,8 +9,8 @@ import (
 )
 
 // Backoff is the pause between tries: First after the first failure, doubled
-// after each further one, Longest at most. Every pause is varied between 50%
-// and 150%, so that callers that failed together do not retry together. Tries
+// after each further one, Longest at most. The actual pause is between 50% and
+// 150% of that, so that callers that failed together do not retry together. Tries
 // limits the number of calls; 0 means no limit.
 type Backoff struct {
 	First, Longest time.Duration

@@ -1,7 +1,7 @@
 -- Takes the overdue entries of partitions and postpones them, so that pods do
 -- not all handle the same ones. An entry comes again unless it is handled. An
--- intent is dropped when every write that it could stand for has timed out.
--- Nothing is read of an empty partition, and an idle cluster costs one command.
+-- intent comes a last time when no insert can arrive any more, and is removed.
+-- Empty partitions are not read.
 -- KEYS  1 due  2 intents  of the first partition, 3 due  4 intents  of the next, ...
 -- ARGV  1 most of each partition  2 postpone turns by ms  3 postpone intents by ms  4 intents live ms
 -- RETURNS {[session members], [intents]}

@@ -46,14 +46,14 @@ type process struct {
 	used   time.Duration // of the process, and of children that have ended
 }
 
-type processes map[int]process
+type processTable map[int]process
 
-func readProcesses() (processes, error) {
+func readProcesses() (processTable, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(files) == 0 {
 		return nil, fmt.Errorf("processor times need /proc: %w", os.ErrNotExist)
 	}
-	all := processes{}
+	all := processTable{}
 	for _, f := range files {
 		line, err := os.ReadFile(f) //nolint:gosec // a name that the kernel gave
 		if err != nil {
@@ -81,7 +81,7 @@ func readProcesses() (processes, error) {
 }
 
 // family adds up a process and its descendants.
-func (p processes) family(pid int) time.Duration {
+func (p processTable) family(pid int) time.Duration {
 	sum := p[pid].used
 	for child, of := range p {
 		if of.parent == pid {

@@ -61,9 +61,9 @@ type frame struct {
 
 // pair is one session's two sockets.
 type pair struct {
-	session        string
-	sender, getter *websocket.Conn
-	room           chan struct{} // one token per message without an ack
+	session          string
+	sender, receiver *websocket.Conn
+	room             chan struct{} // one token per message without an ack
 }
 
 // run is the state of a running measurement.
@@ -188,7 +188,7 @@ func (r *run) openPair(ctx context.Context, n int) (*pair, error) {
 			return p, err
 		}
 	}
-	p.getter, err = dial(n + 1)
+	p.receiver, err = dial(n + 1)
 	return p, err
 }
 
@@ -264,7 +264,7 @@ func (r *run) acks(ctx context.Context, p *pair) error {
 func (r *run) receive(ctx context.Context, p *pair) error {
 	for {
 		var f frame
-		if err := p.getter.ReadJSON(&f); err != nil {
+		if err := p.receiver.ReadJSON(&f); err != nil {
 			return unlessOver(ctx, err)
 		}
 		if f.Type != "user_message" || !r.counting.Load() {
@@ -298,7 +298,7 @@ func (p *pair) close() {
 	if p == nil {
 		return
 	}
-	for _, c := range []*websocket.Conn{p.sender, p.getter} {
+	for _, c := range []*websocket.Conn{p.sender, p.receiver} {
 		if c != nil {
 			_ = c.Close() // the end of the measurement
 		}
