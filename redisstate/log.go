@@ -296,12 +296,7 @@ func (c *Client) PublishEphemeral(ctx context.Context, u cluster.Update) error {
 // Heads returns the heads of many sessions in order, in one flush; -1 if Redis
 // has no copy.
 func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64, error) {
-	cmds := make([]*redis.StringCmd, len(keys))
-	err := c.flush(ctx, func(p batch) {
-		for i, s := range keys {
-			cmds[i] = p.HGet(ctx, keysOf(s).state, "h")
-		}
-	})
+	cmds, err := c.fields(ctx, keys, "h")
 	if err != nil {
 		return nil, wrap("read heads", err)
 	}
@@ -323,20 +318,17 @@ func (c *Client) Heads(ctx context.Context, keys []chatbox.SessionKey) ([]int64,
 // state if Redis has no copy that this pod can read. It fails only if no state
 // could be asked for.
 func (c *Client) States(ctx context.Context, keys []chatbox.SessionKey) ([]chatbox.State, error) {
-	cmds := make([]*redis.StringCmd, len(keys))
-	err := c.flush(ctx, func(p batch) {
-		for i, s := range keys {
-			cmds[i] = p.HGet(ctx, keysOf(s).state, "f")
-		}
-	})
+	cmds, err := c.fields(ctx, keys, "f")
 	out, answered := make([]chatbox.State, len(keys)), 0
 	for i, cmd := range cmds {
 		fold, failed := cmd.Result()
 		if failed == nil || errors.Is(failed, redis.Nil) {
 			answered++
 		}
-		var st chatbox.State
-		if failed == nil && c.openJSON(keys[i], boxFold, fold, &st) == nil { // usually of other pods
+		if failed != nil {
+			continue
+		}
+		if st, err := c.openFold(keys[i], fold); err == nil {
 			out[i] = st
 		}
 	}
@@ -344,4 +336,16 @@ func (c *Client) States(ctx context.Context, keys []chatbox.SessionKey) ([]chatb
 		return nil, wrap("read states", err)
 	}
 	return out, nil
+}
+
+// fields reads a field of the states of many sessions in one flush. After an error
+// some of the commands may have succeeded.
+func (c *Client) fields(ctx context.Context, keys []chatbox.SessionKey, name string) ([]*redis.StringCmd, error) {
+	cmds := make([]*redis.StringCmd, len(keys))
+	err := c.flush(ctx, func(p batch) {
+		for i, s := range keys {
+			cmds[i] = p.HGet(ctx, keysOf(s).state, name)
+		}
+	})
+	return cmds, err
 }

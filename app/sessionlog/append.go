@@ -144,7 +144,7 @@ func (l *Log) publish(ctx context.Context, pub cluster.Publication) (published b
 	}
 	if !first {
 		intent := ""
-		if pub.Keep && err == nil { // otherwise the intent also stands for the publication
+		if err == nil { // otherwise the intent also stands for the publication
 			intent = pub.Intent
 		}
 		l.records.change(pub.Event.Session, pub.State, intent)
@@ -155,10 +155,7 @@ func (l *Log) publish(ctx context.Context, pub cluster.Publication) (published b
 // saveState stores the state in the session's record, or queues that where it
 // fails.
 func (l *Log) saveState(ctx context.Context, pub cluster.Publication) (saved bool) {
-	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
-	defer cancel()
-	if err := l.deps.Sessions.SaveState(ctx, pub.Event.Session, pub.State); err != nil {
-		l.deps.Logger.DebugContext(ctx, "state not stored", "session", pub.Event.Session.ID, "error", err)
+	if err := l.records.save(ctx, pub.Event.Session, pub.State, nil); err != nil {
 		l.stale.Add(pub.Event.Session)
 		return false
 	}

@@ -86,7 +86,7 @@ func (l *Log) SyncRecordLater(k chatbox.SessionKey) { l.stale.Add(k) }
 func (l *Log) Resubscribed() {
 	l.broken.Retry()
 	l.stale.Retry()
-	l.records.retry()
+	l.records.queue.Retry()
 }
 
 // settleErased ends the turns of an erased session.

@@ -22,11 +22,12 @@ const (
 	mostIntents   = 256                    // of one session; Redis drops older ones after some seconds
 )
 
-// recordWriter writes the states of sessions to their records in the background. The
-// first change of a session is written at once, and further changes together when
-// the window ends: a record is a cache of the log, and its indexes make it the
-// most expensive write of a message. While a state is not written, the intent of
-// its append stays in Redis, so that a sweep updates the record if this pod dies.
+// recordWriter writes the states of sessions to their records in the background.
+// The first change of a session is written at once, and further changes together
+// when the window ends: a record is a cache of the log, and its indexes make it
+// the most expensive write of a message. While a state is not written, the intent
+// of its append stays in Redis, so that a sweep updates the record if this pod
+// dies.
 type recordWriter struct {
 	sessions Sessions
 	hot      Hot
@@ -37,8 +38,8 @@ type recordWriter struct {
 	of map[chatbox.SessionKey]*recordState
 }
 
-// recordState is what a session's record lacks, or a record that was written less
-// than the window ago.
+// recordState is the latest state of a session whose record lacks changes, or was
+// written within the window.
 type recordState struct {
 	state   chatbox.State // the latest; the record lacks it if changed is set
 	intents []string      // left in Redis, of the changes that are not written
@@ -114,8 +115,8 @@ func (r *recordWriter) windowEnded(k chatbox.SessionKey) {
 	}
 }
 
-// save writes the state and then removes the intents. An intent that stays causes
-// needless updates by sweeps, until it expires.
+// save writes the state and then removes the intents. If an intent cannot be
+// removed, sweeps update the record needlessly until the intent expires.
 func (r *recordWriter) save(ctx context.Context, k chatbox.SessionKey, st chatbox.State, intents []string) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
@@ -128,9 +129,6 @@ func (r *recordWriter) save(ctx context.Context, k chatbox.SessionKey, st chatbo
 	}
 	return nil
 }
-
-// retry ends the back-off of writes that failed.
-func (r *recordWriter) retry() { r.queue.Retry() }
 
 // run writes until ctx ends, and then what is unwritten unless cut returns true.
 func (r *recordWriter) run(ctx context.Context, cut func() bool) {
