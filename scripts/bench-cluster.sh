@@ -18,7 +18,6 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 go build -o "$work/" ./cmd/chatbox ./cmd/chatload
 
-secret() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 JWT_SECRET=$(secret)
 key=$(secret)
 export JWT_SECRET

@@ -10,6 +10,9 @@ die() {
 	exit 1
 }
 
+# secret prints 32 random bytes as 64 hexadecimal digits.
+secret() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+
 # alone NAME COMMAND… runs it while nobody else on this machine runs one under the same NAME.
 alone() {
 	mkdir -p "$cache"

@@ -59,7 +59,6 @@ if [ -z "${CHATBOX_TEST_REDIS_URL:-}" ] || [ -z "${CHATBOX_TEST_MONGO_URI:-}" ];
 	exit 0
 fi
 
-secret() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 env -i PATH="$PATH" LISTEN_ADDR="127.0.0.1:$port" REDIS_URL="$CHATBOX_TEST_REDIS_URL" MONGO_URI="$CHATBOX_TEST_MONGO_URI" \
 	MONGO_DATABASE="smoke_$$" JWT_SECRET="$(secret)" ENCRYPTION_KEY="$(secret)" WS_ALLOWED_ORIGINS=https://chat.test.invalid \
 	LLM_PROVIDER_1_ID=scripted LLM_PROVIDER_1_NAME=Scripted LLM_PROVIDER_1_TYPE=scripted "$out/chatbox" >"$out/log" 2>&1 &
