@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"chatbox/cmd/chatload/bench"
+	"chatbox/cmd/chatload/client"
 )
 
 // benchAdmin is the id of the admin who holds the sessions, so that no model
@@ -55,7 +56,12 @@ func runBench(ctx context.Context, args []string, env func(string) string, stdou
 		path = "/ws"
 		d.Credential = func(string) (http.Header, error) { return nil, nil }
 	} else {
-		d.Credential, d.Open = o.benchCredential, o.holdSession
+		h := newHTTP()
+		defer h.CloseIdleConnections()
+		d.Credential = o.benchCredential
+		d.Open = func(ctx context.Context, session string, send func(typ string) error) error {
+			return o.holdSession(ctx, h, session, send)
+		}
 	}
 	for _, u := range o.urls {
 		d.URLs = append(d.URLs, "ws"+strings.TrimPrefix(u, "http")+path)
@@ -92,8 +98,8 @@ func (o *options) benchCredential(session string) (http.Header, error) {
 
 // holdSession creates the session by a frame that wants no answer, and lets an
 // admin take it over, so that no message is answered.
-func (o *options) holdSession(ctx context.Context, session string, send func(typ string) error) error {
-	if err := send("help_request"); err != nil {
+func (o *options) holdSession(ctx context.Context, h *http.Client, session string, send func(typ string) error) error {
+	if err := send(client.TypeHelpRequest); err != nil {
 		return err
 	}
 	token, err := o.mint(benchAdmin, "admin")
@@ -106,7 +112,7 @@ func (o *options) holdSession(ctx context.Context, session string, send func(typ
 		return fmt.Errorf("take over: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	res, err := newHTTP().Do(req)
+	res, err := h.Do(req)
 	if err != nil {
 		return fmt.Errorf("take over: %w", err)
 	}

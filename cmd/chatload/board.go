@@ -104,12 +104,12 @@ func (b *board) readLocked(device int, s *socket, e client.Entry) {
 	switch f.Type {
 	case client.TypeConnectionStatus:
 		if s.attached.IsZero() {
-			b.meter.connect.add(e.At.Sub(s.dialed))
+			b.meter.connect.Add(e.At.Sub(s.dialed))
 		}
 	case client.TypeResumed:
 		s.attached = e.At
 		if s.conns > 1 {
-			b.meter.resume.add(e.At.Sub(s.dialed))
+			b.meter.resume.Add(e.At.Sub(s.dialed))
 		}
 	case client.TypeAck:
 		if m, ok := b.sent[f.ID]; ok && f.Metadata["duplicate"] == "" && m.device == device {
@@ -118,7 +118,7 @@ func (b *board) readLocked(device int, s *socket, e client.Entry) {
 	case client.TypeUserMessage:
 		m, ok := b.sent[f.ID]
 		if ok && m.device != device && !s.delivered[f.ID] && !s.attached.IsZero() && s.attached.Before(m.at) {
-			b.meter.delivery.add(e.At.Sub(m.at))
+			b.meter.delivery.Add(e.At.Sub(m.at))
 		}
 		s.delivered[f.ID] = true
 	case client.TypeLoading:
@@ -158,13 +158,13 @@ func (b *board) answerLocked(device int, e client.Entry) {
 		b.turns[q] = t
 		b.broadcastLocked()
 		if m.alone && m.device == device && m.conn == e.Conn {
-			b.meter.first.add(e.At.Sub(m.at))
+			b.meter.first.Add(e.At.Sub(m.at))
 		}
 	}
 	if f.Metadata["done"] == "true" && !t.over {
 		b.meter.answers.Add(1)
 		if m.alone && m.device == device && m.conn == e.Conn {
-			b.meter.whole.add(e.At.Sub(m.at))
+			b.meter.whole.Add(e.At.Sub(m.at))
 		}
 		b.endLocked(q, turn{answer: f.ID, begun: t.begun, over: true, finish: f.Metadata["finish"]})
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox/cmd/chatload/client"
+	"chatbox/cmd/chatload/histogram"
 	"chatbox/internal/sleep"
 )
 
@@ -18,20 +19,20 @@ const idleHold = 30 * time.Second
 
 // idleResult is the result of idle mode, also as JSON.
 type idleResult struct {
-	Machine        string         `json:"machine"`
-	Wanted         int            `json:"wanted"`
-	Ready          int64          `json:"ready"` // connected, and attached if requested
-	Failed         int64          `json:"failed"`
-	Alive          int            `json:"alive_at_end"`
-	Reconnects     int64          `json:"reconnects"`
-	Seconds        float64        `json:"connect_seconds"`
-	PerSecond      float64        `json:"connects_per_second"`
-	Connect        quantiles      `json:"connect"`
-	HeldSeconds    float64        `json:"held_seconds"`
-	Memory         []podMemory    `json:"pod_memory,omitempty"`
-	BytesPerSocket float64        `json:"bytes_per_socket,omitempty"`
-	Violations     int            `json:"violations"`
-	Errors         map[string]int `json:"error_codes,omitempty"`
+	Machine        string              `json:"machine"`
+	Wanted         int                 `json:"wanted"`
+	Ready          int64               `json:"ready"` // connected, and attached if requested
+	Failed         int64               `json:"failed"`
+	Alive          int                 `json:"alive_at_end"`
+	Reconnects     int64               `json:"reconnects"`
+	Seconds        float64             `json:"connect_seconds"`
+	PerSecond      float64             `json:"connects_per_second"`
+	Connect        histogram.Quantiles `json:"connect"`
+	HeldSeconds    float64             `json:"held_seconds"`
+	Memory         []podMemory         `json:"pod_memory,omitempty"`
+	BytesPerSocket float64             `json:"bytes_per_socket,omitempty"`
+	Violations     int                 `json:"violations"`
+	Errors         map[string]int      `json:"error_codes,omitempty"`
 }
 
 // idler is one idle socket.
@@ -78,7 +79,7 @@ func (l *load) idle(ctx, soft context.Context, stdout io.Writer) int {
 	}
 	stop()
 	sockets.Wait()
-	r.Connect, r.Reconnects = l.meter.connect.quantiles(), l.meter.reconnects.Load()
+	r.Connect, r.Reconnects = l.meter.connect.Quantiles(), l.meter.reconnects.Load()
 	if r.Ready > 0 {
 		r.BytesPerSocket = grown(r.Memory) / float64(r.Ready)
 	}

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"chatbox/cmd/chatload/histogram"
 	"chatbox/cmd/chatload/ledger"
 )
 
@@ -24,7 +25,7 @@ type meter struct {
 	frames     atomic.Int64
 	sessions   atomic.Int64 // done
 
-	connect, ack, ackLate, first, whole, delivery, resume histogram
+	connect, ack, ackLate, first, whole, delivery, resume histogram.Histogram
 
 	mu     sync.Mutex // guards following
 	report ledger.Report
@@ -43,9 +44,9 @@ func (m *meter) opened(again bool) {
 func (m *meter) acked(d time.Duration, sameConn bool) {
 	m.acks.Add(1)
 	if sameConn {
-		m.ack.add(d)
+		m.ack.Add(d)
 	} else {
-		m.ackLate.add(d)
+		m.ackLate.Add(d)
 	}
 }
 

@@ -10,43 +10,44 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"chatbox/cmd/chatload/histogram"
 	"chatbox/cmd/chatload/ledger"
 )
 
 // result is the result of a run of conversations, also as JSON.
 type result struct {
-	Seconds     float64              `json:"seconds"`
-	Seed        uint64               `json:"seed"`
-	Machine     string               `json:"machine"`
-	Users       int                  `json:"users"`
-	Devices     int                  `json:"devices_per_session"`
-	Verify      string               `json:"verify"`
-	Sent        int64                `json:"sent"`
-	Repeats     int64                `json:"repeats_sent"`
-	Cancels     int64                `json:"cancels"`
-	Retries     int64                `json:"retries"`
-	Sockets     int64                `json:"sockets_opened"`
-	Reconnects  int64                `json:"reconnects"`
-	Drops       int64                `json:"broken_on_purpose"`
-	Refused     int64                `json:"refused_dials"`
-	Frames      int64                `json:"frames_received"`
-	AcksPerS    float64              `json:"acked_per_second"`
-	AnswersPerS float64              `json:"answers_per_second"`
-	FramesPerS  float64              `json:"frames_per_second"`
-	Latency     map[string]quantiles `json:"latency"`
-	Report      ledger.Report        `json:"report"`
-	Violations  int                  `json:"violations"`
-	Memory      []podMemory          `json:"pod_memory,omitempty"`
+	Seconds     float64                        `json:"seconds"`
+	Seed        uint64                         `json:"seed"`
+	Machine     string                         `json:"machine"`
+	Users       int                            `json:"users"`
+	Devices     int                            `json:"devices_per_session"`
+	Verify      string                         `json:"verify"`
+	Sent        int64                          `json:"sent"`
+	Repeats     int64                          `json:"repeats_sent"`
+	Cancels     int64                          `json:"cancels"`
+	Retries     int64                          `json:"retries"`
+	Sockets     int64                          `json:"sockets_opened"`
+	Reconnects  int64                          `json:"reconnects"`
+	Drops       int64                          `json:"broken_on_purpose"`
+	Refused     int64                          `json:"refused_dials"`
+	Frames      int64                          `json:"frames_received"`
+	AcksPerS    float64                        `json:"acked_per_second"`
+	AnswersPerS float64                        `json:"answers_per_second"`
+	FramesPerS  float64                        `json:"frames_per_second"`
+	Latency     map[string]histogram.Quantiles `json:"latency"`
+	Report      ledger.Report                  `json:"report"`
+	Violations  int                            `json:"violations"`
+	Memory      []podMemory                    `json:"pod_memory,omitempty"`
 }
 
 // latencies returns the rows of the latency table in order.
 func (m *meter) latencies() []struct {
 	name string
-	h    *histogram
+	h    *histogram.Histogram
 } {
 	return []struct {
 		name string
-		h    *histogram
+		h    *histogram.Histogram
 	}{
 		{"connect", &m.connect},
 		{"ack", &m.ack},
@@ -64,14 +65,14 @@ func (l *load) result(before, after map[string]memoryOf) result {
 		Seconds: seconds, Seed: l.seed, Machine: machine(), Users: l.users, Devices: l.devices, Verify: l.verify,
 		Sent: m.sentCount.Load(), Repeats: m.repeats.Load(), Cancels: m.cancels.Load(), Retries: m.retries.Load(),
 		Sockets: m.dials.Load(), Reconnects: m.reconnects.Load(), Drops: m.drops.Load(), Refused: m.refused.Load(),
-		Frames: m.frames.Load(), Latency: map[string]quantiles{}, Report: m.verdict(), Memory: compareMemory(before, after),
+		Frames: m.frames.Load(), Latency: map[string]histogram.Quantiles{}, Report: m.verdict(), Memory: compareMemory(before, after),
 	}
 	r.AcksPerS = float64(r.Report.Messages) / seconds
 	r.AnswersPerS = float64(r.Report.Answers) / seconds
 	r.FramesPerS = float64(r.Frames) / seconds
 	r.Violations = r.Report.Violations(l.allowErrors)
 	for _, row := range m.latencies() {
-		r.Latency[row.name] = row.h.quantiles()
+		r.Latency[row.name] = row.h.Quantiles()
 	}
 	return r
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -93,32 +92,3 @@ func (p processTable) family(pid int) time.Duration {
 
 // Names returns the names in order.
 func (p Processes) Names() []string { return slices.Sorted(maps.Keys(p)) }
-
-// Quantiles are in milliseconds.
-type Quantiles struct{ P50, P99, Max float64 }
-
-// latencies keeps every value: a measurement has at most some hundred thousand.
-// It is safe for concurrent use.
-type latencies struct {
-	mu  sync.Mutex // guards all
-	all []time.Duration
-}
-
-func (l *latencies) add(d time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all = append(l.all, d)
-}
-
-func (l *latencies) quantiles() Quantiles {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	slices.Sort(l.all)
-	at := func(q float64) float64 {
-		if len(l.all) == 0 {
-			return 0
-		}
-		return float64(l.all[min(int(q*float64(len(l.all))), len(l.all)-1)].Microseconds()) / 1000
-	}
-	return Quantiles{P50: at(0.5), P99: at(0.99), Max: at(1)}
-}

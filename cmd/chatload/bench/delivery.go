@@ -6,7 +6,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"chatbox/cmd/chatload/client"
+	"chatbox/cmd/chatload/histogram"
 	"chatbox/internal/sleep"
 )
 
@@ -45,18 +46,8 @@ type Delivery struct {
 type Result struct {
 	Messages  int
 	PerSecond float64
-	Latency   Quantiles          // from the write of the frame to its receipt on the other pod
-	CPU       map[string]float64 // milliseconds of processor time per message, by name of process
-}
-
-// frame is the part of a frame that the measurement reads and writes.
-type frame struct {
-	Type      string          `json:"type"`
-	ID        string          `json:"id,omitempty"`
-	SessionID string          `json:"session_id,omitempty"`
-	Content   string          `json:"content,omitempty"`
-	ModelID   string          `json:"model_id,omitempty"`
-	Error     json.RawMessage `json:"error,omitempty"`
+	Latency   histogram.Quantiles // from the write of the frame to its receipt on the other pod
+	CPU       map[string]float64  // milliseconds of processor time per message, by name of process
 }
 
 // pair is one session's two sockets.
@@ -72,7 +63,7 @@ type run struct {
 
 	base     time.Time
 	counting atomic.Bool
-	latency  latencies
+	latency  histogram.Histogram
 	n        atomic.Int64
 }
 
@@ -139,7 +130,7 @@ func (r *run) measure(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	n := int(r.n.Load())
-	res := Result{Messages: n, PerSecond: float64(n) / took.Seconds(), Latency: r.latency.quantiles(), CPU: map[string]float64{}}
+	res := Result{Messages: n, PerSecond: float64(n) / took.Seconds(), Latency: r.latency.Quantiles(), CPU: map[string]float64{}}
 	for name, t := range after {
 		res.CPU[name] = float64((t - before[name]).Microseconds()) / 1000 / float64(max(n, 1))
 	}
@@ -194,7 +185,7 @@ func (r *run) openPair(ctx context.Context, n int) (*pair, error) {
 
 // once sends one frame and reads until it is acked.
 func (p *pair) once(typ string) error {
-	f := frame{Type: typ, ID: "open", SessionID: p.session}
+	f := client.Frame{Type: typ, ID: "open", SessionID: p.session}
 	if err := p.sender.WriteJSON(f); err != nil {
 		return fmt.Errorf("open session: %w", err)
 	}
@@ -203,10 +194,10 @@ func (p *pair) once(typ string) error {
 			return fmt.Errorf("open session: %w", err)
 		}
 		switch f.Type {
-		case "ack":
+		case client.TypeAck:
 			return nil
-		case "error":
-			return fmt.Errorf("open session: refused: %s", f.Error)
+		case client.TypeError:
+			return fmt.Errorf("open session: %w", refusal(f))
 		}
 	}
 }
@@ -233,7 +224,7 @@ func (r *run) send(ctx context.Context, n int, p *pair) error {
 				return nil
 			}
 		}
-		f := frame{Type: "user_message", ID: fmt.Sprintf("%d-%d", time.Since(r.base), k), SessionID: p.session, Content: text}
+		f := client.Frame{Type: client.TypeUserMessage, ID: fmt.Sprintf("%d-%d", time.Since(r.base), k), SessionID: p.session, Content: text}
 		if err := p.sender.WriteJSON(f); err != nil {
 			return unlessOver(ctx, err)
 		}
@@ -244,37 +235,45 @@ func (r *run) send(ctx context.Context, n int, p *pair) error {
 // comes back.
 func (r *run) acks(ctx context.Context, p *pair) error {
 	for {
-		var f frame
+		var f client.Frame
 		if err := p.sender.ReadJSON(&f); err != nil {
 			return unlessOver(ctx, err)
 		}
 		switch f.Type {
-		case "ack", "user_message":
+		case client.TypeAck, client.TypeUserMessage:
 			select {
 			case <-p.room:
 			case <-ctx.Done():
 				return nil
 			}
-		case "error":
-			return fmt.Errorf("refused: %s", f.Error)
+		case client.TypeError:
+			return refusal(f)
 		}
 	}
 }
 
 func (r *run) receive(ctx context.Context, p *pair) error {
 	for {
-		var f frame
+		var f client.Frame
 		if err := p.receiver.ReadJSON(&f); err != nil {
 			return unlessOver(ctx, err)
 		}
-		if f.Type != "user_message" || !r.counting.Load() {
+		if f.Type != client.TypeUserMessage || !r.counting.Load() {
 			continue
 		}
 		if sent, ok := sentAt(f.ID); ok {
 			r.n.Add(1)
-			r.latency.add(time.Since(r.base) - sent)
+			r.latency.Add(time.Since(r.base) - sent)
 		}
 	}
+}
+
+// refusal is the error of an error frame.
+func refusal(f client.Frame) error {
+	if f.Error == nil {
+		return errors.New("refused without a reason")
+	}
+	return fmt.Errorf("refused: %s: %s", f.Error.Code, f.Error.Message)
 }
 
 // sentAt returns the time that a message's id carries.

@@ -1,4 +1,5 @@
-package main
+// Package histogram counts durations.
+package histogram
 
 import (
 	"math/bits"
@@ -6,9 +7,9 @@ import (
 	"time"
 )
 
-// histogram counts durations from a microsecond up, in buckets at most 1/16 of
+// Histogram counts durations from a microsecond up, in buckets at most 1/16 of
 // their size wide. Its size is fixed. It is safe for concurrent use.
-type histogram struct {
+type Histogram struct {
 	mu      sync.Mutex // guards following
 	n       int
 	max     time.Duration
@@ -33,7 +34,8 @@ func upper(bucket int) time.Duration {
 	return time.Duration((bucket%16+17)<<shift) * time.Microsecond
 }
 
-func (h *histogram) add(d time.Duration) {
+// Add counts one duration.
+func (h *Histogram) Add(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.n++
@@ -41,21 +43,23 @@ func (h *histogram) add(d time.Duration) {
 	h.buckets[bucketOf(d)]++
 }
 
-// quantiles is a histogram's part of the report, in milliseconds.
-type quantiles struct {
+// Quantiles is a histogram's part of a report. The durations are in milliseconds.
+type Quantiles struct {
 	N   int     `json:"n"`
 	P50 float64 `json:"p50_ms"`
 	P99 float64 `json:"p99_ms"`
 	Max float64 `json:"max_ms"`
 }
 
-func (h *histogram) quantiles() quantiles {
+// Quantiles returns the number of durations and their quantiles, each at most a
+// sixteenth too large.
+func (h *Histogram) Quantiles() Quantiles {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return quantiles{N: h.n, P50: ms(h.quantileLocked(0.50)), P99: ms(h.quantileLocked(0.99)), Max: ms(h.max)}
+	return Quantiles{N: h.n, P50: ms(h.quantileLocked(0.50)), P99: ms(h.quantileLocked(0.99)), Max: ms(h.max)}
 }
 
-func (h *histogram) quantileLocked(q float64) time.Duration {
+func (h *Histogram) quantileLocked(q float64) time.Duration {
 	rank := int(q * float64(h.n))
 	for b, n := range h.buckets {
 		if rank < n {
