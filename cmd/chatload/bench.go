@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,25 +23,39 @@ import (
 // answers.
 const benchAdmin = "bench-admin"
 
-// runBench is `chatload bench`: it measures deliveries between pods, or between
-// relays, and prints one line.
+// benching holds the options of `chatload bench`.
+type benching struct {
+	options
+
+	delivery bench.Delivery
+	at       string
+	relay    bool
+	asJSON   bool
+	answers  int
+	pieces   float64
+	model    string
+}
+
+// runBench is `chatload bench`: it measures deliveries between pods or between
+// relays, or running answers, and prints one line.
 func runBench(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
-	d := bench.Delivery{Processes: bench.Processes{}}
-	var o options
-	var urls string
-	var relay, asJSON bool
+	b := benching{delivery: bench.Delivery{Processes: bench.Processes{}}}
+	d := &b.delivery
 	f := flag.NewFlagSet("chatload bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&urls, "url", "http://127.0.0.1:8080,http://127.0.0.1:8081", "addresses of the pods, separated by commas; a session has its sockets on two of them")
-	f.StringVar(&o.prefix, "prefix", "/chatbox", "path prefix of the pods")
-	f.StringVar(&o.secret, "secret", env("JWT_SECRET"), "secret to sign tokens with (HS256); default: JWT_SECRET")
+	f.StringVar(&b.at, "url", "http://127.0.0.1:8080,http://127.0.0.1:8081", "addresses of the pods, separated by commas; a session has its sockets on two of them")
+	f.StringVar(&b.prefix, "prefix", "/chatbox", "path prefix of the pods")
+	f.StringVar(&b.secret, "secret", env("JWT_SECRET"), "secret to sign tokens with (HS256); default: JWT_SECRET")
 	f.IntVar(&d.Sessions, "sessions", 100, "sessions, each with a sender and a receiver")
 	f.IntVar(&d.Outstanding, "outstanding", 4, "messages of a session without an ack")
 	f.Float64Var(&d.Rate, "rate", 0, "messages a second over all sessions; 0: as fast as acks come")
 	f.DurationVar(&d.Warmup, "warmup", 2*time.Second, "time before the measurement")
 	f.DurationVar(&d.Duration, "duration", 10*time.Second, "time of the measurement")
-	f.BoolVar(&relay, "relay", false, "the addresses are of `chatload relay`")
-	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	f.IntVar(&b.answers, "answers", 0, "measure so many running answers instead of messages")
+	f.Float64Var(&b.pieces, "pieces", 50, "with --answers: pieces a second that the model writes in each")
+	f.StringVar(&b.model, "model-listen", "127.0.0.1:8099", "with --answers: address of the model, whose endpoint the pods or relays need to have")
+	f.BoolVar(&b.relay, "relay", false, "the addresses are of `chatload relay`; with --answers it must have the model's address")
+	f.BoolVar(&b.asJSON, "json", false, "print the result as JSON")
 	f.Func("process", "name=pid[,pid...] of processes whose processor time is reported; may be repeated", func(s string) error {
 		return addProcess(d.Processes, s)
 	})
@@ -50,29 +65,73 @@ func runBench(ctx context.Context, args []string, env func(string) string, stdou
 		}
 		return exitUsage
 	}
-	o.urls = list(urls)
-	path := o.prefix + "/ws"
-	if relay {
-		path = "/ws"
+	b.urls = list(b.at)
+	measure := b.deliveries
+	if b.answers > 0 {
+		measure = b.runningAnswers
+	}
+	if err := measure(ctx, stdout); err != nil {
+		fmt.Fprintf(stderr, "chatload bench: %v\n", err)
+		return exitViolation
+	}
+	return exitGood
+}
+
+// deliveries measures messages.
+func (b *benching) deliveries(ctx context.Context, stdout io.Writer) error {
+	d := b.delivery
+	if b.relay {
+		d.URLs = b.addresses("ws", "/ws")
 		d.Credential = func(string) (http.Header, error) { return nil, nil }
 	} else {
 		h := newHTTP()
 		defer h.CloseIdleConnections()
-		d.Credential = o.benchCredential
+		d.URLs = b.addresses("ws", b.prefix+"/ws")
+		d.Credential = b.benchCredential
 		d.Open = func(ctx context.Context, session string, send func(typ string) error) error {
-			return o.holdSession(ctx, h, session, send)
+			return b.holdSession(ctx, h, session, send)
 		}
 	}
-	for _, u := range o.urls {
-		d.URLs = append(d.URLs, "ws"+strings.TrimPrefix(u, "http")+path)
-	}
 	res, err := d.Run(ctx)
-	if err != nil {
-		fmt.Fprintf(stderr, "chatload bench: %v\n", err)
-		return exitViolation
+	if err == nil {
+		printBench(stdout, res, d.Processes, b.asJSON)
 	}
-	printBench(stdout, res, d.Processes, asJSON)
-	return exitGood
+	return err
+}
+
+// runningAnswers serves the model and measures answers.
+func (b *benching) runningAnswers(ctx context.Context, stdout io.Writer) error {
+	a := bench.Answers{
+		Model: bench.NewModel(b.pieces), Sessions: b.answers, Passed: b.relay, Warmup: b.delivery.Warmup, Duration: b.delivery.Duration,
+		Processes: b.delivery.Processes, Credential: b.benchCredential, URLs: b.addresses("ws", b.prefix+"/ws"),
+	}
+	if b.relay {
+		a.URLs = b.addresses("http", "/answers")
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", b.model)
+	if err != nil {
+		return fmt.Errorf("--model-listen: %w", err)
+	}
+	s := &http.Server{Handler: a.Model, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	res, err := a.Run(ctx)
+	_ = s.Close() // the answers have ended
+	<-served
+	if err == nil {
+		printAnswers(stdout, res, a.Processes, b.asJSON)
+	}
+	return err
+}
+
+// addresses returns the addresses with another scheme, and with the path.
+func (b *benching) addresses(scheme, path string) []string {
+	urls := make([]string, len(b.urls))
+	for i, u := range b.urls {
+		urls[i] = scheme + strings.TrimPrefix(u, "http") + path
+	}
+	return urls
 }
 
 func addProcess(of bench.Processes, s string) error {
@@ -129,12 +188,26 @@ func printBench(w io.Writer, res bench.Result, of bench.Processes, asJSON bool) 
 		return
 	}
 	fmt.Fprintf(w, "%d messages, %.0f/s, p50 %.1f ms, p99 %.1f ms; CPU per message:", res.Messages, res.PerSecond, res.Latency.P50, res.Latency.P99)
+	printCPU(w, "%.3f ms", res.CPU, of)
+}
+
+func printAnswers(w io.Writer, res bench.AnswersResult, of bench.Processes, asJSON bool) {
+	if asJSON {
+		_ = json.NewEncoder(w).Encode(res) // standard output
+		return
+	}
+	fmt.Fprintf(w, "%d pieces, %.0f/s, lag p50 %.1f ms, p99 %.1f ms; first piece p50 %.1f ms, p99 %.1f ms; CPU per 1,000 pieces:",
+		res.Pieces, res.PerSecond, res.Lag.P50, res.Lag.P99, res.First.P50, res.First.P99)
+	printCPU(w, "%.0f ms", res.CPU, of)
+}
+
+func printCPU(w io.Writer, format string, cpu map[string]float64, of bench.Processes) {
 	sum := 0.0
 	for _, name := range of.Names() {
-		fmt.Fprintf(w, " %s %.3f ms", name, res.CPU[name])
-		sum += res.CPU[name]
+		fmt.Fprintf(w, " %s "+format, name, cpu[name])
+		sum += cpu[name]
 	}
-	fmt.Fprintf(w, ", all %.3f ms\n", sum)
+	fmt.Fprintf(w, ", all "+format+"\n", sum)
 }
 
 // runRelay is `chatload relay`: it serves until ctx ends.
@@ -143,6 +216,7 @@ func runRelay(ctx context.Context, args []string, stderr io.Writer) int {
 	f.SetOutput(stderr)
 	listen := f.String("listen", "127.0.0.1:8090", "address")
 	url := f.String("redis", "redis://127.0.0.1:6379", "Redis of all relays")
+	model := f.String("model", "http://127.0.0.1:8099/", "address of the model whose answers are passed through")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return exitGood
@@ -156,7 +230,10 @@ func runRelay(ctx context.Context, args []string, stderr io.Writer) int {
 	}
 	rdb := redis.NewClient(opts)
 	defer func() { _ = rdb.Close() }()
-	s := &http.Server{Addr: *listen, Handler: bench.NewRelay(rdb), ReadHeaderTimeout: 5 * time.Second}
+	mux := http.NewServeMux()
+	mux.Handle("/ws", bench.NewRelay(rdb))
+	mux.Handle("/answers", bench.PassThrough(*model))
+	s := &http.Server{Addr: *listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	context.AfterFunc(ctx, func() { _ = s.Close() }) // the clients are the measurement's own
 	if err := s.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		fmt.Fprintf(stderr, "chatload relay: %v\n", err)

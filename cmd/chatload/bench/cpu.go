@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -8,7 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"chatbox/internal/sleep"
 )
 
 // clockTick is the unit of times in /proc: a hundredth of a second on every Linux.
@@ -92,3 +96,39 @@ func (p processTable) family(pid int) time.Duration {
 
 // Names returns the names in order.
 func (p Processes) Names() []string { return slices.Sorted(maps.Keys(p)) }
+
+// span is what a measurement took.
+type span struct {
+	took          time.Duration
+	before, after map[string]time.Duration
+}
+
+// spend waits for the warm-up and then, with counting set, for the measurement.
+func spend(ctx context.Context, warmup, duration time.Duration, of Processes, counting *atomic.Bool) (span, error) {
+	if !sleep.For(ctx, warmup) {
+		return span{}, context.Cause(ctx)
+	}
+	before, err := of.times()
+	if err != nil {
+		return span{}, err
+	}
+	began := time.Now()
+	counting.Store(true)
+	ok := sleep.For(ctx, duration)
+	counting.Store(false)
+	took := time.Since(began)
+	if !ok {
+		return span{}, context.Cause(ctx)
+	}
+	after, err := of.times()
+	return span{took: took, before: before, after: after}, err
+}
+
+// per returns the milliseconds of processor time of each name for one of n units.
+func (s span) per(n float64) map[string]float64 {
+	cpu := map[string]float64{}
+	for name, t := range s.after {
+		cpu[name] = float64((t - s.before[name]).Microseconds()) / 1000 / max(n, 0.001)
+	}
+	return cpu
+}

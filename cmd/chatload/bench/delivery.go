@@ -110,31 +110,12 @@ func (d Delivery) Run(ctx context.Context) (Result, error) {
 var errDone = errors.New("the measurement is over")
 
 func (r *run) measure(ctx context.Context) (Result, error) {
-	if !sleep.For(ctx, r.Warmup) {
-		return Result{}, context.Cause(ctx)
-	}
-	before, err := r.Processes.times()
-	if err != nil {
-		return Result{}, err
-	}
-	began := time.Now()
-	r.counting.Store(true)
-	ok := sleep.For(ctx, r.Duration)
-	r.counting.Store(false)
-	took := time.Since(began)
-	if !ok {
-		return Result{}, context.Cause(ctx)
-	}
-	after, err := r.Processes.times()
+	span, err := spend(ctx, r.Warmup, r.Duration, r.Processes, &r.counting)
 	if err != nil {
 		return Result{}, err
 	}
 	n := int(r.n.Load())
-	res := Result{Messages: n, PerSecond: float64(n) / took.Seconds(), Latency: r.latency.Quantiles(), CPU: map[string]float64{}}
-	for name, t := range after {
-		res.CPU[name] = float64((t - before[name]).Microseconds()) / 1000 / float64(max(n, 1))
-	}
-	return res, nil
+	return Result{Messages: n, PerSecond: float64(n) / span.took.Seconds(), Latency: r.latency.Quantiles(), CPU: span.per(float64(n))}, nil
 }
 
 // open connects all sessions, a few at a time.
@@ -160,32 +141,32 @@ func (r *run) openPair(ctx context.Context, n int) (*pair, error) {
 	if err != nil {
 		return p, err
 	}
-	dial := func(at int) (*websocket.Conn, error) {
-		url := r.URLs[at%len(r.URLs)] + "?session_id=" + p.session
-		c, res, err := websocket.DefaultDialer.DialContext(ctx, url, header)
-		if res != nil {
-			_ = res.Body.Close() // gorilla has read it
-		}
-		if err != nil {
-			return nil, fmt.Errorf("dial %s: %w", url, err)
-		}
-		return c, nil
-	}
-	if p.sender, err = dial(n); err != nil {
+	dialNext := func(at int) (*websocket.Conn, error) { return dial(ctx, r.URLs[at%len(r.URLs)], p.session, header) }
+	if p.sender, err = dialNext(n); err != nil {
 		return p, err
 	}
 	if r.Open != nil {
-		if err := r.Open(ctx, p.session, func(typ string) error { return p.once(typ) }); err != nil {
+		if err := r.Open(ctx, p.session, func(typ string) error { return p.once(client.Frame{Type: typ, ID: "open", SessionID: p.session}) }); err != nil {
 			return p, err
 		}
 	}
-	p.receiver, err = dial(n + 1)
+	p.receiver, err = dialNext(n + 1)
 	return p, err
 }
 
+func dial(ctx context.Context, url, session string, header http.Header) (*websocket.Conn, error) {
+	c, res, err := websocket.DefaultDialer.DialContext(ctx, url+"?session_id="+session, header)
+	if res != nil {
+		_ = res.Body.Close() // gorilla has read it
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", url, err)
+	}
+	return c, nil
+}
+
 // once sends one frame and reads until it is acked.
-func (p *pair) once(typ string) error {
-	f := client.Frame{Type: typ, ID: "open", SessionID: p.session}
+func (p *pair) once(f client.Frame) error {
 	if err := p.sender.WriteJSON(f); err != nil {
 		return fmt.Errorf("open session: %w", err)
 	}
@@ -289,6 +270,9 @@ func unlessOver(ctx context.Context, err error) error {
 	case <-ctx.Done():
 		return nil
 	default:
+	}
+	if err == nil {
+		return nil
 	}
 	return fmt.Errorf("a session's socket: %w", err)
 }
