@@ -68,7 +68,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	})
 	a.answers = answer.New(o.Answer, answer.Deps{
 		Log: log, Due: due, Messages: o.Stores.Messages, Turns: o.Stores.Turns, Holdings: o.Stores.Sessions,
-		Leases: redis, Interrupts: redis, Pieces: redis, Schedule: redis, LLM: o.LLM, Ephemerals: redis, Observer: watch, Logger: a.log,
+		Leases: redis, Interrupts: redis, Pieces: redis, Schedule: redis, Lives: redisstate.NewLives(redis), LLM: o.LLM, Ephemerals: redis, Observer: watch, Logger: a.log,
 		MayClaim: func() bool { return a.peerState() == "" }, // other pods may be answering by leases in their Redis
 	})
 	receipts := live.NewReceipts(redis, a.log)

@@ -64,7 +64,7 @@ func NewBus(c *Client, pod chatbox.PodID, log *slog.Logger) *Bus {
 		c: c, pod: pod, log: log, voice: nonce(), born: time.Now(), shards: map[int]*link{},
 	}
 	b.trunk = newLink(b, wakeChannel, trunkCanary(pod), canaryEvery)
-	for _, ch := range []string{staffChannel, outChannel, blockChannel} {
+	for _, ch := range []string{staffChannel, outChannel, blockChannel, lifeChannel(c.boot)} {
 		b.trunk.subs[ch] = &subscription{refs: 1, confirmed: make(chan struct{})} // for as long as the bus lives
 	}
 	b.trunk.heard = time.Time{} // not ready before the first canary message

@@ -38,6 +38,7 @@ import (
 //	cb:t:{<t>.}:seen  zset    admins by the time of their last presence       staffMemory
 //	cb:ticket:<h>     string  subject of a one-time ticket, sealed       30 s
 //	cb:pods           zset    pods by last sign of life                  swept
+//	cb:beats          zset    processes by their latest sign of life     swept
 //	cb:identity       string  random name of this Redis                  for good
 //	cb:pod:<id>       string  a pod's card, with the process that has the name  podTTL
 //	cb:{p}:probe      string  written to test whether writes are accepted  probeTTL
@@ -45,6 +46,7 @@ import (
 //	cb:{p}:canary:<id> channel a pod's messages to itself, on a Cluster one per partition with sessions there
 //	cb:{p}:silent     channel never published to; on a Cluster its subscription selects the partition's master
 //	cb:{bus}:canary:<id> channel a pod's messages to itself
+//	cb:{bus}:life:<b> channel never published to; its subscription shows that a process is connected
 //	cb:{bus}:wake     channel sessions whose turn just became free, for all pods
 //	cb:{bus}:staff    channel sealed notices for connected admins, for all pods
 //	cb:{bus}:out      channel users whom an admin disconnected, for all pods
@@ -150,6 +152,13 @@ func staffKeys(tenant string) []string {
 func ticketKey(name string) string { return "cb:ticket:" + name }
 
 const podsKey = "cb:pods"
+
+// beatsKey has the latest sign of life of each process.
+const beatsKey = "cb:beats"
+
+// lifeChannel is never published to. A process subscribes to it for as long as it
+// lives.
+func lifeChannel(boot string) string { return "cb:{bus}:life:" + boot }
 
 const identityKey = "cb:identity"
 

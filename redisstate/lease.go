@@ -12,7 +12,7 @@ import (
 func (c *Client) Claim(ctx context.Context, s chatbox.SessionKey) (cluster.Claim, error) {
 	k := keysOf(s)
 	v, err := c.run(ctx, "claim.lua", []string{k.state, k.queue, k.lease, k.forbid, k.due, k.pieces},
-		nonce(), ms(c.cfg.LeaseTTL), member(s), ms(stateTTL)).Slice()
+		c.leaseNonce(), ms(c.cfg.LeaseTTL), member(s), ms(stateTTL)).Slice()
 	if err != nil {
 		return cluster.Claim{}, wrap("claim", err)
 	}

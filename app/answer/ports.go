@@ -93,6 +93,13 @@ type Schedule interface {
 	Revive(ctx context.Context, turns []chatbox.PendingTurn) ([]cluster.TurnFate, error)
 }
 
+// Lives notices the death of other pods.
+type Lives interface {
+	// Orphans shows that this pod is alive. It returns sessions whose turns a dead pod
+	// was answering, and whose leases it has released.
+	Orphans(ctx context.Context) ([]chatbox.SessionKey, error)
+}
+
 // LLM answers prompts.
 type LLM interface {
 	// Models returns the models that users may select, in configured order.

@@ -46,6 +46,7 @@ type Deps struct {
 	Interrupts Interrupts
 	Pieces     Pieces
 	Schedule   Schedule
+	Lives      Lives // nil: answers of dead pods continue when their leases expire
 	LLM        LLM
 	Ephemerals Ephemerals
 	Observer   Observer

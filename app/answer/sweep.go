@@ -25,7 +25,28 @@ func (s *Service) sweep(ctx context.Context) {
 		sleep.Every(ctx, s.cfg.PendingEvery, func(ctx context.Context) { s.sweepPending(ctx, 10*time.Second) })
 	})
 	wg.Go(func() { s.sweepForgotten(ctx) })
+	if s.deps.Lives != nil {
+		wg.Go(func() { sleep.Every(ctx, s.cfg.SweepEvery/looksPerSweep, s.takeOrphans) })
+	}
 	wg.Wait()
+}
+
+// looksPerSweep is how much more often dead pods are looked for than due turns: it
+// costs one command, however many sessions there are.
+const looksPerSweep = 3
+
+// takeOrphans takes over the answers of pods that have died.
+func (s *Service) takeOrphans(ctx context.Context) {
+	ctx, cancel := s.log.Bound(ctx)
+	defer cancel()
+	orphans, err := s.deps.Lives.Orphans(ctx)
+	if err != nil {
+		s.deps.Logger.DebugContext(ctx, "dead pods not looked for", "error", err)
+	}
+	for _, k := range orphans {
+		s.deps.Logger.InfoContext(ctx, "answer of a dead pod taken over", "session", k.ID)
+		s.due.Add(k)
+	}
 }
 
 func (s *Service) sweepDue(ctx context.Context) {

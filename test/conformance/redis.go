@@ -61,6 +61,7 @@ func Redis(t *testing.T, s RedisServer) {
 	t.Run("Begin", func(t *testing.T) { redisBegin(t, s) })
 	t.Run("Erase", func(t *testing.T) { redisErase(t, s) })
 	t.Run("Leases", func(t *testing.T) { redisLeases(t, s) })
+	t.Run("Lives", func(t *testing.T) { redisLives(t, s) })
 	t.Run("Pieces", func(t *testing.T) { redisPieces(t, s) })
 	t.Run("Schedule", func(t *testing.T) { redisSchedule(t, s) })
 	t.Run("Registry", func(t *testing.T) { redisRegistry(t, s) })
