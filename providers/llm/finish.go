@@ -21,6 +21,9 @@ const (
 // The reasons for an incomplete answer are known: errors, and calls of tools that
 // were not offered.
 func endingOf(vendors string) (ending, chatbox.Finish) {
+	if vendors == "" {
+		return endNone, ""
+	}
 	reason := strings.ToLower(strings.TrimSpace(vendors))
 	reason = strings.NewReplacer("-", "_", " ", "_").Replace(reason)
 	reason = strings.TrimPrefix(reason, "finish_reason_")

@@ -134,6 +134,11 @@ func (s *openaiStream) next() (step, error) {
 		return step{}, nil
 	}
 	s.objects++
+	if text := onlyText(ev); text != "" {
+		s.told.delta(text)
+		s.doubt = nil
+		return step{text: text, usage: s.usage.known(), ended: isEnd(ev.name)}, nil
+	}
 	st, err := s.step(ev)
 	st.ended = st.ended || err == nil && isEnd(ev.name)
 	return st, err
@@ -142,7 +147,7 @@ func (s *openaiStream) next() (step, error) {
 // isDone reports whether the data is the end of a stream, as OpenAI and
 // compatible servers write it.
 func isDone(data []byte) bool {
-	return strings.EqualFold(string(bytes.Trim(data, `"[]<>| `)), "DONE")
+	return bytes.EqualFold(bytes.Trim(data, `"[]<>| `), []byte("DONE"))
 }
 
 func isObject(data []byte) bool { return len(data) > 0 && data[0] == '{' }

@@ -92,6 +92,9 @@ func objectOf(data []byte) object {
 // squeezed normalises an identifier for comparisons: lower case without
 // separators.
 func squeezed(s string) string {
+	if s == "" { // the name of most events
+		return ""
+	}
 	return strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(strings.ToLower(s))
 }
 

@@ -155,7 +155,7 @@ func (r *run) openPair(ctx context.Context, n int) (*pair, error) {
 }
 
 func dial(ctx context.Context, url, session string, header http.Header) (*websocket.Conn, error) {
-	c, res, err := websocket.DefaultDialer.DialContext(ctx, url+"?session_id="+session, header)
+	c, res, err := websocket.DefaultDialer.DialContext(ctx, url+"?session_id="+session+"&last_seq=0", header) // without last_seq, a pod takes it for an old client
 	if res != nil {
 		_ = res.Body.Close() // gorilla has read it
 	}
