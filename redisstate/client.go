@@ -99,10 +99,12 @@ type Client struct {
 	sharded bool                 // pub/sub is sharded: on a Cluster
 	scripts map[string]*redis.Script
 	folds   folds
-	apart   atomic.Bool // the server refuses calls with keys of several slots
-	dialer  *dialer     // nil: the client was passed to New
-	served  atomic.Bool // Redis has completed a request once
-	boot    string      // identifies this process among all past and present ones
+
+	together together    // pieces of concurrent answers
+	apart    atomic.Bool // the server refuses calls with keys of several slots
+	dialer   *dialer     // nil: the client was passed to New
+	served   atomic.Bool // Redis has completed a request once
+	boot     string      // identifies this process among all past and present ones
 }
 
 // Open creates a client. It does not wait for the server. Its errors do not
@@ -173,6 +175,7 @@ const poolSize = 64
 // goes only to the master that serves it.
 func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
 	c := &Client{cfg: cfg, rdb: rdb, seal: seal, scripts: map[string]*redis.Script{}, boot: nonce()}
+	c.together.c = c
 	if c.cluster, c.sharded = rdb.(*redis.ClusterClient); c.sharded {
 		rdb.AddHook(relearner{c})
 	}

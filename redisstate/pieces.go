@@ -46,8 +46,8 @@ func (c *Client) Append(ctx context.Context, l cluster.Lease, p cluster.Piece) e
 		return err
 	}
 	k := keysOf(l.Session)
-	got, err := c.run(ctx, "piece.lua", []string{k.state, k.lease, k.pieces},
-		l.Token, genString(l.Gen), p.Attempt, p.Index, flag(p.Snapshot), box, k.channel, card, ms(logTTL)).Text()
+	got, err := c.together.call(ctx, len(box), "piece.lua", []string{k.state, k.lease, k.pieces},
+		l.Token, genString(l.Gen), p.Attempt, p.Index, flag(p.Snapshot), box, k.channel, card, ms(logTTL))
 	switch {
 	case err != nil:
 		return wrap("append piece", err)

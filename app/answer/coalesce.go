@@ -15,13 +15,34 @@ import (
 
 // coalescing configures how a model's deltas are combined into pieces.
 type coalescing struct {
-	Window   time.Duration // minimal time between pieces; text in between is combined
-	MaxBytes int           // per piece
-	ReadOn   int           // deltas buffered while the consumer is busy; then the provider waits
+	Window time.Duration // minimal time between pieces; text in between is combined
+	Tick   time.Duration // pieces after the first are due at about multiples of it, so that those of many answers are sent together; 0: at any time
+	// Stretch is added to the window while the pod has much to do; nil: never.
+	Stretch  func() time.Duration
+	MaxBytes int // per piece
+	ReadOn   int // deltas buffered while the consumer is busy; then the provider waits
 }
 
 func defaultCoalesce() coalescing {
-	return coalescing{Window: 30 * time.Millisecond, MaxBytes: 8 << 10, ReadOn: 256}
+	return coalescing{Window: 40 * time.Millisecond, Tick: 10 * time.Millisecond, MaxBytes: 8 << 10, ReadOn: 256}
+}
+
+const (
+	fewAnswers  = 20                    // with up to so many answers on a pod, pieces wait only for the window
+	perAnswer   = time.Millisecond / 2  // each further one stretches it, because every piece costs the same
+	mostStretch = 35 * time.Millisecond // to a length that readers do not notice
+)
+
+// coalescing returns how this pod combines text at the moment.
+func (s *Service) coalescing() coalescing {
+	cfg := defaultCoalesce()
+	cfg.Stretch = func() time.Duration { return stretch(s.answering.Load()) }
+	return cfg
+}
+
+// stretch returns by how much so many answers make the window longer.
+func stretch(answers int64) time.Duration {
+	return min(max(0, time.Duration(answers-fewAnswers)*perAnswer), mostStretch)
 }
 
 // coalesce yields the stream's deltas combined into fewer, larger ones. The
@@ -48,7 +69,7 @@ func coalesce(
 			for range arrivals { // until the reader has closed it
 			}
 		}()
-		c := &coalescer{window: cfg.Window, limit: max(cfg.MaxBytes, utf8.UTFMax), yield: yield}
+		c := &coalescer{coalescing: cfg, limit: max(cfg.MaxBytes, utf8.UTFMax), yield: yield}
 		c.run(ctx, arrivals)
 	}
 }
@@ -87,7 +108,8 @@ func read(ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.De
 // coalescer combines text for one consumer. All of it runs in the consumer's
 // goroutine.
 type coalescer struct {
-	window  time.Duration
+	coalescing
+
 	limit   int
 	yield   func(chatbox.Delta, error) bool
 	text    []byte    // received but not yet yielded
@@ -98,7 +120,7 @@ type coalescer struct {
 }
 
 func (c *coalescer) run(ctx context.Context, arrivals <-chan arrival) {
-	timer := time.NewTimer(c.window)
+	timer := time.NewTimer(c.Window)
 	timer.Stop()
 	defer timer.Stop()
 	waiting := false
@@ -159,8 +181,26 @@ func (c *coalescer) flush(ctx context.Context) bool {
 		return false
 	}
 	c.text = append(c.text[:0], c.text[n:]...)
-	c.quiet = time.Now().Add(c.window) // counted from when the consumer is ready again
+	c.quiet = c.next(time.Now()) // counted from when the consumer is ready again
 	return true
+}
+
+// next returns when the next piece is due after one at now.
+func (c *coalescer) next(now time.Time) time.Time {
+	wait := c.Window
+	if c.Stretch != nil {
+		wait += c.Stretch()
+	}
+	due := now.Add(wait)
+	if c.Tick > 0 {
+		// The wall clock says only which answers are due together.
+		off := time.Duration(due.UnixNano()) % c.Tick
+		if off > c.Tick/2 {
+			off -= c.Tick
+		}
+		due = due.Add(-off)
+	}
+	return due
 }
 
 // end yields the remaining text and how the stream ended: a finish, an error,

@@ -26,7 +26,7 @@ func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
 	}
 	g.bill.ask(p)
 	finish, failed := chatbox.Finish(""), error(nil)
-	for d, err := range coalesce(ctx, ask, defaultCoalesce()) {
+	for d, err := range coalesce(ctx, ask, s.coalescing()) {
 		if err != nil {
 			failed = err
 			break

@@ -65,6 +65,8 @@ func (s *Service) answer(ctx context.Context, c cluster.Claim) (more bool, err e
 	g := &generation{s: s, cancel: cancel, lease: c.Lease, claimed: time.Now(), index: -1}
 	s.running.Store(g, struct{}{})
 	defer s.running.Delete(g)
+	s.answering.Add(1)
+	defer s.answering.Add(-1)
 	stop := g.renew(gctx)
 	err = g.run(gctx, c)
 	if cause := context.Cause(gctx); cause != nil && err != nil {

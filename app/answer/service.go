@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"chatbox"
@@ -69,6 +70,7 @@ type Service struct {
 	cfg  Config
 	due  *Queue
 
+	answering atomic.Int64  // number of generations under way
 	running   sync.Map      // generations under way: *generation → struct{}
 	forgotten chan struct{} // has a token where Redis may have forgotten turns
 }
@@ -106,9 +108,7 @@ func (s *Service) Offers(modelID string) bool {
 
 // Generations counts the answers that this pod is giving.
 func (s *Service) Generations() int {
-	n := 0
-	s.running.Range(func(any, any) bool { n++; return true })
-	return n
+	return int(s.answering.Load())
 }
 
 // Wake says that a session's turn can be claimed. It does not block.
