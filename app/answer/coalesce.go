@@ -7,10 +7,13 @@ import (
 	"iter"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"chatbox"
+	"chatbox/internal/readwhen"
+	"chatbox/internal/sleep"
 )
 
 // coalescing configures how a model's deltas are combined into pieces.
@@ -53,6 +56,9 @@ func stretch(answers int64) time.Duration {
 // yet. Finish and Usage come with the last text. An error comes after all text
 // before it. When ctx ends, its cause is yielded at once and nothing after it.
 //
+// While a piece is not due, the provider's connection is not read, so that events
+// that arrive meanwhile are read together. They wait in the network's buffers.
+//
 // One goroutine reads the provider. It is started here and has ended when the
 // iterator returns. For that, stream gets its own context, which is cancelled
 // when the consumer breaks, returns or panics. A stream must end when its
@@ -62,15 +68,18 @@ func coalesce(
 ) iter.Seq2[chatbox.Delta, error] {
 	return func(yield func(chatbox.Delta, error) bool) {
 		rctx, stop := context.WithCancel(ctx)
-		arrivals := make(chan arrival, max(cfg.ReadOn, 1)) // full: the reader waits; closed by the reader
-		go read(rctx, stream, arrivals)
+		in := &inflow{
+			arrivals: make(chan arrival, max(cfg.ReadOn, 1)), urgent: make(chan struct{}, 1),
+			limit: int64(max(cfg.MaxBytes, utf8.UTFMax)), base: time.Now(),
+		}
+		go in.read(readwhen.With(rctx, in.wait), stream)
 		defer func() {
 			stop()
-			for range arrivals { // until the reader has closed it
+			for range in.arrivals { // until the reader has closed it
 			}
 		}()
-		c := &coalescer{coalescing: cfg, limit: max(cfg.MaxBytes, utf8.UTFMax), yield: yield}
-		c.run(ctx, arrivals)
+		c := &coalescer{coalescing: cfg, limit: int(in.limit), yield: yield}
+		c.run(ctx, in)
 	}
 }
 
@@ -80,28 +89,65 @@ type arrival struct {
 	err   error
 }
 
+// inflow is what the reader has passed to the consumer.
+type inflow struct {
+	arrivals chan arrival  // full: the reader waits; closed by the reader
+	urgent   chan struct{} // has a token if the arrivals must not wait for the next piece's time
+	limit    int64         // bytes that need not wait
+	bytes    atomic.Int64  // in arrivals, at least
+	base     time.Time
+	due      atomic.Int64 // when the next piece is due: nanoseconds since base
+}
+
+// readAhead is how long before the next piece is due the provider is read.
+const readAhead = 2 * time.Millisecond
+
+// wait waits until it is time to read the provider's connection again.
+func (in *inflow) wait(ctx context.Context) {
+	sleep.For(ctx, time.Duration(in.due.Load())-time.Since(in.base)-readAhead)
+}
+
 // read passes on the stream's results; an error or a panic is the last one. It
 // ends with the stream or with ctx, and closes arrivals last.
-func read(ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.Delta, error], arrivals chan<- arrival) {
-	defer close(arrivals)
-	pass := func(a arrival) bool {
+func (in *inflow) read(ctx context.Context, stream func(context.Context) iter.Seq2[chatbox.Delta, error]) {
+	defer in.hurry()
+	defer close(in.arrivals)
+	defer func() {
+		if p := recover(); p != nil {
+			cause := fmt.Errorf("conversation: model stream panicked: %v\n%s", p, debug.Stack())
+			in.pass(ctx, arrival{err: chatbox.NewError(chatbox.Internal, "The model could not answer.", cause)})
+		}
+	}()
+	for d, err := range stream(ctx) {
+		if !in.pass(ctx, arrival{delta: d, err: err}) || err != nil {
+			return
+		}
+	}
+}
+
+// pass returns false if ctx has ended.
+func (in *inflow) pass(ctx context.Context, a arrival) bool {
+	select {
+	case in.arrivals <- a:
+	default:
+		in.hurry()
 		select {
-		case arrivals <- a:
-			return true
+		case in.arrivals <- a:
 		case <-ctx.Done():
 			return false
 		}
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			cause := fmt.Errorf("conversation: model stream panicked: %v\n%s", p, debug.Stack())
-			pass(arrival{err: chatbox.NewError(chatbox.Internal, "The model could not answer.", cause)})
-		}
-	}()
-	for d, err := range stream(ctx) {
-		if !pass(arrival{delta: d, err: err}) || err != nil {
-			return
-		}
+	if in.bytes.Add(int64(len(a.delta.Text))) >= in.limit || a.delta.Replace || a.delta.Finish != "" || a.err != nil {
+		in.hurry()
+	}
+	return true
+}
+
+// hurry wakes the consumer before the next piece is due.
+func (in *inflow) hurry() {
+	select {
+	case in.urgent <- struct{}{}:
+	default: // it will wake
 	}
 }
 
@@ -119,39 +165,71 @@ type coalescer struct {
 	usage   *chatbox.Usage
 }
 
-func (c *coalescer) run(ctx context.Context, arrivals <-chan arrival) {
+func (c *coalescer) run(ctx context.Context, in *inflow) {
 	timer := time.NewTimer(c.Window)
-	timer.Stop()
 	defer timer.Stop()
-	waiting := false
 	for {
+		var arrivals <-chan arrival
+		if wait := time.Until(c.quiet); wait > 0 {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
+			arrivals = in.arrivals
+		}
+		more := true
 		select {
 		case <-ctx.Done():
 			c.yield(chatbox.Delta{}, stopped(ctx))
 			return
 		case <-timer.C:
-			waiting = false
-			if !c.flush(ctx) {
-				return
+			more = c.drain(ctx, in)
+		case <-in.urgent:
+			if arrivals == nil {
+				more = c.drain(ctx, in)
 			}
 		case a, ok := <-arrivals:
-			if !ok || a.err != nil || a.delta.Finish != "" {
-				c.end(ctx, a)
-				return
+			in.bytes.Store(0)
+			more = c.take(ctx, a, ok)
+		}
+		if !more || !c.showDue(ctx) {
+			return
+		}
+		in.due.Store(int64(c.quiet.Sub(in.base)))
+	}
+}
+
+// drain takes all arrivals that are there. It returns false after the last one.
+func (c *coalescer) drain(ctx context.Context, in *inflow) bool {
+	in.bytes.Store(0)
+	for {
+		select {
+		case a, ok := <-in.arrivals:
+			if !c.take(ctx, a, ok) {
+				return false
 			}
-			c.add(a.delta)
-			wait := time.Until(c.quiet)
-			switch {
-			case c.replace || wait <= 0 || len(c.text) >= c.limit:
-				if !c.flush(ctx) {
-					return
-				}
-			case !waiting && len(c.text) > 0:
-				timer.Reset(wait)
-				waiting = true
-			}
+		default:
+			return true
 		}
 	}
+}
+
+// take adds one arrival and yields what need not wait. It returns false after the
+// last one, or if the consumer stops.
+func (c *coalescer) take(ctx context.Context, a arrival, ok bool) bool {
+	if !ok || a.err != nil || a.delta.Finish != "" {
+		c.end(ctx, a)
+		return false
+	}
+	c.add(a.delta)
+	if c.replace || len(c.text) >= c.limit {
+		return c.flush(ctx)
+	}
+	return true
+}
+
+// showDue yields the text if it is due. It returns false if the consumer stops.
+func (c *coalescer) showDue(ctx context.Context) bool {
+	return time.Until(c.quiet) > 0 || c.flush(ctx)
 }
 
 func stopped(ctx context.Context) error {

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"chatbox/internal/readwhen"
 )
 
 // sseEvent is one event of a stream. An event without data is a sign of life: a
@@ -328,5 +330,5 @@ func (g *guard) send(ctx context.Context, url string, header http.Header, body [
 	if err != nil {
 		return nil, err
 	}
-	return resp.Body, nil
+	return readwhen.Reader(ctx, resp.Body), nil
 }
