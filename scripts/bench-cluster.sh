@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/bench-cluster.sh [ROUNDS] measures what a message costs: pods on a real Redis and a MongoDB-compatible server, and a relay of the same shape
-# on the same Redis as the ceiling. The rounds alternate, so that changes in the machine's speed affect both. Each line is one measurement.
+# scripts/bench-cluster.sh [ROUNDS] measures what a message and a running answer cost: pods on a real Redis and a MongoDB-compatible server, and as the
+# ceiling a relay of the same shape on the same Redis, which passes the model's answers through. The rounds alternate, so that changes in the machine's speed affect both. Each line is one measurement.
 # Needs a quiet machine: the clients run on it too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,20 +22,22 @@ JWT_SECRET=$(secret)
 key=$(secret)
 export JWT_SECRET
 port=$((20000 + RANDOM % 10000))
+model=127.0.0.1:$((port + 5))
 
 # pod N starts a pod without the limits that hold one user back.
 pod() {
 	env -i PATH="$PATH" LISTEN_ADDR="127.0.0.1:$((port + $1))" POD_ID="bench-$1" REDIS_URL="$CHATBOX_TEST_REDIS_URL" \
 		MONGO_URI="$CHATBOX_TEST_MONGO_URI" MONGO_DATABASE="bench_$$" JWT_SECRET="$JWT_SECRET" ENCRYPTION_KEY="$key" \
 		WS_ALLOWED_ORIGINS=https://chat.test.invalid RATE_LIMIT=1000000 ADMIN_GRACE=1h LOG_LEVEL=error \
-		LLM_PROVIDER_1_ID=scripted LLM_PROVIDER_1_NAME=Scripted LLM_PROVIDER_1_TYPE=scripted "$work/chatbox" >"$work/pod-$1.log" 2>&1 &
+		LLM_PROVIDER_1_ID=bench LLM_PROVIDER_1_TYPE=openai LLM_PROVIDER_1_MODEL=bench LLM_PROVIDER_1_API_KEY=bench \
+		LLM_PROVIDER_1_ENDPOINT="http://$model/v1" "$work/chatbox" >"$work/pod-$1.log" 2>&1 &
 	pids+=($!)
 	pods+=($!)
 }
 pods=() relays=()
 for n in 0 1 2; do pod $n; done
 for n in 3 4; do
-	"$work/chatload" relay --listen "127.0.0.1:$((port + n))" --redis "$CHATBOX_TEST_REDIS_URL" >"$work/relay-$n.log" 2>&1 &
+	"$work/chatload" relay --listen "127.0.0.1:$((port + n))" --redis "$CHATBOX_TEST_REDIS_URL" --model "http://$model/" >"$work/relay-$n.log" 2>&1 &
 	pids+=($!)
 	relays+=($!)
 done
@@ -65,4 +67,10 @@ for ((round = 1; round <= rounds; round++)); do
 	measure "cluster, 100 x 4" --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
 	measure "relay, light load" --relay --sessions 20 --rate 40 --url "$(addresses 3 4)" --process "relays=$(join "${relays[@]}")" "${redis[@]}"
 	measure "cluster, light load" --sessions 20 --rate 40 --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
+	for answers in 20 100 300; do
+		measure "pass-through, $answers answers" --answers $answers --model-listen "$model" --warmup 5s --relay --url "$(addresses 3 4)" \
+			--process "relays=$(join "${relays[@]}")"
+		measure "cluster, $answers answers" --answers $answers --model-listen "$model" --warmup 10s --url "$(addresses 0 1 2)" \
+			--process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
+	done
 done

@@ -342,6 +342,58 @@ func TestCoalesce_FullBufferHoldsTheProviderBack(t *testing.T) {
 	})
 }
 
+func TestCoalesce_PiecesOfManyAnswersFallDueTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := coalescing{Window: 40 * ms, Tick: 10 * ms, MaxBytes: 1000, ReadOn: 16, Stretch: func() time.Duration { return 17 * ms }}
+		rest(t.Context(), 3*ms) // the answer begins between two ticks
+		var at []time.Duration
+		began := time.Now()
+		steady := func(ctx context.Context) iter.Seq2[chatbox.Delta, error] {
+			return func(yield func(chatbox.Delta, error) bool) {
+				for range 40 {
+					rest(ctx, 5*ms)
+					if !yield(chatbox.Delta{Text: "x"}, nil) {
+						return
+					}
+				}
+			}
+		}
+		for _, err := range coalesce(t.Context(), steady, cfg) {
+			require.NoError(t, err)
+			at = append(at, time.Since(began))
+			if len(at) > 1 {
+				assert.Zero(t, time.Now().UnixNano()%int64(10*ms))
+			}
+			if len(at) == 3 {
+				break
+			}
+		}
+		assert.Equal(t, []time.Duration{5 * ms, 57 * ms, 117 * ms}, at, "the first at once, the others at ticks, about 57 ms apart")
+	})
+}
+
+func TestStretch_GrowsWithTheAnswersOfThePod(t *testing.T) {
+	t.Parallel()
+	for answers, want := range map[int64]time.Duration{0: 0, 1: 0, 20: 0, 40: 10 * ms, 90: 35 * ms, 500: 35 * ms} {
+		assert.Equal(t, want, stretch(answers), answers)
+	}
+}
+
+func TestInflow_ReadsTheProviderShortlyBeforeAPieceIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := &inflow{base: time.Now()}
+		in.wait(t.Context())
+		assert.Zero(t, time.Since(in.base), "nothing was shown yet")
+		in.due.Store(int64(40 * ms))
+		in.wait(t.Context())
+		assert.Equal(t, 40*ms-readAhead, time.Since(in.base))
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		in.due.Store(int64(time.Hour))
+		in.wait(ended)
+	})
+}
+
 func BenchmarkCoalesce(b *testing.B) {
 	for _, size := range []int{4, 64} {
 		b.Run(fmt.Sprintf("1000 deltas of %d bytes", size), func(b *testing.B) {

@@ -132,3 +132,23 @@ func TestSweepPending_AsksNothingOfHeldSessions(t *testing.T) {
 	assert.Equal(t, 1, redis.flushes)
 	assert.Zero(t, turns.settled, "an automatic leave may have the last one answered")
 }
+
+// deathbed is a Lives that has found one death.
+type deathbed []chatbox.SessionKey
+
+func (d deathbed) Orphans(context.Context) ([]chatbox.SessionKey, error) { return d, nil }
+
+func TestTakeOrphans_TheirTurnsAreClaimed(t *testing.T) {
+	orphan := chatbox.SessionKey{ID: "orphan"}
+	s := sweeper(&turnTable{}, rota{}, &timetable{}, time.Now)
+	s.deps.Lives = deathbed{orphan}
+	claimed := make(chan chatbox.SessionKey, 1)
+	s.due.Open(t.Context(), func(_ context.Context, k chatbox.SessionKey) error {
+		claimed <- k
+		return nil
+	})
+	s.takeOrphans(t.Context())
+	assert.Equal(t, orphan, <-claimed)
+	s.due.Close()
+	s.due.Wait()
+}

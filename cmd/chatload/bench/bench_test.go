@@ -92,3 +92,31 @@ func ended(t *testing.T) int {
 	require.NoError(t, c.Run())
 	return c.Process.Pid
 }
+
+func TestAnswers_PassedThrough(t *testing.T) {
+	model := bench.NewModel(100)
+	vendor := httptest.NewServer(model)
+	t.Cleanup(vendor.Close)
+	urls := make([]string, 2)
+	for i := range urls {
+		s := httptest.NewServer(bench.PassThrough(vendor.URL))
+		t.Cleanup(s.Close)
+		urls[i] = s.URL
+	}
+	a := bench.Answers{
+		URLs: urls, Passed: true, Model: model, Sessions: 3, Warmup: 200 * time.Millisecond, Duration: 500 * time.Millisecond,
+		Processes: bench.Processes{"test": {os.Getpid()}},
+	}
+	res, err := a.Run(t.Context())
+	require.NoError(t, err)
+	assert.Positive(t, res.Pieces)
+	assert.Equal(t, 3, res.First.N)
+	assert.LessOrEqual(t, res.Lag.P50, res.Lag.P99)
+	assert.Contains(t, res.CPU, "test")
+
+	_, err = bench.Answers{URLs: urls[:1], Sessions: 1, Model: model}.Run(t.Context())
+	require.Error(t, err)
+	a.Duration = time.Minute // the model has finished
+	_, err = a.Run(t.Context())
+	require.ErrorContains(t, err, "ended before the measurement")
+}
