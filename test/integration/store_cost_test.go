@@ -169,7 +169,7 @@ func assertNoScan(t *testing.T, plan string, what any) {
 }
 
 // TestStore_ReadsByIndex asks the server how it runs the very finds that the
-// store sends, at 100 and at 100,000 messages, and shows what they take.
+// store sends, at 100 and at 20,000 messages, and shows what they take.
 func TestStore_ReadsByIndex(t *testing.T) {
 	db := mongoDatabase(t)
 	cfg := mongoConfig(t, db)
@@ -178,7 +178,7 @@ func TestStore_ReadsByIndex(t *testing.T) {
 	cfg.Monitor = seen.monitor()
 	s := openStore(t, cfg)
 	k := chatbox.SessionKey{Tenant: "t", ID: "long"}
-	long := int64(100_000)
+	long := int64(20_000)
 	if testing.Short() {
 		long = 10_000
 	}

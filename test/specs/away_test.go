@@ -14,6 +14,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"chatbox/app/alert"
 	"chatbox/app/devstack"
@@ -43,7 +44,7 @@ func away(t *testing.T, rec *Recorder) {
 		var err error
 		cfg.LLM, err = llm.New(llm.Config{
 			Providers:     []llm.Provider{{ID: "small", Name: "Small", Type: "scripted", Endpoint: "scripted://?delay=1ms"}},
-			StreamTimeout: patience, IdleTimeout: 200 * time.Millisecond,
+			StreamTimeout: time.Second, IdleTimeout: 200 * time.Millisecond,
 		}, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 	})
@@ -87,8 +88,12 @@ func (s *socket) refusedWith(want string) {
 	})
 }
 
-// everything asks for all that may be answered with 503.
+// everything asks for all that may be answered with 503. Most requests wait as
+// long as a pod waits for its store, so several wait at once.
 func (w *world) everything(user, admin person, token string) {
+	w.t.Helper()
+	var asked errgroup.Group
+	asked.SetLimit(6)
 	for _, op := range w.rec.docs.Operations {
 		if op.kinds[http.StatusServiceUnavailable] == nil || op.Path == "/ws" {
 			continue
@@ -101,8 +106,12 @@ func (w *world) everything(user, admin person, token string) {
 			path += "?sessions=s-1" // nothing is read of none
 		}
 		path = strings.Replace(path, "/users/{id}", "/users/nobody", 1)
-		who.at(0, op.Method, strings.Replace(path, "{id}", "s-1", 1), body(op.Method, op.Path))
+		asked.Go(func() error {
+			_, err := who.ask(0, op.Method, strings.Replace(path, "{id}", "s-1", 1), body(op.Method, op.Path))
+			return err
+		})
 	}
+	require.NoError(w.t, asked.Wait())
 }
 
 // eventually asks until ok is true.

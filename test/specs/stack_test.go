@@ -99,10 +99,18 @@ func (a answer) member(t *testing.T, name string) string {
 
 // at makes a request at the n-th pod.
 func (p person) at(n int, method, path, body string, header ...string) answer {
-	t := p.w.t
-	t.Helper()
+	p.w.t.Helper()
+	a, err := p.ask(n, method, path, body, header...)
+	require.NoError(p.w.t, err)
+	return a
+}
+
+// ask is at for goroutines other than the test's own.
+func (p person) ask(n int, method, path, body string, header ...string) (answer, error) {
 	req, err := http.NewRequestWithContext(p.w.ctx, method, p.w.podURL(n)+prefix+path, strings.NewReader(body))
-	require.NoError(t, err)
+	if err != nil {
+		return answer{}, err
+	}
 	if p.token != "" {
 		req.Header.Set("Authorization", "Bearer "+p.token)
 	}
@@ -110,11 +118,12 @@ func (p person) at(n int, method, path, body string, header ...string) answer {
 		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := p.w.http.Do(req)
-	require.NoError(t, err)
+	if err != nil {
+		return answer{}, err
+	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return answer{resp.StatusCode, resp.Header, string(b)}
+	return answer{resp.StatusCode, resp.Header, string(b)}, err
 }
 
 // want insists on the status.
