@@ -39,6 +39,9 @@ type benching struct {
 // runBench is `chatload bench`: it measures deliveries between pods or between
 // relays, or running answers, and prints one line.
 func runBench(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && (args[0] == "idle" || args[0] == "storm") {
+		return runCrowd(ctx, args[0], args[1:], env, stdout, stderr)
+	}
 	b := benching{delivery: bench.Delivery{Processes: bench.Processes{}}}
 	d := &b.delivery
 	f := flag.NewFlagSet("chatload bench", flag.ContinueOnError)

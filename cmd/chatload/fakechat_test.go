@@ -27,7 +27,7 @@ const testSecret = "load-test-secret-of-32-characters!"
 type chat struct {
 	*httptest.Server
 
-	fault string // lose, twice, hole, text, final, silent, or empty
+	fault string // lose, twice, hole, text, final, silent, forget, or empty
 	delay time.Duration
 
 	mu       sync.Mutex
@@ -187,6 +187,9 @@ func (c *chat) resumeLocked(s *wire, id string, last int64) {
 	r := c.roomLocked(id, s.user)
 	s.last = id
 	for _, e := range r.events[last:] {
+		if c.fault == "forget" {
+			continue
+		}
 		if e.Type == client.TypeAIResponse {
 			e.Metadata = map[string]string{"streaming": "false", "done": "true", "finish": e.Metadata["finish"], "reply_to": e.Metadata["reply_to"]}
 		}

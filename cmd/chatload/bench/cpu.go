@@ -43,10 +43,32 @@ func (p Processes) times() (map[string]time.Duration, error) {
 	return all, nil
 }
 
+// resident returns the resident memory of each name in bytes.
+func (p Processes) resident() (map[string]int64, error) {
+	if len(p) == 0 {
+		return nil, nil
+	}
+	stats, err := readProcesses()
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]int64{}
+	for name, pids := range p {
+		for _, pid := range pids {
+			if _, alive := stats[pid]; !alive {
+				return nil, fmt.Errorf("process %d (%s) does not run", pid, name)
+			}
+			all[name] += stats[pid].resident
+		}
+	}
+	return all, nil
+}
+
 // process is one line of /proc/*/stat.
 type process struct {
-	parent int
-	used   time.Duration // of the process, and of children that have ended
+	parent   int
+	used     time.Duration // of the process, and of children that have ended
+	resident int64         // bytes
 }
 
 type processTable map[int]process
@@ -65,7 +87,7 @@ func readProcesses() (processTable, error) {
 		// The name of the program is in parentheses and may contain anything.
 		_, rest, _ := strings.Cut(string(line[strings.LastIndexByte(string(line), ')')+1:]), " ")
 		fields := strings.Fields(rest)
-		if len(fields) < 15 {
+		if len(fields) < 22 {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
@@ -78,7 +100,8 @@ func readProcesses() (processTable, error) {
 			n, _ := strconv.ParseInt(field, 10, 64) // the kernel writes numbers
 			ticks += n
 		}
-		all[pid] = process{parent: parent, used: time.Duration(ticks) * clockTick}
+		pages, _ := strconv.ParseInt(fields[21], 10, 64) // likewise
+		all[pid] = process{parent: parent, used: time.Duration(ticks) * clockTick, resident: pages * int64(os.Getpagesize())}
 	}
 	return all, nil
 }
