@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"sync"
@@ -45,7 +46,7 @@ type Conn struct {
 
 	// Set once: by the feed before its first push, and by the edge before Run.
 	onDrained func(group any)
-	onExpire  func()
+	onExpire  func(*Conn)
 	first     func(ctx context.Context)
 	// onShown receives what an old client is about to be sent, from the
 	// writer, and what it has confirmed, from the reader; see Feeds.OnShown.
@@ -64,7 +65,7 @@ type Conn struct {
 	changed sync.Cond  // on mu: room in a queue, or the end
 	out     outbox
 	in      inbox
-	halt    context.CancelFunc // ends Run's context, once it runs
+	halt    context.CancelFunc // ends the worker's context; nil: there is no worker
 	end     *ending            // set: no more frames are accepted, in either direction
 	dead    bool               // the reader has ended: nothing is written any more
 
@@ -80,10 +81,10 @@ type ending struct {
 }
 
 // NewConn takes over an upgraded socket. The caller must call Run on it.
-// Frames may be sent before Run.
-func NewConn(ws *websocket.Conn, id chatbox.ConnID, actor chatbox.Actor, cfg Config, m *Metrics) *Conn {
-	cfg = cfg.withDefaults()
-	c := &Conn{id: id, cfg: &cfg, m: m, ws: ws, born: time.Now()}
+// Frames may be sent before Run. cfg is shared by all sockets and has no zero
+// field; see Hub.Config.
+func NewConn(ws *websocket.Conn, id chatbox.ConnID, actor chatbox.Actor, cfg *Config, m *Metrics) *Conn {
+	c := &Conn{id: id, cfg: cfg, m: m, ws: ws, born: time.Now()}
 	c.actor.Store(&actor)
 	c.changed.L = &c.mu
 	ws.SetReadLimit(c.cfg.MaxFrame)
@@ -103,7 +104,7 @@ func (c *Conn) Actor() chatbox.Actor { return *c.actor.Load() }
 
 // OnExpire sets f, which the hub's ticker calls once when the time set by
 // ExpireAt has passed. f must not block. Call OnExpire before Run.
-func (c *Conn) OnExpire(f func()) { c.onExpire = f }
+func (c *Conn) OnExpire(f func(*Conn)) { c.onExpire = f }
 
 // ExpireAt sets the end of the socket's credential; the zero time means never.
 func (c *Conn) ExpireAt(t time.Time) {
@@ -138,22 +139,43 @@ func (c *Conn) First(f func(ctx context.Context)) { c.first = f }
 // ctx ends, the socket is closed with 4001. Frames that were read before the
 // peer disconnected are still processed; after a close by this side they are
 // dropped. When Run returns, reader, writer and worker have ended.
+//
+// An idle socket waits here for the next frame. This function and its callers
+// have few variables, so that the stack stays small: see
+// TestConn_IdleSocketNeedsLittleStack.
 func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
-	c.m.connections.Inc()
-	defer c.m.connections.Dec()
-	ctx, halt := context.WithCancel(ctx)
-	defer halt()
-	c.mu.Lock()
-	c.halt = halt
-	c.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() { c.Close(CloseUnavailable, "unavailable") })
-	defer stop()
-
-	c.alive()
-	if c.first != nil {
-		c.receive(ctx, arrival{job: c.first}, onFrame)
+	stop := c.begin(ctx, onFrame)
+	for {
+		kind, r, err := c.ws.NextReader()
+		if err == nil {
+			err = c.readFrame(ctx, kind, r, onFrame)
+		}
+		if err != nil {
+			stop()
+			return c.finish(err)
+		}
 	}
-	err := c.readLoop(ctx, onFrame)
+}
+
+// begin starts the first job. stop ends the effect of ctx on the socket.
+func (c *Conn) begin(ctx context.Context, onFrame OnFrame) (stop func() bool) {
+	c.m.connections.Inc()
+	stop = func() bool { return true }
+	if ctx.Done() != nil { // an idle socket pays for no context of its own
+		stop = context.AfterFunc(ctx, c.cancel)
+	}
+	c.listen()
+	c.alive()
+	if first := c.first; first != nil {
+		c.first = nil
+		c.receive(ctx, arrival{job: first}, onFrame)
+	}
+	return stop
+}
+
+// finish ends the socket after its last read, which failed with err.
+func (c *Conn) finish(err error) error {
+	defer c.m.connections.Dec()
 	if errors.Is(err, websocket.ErrReadLimit) {
 		c.sayTooBig()
 	}
@@ -166,7 +188,7 @@ func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
 	if ours || goodbye(err) {
 		return nil
 	}
-	return err
+	return fmt.Errorf("read frame: %w", err)
 }
 
 // goodbye reports whether the peer closed the socket properly.
@@ -226,7 +248,7 @@ func (c *Conn) closeLocked(code int, reason string) {
 	c.startWriterLocked()
 }
 
-// cancel closes the socket and ends Run's context.
+// cancel closes the socket and ends the context of the frame in progress.
 func (c *Conn) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -250,7 +272,7 @@ func (c *Conn) alive() { c.seen.Store(int64(time.Since(c.born))) }
 // beat does the hub ticker's work for this socket. It never blocks.
 func (c *Conn) beat(now time.Time) {
 	if at := c.expires.Load(); at != 0 && now.UnixNano() >= at && c.expires.CompareAndSwap(at, 0) {
-		c.onExpire()
+		c.onExpire(c)
 		return
 	}
 	if c.overdue(now) {

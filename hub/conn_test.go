@@ -257,7 +257,7 @@ func TestBeat_ExpiryIsToldOnce(t *testing.T) {
 		server, client := pipe(t)
 		c := NewConn(server, "c1", actor(), h.Config(), h.Metrics())
 		began := time.Now()
-		c.OnExpire(func() {
+		c.OnExpire(func(*Conn) {
 			c.Send([]byte("expired"))
 			c.Close(CloseCredential, "token expired")
 		})
@@ -282,7 +282,7 @@ func TestBeat_AnEndFarAwayIsNoExpiry(t *testing.T) {
 			server, _ := pipe(t)
 			c := NewConn(server, "c1", actor(), h.Config(), h.Metrics())
 			expired := false
-			c.OnExpire(func() { expired = true })
+			c.OnExpire(func(*Conn) { expired = true })
 			c.ExpireAt(time.Date(year, 12, 31, 0, 0, 0, 0, time.UTC))
 			h.Add(c)
 			defer h.Remove(c)
@@ -300,7 +300,7 @@ func TestRenew_MovesTheEndAndTakesTheNewestRoles(t *testing.T) {
 		server, client := pipe(t)
 		c := NewConn(server, "c1", actor(), h.Config(), h.Metrics())
 		began := time.Now()
-		c.OnExpire(func() { c.Close(CloseCredential, "token expired") })
+		c.OnExpire(func(*Conn) { c.Close(CloseCredential, "token expired") })
 		c.ExpireAt(began.Add(7 * time.Second))
 		h.Add(c)
 		defer h.Remove(c)

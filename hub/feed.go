@@ -23,8 +23,8 @@ type feed struct {
 
 	waiters *waiters
 
-	mu       sync.Mutex // guards following
-	atts     map[chatbox.ConnID]*attachment
+	mu       sync.Mutex       // guards following
+	atts     []*attachment    // the sockets of the session here; few
 	owner    string           // the session's owner, once known
 	holder   string           // the admin who holds it after last
 	last     int64            // all events up to this one were delivered; -1: no socket has joined yet

@@ -27,12 +27,8 @@ type attachment struct {
 	attempt   int
 	index     int
 	collapsed bool // pieces were removed from its queue; it needs a snapshot
-	// For old clients only; see oldclient.go.
-	given  cluster.Shown // what it will have once its queue is written
-	unsure bool          // its text may differ from the answer's current beginning
-	// The socket's lock guards these.
-	written   cluster.Shown // written to the network
-	confirmed cluster.Shown // confirmed by the client
+	unsure    bool // an old client: its text may differ from the answer's current beginning
+	*oldText       // nil: not an old client's when it entered
 }
 
 // shared encodes a delivery once for all sockets that are sent the same frame.
@@ -61,7 +57,7 @@ func (a *attachment) event(e chatbox.Event, hears bool, frames *eventFrames) {
 		return
 	}
 	if acks, mine := a.expects[e.Key]; mine {
-		delete(a.expects, e.Key)
+		a.forget(e.Key)
 		if acks {
 			a.ack(e, false)
 		}
@@ -78,6 +74,14 @@ func (a *attachment) event(e chatbox.Event, hears bool, frames *eventFrames) {
 	}
 	if e.Answer != nil && e.Status == chatbox.StatusFailed {
 		a.conn.push(frames.failure.of(a.f.encode, Delivery{Session: e.Session, Failure: FailureOf(e)}), nil)
+	}
+}
+
+// forget removes an expected key. An empty map releases its memory.
+func (a *attachment) forget(key string) {
+	delete(a.expects, key)
+	if len(a.expects) == 0 {
+		a.expects = nil
 	}
 }
 
@@ -183,7 +187,7 @@ func (a *attachment) replay(e chatbox.Event) bool {
 		return true
 	}
 	if acks, mine := a.expects[e.Key]; mine {
-		delete(a.expects, e.Key)
+		a.forget(e.Key)
 		if acks {
 			a.ack(e, false)
 			return true

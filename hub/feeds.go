@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"chatbox"
@@ -36,7 +37,7 @@ func (fs *Feeds) OnShown(f func(cluster.Shown)) { fs.onShown = f }
 type standing struct {
 	current string // the session it attached to or created last
 	atts    []*attachment
-	typing  typingRate
+	typing  *typingRate // nil: it has not typed
 }
 
 // NewFeeds returns an empty index over the hub's sockets.
@@ -80,13 +81,16 @@ func (fs *Feeds) Enter(id chatbox.ConnID, s chatbox.SessionKey) (fresh bool, err
 	}
 	f := fs.feeds[s]
 	if f == nil {
-		f = &feed{key: s, encode: fs.hub.encode, last: -1, atts: map[chatbox.ConnID]*attachment{}, waiters: &fs.waiters}
+		f = &feed{key: s, encode: fs.hub.encode, last: -1, waiters: &fs.waiters}
 		fs.feeds[s] = f
 	}
 	a := &attachment{conn: conn, user: conn.Actor().UserID, f: f, index: -1}
+	if conn.Old() {
+		a.oldText = &oldText{}
+	}
 	st.atts = append(st.atts, a)
 	f.mu.Lock()
-	f.atts[id] = a
+	f.atts = append(f.atts, a)
 	f.enterLocked(a)
 	f.mu.Unlock()
 	return true, nil
@@ -137,7 +141,7 @@ func (fs *Feeds) leaveLocked(id chatbox.ConnID, s chatbox.SessionKey) bool {
 	if st.current == s.ID {
 		st.current = ""
 	}
-	fs.removeLocked(id, a)
+	fs.removeLocked(a)
 	return true
 }
 
@@ -164,17 +168,17 @@ func (fs *Feeds) LeaveAll(id chatbox.ConnID) []chatbox.SessionKey {
 	keys := make([]chatbox.SessionKey, 0, len(st.atts))
 	for _, a := range st.atts {
 		keys = append(keys, a.f.key)
-		fs.removeLocked(id, a)
+		fs.removeLocked(a)
 		a.leftOld()
 	}
 	return keys
 }
 
-func (fs *Feeds) removeLocked(id chatbox.ConnID, a *attachment) {
+func (fs *Feeds) removeLocked(a *attachment) {
 	f := a.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.atts, id)
+	f.atts = slices.DeleteFunc(f.atts, func(o *attachment) bool { return o == a })
 	if a.awaited != nil {
 		close(a.awaited)
 		a.awaited = nil
@@ -260,7 +264,7 @@ func (fs *Feeds) Forget(id chatbox.ConnID, s chatbox.SessionKey, key string) {
 	if a := fs.attachment(id, s); a != nil {
 		a.f.mu.Lock()
 		defer a.f.mu.Unlock()
-		delete(a.expects, key)
+		a.forget(key)
 	}
 }
 
@@ -279,7 +283,7 @@ func (fs *Feeds) AckAgain(id chatbox.ConnID, e chatbox.Event) bool {
 	if _, owed := a.expects[e.Key]; !owed {
 		return true // the event was acked while the repeat was looked up
 	}
-	delete(a.expects, e.Key)
+	a.forget(e.Key)
 	a.ack(e, true)
 	return true
 }

@@ -41,8 +41,9 @@ func New(cfg Config, encode func(Delivery) []byte, m *Metrics) *Hub {
 	}
 }
 
-// Config returns the configuration of the hub's sockets.
-func (h *Hub) Config() Config { return h.cfg }
+// Config returns the configuration of the hub's sockets, which must not be
+// modified.
+func (h *Hub) Config() *Config { return &h.cfg }
 
 // Metrics returns the metrics of the hub's sockets.
 func (h *Hub) Metrics() *Metrics { return h.m }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 
 	"chatbox"
 	"chatbox/cluster"
@@ -39,7 +40,7 @@ func (f *feed) join(ctx context.Context, a *attachment, j Join) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.atts[a.conn.ID()] != a {
+	if !slices.Contains(f.atts, a) {
 		return gone()
 	}
 	if err := f.meetLocked(a, j); err != nil {

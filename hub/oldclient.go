@@ -30,6 +30,14 @@ type receipt struct {
 	of    *attachment
 }
 
+// oldText is the text of the newest answer that an old client has. The feed's
+// lock guards given, the socket's lock the others.
+type oldText struct {
+	given     cluster.Shown // what it will have once its queue is written
+	written   cluster.Shown // written to the network
+	confirmed cluster.Shown // confirmed by the client
+}
+
 // AssumeOld treats the socket as an old client's until Announce is called.
 // Call it before Run.
 func (c *Conn) AssumeOld() { c.old.Store(true) }
@@ -194,6 +202,9 @@ func (a *attachment) recall() {
 
 // leftOld records what the client had confirmed when its connection ended.
 func (a *attachment) leftOld() {
+	if a.oldText == nil {
+		return
+	}
 	a.conn.mu.Lock()
 	last := a.confirmed
 	a.conn.mu.Unlock()
@@ -207,7 +218,11 @@ func (a *attachment) leftOld() {
 // meetOld begins with the text that the client received over an earlier
 // connection.
 func (a *attachment) meetOld(has *cluster.Shown) {
-	a.given, a.unsure = cluster.Shown{}, false
+	a.unsure = false
+	if a.oldText == nil {
+		return
+	}
+	a.given = cluster.Shown{}
 	if has != nil {
 		a.given = a.nothing(has.Gen)
 		a.given.Bytes, a.given.Sum, a.unsure = has.Bytes, has.Sum, has.Bytes > 0

@@ -80,7 +80,7 @@ func newConn(t *testing.T, ws *websocket.Conn, change func(*Config)) *Conn {
 	if change != nil {
 		change(&cfg)
 	}
-	return NewConn(ws, "c1", actor(), cfg, NewMetrics(prometheus.NewRegistry()))
+	return NewConn(ws, "c1", actor(), &cfg, NewMetrics(prometheus.NewRegistry()))
 }
 
 // start runs the socket and returns what Run will return.

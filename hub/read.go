@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"runtime/debug"
@@ -38,30 +37,23 @@ func (in *inbox) clear() int {
 	return n
 }
 
-// readLoop reads until the socket fails or ends. After a close was requested
-// it only waits for the peer's close frame.
-func (c *Conn) readLoop(ctx context.Context, onFrame OnFrame) error {
-	c.listen()
-	for {
-		kind, r, err := c.ws.NextReader()
-		if err != nil {
-			return fmt.Errorf("read frame: %w", err)
-		}
-		c.alive()
-		a := arrival{binary: kind == websocket.BinaryMessage}
-		if a.binary {
-			c.m.in[frameBinary].Inc()
-			_, err = io.Copy(io.Discard, r)
-		} else {
-			c.m.in[frameText].Inc()
-			a.frame, err = io.ReadAll(r)
-		}
-		if err != nil {
-			return fmt.Errorf("read frame: %w", err)
-		}
-		c.alive()
-		c.receive(ctx, a, onFrame)
+// readFrame reads the rest of a frame and passes it on.
+func (c *Conn) readFrame(ctx context.Context, kind int, r io.Reader, onFrame OnFrame) (err error) {
+	c.alive()
+	a := arrival{binary: kind == websocket.BinaryMessage}
+	if a.binary {
+		c.m.in[frameBinary].Inc()
+		_, err = io.Copy(io.Discard, r)
+	} else {
+		c.m.in[frameText].Inc()
+		a.frame, err = io.ReadAll(r)
 	}
+	if err != nil {
+		return err
+	}
+	c.alive()
+	c.receive(ctx, a, onFrame)
+	return nil
 }
 
 // listen treats control frames as signs of life. The library answers pings on
@@ -103,6 +95,7 @@ func (c *Conn) receive(ctx context.Context, a arrival, onFrame OnFrame) {
 	c.in.bytes += len(a.frame)
 	if !c.in.working {
 		c.in.working = true
+		ctx, c.halt = context.WithCancel(ctx)
 		c.wg.Go(func() { c.work(ctx, onFrame) })
 	}
 }
@@ -129,6 +122,8 @@ func (c *Conn) take() (arrival, bool) {
 	defer c.mu.Unlock()
 	if len(c.in.items) == 0 {
 		c.in.items, c.in.working = nil, false
+		c.halt()
+		c.halt = nil
 		return arrival{}, false
 	}
 	a := c.in.items[0]

@@ -32,7 +32,8 @@ func FuzzRead(f *testing.F) {
 	metrics := NewMetrics(prometheus.NewRegistry())
 	fuzz.Run(f, func(t fuzz.T, sent []byte) {
 		var got []string
-		c := NewConn(upgraded(t, sent), "c1", actor(), Config{MaxFrame: fuzzedFrame}, metrics)
+		cfg := Config{MaxFrame: fuzzedFrame}.withDefaults()
+		c := NewConn(upgraded(t, sent), "c1", actor(), &cfg, metrics)
 		err := c.Run(t.Context(), func(_ context.Context, frame []byte, binary bool) {
 			if binary {
 				require.Empty(t, frame)

@@ -14,8 +14,8 @@ func (f *feed) readLocked(r cluster.Read) {
 		return
 	}
 	var frame shared
-	for id, a := range f.atts {
-		if a.live && f.mayReceiveLocked(a) && id != r.Conn {
+	for _, a := range f.atts {
+		if a.live && f.mayReceiveLocked(a) && a.conn.ID() != r.Conn {
 			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Read: &r}), nil)
 		}
 	}

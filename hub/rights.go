@@ -52,9 +52,9 @@ func (fs *Feeds) Reap(s chatbox.SessionKey) int {
 	}
 	f.mu.Lock()
 	var over []chatbox.ConnID
-	for id, a := range f.atts {
+	for _, a := range f.atts {
 		if a.over {
-			over = append(over, id)
+			over = append(over, a.conn.ID())
 		}
 	}
 	f.mu.Unlock()

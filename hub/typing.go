@@ -38,8 +38,8 @@ func (f *feed) typingLocked(t cluster.Typing, now time.Time) {
 		delete(f.typing, t.Conn)
 	}
 	var frame shared
-	for id, a := range f.atts {
-		if a.live && f.mayReceiveLocked(a) && id != t.Conn {
+	for _, a := range f.atts {
+		if a.live && f.mayReceiveLocked(a) && a.conn.ID() != t.Conn {
 			a.conn.push(frame.of(f.encode, Delivery{Session: f.key, Typing: &t}), nil)
 		}
 	}
@@ -103,6 +103,9 @@ func (fs *Feeds) MayType(id chatbox.ConnID, k chatbox.SessionKey, on bool, now t
 	st := fs.standings[id]
 	if st == nil {
 		return 0
+	}
+	if st.typing == nil {
+		st.typing = &typingRate{}
 	}
 	return st.typing.may(k, on, now)
 }

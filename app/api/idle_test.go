@@ -37,9 +37,11 @@ func BenchmarkIdleSocket(b *testing.B) {
 	}
 	for b.Loop() {
 		connect(50) // what is made once is not counted
-		before := inUse()
+		heap, stack := inUse()
 		connect(n)
-		b.ReportMetric(float64(inUse()-before)/n, "B/socket")
+		moreHeap, moreStack := inUse()
+		b.ReportMetric(float64(moreHeap-heap)/n, "heap-B/socket")
+		b.ReportMetric((float64(moreStack)-float64(stack))/n, "stack-B/socket")
 		for _, c := range open {
 			require.NoError(b, c.Close())
 		}
@@ -48,10 +50,10 @@ func BenchmarkIdleSocket(b *testing.B) {
 	}
 }
 
-func inUse() uint64 {
+func inUse() (heap, stack uint64) {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc + m.StackInuse
+	return m.HeapAlloc, m.StackInuse
 }

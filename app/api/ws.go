@@ -65,8 +65,8 @@ func (s *sockets) register(e *edge) { e.echo.GET(e.cfg.Prefix+"/ws", s.socket) }
 
 // socket serves GET {prefix}/ws. The checks run in the order of
 // docs/protocol/contract.md; a failed check leaves nothing behind. The socket
-// gets its own goroutine, because the HTTP server's holds four times the memory.
-// The goroutine ends with the socket, and Hub.Run waits for its slot.
+// gets its own goroutine in start, because the HTTP server's holds four times the
+// memory. The goroutine ends with the socket, and Hub.Run waits for its slot.
 func (s *sockets) socket(c echo.Context) error {
 	r := c.Request()
 	if s.deps.Hub.Refusing() {
@@ -90,60 +90,69 @@ func (s *sockets) socket(c echo.Context) error {
 		return err
 	}
 	id := chatbox.ConnID(strings.ToLower(rand.Text()))
-	leave, err := s.admit(r.Context(), actor, id)
-	if err != nil {
+	if err := s.admit(r.Context(), actor, id); err != nil {
 		return err
 	}
 	ws, err := s.upgrader.Upgrade(c.Response(), r, s.upgradeHeader(c))
 	if err != nil {
-		leave()
+		s.leave(r.Context(), actor, id)
 		if c.Response().Committed {
 			return nil // the connection was hijacked and is closed
 		}
 		return chatbox.NewError(chatbox.InvalidArgument, "the WebSocket handshake is malformed", nil)
 	}
 	c.Response().Committed, c.Response().Status = true, http.StatusSwitchingProtocols
-	ctx, wish := logattr.With(context.WithoutCancel(r.Context()), slog.String("conn", string(id))), wanted(r)
+	ctx := logattr.Detached(r.Context(), slog.String("conn", string(id)))
 	conn := hub.NewConn(ws, id, actor, s.deps.Hub.Config(), s.deps.Hub.Metrics())
 	if !announced(r, ws.Subprotocol()) {
 		conn.AssumeOld()
 	}
-	go s.serve(ctx, conn, wish, leave)
+	s.start(ctx, conn, wanted(r))
 	return nil
 }
 
 // admit reserves both the user's and the pod's slot, or neither.
-func (s *sockets) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) (leave func(), err error) {
-	forget := func() {
-		ctx, cancel := detached(ctx)
-		defer cancel()
-		s.deps.Live.Disconnect(ctx, a, id)
-	}
+func (s *sockets) admit(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) error {
 	if err := s.deps.Live.Connect(ctx, a, id); err != nil {
-		return nil, withRetry(err, retryFull)
+		return withRetry(err, retryFull)
 	}
 	if err := s.deps.Hub.Acquire(); err != nil {
-		forget()
+		s.forget(ctx, a, id)
 		if chatbox.CodeOf(err) == chatbox.LimitExceeded {
-			return nil, podFullError{withRetry(err, retryFull)}
+			return podFullError{withRetry(err, retryFull)}
 		}
-		return nil, withRetry(err, retryDraining)
+		return withRetry(err, retryDraining)
 	}
-	return func() {
-		defer s.deps.Hub.Release()
-		forget()
-	}, nil
+	return nil
 }
 
-// serve runs the socket until it ends. The first frame is the status. Attaching
-// is the worker's first job, so that frames that arrive meanwhile are handled
-// after it.
-func (s *sockets) serve(ctx context.Context, conn *hub.Conn, w wish, leave func()) {
+// leave gives back what admit reserved.
+func (s *sockets) leave(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) {
+	defer s.deps.Hub.Release()
+	s.forget(ctx, a, id)
+}
+
+func (s *sockets) forget(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	s.deps.Live.Disconnect(ctx, a, id)
+}
+
+// start prepares the socket and starts its reader. The first frame is the status.
+// Attaching is the worker's first job, so that frames that arrive meanwhile are
+// handled after it.
+func (s *sockets) start(ctx context.Context, conn *hub.Conn, w wish) {
 	defer s.survive(ctx)
-	defer leave()
+	reads := false
+	defer func() {
+		if !reads { // a panic
+			s.deps.Hub.Remove(conn)
+			s.leave(ctx, conn.Actor(), conn.ID())
+		}
+	}()
 	s.deps.HelpDesk.Team.StaffArrived(ctx, conn.Actor())
 	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Answers.Models(), conn.ID(), s.cfg.Pod, time.Now()))
-	conn.OnExpire(func() { expire(conn) })
+	conn.OnExpire(expire)
 	conn.ExpireAt(endOfCredential(conn.Actor(), time.Now()))
 	switch {
 	case w.wrong != nil:
@@ -159,17 +168,43 @@ func (s *sockets) serve(ctx context.Context, conn *hub.Conn, w wish, leave func(
 	if s.deps.Access.ShutOut(conn.Actor()) { // blocked or withdrawn since the checks
 		conn.Close(hub.CloseDisconnected, "disconnected by admin")
 	}
-	defer s.deps.Hub.Remove(conn)
-	defer s.deps.Live.Leave(conn)
-	if err := conn.Run(ctx, s.onFrame(conn)); err != nil {
+	onFrame := s.onFrame(conn)
+	gone := func() { s.gone(ctx, conn, recover()) }
+	reads = true
+	// The socket's own goroutine prepares nothing: its stack would grow, and it
+	// shrinks only if three quarters of it are unused.
+	go func() {
+		defer gone()
+		s.ended(ctx, conn.Run(ctx, onFrame))
+	}()
+}
+
+// ended is not inlined, since its variables would stay on the socket's stack.
+//
+//go:noinline
+func (s *sockets) ended(ctx context.Context, err error) {
+	if err != nil {
 		s.log.DebugContext(ctx, "socket ended", "error", err)
 	}
+}
+
+// gone removes a socket that has ended, perhaps by a panic.
+func (s *sockets) gone(ctx context.Context, conn *hub.Conn, panicked any) {
+	s.recovered(ctx, panicked)
+	defer s.survive(ctx)
+	defer s.leave(ctx, conn.Actor(), conn.ID())
+	defer s.deps.Hub.Remove(conn)
+	s.deps.Live.Leave(conn)
 }
 
 // survive recovers a panic in one socket's goroutine, so that the pod survives
 // it.
 func (s *sockets) survive(ctx context.Context) {
-	if v := recover(); v != nil {
+	s.recovered(ctx, recover())
+}
+
+func (s *sockets) recovered(ctx context.Context, v any) {
+	if v != nil {
 		s.log.ErrorContext(ctx, "socket panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	}
 }

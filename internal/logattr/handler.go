@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 )
 
 type contextKey struct{}
@@ -15,6 +16,27 @@ type contextKey struct{}
 func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 	before, _ := ctx.Value(contextKey{}).([]slog.Attr)
 	return context.WithValue(ctx, contextKey{}, slices.Concat(before, attrs))
+}
+
+// Detached returns a context that has the attributes of ctx and nothing else: no
+// other value, no deadline, and no end. It is for work that outlives a request
+// by so much that the request's context would be a burden.
+func Detached(ctx context.Context, attrs ...slog.Attr) context.Context {
+	before, _ := ctx.Value(contextKey{}).([]slog.Attr)
+	return detached{attrs: slices.Concat(before, attrs)}
+}
+
+type detached struct{ attrs []slog.Attr }
+
+func (detached) Deadline() (at time.Time, ok bool) { return time.Time{}, false }
+func (detached) Done() <-chan struct{}             { return nil }
+func (detached) Err() error                        { return nil }
+
+func (d detached) Value(key any) any {
+	if key == (contextKey{}) {
+		return d.attrs
+	}
+	return nil
 }
 
 // NewHandler returns a handler that writes to next.

@@ -2,6 +2,7 @@ package logattr
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -48,6 +49,21 @@ func lessNoise(t *testing.T, line []byte) string {
 	out, err := json.Marshal(m)
 	require.NoError(t, err)
 	return string(out)
+}
+
+func TestDetached_KeepsTheAttributesAlone(t *testing.T) {
+	var b bytes.Buffer
+	type other struct{}
+	parent, cancel := context.WithCancel(context.WithValue(t.Context(), other{}, "request"))
+	ctx := Detached(With(parent, slog.String("request_id", "r-1")), slog.String("conn", "c-1"))
+	cancel()
+	logger(&b).InfoContext(With(ctx, slog.String("session", "s-1")), "hello")
+	assert.Contains(t, b.String(), `"request_id":"r-1","conn":"c-1","session":"s-1"`)
+	assert.Nil(t, ctx.Value(other{}))
+	require.NoError(t, ctx.Err())
+	assert.Nil(t, ctx.Done(), "it costs nothing to derive from it")
+	_, bounded := ctx.Deadline()
+	assert.False(t, bounded)
 }
 
 func TestHandler_SiblingsDoNotShareTheirScopes(t *testing.T) {
