@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 
 	"chatbox"
@@ -27,12 +28,6 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
-
-// gcPercent is the heap growth, in percent, that triggers a garbage collection. A
-// pod's heap is mostly idle sockets: with Go's default of 100 an idle attached
-// socket costs 24.7 KiB resident, with 60 it costs 21.9 (chatload --idle 8000).
-// GOGC overrides it.
-const gcPercent = 60
 
 func main() {
 	if os.Getenv("GOGC") == "" {
@@ -117,7 +112,13 @@ func (c call) pod(ctx context.Context) int {
 	if err != nil {
 		return c.misconfigured(err)
 	}
-	return c.status(c.serve(ctx, cfg))
+	trimming, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { trim(trimming) })
+	err = c.serve(ctx, cfg)
+	stop()
+	wg.Wait()
+	return c.status(err)
 }
 
 func (c call) healthcheck(ctx context.Context) int {
