@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# scripts/bench-cluster.sh [ROUNDS] measures what a message and a running answer cost: pods on a real Redis and a MongoDB-compatible server, and as the
-# ceiling a relay of the same shape on the same Redis, which passes the model's answers through. The rounds alternate, so that changes in the machine's speed affect both. Each line is one measurement.
+# scripts/bench-cluster.sh [ROUNDS] measures what a message, a running answer and an idle socket cost, and how sockets come back after a storm: three
+# pods on a real Redis and a MongoDB-compatible server. The ceiling is a relay of the same shape on the same Redis, which passes the model's answers
+# through. The rounds alternate, so that changes in the machine's speed affect both. Each line is one measurement.
 # Needs a quiet machine: the clients run on it too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -41,14 +42,16 @@ for n in 3 4; do
 	pids+=($!)
 	relays+=($!)
 done
-for n in 0 1 2; do
+ready() { # POD
+	local i
 	for ((i = 0; i < 300; i++)); do
-		curl -fsS -o /dev/null -m 2 "http://127.0.0.1:$((port + n))/chatbox/readyz" 2>/dev/null && continue 2
+		curl -fsS -o /dev/null -m 2 "http://127.0.0.1:$((port + $1))/chatbox/readyz" 2>/dev/null && return
 		sleep 0.1
 	done
-	cat "$work/pod-$n.log" >&2
-	die "pod $n is not ready"
-done
+	cat "$work/pod-$1.log" >&2
+	die "pod $1 is not ready"
+}
+for n in 0 1 2; do ready $n; done
 
 join() { local IFS=,; echo "$*"; }
 addresses() { local n urls=(); for n in "$@"; do urls+=("http://127.0.0.1:$((port + n))"); done; join "${urls[@]}"; }
@@ -74,3 +77,19 @@ for ((round = 1; round <= rounds; round++)); do
 			--process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
 	done
 done
+crowd() { # NAME MODE OPTION…
+	printf '%-34s ' "$1"
+	shift
+	(ulimit -n "$(ulimit -Hn)" && "$work/chatload" bench "$@")
+}
+for ((round = 1; round <= rounds; round++)); do
+	crowd "storm, all of 4000" storm --sockets 4000 --settle 3s --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
+done
+# A pod's memory depends on what it has done, so each measurement has a pod of its own.
+for attach in false true; do
+	n=$((5 + ${#pods[@]}))
+	pod $n
+	ready $n
+	crowd "idle, 8000 on a pod, attach=$attach" idle --sockets 8000 --attach=$attach --settle 20s --url "$(addresses $n)" --process "pod=${pods[-1]}"
+done
+crowd "storm, a killed pod of 3" storm --sockets 4000 --settle 3s --kill "${pods[0]}" --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]:1}")" "${redis[@]}"
