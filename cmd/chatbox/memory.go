@@ -17,8 +17,11 @@ const gcPercent = 60
 const (
 	// trimEvery is how often a pod looks for memory to return.
 	trimEvery = 5 * time.Second
-	// quiet is the most bytes that a pod without much to do allocates in trimEvery.
-	quiet = 8 << 20
+	// quiet is the most bytes that a pod without much to do allocates in trimEvery:
+	// it renews the registrations of thousands of sockets and compares their positions.
+	quiet = 24 << 20
+	// trimRest is the least time between two collections for this purpose.
+	trimRest = 30 * time.Second
 	// spareBytes and sparePart are the least that is worth a collection: bytes, and
 	// a part of what is in use.
 	spareBytes, sparePart = 8 << 20, 8
@@ -54,10 +57,11 @@ func worthTrimming(before, now usage, kept int64) bool {
 // ends. The runtime itself keeps what the last rush needed: after 8,000 sockets
 // have connected, that is a third of the pod's memory.
 func trim(ctx context.Context) {
-	before, kept := readUsage(), int64(0)
+	before, kept, rested := readUsage(), int64(0), time.Now()
 	sleep.Every(ctx, trimEvery, func(context.Context) {
 		now := readUsage()
-		if worthTrimming(before, now, kept) {
+		if worthTrimming(before, now, kept) && !time.Now().Before(rested) {
+			rested = time.Now().Add(trimRest)
 			debug.FreeOSMemory()
 			now = readUsage()
 			kept = now.spare()
