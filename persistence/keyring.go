@@ -40,6 +40,7 @@ type entry struct {
 	xaes   *xaes
 	digest []byte // key of the digests, derived from the secret
 	words  []byte // key from which the tenants' token keys are derived; itself derived from the secret
+	tokens tokenKeys
 }
 
 // NewKeyring returns a keyring. The ids must be valid and distinct.

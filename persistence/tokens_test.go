@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -42,4 +43,21 @@ func TestKeyring_TokensStay(t *testing.T) {
 	out, err := ring(t, Key{"a", secretOf(1)}).Tokens("t", "message", []string{"fox"})
 	require.NoError(t, err)
 	assert.Equal(t, []int64{8647620169285566211}, out)
+}
+
+func TestKeyring_TokensOfManyTenantsStayTheSame(t *testing.T) {
+	k := ring(t, Key{"a", secretOf(1)})
+	words := []string{"invoice"}
+	before := map[int][]int64{}
+	for i := range 2 * mostTokenKeys {
+		tokens, err := k.Tokens(strconv.Itoa(i), "message", words)
+		require.NoError(t, err)
+		before[i] = tokens
+	}
+	assert.LessOrEqual(t, len(k.first.tokens.of), mostTokenKeys, "bounded")
+	for i := range 2 * mostTokenKeys {
+		tokens, err := k.Tokens(strconv.Itoa(i), "message", words)
+		require.NoError(t, err)
+		require.Equal(t, before[i], tokens)
+	}
 }
