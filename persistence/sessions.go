@@ -103,7 +103,7 @@ func (m *Sessions) SaveState(ctx context.Context, k chatbox.SessionKey, st chatb
 		older = bson.E{Key: "state.erased", Value: bson.D{{Key: "$ne", Value: true}}}
 	}
 	update := mongo.NewUpdateOneModel().
-		SetFilter(append(placeOf(k), older)).
+		SetFilter(append(placeOf(k), bson.E{Key: "_id", Value: k.String()}, older)). // the DocumentDB stack finds it by _id alone
 		SetUpdate(bson.D{{Key: "$set", Value: set}})
 	err = again(ctx, func(ctx context.Context) error {
 		return m.s.touches.Do(ctx, k.String(), touchBytes, update)

@@ -17,7 +17,12 @@ var ErrUnknown = errors.New("group: abandoned while being written")
 
 // Config limits the groups.
 type Config struct {
-	Flights  int           // groups written at once
+	Flights int // groups written at once
+	// Patience is how long a flight holds back the others, so that the writes that
+	// arrive meanwhile share the next one. A flight that takes longer, because the
+	// server is far away or hangs, no longer holds them back. 0: flights do not wait
+	// for each other.
+	Patience time.Duration
 	MaxItems int           // of one group
 	MaxBytes int           // of one group; a single larger item goes alone
 	Timeout  time.Duration // of one flush, independent of the callers' contexts
@@ -26,9 +31,9 @@ type Config struct {
 // Flush writes the items and returns one result for each, in order.
 type Flush[T any] func(ctx context.Context, items []T) []error
 
-// Committer collects writes into groups. If a flight is free, a write starts at
-// once and alone. Otherwise it waits for the next free flight, together with all
-// writes that arrive meanwhile. So a single write has no extra delay, and the
+// Committer collects writes into groups. If no flight holds it back, a write
+// starts at once and alone. Otherwise it waits for the next flight, together with
+// all writes that arrive meanwhile. So a single write has no extra delay, and the
 // groups grow with the load. It is safe for concurrent use.
 type Committer[T any] struct {
 	cfg   Config
@@ -40,7 +45,15 @@ type Committer[T any] struct {
 	work   *sync.Cond // signals that queue grew, or closed
 	queue  []*waiter[T]
 	flying map[string]bool // keys of the groups being written
+	prompt int             // flights that hold back the others
 	closed bool
+}
+
+// flight is one group being written.
+type flight[T any] struct {
+	waiters []*waiter[T]
+	late    *time.Timer // ends Patience; nil without
+	prompt  bool        // counted in Committer.prompt; guarded by its mu
 }
 
 type waiter[T any] struct {
@@ -81,8 +94,11 @@ func (c *Committer[T]) Do(ctx context.Context, key string, size int, item T) err
 		return ErrClosed
 	}
 	c.queue = append(c.queue, w)
+	held := c.prompt > 0 // the flight looks at the queue when it lands or is late
 	c.mu.Unlock()
-	c.work.Signal()
+	if !held {
+		c.work.Signal()
+	}
 
 	select {
 	case err := <-w.result:
@@ -118,30 +134,50 @@ func (c *Committer[T]) Close(ctx context.Context) {
 	c.stop()
 }
 
-// fly is the goroutine of one flight. New starts it; Close stops it and waits.
+// fly is the goroutine of the flights of one place. New starts it; Close stops it
+// and waits.
 func (c *Committer[T]) fly(ctx context.Context) {
 	for {
-		ws := c.next()
-		if ws == nil {
+		f := c.next()
+		if f == nil {
 			return
 		}
-		items := make([]T, len(ws))
-		for i, w := range ws {
+		items := make([]T, len(f.waiters))
+		for i, w := range f.waiters {
 			items[i] = w.item
 		}
 		results := c.run(ctx, items)
-		c.landed(ws)
-		for i, w := range ws {
+		c.landed(f)
+		for i, w := range f.waiters {
 			w.result <- results[i]
 		}
 	}
 }
 
-func (c *Committer[T]) landed(ws []*waiter[T]) {
+func (c *Committer[T]) landed(f *flight[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, w := range ws {
+	for _, w := range f.waiters {
 		delete(c.flying, w.key)
+	}
+	if f.late != nil {
+		f.late.Stop()
+	}
+	c.releaseLocked(f) // this goroutine looks at the queue next
+}
+
+// overdue lets the other flights start although this one has not landed.
+func (c *Committer[T]) overdue(f *flight[T]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.releaseLocked(f)
+	c.work.Signal()
+}
+
+func (c *Committer[T]) releaseLocked(f *flight[T]) {
+	if f.prompt {
+		f.prompt = false
+		c.prompt--
 	}
 }
 
@@ -152,21 +188,32 @@ func (c *Committer[T]) run(ctx context.Context, items []T) []error {
 }
 
 // next waits for work and returns the oldest group, or nil when closed and empty.
-func (c *Committer[T]) next() []*waiter[T] {
+func (c *Committer[T]) next() *flight[T] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		if ws := c.takeLocked(); len(ws) > 0 {
-			if len(c.queue) > 0 {
-				c.work.Signal()
+		if c.prompt == 0 || c.closed {
+			if ws := c.takeLocked(); len(ws) > 0 {
+				return c.startLocked(ws)
 			}
-			return ws
 		}
-		if c.closed {
+		if c.closed { // a flight that holds back the rest takes it when it lands
 			return nil
 		}
 		c.work.Wait()
 	}
+}
+
+func (c *Committer[T]) startLocked(ws []*waiter[T]) *flight[T] {
+	f := &flight[T]{waiters: ws}
+	if c.cfg.Patience > 0 {
+		f.prompt = true
+		c.prompt++
+		f.late = time.AfterFunc(c.cfg.Patience, func() { c.overdue(f) })
+	} else if len(c.queue) > 0 {
+		c.work.Signal()
+	}
+	return f
 }
 
 // takeLocked removes from the queue's front what fits into one group. An item

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"chatbox/internal/sleep"
 	"chatbox/persistence/internal/group"
 
 	"github.com/stretchr/testify/assert"
@@ -66,6 +67,90 @@ func TestCommitter_LoneWriteGoesAtOnceAndACrowdShares(t *testing.T) {
 		assert.Equal(t, []string{"first"}, s.groups[0])
 		assert.Len(t, s.groups[1], 4, "bounded in number")
 		assert.Len(t, s.groups[2], 1)
+	})
+}
+
+// hold is a flush that takes the given time of the bubble for each group in turn.
+type hold struct {
+	slow
+	times []time.Duration
+}
+
+func (h *hold) flush(ctx context.Context, items []string) []error {
+	h.mu.Lock()
+	h.groups = append(h.groups, append([]string(nil), items...))
+	d := h.times[min(len(h.groups), len(h.times))-1]
+	h.mu.Unlock()
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+	return make([]error, len(items))
+}
+
+func TestCommitter_FlightGathersWritesUntilItLands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		many := bounds
+		many.Flights, many.Patience = 4, 20*time.Millisecond
+		h := &hold{times: []time.Duration{10 * time.Millisecond}}
+		c := group.New(t.Context(), many, h.flush)
+		var wg sync.WaitGroup
+		start := time.Now()
+		for i := range 4 {
+			wg.Go(func() { assert.NoError(t, c.Do(t.Context(), "", 1, fmt.Sprint(i))) })
+			synctest.Wait()
+		}
+		wg.Wait()
+		assert.Equal(t, 20*time.Millisecond, time.Since(start))
+		assert.Equal(t, [][]string{{"0"}, {"1", "2", "3"}}, h.groups)
+		c.Close(t.Context())
+	})
+}
+
+func TestCommitter_HangingFlightHoldsBackTheOthersOnlyForItsPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		many := bounds
+		many.Flights, many.Patience = 3, 20*time.Millisecond
+		h := &hold{times: []time.Duration{5 * time.Second, 3 * time.Second, 10 * time.Millisecond}}
+		c := group.New(t.Context(), many, h.flush)
+		var wg sync.WaitGroup
+		start := time.Now()
+		took := make([]time.Duration, 6)
+		for i := range took {
+			wg.Go(func() {
+				err := c.Do(t.Context(), "", 1, fmt.Sprint(i))
+				took[i] = time.Since(start)
+				assert.NoError(t, err)
+			})
+			synctest.Wait()
+			if i == 2 {
+				sleep.For(t.Context(), 100*time.Millisecond)
+				synctest.Wait()
+			}
+		}
+		wg.Wait()
+		assert.Equal(t, [][]string{{"0"}, {"1", "2"}, {"3"}, {"4", "5"}}, h.groups, "each late flight lets one more start")
+		assert.Equal(t, []time.Duration{5 * time.Second, 3020 * time.Millisecond, 3020 * time.Millisecond, 110 * time.Millisecond, 120 * time.Millisecond, 120 * time.Millisecond}, took)
+		c.Close(t.Context())
+	})
+}
+
+func TestCommitter_CloseIsNotHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		many := bounds
+		many.Flights, many.Patience = 2, time.Hour
+		h := &hold{times: []time.Duration{10 * time.Second, 10 * time.Millisecond}}
+		c := group.New(t.Context(), many, h.flush)
+		var wg sync.WaitGroup
+		for _, item := range []string{"hangs", "waits"} {
+			wg.Go(func() { assert.NoError(t, c.Do(t.Context(), "", 1, item)) })
+			synctest.Wait()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		c.Close(ctx)
+		wg.Wait()
+		assert.Equal(t, [][]string{{"hangs"}, {"waits"}}, h.groups)
 	})
 }
 
