@@ -14,7 +14,13 @@ import (
 const (
 	// recordWindow is the minimum time between two background writes of one
 	// session's record.
-	recordWindow  = time.Second
+	recordWindow = time.Second
+	// A changed record is written at the end of the tick, together with those of
+	// other sessions, because the history needs much less for a group. The first
+	// change of a quiet session waits at most firstTick, further ones a tick more
+	// than the window.
+	firstTick     = 50 * time.Millisecond
+	laterTick     = 250 * time.Millisecond
 	recordWriters = 32 // concurrent writes, which the history groups
 	recordTimeout = 2 * time.Second
 	recordBackoff = 5 * time.Second        // the longest, after writes that failed
@@ -23,7 +29,7 @@ const (
 )
 
 // recordWriter writes the states of sessions to their records in the background.
-// The first change of a session is written at once, and further changes together
+// The first change of a session is written soon, and further changes together
 // when the window ends: a record is a cache of the log, and its indexes make it
 // the most expensive write of a message. While a state is not written, the intent
 // of its append stays in Redis, so that a sweep updates the record if this pod
@@ -34,8 +40,16 @@ type recordWriter struct {
 	logger   *slog.Logger
 	queue    *workqueue.Queue[chatbox.SessionKey]
 
-	mu sync.Mutex // guards of
-	of map[chatbox.SessionKey]*recordState
+	mu    sync.Mutex // guards following
+	of    map[chatbox.SessionKey]*recordState
+	first tick // sessions that were quiet
+	later tick // sessions whose window has ended
+}
+
+// tick collects sessions until its timer ends.
+type tick struct {
+	timer    *time.Timer // nil: none are collected
+	sessions []chatbox.SessionKey
 }
 
 // recordState is the latest state of a session whose record lacks changes, or was
@@ -44,6 +58,7 @@ type recordState struct {
 	state   chatbox.State // the latest; the record lacks it if changed is set
 	intents []string      // left in Redis, of the changes that are not written
 	changed bool
+	due     bool // in a tick or in the queue
 	writing bool
 	window  *time.Timer // from the last write; nil: the window has ended
 }
@@ -71,9 +86,30 @@ func (r *recordWriter) change(k chatbox.SessionKey, st chatbox.State, intent str
 	if st.Head > u.state.Head {
 		u.state, u.changed = st, true
 	}
-	if u.window == nil && !u.writing && !r.queue.Add(k) && !r.queue.Closed() {
-		delete(r.of, k) // the queue is full: a sweep finds the intents
+	if u.window == nil && !u.writing && !u.due {
+		u.due = true
+		r.collectLocked(&r.first, firstTick, k)
 	}
+}
+
+// collectLocked queues the session at the end of the tick.
+func (r *recordWriter) collectLocked(t *tick, length time.Duration, k chatbox.SessionKey) {
+	t.sessions = append(t.sessions, k)
+	if t.timer == nil {
+		t.timer = time.AfterFunc(length, func() { r.ended(t) })
+	}
+}
+
+// ended queues the sessions of the tick.
+func (r *recordWriter) ended(t *tick) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range t.sessions {
+		if !r.queue.Add(k) && !r.queue.Closed() {
+			delete(r.of, k) // the queue is full: a sweep finds the intents
+		}
+	}
+	t.timer, t.sessions = nil, nil
 }
 
 // write writes the session's record. If it fails, the queue tries again later.
@@ -85,7 +121,7 @@ func (r *recordWriter) write(ctx context.Context, k chatbox.SessionKey) error {
 		return nil
 	}
 	st, intents := u.state, u.intents
-	u.writing, u.intents = true, nil
+	u.due, u.writing, u.intents = false, true, nil
 	r.mu.Unlock()
 
 	err := r.save(ctx, k, st, intents)
@@ -94,7 +130,7 @@ func (r *recordWriter) write(ctx context.Context, k chatbox.SessionKey) error {
 	defer r.mu.Unlock()
 	u.writing = false
 	if err != nil {
-		u.intents = append(intents, u.intents...)
+		u.intents, u.due = append(intents, u.intents...), true
 		return err
 	}
 	u.changed = u.state.Head > st.Head
@@ -110,9 +146,12 @@ func (r *recordWriter) windowEnded(k chatbox.SessionKey) {
 	if u == nil {
 		return
 	}
-	if u.window = nil; !u.changed || !r.queue.Add(k) && !r.queue.Closed() {
+	if u.window = nil; !u.changed {
 		delete(r.of, k)
+		return
 	}
+	u.due = true
+	r.collectLocked(&r.later, laterTick, k)
 }
 
 // save writes the state and then removes the intents. If an intent cannot be
@@ -159,6 +198,12 @@ func (r *recordWriter) takeAll() map[chatbox.SessionKey]*recordState {
 	defer r.mu.Unlock()
 	all := r.of
 	r.of = map[chatbox.SessionKey]*recordState{}
+	for _, t := range []*tick{&r.first, &r.later} {
+		if t.timer != nil {
+			t.timer.Stop()
+		}
+		*t = tick{}
+	}
 	for k, u := range all {
 		if u.window != nil {
 			u.window.Stop()

@@ -62,11 +62,12 @@ func (r *recording) recorded() int64 {
 
 func (r *recording) pause(d time.Duration) { sleep.For(r.t.Context(), d) }
 
-func TestRecords_FirstChangeAtOnceAndOthersTogether(t *testing.T) {
+func TestRecords_FirstChangeSoonAndOthersTogether(t *testing.T) {
 	record(t, func(r *recording) {
 		t := r.t
 		r.say(1)
-		assert.EqualValues(t, 1, r.recorded(), "a list shows a quiet session's message at once")
+		r.pause(50 * time.Millisecond)
+		assert.EqualValues(t, 1, r.recorded(), "a list soon shows a quiet session's message")
 		r.say(50)
 		assert.EqualValues(t, 1, r.recorded())
 		assert.Equal(t, 50, r.redis.Intents(session), "a sweep finds the session if the pod dies now")
@@ -76,7 +77,38 @@ func TestRecords_FirstChangeAtOnceAndOthersTogether(t *testing.T) {
 		assert.Zero(t, r.redis.Intents(session))
 		r.pause(2 * time.Second)
 		r.say(1)
+		r.pause(50 * time.Millisecond)
 		assert.EqualValues(t, 52, r.recorded(), "quiet again")
+	})
+}
+
+// A group of records costs the history much less than as many single ones.
+func TestRecords_SessionsOfOneTickAreWrittenTogether(t *testing.T) {
+	record(t, func(r *recording) {
+		t := r.t
+		other := note("other")
+		other.Session.ID += "-2"
+		both := func(key string) {
+			r.say(1)
+			r.pause(30 * time.Millisecond)
+			other.Key = key
+			_, err := r.Append(t.Context(), other)
+			require.NoError(t, err)
+		}
+		both("o1")
+		synctest.Wait()
+		assert.Zero(t, r.history.Calls("SaveState"))
+		r.pause(20 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, 2, r.history.Calls("SaveState"), "first changes")
+
+		both("o2")
+		r.pause(time.Second + 219*time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, 2, r.history.Calls("SaveState"))
+		r.pause(time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, 4, r.history.Calls("SaveState"), "further changes")
 	})
 }
 
@@ -142,6 +174,7 @@ func TestRecords_AStoppingPodWritesThem(t *testing.T) {
 	record(t, func(r *recording) {
 		t := r.t
 		r.say(1)
+		r.pause(50 * time.Millisecond)
 		require.EqualValues(t, 1, r.recorded())
 		r.say(8)
 		r.stop()
@@ -154,6 +187,7 @@ func TestRecords_AKilledPodLeavesThemToASweep(t *testing.T) {
 	record(t, func(r *recording) {
 		t := r.t
 		r.say(1)
+		r.pause(50 * time.Millisecond)
 		require.EqualValues(t, 1, r.recorded())
 		r.say(8)
 		r.Cut()
@@ -170,6 +204,7 @@ func TestRecords_AChangeDuringAWriteHasAnIntent(t *testing.T) {
 		t := r.t
 		release := r.history.BlockSaveState()
 		r.say(1)
+		r.pause(50 * time.Millisecond)
 		synctest.Wait() // the write has begun
 		r.say(1)
 		release()
