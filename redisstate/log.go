@@ -22,7 +22,7 @@ const (
 	intentAgain = 2 * time.Second
 	intentLife  = 15 * time.Second
 	// recordDelay is when a sweeper looks at a published append whose pod has not
-	// written the session's record. Pods write within a second.
+	// written the session's record. Pods write within 1.3 s.
 	recordDelay = 4 * time.Second
 	// expireEvery is how often publications renew the TTLs of a session's state
 	// and log.

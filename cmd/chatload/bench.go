@@ -117,8 +117,11 @@ func (b *benching) runningAnswers(ctx context.Context, stdout io.Writer) error {
 		return fmt.Errorf("--model-listen: %w", err)
 	}
 	s := &http.Server{Handler: a.Model, ReadHeaderTimeout: 5 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = s.Serve(l) // until Close
+	}()
 	res, err := a.Run(ctx)
 	_ = s.Close() // the answers have ended
 	<-served

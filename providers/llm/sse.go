@@ -326,7 +326,7 @@ func (g *guard) send(ctx context.Context, url string, header http.Header, body [
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Accept-Encoding", "identity") // a compressed stream arrives in large pieces
-	resp, err := g.do(req, optionalIn(body))
+	resp, err := g.do(req, optionalIn(body))      //nolint:bodyclose // the caller closes the reader, which closes it
 	if err != nil {
 		return nil, err
 	}
