@@ -27,10 +27,10 @@ const (
 	groupFlights = 4
 	groupItems   = 256
 	groupBytes   = 4 << 20
-	// groupPatience is longer than most writes take, so that a server nearby has one
+	// groupHold is longer than most writes take, so that a server nearby has one
 	// group at a time, which costs it least. It is short for a caller who waits
 	// because another group hangs.
-	groupPatience = 20 * time.Millisecond
+	groupHold = 20 * time.Millisecond
 )
 
 // Store is a connection to the history. It writes with concern majority and
@@ -106,11 +106,11 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	s.cards, s.book = db.Collection("cards"), db.Collection("keys")
 	s.pods = db.Collection("pods")
 	bounds := group.Config{
-		Flights: groupFlights, Patience: groupPatience, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout,
+		Flights: groupFlights, Hold: groupHold, MaxItems: groupItems, MaxBytes: groupBytes, Timeout: cfg.Timeout,
 	}
 	s.appends = group.New(ctx, bounds, s.insert)
 	s.touches = group.New(ctx, bounds, s.update)
-	bounds.Flights, bounds.Patience = 1, 0 // one at a time, because a pod's entries are chained
+	bounds.Flights, bounds.Hold = 1, 0 // one at a time, because a pod's entries are chained
 	s.audits = group.New(ctx, bounds, s.link)
 	return s, nil
 }

@@ -24,8 +24,8 @@ const (
 //
 // A process is dead if it has been silent and is not connected to Redis any more.
 // A process that is stopped, short of processor time or cut off keeps its
-// connection, and so its leases until they expire. What Redis says after an outage
-// proves nothing: every process then has to beat once before it can be found dead.
+// connection, and so its leases until they expire. After an outage of Redis every
+// process has to beat once before it can be found dead.
 type Lives struct {
 	c    *Client
 	seen map[string]int // looks in a row that found the process dead

@@ -58,7 +58,7 @@ func (g *together) call(ctx context.Context, bytes int, name string, keys []stri
 }
 
 // launchLocked starts a flight for waiting calls if there may be one more. The
-// flight ends by itself: each of its commands has a time-out.
+// flight always ends: each of its commands has a time-out.
 func (g *together) launchLocked(ctx context.Context) {
 	if len(g.waiting) == 0 || g.flights >= flightsMost {
 		return
@@ -87,7 +87,7 @@ func (g *together) fly(ctx context.Context, calls []*sharedCall) {
 		late := time.AfterFunc(flightLate, func() { g.land(ctx) })
 		g.flush(ctx, calls)
 		if !late.Stop() {
-			return // another flight has this one's place
+			return // another flight has its place
 		}
 		g.mu.Lock()
 		if calls = g.takeLocked(); len(calls) == 0 {

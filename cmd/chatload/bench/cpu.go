@@ -100,7 +100,7 @@ func readProcesses() (processTable, error) {
 			n, _ := strconv.ParseInt(field, 10, 64) // the kernel writes numbers
 			ticks += n
 		}
-		pages, _ := strconv.ParseInt(fields[21], 10, 64) // likewise
+		pages, _ := strconv.ParseInt(fields[21], 10, 64) // as above
 		all[pid] = process{parent: parent, used: time.Duration(ticks) * clockTick, resident: pages * int64(os.Getpagesize())}
 	}
 	return all, nil

@@ -189,12 +189,12 @@ func (g *gathering) enter(ctx context.Context, m *member) error {
 	return err
 }
 
-// patience is how long a socket waits for the pod's frames.
-const patience = time.Minute
+// frameWait is how long a socket waits for the pod's frames.
+const frameWait = time.Minute
 
 // await reads until a frame of one of the types comes.
 func (m *member) await(types ...string) (client.Frame, error) {
-	_ = m.ws.SetReadDeadline(time.Now().Add(patience)) // a broken socket fails below
+	_ = m.ws.SetReadDeadline(time.Now().Add(frameWait)) // a broken socket fails below
 	for {
 		var f client.Frame
 		if err := m.ws.ReadJSON(&f); err != nil {

@@ -18,11 +18,11 @@ var ErrUnknown = errors.New("group: abandoned while being written")
 // Config limits the groups.
 type Config struct {
 	Flights int // groups written at once
-	// Patience is how long a flight holds back the others, so that the writes that
+	// Hold is how long a flight holds back the others, so that the writes that
 	// arrive meanwhile share the next one. A flight that takes longer, because the
 	// server is far away or hangs, no longer holds them back. 0: flights do not wait
 	// for each other.
-	Patience time.Duration
+	Hold     time.Duration
 	MaxItems int           // of one group
 	MaxBytes int           // of one group; a single larger item goes alone
 	Timeout  time.Duration // of one flush, independent of the callers' contexts
@@ -52,7 +52,7 @@ type Committer[T any] struct {
 // flight is one group being written.
 type flight[T any] struct {
 	waiters []*waiter[T]
-	late    *time.Timer // ends Patience; nil without
+	late    *time.Timer // ends Hold; nil without
 	prompt  bool        // counted in Committer.prompt; guarded by its mu
 }
 
@@ -206,10 +206,10 @@ func (c *Committer[T]) next() *flight[T] {
 
 func (c *Committer[T]) startLocked(ws []*waiter[T]) *flight[T] {
 	f := &flight[T]{waiters: ws}
-	if c.cfg.Patience > 0 {
+	if c.cfg.Hold > 0 {
 		f.prompt = true
 		c.prompt++
-		f.late = time.AfterFunc(c.cfg.Patience, func() { c.overdue(f) })
+		f.late = time.AfterFunc(c.cfg.Hold, func() { c.overdue(f) })
 	} else if len(c.queue) > 0 {
 		c.work.Signal()
 	}

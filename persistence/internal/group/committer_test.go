@@ -91,7 +91,7 @@ func (h *hold) flush(ctx context.Context, items []string) []error {
 func TestCommitter_FlightGathersWritesUntilItLands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		many := bounds
-		many.Flights, many.Patience = 4, 20*time.Millisecond
+		many.Flights, many.Hold = 4, 20*time.Millisecond
 		h := &hold{times: []time.Duration{10 * time.Millisecond}}
 		c := group.New(t.Context(), many, h.flush)
 		var wg sync.WaitGroup
@@ -107,10 +107,10 @@ func TestCommitter_FlightGathersWritesUntilItLands(t *testing.T) {
 	})
 }
 
-func TestCommitter_HangingFlightHoldsBackTheOthersOnlyForItsPatience(t *testing.T) {
+func TestCommitter_HangingFlightHoldsBackTheOthersOnlyForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		many := bounds
-		many.Flights, many.Patience = 3, 20*time.Millisecond
+		many.Flights, many.Hold = 3, 20*time.Millisecond
 		h := &hold{times: []time.Duration{5 * time.Second, 3 * time.Second, 10 * time.Millisecond}}
 		c := group.New(t.Context(), many, h.flush)
 		var wg sync.WaitGroup
@@ -138,7 +138,7 @@ func TestCommitter_HangingFlightHoldsBackTheOthersOnlyForItsPatience(t *testing.
 func TestCommitter_CloseIsNotHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		many := bounds
-		many.Flights, many.Patience = 2, time.Hour
+		many.Flights, many.Hold = 2, time.Hour
 		h := &hold{times: []time.Duration{10 * time.Second, 10 * time.Millisecond}}
 		c := group.New(t.Context(), many, h.flush)
 		var wg sync.WaitGroup
