@@ -5,10 +5,9 @@ SHELL := /bin/bash
 # Packages that have something to say to a real Redis and MongoDB. One after another (-p 1): Redis' pub/sub knows no databases, and some of them
 # pause the server.
 SERVER_PACKAGES := $(patsubst %,./test/%,integration cluster)
-# Packages whose tests run whole clusters, or a browser, in one process. Two at a time, the longest first: they mostly wait.
-CLUSTER_PACKAGES := $(patsubst %,./test/%,browser cluster chaos)
+# Packages whose tests run whole clusters, or a browser, in one process. Each needs the machine for itself: side by side they starve each other.
+CLUSTER_PACKAGES := $(patsubst %,./test/%,chaos cluster browser)
 FAULT    ?= short
-SUITE    ?= integration
 FUZZTIME ?= 30s
 ROUNDS   ?= 3
 
@@ -25,7 +24,7 @@ build: ## every binary, into bin/
 
 test: chromium ## all tests that need no server: unit, conformance, cluster in one process, browser
 	scripts/test.sh unit -timeout 10m $$(go list ./... | grep -vxF "$$(go list $(CLUSTER_PACKAGES))")
-	scripts/test.sh clusters -timeout 15m -p 2 $(CLUSTER_PACKAGES)
+	scripts/test.sh clusters -timeout 12m -p 1 $(CLUSTER_PACKAGES)
 
 lint: ## linters, import rules, go vet, go mod tidy, shell scripts, word list, vulnerabilities
 	scripts/lint.sh
@@ -34,10 +33,10 @@ fmt: ## gofumpt and goimports, in place
 	$$(scripts/tool.sh golangci-lint) fmt ./...
 
 test-integration: ## tag integration, against CHATBOX_TEST_REDIS_URL and CHATBOX_TEST_MONGO_URI, or containers
-	scripts/test.sh $(SUITE) -tags integration -timeout 12m -p 1 $(SERVER_PACKAGES)
+	scripts/test.sh integration -tags integration -timeout 12m -p 1 $(SERVER_PACKAGES)
 
-test-servers: ## the same against servers that are installed, started and ended here, for each package its own
-	scripts/side-by-side.sh $(foreach p,$(SERVER_PACKAGES),'scripts/with-servers.sh $(MAKE) --no-print-directory test-integration SUITE=servers-$(notdir $p) SERVER_PACKAGES=$p')
+test-servers: ## the same against servers that are installed, started and ended here
+	scripts/with-servers.sh $(MAKE) --no-print-directory test-integration
 
 test-containers: ## the integration suite, and the cluster of docker-compose.yml under load, in containers
 	scripts/test-containers.sh

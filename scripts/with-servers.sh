@@ -23,12 +23,9 @@ if [ ${#want[@]} -gt 0 ]; then
 	set +a
 fi
 
-# What the servers said is kept where CI keeps everything else, in a folder for each set of servers.
+# What the servers said is kept where CI keeps everything else.
 logs() {
-	[ -z "${SERVERS_LOGS:-}" ] && return
-	local to=$SERVERS_LOGS/${SERVERS_STATE##*.}
-	mkdir -p "$to"
-	cp "$SERVERS_STATE"/*.log "$to"/ || true
+	[ -z "${SERVERS_LOGS:-}" ] || { mkdir -p "$SERVERS_LOGS" && cp "$SERVERS_STATE"/*.log "$SERVERS_LOGS"/; } || true
 }
 
 "$@"
