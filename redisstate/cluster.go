@@ -9,10 +9,15 @@ import (
 
 // publish sends a message to a channel outside of any script.
 func (c *Client) publish(ctx context.Context, channel, payload string) error {
+	return c.publishOver(ctx, c.rdb, channel, payload).Err()
+}
+
+// publishOver is publish over a connection or as part of a flush.
+func (c *Client) publishOver(ctx context.Context, over redis.Cmdable, channel, payload string) *redis.IntCmd {
 	if c.sharded {
-		return c.rdb.SPublish(ctx, channel, payload).Err()
+		return over.SPublish(ctx, channel, payload)
 	}
-	return c.rdb.Publish(ctx, channel, payload).Err()
+	return over.Publish(ctx, channel, payload)
 }
 
 // relearn makes the Cluster client ask again which node serves which slots, at

@@ -2,7 +2,6 @@ package redisstate
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -145,7 +144,7 @@ func (c *Client) inherit(ctx context.Context, dead []string) ([]chatbox.SessionK
 		for i, s := range sessions {
 			tokens[i] = p.Get(ctx, keysOf(s).lease)
 		}
-	}); err != nil && !errors.Is(err, redis.Nil) {
+	}); err != nil {
 		return nil, wrap("read leases", err)
 	}
 	var orphans []chatbox.SessionKey
@@ -176,11 +175,7 @@ func (c *Client) wakeFreed(ctx context.Context, orphans []chatbox.SessionKey, fr
 	}
 	err := c.flush(ctx, func(p batch) {
 		for _, s := range mine {
-			if c.sharded {
-				p.SPublish(ctx, wakeChannel, member(s))
-			} else {
-				p.Publish(ctx, wakeChannel, member(s))
-			}
+			c.publishOver(ctx, p, wakeChannel, member(s))
 		}
 	})
 	return mine, wrap("wake", err)

@@ -101,12 +101,8 @@ func (c *Client) Abandon(ctx context.Context, b cluster.Beginning, intents ...st
 	if len(intents) == 0 {
 		return nil
 	}
-	members := make([]any, len(intents))
-	for i, intent := range intents {
-		members[i] = intent
-	}
 	err := c.flush(ctx, func(p batch) {
-		p.ZRem(ctx, keysOf(b.Session).intents, members...)
+		p.ZRem(ctx, keysOf(b.Session).intents, anys(intents)...)
 		if b.User != (chatbox.UserKey{}) {
 			for _, intent := range intents {
 				p.ZRem(ctx, rateKey(b.User), intent[strings.LastIndexByte(intent, '|')+1:])
