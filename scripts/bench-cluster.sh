@@ -58,7 +58,7 @@ addresses() { local n urls=(); for n in "$@"; do urls+=("http://127.0.0.1:$((por
 redis=() store=()
 [ -z "${REDIS_PID:-}" ] || redis=(--process "redis=$REDIS_PID")
 [ -z "${FERRETDB_PID:-}" ] || store=(--process "store=$FERRETDB_PID,$POSTGRES_PID")
-measure() { # NAME OPTION…
+measure() { # NAME [MODE] OPTION…
 	printf '%-34s ' "$1"
 	shift
 	"$work/chatload" bench "$@"
@@ -77,19 +77,14 @@ for ((round = 1; round <= rounds; round++)); do
 			--process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
 	done
 done
-crowd() { # NAME MODE OPTION…
-	printf '%-34s ' "$1"
-	shift
-	(ulimit -n "$(ulimit -Hn)" && "$work/chatload" bench "$@")
-}
 for ((round = 1; round <= rounds; round++)); do
-	crowd "storm, all of 4000" storm --sockets 4000 --settle 3s --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
+	measure "storm, all of 4000" storm --sockets 4000 --settle 3s --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]}")" "${redis[@]}" "${store[@]}"
 done
 # A pod's memory depends on what it has done, so each measurement has a pod of its own.
 for attach in false true; do
 	n=$((5 + ${#pods[@]}))
 	pod $n
 	ready $n
-	crowd "idle, 8000 on a pod, attach=$attach" idle --sockets 8000 --attach=$attach --settle 20s --url "$(addresses $n)" --process "pod=${pods[-1]}"
+	measure "idle, 8000 on a pod, attach=$attach" idle --sockets 8000 --attach=$attach --settle 20s --url "$(addresses $n)" --process "pod=${pods[-1]}"
 done
-crowd "storm, a killed pod of 3" storm --sockets 4000 --settle 3s --kill "${pods[0]}" --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]:1}")" "${redis[@]}"
+measure "storm, a killed pod of 3" storm --sockets 4000 --settle 3s --kill "${pods[0]}" --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]:1}")" "${redis[@]}"

@@ -47,8 +47,7 @@ func runBench(ctx context.Context, args []string, env func(string) string, stdou
 	f := flag.NewFlagSet("chatload bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&b.at, "url", "http://127.0.0.1:8080,http://127.0.0.1:8081", "addresses of the pods, separated by commas; a session has its sockets on two of them")
-	f.StringVar(&b.prefix, "prefix", "/chatbox", "path prefix of the pods")
-	f.StringVar(&b.secret, "secret", env("JWT_SECRET"), "secret to sign tokens with (HS256); default: JWT_SECRET")
+	b.podFlags(f, env)
 	f.IntVar(&d.Sessions, "sessions", 100, "sessions, each with a sender and a receiver")
 	f.IntVar(&d.Outstanding, "outstanding", 4, "messages of a session without an ack")
 	f.Float64Var(&d.Rate, "rate", 0, "messages a second over all sessions; 0: as fast as acks come")
@@ -59,14 +58,9 @@ func runBench(ctx context.Context, args []string, env func(string) string, stdou
 	f.StringVar(&b.model, "model-listen", "127.0.0.1:8099", "with --answers: address of the model, whose endpoint the pods or relays need to have")
 	f.BoolVar(&b.relay, "relay", false, "the addresses are of `chatload relay`; with --answers it must have the model's address")
 	f.BoolVar(&b.asJSON, "json", false, "print the result as JSON")
-	f.Func("process", "name=pid[,pid...] of processes whose processor time is reported; may be repeated", func(s string) error {
-		return addProcess(d.Processes, s)
-	})
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitGood
-		}
-		return exitUsage
+	processFlag(f, d.Processes)
+	if code, ok := readFlags(f, args); !ok {
+		return code
 	}
 	b.urls = list(b.at)
 	measure := b.deliveries
@@ -96,10 +90,13 @@ func (b *benching) deliveries(ctx context.Context, stdout io.Writer) error {
 		}
 	}
 	res, err := d.Run(ctx)
-	if err == nil {
-		printBench(stdout, res, d.Processes, b.asJSON)
+	if err != nil {
+		return err //nolint:wrapcheck // says which session
 	}
-	return err
+	return printed(stdout, b.asJSON, res, func() {
+		fmt.Fprintf(stdout, "%d messages, %.0f/s, p50 %.1f ms, p99 %.1f ms; CPU per message:", res.Messages, res.PerSecond, res.Latency.P50, res.Latency.P99)
+		printSum(stdout, "%.3f ms", res.CPU, d.Processes)
+	})
 }
 
 // runningAnswers serves the model and measures answers.
@@ -125,16 +122,36 @@ func (b *benching) runningAnswers(ctx context.Context, stdout io.Writer) error {
 	res, err := a.Run(ctx)
 	_ = s.Close() // the answers have ended
 	<-served
-	if err == nil {
-		printAnswers(stdout, res, a.Processes, b.asJSON)
+	if err != nil {
+		return err //nolint:wrapcheck // says which answer
 	}
-	return err
+	return printed(stdout, b.asJSON, res, func() {
+		fmt.Fprintf(stdout, "%d pieces, %.0f/s, lag p50 %.1f ms, p99 %.1f ms; first piece p50 %.1f ms, p99 %.1f ms; CPU per 1,000 pieces:",
+			res.Pieces, res.PerSecond, res.Lag.P50, res.Lag.P99, res.First.P50, res.First.P99)
+		printSum(stdout, "%.0f ms", res.CPU, a.Processes)
+	})
+}
+
+func processFlag(f *flag.FlagSet, of bench.Processes) {
+	f.Func("process", "name=pid[,pid...] of processes to account for; may be repeated", func(s string) error { return addProcess(of, s) })
+}
+
+// readFlags returns false and the exit code if there is nothing to do.
+func readFlags(f *flag.FlagSet, args []string) (code int, ok bool) {
+	switch err := f.Parse(args); {
+	case err == nil:
+		return exitGood, true
+	case errors.Is(err, flag.ErrHelp):
+		return exitGood, false
+	default:
+		return exitUsage, false
+	}
 }
 
 // addresses returns the addresses with another scheme, and with the path.
-func (b *benching) addresses(scheme, path string) []string {
-	urls := make([]string, len(b.urls))
-	for i, u := range b.urls {
+func (o *options) addresses(scheme, path string) []string {
+	urls := make([]string, len(o.urls))
+	for i, u := range o.urls {
 		urls[i] = scheme + strings.TrimPrefix(u, "http") + path
 	}
 	return urls
@@ -188,31 +205,27 @@ func (o *options) holdSession(ctx context.Context, h *http.Client, session strin
 	return nil
 }
 
-func printBench(w io.Writer, res bench.Result, of bench.Processes, asJSON bool) {
+// printed prints a result as JSON or as a line.
+func printed(w io.Writer, asJSON bool, result any, line func()) error {
 	if asJSON {
-		_ = json.NewEncoder(w).Encode(res) // standard output
-		return
+		return json.NewEncoder(w).Encode(result) //nolint:wrapcheck // standard output
 	}
-	fmt.Fprintf(w, "%d messages, %.0f/s, p50 %.1f ms, p99 %.1f ms; CPU per message:", res.Messages, res.PerSecond, res.Latency.P50, res.Latency.P99)
-	printCPU(w, "%.3f ms", res.CPU, of)
+	line()
+	return nil
 }
 
-func printAnswers(w io.Writer, res bench.AnswersResult, of bench.Processes, asJSON bool) {
-	if asJSON {
-		_ = json.NewEncoder(w).Encode(res) // standard output
-		return
-	}
-	fmt.Fprintf(w, "%d pieces, %.0f/s, lag p50 %.1f ms, p99 %.1f ms; first piece p50 %.1f ms, p99 %.1f ms; CPU per 1,000 pieces:",
-		res.Pieces, res.PerSecond, res.Lag.P50, res.Lag.P99, res.First.P50, res.First.P99)
-	printCPU(w, "%.0f ms", res.CPU, of)
-}
-
-func printCPU(w io.Writer, format string, cpu map[string]float64, of bench.Processes) {
-	sum := 0.0
+// printEach adds a value for each name to a line, and returns their sum.
+func printEach(w io.Writer, format string, values map[string]float64, of bench.Processes) (sum float64) {
 	for _, name := range of.Names() {
-		fmt.Fprintf(w, " %s "+format, name, cpu[name])
-		sum += cpu[name]
+		fmt.Fprintf(w, " %s "+format, name, values[name])
+		sum += values[name]
 	}
+	return sum
+}
+
+// printSum ends a line with a value for each name and their sum.
+func printSum(w io.Writer, format string, values map[string]float64, of bench.Processes) {
+	sum := printEach(w, format, values, of)
 	fmt.Fprintf(w, ", all "+format+"\n", sum)
 }
 
@@ -223,11 +236,8 @@ func runRelay(ctx context.Context, args []string, stderr io.Writer) int {
 	listen := f.String("listen", "127.0.0.1:8090", "address")
 	url := f.String("redis", "redis://127.0.0.1:6379", "Redis of all relays")
 	model := f.String("model", "http://127.0.0.1:8099/", "address of the model whose answers are passed through")
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitGood
-		}
-		return exitUsage
+	if code, ok := readFlags(f, args); !ok {
+		return code
 	}
 	opts, err := redis.ParseURL(*url)
 	if err != nil {

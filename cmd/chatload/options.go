@@ -67,8 +67,7 @@ func parse(args []string, env func(string) string, help io.Writer) (options, err
 	f.SetOutput(help)
 	f.Usage = func() { usage(f, help) }
 	f.StringVar(&urls, "url", "http://127.0.0.1:8080", "address of a balancer, or several separated by commas; every dial takes one at random")
-	f.StringVar(&o.prefix, "prefix", "/chatbox", "path prefix of the pods")
-	f.StringVar(&o.secret, "secret", env("JWT_SECRET"), "secret to sign tokens with (HS256); default: JWT_SECRET")
+	o.podFlags(f, env)
 	f.StringVar(&o.tenant, "tenant", "", "tenant claim of the tokens")
 	f.StringVar(&o.userPrefix, "user-prefix", "", "beginning of the user ids; default: a new one for each run")
 	f.StringVar(&o.auth, "auth", "header", "how tokens are shown: header, subprotocol, query, ticket or mixed")
@@ -175,4 +174,10 @@ was, 2 when the command line is not right.
 
 `)
 	f.PrintDefaults()
+}
+
+// podFlags registers the options that every load on pods needs.
+func (o *options) podFlags(f *flag.FlagSet, env func(string) string) {
+	f.StringVar(&o.prefix, "prefix", "/chatbox", "path prefix of the pods")
+	f.StringVar(&o.secret, "secret", env("JWT_SECRET"), "secret to sign tokens with (HS256); default: JWT_SECRET")
 }

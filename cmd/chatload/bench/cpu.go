@@ -24,44 +24,33 @@ type Processes map[string][]int
 
 // times returns the processor time that each name has used so far.
 func (p Processes) times() (map[string]time.Duration, error) {
-	if len(p) == 0 {
-		return nil, nil
-	}
-	stats, err := readProcesses()
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]time.Duration{}
-	for name, pids := range p {
-		for _, pid := range pids {
-			if _, alive := stats[pid]; !alive {
-				return nil, fmt.Errorf("process %d (%s) does not run", pid, name)
-			}
-			all[name] += stats.family(pid)
-		}
-	}
-	return all, nil
+	return sum(p, func(all processTable, pid int) time.Duration { return all.family(pid) })
 }
 
 // resident returns the resident memory of each name in bytes.
 func (p Processes) resident() (map[string]int64, error) {
-	if len(p) == 0 {
+	return sum(p, func(all processTable, pid int) int64 { return all[pid].resident })
+}
+
+// sum adds up what the processes of each name have. All of them must run.
+func sum[N ~int64](of Processes, has func(all processTable, pid int) N) (map[string]N, error) {
+	if len(of) == 0 {
 		return nil, nil
 	}
-	stats, err := readProcesses()
+	all, err := readProcesses()
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]int64{}
-	for name, pids := range p {
+	sums := map[string]N{}
+	for name, pids := range of {
 		for _, pid := range pids {
-			if _, alive := stats[pid]; !alive {
+			if _, alive := all[pid]; !alive {
 				return nil, fmt.Errorf("process %d (%s) does not run", pid, name)
 			}
-			all[name] += stats[pid].resident
+			sums[name] += has(all, pid)
 		}
 	}
-	return all, nil
+	return sums, nil
 }
 
 // process is one line of /proc/*/stat.

@@ -71,6 +71,7 @@ type gathering struct {
 	took    *histogram.Histogram
 }
 
+// gather connects all sockets, or none.
 func (c Crowd) gather(ctx context.Context) (*gathering, error) {
 	switch {
 	case len(c.URLs) < 1 || c.Sockets < 1 || c.Dialers < 1:
@@ -95,7 +96,11 @@ func (c Crowd) gather(ctx context.Context) (*gathering, error) {
 		g.took.Add(time.Since(begun))
 		return nil
 	})
-	return g, err
+	if err != nil {
+		g.end()
+		return nil, err
+	}
+	return g, nil
 }
 
 // each calls f for every socket, a bounded number at a time, and returns the
@@ -217,13 +222,10 @@ func (c Crowd) Idle(ctx context.Context) (IdleResult, error) {
 		return IdleResult{}, err
 	}
 	g, err := c.gather(ctx)
-	if g == nil {
-		return IdleResult{}, err
-	}
-	defer g.end()
 	if err != nil {
 		return IdleResult{}, err
 	}
+	defer g.end()
 	r := IdleResult{Sockets: c.Sockets, Connected: time.Since(g.base).Seconds(), Connect: g.took.Quantiles(), KB: map[string]float64{}}
 	if !sleep.For(ctx, c.Settle) {
 		return r, context.Cause(ctx)
@@ -241,13 +243,10 @@ func (c Crowd) Idle(ctx context.Context) (IdleResult, error) {
 func (c Crowd) Storm(ctx context.Context) (StormResult, error) {
 	c.Attached = true
 	g, err := c.gather(ctx)
-	if g == nil {
-		return StormResult{}, err
-	}
-	defer g.end()
 	if err != nil {
 		return StormResult{}, err
 	}
+	defer g.end()
 	if !sleep.For(ctx, c.Settle) {
 		return StormResult{}, context.Cause(ctx)
 	}
@@ -279,14 +278,12 @@ func (g *gathering) storm(ctx context.Context, dropped []*member) (StormResult, 
 	g.base = time.Now()
 	release(dropped)
 	err = g.each(ctx, dropped, g.back)
-	r := StormResult{Sockets: len(dropped), Back: time.Since(g.base).Seconds(), Resume: g.took.Quantiles(), CPU: map[string]float64{}}
+	r := StormResult{Sockets: len(dropped), Back: time.Since(g.base).Seconds(), Resume: g.took.Quantiles()}
 	if err != nil {
 		return r, err
 	}
 	after, err := g.Processes.times()
-	for name, t := range after {
-		r.CPU[name] = float64((t - before[name]).Microseconds()) / 1000 / float64(len(dropped))
-	}
+	r.CPU = span{before: before, after: after}.per(float64(len(dropped)))
 	return r, err
 }
 
