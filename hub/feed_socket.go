@@ -28,7 +28,7 @@ type attachment struct {
 	index     int
 	collapsed bool // pieces were removed from its queue; it needs a snapshot
 	unsure    bool // an old client: its text may differ from the answer's current beginning
-	*oldText       // nil: not an old client's when it entered
+	*oldText       // nil: the client was not an old one when the socket entered
 }
 
 // shared encodes a delivery once for all sockets that are sent the same frame.

@@ -31,7 +31,7 @@ func (s *Service) sweep(ctx context.Context) {
 	wg.Wait()
 }
 
-// looksPerSweep is how much more often dead pods are looked for than due turns: it
+// looksPerSweep is the number of looks for dead pods per sweep of due turns. A look
 // costs one command, however many sessions there are.
 const looksPerSweep = 3
 

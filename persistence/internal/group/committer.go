@@ -41,19 +41,19 @@ type Committer[T any] struct {
 	stop  context.CancelFunc // cancels the running flushes
 	done  sync.WaitGroup     // the flights
 
-	mu     sync.Mutex // guards following
-	work   *sync.Cond // signals that queue grew, or closed
-	queue  []*waiter[T]
-	flying map[string]bool // keys of the groups being written
-	prompt int             // flights that hold back the others
-	closed bool
+	mu      sync.Mutex // guards following
+	work    *sync.Cond // signals that queue grew, or closed
+	queue   []*waiter[T]
+	flying  map[string]bool // keys of the groups being written
+	holding int             // flights that hold back the others
+	closed  bool
 }
 
 // flight is one group being written.
 type flight[T any] struct {
 	waiters []*waiter[T]
 	late    *time.Timer // ends Hold; nil without
-	prompt  bool        // counted in Committer.prompt; guarded by its mu
+	holding bool        // counted in Committer.holding; guarded by its mu
 }
 
 type waiter[T any] struct {
@@ -94,7 +94,7 @@ func (c *Committer[T]) Do(ctx context.Context, key string, size int, item T) err
 		return ErrClosed
 	}
 	c.queue = append(c.queue, w)
-	held := c.prompt > 0 // the flight looks at the queue when it lands or is late
+	held := c.holding > 0 // the flight looks at the queue when it lands or is late
 	c.mu.Unlock()
 	if !held {
 		c.work.Signal()
@@ -134,8 +134,8 @@ func (c *Committer[T]) Close(ctx context.Context) {
 	c.stop()
 }
 
-// fly is the goroutine of the flights of one place. New starts it; Close stops it
-// and waits.
+// fly starts one flight after another. New starts its goroutine; Close stops it and
+// waits.
 func (c *Committer[T]) fly(ctx context.Context) {
 	for {
 		f := c.next()
@@ -175,9 +175,9 @@ func (c *Committer[T]) overdue(f *flight[T]) {
 }
 
 func (c *Committer[T]) releaseLocked(f *flight[T]) {
-	if f.prompt {
-		f.prompt = false
-		c.prompt--
+	if f.holding {
+		f.holding = false
+		c.holding--
 	}
 }
 
@@ -192,7 +192,7 @@ func (c *Committer[T]) next() *flight[T] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		if c.prompt == 0 || c.closed {
+		if c.holding == 0 || c.closed {
 			if ws := c.takeLocked(); len(ws) > 0 {
 				return c.startLocked(ws)
 			}
@@ -207,8 +207,8 @@ func (c *Committer[T]) next() *flight[T] {
 func (c *Committer[T]) startLocked(ws []*waiter[T]) *flight[T] {
 	f := &flight[T]{waiters: ws}
 	if c.cfg.Hold > 0 {
-		f.prompt = true
-		c.prompt++
+		f.holding = true
+		c.holding++
 		f.late = time.AfterFunc(c.cfg.Hold, func() { c.overdue(f) })
 	} else if len(c.queue) > 0 {
 		c.work.Signal()
