@@ -87,4 +87,4 @@ for attach in false true; do
 	ready $n
 	measure "idle, 8000 on a pod, attach=$attach" idle --sockets 8000 --attach=$attach --settle 20s --url "$(addresses $n)" --process "pod=${pods[-1]}"
 done
-measure "storm, a killed pod of 3" storm --sockets 4000 --settle 3s --kill "${pods[0]}" --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]:1}")" "${redis[@]}"
+measure "storm, a killed pod of 3" storm --sockets 4000 --settle 3s --kill "${pods[0]}" --url "$(addresses 0 1 2)" --process "pods=$(join "${pods[@]:1:2}")" "${redis[@]}"

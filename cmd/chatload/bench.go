@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,8 +47,13 @@ func runBench(ctx context.Context, args []string, env func(string) string, stdou
 	d := &b.delivery
 	f := flag.NewFlagSet("chatload bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprint(stderr, "chatload bench measures messages from one pod to another or, with --answers, running answers.\n"+
+			"chatload bench idle --help and chatload bench storm --help measure sockets.\n\n")
+		f.PrintDefaults()
+	}
 	f.StringVar(&b.at, "url", "http://127.0.0.1:8080,http://127.0.0.1:8081", "addresses of the pods, separated by commas; a session has its sockets on two of them")
-	b.podFlags(f, env)
+	b.podFlags(f)
 	f.IntVar(&d.Sessions, "sessions", 100, "sessions, each with a sender and a receiver")
 	f.IntVar(&d.Outstanding, "outstanding", 4, "messages of a session without an ack")
 	f.Float64Var(&d.Rate, "rate", 0, "messages a second over all sessions; 0: as fast as acks come")
@@ -62,7 +68,10 @@ func runBench(ctx context.Context, args []string, env func(string) string, stdou
 	if code, ok := readFlags(f, args); !ok {
 		return code
 	}
-	b.urls = list(b.at)
+	b.urls, b.secret = list(b.at), cmp.Or(b.secret, env(secretName))
+	if b.secret == "" && !b.relay {
+		return refuse(f, needSecret)
+	}
 	measure := b.deliveries
 	if b.answers > 0 {
 		measure = b.runningAnswers
@@ -139,13 +148,21 @@ func processFlag(f *flag.FlagSet, of bench.Processes) {
 // readFlags returns false and the exit code if there is nothing to do.
 func readFlags(f *flag.FlagSet, args []string) (code int, ok bool) {
 	switch err := f.Parse(args); {
-	case err == nil:
-		return exitGood, true
 	case errors.Is(err, flag.ErrHelp):
 		return exitGood, false
-	default:
+	case err != nil:
 		return exitUsage, false
+	case f.NArg() > 0:
+		return refuse(f, fmt.Sprintf("unexpected arguments %q", f.Args())), false
+	default:
+		return exitGood, true
 	}
+}
+
+// refuse prints what is wrong with the command line.
+func refuse(f *flag.FlagSet, fault string) int {
+	fmt.Fprintf(f.Output(), "%s: %s\n", f.Name(), fault)
+	return exitUsage
 }
 
 // addresses returns the addresses with another scheme, and with the path.
@@ -159,7 +176,7 @@ func (o *options) addresses(scheme, path string) []string {
 
 func addProcess(of bench.Processes, s string) error {
 	name, pids, ok := strings.Cut(s, "=")
-	if !ok || name == "" {
+	if !ok || name == "" || len(list(pids)) == 0 {
 		return errors.New("must be name=pid")
 	}
 	for _, field := range list(pids) {

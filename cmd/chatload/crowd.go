@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -20,7 +21,7 @@ func runCrowd(ctx context.Context, mode string, args []string, env func(string) 
 	f := flag.NewFlagSet("chatload bench "+mode, flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&at, "url", "http://127.0.0.1:8080", "addresses of the pods, separated by commas; the sockets are spread over them")
-	o.podFlags(f, env)
+	o.podFlags(f)
 	f.IntVar(&c.Sockets, "sockets", 4000, "number of sockets")
 	f.IntVar(&c.Dialers, "dialers", 256, "sockets that connect at the same time")
 	f.DurationVar(&c.Settle, "settle", 10*time.Second, "time after the last connection, before memory is read or the sockets are dropped")
@@ -35,6 +36,9 @@ func runCrowd(ctx context.Context, mode string, args []string, env func(string) 
 	processFlag(f, c.Processes)
 	if code, ok := readFlags(f, args); !ok {
 		return code
+	}
+	if o.secret = cmp.Or(o.secret, env(secretName)); o.secret == "" {
+		return refuse(f, needSecret)
 	}
 	o.urls = list(at)
 	c.URLs, c.Credential = o.addresses("ws", o.prefix+"/ws"), o.benchCredential

@@ -83,3 +83,30 @@ func TestBenchCrowd_Refusals(t *testing.T) {
 		assert.Contains(t, errs, tc.says, name)
 	}
 }
+
+func TestCommandLine_FaultsAreToldAndTheSecretIsNot(t *testing.T) {
+	env := func(string) string { return testSecret }
+	none := func(string) string { return "" }
+	for name, tc := range map[string]struct {
+		args []string
+		env  func(string) string
+		code int
+		says string
+	}{
+		"help":                  {[]string{"--help"}, env, exitGood, "JWT_SECRET"},
+		"help of bench":         {[]string{"bench", "--help"}, env, exitGood, "bench storm"},
+		"help of idle":          {[]string{"bench", "idle", "--help"}, env, exitGood, "JWT_SECRET"},
+		"unknown flag":          {[]string{"bench", "storm", "--bogus"}, env, exitUsage, "bogus"},
+		"unknown mode":          {[]string{"bench", "bogus"}, env, exitUsage, "bogus"},
+		"stray argument":        {[]string{"bench", "storm", "extra", "--sockets", "20"}, env, exitUsage, "extra"},
+		"stray of the relay":    {[]string{"relay", "extra"}, env, exitUsage, "extra"},
+		"no secret":             {[]string{"bench"}, none, exitUsage, "JWT_SECRET is needed"},
+		"no secret for sockets": {[]string{"bench", "idle"}, none, exitUsage, "JWT_SECRET is needed"},
+		"no process id":         {[]string{"bench", "idle", "--process", "pod="}, env, exitUsage, "name=pid"},
+	} {
+		var out bytes.Buffer
+		assert.Equal(t, tc.code, run(t.Context(), t.Context(), tc.args, tc.env, &out, &out), name)
+		assert.Contains(t, out.String(), tc.says, name)
+		assert.NotContains(t, out.String(), testSecret, name)
+	}
+}

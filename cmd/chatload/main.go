@@ -1,7 +1,7 @@
 // Command chatload generates load on a Chatbox cluster and checks that the
 // cluster keeps the wire contract. It exits with 1 if the cluster violates it.
-// "chatload bench" measures what a message costs, and "chatload relay" is the
-// ceiling to compare with.
+// "chatload bench" measures what messages, answers and sockets cost, and "chatload
+// relay" is the ceiling to compare with.
 package main
 
 import (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -67,7 +68,7 @@ func parse(args []string, env func(string) string, help io.Writer) (options, err
 	f.SetOutput(help)
 	f.Usage = func() { usage(f, help) }
 	f.StringVar(&urls, "url", "http://127.0.0.1:8080", "address of a balancer, or several separated by commas; every dial takes one at random")
-	o.podFlags(f, env)
+	o.podFlags(f)
 	f.StringVar(&o.tenant, "tenant", "", "tenant claim of the tokens")
 	f.StringVar(&o.userPrefix, "user-prefix", "", "beginning of the user ids; default: a new one for each run")
 	f.StringVar(&o.auth, "auth", "header", "how tokens are shown: header, subprotocol, query, ticket or mixed")
@@ -105,6 +106,7 @@ func parse(args []string, env func(string) string, help io.Writer) (options, err
 		return o, err //nolint:wrapcheck // already says which flag
 	}
 	o.urls, o.metricsURLs = list(urls), list(metrics)
+	o.secret = cmp.Or(o.secret, env(secretName))
 	return o, o.check(f.Args())
 }
 
@@ -126,7 +128,7 @@ func (o *options) check(rest []string) error {
 		parsed, err := url.Parse(u)
 		need(err == nil && parsed.Host != "" && (parsed.Scheme == "http" || parsed.Scheme == "https"), "%q is no http address", u)
 	}
-	need(o.secret != "", "--secret or JWT_SECRET is needed")
+	need(o.secret != "", needSecret)
 	for name, n := range map[string]int{
 		"users": o.users, "sessions": o.sessions, "parallel": o.parallel, "devices": o.devices, "dialers": o.dialers,
 	} {
@@ -166,7 +168,7 @@ others and with the history.
 
   chatload --url http://127.0.0.1:8080 --users 100 --messages 20 --reconnect-every 5s --verify fakeopenai
   chatload --url http://127.0.0.1:8080 --idle 8000 --metrics-url http://127.0.0.1:8081/chatbox/metrics/prometheus
-  chatload bench --help   measures what a message costs
+  chatload bench --help   measures what messages, answers and sockets cost
   chatload relay --help   the ceiling to compare with
 
 It exits 0 when nothing was lost, repeated, out of order, missing or wrong, 1 when something
@@ -176,8 +178,14 @@ was, 2 when the command line is not right.
 	f.PrintDefaults()
 }
 
-// podFlags registers the options that every load on pods needs.
-func (o *options) podFlags(f *flag.FlagSet, env func(string) string) {
+const (
+	secretName = "JWT_SECRET" // in the environment
+	needSecret = "--secret or " + secretName + " is needed"
+)
+
+// podFlags registers the options that every load on pods needs. The secret of the
+// environment is read later: help would print it as a default.
+func (o *options) podFlags(f *flag.FlagSet) {
 	f.StringVar(&o.prefix, "prefix", "/chatbox", "path prefix of the pods")
-	f.StringVar(&o.secret, "secret", env("JWT_SECRET"), "secret to sign tokens with (HS256); default: JWT_SECRET")
+	f.StringVar(&o.secret, "secret", "", "secret to sign tokens with (HS256); default: "+secretName)
 }
