@@ -66,7 +66,7 @@ fuzz-long: ## the same in process, many times faster, from the same corpus
 bench: ## benchmarks with allocations; compare two outputs with benchstat
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-cluster: ## what a message costs: three pods on real servers beside a relay; ROUNDS=3, on a quiet machine
+bench-cluster: ## what messages, answers and sockets cost: three pods on real servers beside a relay; ROUNDS=3, on a quiet machine
 	scripts/bench-cluster.sh $(ROUNDS)
 
 servers-up: ## Redis and a MongoDB-compatible server on free ports, left running

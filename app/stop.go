@@ -113,7 +113,7 @@ func (a *App) await(ctx context.Context) error {
 	}
 }
 
-// Kill ends the pod as a crash would: it cuts the sockets, lets leases expire,
+// Kill ends the pod as a crash would: it cuts the sockets, gives no lease back,
 // and neither sends nor flushes anything. It is for development and tests.
 func (a *App) Kill() {
 	a.stopped.Do(func() {

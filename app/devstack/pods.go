@@ -90,7 +90,7 @@ func (s *Stack) StartPod(ctx context.Context, id chatbox.PodID) error {
 	return nil
 }
 
-// KillPod ends a pod as a crash does: it cuts the sockets, lets leases expire and
+// KillPod ends a pod as a crash does: it cuts the sockets, gives no lease back and
 // flushes nothing.
 func (s *Stack) KillPod(id chatbox.PodID) error {
 	p, err := s.leaving(id, stateStopped)
