@@ -203,6 +203,7 @@ func TestRouter_FallbackIsNamed(t *testing.T) {
 		"an error":       {{err: &failure{status: 401}}},
 		"no word":        {{step: step{finish: chatbox.FinishStop}, err: io.EOF}},
 		"only thoughts":  {thought(0), {step: step{finish: chatbox.FinishStop}, err: io.EOF}},
+		"endless blanks": append(repeated(2*maxBlank, word(0, " ")), word(0, "a")),
 		"only blanks":    {word(0, " \n"), {step: step{finish: chatbox.FinishStop}, err: io.EOF}},
 		"the end":        {{err: io.EOF}},
 		"first event":    {{err: declaredFailure([]byte(`{"error":{"code":503}}`), Secret{})}},

@@ -68,6 +68,10 @@ func (c Config) limits() limits {
 // answer is complete. More text extends it, other signs of life do not.
 const afterFinish = 3 * time.Second
 
+// maxBlank is the maximum length in bytes of the white space before the first word.
+// A model that produces more produces nothing else.
+const maxBlank = 4 << 10
+
 const (
 	maxRetries      = 2
 	maxEmptyRetries = 1
@@ -198,6 +202,9 @@ func (a *asking) relay(src source, firstBy time.Time) error {
 		if !a.note(st) {
 			return errBroken
 		}
+		if len(a.blank) > maxBlank {
+			return emptyAnswer()
+		}
 		if a.whole() && (lastBy.IsZero() || st.text != "" || st.replace) {
 			lastBy = time.Now().Add(min(a.model.limits.idle, afterFinish))
 		}
@@ -222,6 +229,7 @@ func (a *asking) note(st step) bool {
 		a.last.Finish = st.finish
 	}
 	a.ended = a.ended || st.ended
+	st.text = strings.ReplaceAll(st.text, "\x00", "") // as in content of clients
 	a.thought = a.thought || st.thinks || st.text != ""
 	if st.replace {
 		return a.replace(st.text)
@@ -235,10 +243,11 @@ func (a *asking) say(text string) bool {
 	if text == "" {
 		return true
 	}
-	if text = a.blank + text; !a.text && !a.prefixed && strings.TrimSpace(text) == "" {
-		a.blank = text
+	if !a.text && !a.prefixed && strings.TrimSpace(text) == "" {
+		a.blank += text
 		return true
 	}
+	text = a.blank + text
 	a.blank, a.text, a.spoken = "", true, true
 	return a.emit(chatbox.Delta{Text: text})
 }
@@ -302,8 +311,13 @@ func (a *asking) conclude(ctx context.Context, end error) error {
 	case a.last.Finish == chatbox.FinishFilter || a.spoken && a.began:
 		return a.withdrawn()
 	default:
-		return &failure{text: "the provider ended the answer with no word of it", empty: true, why: reasonUnknown}
+		return emptyAnswer()
 	}
+}
+
+// emptyAnswer is the failure of an answer without a word.
+func emptyAnswer() error {
+	return &failure{text: "the provider ended the answer with no word of it", empty: true, why: reasonUnknown}
 }
 
 // withdrawn ends an answer whose text was removed completely.

@@ -107,6 +107,7 @@ func TestStream_Timeouts(t *testing.T) {
 		}}, nil, 114 * time.Second, "a"},
 		"silence after thoughts": {timed{steps: []timedStep{thought(40 * time.Second)}}, TimeoutIdle, 70 * time.Second, ""},
 		"blanks are no word yet": {timed{steps: []timedStep{word(0, " "), word(time.Second, "\n"), word(time.Second, "a"), {step: finish, err: io.EOF}}}, nil, 2 * time.Second, " \na"},
+		"a NUL is no character":  {timed{steps: []timedStep{word(0, "\x00"), word(0, "a\x00b"), word(0, "c\x00d"), {step: finish, err: io.EOF}}}, nil, 0, "abcd"},
 		"idle":                   {timed{steps: []timedStep{word(time.Second, "a")}}, TimeoutIdle, 31 * time.Second, "a"},
 		"signs of life within the answer": {timed{steps: []timedStep{
 			word(0, "a"), word(20*time.Second, ""), word(20*time.Second, ""), word(20*time.Second, "b"), {step: finish, err: io.EOF},

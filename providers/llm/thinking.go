@@ -25,6 +25,11 @@ type thinking struct {
 
 const blanks = " \t\r\n"
 
+const (
+	maxHeld     = 4 << 10 // bytes: no tag and the white space around it is longer
+	maxWithheld = 1 << 20 // bytes: no answer is longer (ANSWER_MAX)
+)
+
 // take returns the part of the text that belongs to the answer. withdrawn says
 // that the returned text replaces all text returned before.
 func (t *thinking) take(text string) (answer string, withdrawn bool) {
@@ -42,7 +47,7 @@ func (t *thinking) take(text string) (answer string, withdrawn bool) {
 			t.trim = false
 		}
 		rest, tagged, held := t.open(text)
-		if held {
+		if held && len(text) <= maxHeld {
 			t.held = text
 			break
 		}
@@ -145,7 +150,8 @@ func (t *thinking) skip(text string) string {
 	}
 	keep := min(len(text), longestTag-1)
 	if t.withheld != nil {
-		t.withheld = append(t.withheld, text[:len(text)-keep]...)
+		more := text[:len(text)-keep]
+		t.withheld = append(t.withheld, more[:min(len(more), maxWithheld-len(t.withheld))]...)
 	}
 	t.held = text[len(text)-keep:]
 	return ""

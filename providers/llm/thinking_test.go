@@ -1,9 +1,11 @@
 package llm
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // shownOf plays a text in pieces of the size.
@@ -64,4 +66,38 @@ func TestThinking_Forms(t *testing.T) {
 			assert.Equal(t, want, shownOf(text, size), "%q in pieces of %d", text, size)
 		}
 	}
+}
+
+// A model that never comes to a decision costs a bounded amount of memory, and its
+// text is passed on.
+func TestThinking_HoldsABoundedText(t *testing.T) {
+	for _, begin := range []string{"", "Hello\n", "<details>", "```\ncode\n"} {
+		for _, endless := range []string{" ", "\t", "\n", " \n", "\r\n", "\u2003"} {
+			var th thinking
+			shown, _ := th.take(begin)
+			for range 3 * maxHeld {
+				said, withdrawn := th.take(endless)
+				require.False(t, withdrawn)
+				require.LessOrEqual(t, len(th.held), maxHeld, "%q and %q", begin, endless)
+				shown += said
+			}
+			shown += th.rest()
+			assert.Equal(t, len(begin)+3*maxHeld*len(endless), len(shown), "%q and %q", begin, endless)
+		}
+	}
+}
+
+// What is withheld is returned if its tag is never closed. An answer is cut off at
+// its maximum, so text beyond is not kept.
+func TestThinking_WithholdsABoundedText(t *testing.T) {
+	var th thinking
+	shown, _ := th.take("Hello\n<think>")
+	for range 2 * maxWithheld / 1024 {
+		said, _ := th.take(strings.Repeat("x", 1024))
+		shown += said
+		require.LessOrEqual(t, len(th.withheld), maxWithheld)
+	}
+	shown += th.rest()
+	assert.Greater(t, len(shown), maxWithheld)
+	assert.Less(t, len(shown), maxWithheld+1024)
 }
