@@ -7,11 +7,13 @@ SHELL := /bin/bash
 SERVER_PACKAGES := $(patsubst %,./test/%,integration cluster)
 # Packages whose tests run whole clusters, or a browser, in one process. Each needs the machine for itself: side by side they starve each other.
 CLUSTER_PACKAGES := $(patsubst %,./test/%,chaos cluster browser)
+# Packages that hold what they allocate to budgets.
+BUDGET_PACKAGES := ./app/api ./hub ./persistence/embedded ./redisstate ./test/cluster
 FAULT    ?= short
 FUZZTIME ?= 30s
 ROUNDS   ?= 3
 
-.PHONY: help run build test lint fmt test-integration test-servers test-containers test-fault test-chaos test-defects test-browser fuzz fuzz-long bench bench-cluster servers-up servers-down up down ci
+.PHONY: help run build test lint fmt test-integration test-servers test-containers test-fault test-budgets test-chaos test-defects test-browser fuzz fuzz-long bench bench-cluster servers-up servers-down up down ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -22,9 +24,12 @@ run: ## three pods, a balancer and a scripted model, with nothing installed; pri
 build: ## every binary, into bin/
 	go build -o bin/ ./cmd/...
 
-test: chromium ## all tests that need no server: unit, conformance, cluster in one process, browser
+test: chromium test-budgets ## all tests that need no server: unit, conformance, budgets, cluster in one process, browser
 	scripts/test.sh unit -timeout 10m $$(go list ./... | grep -vxF "$$(go list $(CLUSTER_PACKAGES))")
 	scripts/test.sh clusters -timeout 12m -p 1 $(CLUSTER_PACKAGES)
+
+test-budgets: ## what messages, frames and answers allocate, against budgets; without the race detector, which allocates too
+	go test -count=1 -run '^TestAllocations' $(BUDGET_PACKAGES)
 
 lint: ## linters, import rules, go vet, go mod tidy, shell scripts, word list, vulnerabilities
 	scripts/lint.sh

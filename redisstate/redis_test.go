@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"chatbox/test/childredis"
 	"chatbox/test/conformance"
 
 	"github.com/alicebob/miniredis/v2"
@@ -12,7 +13,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	childredis.ServeInChild()
+	goleak.VerifyTestMain(m)
+}
 
 // emulator is a Redis in this process whose clock is the test's.
 type emulator struct {

@@ -82,7 +82,7 @@ func TestThinking_HoldsABoundedText(t *testing.T) {
 				shown += said
 			}
 			shown += th.rest()
-			assert.Equal(t, len(begin)+3*maxHeld*len(endless), len(shown), "%q and %q", begin, endless)
+			assert.Len(t, shown, len(begin)+3*maxHeld*len(endless), "%q and %q", begin, endless)
 		}
 	}
 }

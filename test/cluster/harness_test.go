@@ -24,11 +24,15 @@ import (
 	"chatbox/app/devstack"
 	"chatbox/cmd/chatload/client"
 	"chatbox/cmd/chatload/ledger"
+	"chatbox/test/childredis"
 	"chatbox/test/specs"
 	"chatbox/test/stack"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	childredis.ServeInChild()
+	goleak.VerifyTestMain(m)
+}
 
 // Every wait of a scenario is bounded; no test asserts a speed.
 const patience = 2 * time.Minute
