@@ -31,10 +31,11 @@ const (
 type greed struct {
 	c       *cluster
 	healthy []*talker
-	session string   // the greedy user's, long
-	others  []string // for a greedy member of staff
-	window  time.Duration
-	staffed []deed // what a colleague did meanwhile
+	session string        // the greedy user's, long
+	others  []string      // for a greedy member of staff
+	window  time.Duration // of a flood
+	compare time.Duration // of what it is compared with
+	staffed []deed        // what a colleague did meanwhile
 	soft    context.Context
 	hush    context.CancelFunc
 	work    sync.WaitGroup
@@ -97,7 +98,7 @@ func TestFlood_OneUserHurtsNobody(t *testing.T) {
 func prepareGreed(t *testing.T) *greed {
 	t.Helper()
 	c := start(t, setup{env: map[string]string{"LOG_LEVEL": "info"}})
-	g := &greed{c: c, session: "s-" + client.NewID(), window: pick(2*time.Second, 4*time.Second)}
+	g := &greed{c: c, session: "s-" + client.NewID(), window: pick(2*time.Second, 4*time.Second), compare: pick(time.Second, 4*time.Second)}
 	g.soft, g.hush = context.WithCancel(c.ctx)
 	t.Cleanup(func() { g.hush(); g.work.Wait() })
 	g.fill()
@@ -222,11 +223,11 @@ func (g *greed) order(kind string) order {
 func (g *greed) round(kind string, f *flooded) {
 	g.c.t.Helper()
 	before := g.busy()
-	f.quiet = append(f.quiet, g.during(func() {}))
-	f.idle += g.busy() - before
+	f.quiet = append(f.quiet, g.during(g.compare))
+	f.idle += time.Duration((g.busy() - before).Seconds() / g.compare.Seconds() * float64(g.window))
 	flood := flooding(g.c.t, g.order(kind))
 	before = g.busy()
-	s := g.during(func() {})
+	s := g.during(g.window)
 	f.pods += g.busy() - before
 	done, busy := flood.end(g.c.t)
 	f.under = append(f.under, s)
@@ -234,14 +235,13 @@ func (g *greed) round(kind string, f *flooded) {
 	f.client += busy
 	hold(g.c.ctx, g.c.t, greedyEvery) // what the flood left behind is done
 	burn := flooding(g.c.t, order{Kind: floodBurn, URLs: []string{""}, Sockets: greedySockets, Share: busy.Seconds() / s.ended.Sub(s.began).Seconds()})
-	f.beside = append(f.beside, g.during(func() {}))
+	f.beside = append(f.beside, g.during(g.compare))
 	burn.end(g.c.t)
 }
 
-func (g *greed) during(do func()) span {
+func (g *greed) during(window time.Duration) span {
 	s := span{began: time.Now()}
-	do()
-	hold(g.c.ctx, g.c.t, g.window)
+	hold(g.c.ctx, g.c.t, window)
 	s.ended = time.Now()
 	return s
 }
