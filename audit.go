@@ -24,6 +24,7 @@ const (
 	AuditSessionPreview  AuditAction = "session.preview" // the latest message of several sessions, for a list
 	AuditSessionTag      AuditAction = "session.tag"
 	AuditSessionAssign   AuditAction = "session.assign" // or unassign
+	AuditFileRead        AuditAction = "file.read"      // a link to a file that the reader's session does not have
 	AuditUserSessions    AuditAction = "user.sessions"  // the list of one user's sessions
 	AuditUserDisconnect  AuditAction = "user.disconnect"
 	AuditUserBlock       AuditAction = "user.block"
@@ -39,7 +40,7 @@ func AuditActions() []AuditAction {
 	return []AuditAction{
 		AuditSessionRead, AuditSessionExport, AuditSessionTakeover, AuditSessionLeave, AuditSessionTransfer, AuditSessionMessage,
 		AuditSessionEnd, AuditSessionErase, AuditSessionWatch, AuditSessionUnwatch, AuditSessionSearch, AuditSessionNote, AuditSessionNotes,
-		AuditSessionPreview, AuditSessionTag, AuditSessionAssign,
+		AuditSessionPreview, AuditSessionTag, AuditSessionAssign, AuditFileRead,
 		AuditUserSessions, AuditUserDisconnect, AuditUserBlock, AuditUserUnblock, AuditUserErase, AuditReplyChange, AuditLogRead,
 		AuditSupportChange,
 	}

@@ -27,6 +27,10 @@ const (
 	Full             Code = "full"     // the collection is full; delete something first
 	Conflict         Code = "conflict" // a unique value is taken
 	TooLarge         Code = "too_large"
+	FileType         Code = "file_type"      // a file of a type that is not accepted, or damaged
+	FileSize         Code = "file_size"      // a file larger than accepted
+	FileInfected     Code = "file_infected"  // the virus scanner refuses the file
+	FilesFailed      Code = "files_failed"   // the file store cannot be read or written now; retrying is safe
 	Unavailable      Code = "unavailable"    // Redis or the pod cannot serve now; retrying is safe
 	StoreFailed      Code = "store_failed"   // the history cannot be read or written now; retrying is safe
 	ModelFailed      Code = "model_failed"   // the provider failed or is not available; a retry may help

@@ -23,6 +23,9 @@ const (
 	RefusedRESTRate    Refusal = "rest_rate"
 	RefusedAddressRate Refusal = "address_rate"
 	RefusedSize        Refusal = "size"
+	RefusedFileType    Refusal = "file_type"
+	RefusedFileQuota   Refusal = "file_quota" // a user's files or bytes of the day
+	RefusedVirus       Refusal = "virus"
 	RefusedDraining    Refusal = "draining"
 	RefusedUnavailable Refusal = "unavailable" // Redis or the pod cannot serve now
 	RefusedHistory     Refusal = "history"     // the history cannot be read or written now
@@ -32,8 +35,8 @@ const (
 func Refusals() []Refusal {
 	return []Refusal{
 		RefusedCredential, RefusedExpired, RefusedWithdrawn, RefusedBlocked, RefusedOrigin, RefusedPermission, RefusedUserCap, RefusedPodCap,
-		RefusedSessionCap, RefusedRate, RefusedHelpRate, RefusedTypingRate, RefusedRESTRate, RefusedAddressRate, RefusedSize, RefusedDraining,
-		RefusedUnavailable, RefusedHistory,
+		RefusedSessionCap, RefusedRate, RefusedHelpRate, RefusedTypingRate, RefusedRESTRate, RefusedAddressRate, RefusedSize,
+		RefusedFileType, RefusedFileQuota, RefusedVirus, RefusedDraining, RefusedUnavailable, RefusedHistory,
 	}
 }
 
@@ -62,11 +65,15 @@ func RefusalOf(err error) Refusal {
 		return RefusedRate
 	case LimitExceeded:
 		return RefusedUserCap
-	case TooLarge:
+	case TooLarge, FileSize:
 		return RefusedSize
+	case FileType:
+		return RefusedFileType
+	case FileInfected:
+		return RefusedVirus
 	case Draining:
 		return RefusedDraining
-	case Unavailable:
+	case Unavailable, FilesFailed:
 		return RefusedUnavailable
 	case StoreFailed:
 		return RefusedHistory

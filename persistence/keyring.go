@@ -41,6 +41,7 @@ type entry struct {
 	digest []byte // key of the digests, derived from the secret
 	words  []byte // key from which the tenants' token keys are derived; itself derived from the secret
 	tokens tokenKeys
+	files  []byte // key from which the keys of files are derived; itself derived from the secret
 }
 
 // NewKeyring returns a keyring. The ids must be valid and distinct.
@@ -68,7 +69,11 @@ func NewKeyring(keys []Key) (*Keyring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("persistence: key %q: %w", key.ID, err)
 		}
-		e := &entry{id: key.ID, xaes: x, digest: digest, words: words}
+		files, err := hkdf.Key(sha256.New, key.Secret[:], nil, "chatbox files", sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("persistence: key %q: %w", key.ID, err)
+		}
+		e := &entry{id: key.ID, xaes: x, digest: digest, words: words, files: files}
 		k.keys[key.ID] = e
 		k.ids = append(k.ids, key.ID)
 		if k.first == nil {
@@ -148,6 +153,26 @@ func (k *Keyring) Digests(purpose, text string) [][]byte {
 		}
 	}
 	return out
+}
+
+// DeriveFileKey returns a 32-byte key for one object of the file store, derived
+// from the key with the given id, a random salt and the place of the object. An
+// empty id means the sealing key, whose id it returns. Other places and other
+// salts give unrelated keys.
+func (k *Keyring) DeriveFileKey(id string, salt []byte, place ...string) (used string, key []byte, err error) {
+	e := k.first
+	if id != "" {
+		e = k.keys[id]
+	}
+	if e == nil {
+		k.failures.Add(1)
+		return "", nil, fmt.Errorf("%w: unknown key", ErrUndecipherable)
+	}
+	key, err = hkdf.Key(sha256.New, e.files, salt, string(associate(place...)), secretSize)
+	if err != nil {
+		return "", nil, fmt.Errorf("persistence: derive a file's key: %w", err)
+	}
+	return e.id, key, nil
 }
 
 // Failures returns how many boxes could not be opened since the start, for a

@@ -1,0 +1,124 @@
+package chatbox
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// FileKey identifies an uploaded file. Every id belongs to a tenant.
+type FileKey struct{ Tenant, ID string }
+
+// File is the record of an uploaded file. The record is written after the
+// content, so a file with a record is complete.
+type File struct {
+	Key         FileKey
+	Owner       string // the uploader; empty: that person was erased
+	Name        string // see CleanFileName
+	ContentType string // what the content is; never what the uploader claimed
+	Size        int64  // bytes of the stored content
+	Width       int    // pixels, as shown; 0: not a picture
+	Height      int
+	Duration    time.Duration // of sound and video; 0: unknown
+	CreatedAt   time.Time
+	UsedAt      time.Time // of its first use by a session; zero: never used
+	Sessions    []string  // ids of the sessions that use it, sorted
+	Blob        string    // where the content is stored; random
+	Gone        bool      // released by its last session, expired or erased: it is served to nobody
+	Unreadable  bool      // no key opens name, type and size, which are empty
+}
+
+// Picture reports whether the file is a picture.
+func (f File) Picture() bool { return strings.HasPrefix(f.ContentType, "image/") }
+
+// UsedIn reports whether the session uses the file.
+func (f File) UsedIn(sessionID string) bool { return slices.Contains(f.Sessions, sessionID) }
+
+// File returns the key of a file of the actor's tenant.
+func (a Actor) File(id string) FileKey { return FileKey{Tenant: a.Tenant, ID: id} }
+
+// User returns the key of a user of the file's tenant.
+func (k FileKey) User(id string) UserKey { return UserKey{Tenant: k.Tenant, ID: id} }
+
+const (
+	filePrefix = "file_"
+	fileDigits = 26
+)
+
+// FileID makes the id of a file from a random text of at least 26 letters and
+// digits 2-7, such as that of crypto/rand.Text.
+func FileID(random string) string { return filePrefix + strings.ToLower(random[:fileDigits]) }
+
+// RepeatableFileID returns the id of the file that a user uploads with an
+// idempotency key. It is the same on every pod, so a repeat finds the first
+// upload.
+func RepeatableFileID(u UserKey, key string) string {
+	sum := sha256.Sum256([]byte(u.String() + "\x00" + key))
+	return FileID(base32.StdEncoding.EncodeToString(sum[:]))
+}
+
+// ValidFileID reports whether id may be the id of a file.
+func ValidFileID(id string) bool {
+	digits, ok := strings.CutPrefix(id, filePrefix)
+	if !ok || len(digits) != fileDigits {
+		return false
+	}
+	for _, r := range []byte(digits) {
+		if (r < 'a' || r > 'z') && (r < '2' || r > '7') {
+			return false
+		}
+	}
+	return true
+}
+
+// maxFileName is the maximum length of a file's name in bytes.
+const maxFileName = 255
+
+// CleanFileName returns a name without folders, control characters, characters
+// that change the direction of text, and invalid UTF-8. It is cut to 255 bytes
+// between characters and keeps a short ending. A name of which nothing remains
+// becomes "file".
+func CleanFileName(name string) string {
+	if at := strings.LastIndexAny(name, `/\`); at >= 0 {
+		name = name[at+1:]
+	}
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case r == utf8.RuneError, unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
+			return -1
+		case unicode.IsSpace(r):
+			return ' '
+		case strings.ContainsRune(`:*?"<>|`, r):
+			return '-'
+		}
+		return r
+	}, name)
+	name = strings.TrimRight(strings.TrimSpace(name), ". ")
+	if strings.Trim(name, ".- ") == "" {
+		return "file"
+	}
+	return cutFileName(name)
+}
+
+func cutFileName(name string) string {
+	if len(name) <= maxFileName {
+		return name
+	}
+	ending := ""
+	if at := strings.LastIndexByte(name, '.'); at > 0 && len(name)-at <= 16 {
+		ending = name[at:]
+	}
+	stem := name[:maxFileName-len(ending)]
+	for !utf8.ValidString(stem) {
+		stem = stem[:len(stem)-1]
+	}
+	return stem + ending
+}
+
+// NoSuchFile is the error for a file that does not exist, that is gone, or that
+// the caller may not see.
+func NoSuchFile() *Error { return NewError(NotFound, "no such file", nil) }
