@@ -122,3 +122,9 @@ func cutFileName(name string) string {
 // NoSuchFile is the error for a file that does not exist, that is gone, or that
 // the caller may not see.
 func NoSuchFile() *Error { return NewError(NotFound, "no such file", nil) }
+
+// String escapes both parts, so different keys give different strings.
+func (k FileKey) String() string { return UserKey(k).String() }
+
+// MaxFileSessions is the maximum number of sessions that use one file.
+const MaxFileSessions = 100

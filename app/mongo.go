@@ -118,6 +118,7 @@ func (h *mongoHistory) stores() Stores {
 		Finder:  store.Search(),
 		Blocks:  store.Blocks(),
 		Peers:   store.Peers(),
+		Files:   store.Files(),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"chatbox/app/answer"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
+	"chatbox/app/files"
 	"chatbox/app/history"
 	"chatbox/app/live"
 	"chatbox/app/privacy"
@@ -41,6 +42,7 @@ type Stores struct {
 	Withdrawals access.Archive
 	Blocks      Blocks
 	Peers       Peers // nil: pods do not compare their Redis
+	Files       files.Records
 }
 
 // Each of the following interfaces combines what the use cases need from one

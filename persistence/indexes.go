@@ -158,6 +158,9 @@ func (s *Store) makeIndexes(ctx context.Context) error {
 		if _, err := s.cards.Indexes().CreateMany(ctx, cardIndexes()); err != nil {
 			return err
 		}
+		if _, err := s.files.Indexes().CreateMany(ctx, fileIndexes()); err != nil {
+			return err
+		}
 		_, err := s.withdrawals.Indexes().CreateMany(ctx, withdrawalIndexes())
 		return err
 	})

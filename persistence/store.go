@@ -50,6 +50,7 @@ type Store struct {
 	concurrency *mongo.Collection
 	erasures    *mongo.Collection
 	cards       *mongo.Collection
+	files       *mongo.Collection
 	ends        ends
 	book        *mongo.Collection
 	trusted     atomic.Bool  // this pod's keys open the stored data
@@ -103,6 +104,7 @@ func Open(ctx context.Context, cfg Config, keys *Keyring) (*Store, error) {
 	}
 	s.audit, s.people, s.heads = db.Collection("audit"), db.Collection("people"), db.Collection("audit_heads")
 	s.concurrency, s.erasures = db.Collection("crowds"), db.Collection("erasures")
+	s.files = db.Collection("files")
 	s.cards, s.book = db.Collection("cards"), db.Collection("keys")
 	s.pods = db.Collection("pods")
 	bounds := group.Config{

@@ -31,6 +31,8 @@ import (
 //	cb:u:{<u>}:rate   zset    the user's frames in the window by time    RateWindow
 //	cb:u:{<u>}:rest   zset    the user's REST requests in the window     RateWindow
 //	cb:u:{<u>}:help   zset    the user's requests for help in the window RateWindow
+//	cb:u:{<u>}:f:<d>  hash    files and bytes that the user uploaded on day d  fileDayTTL
+//	cb:u:{<u>}:fo:<d> zset    the user's uploads under way, "bytes:file", by the time they lapse  fileDayTTL
 //	cb:u:{<u>}:mark   string  the user's tokens issued before are void   Withdrawal.Until
 //	cb:u:{<u>}:conn   zset    the user's sockets by expiry               connTTL
 //	cb:t:{<t>.}:on    zset    the tenant's connected admins, by process, by expiry  staffTTL
@@ -136,6 +138,11 @@ func rateKey(u chatbox.UserKey) string { return userTag(u) + ":rate" }
 func restKey(u chatbox.UserKey) string { return userTag(u) + ":rest" }
 
 func helpKey(u chatbox.UserKey) string { return userTag(u) + ":help" }
+
+// fileKeys returns the keys of filereserve.lua and filesettle.lua.
+func fileKeys(u chatbox.UserKey, day string) []string {
+	return []string{userTag(u) + ":f:" + day, userTag(u) + ":fo:" + day}
+}
 
 func markKey(u chatbox.UserKey) string { return userTag(u) + ":mark" }
 

@@ -107,8 +107,16 @@ func acts() []func(*play) {
 	return []func(*play){
 		(*play).post, (*play).skip, (*play).look, (*play).answer, (*play).finish, (*play).interrupt, (*play).reserve, (*play).readUp,
 		(*play).staff, (*play).shown, (*play).ticket, (*play).watch, (*play).connect, (*play).withdraw, (*play).count, (*play).seed,
-		(*play).erase,
+		(*play).erase, (*play).upload,
 	}
+}
+
+// upload reserves and settles a file of the user's quota.
+func (p *play) upload() {
+	granted, err := p.c.ReserveFile(p.ctx, p.person(), p.text, p.text, 10, 1<<50, 1<<20)
+	require.NoError(p, err)
+	require.EqualValues(p, 10, granted)
+	require.NoError(p, p.c.SettleFile(p.ctx, p.person(), p.text, p.text, 7))
 }
 
 func (p *play) person() chatbox.UserKey { return chatbox.UserKey{Tenant: p.key.Tenant, ID: p.user} }

@@ -101,7 +101,7 @@ func (e *edge) showHTTP(err error, c echo.Context) shown {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		err = chatbox.NewError(chatbox.TooLarge, "the body is too large", err)
 	}
-	if chatbox.CodeOf(err) == chatbox.TooLarge {
+	if code := chatbox.CodeOf(err); code == chatbox.TooLarge || e.uploads(c) && code != "" {
 		c.Response().Header().Set("Connection", "close") // the rest of the body is not read
 	}
 	e.report(c.Request().Context(), err, c.Path())

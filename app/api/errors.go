@@ -57,6 +57,14 @@ func render(code chatbox.Code) rendering {
 		return rendering{"CONFLICT", http.StatusConflict, 0, false, "something else has that already"}
 	case chatbox.TooLarge:
 		return rendering{"INVALID_FORMAT", http.StatusRequestEntityTooLarge, 0, false, "the request is too large"}
+	case chatbox.FileType:
+		return rendering{"INVALID_FILE_TYPE", http.StatusUnsupportedMediaType, 0, false, "files of this type are not accepted"}
+	case chatbox.FileSize:
+		return rendering{"INVALID_FILE_SIZE", http.StatusRequestEntityTooLarge, 0, false, "the file is too large"}
+	case chatbox.FileInfected:
+		return rendering{"INVALID_FILE_TYPE", http.StatusUnprocessableEntity, 0, false, "the file is refused"}
+	case chatbox.FilesFailed:
+		return rendering{"STORAGE_ERROR", http.StatusServiceUnavailable, 0, true, "the file store is not available; please try again"}
 	case chatbox.StoreFailed:
 		return rendering{"DATABASE_ERROR", http.StatusServiceUnavailable, 0, true, "the history is not available; please try again"}
 	case chatbox.Unreadable:
@@ -122,7 +130,7 @@ func (e *edge) report(ctx context.Context, err error, doing string) {
 			return // the client or the pod is gone
 		}
 		e.log.ErrorContext(ctx, "request failed", "doing", doing, "code", code, "error", err)
-	case chatbox.Unavailable, chatbox.StoreFailed:
+	case chatbox.Unavailable, chatbox.StoreFailed, chatbox.FilesFailed, chatbox.Unreadable, chatbox.FileInfected:
 		if more, ok := e.troubles.Pass(string(code)); ok {
 			e.log.WarnContext(ctx, "request failed", "doing", doing, "code", code, "error", err, "others_since", more)
 		}

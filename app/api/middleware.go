@@ -130,7 +130,7 @@ func (e *edge) cors(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "Content-Disposition, Retry-After, "+headerRequestID)
+		h.Set("Access-Control-Expose-Headers", "Content-Disposition, ETag, Retry-After, "+headerRequestID)
 		if c.Request().Method != http.MethodOptions || c.Request().Header.Get("Access-Control-Request-Method") == "" {
 			return next(c)
 		}
@@ -145,11 +145,16 @@ func (e *edge) cors(next echo.HandlerFunc) echo.HandlerFunc {
 // so is refused after authentication, others while they are read.
 func (e *edge) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if r := c.Request(); r.Body != nil {
+		if r := c.Request(); r.Body != nil && !e.uploads(c) {
 			r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
 		}
 		return next(c)
 	}
+}
+
+// uploads reports whether the route takes files, whose length it bounds itself.
+func (e *edge) uploads(c echo.Context) bool {
+	return c.Request().Method == http.MethodPost && c.Path() == e.cfg.Prefix+"/files"
 }
 
 // user admits only requests with a valid token, within the user's rate limit
@@ -159,6 +164,16 @@ func (e *edge) user(next echo.HandlerFunc) echo.HandlerFunc { return e.signedIn(
 // signedIn is user without a wait for the user's turn: for routes whose requests
 // wait for turns of their own.
 func (e *edge) signedIn(next echo.HandlerFunc) echo.HandlerFunc {
+	return e.authenticated(func(c echo.Context) error {
+		if c.Request().ContentLength > maxBody {
+			return chatbox.NewError(chatbox.TooLarge, "the body is too large", nil)
+		}
+		return next(c)
+	})
+}
+
+// authenticated is signedIn without a bound of the body.
+func (e *edge) authenticated(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		token, _ := bearer(c.Request())
 		actor, err := e.auth.Actor(c.Request().Context(), token)
@@ -172,9 +187,6 @@ func (e *edge) signedIn(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		known(c)
-		if c.Request().ContentLength > maxBody {
-			return chatbox.NewError(chatbox.TooLarge, "the body is too large", nil)
-		}
 		c.Set(actorKey, actor)
 		return next(c)
 	}

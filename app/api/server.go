@@ -16,13 +16,14 @@ type Readiness interface {
 	Check(ctx context.Context) (ready bool, checks map[string]bool, causes map[string]string)
 }
 
-// Deps are the dependencies of the edge; all are required.
+// Deps are the dependencies of the edge; all but Files are required.
 type Deps struct {
 	Live       Live
 	Talks      Talks
 	History    History
 	Privacy    Privacy
 	Answers    Answers
+	Files      Files // nil: there is no file store
 	HelpDesk   HelpDesk
 	Hub        *hub.Hub
 	Auth       *Auth
@@ -51,6 +52,7 @@ func New(cfg Config, d Deps) *Server {
 		&ticketRoutes{d.Access},
 		&sessionRoutes{library: d.History, posting: d.Talks, controls: d.Talks, privacy: d.Privacy},
 		&transcriptRoutes{sharing: d.History, edge: e},
+		&fileRoutes{files: d.Files, edge: e},
 		&ratingRoutes{d.Talks},
 		&clusterRoutes{d.Live},
 		&overviewRoutes{d.History},

@@ -37,7 +37,7 @@ type turns struct {
 	frames, sockets   *pace.Pace[chatbox.UserKey] // nil: no limit; the same for requests
 	refusals          *pace.Pace[chatbox.UserKey]
 	requests, ofStaff *lanes.Lanes[chatbox.UserKey]
-	exports           *lanes.Lanes[chatbox.UserKey]
+	exports, uploads  *lanes.Lanes[chatbox.UserKey]
 }
 
 func newTurns(cfg Config) *turns {
@@ -45,6 +45,7 @@ func newTurns(cfg Config) *turns {
 		refusals: pace.New[chatbox.UserKey](int(time.Second/refusedPause), 1),
 		ofStaff:  lanes.New[chatbox.UserKey](lanes.Config{All: turnLanes, Each: 1}),
 		exports:  lanes.New[chatbox.UserKey](lanes.Config{All: streams, Each: streamsEach}),
+		uploads:  lanes.New[chatbox.UserKey](lanes.Config{All: uploads, Each: uploadsEach}),
 	}
 	if cfg.Requests > 0 {
 		t.requests = lanes.New[chatbox.UserKey](lanes.Config{All: turnLanes, Each: cfg.Requests, Part: turnPart, Free: turnFree})

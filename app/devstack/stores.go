@@ -55,6 +55,7 @@ func (s *Stack) openStores(ctx context.Context) error {
 		Finder:  st.Search(),
 		Blocks:  st.Blocks(),
 		Peers:   st.Peers(),
+		Files:   st.Files(),
 	}
 	return nil
 }

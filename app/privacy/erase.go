@@ -120,6 +120,9 @@ func (s *Service) removeTraces(ctx context.Context, sess chatbox.Session) error 
 	if err := s.deps.Shares.Revoke(ctx, k); err != nil {
 		return err
 	}
+	if err := s.deps.Files.Release(ctx, k); err != nil {
+		return err
+	}
 	if err := s.deps.Cards.Forget(ctx, k.Tenant, k.ID, helpdesk.SessionCards()...); err != nil {
 		return err
 	}

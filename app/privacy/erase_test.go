@@ -155,6 +155,10 @@ func (r *ruin) Sweep(_ context.Context, _ chatbox.SessionKey, again time.Time) e
 	return nil
 }
 
+func (r *ruin) Release(context.Context, chatbox.SessionKey) error { return nil }
+
+func (r *ruin) ForgetPerson(context.Context, chatbox.UserKey, time.Time) error { return nil }
+
 func (r *ruin) Revoke(context.Context, chatbox.SessionKey) error { return nil }
 
 func (r *ruin) Forget(context.Context, string, string, ...helpdesk.CardKind) error { return nil }
@@ -185,7 +189,7 @@ func TestSweepErased_EndsWithoutAReadableRecord(t *testing.T) {
 			var log bytes.Buffer
 			logger := slog.New(slog.NewTextHandler(&log, nil))
 			sessions := sessionlog.New(sessionlog.DefaultConfig(), sessionlog.Deps{Sessions: r, Messages: r, Logger: logger, Clock: time.Now})
-			s := New(DefaultConfig(), Deps{Log: sessions, Sessions: r, Messages: r, Tombstones: r, Traces: r, Shares: r, Cards: r, Logger: logger})
+			s := New(DefaultConfig(), Deps{Log: sessions, Sessions: r, Messages: r, Tombstones: r, Traces: r, Shares: r, Cards: r, Files: r, Logger: logger})
 			require.NoError(t, s.sweepQueued(t.Context(), chatbox.Tombstone{Session: k, At: time.Now()}))
 			assert.False(t, r.over, "inserts may be under way")
 			require.NoError(t, s.sweepQueued(t.Context(), chatbox.Tombstone{Session: k, At: time.Now().Add(-time.Hour)}))

@@ -80,6 +80,9 @@ func (s *Service) eraseSessions(ctx context.Context, e chatbox.Erasing) error {
 	if err := s.deps.Cards.Disown(ctx, e.User); err != nil {
 		return err
 	}
+	if err := s.deps.Files.ForgetPerson(ctx, e.User, e.At); err != nil {
+		return err
+	}
 	return s.deps.Audit.Forget(ctx, e.User)
 }
 

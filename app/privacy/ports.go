@@ -93,3 +93,13 @@ type Audit interface {
 	// chain stays as it is. A repeat has no effect.
 	Forget(ctx context.Context, u chatbox.UserKey) error
 }
+
+// Files are the uploaded files.
+type Files interface {
+	// Release ends the use of all files by an erased session: from its return on,
+	// files that no other session uses are served to nobody.
+	Release(ctx context.Context, s chatbox.SessionKey) error
+	// ForgetPerson ends the person's files that were uploaded by the given time
+	// and that no session uses, and removes the person's name from the others.
+	ForgetPerson(ctx context.Context, u chatbox.UserKey, by time.Time) error
+}

@@ -41,6 +41,7 @@ type Deps struct {
 	Blocks     Blocks
 	Erasures   Erasures
 	Audit      Audit
+	Files      Files
 	Logger     *slog.Logger
 }
 

@@ -25,6 +25,7 @@ func ports(s *embedded.Store) conformance.Stores {
 		Labels:  s.Sessions(),
 		Finder:  s.Search(),
 		Blocks:  s.Blocks(),
+		Files:   s.Files(),
 	}
 }
 

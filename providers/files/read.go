@@ -58,7 +58,7 @@ func (s *Store) Read(ctx context.Context, name string, k chatbox.FileKey, part s
 		_ = sealed.Close()
 		return nil, altered(err)
 	}
-	return &reader{plain: plain, source: source, sealed: sealed, skip: from - first*segmentSize, left: n}, nil
+	return &reader{plain: plain, source: source, sealed: sealed, skip: from - first*segmentSize, left: n, last: from+n == size}, nil
 }
 
 // beyondEnd reports whether S3 refused a range because the object is empty.
@@ -87,6 +87,7 @@ type reader struct {
 	source     *source
 	sealed     *blob.Reader
 	skip, left int64
+	last       bool // the range reaches the end of the content
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -97,7 +98,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		}
 	}
 	if r.left == 0 {
-		return 0, io.EOF
+		return 0, r.end()
 	}
 	n, err := r.plain.Read(p[:min(int64(len(p)), r.left)])
 	r.left -= int64(n)
@@ -107,6 +108,43 @@ func (r *reader) Read(p []byte) (int, error) {
 	default:
 		return n, r.why(err)
 	}
+}
+
+// end verifies, after the object's last segment, that it was marked as the last
+// one.
+func (r *reader) end() error {
+	if !r.last {
+		return io.EOF
+	}
+	r.last = false
+	var more [1]byte
+	if n, err := r.plain.Read(more[:]); n > 0 || !errors.Is(err, io.EOF) {
+		return r.why(fmt.Errorf("the last segment is missing: %w", err))
+	}
+	return io.EOF
+}
+
+// Size returns the size of an object's content. It does not verify the object;
+// reading it does.
+func (s *Store) Size(ctx context.Context, name string) (int64, error) {
+	start, err := s.bucket.NewRangeReader(ctx, name, 0, int64(fixedHeader+maxKeyID+saltSize), nil)
+	if beyondEnd(err) {
+		return 0, altered(err)
+	}
+	if err != nil {
+		return 0, failed("read an object", err)
+	}
+	defer start.Close() //nolint:errcheck // it is read only
+	head, err := readHeader(start)
+	if err != nil {
+		return 0, altered(err)
+	}
+	sealed := start.Size() - head.size()
+	size := sealed - (sealed+sealedSegment-1)/sealedSegment*segmentExtra
+	if size <= 0 {
+		return 0, altered(errFormat)
+	}
+	return size, nil
 }
 
 // why returns the reason for a failed read.

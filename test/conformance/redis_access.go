@@ -22,6 +22,7 @@ func redisAccess(t *testing.T, s RedisServer) {
 	t.Run("Blocks", func(t *testing.T) { redisBlocks(t, s) })
 	t.Run("Requests", func(t *testing.T) { redisRequests(t, s) })
 	t.Run("Help", func(t *testing.T) { redisHelp(t, s) })
+	t.Run("FileQuota", func(t *testing.T) { redisFileQuota(t, s) })
 	t.Run("Reads", func(t *testing.T) { redisReads(t, s) })
 	t.Run("Shown", func(t *testing.T) { redisShown(t, s) })
 }

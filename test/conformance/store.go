@@ -15,6 +15,7 @@ import (
 	"chatbox/app/alert"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
+	"chatbox/app/files"
 	"chatbox/app/history"
 	"chatbox/app/privacy"
 	"chatbox/persistence"
@@ -45,6 +46,7 @@ type Stores struct {
 	Queue       desk.Queue
 	Labels      desk.Labels
 	Peers       app.Peers
+	Files       files.Records
 }
 
 // Cards is the store of cards by its ports.
@@ -98,7 +100,7 @@ type storePart struct {
 // tenants of their own, so they may share one database.
 func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 	t.Helper()
-	for _, part := range append(slices.Concat(blockParts(), cardParts(), searchParts()), []storePart{
+	for _, part := range append(slices.Concat(blockParts(), cardParts(), fileParts(), searchParts()), []storePart{
 		{"Append/ReadsBackWhatWasWritten", appendReadsBack},
 		{"Append/KeepsContentByteForByte", appendKeepsBytes},
 		{"Append/RefusesATakenPlaceOrKey", appendClashes},

@@ -76,6 +76,7 @@ func storePorts(s *persistence.Store) conformance.Stores {
 		Labels:  s.Sessions(),
 		Finder:  s.Search(),
 		Blocks:  s.Blocks(),
+		Files:   s.Files(),
 	}
 }
 

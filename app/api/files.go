@@ -1,0 +1,283 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"chatbox"
+	"chatbox/app/files"
+)
+
+// Files uploads and reads files.
+type Files interface {
+	// First returns the file of an earlier upload with the idempotency key, or
+	// chatbox.NotFound.
+	First(ctx context.Context, a chatbox.Actor, key string) (chatbox.File, error)
+	// Upload returns when the file is durable. Nothing of a refused or broken
+	// upload stays.
+	Upload(ctx context.Context, a chatbox.Actor, in files.Incoming) (chatbox.File, error)
+	// Link returns a link to the file, or to a smaller picture of the width.
+	Link(ctx context.Context, a chatbox.Actor, id string, width int) (files.Link, error)
+	// Content returns what the link leads to.
+	Content(ctx context.Context, l files.Link) (files.Content, error)
+	// Max is the largest file in bytes.
+	Max() int64
+}
+
+// fileRoutes serve files. Without a file store they do not exist.
+type fileRoutes struct {
+	files Files // nil: there is no file store
+	edge  *edge
+}
+
+func (s *fileRoutes) register(e *edge) {
+	if s.files == nil {
+		return
+	}
+	p := e.cfg.Prefix + "/files"
+	e.echo.POST(p, s.upload, e.sender, e.uploadTurn)
+	e.echo.GET(p+"/:id", s.link, e.user, e.query)
+	e.echo.GET(p+"/:id/content", s.content, e.limitAnonymousRate)
+}
+
+// fileView is the schema File of docs/protocol/openapi.yaml.
+type fileView struct {
+	ID          string `json:"file_id"`
+	URL         string `json:"file_url"`
+	Name        string `json:"filename"`
+	ContentType string `json:"content_type"`
+	Size        int64  `json:"size"`
+	Width       int    `json:"width,omitempty"`
+	Height      int    `json:"height,omitempty"`
+	DurationMS  int64  `json:"duration_ms,omitempty"`
+}
+
+func (s *fileRoutes) view(f chatbox.File) fileView {
+	return fileView{
+		ID: f.Key.ID, URL: s.edge.cfg.Prefix + "/files/" + f.Key.ID, Name: f.Name, ContentType: f.ContentType, Size: f.Size,
+		Width: f.Width, Height: f.Height, DurationMS: f.Duration.Milliseconds(),
+	}
+}
+
+const headerIdempotencyKey = "Idempotency-Key"
+
+// upload serves POST /files: a multipart body with one part, the file.
+func (s *fileRoutes) upload(c echo.Context) error {
+	r := c.Request()
+	key := r.Header.Get(headerIdempotencyKey)
+	if key != "" && !chatbox.ValidMessageID(key) {
+		return chatbox.Invalid(headerIdempotencyKey, "must be 1-64 of A-Z a-z 0-9 . _ : -")
+	}
+	first, err := s.files.First(r.Context(), actorOf(c), key)
+	if err == nil {
+		if _, err := io.Copy(io.Discard, io.LimitReader(r.Body, s.files.Max()+maxFraming)); err != nil {
+			return chatbox.Invalid("file", "did not arrive completely")
+		}
+		return replyAs(c, http.StatusCreated, s.view(first))
+	}
+	if !errors.Is(err, chatbox.NotFound) {
+		return err
+	}
+	part, err := openFilePart(r)
+	if err != nil {
+		return err
+	}
+	in := files.Incoming{Name: part.name, Size: part.size(), Body: part, Key: key}
+	f, err := s.files.Upload(r.Context(), actorOf(c), in)
+	if err != nil {
+		return err
+	}
+	return replyAs(c, http.StatusCreated, s.view(f))
+}
+
+// maxWidthParam is the name of the parameter for smaller pictures.
+const paramWidth = "w"
+
+type linkView struct {
+	URL       string `json:"url"`
+	ExpiresAt string `json:"expires_at"`
+}
+
+// link serves GET /files/{id}: it redirects to a link, or returns the link to
+// clients that prefer JSON.
+func (s *fileRoutes) link(c echo.Context) error {
+	width, err := intParam(c, paramWidth, 1, files.MaxWidth, 0)
+	if err != nil {
+		return err
+	}
+	l, err := s.files.Link(c.Request().Context(), actorOf(c), c.Param("id"), int(width))
+	if err != nil {
+		return err
+	}
+	at := s.address(l)
+	if wantsJSON(c.Request()) {
+		return reply(c, linkView{URL: at, ExpiresAt: stamp(l.Ends)})
+	}
+	return c.Redirect(http.StatusFound, at)
+}
+
+func wantsJSON(r *http.Request) bool {
+	for _, accept := range r.Header.Values("Accept") {
+		for kind := range strings.SplitSeq(accept, ",") {
+			kind, _, _ = strings.Cut(kind, ";")
+			if strings.EqualFold(strings.TrimSpace(kind), echo.MIMEApplicationJSON) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Names of a link's parameters.
+const (
+	paramTenant = "t"
+	paramEnds   = "exp"
+	paramSig    = "sig"
+)
+
+// address encodes a link.
+func (s *fileRoutes) address(l files.Link) string {
+	q := url.Values{paramEnds: {strconv.FormatInt(l.Ends.Unix(), 10)}, paramSig: {l.Sig}}
+	if l.Width > 0 {
+		q.Set(paramWidth, strconv.Itoa(l.Width))
+	}
+	if l.File.Tenant != "" {
+		q.Set(paramTenant, base64.RawURLEncoding.EncodeToString([]byte(l.File.Tenant)))
+	}
+	return s.edge.cfg.Prefix + "/files/" + l.File.ID + "/content?" + q.Encode()
+}
+
+// linkOf decodes a link. A part that is malformed makes a link that no key has
+// signed.
+func linkOf(c echo.Context) files.Link {
+	l := files.Link{File: chatbox.FileKey{ID: c.Param("id")}, Sig: c.QueryParam(paramSig)}
+	ends, err := strconv.ParseInt(c.QueryParam(paramEnds), 10, 64)
+	tenant, terr := base64.RawURLEncoding.Strict().DecodeString(c.QueryParam(paramTenant))
+	width, werr := 0, error(nil)
+	if w := c.QueryParam(paramWidth); w != "" {
+		width, werr = strconv.Atoi(w)
+	}
+	if errors.Join(err, terr, werr) != nil || width < 0 {
+		l.Sig = ""
+		return l
+	}
+	l.File.Tenant, l.Width, l.Ends = string(tenant), width, time.Unix(ends, 0).UTC()
+	return l
+}
+
+// maxRanges is how many ranges of one request are served; more are ignored,
+// because each one reads a segment of the store.
+const maxRanges = 4
+
+// content serves GET /files/{id}/content to whoever has a valid link.
+func (s *fileRoutes) content(c echo.Context) error {
+	found, err := s.files.Content(c.Request().Context(), linkOf(c))
+	if err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, served(found.ContentType))
+	h.Set("Content-Disposition", disposition(found))
+	h.Set("Content-Security-Policy", "sandbox")
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("ETag", found.ETag)
+	r := c.Request()
+	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
+		r.Header.Del("Range")
+	}
+	body := &seeker{content: found}
+	defer body.close()
+	http.ServeContent(c.Response(), r, "", time.Time{}, body)
+	if body.err != nil {
+		s.edge.report(r.Context(), body.err, c.Path())
+		if c.Response().Committed { // the client must not take a part for the whole
+			panic(http.ErrAbortHandler)
+		}
+		return body.err
+	}
+	return nil
+}
+
+// served returns the type in the header; text is UTF-8 unless it says otherwise.
+func served(contentType string) string {
+	if strings.HasPrefix(contentType, "text/") {
+		return contentType + "; charset=utf-8"
+	}
+	return contentType
+}
+
+// disposition shows pictures, sound, video and PDF, and downloads all else.
+func disposition(f files.Content) string {
+	ending := ""
+	name := f.Name
+	if at := strings.LastIndexByte(name, '.'); at > 0 && len(name)-at <= 16 {
+		name, ending = name[:at], name[at:]
+	}
+	how := attachment(name, ending)
+	for _, shown := range []string{"image/", "audio/", "video/", "application/pdf"} {
+		if strings.HasPrefix(f.ContentType, shown) {
+			return "inline" + strings.TrimPrefix(how, "attachment")
+		}
+	}
+	return how
+}
+
+// seeker is a content as http.ServeContent reads it. A seek opens nothing; the
+// next read does.
+type seeker struct {
+	content files.Content
+	at      int64
+	open    io.ReadCloser
+	err     error
+}
+
+func (s *seeker) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += s.at
+	case io.SeekEnd:
+		offset += s.content.Size
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the beginning")
+	}
+	if offset != s.at {
+		s.close()
+		s.at = offset
+	}
+	return offset, nil
+}
+
+func (s *seeker) Read(p []byte) (int, error) {
+	if s.at >= s.content.Size {
+		return 0, io.EOF
+	}
+	if s.open == nil {
+		if s.open, s.err = s.content.Open(s.at); s.err != nil {
+			s.open = nil
+			return 0, s.err
+		}
+	}
+	n, err := s.open.Read(p)
+	s.at += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *seeker) close() {
+	if s.open != nil {
+		_ = s.open.Close() // it is read only
+		s.open = nil
+	}
+}

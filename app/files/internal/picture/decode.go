@@ -1,0 +1,154 @@
+package picture
+
+import (
+	"bufio"
+	"fmt"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+
+	"golang.org/x/image/draw"
+	"golang.org/x/image/webp"
+)
+
+// quality of JPEGs that are written.
+const quality = 90
+
+// DecodedSize estimates the bytes of memory that Rotate or Shrink needs.
+func DecodedSize(contentType string, width, height int) int64 {
+	perPixel := int64(8)
+	if contentType == JPEG {
+		perPixel = 6
+	}
+	return int64(width) * int64(height) * perPixel
+}
+
+func decode(contentType string, src io.Reader) (image.Image, error) { //nolint:ireturn // the pixels' kind depends on the file
+	var img image.Image
+	var err error
+	switch contentType {
+	case JPEG:
+		img, err = jpeg.Decode(src)
+	case PNG:
+		img, err = png.Decode(src)
+	case GIF:
+		img, err = gif.Decode(src) // its first frame
+	case WebP:
+		img, err = webp.Decode(src)
+	default:
+		return nil, ErrDamaged
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return img, nil
+}
+
+// Rotate decodes a JPEG or PNG, applies the EXIF orientation and writes the result
+// as the same type.
+func Rotate(contentType string, orientation int, dst io.Writer, src io.Reader) error {
+	img, err := decode(contentType, bufio.NewReader(src))
+	if err != nil {
+		return err
+	}
+	return encode(contentType, dst, upright(img, orientation))
+}
+
+// Shrink writes the picture at the given width, which must be smaller than its
+// own, as its SmallType. Of an animation it is the first frame. orientation is
+// applied.
+func Shrink(contentType string, orientation, width int, dst io.Writer, src io.Reader) error {
+	img, err := decode(contentType, bufio.NewReader(src))
+	if err != nil {
+		return err
+	}
+	b := img.Bounds()
+	target := width
+	if orientation >= 5 { // it is turned afterwards: what is shown as width is the height now
+		target = max(1, width*b.Dx()/b.Dy())
+	}
+	height := max(1, int(int64(b.Dy())*int64(target)/int64(b.Dx())))
+	small := image.NewRGBA(image.Rect(0, 0, target, height))
+	draw.ApproxBiLinear.Scale(small, small.Bounds(), img, b, draw.Src, nil)
+	return encode(SmallType(contentType), dst, upright(small, orientation))
+}
+
+// SmallType returns the type of a smaller picture: JPEG for JPEG, else PNG.
+func SmallType(contentType string) string {
+	if contentType == JPEG {
+		return JPEG
+	}
+	return PNG
+}
+
+func encode(contentType string, dst io.Writer, img image.Image) error {
+	w := bufio.NewWriter(dst)
+	var err error
+	if contentType == JPEG {
+		err = jpeg.Encode(w, img, &jpeg.Options{Quality: quality})
+	} else {
+		err = (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(w, img)
+	}
+	if err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// upright applies an EXIF orientation.
+func upright(img image.Image, orientation int) image.Image { //nolint:ireturn // as decode
+	if orientation <= 1 || orientation > 8 {
+		return img
+	}
+	b := img.Bounds()
+	w, h := b.Dx(), b.Dy()
+	if orientation >= 5 {
+		w, h = h, w
+	}
+	out := blank(img, image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			sx, sy := origin(orientation, x, y, b.Dx(), b.Dy())
+			out.Set(x, y, img.At(b.Min.X+sx, b.Min.Y+sy))
+		}
+	}
+	return out
+}
+
+// blank returns an empty picture that holds the colours of img.
+func blank(img image.Image, r image.Rectangle) draw.Image { //nolint:ireturn // as decode
+	switch p := img.(type) {
+	case *image.Gray:
+		return image.NewGray(r)
+	case *image.Paletted:
+		return image.NewPaletted(r, p.Palette)
+	case *image.NRGBA64, *image.RGBA64:
+		return image.NewNRGBA64(r)
+	case *image.NRGBA:
+		return image.NewNRGBA(r)
+	default:
+		return image.NewRGBA(r)
+	}
+}
+
+// origin returns the stored pixel that is shown at x, y.
+func origin(orientation, x, y, w, h int) (sx, sy int) {
+	switch orientation {
+	case 2:
+		return w - 1 - x, y
+	case 3:
+		return w - 1 - x, h - 1 - y
+	case 4:
+		return x, h - 1 - y
+	case 5:
+		return y, x
+	case 6:
+		return y, h - 1 - x
+	case 7:
+		return w - 1 - y, h - 1 - x
+	default: // 8
+		return w - 1 - y, x
+	}
+}

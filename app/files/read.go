@@ -1,0 +1,258 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"chatbox"
+	"chatbox/app/files/internal/picture"
+)
+
+// MaxWidth is the largest width of a smaller picture.
+const MaxWidth = 1600
+
+// Link lets whoever has it read a file, until it ends.
+type Link struct {
+	File  chatbox.FileKey
+	Width int // of a smaller picture; 0: the file itself
+	Ends  time.Time
+	Sig   string
+}
+
+// linkPurpose is the purpose of the signatures of links.
+const linkPurpose = "file link"
+
+// signed is the text that a link's signature covers. No part can contain the
+// separator.
+func (l Link) signed() string {
+	return l.File.String() + "|" + strconv.Itoa(l.Width) + "|" + strconv.FormatInt(l.Ends.Unix(), 10)
+}
+
+// Link returns a link to a file that the caller may read: the uploader, the owner
+// of a session that uses it, and staff of the tenant. What staff reads outside of
+// a session that they hold or watch is audited. Everybody else gets
+// chatbox.NotFound, as for an unknown file. width is that of a smaller picture;
+// 0: none.
+func (s *Service) Link(ctx context.Context, a chatbox.Actor, id string, width int) (Link, error) {
+	f, err := s.readable(ctx, a, id)
+	if err != nil {
+		return Link{}, err
+	}
+	if width > 0 && !f.Picture() {
+		return Link{}, chatbox.Invalid("w", "this file is not a picture")
+	}
+	ends := s.now().Add(s.cfg.LinkTTL).Truncate(time.Second).Add(time.Second) // links have whole seconds
+	l := Link{File: f.Key, Width: width, Ends: ends}
+	l.Sig = base64.RawURLEncoding.EncodeToString(s.deps.Signer.Digests(linkPurpose, l.signed())[0])
+	return l, nil
+}
+
+// verify returns chatbox.PermissionDenied for a link that has ended, that was
+// altered, or that no key of the cluster has signed.
+func (s *Service) verify(l Link) error {
+	given, err := base64.RawURLEncoding.Strict().DecodeString(l.Sig)
+	good := false
+	if err == nil {
+		for _, want := range s.deps.Signer.Digests(linkPurpose, l.signed()) {
+			good = hmac.Equal(given, want) || good
+		}
+	}
+	if !good || !s.now().Before(l.Ends) {
+		return chatbox.NewError(chatbox.PermissionDenied, "the link has ended or is not valid", nil)
+	}
+	return nil
+}
+
+// readable returns a file that the caller may read.
+func (s *Service) readable(ctx context.Context, a chatbox.Actor, id string) (chatbox.File, error) {
+	f, err := s.live(ctx, a.File(id))
+	if err != nil {
+		return f, err
+	}
+	if f.Owner != "" && f.Owner == a.UserID {
+		return f, nil
+	}
+	held := false
+	about := chatbox.AuditSubject{UserID: f.Owner}
+	for _, sessionID := range f.Sessions {
+		sess, err := s.deps.Sessions.Load(ctx, a.Session(sessionID))
+		if errors.Is(err, chatbox.NotFound) || err == nil && (sess.Erased || sess.State.Erased) {
+			continue
+		}
+		if err != nil {
+			return f, err
+		}
+		if sess.Owner == a.UserID {
+			return f, nil
+		}
+		about = chatbox.AuditSubject{SessionID: sessionID, UserID: sess.Owner}
+		if a.Staff() && s.attends(ctx, a, sess) {
+			held = true
+			break
+		}
+	}
+	switch {
+	case !a.Staff():
+		return f, chatbox.NoSuchFile()
+	case held:
+		return f, nil
+	default:
+		return f, s.deps.Audit.Record(ctx, a, chatbox.AuditFileRead, about)
+	}
+}
+
+// attends reports whether staff holds or watches the session, which is on record
+// already.
+func (s *Service) attends(ctx context.Context, a chatbox.Actor, sess chatbox.Session) bool {
+	if sess.State.HolderID == a.UserID {
+		return true
+	}
+	watches, err := s.deps.Watchers.Watches(ctx, sess.Key, a.UserID)
+	return err == nil && watches
+}
+
+// live returns a file that is served.
+func (s *Service) live(ctx context.Context, k chatbox.FileKey) (chatbox.File, error) {
+	if !chatbox.ValidFileID(k.ID) {
+		return chatbox.File{}, chatbox.NoSuchFile()
+	}
+	f, err := s.deps.Records.Get(ctx, k)
+	switch {
+	case err != nil:
+		return f, err
+	case f.Gone:
+		return f, chatbox.NoSuchFile()
+	case f.Unreadable:
+		return f, chatbox.NewError(chatbox.Unreadable, "", nil)
+	}
+	return f, nil
+}
+
+// Content is what a link leads to.
+type Content struct {
+	Name        string
+	ContentType string
+	ETag        string // quoted
+	Size        int64
+	// Open opens the content from the given byte on.
+	Open func(from int64) (io.ReadCloser, error)
+}
+
+// Content returns what the link leads to. chatbox.PermissionDenied: the link is
+// not valid. chatbox.NotFound: the file is gone.
+func (s *Service) Content(ctx context.Context, l Link) (Content, error) {
+	if err := s.verify(l); err != nil {
+		return Content{}, err
+	}
+	f, err := s.live(ctx, l.File)
+	if err != nil {
+		return Content{}, err
+	}
+	if l.Width > 0 && l.Width < f.Width {
+		c, err := s.smaller(ctx, f, l.Width)
+		if !errors.Is(err, picture.ErrDamaged) {
+			return c, err
+		}
+		// A picture that cannot be decoded here, such as an animated WebP, is shown as it is.
+	}
+	return s.content(ctx, f, partContent, f.ContentType, f.Size), nil
+}
+
+func (s *Service) content(ctx context.Context, f chatbox.File, part, contentType string, size int64) Content {
+	return Content{
+		Name: f.Name, ContentType: contentType, ETag: etag(f, part), Size: size,
+		Open: func(from int64) (io.ReadCloser, error) { return s.read(ctx, f, part, size, from, size-from) },
+	}
+}
+
+// etag does not reveal the blob's name.
+func etag(f chatbox.File, part string) string {
+	sum := sha256.Sum256([]byte(f.Blob + "|" + part))
+	return `"` + hex.EncodeToString(sum[:12]) + `"`
+}
+
+// Widths in which smaller pictures are stored. Others are made from the next
+// larger one on demand, so the number of stored pictures is bounded.
+func storedWidths() []int { return []int{160, 320, 640, 1024, MaxWidth} }
+
+// smaller returns the picture at a width that is smaller than its own.
+func (s *Service) smaller(ctx context.Context, f chatbox.File, width int) (Content, error) {
+	contentType := picture.SmallType(f.ContentType)
+	from, fromType, size := partContent, f.ContentType, f.Size
+	height := f.Height
+	own := f.Width
+	for _, w := range storedWidths() {
+		if w < width || w >= f.Width {
+			continue
+		}
+		part := "w" + strconv.Itoa(w)
+		n, err := s.stored(ctx, f, part, w)
+		if err != nil {
+			return Content{}, err
+		}
+		if w == width {
+			return s.content(ctx, f, part, contentType, n), nil
+		}
+		from, fromType, size, height, own = part, contentType, n, max(1, height*w/f.Width), w
+		break
+	}
+	var out bytes.Buffer
+	if err := s.shrink(ctx, f, from, fromType, size, own, height, width, &out); err != nil {
+		return Content{}, err
+	}
+	made := out.Bytes()
+	return Content{
+		Name: f.Name, ContentType: contentType, ETag: etag(f, "w"+strconv.Itoa(width)), Size: int64(len(made)),
+		Open: func(from int64) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(made[from:])), nil },
+	}, nil
+}
+
+// stored returns the size of a stored smaller picture, and makes it first if there
+// is none. Pods that race store the same.
+func (s *Service) stored(ctx context.Context, f chatbox.File, part string, width int) (int64, error) {
+	name := blobOf(f, part)
+	n, err := s.deps.Blobs.Size(ctx, name)
+	if !errors.Is(err, chatbox.NotFound) {
+		return n, err
+	}
+	count := &counter{}
+	var failed error
+	err = s.deps.Blobs.Write(ctx, name, f.Key, part, func(w io.Writer) error {
+		count.w = w
+		failed = s.shrink(ctx, f, partContent, f.ContentType, f.Size, f.Width, f.Height, width, count)
+		return failed
+	})
+	if failed != nil {
+		return 0, failed
+	}
+	if err != nil {
+		return 0, err
+	}
+	// The file may have gone meanwhile, and its blobs with it.
+	if _, err := s.live(ctx, f.Key); err != nil {
+		return 0, errors.Join(err, s.deps.Blobs.Delete(ctx, f.Blob))
+	}
+	return count.n, nil
+}
+
+func (s *Service) shrink(ctx context.Context, f chatbox.File, part, contentType string, size int64, w, h, width int, dst io.Writer) error {
+	leave, err := s.enterDecoding(ctx, picture.DecodedSize(contentType, w, h))
+	if err != nil {
+		return err
+	}
+	defer leave()
+	src, err := s.read(ctx, f, part, size, 0, size)
+	if err != nil {
+		return err
+	}
+	defer src.Close() //nolint:errcheck // it is read only
+	return picture.Shrink(contentType, 1, width, dst, src)
+}

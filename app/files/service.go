@@ -1,0 +1,100 @@
+// Package files uploads, reads and ends files: the use cases. A file's content is
+// stored before its record, so whatever has a record is complete, and whatever
+// has none is swept.
+package files
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"chatbox"
+	"chatbox/app/files/internal/kind"
+)
+
+// Config sets what is accepted.
+type Config struct {
+	Types       []string      // short names of types; see Types
+	Max         int64         // bytes of one file
+	BytesPerDay int64         // of one user
+	FilesPerDay int           // of one user
+	LinkTTL     time.Duration // how long a link is valid
+	SweepEvery  time.Duration
+	UnusedFor   time.Duration // a file that no session uses is removed after this time
+	StrayFor    time.Duration // a blob without a record is removed after this time
+}
+
+// Types lists the short names of the types that can be accepted.
+func Types() []string { return kind.Names() }
+
+// CheckTypes returns an error that names an unknown type.
+func CheckTypes(types []string) error {
+	for _, t := range types {
+		if _, ok := kind.TypeOf(t); !ok {
+			return errors.New("may contain only " + strings.Join(Types(), ", "))
+		}
+	}
+	return nil
+}
+
+// DefaultConfig has the values of the contract.
+func DefaultConfig() Config {
+	return Config{
+		Types: Types(), Max: 100 << 20, BytesPerDay: 1 << 30, FilesPerDay: 200, LinkTTL: 5 * time.Minute,
+		SweepEvery: time.Minute, UnusedFor: 24 * time.Hour, StrayFor: time.Hour,
+	}
+}
+
+// Deps are what a Service works through. Without Blobs there are no uploads and
+// no reads, and erasures end the records only. Scanner may be nil; all else is
+// required.
+type Deps struct {
+	Blobs    Blobs
+	Records  Records
+	Quota    Quota
+	Sessions Sessions
+	Watchers Watchers
+	Audit    Audit
+	Scanner  Scanner
+	Signer   Signer
+	Observer Observer
+	Logger   *slog.Logger
+	Clock    func() time.Time
+}
+
+// pictureMemory bounds the memory of all pictures that are decoded at once. A
+// picture that needs more is decoded alone.
+const pictureMemory = 24 << 20
+
+// Service is safe for concurrent use.
+type Service struct {
+	cfg      Config
+	deps     Deps
+	decoding *semaphore.Weighted
+}
+
+// New makes a service; Run does its background work.
+func New(cfg Config, d Deps) *Service {
+	return &Service{cfg: cfg, deps: d, decoding: semaphore.NewWeighted(pictureMemory)}
+}
+
+// Max returns the largest file that is accepted, in bytes.
+func (s *Service) Max() int64 { return s.cfg.Max }
+
+func (s *Service) now() time.Time { return s.deps.Clock().UTC().Truncate(time.Millisecond) }
+
+func (s *Service) accepts(contentType string) bool {
+	return slices.Contains(s.cfg.Types, kind.NameOf(contentType))
+}
+
+func badType(message string) *chatbox.Error {
+	return &chatbox.Error{Code: chatbox.FileType, Field: "file", Message: message}
+}
+
+func badSize(message string) *chatbox.Error {
+	return &chatbox.Error{Code: chatbox.FileSize, Field: "file", Message: message}
+}

@@ -1,0 +1,384 @@
+package files
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"chatbox"
+	"chatbox/app/files/internal/kind"
+	"chatbox/app/files/internal/picture"
+)
+
+// Incoming is a file that a client sends.
+type Incoming struct {
+	Name string    // what the client calls it
+	Size int64     // about how many bytes the client announced; -1: unknown
+	Body io.Reader // fails if the file is not the whole request
+	Key  string    // idempotency key; may be empty
+}
+
+// Outcomes of uploads, for metrics.
+const (
+	OutcomeStored  = "stored"
+	OutcomeRepeat  = "repeat"
+	OutcomeRefused = "refused" // by type, size, quota or the scanner
+	OutcomeBroken  = "broken"  // the client went away or sent rubbish
+	OutcomeFailed  = "failed"
+)
+
+// Outcomes lists all outcomes.
+func Outcomes() []string {
+	return []string{OutcomeStored, OutcomeRepeat, OutcomeRefused, OutcomeBroken, OutcomeFailed}
+}
+
+// cleanupWait is how long the removal of a refused upload may take. What it does
+// not reach is swept.
+const cleanupWait = 10 * time.Second
+
+// slack is how much more a client may announce than the largest file has, for
+// the end of the request.
+const slack = 256
+
+// First returns the file of an earlier upload by the caller with the key, or
+// chatbox.NotFound.
+func (s *Service) First(ctx context.Context, a chatbox.Actor, key string) (chatbox.File, error) {
+	if key == "" {
+		return chatbox.File{}, chatbox.NoSuchFile()
+	}
+	f, err := s.deps.Records.Get(ctx, chatbox.FileKey{Tenant: a.Tenant, ID: chatbox.RepeatableFileID(a.User(), key)})
+	if err == nil && f.Gone {
+		err = chatbox.NoSuchFile()
+	}
+	if err == nil {
+		s.deps.Observer.FileUploaded(OutcomeRepeat, 0)
+	}
+	return f, err
+}
+
+// Upload stores a file of the caller. When it returns nil, content and record are
+// durable. When it fails, nothing of the file stays, and the quota is as before. A
+// concurrent repeat with the same key gets the file of whichever was first.
+func (s *Service) Upload(ctx context.Context, a chatbox.Actor, in Incoming) (chatbox.File, error) {
+	u := &upload{s: s, actor: a, in: in}
+	f, err := u.run(ctx)
+	u.finish(ctx, err)
+	s.deps.Observer.FileUploaded(u.outcome(err), f.Size)
+	return f, err
+}
+
+// upload is one upload.
+type upload struct {
+	s     *Service
+	actor chatbox.Actor
+	in    Incoming
+
+	file     chatbox.File
+	day      string
+	granted  int64
+	reserved bool
+	first    string   // the name of the reservation: that of the first blob
+	blobs    []string // written; without the one that has a record
+	repeat   bool
+	source   source
+}
+
+func (u *upload) run(ctx context.Context) (chatbox.File, error) {
+	now := u.s.now()
+	id := chatbox.FileID(rand.Text())
+	if u.in.Key != "" {
+		id = chatbox.RepeatableFileID(u.actor.User(), u.in.Key)
+	}
+	u.file = chatbox.File{
+		Key: u.actor.File(id), Owner: u.actor.UserID, Name: chatbox.CleanFileName(u.in.Name), CreatedAt: now,
+	}
+	u.day = now.Format(time.DateOnly)
+	if err := u.reserve(ctx, now); err != nil {
+		return chatbox.File{}, err
+	}
+	if err := u.store(ctx); err != nil {
+		return chatbox.File{}, err
+	}
+	if err := u.scan(ctx); err != nil {
+		return chatbox.File{}, err
+	}
+	return u.record(ctx)
+}
+
+// reserve takes the file's bytes from the user's quota. An upload of unknown size
+// may use what is left.
+func (u *upload) reserve(ctx context.Context, now time.Time) error {
+	cfg, want := u.s.cfg, u.s.cfg.Max
+	if u.in.Size > cfg.Max+slack {
+		return u.tooLarge()
+	}
+	if u.in.Size >= 0 {
+		want = min(want, u.in.Size+slack)
+	}
+	granted, err := u.s.deps.Quota.ReserveFile(ctx, u.actor.User(), u.day, u.reservation(), want, cfg.BytesPerDay, cfg.FilesPerDay)
+	if err != nil {
+		return err
+	}
+	u.granted, u.reserved = granted, granted > 0
+	if granted == 0 || u.in.Size > granted+slack {
+		return u.overQuota(now)
+	}
+	return nil
+}
+
+// reservation names this upload, not its file: a concurrent repeat has its own.
+func (u *upload) reservation() string {
+	if u.first == "" {
+		u.first = newBlobName()
+		u.file.Blob = u.first
+	}
+	return u.first
+}
+
+// newBlobName returns a random name. It is spread over folders.
+func newBlobName() string {
+	name := strings.ToLower(rand.Text())
+	return name[:2] + "/" + name
+}
+
+func (u *upload) tooLarge() error {
+	return badSize(fmt.Sprintf("the file is larger than %d bytes", u.s.cfg.Max))
+}
+
+func (u *upload) overQuota(now time.Time) error {
+	tomorrow := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
+	return &chatbox.Error{
+		Code: chatbox.RateLimited, Message: "the files or bytes of this day are used up", RetryAfter: tomorrow.Sub(now), Refusal: chatbox.RefusedFileQuota,
+	}
+}
+
+// source counts what comes from the client, and remembers its error, to tell it
+// from one of the store.
+type source struct {
+	src   io.Reader
+	n     int64
+	max   int64
+	over  func() error
+	err   error
+	ended bool
+}
+
+func (r *source) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := r.src.Read(p)
+	if r.n += int64(n); r.n > r.max {
+		n, err = 0, r.over()
+	}
+	if err != nil {
+		r.err, r.ended = err, errors.Is(err, io.EOF)
+	}
+	return n, err
+}
+
+// store streams the content into a sealed blob and then completes what only the
+// whole file tells.
+func (u *upload) store(ctx context.Context) error {
+	most := u.granted
+	u.source = source{src: u.in.Body, max: min(most, u.s.cfg.Max), over: func() error {
+		if u.source.n > u.s.cfg.Max {
+			return u.tooLarge()
+		}
+		return u.overQuota(u.s.now())
+	}}
+	var facts picture.Facts
+	u.blobs = append(u.blobs, u.file.Blob)
+	err := u.s.deps.Blobs.Write(ctx, u.file.Blob, u.file.Key, partContent, func(w io.Writer) (err error) {
+		count := &counter{w: w}
+		facts, err = u.receive(count)
+		u.file.Size = count.n
+		return err
+	})
+	if u.source.err != nil && !u.source.ended {
+		return u.broken(u.source.err)
+	}
+	switch {
+	case errors.Is(err, picture.ErrTooBig):
+		return badSize(err.Error())
+	case errors.Is(err, picture.ErrDamaged):
+		return badType(err.Error())
+	case err != nil:
+		return err
+	}
+	return u.complete(ctx, facts)
+}
+
+// broken is the error for a request that the client did not finish.
+func (u *upload) broken(err error) error {
+	if _, coded := errors.AsType[*chatbox.Error](err); coded {
+		return err
+	}
+	return &chatbox.Error{Code: chatbox.InvalidArgument, Field: "file", Message: "file: did not arrive completely", Err: err}
+}
+
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// receive finds out what the file is and copies it.
+func (u *upload) receive(w io.Writer) (picture.Facts, error) {
+	r := bufio.NewReaderSize(&u.source, kind.Head)
+	head, err := r.Peek(kind.Head)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return picture.Facts{}, err
+	}
+	if len(head) == 0 {
+		return picture.Facts{}, chatbox.Invalid("file", "is empty")
+	}
+	u.file.ContentType = kind.Of(head)
+	switch {
+	case u.file.ContentType == kind.Zip, u.file.ContentType == kind.MP4: // the whole file tells
+	case !u.s.accepts(u.file.ContentType):
+		return picture.Facts{}, u.badType()
+	}
+	if u.file.Picture() {
+		return picture.Strip(u.file.ContentType, w, r)
+	}
+	if kind.IsText(u.file.ContentType) && !bytes.HasPrefix(head, []byte{0xFF, 0xFE}) && !bytes.HasPrefix(head, []byte{0xFE, 0xFF}) {
+		w = textOnly{w}
+	}
+	_, err = io.Copy(w, r)
+	return picture.Facts{}, err
+}
+
+func (u *upload) badType() error {
+	return badType("files of the type " + u.file.ContentType + " are not accepted")
+}
+
+// textOnly refuses what begins as text and goes on as something else.
+type textOnly struct{ w io.Writer }
+
+func (t textOnly) Write(p []byte) (int, error) {
+	if bytes.IndexByte(p, 0) >= 0 {
+		return 0, badType("the file is neither text nor anything else that is accepted")
+	}
+	return t.w.Write(p)
+}
+
+// scan asks the virus scanner.
+func (u *upload) scan(ctx context.Context) error {
+	if u.s.deps.Scanner == nil {
+		return nil
+	}
+	content, err := u.s.read(ctx, u.file, partContent, u.file.Size, 0, u.file.Size)
+	if err != nil {
+		return err
+	}
+	defer content.Close() //nolint:errcheck // it is read only
+	began := u.s.deps.Clock()
+	found, err := u.s.deps.Scanner.Scan(ctx, content)
+	u.s.deps.Observer.FileScanned(u.s.deps.Clock().Sub(began))
+	if err != nil {
+		return &chatbox.Error{Code: chatbox.Unavailable, Message: "files cannot be checked at the moment; please try again", Err: err}
+	}
+	if found != "" {
+		return &chatbox.Error{
+			Code: chatbox.FileInfected, Field: "file", Message: "the virus scanner refuses this file", Err: fmt.Errorf("found %q", found),
+		}
+	}
+	return nil
+}
+
+// record makes the file exist. The record of a concurrent repeat stands.
+func (u *upload) record(ctx context.Context) (chatbox.File, error) {
+	for try := 0; ; try++ {
+		first, created, err := u.s.deps.Records.Create(ctx, u.file)
+		switch {
+		case err != nil:
+			return chatbox.File{}, err
+		case created:
+			u.blobs = without(u.blobs, u.file.Blob)
+			return first, nil
+		case !first.Gone:
+			if u.repeat = first.Blob != u.file.Blob; !u.repeat { // the reply to the insert was lost
+				u.blobs = without(u.blobs, u.file.Blob)
+			}
+			return first, nil
+		case try > 0:
+			return chatbox.File{}, chatbox.NewError(chatbox.Unavailable, "the earlier file of this key is being removed; please try again", nil)
+		}
+		if err := u.s.remove(ctx, first); err != nil { // it expired; its key is free again
+			return chatbox.File{}, err
+		}
+	}
+}
+
+func without(names []string, name string) []string {
+	var out []string
+	for _, n := range names {
+		if n != name {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// finish removes what is left over and settles the quota, also when the client is
+// gone.
+func (u *upload) finish(ctx context.Context, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWait)
+	defer cancel()
+	if chatbox.IsTransient(err) && len(u.blobs) > 0 && u.recorded(ctx) {
+		u.blobs = without(u.blobs, u.file.Blob)
+	}
+	for _, name := range u.blobs {
+		if derr := u.s.deps.Blobs.Delete(ctx, name); derr != nil {
+			u.s.deps.Logger.WarnContext(ctx, "blob of a refused upload left to the sweep", "error", derr)
+		}
+	}
+	if !u.reserved {
+		return
+	}
+	size := u.source.n
+	if err != nil || u.repeat {
+		size = 0
+	}
+	if serr := u.s.deps.Quota.SettleFile(ctx, u.actor.User(), u.day, u.reservation(), size); serr != nil {
+		u.s.deps.Logger.DebugContext(ctx, "quota of an upload not settled", "error", serr)
+	}
+}
+
+// recorded reports whether an insert whose outcome is unknown may have taken
+// effect. If the history does not say, the sweep decides later.
+func (u *upload) recorded(ctx context.Context) bool {
+	f, err := u.s.deps.Records.Get(ctx, u.file.Key)
+	return err == nil && f.Blob == u.file.Blob || err != nil && !errors.Is(err, chatbox.NotFound)
+}
+
+func (u *upload) outcome(err error) string {
+	switch chatbox.CodeOf(err) {
+	case "":
+		if u.repeat {
+			return OutcomeRepeat
+		}
+		return OutcomeStored
+	case chatbox.FileType, chatbox.FileSize, chatbox.FileInfected, chatbox.RateLimited:
+		return OutcomeRefused
+	case chatbox.InvalidArgument, chatbox.MissingField:
+		return OutcomeBroken
+	default:
+		return OutcomeFailed
+	}
+}

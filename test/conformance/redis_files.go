@@ -1,0 +1,66 @@
+package conformance
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"chatbox"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func redisFileQuota(t *testing.T, s RedisServer) {
+	t.Helper()
+	k, pod := newTalk(t, s, nil), newTalk(t, s, nil)
+	u := k.user()
+	const day, most = "2026-11-30", 1 << 40
+	reserve := func(u chatbox.UserKey, day, id string, want int64, files int) int64 {
+		t.Helper()
+		granted, err := k.c.ReserveFile(t.Context(), u, day, id, want, most, files)
+		require.NoError(t, err)
+		return granted
+	}
+	settle := func(id string, size int64) {
+		t.Helper()
+		require.NoError(t, pod.c.SettleFile(t.Context(), u, day, id, size))
+	}
+	assert.EqualValues(t, most-10, reserve(u, day, "a", most-10, 3))
+	assert.EqualValues(t, 10, reserve(u, day, "b", 50, 3), "what is left")
+	assert.Zero(t, reserve(u, day, "c", 1, 3), "nothing is left")
+	settle("b", 0)
+	assert.EqualValues(t, 10, reserve(u, day, "b:b", 50, 3), "given back")
+	settle("b:b", 4)
+	assert.EqualValues(t, 6, reserve(u, day, "c", 6, 3))
+	assert.Zero(t, reserve(u, day, "d", 1, 3), "three files")
+	assert.EqualValues(t, 6, reserve(u, day, "c", 6, 3), "again")
+	settle("c", 0)
+	settle("unknown", 0)
+	assert.EqualValues(t, 6, reserve(u, day, "e", 7, 3))
+	other := u
+	other.Tenant = "another"
+	assert.EqualValues(t, 5, reserve(other, day, "a", 5, 1))
+	assert.EqualValues(t, 5, reserve(u, "2026-12-01", "a", 5, 1), "the next day")
+	s.Advance(t, time.Hour+time.Second)
+	assert.EqualValues(t, most-4, reserve(u, day, "f", most, 3), "reservations of a killed pod lapse, the file does not")
+
+	race := chatbox.UserKey{Tenant: "race", ID: u.ID}
+	var sum atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 32 {
+		c := []*talk{k, pod}[i%2].c
+		wg.Go(func() {
+			granted, err := c.ReserveFile(t.Context(), race, day, fmt.Sprint(i), 10, 155, 100)
+			assert.NoError(t, err)
+			sum.Add(granted)
+		})
+	}
+	wg.Wait()
+	assert.EqualValues(t, 155, sum.Load(), "over all pods")
+	trips := &RoundTrips{}
+	k.rdb.AddHook(trips)
+	assert.EqualValues(t, 1, trips.Of(func() { reserve(race, "x", "x", 1, 1) }))
+}
