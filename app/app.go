@@ -23,6 +23,7 @@ import (
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/app/door"
+	"chatbox/app/files"
 	"chatbox/app/history"
 	"chatbox/app/live"
 	"chatbox/app/privacy"
@@ -53,6 +54,7 @@ type Options struct {
 	Desk      desk.Config
 	Channels  []alert.Channel // alert channels to staff who are not connected; may be empty
 	Drain     config.Drain
+	Files     Files
 	Env       string // checks of Redis' settings: as in Production or Development; empty: none
 	Logger    *slog.Logger
 	Clock     func() time.Time // nil: the machine's clock
@@ -76,6 +78,7 @@ type App struct {
 	answers  *answer.Service
 	live     *live.Service
 	privacy  *privacy.Service
+	files    *files.Service
 	history  *history.Service
 	talks    *conversation.Service
 	gate     *access.Gate
@@ -119,6 +122,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.answers.Run(run) })
 	a.work.Go(func() { a.live.Run(run) })
 	a.work.Go(func() { a.privacy.Run(run) })
+	a.work.Go(func() { a.files.Run(run) })
 	a.work.Go(func() { a.talks.Run(run) })
 	a.work.Go(func() { a.alerts.Run(run) })
 	a.work.Go(func() { a.team.KeepPresence(run) })

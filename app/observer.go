@@ -7,6 +7,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/alert"
+	"chatbox/app/files"
 	"chatbox/helpdesk"
 )
 
@@ -17,6 +18,9 @@ type observer struct {
 	healed, caughtUp prometheus.Counter
 	unpublished      prometheus.Counter
 	alerts           *prometheus.CounterVec
+	uploads          *prometheus.CounterVec
+	uploadBytes      prometheus.Counter
+	scans            prometheus.Histogram
 }
 
 // newObserver registers the metrics, with every outcome at 0.
@@ -50,6 +54,19 @@ func newObserver(reg prometheus.Registerer) *observer {
 			o.alerts.WithLabelValues(kind, outcome)
 		}
 	}
+	o.uploads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "chat_uploads_total", Help: "Uploads of files by outcome.",
+	}, []string{"outcome"})
+	for _, outcome := range files.Outcomes() {
+		o.uploads.WithLabelValues(outcome)
+	}
+	o.uploadBytes = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "chat_upload_bytes_total", Help: "Bytes of the files that were stored.",
+	})
+	o.scans = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "chat_file_scan_seconds", Help: "How long the virus scanner took for a file.", Buckets: seconds,
+	})
+	reg.MustRegister(o.uploads, o.uploadBytes, o.scans)
 	reg.MustRegister(o.alerts, o.post, o.firstPiece, o.generations, o.healed, o.caughtUp, o.unpublished)
 	for _, outcome := range []chatbox.Finish{
 		chatbox.FinishStop, chatbox.FinishLength, chatbox.FinishCancelled, chatbox.FinishTakenOver,
@@ -60,12 +77,17 @@ func newObserver(reg prometheus.Registerer) *observer {
 	return o
 }
 
-func (o *observer) Posted(d time.Duration)     { o.post.Observe(d.Seconds()) }
-func (o *observer) FirstPiece(d time.Duration) { o.firstPiece.Observe(d.Seconds()) }
-func (o *observer) Generation(outcome string)  { o.generations.WithLabelValues(outcome).Inc() }
-func (o *observer) Healed(events int)          { o.healed.Add(float64(events)) }
-func (o *observer) CaughtUp(events int)        { o.caughtUp.Add(float64(events)) }
-func (o *observer) PublishFailed()             { o.unpublished.Inc() }
+func (o *observer) Posted(d time.Duration)         { o.post.Observe(d.Seconds()) }
+func (o *observer) FirstPiece(d time.Duration)     { o.firstPiece.Observe(d.Seconds()) }
+func (o *observer) Generation(outcome string)      { o.generations.WithLabelValues(outcome).Inc() }
+func (o *observer) Healed(events int)              { o.healed.Add(float64(events)) }
+func (o *observer) CaughtUp(events int)            { o.caughtUp.Add(float64(events)) }
+func (o *observer) PublishFailed()                 { o.unpublished.Inc() }
+func (o *observer) FileScanned(took time.Duration) { o.scans.Observe(took.Seconds()) }
+func (o *observer) FileUploaded(outcome string, bytes int64) {
+	o.uploads.WithLabelValues(outcome).Inc()
+	o.uploadBytes.Add(float64(bytes))
+}
 func (o *observer) AlertTried(kind, outcome string) {
 	o.alerts.WithLabelValues(kind, outcome).Inc()
 }

@@ -51,8 +51,14 @@ func Run(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	stored, closeFiles, err := openFileStore(ctx, cfg.Files, fileKeys{keys, kept.store.Trusted}, log)
+	if err != nil {
+		return errors.Join(refused(err), kept.close(context.WithoutCancel(ctx)))
+	}
+	defer closeFiles()
+	stored.Signer = keys
 	opts := optionsOf(cfg, log)
-	opts.Channels = channels
+	opts.Channels, opts.Files = channels, stored
 	opts.Sealer, opts.Stores, opts.LLM, opts.DecryptFailures = trustedKeys{keys, kept.store.Trusted}, kept.stores(), models, keys.Failures
 	a, err := New(opts)
 	if err == nil {

@@ -78,9 +78,11 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Attachments: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds, TypingLeases: feeds,
 		Receipts: receipts, Reads: redis, Ephemerals: redis, Audit: o.Stores.Audit, Observer: watch, Logger: a.log,
 	})
+	a.wireFiles(log, watch)
 	a.privacy = privacy.New(o.Privacy, privacy.Deps{
 		Log: log, Answers: a.answers, Sessions: o.Stores.Sessions, Messages: o.Stores.Messages, Tombstones: o.Stores.Tombs, Traces: redis,
-		Shares: o.Stores.Shares, Cards: o.Stores.Cards, Blocks: o.Stores.Blocks, Erasures: o.Stores.Erasures, Audit: o.Stores.Audit, Logger: a.log,
+		Shares: o.Stores.Shares, Cards: o.Stores.Cards, Blocks: o.Stores.Blocks, Erasures: o.Stores.Erasures, Audit: o.Stores.Audit, Files: a.files,
+		Logger: a.log,
 	})
 	a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "chat_erasures_failing", Help: "Erasures of sessions and people that failed on this pod and will be tried again.",
@@ -143,7 +145,7 @@ func (a *App) paced(cfg api.Config) api.Config {
 // handler returns the pod's edge; in development it also serves the console.
 func (a *App) handler() http.Handler {
 	edge := http.Handler(api.New(a.paced(a.opts.API), api.Deps{
-		Live: a.live, Talks: a.talks, History: a.history, Privacy: a.privacy, Answers: a.answers, HelpDesk: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
+		Live: a.live, Talks: a.talks, History: a.history, Privacy: a.privacy, Answers: a.answers, Files: a.fileEdge(), HelpDesk: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
 	}))
 	if !a.opts.Console {
 		return edge

@@ -46,7 +46,7 @@ func (s *fileRoutes) register(e *edge) {
 	p := e.cfg.Prefix + "/files"
 	e.echo.POST(p, s.upload, e.sender, e.uploadTurn)
 	e.echo.GET(p+"/:id", s.link, e.user, e.query)
-	e.echo.GET(p+"/:id/content", s.content, e.limitAnonymousRate)
+	e.echo.GET(p+"/:id/content", s.content)
 }
 
 // fileView is the schema File of docs/protocol/openapi.yaml.
@@ -181,6 +181,10 @@ const maxRanges = 4
 // content serves GET /files/{id}/content to whoever has a valid link.
 func (s *fileRoutes) content(c echo.Context) error {
 	found, err := s.files.Content(c.Request().Context(), linkOf(c))
+	if errors.Is(err, chatbox.PermissionDenied) { // only guesses count as requests without a credential
+		return s.edge.limitAnonymousRate(func(echo.Context) error { return err })(c)
+	}
+	known(c)
 	if err != nil {
 		return err
 	}

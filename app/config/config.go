@@ -45,6 +45,7 @@ type Config struct {
 	Admin  Admin
 	// SearchIndex says that staff can search the words of messages.
 	SearchIndex bool
+	Files       Files
 	Notify      notify.Config
 	Log         Log
 

@@ -45,6 +45,7 @@ func variables(c *Config) []variable {
 	all = append(all, modelVariables(c)...)
 	all = append(all, notifyVariables(c)...)
 	all = append(all, supportVariables(c)...)
+	all = append(all, fileVariables(c)...)
 	return append(all, boundVariables(c)...)
 }
 

@@ -128,7 +128,7 @@ func span(d time.Duration) string {
 	return s
 }
 
-// size reads a number of bytes, KiB or MiB.
+// size reads a number of bytes, KiB, MiB or GiB.
 func size(into *int, least, most int64) func(string) error {
 	return func(s string) error {
 		var n int64
@@ -145,9 +145,11 @@ func size64(into *int64, least, most int64) func(string) error {
 			digits, unit = cut, 1<<10
 		} else if cut, ok := strings.CutSuffix(s, "MiB"); ok {
 			digits, unit = cut, 1<<20
+		} else if cut, ok := strings.CutSuffix(s, "GiB"); ok {
+			digits, unit = cut, 1<<30
 		}
-		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 32)
-		if err != nil || n*unit < least || n*unit > most {
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		if err != nil || n < 0 || n > most/unit || n*unit < least {
 			return fmt.Errorf("must be a size such as 65536, 64KiB or 1MiB, from %d to %d bytes", least, most)
 		}
 		*into = n * unit

@@ -25,6 +25,7 @@ import (
 	"chatbox/app/api"
 	"chatbox/app/config"
 	"chatbox/app/desk"
+	"chatbox/app/files"
 	"chatbox/hub"
 	"chatbox/persistence"
 	"chatbox/redisstate"
@@ -49,6 +50,7 @@ type Config struct {
 	Redis     redisstate.Config // its URL is set by the stack
 	Hub       hub.Config
 	Drain     config.Drain
+	Files     app.Files // its store is the folder files under Data if it has none
 	Logger    *slog.Logger
 	// Clock, if set, returns a pod's clock, for tests with clocks that differ.
 	Clock func(chatbox.PodID) time.Time
@@ -61,6 +63,7 @@ func DefaultConfig() Config {
 	return Config{
 		Pods: 3, Addr: "127.0.0.1:8080", Data: "data", MongoName: "chat",
 		UseCases: app.DefaultUseCases(), Access: access.DefaultConfig(), Alerts: alert.DefaultConfig(), Redis: redisstate.DefaultConfig(), Hub: hub.DefaultConfig(),
+		Files:  app.Files{Config: files.DefaultConfig()},
 		Drain:  config.Drain{Finish: 5 * time.Second, Window: 3 * time.Second, Shutdown: 20 * time.Second},
 		Logger: slog.New(slog.DiscardHandler),
 	}
@@ -82,6 +85,7 @@ type Stack struct {
 	closers   []func(context.Context) error // called in reverse order
 	cancel    context.CancelFunc
 	waitRedis func()
+	files     app.Files
 	serving   sync.WaitGroup
 
 	mu   sync.Mutex // guards the pods' states
@@ -137,6 +141,9 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	if err := s.openStores(ctx); err != nil {
 		return err
 	}
+	if err := s.openFiles(ctx); err != nil {
+		return err
+	}
 	if s.cfg.Watch != nil {
 		s.stores = s.cfg.Watch(s.stores)
 	}
@@ -178,7 +185,7 @@ func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 		Auth:   api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
 		Access: s.cfg.Access,
 		Hub:    s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
-		UseCases: s.cfg.UseCases, Desk: s.cfg.Desk, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Logger: s.cfg.Logger, Clock: clock,
+		UseCases: s.cfg.UseCases, Desk: s.cfg.Desk, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Files: s.files, Logger: s.cfg.Logger, Clock: clock,
 	})
 }
 

@@ -7,9 +7,11 @@ import (
 
 	"chatbox/app"
 	"chatbox/app/alert"
+	"chatbox/app/files"
 	"chatbox/app/privacy"
 	"chatbox/persistence"
 	"chatbox/persistence/embedded"
+	filestore "chatbox/providers/files"
 )
 
 var (
@@ -20,6 +22,7 @@ var (
 	_ privacy.Tombstones = (*embedded.Sessions)(nil)
 	_ app.ShareStore     = (*embedded.Shares)(nil)
 	_ app.AuditLog       = (*embedded.Audit)(nil)
+	_ files.Records      = (*embedded.Files)(nil)
 )
 
 // openStores opens the history: the configured server, or the SQLite file.
@@ -57,5 +60,25 @@ func (s *Stack) openStores(ctx context.Context) error {
 		Peers:   st.Peers(),
 		Files:   st.Files(),
 	}
+	return nil
+}
+
+// openFiles opens the folder of uploaded files, unless a store was passed.
+func (s *Stack) openFiles(ctx context.Context) error {
+	s.files = s.cfg.Files
+	s.files.Signer = s.keys
+	if s.files.Blobs != nil {
+		return nil
+	}
+	folder, err := filepath.Abs(filepath.Join(s.cfg.Data, "files"))
+	if err != nil {
+		return fmt.Errorf("the folder of files: %w", err)
+	}
+	store, err := filestore.Open(ctx, filestore.Location{Folder: folder}, s.keys)
+	if err != nil {
+		return err
+	}
+	s.files.Blobs = store
+	s.closers = append(s.closers, func(context.Context) error { return store.Close() })
 	return nil
 }

@@ -69,7 +69,11 @@ func (s *Service) Upload(ctx context.Context, a chatbox.Actor, in Incoming) (cha
 	u := &upload{s: s, actor: a, in: in}
 	f, err := u.run(ctx)
 	u.finish(ctx, err)
-	s.deps.Observer.FileUploaded(u.outcome(err), f.Size)
+	size := f.Size
+	if u.repeat {
+		size = 0
+	}
+	s.deps.Observer.FileUploaded(u.outcome(err), size)
 	return f, err
 }
 
