@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -33,7 +34,11 @@ func New(address string) (*Scanner, error) {
 		}
 		return &Scanner{"unix", path}, nil
 	}
-	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
 		return nil, errors.New("must be host:port or unix:/path")
 	}
 	return &Scanner{"tcp", address}, nil

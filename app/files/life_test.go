@@ -1,0 +1,144 @@
+package files_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+	"chatbox/app/files"
+)
+
+// A file that nobody has used is there for a day; a used one stays.
+func TestSweep_Unused(t *testing.T) {
+	b := newBench(t)
+	unused, used := b.stored(t, "a.txt", []byte("a")), b.stored(t, "b.txt", []byte("b"))
+	k := chatbox.SessionKey{Tenant: "t", ID: "s"}
+	_, err := b.Use(t.Context(), ann, k, "file_id", []string{used.Key.ID})
+	require.NoError(t, err)
+	b.pass(24*time.Hour - time.Minute)
+	require.NoError(t, b.Sweep(t.Context()))
+	assert.Len(t, b.names(t), 2)
+	b.pass(2 * time.Minute)
+	require.NoError(t, b.Sweep(t.Context()))
+	assert.Equal(t, []string{used.Blob}, b.names(t))
+	_, err = b.store.Files().Get(t.Context(), unused.Key)
+	require.ErrorIs(t, err, chatbox.NotFound)
+}
+
+// The pod was killed between blob and record: nothing is reachable, and nothing
+// stays.
+func TestSweep_BlobsWithoutARecord(t *testing.T) {
+	killed := true
+	b := newBench(t, func(_ *files.Config, d *files.Deps) {
+		d.Records = killing{d.Records, &killed}
+		d.Blobs = keeping{d.Blobs, &killed}
+	})
+	_, err := b.upload(t, "a.txt", []byte("a"))
+	require.Error(t, err)
+	require.Len(t, b.names(t), 1)
+	killed = false
+	kept := b.stored(t, "b.png", pngOf(t, quarters(400, 200)))
+	_, _, err = b.read(t, ann, kept.Key.ID, 160)
+	require.NoError(t, err)
+	require.NoError(t, b.Sweep(t.Context()))
+	assert.Len(t, b.names(t), 3, "an upload may be under way")
+	b.pass(time.Hour + time.Minute)
+	require.NoError(t, os.WriteFile(filepath.Join(b.folder, "fileblob123"), []byte("x"), 0o600))
+	require.NoError(t, b.Sweep(t.Context()))
+	assert.ElementsMatch(t, []string{kept.Blob, kept.Blob + ".w160"}, b.names(t))
+}
+
+// The pod was killed after a release, before it removed blob and record.
+func TestSweep_GoneFiles(t *testing.T) {
+	killed := true
+	b := newBench(t, func(_ *files.Config, d *files.Deps) { d.Blobs = keeping{d.Blobs, &killed} })
+	f := b.stored(t, "a.txt", []byte("a"))
+	k := chatbox.SessionKey{Tenant: "t", ID: "s"}
+	_, err := b.Use(t.Context(), ann, k, "file_id", []string{f.Key.ID})
+	require.NoError(t, err)
+	require.NoError(t, b.Release(t.Context(), k))
+	_, _, err = b.read(t, ann, f.Key.ID, 0)
+	require.ErrorIs(t, err, chatbox.NotFound)
+	require.Len(t, b.names(t), 1)
+	killed = false
+	require.NoError(t, b.Sweep(t.Context()))
+	assert.Empty(t, b.names(t))
+	_, err = b.store.Files().Get(t.Context(), f.Key)
+	require.ErrorIs(t, err, chatbox.NotFound)
+}
+
+// killing fails as if the process had ended before the record was written.
+type killing struct {
+	files.Records
+	killed *bool
+}
+
+func (k killing) Create(ctx context.Context, f chatbox.File) (chatbox.File, bool, error) {
+	if *k.killed {
+		return chatbox.File{}, false, errors.New("killed")
+	}
+	return k.Records.Create(ctx, f)
+}
+
+// keeping deletes nothing as long as the process is killed.
+type keeping struct {
+	files.Blobs
+	killed *bool
+}
+
+func (k keeping) Delete(ctx context.Context, name string) error {
+	if *k.killed {
+		return errors.New("killed")
+	}
+	return k.Blobs.Delete(ctx, name)
+}
+
+// scanner is a virus scanner by a word.
+type scanner struct{ away error }
+
+func (s scanner) Scan(_ context.Context, content io.Reader) (string, error) {
+	all, err := io.ReadAll(content)
+	if string(all) == "virus" {
+		return "Test", err
+	}
+	return "", errors.Join(err, s.away)
+}
+
+func TestUpload_IsScanned(t *testing.T) {
+	b := newBench(t, func(_ *files.Config, d *files.Deps) { d.Scanner = scanner{} })
+	b.stored(t, "a.txt", []byte("fine"))
+	_, err := b.upload(t, "b.txt", []byte("virus"))
+	require.ErrorIs(t, err, chatbox.FileInfected)
+	assert.Len(t, b.names(t), 1)
+	assert.Len(t, b.settled, 1)
+	b = newBench(t, func(_ *files.Config, d *files.Deps) { d.Scanner = scanner{errors.New("away")} })
+	_, err = b.upload(t, "a.txt", []byte("fine"))
+	require.ErrorIs(t, err, chatbox.Unavailable)
+	assert.Empty(t, b.names(t))
+	assert.Empty(t, b.open)
+}
+
+// Without a store an erasure still ends the records, for the sweep of a later pod.
+func TestRelease_WithoutAStore(t *testing.T) {
+	b := newBench(t)
+	f := b.stored(t, "a.txt", []byte("a"))
+	k := chatbox.SessionKey{Tenant: "t", ID: "s"}
+	_, err := b.Use(t.Context(), ann, k, "file_id", []string{f.Key.ID})
+	require.NoError(t, err)
+	off := files.New(b.cfg, files.Deps{Records: b.store.Files(), Clock: b.now})
+	off.Run(t.Context())
+	require.NoError(t, off.Release(t.Context(), k))
+	got, err := b.store.Files().Get(t.Context(), f.Key)
+	require.NoError(t, err)
+	assert.True(t, got.Gone)
+	require.NoError(t, b.Sweep(t.Context()))
+	assert.Empty(t, b.names(t))
+}
