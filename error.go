@@ -30,6 +30,7 @@ const (
 	FileType         Code = "file_type"      // a file of a type that is not accepted, or damaged
 	FileSize         Code = "file_size"      // a file larger than accepted
 	FileInfected     Code = "file_infected"  // the virus scanner refuses the file
+	NoSuchRange      Code = "no_such_range"  // the content has no bytes there
 	FilesFailed      Code = "files_failed"   // the file store cannot be read or written now; retrying is safe
 	Unavailable      Code = "unavailable"    // Redis or the pod cannot serve now; retrying is safe
 	StoreFailed      Code = "store_failed"   // the history cannot be read or written now; retrying is safe

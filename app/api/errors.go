@@ -63,6 +63,8 @@ func render(code chatbox.Code) rendering {
 		return rendering{"INVALID_FILE_SIZE", http.StatusRequestEntityTooLarge, 0, false, "the file is too large"}
 	case chatbox.FileInfected:
 		return rendering{"INVALID_FILE_TYPE", http.StatusUnprocessableEntity, 0, false, "the file is refused"}
+	case chatbox.NoSuchRange:
+		return rendering{"INVALID_FORMAT", http.StatusRequestedRangeNotSatisfiable, 0, false, "Range: the file has no such bytes"}
 	case chatbox.FilesFailed:
 		return rendering{"STORAGE_ERROR", http.StatusServiceUnavailable, 0, true, "the file store is not available; please try again"}
 	case chatbox.StoreFailed:

@@ -200,15 +200,43 @@ func (s *fileRoutes) content(c echo.Context) error {
 	}
 	body := &seeker{content: found}
 	defer body.close()
-	http.ServeContent(c.Response(), r, "", time.Time{}, body)
-	if body.err != nil {
-		s.edge.report(r.Context(), body.err, c.Path())
-		if c.Response().Committed { // the client must not take a part for the whole
+	out := &rangeWriter{ResponseWriter: c.Response()}
+	http.ServeContent(out, r, "", time.Time{}, body)
+	if c.Response().Committed {
+		if body.err != nil { // the client must not take a part for the whole
+			s.edge.report(r.Context(), body.err, c.Path())
 			panic(http.ErrAbortHandler)
 		}
+		return nil
+	}
+	for _, name := range []string{echo.HeaderContentType, "Content-Disposition", "ETag", "Content-Length", "Accept-Ranges"} {
+		h.Del(name)
+	}
+	h.Set("Cache-Control", "no-store")
+	if body.err != nil {
 		return body.err
 	}
-	return nil
+	return chatbox.NewError(chatbox.NoSuchRange, "", nil)
+}
+
+// rangeWriter leaves the response for a range that does not exist to the edge.
+type rangeWriter struct {
+	http.ResponseWriter
+	refused bool
+}
+
+func (w *rangeWriter) WriteHeader(status int) {
+	if w.refused = status == http.StatusRequestedRangeNotSatisfiable || status == http.StatusInternalServerError; w.refused {
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *rangeWriter) Write(p []byte) (int, error) {
+	if w.refused {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
 }
 
 // served returns the type in the header; text is UTF-8 unless it says otherwise.

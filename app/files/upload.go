@@ -19,7 +19,7 @@ import (
 // Incoming is a file that a client sends.
 type Incoming struct {
 	Name string    // what the client calls it
-	Size int64     // about how many bytes the client announced; -1: unknown
+	Size int64     // the least that the client announced, up to 64 KiB less than the file; -1: unknown
 	Body io.Reader // fails if the file is not the whole request
 	Key  string    // idempotency key; may be empty
 }
@@ -42,9 +42,8 @@ func Outcomes() []string {
 // not reach is swept.
 const cleanupWait = 10 * time.Second
 
-// slack is how much more a client may announce than the largest file has, for
-// the end of the request.
-const slack = 256
+// slack is how much longer than Incoming.Size a file may be.
+const slack = 64 << 10
 
 // First returns the file of an earlier upload by the caller with the key, or
 // chatbox.NotFound.
@@ -119,7 +118,7 @@ func (u *upload) run(ctx context.Context) (chatbox.File, error) {
 // may use what is left.
 func (u *upload) reserve(ctx context.Context, now time.Time) error {
 	cfg, want := u.s.cfg, u.s.cfg.Max
-	if u.in.Size > cfg.Max+slack {
+	if u.in.Size > cfg.Max {
 		return u.tooLarge()
 	}
 	if u.in.Size >= 0 {
@@ -130,7 +129,7 @@ func (u *upload) reserve(ctx context.Context, now time.Time) error {
 		return err
 	}
 	u.granted, u.reserved = granted, granted > 0
-	if granted == 0 || u.in.Size > granted+slack {
+	if granted == 0 || u.in.Size > granted {
 		return u.overQuota(now)
 	}
 	return nil

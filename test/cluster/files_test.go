@@ -82,7 +82,7 @@ func TestFiles_UploadOnOnePodReadOnAnother(t *testing.T) {
 	c := start(t, 2)
 	ann, bob := c.token("ann"), c.token("bob")
 	content := strings.Repeat("line of text\n", 30_000)
-	res, f := c.send(0, ann, "once", parcel{"file", `../../tmp/"plan"; ü.txt`, content})
+	res, f := c.send(0, ann, "once", parcel{"file", `../../tmp/plan; ü.txt`, content})
 	require.Equal(t, http.StatusCreated, res.StatusCode, f)
 	id, _ := f["file_id"].(string)
 	assert.Equal(t, "/chatbox/files/"+id, f["file_url"])

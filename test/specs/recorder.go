@@ -197,6 +197,9 @@ func (r *Recorder) body(what string, op *operation, status int, method string, h
 	}
 	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	schema := op.kinds[status][kind]
+	if schema == nil && err == nil {
+		schema = op.kinds[status]["*/*"]
+	}
 	if err != nil || schema == nil {
 		r.fault("%s: the content type %q is not documented", what, h.Get("Content-Type"))
 		return
