@@ -41,7 +41,7 @@ var (
 	sam = chatbox.Actor{Tenant: "t", UserID: "sam", Roles: []string{"chat_admin"}}
 )
 
-func newBench(t *testing.T, change ...func(*files.Config, *files.Deps)) *bench {
+func newBench(t testing.TB, change ...func(*files.Config, *files.Deps)) *bench {
 	t.Helper()
 	dir := t.TempDir()
 	keys, err := persistence.NewKeyring([]persistence.Key{{ID: "k", Secret: [32]byte{1, 2, 3}}})

@@ -1,6 +1,7 @@
 -- Ends a reservation of a user's quota: by a file, or by none.
 -- KEYS  1 files and bytes of the day  2 open reservations by the time they lapse
 -- ARGV  1 id  2 bytes of the file; 0: none  3 life of the day's count ms
+-- RETURNS 1
 for _, open in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
   local at = string.find(open, ':', 1, true)
   if string.sub(open, at + 1) == ARGV[1] then redis.call('ZREM', KEYS[2], open) end
