@@ -103,7 +103,7 @@ func changing(f *testing.F, did *deeds) (*Server, []*echo.Route) {
 	reg := prometheus.NewRegistry()
 	s := New(Config{Pod: "pod-1"}, Deps{
 		Talks: willing{did: did}, History: willing{did: did}, Privacy: willing{did: did},
-		HelpDesk: deskOf(willingDesk{did: did}), Blocking: willingDesk{did: did}, Access: willingDesk{did: did},
+		Files: noFiles{}, HelpDesk: deskOf(willingDesk{did: did}), Blocking: willingDesk{did: did}, Access: willingDesk{did: did},
 		Hub: hub.New(hub.Config{}, Encode, hub.NewMetrics(reg)), Auth: NewAuth(AuthConfig{Secret: []byte(secret)}),
 		Readiness: &fakeReadiness{ready: true}, Metrics: reg, Registerer: reg, Logger: slog.New(slog.DiscardHandler),
 	})

@@ -411,7 +411,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	keys := make(chan struct{})
 	go func() { defer close(keys); p.auth.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
-		Live: p.conv, Talks: p.conv, History: p.conv, Privacy: p.conv, Answers: p.conv, HelpDesk: deskOf(st.aids), Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg, Registerer: reg,
+		Live: p.conv, Talks: p.conv, History: p.conv, Privacy: p.conv, Answers: p.conv, Files: noFiles{}, HelpDesk: deskOf(st.aids), Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg, Registerer: reg,
 		Logger: slog.New(logattr.NewHandler(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}))
 	p.url = srv.URL + "/chatbox"

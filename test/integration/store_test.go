@@ -175,7 +175,7 @@ func TestStore_Conformance(t *testing.T) {
 func allDocuments(t *testing.T, db *mongo.Database) []byte {
 	t.Helper()
 	var all bytes.Buffer
-	for _, name := range []string{"messages", "sessions", "shares", "audit", "people", "cards"} {
+	for _, name := range []string{"messages", "sessions", "shares", "audit", "people", "cards", "files"} {
 		found, err := db.Collection(name).Find(t.Context(), bson.D{})
 		require.NoError(t, err)
 		for found.Next(t.Context()) {

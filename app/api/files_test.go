@@ -1,0 +1,94 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chatbox"
+	"chatbox/app/files"
+)
+
+// noFiles is a store that has no file and takes none.
+type noFiles struct{}
+
+func (noFiles) First(context.Context, chatbox.Actor, string) (chatbox.File, error) {
+	return chatbox.File{}, chatbox.NoSuchFile()
+}
+
+func (noFiles) Upload(_ context.Context, _ chatbox.Actor, in files.Incoming) (chatbox.File, error) {
+	if _, err := io.Copy(io.Discard, in.Body); err != nil {
+		return chatbox.File{}, err
+	}
+	return chatbox.File{}, chatbox.NewError(chatbox.FilesFailed, "", errors.New("away"))
+}
+
+func (noFiles) Link(context.Context, chatbox.Actor, string, int) (files.Link, error) {
+	return files.Link{}, chatbox.NoSuchFile()
+}
+
+func (noFiles) Content(context.Context, files.Link) (files.Content, error) {
+	return files.Content{}, chatbox.NewError(chatbox.PermissionDenied, "", nil)
+}
+
+func (noFiles) Max() int64 { return 1 << 20 }
+
+func TestRender_Files(t *testing.T) {
+	for code, want := range map[chatbox.Code]rendering{
+		chatbox.FileType:     {wire: "INVALID_FILE_TYPE", status: http.StatusUnsupportedMediaType},
+		chatbox.FileSize:     {wire: "INVALID_FILE_SIZE", status: http.StatusRequestEntityTooLarge},
+		chatbox.FileInfected: {wire: "INVALID_FILE_TYPE", status: http.StatusUnprocessableEntity},
+		chatbox.FilesFailed:  {wire: "STORAGE_ERROR", status: http.StatusServiceUnavailable, recoverable: true},
+		chatbox.NoSuchRange:  {wire: "INVALID_FORMAT", status: http.StatusRequestedRangeNotSatisfiable},
+	} {
+		got := render(code)
+		got.message = ""
+		assert.Equal(t, want, got, code)
+	}
+}
+
+// A body holds no more than its bound beside the file, however it is built.
+func TestOpenFilePart_Framing(t *testing.T) {
+	const end = "\r\n--b--\r\n"
+	head := "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n"
+	for name, c := range map[string]struct {
+		body string
+		bad  bool
+	}{
+		"fine":              {head + "\r\nhello" + end, false},
+		"preamble":          {"hello\r\n" + head + "\r\nhello" + end, false},
+		"long preamble":     {strings.Repeat("x\r\n", maxFraming) + head + "\r\nhello" + end, true},
+		"long header":       {head + "X: " + strings.Repeat("x", 2*maxFraming) + "\r\n\r\nhello" + end, true},
+		"many headers":      {head + strings.Repeat("X: y\r\n", maxFraming) + "\r\nhello" + end, true},
+		"long second part":  {head + "\r\nhello\r\n--b\r\nX: " + strings.Repeat("x", 2*maxFraming), true},
+		"second part":       {head + "\r\nhello\r\n" + head + "\r\nagain" + end, true},
+		"no end":            {head + "\r\nhello", true},
+		"no part":           {"--b--\r\n", true},
+		"nothing":           {"", true},
+		"another boundary":  {strings.ReplaceAll(head, "--b", "--c") + "\r\nhello" + strings.ReplaceAll(end, "--b", "--c"), true},
+		"no name of a part": {"--b\r\n\r\nhello" + end, true},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(c.body))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		p, err := openFilePart(r)
+		var all []byte
+		if err == nil {
+			all, err = io.ReadAll(p)
+		}
+		if c.bad {
+			require.Error(t, err, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		assert.Equal(t, "hello", string(all), name)
+		assert.LessOrEqual(t, p.size(), int64(5))
+		assert.Equal(t, "a.txt", p.name)
+	}
+}
