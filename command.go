@@ -24,6 +24,7 @@ type Command struct {
 	ModelID   string
 	FileID    string
 	FileURL   string
+	FileIDs   []string // files of a user message
 	Metadata  map[string]string
 }
 

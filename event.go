@@ -71,8 +71,11 @@ type Event struct {
 	FileID   string            `json:"file,omitempty"`
 	FileURL  string            `json:"url,omitempty"`
 	Metadata map[string]string `json:"meta,omitempty"`
-	Time     time.Time         `json:"time"`
-	Status   Status            `json:"status"`
+	// Files are the files of a message, in the order in which the client named
+	// them. For a file upload or a recording it is the file of FileID.
+	Files  []AttachedFile `json:"files,omitempty"`
+	Time   time.Time      `json:"time"`
+	Status Status         `json:"status"`
 	// Unreadable is set if no key decrypts the content, file and metadata.
 	// They are empty then; all other fields are intact.
 	Unreadable bool    `json:"unreadable,omitempty"`

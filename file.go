@@ -35,6 +35,28 @@ type File struct {
 // Picture reports whether the file is a picture.
 func (f File) Picture() bool { return strings.HasPrefix(f.ContentType, "image/") }
 
+// AttachedFile is what an event says of a file, as it was when the event was
+// stored. Whether the file may still be read is in its record.
+type AttachedFile struct {
+	ID          string        `json:"id"`
+	Name        string        `json:"name"`
+	ContentType string        `json:"type"`
+	Size        int64         `json:"size"` // bytes
+	Width       int           `json:"width,omitempty"`
+	Height      int           `json:"height,omitempty"`
+	Duration    time.Duration `json:"duration,omitempty"`
+}
+
+// Attached returns what an event says of the file.
+func (f File) Attached() AttachedFile {
+	return AttachedFile{
+		ID: f.Key.ID, Name: f.Name, ContentType: f.ContentType, Size: f.Size, Width: f.Width, Height: f.Height, Duration: f.Duration,
+	}
+}
+
+// Picture reports whether the file is a picture.
+func (f AttachedFile) Picture() bool { return strings.HasPrefix(f.ContentType, "image/") }
+
 // UsedIn reports whether the session uses the file.
 func (f File) UsedIn(sessionID string) bool { return slices.Contains(f.Sessions, sessionID) }
 

@@ -18,8 +18,17 @@ const (
 
 // PromptMessage is one message of a prompt.
 type PromptMessage struct {
-	Role    Role
-	Content string
+	Role     Role
+	Content  string
+	Pictures []PromptPicture // of a user's message, for models that see
+}
+
+// PromptPicture is a picture for a model. A provider sends it as data, never as
+// an address.
+type PromptPicture struct {
+	Name        string
+	ContentType string // image/jpeg, image/png, image/gif or image/webp
+	Data        []byte
 }
 
 // Prompt is the input of a model. Prefix is the beginning of an answer that

@@ -49,7 +49,7 @@ func TestFitMessages_Properties(t *testing.T) {
 
 func TestFit_CountsThePrefix(t *testing.T) {
 	p := Prompt{Messages: []PromptMessage{
-		{RoleSystem, "s"}, {RoleUser, "q1"}, {RoleAssistant, "a1"}, {RoleUser, "q2"},
+		{Role: RoleSystem, Content: "s"}, {Role: RoleUser, Content: "q1"}, {Role: RoleAssistant, Content: "a1"}, {Role: RoleUser, Content: "q2"},
 	}}
 	whole := TokensOf(p.Messages...)
 	assert.Len(t, p.Fit(whole).Messages, 4)

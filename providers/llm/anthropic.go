@@ -65,7 +65,7 @@ func newAnthropicRequest(model string, set settings, p chatbox.Prompt) (req anth
 	t := arrange(p, set.roles)
 	req = anthropicRequest{Model: model, MaxTokens: set.answerFor(t), System: t.system, Stream: true}
 	for _, l := range t.lines {
-		req.Messages = append(req.Messages, anthropicMessage(l))
+		req.Messages = append(req.Messages, anthropicMessage{Role: l.Role, Content: l.Content})
 	}
 	prefix := strings.TrimRight(p.Prefix, " \t\r\n")
 	if prefix == "" {
