@@ -63,13 +63,16 @@ func away(t *testing.T, rec *Recorder) {
 		return token != ""
 	})
 
+	file := "/files/" + ann.want(http.StatusCreated, http.MethodPost, "/files", upload("x")).member(t, "file_id")
+	file = ann.fileLink(file)
+
 	back := hide(t, filepath.Join(data, "history.db"))
-	w.everything(ann, bob, token)
+	w.everything(ann, bob, token, file)
 	a.refusedWith("DATABASE_ERROR")
 	back()
 
 	redis.SetError("LOADING Redis is loading the dataset in memory")
-	w.everything(ann, bob, token)
+	w.everything(ann, bob, token, file)
 	w.eventually("an unready pod", func() bool { return ann.at(0, http.MethodGet, "/readyz", "").status == http.StatusServiceUnavailable })
 	a.refusedWith("SERVICE_ERROR")
 	redis.SetError("")
@@ -90,7 +93,7 @@ func (s *socket) refusedWith(want string) {
 
 // everything asks for all that may be answered with 503. Most requests wait as
 // long as a pod waits for its store, so several wait at once.
-func (w *world) everything(user, admin person, token string) {
+func (w *world) everything(user, admin person, token, fileLink string) {
 	w.t.Helper()
 	var asked errgroup.Group
 	asked.SetLimit(6)
@@ -104,6 +107,12 @@ func (w *world) everything(user, admin person, token string) {
 		}
 		if path == "/admin/previews" {
 			path += "?sessions=s-1" // nothing is read of none
+		}
+		switch path {
+		case "/files/{id}":
+			path, _, _ = strings.Cut(fileLink, "/content?")
+		case "/files/{id}/content":
+			path = fileLink
 		}
 		path = strings.Replace(path, "/users/{id}", "/users/nobody", 1)
 		asked.Go(func() error {

@@ -114,6 +114,9 @@ func (p person) ask(n int, method, path, body string, header ...string) (answer,
 	if p.token != "" {
 		req.Header.Set("Authorization", "Bearer "+p.token)
 	}
+	if path == "/files" {
+		req.Header.Set("Content-Type", multipartType)
+	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
