@@ -84,10 +84,12 @@ func (o *observer) Healed(events int)              { o.healed.Add(float64(events
 func (o *observer) CaughtUp(events int)            { o.caughtUp.Add(float64(events)) }
 func (o *observer) PublishFailed()                 { o.unpublished.Inc() }
 func (o *observer) FileScanned(took time.Duration) { o.scans.Observe(took.Seconds()) }
+
 func (o *observer) FileUploaded(outcome string, bytes int64) {
 	o.uploads.WithLabelValues(outcome).Inc()
 	o.uploadBytes.Add(float64(bytes))
 }
+
 func (o *observer) AlertTried(kind, outcome string) {
 	o.alerts.WithLabelValues(kind, outcome).Inc()
 }

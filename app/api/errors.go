@@ -57,16 +57,8 @@ func render(code chatbox.Code) rendering {
 		return rendering{"CONFLICT", http.StatusConflict, 0, false, "something else has that already"}
 	case chatbox.TooLarge:
 		return rendering{"INVALID_FORMAT", http.StatusRequestEntityTooLarge, 0, false, "the request is too large"}
-	case chatbox.FileType:
-		return rendering{"INVALID_FILE_TYPE", http.StatusUnsupportedMediaType, 0, false, "files of this type are not accepted"}
-	case chatbox.FileSize:
-		return rendering{"INVALID_FILE_SIZE", http.StatusRequestEntityTooLarge, 0, false, "the file is too large"}
-	case chatbox.FileInfected:
-		return rendering{"INVALID_FILE_TYPE", http.StatusUnprocessableEntity, 0, false, "the file is refused"}
-	case chatbox.NoSuchRange:
-		return rendering{"INVALID_FORMAT", http.StatusRequestedRangeNotSatisfiable, 0, false, "Range: the file has no such bytes"}
-	case chatbox.FilesFailed:
-		return rendering{"STORAGE_ERROR", http.StatusServiceUnavailable, 0, true, "the file store is not available; please try again"}
+	case chatbox.FileType, chatbox.FileSize, chatbox.FileInfected, chatbox.NoSuchRange, chatbox.FilesFailed:
+		return renderFile(code)
 	case chatbox.StoreFailed:
 		return rendering{"DATABASE_ERROR", http.StatusServiceUnavailable, 0, true, "the history is not available; please try again"}
 	case chatbox.Unreadable:
@@ -85,6 +77,22 @@ func render(code chatbox.Code) rendering {
 		return rendering{"SERVICE_ERROR", http.StatusServiceUnavailable, 0, true, "the service is not available; please try again"}
 	default:
 		return rendering{"SERVICE_ERROR", http.StatusInternalServerError, 0, true, "something went wrong; please try again"}
+	}
+}
+
+// renderFile is render for the codes of files.
+func renderFile(code chatbox.Code) rendering {
+	switch code {
+	case chatbox.FileType:
+		return rendering{"INVALID_FILE_TYPE", http.StatusUnsupportedMediaType, 0, false, "files of this type are not accepted"}
+	case chatbox.FileSize:
+		return rendering{"INVALID_FILE_SIZE", http.StatusRequestEntityTooLarge, 0, false, "the file is too large"}
+	case chatbox.FileInfected:
+		return rendering{"INVALID_FILE_TYPE", http.StatusUnprocessableEntity, 0, false, "the file is refused"}
+	case chatbox.NoSuchRange:
+		return rendering{"INVALID_FORMAT", http.StatusRequestedRangeNotSatisfiable, 0, false, "Range: the file has no such bytes"}
+	default:
+		return rendering{"STORAGE_ERROR", http.StatusServiceUnavailable, 0, true, "the file store is not available; please try again"}
 	}
 }
 

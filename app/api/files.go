@@ -178,7 +178,7 @@ func linkOf(c echo.Context) files.Link {
 // because each one reads a segment of the store.
 const maxRanges = 4
 
-// content serves GET /files/{id}/content to whoever has a valid link.
+// content serves GET /files/{id}/content to any client that has a valid link.
 func (s *fileRoutes) content(c echo.Context) error {
 	found, err := s.files.Content(c.Request().Context(), linkOf(c))
 	if errors.Is(err, chatbox.PermissionDenied) { // only guesses count as requests without a credential

@@ -65,7 +65,7 @@ func (u *upload) turn(ctx context.Context, facts picture.Facts) error {
 	if err != nil {
 		return err
 	}
-	defer content.Close() //nolint:errcheck // it is read only
+	defer content.Close()
 	name := newBlobName()
 	u.blobs = append(u.blobs, name)
 	var failed error
@@ -117,7 +117,7 @@ func (s *Service) reader(ctx context.Context, f chatbox.File) io.ReaderAt {
 		if err != nil {
 			return 0, err
 		}
-		defer r.Close() //nolint:errcheck // it is read only
+		defer r.Close()
 		got, err := io.ReadFull(r, p[:n])
 		if err == nil && n < int64(len(p)) {
 			err = io.EOF

@@ -160,7 +160,7 @@ func gifOf(t *testing.T, frames int) []byte {
 	return b.Bytes()
 }
 
-// The content decides the type, whatever the name says.
+// The content decides the type, for any name.
 func TestUpload_TheTypeIsTheContents(t *testing.T) {
 	b := newBench(t)
 	pic := pngOf(t, quarters(40, 20))
@@ -194,7 +194,7 @@ func TestUpload_TheTypeIsTheContents(t *testing.T) {
 		got, all, err := b.read(t, ann, f.Key.ID, 0)
 		require.NoError(t, err, name)
 		assert.Equal(t, c.want, got.ContentType)
-		assert.EqualValues(t, f.Size, len(all), name)
+		assert.Len(t, all, int(f.Size), name)
 		if !f.Picture() {
 			assert.Equal(t, c.content, all, "%s: byte for byte", name)
 		}
@@ -455,13 +455,13 @@ func TestContent_SmallerPictures(t *testing.T) {
 			img, _, err := image.Decode(bytes.NewReader(all))
 			require.NoError(t, err)
 			assert.Equal(t, image.Pt(w, max(1, w/2)), img.Bounds().Size())
-			assert.EqualValues(t, c.Size, len(all))
+			assert.Len(t, all, int(c.Size))
 		}
 	}
 	for _, w := range []int{1000, 1600} {
 		_, all, err := b.read(t, ann, f.Key.ID, w)
 		require.NoError(t, err)
-		assert.EqualValues(t, f.Size, len(all), "never larger than it is")
+		assert.Len(t, all, int(f.Size), "never larger than it is")
 	}
 	assert.Len(t, b.names(t), 3, "few are stored")
 	text := b.stored(t, "a.txt", []byte("x"))

@@ -109,7 +109,7 @@ func (s *Service) ForgetPerson(ctx context.Context, u chatbox.UserKey, by time.T
 	}
 }
 
-// removeNow removes a file that is gone. What fails is left to the sweep.
+// removeNow removes a file that is gone. The sweep removes the rest.
 func (s *Service) removeNow(ctx context.Context, f chatbox.File) {
 	if err := s.remove(ctx, f); err != nil {
 		s.deps.Logger.DebugContext(ctx, "a file that is gone is left to the sweep", "error", err)

@@ -41,24 +41,24 @@ var (
 	sam = chatbox.Actor{Tenant: "t", UserID: "sam", Roles: []string{"chat_admin"}}
 )
 
-func newBench(t testing.TB, change ...func(*files.Config, *files.Deps)) *bench {
-	t.Helper()
-	dir := t.TempDir()
+func newBench(tb testing.TB, change ...func(*files.Config, *files.Deps)) *bench {
+	tb.Helper()
+	dir := tb.TempDir()
 	keys, err := persistence.NewKeyring([]persistence.Key{{ID: "k", Secret: [32]byte{1, 2, 3}}})
-	require.NoError(t, err)
-	store, err := embedded.Open(t.Context(), filepath.Join(dir, "h.db"), keys)
-	require.NoError(t, err)
+	require.NoError(tb, err)
+	store, err := embedded.Open(tb.Context(), filepath.Join(dir, "h.db"), keys)
+	require.NoError(tb, err)
 	b := &bench{store: store, folder: filepath.Join(dir, "files"), log: &bytes.Buffer{}, cfg: files.DefaultConfig()}
-	b.blobs, err = filestore.Open(t.Context(), filestore.Location{Folder: b.folder}, keys)
-	require.NoError(t, err)
-	t.Cleanup(func() {
+	b.blobs, err = filestore.Open(tb.Context(), filestore.Location{Folder: b.folder}, keys)
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
 		_ = b.blobs.Close()
-		_ = store.Close(context.WithoutCancel(t.Context()))
+		_ = store.Close(context.WithoutCancel(tb.Context()))
 	})
 	b.fakes = &fakes{open: map[string]int64{}, sessions: map[string]chatbox.Session{}, time: time.Now(), outcomes: map[string]int{}}
 	d := files.Deps{
 		Blobs: b.blobs, Records: store.Files(), Quota: b.fakes, Sessions: b.fakes, Watchers: b.fakes, Audit: b.fakes,
-		Signer: keys, Observer: b.fakes, Logger: slog.New(slog.NewTextHandler(b.log, nil)), Clock: b.fakes.now,
+		Signer: keys, Observer: b.fakes, Logger: slog.New(slog.NewTextHandler(b.log, nil)), Clock: b.now,
 	}
 	for _, f := range change {
 		f(&b.cfg, &d)

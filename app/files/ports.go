@@ -116,7 +116,7 @@ type Signer interface {
 	Digests(purpose, text string) [][]byte
 }
 
-// Observer is told of outcomes, for metrics.
+// Observer is notified of outcomes, for metrics.
 type Observer interface {
 	FileUploaded(outcome string, bytes int64)
 	FileScanned(took time.Duration)

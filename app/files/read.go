@@ -19,7 +19,7 @@ import (
 // MaxWidth is the largest width of a smaller picture.
 const MaxWidth = 1600
 
-// Link lets whoever has it read a file, until it ends.
+// Link lets any client that has it read a file, until it ends.
 type Link struct {
 	File  chatbox.FileKey
 	Width int // of a smaller picture; 0: the file itself
@@ -37,7 +37,7 @@ func (l Link) signed() string {
 }
 
 // Link returns a link to a file that the caller may read: the uploader, the owner
-// of a session that uses it, and staff of the tenant. What staff reads outside of
+// of a session that uses it, and staff of the tenant. A read by staff outside of
 // a session that they hold or watch is audited. Everybody else gets
 // chatbox.NotFound, as for an unknown file. width is that of a smaller picture;
 // 0: none.
@@ -253,6 +253,6 @@ func (s *Service) shrink(ctx context.Context, f chatbox.File, part, contentType 
 	if err != nil {
 		return err
 	}
-	defer src.Close() //nolint:errcheck // it is read only
+	defer src.Close()
 	return picture.Shrink(contentType, 1, width, dst, src)
 }

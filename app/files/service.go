@@ -1,6 +1,6 @@
 // Package files uploads, reads and ends files: the use cases. A file's content is
-// stored before its record, so whatever has a record is complete, and whatever
-// has none is swept.
+// stored before its record, so a file with a record is complete, and a content
+// without one is swept.
 package files
 
 import (

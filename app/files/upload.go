@@ -38,8 +38,8 @@ func Outcomes() []string {
 	return []string{OutcomeStored, OutcomeRepeat, OutcomeRefused, OutcomeBroken, OutcomeFailed}
 }
 
-// cleanupWait is how long the removal of a refused upload may take. What it does
-// not reach is swept.
+// cleanupWait is how long the removal of a refused upload may take. The sweep
+// removes the rest.
 const cleanupWait = 10 * time.Second
 
 // slack is how much longer than Incoming.Size a file may be.
@@ -270,7 +270,7 @@ func (u *upload) badType() error {
 	return badType("files of the type " + u.file.ContentType + " are not accepted")
 }
 
-// textOnly refuses what begins as text and goes on as something else.
+// textOnly refuses what begins as text and continues as something else.
 type textOnly struct{ w io.Writer }
 
 func (t textOnly) Write(p []byte) (int, error) {
@@ -289,7 +289,7 @@ func (u *upload) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer content.Close() //nolint:errcheck // it is read only
+	defer content.Close()
 	began := u.s.deps.Clock()
 	found, err := u.s.deps.Scanner.Scan(ctx, content)
 	u.s.deps.Observer.FileScanned(u.s.deps.Clock().Sub(began))

@@ -52,7 +52,7 @@ func (s *Scanner) Scan(ctx context.Context, content io.Reader) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("clamd: connect: %w", err)
 	}
-	defer conn.Close()                                                               //nolint:errcheck // the reply is complete
+	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends with the scan or with ctx
 	defer stop()
 	sent := send(ctx, conn, content)

@@ -134,7 +134,7 @@ func (s *Store) Size(ctx context.Context, name string) (int64, error) {
 	if err != nil {
 		return 0, failed("read an object", err)
 	}
-	defer start.Close() //nolint:errcheck // it is read only
+	defer start.Close()
 	head, err := readHeader(start)
 	if err != nil {
 		return 0, altered(err)

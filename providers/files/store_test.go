@@ -117,6 +117,7 @@ func (s stored) getAt(t *testing.T, name string, k chatbox.FileKey, part string,
 
 func TestStore_ReadsRanges(t *testing.T) {
 	each(t, func(t *testing.T, open func(files.Keys) stored) {
+		t.Helper()
 		s := open(keyring(t, "k1"))
 		for _, size := range []int{1, 1000, 64<<10 - 1, 64 << 10, 64<<10 + 1, 128 << 10, 300_001} {
 			b := content(size)
@@ -132,10 +133,11 @@ func TestStore_ReadsRanges(t *testing.T) {
 	})
 }
 
-// What an attacker with access to the store may do gives errors, never bytes that
-// were not sealed for that place.
+// An attacker with access to the store can cause errors, but no bytes that were
+// not sealed for that place.
 func TestStore_OpensOnlyWhatWasSealed(t *testing.T) {
 	each(t, func(t *testing.T, open func(files.Keys) stored) {
+		t.Helper()
 		s := open(keyring(t, "k1"))
 		b := content(4*64<<10 + 10)
 		size := int64(len(b))
@@ -165,7 +167,7 @@ func TestStore_OpensOnlyWhatWasSealed(t *testing.T) {
 			"a segment repeated":        join(h, seg(0), seg(0), seg(2), seg(3), seg(4)),
 			"a segment left out":        join(h, seg(0), seg(2), seg(3), seg(4)),
 			"a segment of another file": join(h, seg(0), other[head+segment:head+2*segment], seg(2), seg(3), seg(4)),
-			"another file's content":    other[:],
+			"another file's content":    other,
 			"another file's header":     join(other[:head], sealed[head:]),
 			"altered magic":             flip(0),
 			"altered version":           flip(3),
@@ -177,7 +179,7 @@ func TestStore_OpensOnlyWhatWasSealed(t *testing.T) {
 		} {
 			require.NoError(t, s.raw.WriteAll(t.Context(), "x", forged, nil))
 			got, err := s.get(t, "x", size, 0, size)
-			if name == "another file's content" { // same place: the object is valid, and not the first one's bytes
+			if name == "another file's content" { // same place: the object is valid, and not the bytes of the first
 				assert.NotEqual(t, b, got)
 				continue
 			}
@@ -207,6 +209,7 @@ func TestStore_OpensOnlyWhatWasSealed(t *testing.T) {
 
 func TestStore_KeysRotate(t *testing.T) {
 	each(t, func(t *testing.T, open func(files.Keys) stored) {
+		t.Helper()
 		b := content(70_000)
 		open(keyring(t, "old")).put(t, "x", b)
 		rotated := open(keyring(t, "new", "old"))
@@ -221,6 +224,7 @@ func TestStore_KeysRotate(t *testing.T) {
 
 func TestStore_NothingOfABrokenWriteStays(t *testing.T) {
 	each(t, func(t *testing.T, open func(files.Keys) stored) {
+		t.Helper()
 		s := open(keyring(t, "k1"))
 		broken := errors.New("the client is gone")
 		err := s.Write(t.Context(), "x", place, "content", func(w io.Writer) error {
@@ -253,6 +257,7 @@ func (s stored) names(t *testing.T) (names []string) {
 
 func TestStore_DeletesVariants(t *testing.T) {
 	each(t, func(t *testing.T, open func(files.Keys) stored) {
+		t.Helper()
 		s := open(keyring(t, "k1"))
 		for _, name := range []string{"ab", files.VariantName("ab", "w160"), files.VariantName("ab", "w320"), "abc", files.VariantName("abc", "w160")} {
 			s.put(t, name, []byte("x"))

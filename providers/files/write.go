@@ -82,7 +82,7 @@ func (s *Store) writeSpooled(ctx context.Context, name string, k chatbox.FileKey
 	if err != nil {
 		return failed("create a temporary file", err)
 	}
-	defer f.Close()                             //nolint:errcheck // nothing is lost with it
+	defer f.Close()
 	if err := os.Remove(f.Name()); err != nil { // the open file stays usable
 		return failed("create a temporary file", err)
 	}

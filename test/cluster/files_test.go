@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -38,14 +39,18 @@ func multi(t *testing.T, parts ...parcel) (contentType string, body []byte) {
 	return w.FormDataContentType(), b.Bytes()
 }
 
-// ask sends a request to the n-th pod and returns the response with its body.
-func (c *cluster) ask(n int, method, path, token string, header http.Header, body io.Reader) (*http.Response, string) {
+// reply is a response without its body.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
+// ask sends a request to the n-th pod and returns the response and its body.
+func (c *cluster) ask(n int, method, path, token string, header http.Header, body io.Reader) (reply, string) {
 	c.t.Helper()
 	req, err := http.NewRequestWithContext(c.ctx, method, c.podURL(n)+path, body)
 	require.NoError(c.t, err)
-	for name, v := range header {
-		req.Header[name] = v
-	}
+	maps.Copy(req.Header, header)
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -55,10 +60,10 @@ func (c *cluster) ask(n int, method, path, token string, header http.Header, bod
 	defer func() { _ = res.Body.Close() }()
 	all, err := io.ReadAll(res.Body)
 	require.NoError(c.t, err)
-	return res, string(all)
+	return reply{res.StatusCode, res.Header}, string(all)
 }
 
-func (c *cluster) send(n int, token, key string, parts ...parcel) (*http.Response, map[string]any) {
+func (c *cluster) send(n int, token, key string, parts ...parcel) (reply, map[string]any) {
 	c.t.Helper()
 	kind, body := multi(c.t, parts...)
 	h := http.Header{"Content-Type": {kind}}

@@ -183,7 +183,7 @@ func mp3Frame(b []byte) (mp3Header, bool) {
 	return h, true
 }
 
-// mp4 walks the boxes to the movie's header, wherever it is.
+// mp4 walks the boxes to the movie's header, at any place in the file.
 func mp4(r io.ReaderAt, size int64) (Facts, error) {
 	const boxes, longest = 64, 1 << 20
 	from := int64(0)

@@ -25,7 +25,7 @@ func DecodedSize(contentType string, width, height int) int64 {
 	return int64(width) * int64(height) * perPixel
 }
 
-func decode(contentType string, src io.Reader) (image.Image, error) { //nolint:ireturn // the pixels' kind depends on the file
+func decode(contentType string, src io.Reader) (image.Image, error) {
 	var img image.Image
 	var err error
 	switch contentType {
@@ -98,7 +98,7 @@ func encode(contentType string, dst io.Writer, img image.Image) error {
 }
 
 // upright applies an EXIF orientation.
-func upright(img image.Image, orientation int) image.Image { //nolint:ireturn // as decode
+func upright(img image.Image, orientation int) image.Image {
 	if orientation <= 1 || orientation > 8 {
 		return img
 	}
@@ -118,7 +118,7 @@ func upright(img image.Image, orientation int) image.Image { //nolint:ireturn //
 }
 
 // blank returns an empty picture that holds the colours of img.
-func blank(img image.Image, r image.Rectangle) draw.Image { //nolint:ireturn // as decode
+func blank(img image.Image, r image.Rectangle) draw.Image {
 	switch p := img.(type) {
 	case *image.Gray:
 		return image.NewGray(r)

@@ -28,39 +28,27 @@ func stripPNG(w *bufio.Writer, r *in, f *Facts) error {
 			return err
 		}
 		n, kind := int64(binary.BigEndian.Uint32(head[:])), string(head[4:])
-		if n > 1<<31-1 || first != (kind == "IHDR") {
+		if n > 1<<31-1 || first != (kind == "IHDR") || kind == "IEND" && (n != 0 || !pixels) {
 			return ErrDamaged
 		}
-		switch kind {
-		case "IHDR":
-			if err := pngHeader(w, r, f, head, n); err != nil {
-				return err
-			}
-			continue
-		case "eXIf":
-			if err := pngEXIF(r, f, n); err != nil {
-				return err
-			}
-			continue
-		case "IDAT":
-			pixels = true
-		case "IEND":
-			if n != 0 || !pixels {
-				return ErrDamaged
-			}
-		}
-		if !pngKept(kind) {
-			if err := r.skip(n + 4); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := pngChunk(w, r, head, n); err != nil {
+		pixels = pixels || kind == "IDAT"
+		if err := pngNext(w, r, f, head, n); err != nil || kind == "IEND" {
 			return err
 		}
-		if kind == "IEND" {
-			return nil
-		}
+	}
+}
+
+// pngNext copies, reads or drops one chunk.
+func pngNext(w *bufio.Writer, r *in, f *Facts, head [8]byte, n int64) error {
+	switch kind := string(head[4:]); {
+	case kind == "IHDR":
+		return pngHeader(w, r, f, head, n)
+	case kind == "eXIf":
+		return pngEXIF(r, f, n)
+	case pngKept(kind):
+		return pngChunk(w, r, head, n)
+	default:
+		return r.skip(n + 4)
 	}
 }
 
