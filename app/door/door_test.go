@@ -46,6 +46,7 @@ func TestDoor_EveryPhaseEnds(t *testing.T) {
 		"a long body, without a cred.":   {handler: refuses, begun: post + "Content-Length: 99999999\r\n\r\nxxxx", drip: "x", within: time.Second, answer: "HTTP/1.1 401", reason: noReason},
 		"a chunked body, without a cred": {handler: refuses, begun: post + "Transfer-Encoding: chunked\r\n\r\n", drip: "1\r\nx\r\n", within: time.Second, answer: "HTTP/1.1 401", reason: noReason},
 		"asks first, without a cred.":    {handler: refuses, begun: post + "Content-Length: 9\r\nExpect: 100-continue\r\n\r\n", within: time.Second, answer: "HTTP/1.1 401", reason: noReason},
+		"a fast body that stalls":        {handler: reads, begun: post + "Content-Length: 99999999\r\n\r\n" + strings.Repeat("x", 2<<20), within: time.Minute, answer: "HTTP/1.1 400", reason: cutBody},
 		"a pipelined second body":        {handler: reads, begun: post + "Content-Length: 2\r\n\r\nok" + post + "Content-Length: 2\r\n\r\n", within: 11 * time.Second, answer: "HTTP/1.1 200", reason: cutBody},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,9 +33,13 @@ func (d *Door) handler(next http.Handler) http.Handler {
 	})
 }
 
+// mostCredit is the longest time that a fast body saves for a pause. Without it a
+// large upload could stall for hours after its first megabytes.
+const mostCredit = time.Minute
+
 // body is a request's body. It may keep the pod waiting for BodyTime, plus one
-// second for each BodyRate bytes received. So a long body may take long, but a
-// stalled one may not.
+// second for each BodyRate bytes received, but at most mostCredit at once. So a
+// long body may take long, but a stalled one may not.
 type body struct {
 	io.ReadCloser
 
@@ -53,6 +57,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.conn.await(begun.Add(b.left))
 	n, err := b.ReadCloser.Read(p)
 	b.left += time.Duration(n)*time.Second/time.Duration(b.conn.door.cfg.BodyRate) - time.Since(begun)
+	b.left = min(b.left, max(b.conn.door.cfg.BodyTime, mostCredit))
 	b.conn.resume()
 	if err != nil && !errors.Is(err, io.EOF) && b.left <= 0 {
 		err = os.ErrDeadlineExceeded // the reader of a chunk or a trailer may have hidden the error
