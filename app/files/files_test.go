@@ -25,6 +25,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/files"
+	"chatbox/persistence"
 )
 
 // quarters is a picture whose corners differ: red, green, blue, white.
@@ -593,4 +594,76 @@ func TestUpload_NothingReadableAtRest(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.NotContains(t, b.log.String(), "CANARY")
+}
+
+// A real WebP with a place of shooting and an orientation: the place goes, the
+// orientation stays, because there is no encoder for WebP.
+func TestUpload_WebPLosesItsPlaceAndKeepsItsOrientation(t *testing.T) {
+	b := newBench(t)
+	content, err := os.ReadFile("testdata/upright.webp")
+	require.NoError(t, err)
+	place := []byte{0, 0, 0, 52, 0, 0, 0, 1, 0, 0, 0, 30, 0, 0, 0, 1} // 52 degrees and 30 minutes
+	require.True(t, bytes.Contains(content, place))
+	require.True(t, bytes.Contains(content, []byte("CANARY-ARTIST")))
+	f := b.stored(t, "a.webp", content)
+	_, all, err := b.read(t, ann, f.Key.ID, 0)
+	require.NoError(t, err)
+	assert.False(t, bytes.Contains(all, place))
+	assert.False(t, bytes.Contains(all, []byte("CANARY")))
+	assert.Equal(t, [2]int{32, 64}, [2]int{f.Width, f.Height}, "as shown")
+	at := bytes.Index(all, []byte("EXIF"))
+	require.Positive(t, at)
+	assert.Equal(t, []byte{0x12, 0x01, 3, 0, 1, 0, 0, 0, 6, 0}, all[at+18:at+28], "the only entry is the orientation")
+	_, small, err := b.read(t, ann, f.Key.ID, 16)
+	require.NoError(t, err)
+	img, _, err := image.Decode(bytes.NewReader(small))
+	require.NoError(t, err)
+	assert.Equal(t, image.Pt(16, 32), img.Bounds().Size())
+}
+
+// The canvas of a WebP that says less than its pixels would let them be decoded
+// into memory that was not reserved.
+func TestUpload_WebPWithAnotherCanvasIsDamaged(t *testing.T) {
+	b := newBench(t)
+	content := webpOf(t)
+	content[24] = 200 // the width of the canvas; the pixels are 1x1
+	_, err := b.upload(t, "a.webp", content)
+	require.ErrorIs(t, err, chatbox.FileType)
+}
+
+// A link of a pod whose keys are older is valid on pods whose keys were rotated,
+// and the other way round, until it ends.
+func TestLink_OutlivesARotationOfKeys(t *testing.T) {
+	old := persistence.Key{ID: "k", Secret: [32]byte{1, 2, 3}}
+	rotated, err := persistence.NewKeyring([]persistence.Key{{ID: "next", Secret: [32]byte{4}}, old})
+	require.NoError(t, err)
+	before, err := persistence.NewKeyring([]persistence.Key{old, {ID: "next", Secret: [32]byte{4}}})
+	require.NoError(t, err)
+	without, err := persistence.NewKeyring([]persistence.Key{{ID: "next", Secret: [32]byte{4}}})
+	require.NoError(t, err)
+	var d files.Deps
+	b := newBench(t, func(_ *files.Config, deps *files.Deps) { deps.Signer = before; d = *deps })
+	pod := func(keys *persistence.Keyring) *files.Service {
+		deps := d
+		deps.Signer = keys
+		return files.New(b.cfg, deps)
+	}
+	f := b.stored(t, "a.txt", []byte("x"))
+	for _, from := range []*persistence.Keyring{before, rotated} {
+		l, err := pod(from).Link(t.Context(), ann, f.Key.ID, 0)
+		require.NoError(t, err)
+		for _, at := range []*persistence.Keyring{before, rotated} {
+			_, err = pod(at).Content(t.Context(), l)
+			require.NoError(t, err)
+		}
+		if from == before {
+			_, err = pod(without).Content(t.Context(), l)
+			require.ErrorIs(t, err, chatbox.PermissionDenied, "its key was removed")
+		}
+	}
+	l, err := pod(before).Link(t.Context(), ann, f.Key.ID, 0)
+	require.NoError(t, err)
+	b.pass(5*time.Minute + 2*time.Second)
+	_, err = pod(rotated).Content(t.Context(), l)
+	require.ErrorIs(t, err, chatbox.PermissionDenied)
 }

@@ -249,10 +249,27 @@ func (s *Service) shrink(ctx context.Context, f chatbox.File, part, contentType 
 		return err
 	}
 	defer leave()
+	orientation := 1
+	if contentType == picture.WebP { // others are stored upright
+		if orientation, err = s.orientation(ctx, f); err != nil {
+			return err
+		}
+	}
 	src, err := s.read(ctx, f, part, size, 0, size)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	return picture.Shrink(contentType, 1, width, dst, src)
+	return picture.Shrink(contentType, orientation, width, dst, src)
+}
+
+// orientation reads the orientation of a stored picture.
+func (s *Service) orientation(ctx context.Context, f chatbox.File) (int, error) {
+	src, err := s.read(ctx, f, partContent, f.Size, 0, f.Size)
+	if err != nil {
+		return 0, err
+	}
+	defer src.Close()
+	facts, err := picture.Strip(f.ContentType, io.Discard, src)
+	return facts.Orientation, err
 }

@@ -38,7 +38,13 @@ func Of(contentType string, r io.ReaderAt, size int64) (Facts, error) {
 	case "audio/flac":
 		f.Duration, f.Audio = flac(head), true
 	case "audio/mpeg":
-		f.Duration, f.Audio = mp3(head, size), true
+		start := mp3Start(head)
+		if start > 0 {
+			if head, err = at(r, size, min(start, size), window); err != nil {
+				return Facts{}, err
+			}
+		}
+		f.Duration, f.Audio = mp3(head, size-start), true
 	case "audio/ogg", "video/ogg":
 		tail, err := at(r, size, max(0, size-window), window)
 		if err != nil {
@@ -50,7 +56,9 @@ func Of(contentType string, r io.ReaderAt, size int64) (Facts, error) {
 			return Facts{}, err
 		}
 	case "video/webm", "audio/webm":
-		f = webm(head)
+		if f, err = webm(r, size, head); err != nil {
+			return Facts{}, err
+		}
 	}
 	if f.Duration < 0 || f.Duration > most {
 		f.Duration = 0
@@ -118,17 +126,17 @@ func ogg(head, tail []byte) time.Duration {
 	return 0
 }
 
-// mp3 knows the length of files with a Xing or Info header, and of those with a
-// constant bit rate.
-func mp3(head []byte, size int64) time.Duration {
-	start := int64(0)
-	if len(head) > 10 && string(head[:3]) == "ID3" {
-		start = 10 + (int64(head[6]&0x7F)<<21 | int64(head[7]&0x7F)<<14 | int64(head[8]&0x7F)<<7 | int64(head[9]&0x7F))
-	}
-	if start+4 > int64(len(head)) {
+// mp3Start is where the sound begins: after the tags, which may have a picture.
+func mp3Start(head []byte) int64 {
+	if len(head) <= 10 || string(head[:3]) != "ID3" {
 		return 0
 	}
-	b := head[start:]
+	return 10 + (int64(head[6]&0x7F)<<21 | int64(head[7]&0x7F)<<14 | int64(head[8]&0x7F)<<7 | int64(head[9]&0x7F))
+}
+
+// mp3 knows the length of files with a Xing or Info header, and of those with a
+// constant bit rate. b is the beginning of size bytes of sound.
+func mp3(b []byte, size int64) time.Duration {
 	first, ok := mp3Frame(b)
 	if !ok {
 		return 0
@@ -150,7 +158,7 @@ func mp3(head []byte, size int64) time.Duration {
 		}
 		rest = rest[next.bytes:]
 	}
-	return seconds(float64(size-start)*8, first.bits)
+	return seconds(float64(size)*8, first.bits)
 }
 
 type mp3Header struct {
@@ -238,96 +246,5 @@ func movie(b []byte) Facts {
 			f.Audio = true
 		}
 		rest = rest[i+4:]
-	}
-}
-
-// Elements of WebM.
-const (
-	ebmlSegment  = 0x18538067
-	ebmlInfo     = 0x1549A966
-	ebmlScale    = 0x2AD7B1
-	ebmlDuration = 0x4489
-	ebmlTracks   = 0x1654AE6B
-	ebmlTrack    = 0xAE
-	ebmlKind     = 0x83
-)
-
-func webm(head []byte) Facts {
-	var f Facts
-	scale, units := 1e6, 0.0
-	var walk func(b []byte, depth int)
-	walk = func(b []byte, depth int) {
-		for len(b) > 0 && depth < 5 {
-			id, n := ebmlNumber(b, false)
-			if n == 0 {
-				return
-			}
-			size, m := ebmlNumber(b[n:], true)
-			if m == 0 {
-				return
-			}
-			b = b[n+m:]
-			body := b[:min(uint64(len(b)), size)]
-			switch id {
-			case ebmlSegment, ebmlInfo, ebmlTracks, ebmlTrack:
-				walk(body, depth+1)
-			case ebmlScale:
-				scale = float64(ebmlUint(body))
-			case ebmlDuration:
-				units = ebmlFloat(body)
-			case ebmlKind:
-				kind := ebmlUint(body)
-				f.Video, f.Audio = f.Video || kind == 1, f.Audio || kind == 2
-			}
-			b = b[len(body):]
-		}
-	}
-	walk(head, 0)
-	f.Duration = seconds(units*scale, 1e9)
-	return f
-}
-
-// ebmlNumber reads a number of variable length and how many bytes it has; 0: there
-// is none.
-func ebmlNumber(b []byte, unmark bool) (v uint64, n int) {
-	if len(b) == 0 || b[0] == 0 {
-		return 0, 0
-	}
-	n = 1
-	for mark := byte(0x80); b[0]&mark == 0; mark >>= 1 {
-		n++
-	}
-	if len(b) < n {
-		return 0, 0
-	}
-	v = uint64(b[0])
-	if unmark {
-		v &= 1<<(8-n) - 1
-	}
-	unknown := unmark && v == 1<<(8-n)-1
-	for _, c := range b[1:n] {
-		v, unknown = v<<8|uint64(c), unknown && c == 0xFF
-	}
-	if unknown { // a stream: up to the end
-		return math.MaxUint64, n
-	}
-	return v, n
-}
-
-func ebmlUint(b []byte) (v uint64) {
-	for _, c := range b[:min(len(b), 8)] {
-		v = v<<8 | uint64(c)
-	}
-	return v
-}
-
-func ebmlFloat(b []byte) float64 {
-	switch len(b) {
-	case 4:
-		return float64(math.Float32frombits(binary.BigEndian.Uint32(b)))
-	case 8:
-		return math.Float64frombits(binary.BigEndian.Uint64(b))
-	default:
-		return 0
 	}
 }

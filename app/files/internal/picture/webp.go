@@ -82,14 +82,13 @@ func webpChunk(w *bufio.Writer, r *in, f *Facts, kind string, chunk [8]byte, n, 
 	}
 }
 
-// webpMeasure reads the measures. Those of VP8X are the canvas, and stand.
+// webpMeasure reads the measures. Pixels must have those of the canvas, because
+// the canvas is what is shown and what memory is reserved for.
 func webpMeasure(f *Facts, kind string, b []byte) error {
 	if len(b) < 5 || kind != "VP8L" && len(b) < 10 {
 		return ErrDamaged
 	}
-	if f.Width != 0 {
-		return nil
-	}
+	canvas := [2]int{f.Width, f.Height}
 	switch kind {
 	case "VP8X":
 		f.Width = 1 + int(b[4]) + int(b[5])<<8 + int(b[6])<<16
@@ -105,6 +104,9 @@ func webpMeasure(f *Facts, kind string, b []byte) error {
 		}
 		bits := binary.LittleEndian.Uint32(b[1:])
 		f.Width, f.Height = int(bits&0x3FFF)+1, int(bits>>14&0x3FFF)+1
+	}
+	if canvas[0] != 0 && canvas != [2]int{f.Width, f.Height} {
+		return ErrDamaged
 	}
 	return f.check()
 }
