@@ -31,8 +31,11 @@ type Config struct {
 // Types lists the short names of the types that can be accepted.
 func Types() []string { return kind.Names() }
 
-// CheckTypes returns an error that names an unknown type.
+// CheckTypes returns an error for an unknown type, and for none.
 func CheckTypes(types []string) error {
+	if len(types) == 0 {
+		return errors.New("must name a type")
+	}
 	for _, t := range types {
 		if _, ok := kind.TypeOf(t); !ok {
 			return errors.New("may contain only " + strings.Join(Types(), ", "))

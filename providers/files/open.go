@@ -113,7 +113,13 @@ func Open(ctx context.Context, l Location, keys Keys) (*Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		return New(bucket, keys), nil
+		s := New(bucket, keys)
+		s.folder = l.Folder
+		return s, nil
+	}
+	// Without a temporary file no upload could succeed. It is better to say so now.
+	if err := temporary(); err != nil {
+		return nil, err
 	}
 	bucket, api, err := openBucket(ctx, l)
 	if err != nil {
@@ -125,6 +131,15 @@ func Open(ctx context.Context, l Location, keys Keys) (*Store, error) {
 		return err
 	}
 	return s, nil
+}
+
+// temporary reports whether temporary files can be written.
+func temporary() error {
+	f, err := os.CreateTemp("", "chatbox-")
+	if err != nil {
+		return fmt.Errorf("files: a bucket needs a folder for temporary files, which TMPDIR names: %w", err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 func openFolder(folder string) (*blob.Bucket, error) {

@@ -30,6 +30,7 @@ type Store struct {
 	bucket  *blob.Bucket
 	keys    Keys
 	deliver deliverer // nil: objects are streamed to the bucket
+	folder  string    // the bucket's, if it is one
 }
 
 // deliverer stores a complete object.

@@ -289,3 +289,10 @@ func TestParseLocation(t *testing.T) {
 		assert.NotContains(t, err.Error(), "CANARY")
 	}
 }
+
+// A bucket without a folder for temporary files would refuse every upload.
+func TestOpen_ABucketNeedsTemporaryFiles(t *testing.T) {
+	t.Setenv("TMPDIR", "/nowhere")
+	_, err := files.Open(t.Context(), files.Location{Bucket: "files", Endpoint: "http://127.0.0.1:9", Region: "eu"}, keyring(t, "k1"))
+	require.ErrorContains(t, err, "TMPDIR")
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"gocloud.dev/blob"
@@ -34,8 +35,27 @@ func (s *Store) Write(ctx context.Context, name string, k chatbox.FileKey, part 
 		_ = w.Close()
 		return err
 	}
-	if err := w.Close(); err != nil {
+	err = w.Close()
+	if err == nil && s.folder != "" {
+		err = flush(filepath.Join(s.folder, filepath.FromSlash(name)))
+	}
+	if err != nil {
 		return failed("write an object", err)
+	}
+	return nil
+}
+
+// flush makes a file and its name survive a crash of the machine. The bucket does
+// not do that.
+func flush(path string) error {
+	for _, p := range []string{path, filepath.Dir(path)} {
+		f, err := os.Open(p) //nolint:gosec // names of objects are the program's own
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
 	}
 	return nil
 }
