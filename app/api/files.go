@@ -178,6 +178,19 @@ func linkOf(c echo.Context) files.Link {
 // because each one reads a segment of the store.
 const maxRanges = 4
 
+// asksForNone reports whether a range is that of the last 0 bytes, which
+// http.ServeContent would answer with an invalid Content-Range.
+func asksForNone(given string) bool {
+	_, ranges, _ := strings.Cut(given, "=")
+	for r := range strings.SplitSeq(ranges, ",") {
+		digits, last := strings.CutPrefix(strings.TrimSpace(r), "-")
+		if last && digits != "" && strings.Trim(digits, "0") == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // content serves GET /files/{id}/content to any client that has a valid link.
 func (s *fileRoutes) content(c echo.Context) error {
 	found, err := s.files.Content(c.Request().Context(), linkOf(c))
@@ -188,16 +201,18 @@ func (s *fileRoutes) content(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	r := c.Request()
+	if given := r.Header.Get("Range"); strings.Count(given, ",") >= maxRanges {
+		r.Header.Del("Range")
+	} else if asksForNone(given) {
+		return chatbox.NewError(chatbox.NoSuchRange, "", nil)
+	}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, served(found.ContentType))
 	h.Set("Content-Disposition", disposition(found))
 	h.Set("Content-Security-Policy", "sandbox")
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("ETag", found.ETag)
-	r := c.Request()
-	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
-		r.Header.Del("Range")
-	}
 	body := &seeker{content: found}
 	defer body.close()
 	out := &rangeWriter{ResponseWriter: c.Response()}

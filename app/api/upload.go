@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"mime"
@@ -15,6 +16,9 @@ import (
 // maxFraming is how many bytes of a multipart body may be something other than
 // the file: headers, boundaries, and what stands before and after them.
 const maxFraming = 32 << 10
+
+// readAhead is how much of an upload is read from the connection at once.
+const readAhead = 16 << 10
 
 // Concurrent uploads.
 const (
@@ -77,7 +81,8 @@ func openFilePart(r *http.Request) (*filePart, error) {
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
 		return nil, chatbox.Invalid("Content-Type", "must be multipart/form-data with a boundary")
 	}
-	f := &framed{src: r.Body, left: maxFraming}
+	// The multipart reader reads 4 KiB at a time; each would be a call to the system.
+	f := &framed{src: bufio.NewReaderSize(r.Body, readAhead), left: maxFraming}
 	p := &filePart{parts: multipart.NewReader(f, params["boundary"]), framed: f, about: -1}
 	if p.part, err = p.parts.NextRawPart(); err != nil {
 		return nil, badParts(err)

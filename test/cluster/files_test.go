@@ -123,6 +123,10 @@ func TestFiles_UploadOnOnePodReadOnAnother(t *testing.T) {
 	}
 	res, _ = c.ask(0, http.MethodGet, link, "", http.Header{"Range": {"bytes=9999999-"}}, nil)
 	assert.Equal(t, http.StatusRequestedRangeNotSatisfiable, res.StatusCode)
+	for _, none := range []string{"bytes=-0", "bytes=-000", "bytes=0-1, -0", "bytes=-0,5-6"} {
+		res, _ = c.ask(0, http.MethodGet, link, "", http.Header{"Range": {none}}, nil)
+		assert.Equal(t, http.StatusRequestedRangeNotSatisfiable, res.StatusCode, none)
+	}
 	res, text = c.ask(0, http.MethodGet, link, "", http.Header{"Range": {"bytes=0-0,2-2,4-4,6-6,8-8,10-10"}}, nil)
 	assert.Equal(t, http.StatusOK, res.StatusCode, "too many ranges")
 	assert.Len(t, text, len(content))

@@ -11,7 +11,7 @@ import (
 const (
 	zipTail    = 22 + 64<<10 // the end record with the longest comment
 	zipEntries = 20_000
-	zipListing = 4 << 20
+	zipListing = 768 << 10
 )
 
 // ErrZip means that the archive's directory is damaged, or larger than that of

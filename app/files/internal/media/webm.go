@@ -25,7 +25,7 @@ const (
 	ebmlSimple   = 0xA3
 )
 
-// webm reads the header. What a browser records has no duration there; it ends
+// webm reads the header. Recordings of browsers have no duration there; they end
 // with the last block.
 func webm(r io.ReaderAt, size int64, head []byte) (Facts, error) {
 	f, scale := webmHeader(head)
