@@ -3,6 +3,7 @@ package files_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -666,4 +667,33 @@ func TestLink_OutlivesARotationOfKeys(t *testing.T) {
 	b.pass(5*time.Minute + 2*time.Second)
 	_, err = pod(rotated).Content(t.Context(), l)
 	require.ErrorIs(t, err, chatbox.PermissionDenied)
+}
+
+// A picture that cannot be decoded is served as it is, and is decoded once. So is a
+// strip whose smaller forms would not be stored.
+func TestContent_PicturesThatCannotBeMadeSmaller(t *testing.T) {
+	made := 0
+	b := newBench(t, func(_ *files.Config, d *files.Deps) { d.Blobs = counting{d.Blobs, &made} })
+	for name, content := range map[string][]byte{"no pixels": bomb(t, 3000, 3000), "strip": bomb(t, 100, 400_000)} {
+		f := b.stored(t, "a.png", content)
+		before := made
+		for range 3 {
+			c, all, err := b.read(t, ann, f.Key.ID, 50)
+			require.NoError(t, err, name)
+			assert.Equal(t, f.Size, c.Size, name)
+			assert.Equal(t, content, all, name)
+		}
+		assert.LessOrEqual(t, made-before, 1, name)
+	}
+}
+
+// counting counts writes.
+type counting struct {
+	files.Blobs
+	n *int
+}
+
+func (c counting) Write(ctx context.Context, name string, k chatbox.FileKey, part string, fill func(io.Writer) error) error {
+	*c.n++
+	return c.Blobs.Write(ctx, name, k, part, fill)
 }

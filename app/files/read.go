@@ -204,6 +204,9 @@ func (s *Service) smaller(ctx context.Context, f chatbox.File, width int) (Conte
 		from, fromType, size, height, own = part, contentType, n, max(1, height*w/f.Width), w
 		break
 	}
+	if from == partContent && picture.DecodedSize(fromType, own, height) > pictureMemory {
+		return Content{}, picture.ErrDamaged // a long strip would be decoded for each request, because its result is not stored
+	}
 	var out bytes.Buffer
 	if err := s.shrink(ctx, f, from, fromType, size, own, height, width, &out); err != nil {
 		return Content{}, err
@@ -215,11 +218,18 @@ func (s *Service) smaller(ctx context.Context, f chatbox.File, width int) (Conte
 	}, nil
 }
 
+// noPicture is stored instead of a smaller form of a picture that cannot be
+// decoded, so that this is tried once and not for each request.
+const noPicture = "-"
+
 // stored returns the size of a stored smaller picture, and makes it first if there
 // is none. Pods that race store the same.
 func (s *Service) stored(ctx context.Context, f chatbox.File, part string, width int) (int64, error) {
 	name := blobOf(f, part)
 	n, err := s.deps.Blobs.Size(ctx, name)
+	if err == nil && n == int64(len(noPicture)) {
+		return 0, picture.ErrDamaged
+	}
 	if !errors.Is(err, chatbox.NotFound) {
 		return n, err
 	}
@@ -228,9 +238,13 @@ func (s *Service) stored(ctx context.Context, f chatbox.File, part string, width
 	err = s.deps.Blobs.Write(ctx, name, f.Key, part, func(w io.Writer) error {
 		count.w = w
 		failed = s.shrink(ctx, f, partContent, f.ContentType, f.Size, f.Width, f.Height, width, count)
+		if undecodable(failed) && count.n == 0 && ctx.Err() == nil {
+			_, err := io.WriteString(w, noPicture)
+			return err
+		}
 		return failed
 	})
-	if failed != nil {
+	if failed != nil && !undecodable(failed) {
 		return 0, failed
 	}
 	if err != nil {
@@ -240,7 +254,14 @@ func (s *Service) stored(ctx context.Context, f chatbox.File, part string, width
 	if _, err := s.live(ctx, f.Key); err != nil {
 		return 0, errors.Join(err, s.deps.Blobs.Delete(ctx, f.Blob))
 	}
-	return count.n, nil
+	return count.n, failed
+}
+
+// undecodable reports whether the picture itself is at fault, and not the store
+// that it was read from.
+func undecodable(err error) bool {
+	_, coded := errors.AsType[*chatbox.Error](err)
+	return errors.Is(err, picture.ErrDamaged) && !coded
 }
 
 func (s *Service) shrink(ctx context.Context, f chatbox.File, part, contentType string, size int64, w, h, width int, dst io.Writer) error {

@@ -21,18 +21,18 @@ func TestOf_RealFiles(t *testing.T) {
 		long time.Duration
 		near time.Duration // encoders add silence
 	}{
-		"cbr.mp3":       {"audio/mpeg", 1500 * time.Millisecond, 200 * time.Millisecond},
-		"vbr.mp3":       {"audio/mpeg", 1500 * time.Millisecond, 200 * time.Millisecond},
-		"bare.mp3":      {"audio/mpeg", 1500 * time.Millisecond, 250 * time.Millisecond},
-		"opus.ogg":      {"audio/ogg", 1500 * time.Millisecond, 20 * time.Millisecond},
-		"vorbis.ogg":    {"audio/ogg", 1500 * time.Millisecond, 20 * time.Millisecond},
-		"opus.webm":     {"audio/webm", 1500 * time.Millisecond, 30 * time.Millisecond},
-		"stream.webm":   {"audio/webm", 1500 * time.Millisecond, 60 * time.Millisecond},
-		"video.webm":    {"video/webm", 1500 * time.Millisecond, 20 * time.Millisecond},
-		"sound.flac":    {"audio/flac", 200 * time.Millisecond, 0},
-		"sound.m4a":     {"audio/mp4", 1500 * time.Millisecond, 150 * time.Millisecond},
-		"sound.wav":     {"audio/wav", 400 * time.Millisecond, 0},
-		"stream.wav":    {"audio/wav", 400 * time.Millisecond, 0},
+		"cbr.mp3":     {"audio/mpeg", 1500 * time.Millisecond, 200 * time.Millisecond},
+		"vbr.mp3":     {"audio/mpeg", 1500 * time.Millisecond, 200 * time.Millisecond},
+		"bare.mp3":    {"audio/mpeg", 1500 * time.Millisecond, 250 * time.Millisecond},
+		"opus.ogg":    {"audio/ogg", 1500 * time.Millisecond, 20 * time.Millisecond},
+		"vorbis.ogg":  {"audio/ogg", 1500 * time.Millisecond, 20 * time.Millisecond},
+		"opus.webm":   {"audio/webm", 1500 * time.Millisecond, 30 * time.Millisecond},
+		"stream.webm": {"audio/webm", 1500 * time.Millisecond, 60 * time.Millisecond},
+		"video.webm":  {"video/webm", 1500 * time.Millisecond, 20 * time.Millisecond},
+		"sound.flac":  {"audio/flac", 200 * time.Millisecond, 0},
+		"sound.m4a":   {"audio/mp4", 1500 * time.Millisecond, 150 * time.Millisecond},
+		"sound.wav":   {"audio/wav", 400 * time.Millisecond, 0},
+		"stream.wav":  {"audio/wav", 400 * time.Millisecond, 0},
 	} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		require.NoError(t, err)

@@ -124,7 +124,7 @@ func lastBlock(r *bufio.Reader) (float64, error) {
 			}
 		}
 		_, err = r.Discard(n + m + int(size)) //nolint:gosec // bounded above
-		if errors.Is(err, io.EOF) { // a recording that was cut
+		if errors.Is(err, io.EOF) {           // a recording that was cut
 			return last, nil
 		}
 		if err != nil {
