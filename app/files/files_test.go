@@ -529,7 +529,7 @@ func TestContent_OnlyByItsLink(t *testing.T) {
 		"no signature":   func(l *files.Link) { l.Sig = "" },
 		"cut signature":  func(l *files.Link) { l.Sig = l.Sig[:len(l.Sig)-1] },
 		"longer":         func(l *files.Link) { l.Sig += "A" },
-		"altered":        func(l *files.Link) { l.Sig = "A" + l.Sig[1:]; l.Sig = strings.Replace(l.Sig, "A", "B", 1) },
+		"altered":        func(l *files.Link) { l.Sig = string(l.Sig[0]^3) + l.Sig[1:] },
 	} {
 		l := good
 		change(&l)
