@@ -1,0 +1,6 @@
+//go:build race
+
+package doctext
+
+// raceDetector reports whether the program is built with the race detector.
+const raceDetector = true
