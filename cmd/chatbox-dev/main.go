@@ -15,10 +15,17 @@ import (
 	"syscall"
 	"time"
 
+	"chatbox/app"
 	"chatbox/app/devstack"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	// The pods start this program to read a document.
+	if len(os.Args) > 1 && os.Args[1] == app.DocumentCommand {
+		os.Exit(app.ReadDocument(os.Args[2:], os.Stdin, os.Stdout))
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is main with its environment as arguments. It returns the exit code: 0
 // after a clean stop, 1 after a failure, 2 for an invalid command line.

@@ -1,6 +1,7 @@
 // Command chatbox runs one pod of a chat cluster. It reads its configuration and
 // serves until it is asked to stop; then it sends its clients to other pods and
-// exits. Subcommands inspect a pod or its configuration; see --help.
+// exits. Subcommands inspect a pod or its configuration; see --help. One more,
+// extract-text, is internal: a pod starts it to read a document.
 //
 // Exit status: 0 after a clean drain; 1 if the pod failed or is not ready; 2 if
 // the command line or the configuration is invalid or does not fit the pod's
@@ -30,6 +31,10 @@ const (
 )
 
 func main() {
+	// Before anything else: the helper is to have nothing of a pod.
+	if len(os.Args) > 1 && os.Args[1] == app.DocumentCommand {
+		os.Exit(app.ReadDocument(os.Args[2:], os.Stdin, os.Stdout))
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

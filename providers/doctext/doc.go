@@ -4,7 +4,7 @@
 // Parsers of documents are large, and documents come from anybody. So each
 // document is read by a process of its own, the helper: the same executable with
 // a hidden command. The helper has no environment, no open file but its pipes, and
-// limits of memory, processor time and size that it sets before it reads the first
+// limits of memory, processor time and output that it sets before it reads the first
 // byte; it is killed when it takes too long, and it ends with the pod. A hostile
 // document costs one error. PDF, the largest parser, runs in WebAssembly besides,
 // without files and with a bound of its own.
@@ -33,7 +33,8 @@ const (
 // pages than are read.
 const CutNote = "[The rest of the document is left out.]"
 
-// The errors. None contains anything of the document.
+// The errors. None contains anything of the document. Those with chatbox.Unavailable
+// say nothing about the document: a retry may help.
 var (
 	// ErrUnsupported is the error for types whose text is not read.
 	ErrUnsupported error = chatbox.NewError(chatbox.FileType, "documents of this type cannot be read", nil)
@@ -44,9 +45,10 @@ var (
 	// ErrTooLarge is the error for documents that need more memory than the helper
 	// may use, as they are or unpacked.
 	ErrTooLarge error = chatbox.NewError(chatbox.FileSize, "the document is too large to be read", nil)
-	// ErrTimeout is the error for documents that take longer than the helper may.
-	ErrTimeout error = chatbox.NewError(chatbox.FileSize, "reading the document took too long", nil)
-	// ErrBusy is the error when too many documents wait. A retry may help.
+	// ErrTimeout is the error for documents that take more processor time than the
+	// helper may use.
+	ErrTimeout error = chatbox.NewError(chatbox.FileSize, "the document takes too long to be read", nil)
+	// ErrBusy is the error when too many documents wait.
 	ErrBusy error = chatbox.NewError(chatbox.Unavailable, "too many documents are being read", nil)
 )
 

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +36,11 @@ func TestMain(m *testing.M) {
 			}))
 		case "sleep":
 			os.Exit(misbehave(func() { <-make(chan int) }))
+		case "die":
+			os.Exit(misbehave(func() {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				<-make(chan int)
+			}))
 		case "shout":
 			os.Exit(misbehave(func() {
 				for {
@@ -57,7 +64,8 @@ func TestMain(m *testing.M) {
 
 // misbehave limits this process as Helper does, and does not read.
 func misbehave(act func()) int {
-	if limit(64<<20, 3, false) != nil {
+	seconds, err := strconv.ParseUint(os.Args[4], 10, 16)
+	if err != nil || limit(256<<20, seconds, false) != nil {
 		return exitUsage
 	}
 	act()
@@ -73,7 +81,7 @@ func look() {
 			open = append(open, strings.TrimRight(to, ":[]0123456789"))
 		}
 	}
-	fmt.Printf("env=%d dir=%s open=%v args=%d", len(os.Environ()), dir, open, len(os.Args))
+	fmt.Printf("env=%d dir=%s secret=%v", len(os.Environ()), dir, strings.Contains(strings.Join(open, " "), "canary"))
 }
 
 // pod is a process that reads a document and is killed meanwhile.
@@ -99,7 +107,7 @@ func reader(t testing.TB, change func(*Config)) *Reader {
 	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	cfg := Config{Command: []string{exe, Command}, Timeout: time.Minute, MaxWait: 3 * time.Minute}
+	cfg := Config{Command: []string{exe, Command}, Timeout: 3 * time.Minute, Processor: time.Minute, MaxWait: 3 * time.Minute}
 	if change != nil {
 		change(&cfg)
 	}

@@ -1,14 +1,15 @@
 package doctext
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -21,13 +22,15 @@ const (
 	exitEncrypted = 12
 	exitTooLarge  = 13
 	exitUsage     = 14
+	exitTooLong   = 256 // set by run
 )
 
 const (
 	// drainWait is how long the pipes of a helper may stay open after its end.
 	drainWait = time.Second
-	// prepareWait is how long compiling the PDF parser may take.
-	prepareWait = 2 * time.Minute
+	// prepareWait and prepareProcessor are how long compiling the PDF parser may take.
+	prepareWait      = 3 * time.Minute
+	prepareProcessor = time.Minute
 	// prepareMemory is the memory for that in bytes.
 	prepareMemory = 768 << 20
 	// prepareArg is the argument for that in the place of a kind.
@@ -42,24 +45,24 @@ func (r *Reader) read(ctx context.Context, k kind, dir string, content io.Reader
 	defer cancel(nil)
 	in := &source{r: content, left: MaxContent, fail: cancel}
 	out := &sink{left: MaxText}
-	code, err := r.run(ctx, r.cfg.Timeout, helperArgs(k, r.cfg.Memory, r.cfg.Timeout, dir), in, out)
+	code, err := r.run(ctx, r.cfg.Timeout, r.cfg.Processor, helperArgs(k, r.cfg.Memory, r.cfg.Processor, dir), in, out)
 	switch {
 	case unread(ctx) != nil:
 		return "", unread(ctx)
-	case errors.Is(err, errSlow):
-		return "", ErrTimeout
 	case err != nil:
 		return "", err
 	}
 	switch code {
 	case exitWhole:
-		return out.String(), nil
+		return string(out.text), nil
 	case exitCut:
-		return out.String() + "\n" + CutNote, nil
+		return string(out.text) + "\n" + CutNote, nil
 	case exitEncrypted:
 		return "", ErrEncrypted
 	case exitTooLarge, exitNoMemory:
 		return "", ErrTooLarge
+	case exitTooLong:
+		return "", ErrTimeout
 	case exitUsage:
 		return "", unavailable(errors.New("doctext: the helper refuses its arguments"))
 	default: // exitBroken, or the helper crashed
@@ -69,7 +72,7 @@ func (r *Reader) read(ctx context.Context, k kind, dir string, content io.Reader
 
 // runPrepare runs a helper that compiles the PDF parser into dir.
 func (r *Reader) runPrepare(ctx context.Context, dir string) error {
-	code, err := r.run(ctx, prepareWait, helperArgs(prepareArg, prepareMemory, prepareWait, dir), nil, nil)
+	code, err := r.run(ctx, prepareWait, prepareProcessor, helperArgs(prepareArg, prepareMemory, prepareProcessor, dir), nil, nil)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -81,14 +84,16 @@ func (r *Reader) runPrepare(ctx context.Context, dir string) error {
 	return nil
 }
 
-func helperArgs(k kind, memory int64, timeout time.Duration, dir string) []string {
-	return []string{string(k), strconv.FormatInt(memory, 10), strconv.Itoa(int(timeout/time.Second) + 1), dir}
+func helperArgs(k kind, memory int64, processor time.Duration, dir string) []string {
+	return []string{string(k), strconv.FormatInt(memory, 10), strconv.Itoa(seconds(processor)), dir}
 }
 
-// run starts a helper and waits for its end. The error is errSlow, ctx's, or that
-// the helper could not be started; else code tells how it ended. os/exec's
+func seconds(d time.Duration) int { return max(1, int(d/time.Second)) }
+
+// run starts a helper and waits for its end. The error is ctx's, or says that the
+// helper could not run to its end; else code tells how it ended. os/exec's
 // goroutines copy in and out; they end with the process, or drainWait later.
-func (r *Reader) run(ctx context.Context, most time.Duration, args []string, in io.Reader, out io.Writer) (code int, err error) {
+func (r *Reader) run(ctx context.Context, most, processor time.Duration, args []string, in io.Reader, out io.Writer) (code int, err error) {
 	// On Linux a helper is killed when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -106,13 +111,29 @@ func (r *Reader) run(ctx context.Context, most time.Duration, args []string, in 
 		return 0, unavailable(fmt.Errorf("doctext: %w", err))
 	}
 	err = cmd.Wait()
-	if ctx.Err() != nil && !cmd.ProcessState.Success() {
-		return 0, context.Cause(ctx)
-	}
-	if err != nil && cmd.ProcessState.Success() {
+	ended := cmd.ProcessState
+	switch {
+	case ended.Success() && err != nil:
 		return exitBroken, nil // it wrote more than it may
+	case ended.Success():
+		return exitWhole, nil
+	case ctx.Err() != nil && errors.Is(context.Cause(ctx), errSlow):
+		return 0, unavailable(errSlow)
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case !killed(ended):
+		return ended.ExitCode(), nil
+	case ended.UserTime()+ended.SystemTime() < processor:
+		return 0, unavailable(errors.New("doctext: the helper was killed")) // for the memory of others, perhaps
+	default:
+		return exitTooLong, nil
 	}
-	return cmd.ProcessState.ExitCode(), nil
+}
+
+// killed reports whether a process ended by a signal that nothing resists.
+func killed(p *os.ProcessState) bool {
+	status, ok := p.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // source is the content of a document. fail kills the helper if the content is too
@@ -151,10 +172,10 @@ func (s *source) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// sink keeps what the helper writes, up to a bound.
+// sink keeps what the helper writes, up to a bound. It has no ReadFrom, as
+// bytes.Buffer has, which io.Copy would prefer to Write.
 type sink struct {
-	bytes.Buffer
-
+	text []byte
 	left int
 }
 
@@ -163,5 +184,6 @@ func (s *sink) Write(p []byte) (int, error) {
 	if s.left -= len(p); s.left < 0 {
 		return 0, io.ErrShortWrite
 	}
-	return s.Buffer.Write(p)
+	s.text = append(s.text, p...)
+	return len(p), nil
 }

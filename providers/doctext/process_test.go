@@ -27,11 +27,11 @@ func TestText_HelperIsEnded(t *testing.T) {
 	t.Parallel()
 	r := reader(t, nil)
 	good := r.cfg.Command
-	for act, want := range map[string]error{"eat-memory": ErrTooLarge, "eat-time": ErrBroken, "sleep": ErrTimeout, "shout": ErrBroken} {
+	for act, want := range map[string]error{"eat-memory": ErrTooLarge, "eat-time": ErrTimeout, "sleep": chatbox.Unavailable, "die": chatbox.Unavailable, "shout": ErrBroken} {
 		if act == "eat-memory" && raceDetector {
 			continue // its memory is without a limit
 		}
-		r.cfg.Command, r.cfg.Timeout = []string{good[0], act}, time.Minute
+		r.cfg.Command, r.cfg.Timeout, r.cfg.Processor = []string{good[0], act}, time.Minute, time.Second
 		if act == "sleep" {
 			r.cfg.Timeout = 100 * time.Millisecond
 		}
@@ -39,7 +39,7 @@ func TestText_HelperIsEnded(t *testing.T) {
 		require.ErrorIs(t, err, want, act)
 		assert.Empty(t, text)
 
-		r.cfg.Command, r.cfg.Timeout = good, time.Minute
+		r.cfg.Command, r.cfg.Timeout, r.cfg.Processor = good, time.Minute, time.Minute
 		text, err = r.Text(t.Context(), odtType, bytes.NewReader(file(t, "minutes.odt")))
 		require.NoError(t, err)
 		assert.Contains(t, text, "heliotrope")
@@ -48,16 +48,16 @@ func TestText_HelperIsEnded(t *testing.T) {
 	assert.Empty(t, r.waiting)
 }
 
-// TestText_HelperHasNothing: no environment, no files but its pipes, a directory of its own, in which it cannot write.
+// TestText_HelperHasNothing: no environment, no file of the pod, a directory of its own, in which it cannot write.
 func TestText_HelperHasNothing(t *testing.T) {
 	t.Parallel()
-	secret, err := os.Open(os.DevNull)
+	secret, err := os.Create(filepath.Join(t.TempDir(), "canary"))
 	require.NoError(t, err)
 	defer secret.Close()
 	r := reader(t, acting("look"))
 	text, err := r.Text(t.Context(), docxType, strings.NewReader("x"))
 	require.NoError(t, err)
-	assert.Equal(t, fmt.Sprintf("env=0 dir=%s open=[pipe pipe /dev/null] args=6", r.cfg.Dir), text)
+	assert.Equal(t, fmt.Sprintf("env=0 dir=%s secret=false", r.cfg.Dir), text)
 
 	text, err = reader(t, acting("write")).Text(t.Context(), docxType, strings.NewReader("x"))
 	if err == nil {
@@ -65,10 +65,9 @@ func TestText_HelperHasNothing(t *testing.T) {
 	} else {
 		require.ErrorIs(t, err, ErrBroken, "killed by SIGXFSZ")
 	}
-	left, err := os.ReadFile(filepath.Join(r.cfg.Dir, "left"))
+	left, _ := os.ReadFile(filepath.Join(r.cfg.Dir, "left"))
 	assert.Empty(t, left)
 	_ = os.Remove(filepath.Join(r.cfg.Dir, "left"))
-	_ = err
 }
 
 func TestText_CancelledCallerEndsHelper(t *testing.T) {

@@ -29,8 +29,10 @@ type Config struct {
 	Waiting int
 	// MaxWait is how long a document waits. Default: 30 s.
 	MaxWait time.Duration
-	// Timeout is how long a helper may run. Default: 20 s.
+	// Timeout is how long a helper may run, waiting included. Default: 60 s.
 	Timeout time.Duration
+	// Processor is how much processor time a helper may use. Default: 20 s.
+	Processor time.Duration
 	// Memory is how many bytes of memory a helper may have. Default: 256 MiB.
 	Memory int64
 }
@@ -60,7 +62,8 @@ func New(cfg Config) *Reader {
 	cfg.Helpers = or(cfg.Helpers, 2)
 	cfg.Waiting = or(cfg.Waiting, 32)
 	cfg.MaxWait = or(cfg.MaxWait, 30*time.Second)
-	cfg.Timeout = or(cfg.Timeout, 20*time.Second)
+	cfg.Timeout = or(cfg.Timeout, time.Minute)
+	cfg.Processor = or(cfg.Processor, 20*time.Second)
 	cfg.Memory = or(cfg.Memory, 256<<20)
 	return &Reader{
 		cfg:     cfg,

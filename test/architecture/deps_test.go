@@ -27,8 +27,8 @@ func TestDomain_StandsOnTheStandardLibrary(t *testing.T) {
 	require.Equal(t, []string{module, module + "/cluster"}, deps(t, "./cluster"))
 }
 
-// TestUseCases_StandOnTheDomain: the use cases reach Redis, MongoDB, sockets and models through their ports alone. Everything under internal stands on
-// the standard library.
+// TestUseCases_StandOnTheDomain: the use cases reach Redis, MongoDB, sockets and models through their ports alone. Everything under internal but
+// publicnet stands on the standard library.
 func TestUseCases_StandOnTheDomain(t *testing.T) {
 	t.Parallel()
 	below := map[string][]string{

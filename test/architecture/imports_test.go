@@ -41,6 +41,9 @@ var edges = []edge{
 
 	{file: "internal/sleep/x.go", imports: "chatbox"},
 	{file: "internal/sleep/x.go", imports: "chatbox/hub"},
+	{file: "internal/sleep/x.go", imports: "code.dny.dev/ssrf"},
+	{file: "internal/publicnet/x.go", imports: "chatbox"},
+	{file: "internal/publicnet/x.go", imports: "code.dny.dev/ssrf", allowed: true},
 
 	{file: "hub/x.go", imports: "chatbox", allowed: true},
 	{file: "hub/x.go", imports: "chatbox/cluster", allowed: true},

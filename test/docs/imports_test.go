@@ -64,7 +64,7 @@ func importsDoc(graph map[string][]string) string {
 	var b strings.Builder
 	b.WriteString("# Imports\n\nThe packages of the module and what they import of each other, made from the code by\n" +
 		"`UPDATE_DOCS=1 go test ./test/docs -run TestImports`; do not edit. The rules are in `.golangci.yml`.\n\n" +
-		"The packages under `app`, without the root package, `helpdesk`, `cluster` and `internal`, which use the standard library alone:\n\n```mermaid\nflowchart TD\n")
+		"The packages under `app`, without the root package, `helpdesk`, `cluster` and `internal`, which use next to nothing but the standard library:\n\n```mermaid\nflowchart TD\n")
 	short := func(pkg string) string { return strings.TrimPrefix(pkg, "chatbox/") }
 	node := func(pkg string) string { return strings.NewReplacer("/", "_", "-", "_").Replace(short(pkg)) }
 	for _, from := range slices.Sorted(maps.Keys(graph)) {
