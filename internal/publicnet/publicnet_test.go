@@ -133,8 +133,7 @@ func TestClient_NameChanges(t *testing.T) {
 // TestClient_Redirects: each step is subject to the rules.
 func TestClient_Redirects(t *testing.T) {
 	t.Parallel()
-	var srv *server
-	srv = serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
+	srv := serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Referrer", r.Referer())
 		to := r.URL.Query().Get("to")
 		switch {

@@ -71,7 +71,7 @@ func (a *archive) part(name string, read func(io.Reader) error) error {
 	if err != nil {
 		return fmt.Errorf("doctext: unpack: %w", err)
 	}
-	defer r.Close() //nolint:errcheck // read to its end, or not wanted
+	defer r.Close()
 	return read(&counted{r, a})
 }
 

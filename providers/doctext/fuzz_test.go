@@ -9,6 +9,7 @@ import (
 
 // fuzz runs a reader in this process: what a document may cost is the helper's concern, but no document should make a reader panic.
 func fuzz(f *testing.F, k kind, seeds ...string) {
+	f.Helper()
 	for _, name := range seeds {
 		content, err := os.ReadFile("testdata/" + name)
 		if err != nil {

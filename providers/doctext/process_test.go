@@ -106,7 +106,7 @@ func child(t *testing.T, parent int, act string) (pid int) {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
 		for _, task := range tasks {
 			ids, _ := os.ReadFile(task)
-			for _, id := range strings.Fields(string(ids)) {
+			for id := range strings.FieldsSeq(string(ids)) {
 				line, _ := os.ReadFile("/proc/" + id + "/cmdline")
 				if bytes.Contains(line, []byte("\x00"+act+"\x00")) {
 					pid, _ = strconv.Atoi(id)

@@ -73,7 +73,7 @@ func New(cfg Config) *Reader {
 	}
 }
 
-func or[T int | int64 | time.Duration](v, otherwise T) T {
+func or[T int | int64 | time.Duration](v, otherwise T) T { //nolint:ireturn // not an interface
 	if v == 0 {
 		return otherwise
 	}

@@ -28,7 +28,7 @@ func xlsxText(content []byte, o *output) error {
 	if err != nil {
 		return fmt.Errorf("doctext: %w", err)
 	}
-	defer book.Close() //nolint:errcheck // nothing was written
+	defer book.Close()
 	for _, name := range book.GetSheetList() {
 		o.skipLine()
 		if err := o.write("Sheet " + name + "\n"); err != nil {
@@ -44,9 +44,9 @@ func xlsxText(content []byte, o *output) error {
 func sheetText(book *excelize.File, name string, o *output) error {
 	rows, err := book.Rows(name)
 	if err != nil {
-		return nil //nolint:nilerr // a sheet that is a chart
+		return nil // a sheet that is a chart
 	}
-	defer rows.Close() //nolint:errcheck // nothing was written
+	defer rows.Close()
 	for rows.Next() {
 		cells, err := rows.Columns()
 		if err != nil {
