@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -23,10 +24,24 @@ import (
 // pdfPages is how much memory PDFium may have, in pages of 64 KiB: 128 MiB.
 const pdfPages = 2_048
 
+// codeDir returns where in dir this program keeps PDFium's machine code. Programs
+// with other versions of the libraries have other directories.
+func codeDir(dir string) string {
+	name := "pdf"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if strings.HasSuffix(m.Path, "/wazero") || strings.HasSuffix(m.Path, "/go-pdfium") {
+				name += "-" + m.Version
+			}
+		}
+	}
+	return filepath.Join(dir, name)
+}
+
 // compiled reports whether dir has PDFium's machine code. wazero renames it into
 // its place when it is whole.
 func compiled(dir string) bool {
-	found, err := filepath.Glob(filepath.Join(dir, "wazero-*", "*"))
+	found, err := filepath.Glob(filepath.Join(codeDir(dir), "wazero-*", "*"))
 	if err != nil {
 		return false
 	}
@@ -49,7 +64,7 @@ func compilePDF(dir string) error {
 
 // openPDFium starts PDFium without files, with the code in dir if it is there.
 func openPDFium(dir string) (pdfium.Pool, error) { //nolint:ireturn // the library has no type for it
-	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	cache, err := wazero.NewCompilationCacheWithDir(codeDir(dir))
 	if err != nil {
 		return nil, fmt.Errorf("doctext: %w", err)
 	}
