@@ -1,12 +1,18 @@
 package chatbox
 
 import (
+	"net/url"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
 // MaxContent is the maximal size of one client message, in bytes.
 const MaxContent = 32 << 10
+
+// MaxMessageFiles is the maximal number of files of one message.
+const MaxMessageFiles = 10
 
 // Limits of metadata (docs/protocol/contract.md); lengths are in characters.
 const (
@@ -53,6 +59,9 @@ func (c Command) validateByType() error {
 		if c.Content == "" {
 			return Missing("content")
 		}
+		return validateFileIDs(c.FileIDs)
+	case TypeFileUpload, TypeVoiceMessage:
+		return c.validateFile()
 	case TypeModelSelect:
 		if c.ModelID == "" {
 			return Missing("model_id")
@@ -62,6 +71,70 @@ func (c Command) validateByType() error {
 		return Invalid("type", "is not something a client may send")
 	}
 	return nil
+}
+
+func validateFileIDs(ids []string) error {
+	if len(ids) > MaxMessageFiles {
+		return TooManyFiles()
+	}
+	for i, id := range ids {
+		switch {
+		case id == "":
+			return Invalid("file_ids", "has an empty id")
+		case slices.Contains(ids[:i], id):
+			return Invalid("file_ids", "has an id twice")
+		}
+	}
+	return nil
+}
+
+// TooManyFiles rejects a message with more than MaxMessageFiles files.
+func TooManyFiles() *Error { return Invalid("file_ids", "has more than 10 ids") }
+
+// validateFile checks the file of an upload or a recording: an uploaded file, or,
+// without one, the address of a file elsewhere.
+func (c Command) validateFile() error {
+	switch {
+	case c.FileURL == "" && c.FileID == "":
+		return Missing("file_id")
+	case c.FileURL != "" && !validLink(c.FileURL):
+		return Invalid("file_url", "must be an https address")
+	}
+	return nil
+}
+
+// maxLink is the maximal length of the address of a file elsewhere, in bytes.
+const maxLink = 4096
+
+// validLink reports whether clients may show the address as a link. Pods never
+// fetch it.
+func validLink(address string) bool {
+	if len(address) > maxLink || !utf8.ValidString(address) || strings.ContainsFunc(address, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune("\\\"<>`", r)
+	}) {
+		return false
+	}
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil
+}
+
+// ownAddress reports whether the address is the one that an upload returned for
+// the file, perhaps with an origin.
+func ownAddress(address, id string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "" || u.Scheme == "http" || u.Scheme == "https") && strings.HasSuffix(u.Path, "/files/"+id)
+}
+
+// Files returns the ids of the files of the command, and the field that names
+// them.
+func (c Command) Files() (ids []string, field string) {
+	if c.Type == TypeUserMessage {
+		return c.FileIDs, "file_ids"
+	}
+	if c.FileID == "" {
+		return nil, "file_id"
+	}
+	return []string{c.FileID}, "file_id"
 }
 
 func validateMetadata(m map[string]string) error {
@@ -78,12 +151,19 @@ func validateMetadata(m map[string]string) error {
 
 // Clean removes NUL characters, which neither stores nor screens can handle,
 // and fields that do not belong to the type: only files have a file address,
-// which other clients fetch. It changes nothing else; indentation and markup
+// which other clients fetch. A client may repeat the address of an uploaded file,
+// which follows from its id. Clean changes nothing else; indentation and markup
 // stay as typed.
 func (c Command) Clean() Command {
 	c.Content = strings.ReplaceAll(c.Content, "\x00", "")
 	if c.Type != TypeFileUpload && c.Type != TypeVoiceMessage {
 		c.FileID, c.FileURL = "", ""
+	}
+	if c.Type != TypeUserMessage || len(c.FileIDs) == 0 {
+		c.FileIDs = nil
+	}
+	if c.FileID != "" && (ownAddress(c.FileURL, c.FileID) || validLink(c.FileURL)) {
+		c.FileURL = ""
 	}
 	return c
 }

@@ -2,6 +2,7 @@ package chatbox
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -31,6 +32,9 @@ func (t Type) Message() bool {
 		return false
 	}
 }
+
+// Asks reports whether a user's event of the type requests an answer.
+func (t Type) Asks() bool { return t == TypeUserMessage || t == TypeVoiceMessage }
 
 // Sender is the kind of speaker. The server derives it from the credential.
 type Sender string
@@ -101,7 +105,8 @@ func (e Event) SameRequest(o Event) bool {
 	if e.Unreadable {
 		return e.Type == o.Type && e.ModelID == o.ModelID
 	}
-	return e.Type == o.Type && e.Content == o.Content && e.FileID == o.FileID && e.ModelID == o.ModelID
+	return e.Type == o.Type && e.Content == o.Content && e.FileID == o.FileID && e.FileURL == o.FileURL && e.ModelID == o.ModelID &&
+		slices.EqualFunc(e.Files, o.Files, func(a, b AttachedFile) bool { return a.ID == b.ID })
 }
 
 // Gen identifies one generation: a run of the answer to the message at Seq.

@@ -49,7 +49,7 @@ type State struct {
 	StartedAt      time.Time `json:"started_at,omitzero"` // time of the first event
 	EndedAt        time.Time `json:"ended_at,omitzero"`
 	AnswerableFrom int64     `json:"answerable_from,omitempty"` // pending turns of earlier messages are void
-	LastUserSeq    int64     `json:"last_user_seq,omitempty"`   // the newest user message, which a retry answers
+	LastUserSeq    int64     `json:"last_user_seq,omitempty"`   // the newest message or recording of the user, which a retry answers
 	LastReplySeq   int64     `json:"last_reply_seq,omitempty"`  // the newest reply to it: a person's message, or a complete or cancelled answer
 	ModelID        string    `json:"model,omitempty"`
 	LastActivity   time.Time `json:"last_activity,omitzero"`
@@ -104,16 +104,13 @@ func (s State) Apply(e Event) State {
 		s.Others++
 	}
 	switch e.Type {
-	case TypeFileUpload, TypeVoiceMessage:
+	case TypeUserMessage, TypeFileUpload, TypeVoiceMessage:
 		s = s.applyUnread(e)
-	case TypeUserMessage:
-		s = s.applyUnread(e)
-		switch e.Sender {
-		case SenderUser:
+		switch {
+		case e.Sender == SenderUser && e.Type.Asks():
 			s.LastUserSeq = e.Seq
-		case SenderAdmin:
+		case e.Sender == SenderAdmin:
 			s.LastReplySeq = e.Seq
-		default: // neither asks nor replies
 		}
 	case TypeModelSelect:
 		s.ModelID = e.ModelID

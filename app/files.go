@@ -7,6 +7,7 @@ import (
 
 	"chatbox/app/api"
 	"chatbox/app/config"
+	"chatbox/app/conversation"
 	"chatbox/app/files"
 	"chatbox/providers/clamd"
 	filestore "chatbox/providers/files"
@@ -79,6 +80,14 @@ func (a *App) wireFiles(sessions files.Sessions, watch *observer) {
 		Blobs: o.Files.Blobs, Records: o.Stores.Files, Quota: a.redis, Sessions: sessions, Watchers: a.redis, Audit: o.Stores.Audit,
 		Scanner: o.Files.Scanner, Signer: o.Files.Signer, Observer: watch, Logger: a.log, Clock: a.now,
 	})
+}
+
+// fileUse returns the files that messages may have, or nil.
+func (a *App) fileUse() conversation.Files { //nolint:ireturn // nil must be the interface's
+	if a.opts.Files.Blobs == nil {
+		return nil
+	}
+	return a.files
 }
 
 // fileEdge returns the files that the edge serves, or nil.

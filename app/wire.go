@@ -47,7 +47,7 @@ func New(o Options) (*App, error) {
 		Name: "chat_clock_ahead_seconds", Help: "How far the pod's clock is ahead of Redis'; negative where it is behind.",
 	}, a.clock.seconds))
 	o.Hub.Logger = a.log
-	a.hub = hub.New(o.Hub, api.Encode, hub.NewMetrics(reg))
+	a.hub = hub.New(o.Hub, api.Encoder(o.API.Prefix), hub.NewMetrics(reg))
 	a.bus = redisstate.NewBus(redis, o.ID, a.log)
 	a.gate = access.New(o.Access, access.Deps{
 		Tickets: redis, Marks: redis, Counts: redis, Archive: o.Stores.Withdrawals, Blocks: o.Stores.Blocks, News: redis, Sockets: a.hub, Audit: o.Stores.Audit, Logger: a.log,
@@ -96,7 +96,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	})
 	a.talks = conversation.New(o.Conversation, conversation.Deps{
 		Log: log, Answers: a.answers, Live: a.live, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions,
-		Attachments: feeds, Acks: feeds, Audit: o.Stores.Audit, Alerts: a.alerts, HelpLimits: redis, Ratings: o.Stores.Ratings,
+		Attachments: feeds, Acks: feeds, Audit: o.Stores.Audit, Alerts: a.alerts, HelpLimits: redis, Files: a.fileUse(), Ratings: o.Stores.Ratings,
 		Staff: redis, Colleagues: redis, Presence: redis, Ephemerals: redis, Observer: watch, Logger: a.log,
 	})
 	a.wireHelpDesk(feeds, log)

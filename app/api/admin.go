@@ -23,7 +23,10 @@ const (
 )
 
 // overviewRoutes serve all sessions of a tenant to staff, and their figures.
-type overviewRoutes struct{ overview Overview }
+type overviewRoutes struct {
+	overview Overview
+	view     viewer
+}
 
 func (s *overviewRoutes) register(e *edge) {
 	admin := e.cfg.Prefix + "/admin"
@@ -173,7 +176,7 @@ func sensible(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9998 }
 // anySession serves GET /admin/sessions/{id}, with the content that its owner
 // sees.
 func (s *overviewRoutes) anySession(c echo.Context) error {
-	return historyOf(c, s.overview.AnyHistory)
+	return historyOf(c, s.view, s.overview.AnyHistory)
 }
 
 // userSessions serves GET /admin/users/{id}/sessions.

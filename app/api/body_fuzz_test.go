@@ -104,7 +104,7 @@ func changing(f *testing.F, did *deeds) (*Server, []*echo.Route) {
 	s := New(Config{Pod: "pod-1"}, Deps{
 		Talks: willing{did: did}, History: willing{did: did}, Privacy: willing{did: did},
 		Files: noFiles{}, HelpDesk: deskOf(willingDesk{did: did}), Blocking: willingDesk{did: did}, Access: willingDesk{did: did},
-		Hub: hub.New(hub.Config{}, Encode, hub.NewMetrics(reg)), Auth: NewAuth(AuthConfig{Secret: []byte(secret)}),
+		Hub: hub.New(hub.Config{}, Encoder("/chatbox"), hub.NewMetrics(reg)), Auth: NewAuth(AuthConfig{Secret: []byte(secret)}),
 		Readiness: &fakeReadiness{ready: true}, Metrics: reg, Registerer: reg, Logger: slog.New(slog.DiscardHandler),
 	})
 	var routes []*echo.Route

@@ -21,6 +21,7 @@ const (
 	fieldModel    = "model_id"
 	fieldFile     = "file_id"
 	fieldFileURL  = "file_url"
+	fieldFiles    = "file_ids"
 	fieldMetadata = "metadata"
 	fieldToken    = "token"
 	fieldFrame    = "frame" // the whole frame, in errors
@@ -39,6 +40,7 @@ type command struct {
 	ModelID   string
 	FileID    string
 	FileURL   string
+	FileIDs   []string
 	Metadata  map[string]string
 	Token     string // a credential: never shown, never logged
 }
@@ -59,7 +61,7 @@ func (c command) echo() (id, sessionID string) {
 func (c command) durable() chatbox.Command {
 	return chatbox.Command{
 		Type: chatbox.Type(c.Type), ID: c.ID, SessionID: c.SessionID, Content: c.Content,
-		ModelID: c.ModelID, FileID: c.FileID, FileURL: c.FileURL, Metadata: c.Metadata,
+		ModelID: c.ModelID, FileID: c.FileID, FileURL: c.FileURL, FileIDs: c.FileIDs, Metadata: c.Metadata,
 	}
 }
 
@@ -140,7 +142,7 @@ func (c *command) set(name string, raw json.RawMessage, seen map[string]bool) er
 		into = &c.FileURL
 	case fieldToken:
 		into = &c.Token
-	case fieldSeq, fieldMetadata:
+	case fieldSeq, fieldFiles, fieldMetadata:
 	default:
 		return nil
 	}
@@ -155,6 +157,8 @@ func (c *command) set(name string, raw json.RawMessage, seen map[string]bool) er
 	switch name {
 	case fieldSeq:
 		c.Seq, err = integer(name, raw)
+	case fieldFiles:
+		c.FileIDs, err = fileIDs(raw)
 	case fieldMetadata:
 		c.Metadata, err = metadata(raw)
 	default:
@@ -187,6 +191,31 @@ func integer(name string, raw json.RawMessage) (*int64, error) {
 		return nil, chatbox.Invalid(name, "must be a whole number, not negative")
 	}
 	return &n, nil
+}
+
+// fileIDs parses a list of ids. It reads no further than the longest list that is
+// accepted.
+func fileIDs(raw json.RawMessage) ([]string, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
+		return nil, chatbox.Invalid(fieldFiles, "must be a list of strings")
+	}
+	var ids []string
+	for dec.More() {
+		if len(ids) == chatbox.MaxMessageFiles {
+			return nil, chatbox.TooManyFiles()
+		}
+		var value json.RawMessage
+		if dec.Decode(&value) != nil {
+			return nil, chatbox.Invalid(fieldFiles, "must be a list of strings")
+		}
+		id, err := text(fieldFiles, value)
+		if err != nil {
+			return nil, chatbox.Invalid(fieldFiles, "must be a list of strings")
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // metadata parses an object of scalars into strings: a number as written, null as

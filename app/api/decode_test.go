@@ -22,6 +22,12 @@ func clientFrames() map[string]command {
 			Type: "user_message", ID: "m-1", SessionID: "s-1", Content: "What does a pod hold?",
 			Metadata: map[string]string{"page": "/pricing", "visits": "3", "returning": "true"},
 		},
+		"user_message-files": {
+			Type: "user_message", ID: "m-3", SessionID: "s-1", Content: "What is on these?", FileIDs: []string{somePicture().ID, someDocument().ID},
+		},
+		"file_upload":      {Type: "file_upload", ID: "m-4", SessionID: "s-1", FileID: someDocument().ID, Content: "The invoice"},
+		"file_upload-link": {Type: "file_upload", ID: "m-5", SessionID: "s-1", FileURL: "https://files.example.com/report.pdf"},
+		"voice_message":    {Type: "voice_message", ID: "m-6", SessionID: "s-1", FileID: someRecording().ID},
 		"model_select":     {Type: "model_select", ID: "m-2", SessionID: "s-1", ModelID: "large"},
 		"help_request":     {Type: "help_request", ID: "h-1", SessionID: "s-1"},
 		"resume":           {Type: "resume", SessionID: "s-1", Seq: &seq},
@@ -183,7 +189,7 @@ func FuzzDecode(f *testing.F) {
 			e.ID, e.Type, e.Content, e.ModelID, e.Metadata = c.ID, chatbox.Type(c.Type), c.Content, c.ModelID, c.Metadata
 			e.FileID, e.FileURL = c.FileID, c.FileURL
 		})
-		again, err := decode(encode(d, at()))
+		again, err := decode(testViewer().encode(d, at()))
 		if err != nil {
 			t.Fatalf("what was accepted is refused when repeated: %v", err)
 		}

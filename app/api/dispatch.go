@@ -16,25 +16,27 @@ type frameHandler func(ctx context.Context, conn *hub.Conn, cmd command) error
 // frameHandlers is the table of the frames that clients may send
 // (docs/protocol/README.md).
 func (s *sockets) frameHandlers() map[string]frameHandler {
+	file := s.post
+	if s.deps.Files == nil {
+		file = unsupported
+	}
 	return map[string]frameHandler{
-		string(chatbox.TypeUserMessage): s.post,
-		string(chatbox.TypeModelSelect): s.post,
-		string(chatbox.TypeHelpRequest): s.help,
-		typeResume:                      s.resume,
-		typePing:                        s.pong,
-		typeCancel:                      s.cancel,
-		typeRetry:                       s.retry,
-		typeTyping:                      s.typing,
-		typeAuth:                        s.renew,
-		string(chatbox.TypeAdminJoin):   s.staffTurn(s.joinSession),
-		string(chatbox.TypeAdminLeave):  s.staffTurn(s.leaveSession),
-		typeWatch:                       s.staffTurn(s.watch),
-		typeUnwatch:                     s.staffTurn(s.unwatch),
-		typeRead:                        s.read,
-
-		// Types of the protocol that this version does not support.
-		string(chatbox.TypeFileUpload):   unsupported,
-		string(chatbox.TypeVoiceMessage): unsupported,
+		string(chatbox.TypeUserMessage):  s.post,
+		string(chatbox.TypeModelSelect):  s.post,
+		string(chatbox.TypeHelpRequest):  s.help,
+		typeResume:                       s.resume,
+		typePing:                         s.pong,
+		typeCancel:                       s.cancel,
+		typeRetry:                        s.retry,
+		typeTyping:                       s.typing,
+		typeAuth:                         s.renew,
+		string(chatbox.TypeAdminJoin):    s.staffTurn(s.joinSession),
+		string(chatbox.TypeAdminLeave):   s.staffTurn(s.leaveSession),
+		typeWatch:                        s.staffTurn(s.watch),
+		typeUnwatch:                      s.staffTurn(s.unwatch),
+		typeRead:                         s.read,
+		string(chatbox.TypeFileUpload):   file,
+		string(chatbox.TypeVoiceMessage): file,
 	}
 }
 
@@ -133,5 +135,5 @@ func (s *sockets) pong(_ context.Context, conn *hub.Conn, cmd command) error {
 }
 
 func unsupported(context.Context, *hub.Conn, command) error {
-	return chatbox.Invalid(fieldType, "is not supported")
+	return chatbox.Invalid(fieldType, "is not supported without a file store")
 }

@@ -23,6 +23,7 @@ type transcript interface {
 // transcriptRoutes serve whole sessions: exports, and links for people outside.
 type transcriptRoutes struct {
 	sharing Sharing
+	view    viewer
 	edge    *edge
 }
 
@@ -54,7 +55,7 @@ func (s *transcriptRoutes) exportSession(c echo.Context) error {
 		return s.stream(c, "text/markdown; charset=UTF-8", &markdown{session: sess}, pages)
 	}
 	h.Set("Content-Disposition", attachment(sess.Name, ".json"))
-	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: viewMessage, head: exportHead{
+	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: s.view.message, head: exportHead{
 		SessionID: sess.Key.ID, Name: sess.Name, ModelID: sess.State.ModelID, Status: statusOf(sess), HeadSeq: sess.State.Head,
 		Unreadable: sess.Unreadable,
 	}}, pages)

@@ -52,7 +52,7 @@ func TestExport_JSONIsTheWholeSession(t *testing.T) {
 		}
 		require.NoError(t, json.Unmarshal(body, &got), "%s", body)
 		assert.Nil(t, got.Truncated)
-		assert.Equal(t, views([]chatbox.Event{question, final}, viewMessage), got.Messages)
+		assert.Equal(t, views([]chatbox.Event{question, final}, testViewer().message), got.Messages)
 		assert.Equal(t, "s-1 a < b small ended 5", fmt.Sprint(got.SessionID, " ", got.Name, " ", got.ModelID, " ", got.Status, " ", got.HeadSeq))
 		assert.Contains(t, string(body), "Grüße <b> 👋", "text is not escaped")
 	}
@@ -189,7 +189,8 @@ func TestShared_ForAnyoneAndNothingPrivate(t *testing.T) {
 			return chatbox.Share{}, nil, chatbox.NewError(chatbox.NotFound, "no such share", nil)
 		}
 		file := *event(func(e *chatbox.Event) {
-			e.Type, e.FileID, e.FileURL = chatbox.TypeFileUpload, "f-1", "https://files.example.com/x?signature=abc"
+			e.Type, e.FileID, e.FileURL = chatbox.TypeFileUpload, somePicture().ID, "https://files.example.com/x?signature=abc"
+			e.Files = []chatbox.AttachedFile{somePicture()}
 			e.Metadata = map[string]string{"page": "/pricing", "admin_name": "forged"}
 		}).Event
 		return chatbox.Share{Session: chatbox.SessionKey{ID: "s-1"}, Name: "a < b"}, pagesOf(nil, file), nil
@@ -197,7 +198,8 @@ func TestShared_ForAnyoneAndNothingPrivate(t *testing.T) {
 	status, h, body := p.call(http.MethodGet, "/shared/"+secret, nil, nil)
 	require.Equal(t, http.StatusOK, status)
 	assert.JSONEq(t, `{"session_id":"s-1","name":"a < b","messages":[{"id":"m-1","seq":3,"type":"file_upload","sender":"user",
-		"content":"  if a < b && b > c {\n\treturn \"é\"\n  }  ","timestamp":"2026-03-04T05:06:07.080Z","status":"complete","file_id":"f-1"}]}`, string(body))
+		"content":"  if a < b && b > c {\n\treturn \"é\"\n  }  ","timestamp":"2026-03-04T05:06:07.080Z","status":"complete",
+		"files":[{"filename":"beach \"1\".jpg","content_type":"image/jpeg"}]}]}`, string(body))
 	assert.Equal(t, "noindex", h.Get("X-Robots-Tag"))
 	assert.Equal(t, "no-store", h.Get("Cache-Control"))
 	assert.Equal(t, "no-referrer", h.Get("Referrer-Policy"))
@@ -207,6 +209,7 @@ func TestShared_ForAnyoneAndNothingPrivate(t *testing.T) {
 	assert.NotContains(t, p.logs.String(), secret)
 	assert.Contains(t, p.logs.String(), "/shared/:token")
 	assert.False(t, bytes.Contains(body, []byte("signature")))
+	assert.NotContains(t, string(body), somePicture().ID)
 }
 
 func TestStrangers_AreCountedByAddress(t *testing.T) {

@@ -403,7 +403,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 		st.aids = p.aids
 	}
 	reg := prometheus.NewRegistry()
-	p.hub = hub.New(st.hub, Encode, hub.NewMetrics(reg))
+	p.hub = hub.New(st.hub, Encoder("/chatbox"), hub.NewMetrics(reg))
 	ctx, cancel := context.WithCancel(tb.Context())
 	ticker := make(chan struct{})
 	go func() { defer close(ticker); p.hub.Run(ctx) }()

@@ -36,6 +36,7 @@ type Files interface {
 // fileRoutes serve files. Without a file store they do not exist.
 type fileRoutes struct {
 	files Files // nil: there is no file store
+	view  viewer
 	edge  *edge
 }
 
@@ -47,25 +48,6 @@ func (s *fileRoutes) register(e *edge) {
 	e.echo.POST(p, s.upload, e.sender, e.uploadTurn)
 	e.echo.GET(p+"/:id", s.link, e.user, e.query)
 	e.echo.GET(p+"/:id/content", s.content)
-}
-
-// fileView is the schema File of docs/protocol/openapi.yaml.
-type fileView struct {
-	ID          string `json:"file_id"`
-	URL         string `json:"file_url"`
-	Name        string `json:"filename"`
-	ContentType string `json:"content_type"`
-	Size        int64  `json:"size"`
-	Width       int    `json:"width,omitempty"`
-	Height      int    `json:"height,omitempty"`
-	DurationMS  int64  `json:"duration_ms,omitempty"`
-}
-
-func (s *fileRoutes) view(f chatbox.File) fileView {
-	return fileView{
-		ID: f.Key.ID, URL: s.edge.cfg.Prefix + "/files/" + f.Key.ID, Name: f.Name, ContentType: f.ContentType, Size: f.Size,
-		Width: f.Width, Height: f.Height, DurationMS: f.Duration.Milliseconds(),
-	}
 }
 
 const headerIdempotencyKey = "Idempotency-Key"
@@ -82,7 +64,7 @@ func (s *fileRoutes) upload(c echo.Context) error {
 		if _, err := io.Copy(io.Discard, io.LimitReader(r.Body, s.files.Max()+maxFraming)); err != nil {
 			return chatbox.Invalid("file", "did not arrive completely")
 		}
-		return replyAs(c, http.StatusCreated, s.view(first))
+		return replyAs(c, http.StatusCreated, s.view.file(first.Attached()))
 	}
 	if !errors.Is(err, chatbox.NotFound) {
 		return err
@@ -96,7 +78,7 @@ func (s *fileRoutes) upload(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return replyAs(c, http.StatusCreated, s.view(f))
+	return replyAs(c, http.StatusCreated, s.view.file(f.Attached()))
 }
 
 // maxWidthParam is the name of the parameter for smaller pictures.
@@ -153,7 +135,7 @@ func (s *fileRoutes) address(l files.Link) string {
 	if l.File.Tenant != "" {
 		q.Set(paramTenant, base64.RawURLEncoding.EncodeToString([]byte(l.File.Tenant)))
 	}
-	return s.edge.cfg.Prefix + "/files/" + l.File.ID + "/content?" + q.Encode()
+	return s.view.address(l.File.ID) + "/content?" + q.Encode()
 }
 
 // linkOf decodes a link. A part that is malformed makes a link that no key has

@@ -95,6 +95,7 @@ type frame struct {
 	Models    *[]chatbox.Model  `json:"models,omitempty"`
 	FileID    string            `json:"file_id,omitempty"`
 	FileURL   string            `json:"file_url,omitempty"`
+	Files     []fileView        `json:"files,omitempty"`
 	Timestamp string            `json:"timestamp,omitempty"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
 	Error     *frameError       `json:"error,omitempty"`
@@ -108,15 +109,19 @@ type frameError struct {
 	RetryAfter  int64  `json:"retry_after,omitempty"` // milliseconds
 }
 
-// Encode renders a delivery to a session's sockets as a frame. Frames that are
-// not events carry the time of encoding.
-func Encode(d hub.Delivery) []byte { return encode(d, time.Now()) }
+// Encoder returns a function that renders a delivery to a session's sockets as a
+// frame. Frames that are not events carry the time of encoding. prefix is that of
+// every route.
+func Encoder(prefix string) func(d hub.Delivery) []byte {
+	v := viewer{prefix: prefix}
+	return func(d hub.Delivery) []byte { return v.encode(d, time.Now()) }
+}
 
-func encode(d hub.Delivery, now time.Time) []byte {
+func (v viewer) encode(d hub.Delivery, now time.Time) []byte {
 	f := frame{SessionID: &d.Session.ID, Timestamp: stamp(now)}
 	switch {
 	case d.Event != nil:
-		fillEvent(&f, *d.Event, d.Replay)
+		v.fillEvent(&f, *d.Event, d.Replay)
 	case d.Ack != nil:
 		f.Type, f.ID, f.Seq, f.Timestamp = typeAck, d.Ack.ID, &d.Ack.Seq, stamp(d.Ack.Time)
 		if d.Ack.Duplicate {
@@ -150,9 +155,9 @@ func encode(d hub.Delivery, now time.Time) []byte {
 	return f.bytes()
 }
 
-func fillEvent(f *frame, e chatbox.Event, replay bool) {
+func (v viewer) fillEvent(f *frame, e chatbox.Event, replay bool) {
 	f.Type, f.ID, f.Seq, f.Sender = string(e.Type), e.ID, &e.Seq, e.Sender
-	f.ModelID, f.FileID, f.FileURL = e.ModelID, e.FileID, e.FileURL
+	f.ModelID, f.FileID, f.FileURL, f.Files = e.ModelID, e.FileID, v.fileURL(e), v.files(e)
 	f.Timestamp, f.Metadata = stamp(e.Time), e.Metadata
 	if e.Content != "" {
 		f.Content = &e.Content

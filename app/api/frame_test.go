@@ -18,6 +18,8 @@ import (
 	"chatbox/hub"
 )
 
+func testViewer() viewer { return viewer{prefix: "/chatbox"} }
+
 const goldenDir = "../../test/golden"
 
 func at() time.Time {
@@ -65,6 +67,18 @@ func piece(change func(*cluster.Piece)) hub.Delivery {
 	return hub.Delivery{Session: someSession(), Piece: &p}
 }
 
+func somePicture() chatbox.AttachedFile {
+	return chatbox.AttachedFile{ID: "file_aaaaaaaaaaaaabbbbbbbbbbbbb", Name: "beach \"1\".jpg", ContentType: "image/jpeg", Size: 48213, Width: 1200, Height: 900}
+}
+
+func someDocument() chatbox.AttachedFile {
+	return chatbox.AttachedFile{ID: "file_cccccccccccccddddddddddddd", Name: "invoice.pdf", ContentType: "application/pdf", Size: 9120}
+}
+
+func someRecording() chatbox.AttachedFile {
+	return chatbox.AttachedFile{ID: "file_eeeeeeeeeeeeeeeeeeeeeeeeee", Name: "recording.webm", ContentType: "audio/webm", Size: 20480, Duration: 4200 * time.Millisecond}
+}
+
 // serverFrames are one example of each frame that a server sends.
 func serverFrames() map[string][]byte {
 	s := someSession()
@@ -75,6 +89,26 @@ func serverFrames() map[string][]byte {
 		"user_message-admin": event(func(e *chatbox.Event) {
 			e.ID, e.Sender, e.UserID, e.Content = "m-7", chatbox.SenderAdmin, "bob", "May I help?"
 			e.Metadata = map[string]string{chatbox.MetaAdminID: "bob", chatbox.MetaAdminName: "Bob"}
+		}),
+		"user_message-files": event(func(e *chatbox.Event) {
+			e.Content, e.Files = "What is on these?", []chatbox.AttachedFile{somePicture(), someDocument()}
+		}),
+		"file_upload": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Content, e.Metadata = "m-4", chatbox.TypeFileUpload, "The invoice", nil
+			e.FileID, e.Files = someDocument().ID, []chatbox.AttachedFile{someDocument()}
+		}),
+		"file_upload-link": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Content, e.Metadata = "m-5", chatbox.TypeFileUpload, "", nil
+			e.FileURL = "https://files.example.com/report.pdf"
+		}),
+		"file_upload-admin": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Sender, e.UserID, e.Content = "m-8", chatbox.TypeFileUpload, chatbox.SenderAdmin, "bob", ""
+			e.Metadata = map[string]string{chatbox.MetaAdminID: "bob", chatbox.MetaAdminName: "Bob"}
+			e.FileID, e.Files = somePicture().ID, []chatbox.AttachedFile{somePicture()}
+		}),
+		"voice_message": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Content, e.Metadata = "m-6", chatbox.TypeVoiceMessage, "", nil
+			e.FileID, e.Files = someRecording().ID, []chatbox.AttachedFile{someRecording()}
 		}),
 		"model_select": event(func(e *chatbox.Event) {
 			e.ID, e.Type, e.Content, e.ModelID, e.Metadata = "m-2", chatbox.TypeModelSelect, "", "large", nil
@@ -161,7 +195,7 @@ func serverFrames() map[string][]byte {
 		}, at()),
 	}
 	for name, d := range deliveries {
-		frames[name] = encode(d, at())
+		frames[name] = testViewer().encode(d, at())
 	}
 	return frames
 }
@@ -205,7 +239,7 @@ func TestEncode_TextIsByteForByte(t *testing.T) {
 		var f struct {
 			Content string `json:"content"`
 		}
-		require.NoError(t, json.Unmarshal(encode(event(func(e *chatbox.Event) { e.Content = text }), at()), &f))
+		require.NoError(t, json.Unmarshal(testViewer().encode(event(func(e *chatbox.Event) { e.Content = text }), at()), &f))
 		assert.Equal(t, text, f.Content)
 	}
 }
@@ -213,19 +247,19 @@ func TestEncode_TextIsByteForByte(t *testing.T) {
 func TestEncode_DoesNotTouchTheEvent(t *testing.T) {
 	d := answer(chatbox.FinishStop, "x", 0, true)
 	d.Event.Metadata = map[string]string{"kept": "1"}
-	Encode(d)
+	Encoder("/chatbox")(d)
 	assert.Equal(t, map[string]string{"kept": "1"}, d.Event.Metadata)
 }
 
 func TestEncode_UnknownTypesAreRelayed(t *testing.T) {
 	var f map[string]any
-	require.NoError(t, json.Unmarshal(Encode(event(func(e *chatbox.Event) { e.Type = "of_a_later_version" })), &f))
+	require.NoError(t, json.Unmarshal(Encoder("/chatbox")(event(func(e *chatbox.Event) { e.Type = "of_a_later_version" })), &f))
 	assert.Equal(t, "of_a_later_version", f["type"])
 	assert.InDelta(t, 3, f["seq"], 0)
 }
 
 func TestEncode_EmptyEventContentIsNoField(t *testing.T) {
-	assert.NotContains(t, string(Encode(event(func(e *chatbox.Event) { e.Content = "" }))), `"content"`)
+	assert.NotContains(t, string(Encoder("/chatbox")(event(func(e *chatbox.Event) { e.Content = "" }))), `"content"`)
 }
 
 func TestStamp_AlwaysThreeDigitsUTC(t *testing.T) {
@@ -237,7 +271,7 @@ func BenchmarkEncode(b *testing.B) {
 	d := piece(func(p *cluster.Piece) { p.Content = "A piece of some forty characters, as it were." })
 	b.ReportAllocs()
 	for b.Loop() {
-		Encode(d)
+		Encoder("/chatbox")(d)
 	}
 }
 

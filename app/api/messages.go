@@ -34,6 +34,10 @@ func postWith(c echo.Context, post func(context.Context, chatbox.Actor, chatbox.
 	err = fields{
 		fieldID:      textField(fieldID, &cmd.ID),
 		fieldContent: textField(fieldContent, &cmd.Content),
+		fieldFiles: func(raw json.RawMessage) (err error) {
+			cmd.FileIDs, err = fileIDs(raw)
+			return err
+		},
 		fieldMetadata: func(raw json.RawMessage) (err error) {
 			cmd.Metadata, err = metadata(raw)
 			return err

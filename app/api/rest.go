@@ -72,46 +72,6 @@ func viewSession(s chatbox.Session) sessionView {
 	return v
 }
 
-// messageView is the schema Message of docs/protocol/openapi.yaml.
-type messageView struct {
-	ID        string            `json:"id"`
-	Seq       int64             `json:"seq"`
-	Type      string            `json:"type"`
-	Sender    string            `json:"sender"`
-	Content   string            `json:"content"`
-	Timestamp string            `json:"timestamp"`
-	Status    string            `json:"status"`
-	ModelID   string            `json:"model_id,omitempty"`
-	FileID    string            `json:"file_id,omitempty"`
-	FileURL   string            `json:"file_url,omitempty"`
-	Metadata  map[string]string `json:"metadata,omitempty"`
-	// Unreadable says that no key opens the content, which is empty then.
-	Unreadable bool `json:"unreadable,omitempty"`
-}
-
-func viewMessage(e chatbox.Event) messageView {
-	v := messageView{
-		ID: e.ID, Seq: e.Seq, Type: string(e.Type), Sender: string(e.Sender), Content: e.Content,
-		Timestamp: stamp(e.Time), Status: string(e.Status), ModelID: e.ModelID,
-		FileID: e.FileID, FileURL: e.FileURL, Metadata: e.Metadata, Unreadable: e.Unreadable,
-	}
-	if e.Type == chatbox.TypeAnswer && e.Answer != nil {
-		v.Metadata = answerMetadata(e)
-	}
-	if v.Content == "" && !e.Unreadable {
-		v.Content = e.Happened()
-	}
-	return v
-}
-
-// viewForPages is viewMessage for a page that shows only an entry's content, and
-// would show an empty bubble if there is none.
-func viewForPages(e chatbox.Event) messageView {
-	v := viewMessage(e)
-	v.Content = cmp.Or(v.Content, e.Missing())
-	return v
-}
-
 // views renders a list. An empty list is [], never null.
 func views[T, V any](list []T, view func(T) V) []V {
 	out := make([]V, 0, len(list))

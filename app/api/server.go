@@ -45,17 +45,17 @@ type routes interface{ register(e *edge) }
 
 // New returns the edge. It opens and starts nothing.
 func New(cfg Config, d Deps) *Server {
-	e := newEdge(cfg, d)
+	e, view := newEdge(cfg, d), viewer{prefix: cfg.Prefix}
 	for _, r := range []routes{
 		&probeRoutes{readiness: d.Readiness, hub: d.Hub, gatherer: d.Metrics},
 		newSockets(e, d),
 		&ticketRoutes{d.Access},
-		&sessionRoutes{library: d.History, posting: d.Talks, controls: d.Talks, privacy: d.Privacy},
-		&transcriptRoutes{sharing: d.History, edge: e},
-		&fileRoutes{files: d.Files, edge: e},
+		&sessionRoutes{library: d.History, posting: d.Talks, controls: d.Talks, privacy: d.Privacy, view: view},
+		&transcriptRoutes{sharing: d.History, view: view, edge: e},
+		&fileRoutes{files: d.Files, view: view, edge: e},
 		&ratingRoutes{d.Talks},
 		&clusterRoutes{d.Live},
-		&overviewRoutes{d.History},
+		&overviewRoutes{overview: d.History, view: view},
 		&auditRoutes{d.History},
 		&takeoverRoutes{staffing: d.Talks, serving: d.Talks},
 		&noteRoutes{d.HelpDesk.Notes},

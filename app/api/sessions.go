@@ -32,6 +32,7 @@ type sessionRoutes struct {
 	posting  Posting
 	controls Controls
 	privacy  Privacy
+	view     viewer
 }
 
 func (s *sessionRoutes) register(e *edge) {
@@ -89,12 +90,12 @@ type sessionHistory struct {
 
 // showSession serves GET /sessions/{id}: one page of its history, oldest first.
 func (s *sessionRoutes) showSession(c echo.Context) error {
-	return historyOf(c, s.library.History)
+	return historyOf(c, s.view, s.library.History)
 }
 
 // historyOf responds with a page of the session in the path.
 func historyOf(
-	c echo.Context, read func(context.Context, chatbox.Actor, string, chatbox.HistoryQuery) (chatbox.History, error),
+	c echo.Context, v viewer, read func(context.Context, chatbox.Actor, string, chatbox.HistoryQuery) (chatbox.History, error),
 ) error {
 	id, err := sessionParam(c)
 	if err != nil {
@@ -108,9 +109,9 @@ func historyOf(
 	if err != nil {
 		return err
 	}
-	view := viewMessage
+	view := v.message
 	if oldPage(c) {
-		view = viewForPages
+		view = v.forPages
 	}
 	return reply(c, viewHistory(h, view))
 }

@@ -75,35 +75,5 @@ func (s *transcriptRoutes) shared(c echo.Context) error {
 		return err
 	}
 	head := sharedHead{SessionID: sh.Session.ID, Name: sh.Name, Unreadable: sh.Unreadable}
-	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: viewShared, shows: hasWords, head: head}, pages)
-}
-
-// hasWords reports whether an event has content to show on a shared page. An
-// answer stopped before its first word has none, and neither has a bare file.
-func hasWords(e chatbox.Event) bool { return e.Content != "" || e.Unreadable || e.Happened() != "" }
-
-// viewShared returns the public view of an event: no address of a file, and only
-// the metadata that the server sets about the course of the talk.
-func viewShared(e chatbox.Event) messageView {
-	v := viewMessage(e)
-	v.FileURL = ""
-	if e.Unreadable {
-		v.Content = e.Missing()
-	}
-	if e.Type == chatbox.TypeAnswer {
-		return v
-	}
-	v.Metadata = nil
-	if e.Unreadable {
-		return v
-	}
-	for _, name := range []string{chatbox.MetaAdminName, chatbox.MetaReason} {
-		if said := e.Metadata[name]; said != "" && e.Sender != chatbox.SenderUser {
-			if v.Metadata == nil {
-				v.Metadata = map[string]string{}
-			}
-			v.Metadata[name] = said
-		}
-	}
-	return v
+	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: s.view.shared, shows: hasWords, head: head}, pages)
 }

@@ -63,7 +63,7 @@ func TestSocket_AttachesBeforeFramesAreAnswered(t *testing.T) {
 	p.conv.attach = func(_ context.Context, c live.Socket, id string, after *int64) error {
 		<-gate
 		got <- wish{id, after}
-		p.hub.Get(c.ID()).Send(Encode(hub.Delivery{
+		p.hub.Get(c.ID()).Send(Encoder("/chatbox")(hub.Delivery{
 			Session: chatbox.SessionKey{ID: id}, Resumed: &hub.Resumed{Seq: 7, Recovered: true},
 		}))
 		return nil

@@ -68,6 +68,17 @@ type HelpLimits interface {
 	CountHelp(ctx context.Context, u chatbox.UserKey, key string) (wait time.Duration, err error)
 }
 
+// Files are uploaded files.
+type Files interface {
+	// Usable returns the files, in order, if the caller may put all of them into
+	// the session, which may not exist yet. It changes nothing. chatbox.NotFound
+	// names the field.
+	Usable(ctx context.Context, a chatbox.Actor, session chatbox.SessionKey, field string, ids []string) ([]chatbox.File, error)
+	// Use is Usable, and records that the session uses the files. A repeat
+	// changes nothing. It is called before the event that shows them is stored.
+	Use(ctx context.Context, a chatbox.Actor, session chatbox.SessionKey, field string, ids []string) ([]chatbox.File, error)
+}
+
 // Ratings are the owners' ratings of talks with people, kept with the sessions.
 type Ratings interface {
 	// Rate stores the rating unless a later talk is rated already, and returns

@@ -26,7 +26,8 @@ func (s *Service) post(ctx context.Context, c live.Socket, cmd chatbox.Command) 
 	defer cancel()
 	cmd = cmd.Clean()
 	cmd.SessionID = s.live.SessionOf(c, cmd.SessionID)
-	if err := s.check(ctx, c.Actor(), cmd); err != nil {
+	files, err := s.check(ctx, c.Actor(), cmd)
+	if err != nil {
 		return sessionlog.Appended{}, err
 	}
 	made := cmd.SessionID == ""
@@ -42,11 +43,11 @@ func (s *Service) post(ctx context.Context, c live.Socket, cmd chatbox.Command) 
 	if err := s.recordVoice(ctx, c, k, cmd.Type); err != nil {
 		return sessionlog.Appended{}, err
 	}
-	e := eventOf(c.Actor(), cmd)
+	e := eventOf(c.Actor(), cmd, files)
 	if e.Named || onlyAcked(e.Type) {
 		s.deps.Acks.Expect(c.ID(), k, e.Key, e.Named)
 	}
-	res, err := s.accept(ctx, s.postDraft(c.Actor(), k, e), e)
+	res, err := s.accept(ctx, s.postDraft(c.Actor(), k, e, cmd), e)
 	if err != nil {
 		if !chatbox.IsTransient(err) {
 			s.deps.Acks.Forget(c.ID(), k, e.Key)
@@ -85,7 +86,7 @@ func (s *Service) unlessRepeated(ctx context.Context, c live.Socket, k chatbox.S
 	if !c.Actor().Admin() || !errors.Is(why, chatbox.PermissionDenied) && !errors.Is(why, chatbox.Ended) {
 		return why
 	}
-	if done, err := s.repeated(ctx, c, k, eventOf(c.Actor(), cmd)); done || err != nil {
+	if done, err := s.repeated(ctx, c, k, eventOf(c.Actor(), cmd, nil)); done || err != nil {
 		return err
 	}
 	return why
@@ -99,11 +100,12 @@ func (s *Service) PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
 	cmd = cmd.Clean()
-	if err := s.check(ctx, a, cmd); err != nil {
+	files, err := s.check(ctx, a, cmd)
+	if err != nil {
 		return chatbox.Event{}, err
 	}
-	k, e := a.Session(cmd.SessionID), eventOf(a, cmd)
-	res, err := s.accept(ctx, s.postDraft(a, k, e), e)
+	k, e := a.Session(cmd.SessionID), eventOf(a, cmd, files)
+	res, err := s.accept(ctx, s.postDraft(a, k, e, cmd), e)
 	if err != nil {
 		return chatbox.Event{}, err
 	}
@@ -116,15 +118,16 @@ func (s *Service) PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox
 	ctx, cancel := s.log.Bound(ctx)
 	defer cancel()
 	cmd = cmd.Clean()
-	if err := s.check(ctx, a, cmd); err != nil {
+	files, err := s.check(ctx, a, cmd)
+	if err != nil {
 		return chatbox.Event{}, err
 	}
 	k, err := s.staffed(ctx, a, cmd.SessionID, chatbox.AuditSessionMessage)
 	if err != nil {
 		return chatbox.Event{}, err
 	}
-	e := eventOf(a, cmd)
-	d := s.postDraft(a, k, e)
+	e := eventOf(a, cmd, files)
+	d := s.postDraft(a, k, e, cmd)
 	d.Create = nil
 	decide := d.Decide
 	d.Decide = func(b sessionlog.Basis) (chatbox.Event, error) {
@@ -158,32 +161,37 @@ func (s *Service) accept(ctx context.Context, d sessionlog.Draft, e chatbox.Even
 	return res, nil
 }
 
-// check makes the checks that need no session state. A model that is no longer
-// offered does not refuse a repeat, since the first event stands.
-func (s *Service) check(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) error {
+// check makes the checks that need no session state, and returns the command's
+// files. A model that is no longer offered, or a file that is gone, does not
+// refuse a repeat, since the first event stands.
+func (s *Service) check(ctx context.Context, a chatbox.Actor, cmd chatbox.Command) ([]chatbox.File, error) {
 	if err := cmd.Validate(); err != nil {
-		return err
+		return nil, err
 	}
-	if cmd.ModelID == "" || s.answers.Offers(cmd.ModelID) {
-		return nil
+	files, err := s.usable(ctx, a, cmd)
+	if err == nil && cmd.ModelID != "" && !s.answers.Offers(cmd.ModelID) {
+		err = chatbox.Invalid("model_id", "is not one of the models offered")
 	}
-	err := error(chatbox.NotFound)
-	if cmd.ID != "" && cmd.SessionID != "" {
-		k, key := a.Session(cmd.SessionID), chatbox.ClientKey(a.UserID, cmd.ID)
-		err = sessionlog.RetryTransient(ctx, func() error { _, err := s.deps.Messages.ByKey(ctx, k, key); return err })
+	if err == nil || chatbox.IsTransient(err) || cmd.ID == "" || cmd.SessionID == "" {
+		return files, err
 	}
-	if errors.Is(err, chatbox.NotFound) {
-		return chatbox.Invalid("model_id", "is not one of the models offered")
+	k, key := a.Session(cmd.SessionID), chatbox.ClientKey(a.UserID, cmd.ID)
+	rerr := sessionlog.RetryTransient(ctx, func() error { _, err := s.deps.Messages.ByKey(ctx, k, key); return err })
+	if errors.Is(rerr, chatbox.NotFound) {
+		return nil, err
 	}
-	return err
+	return nil, rerr
 }
 
-func eventOf(a chatbox.Actor, cmd chatbox.Command) chatbox.Event {
+// eventOf returns the event of a command. files are those of the command; nil:
+// they are not known.
+func eventOf(a chatbox.Actor, cmd chatbox.Command, files []chatbox.File) chatbox.Event {
 	e := chatbox.Event{
 		ID: cmd.ID, Named: cmd.ID != "", Type: cmd.Type, Sender: chatbox.SenderUser, UserID: a.UserID,
 		Content: cmd.Content, ModelID: cmd.ModelID, FileID: cmd.FileID, FileURL: cmd.FileURL,
 		Metadata: cmd.Metadata, Status: chatbox.StatusComplete,
 	}
+	attach(&e, cmd, files)
 	e.Key = chatbox.ClientKey(a.UserID, cmd.ID)
 	if !e.Named {
 		e.ID = sessionlog.NewID()
@@ -194,16 +202,12 @@ func eventOf(a chatbox.Actor, cmd chatbox.Command) chatbox.Event {
 
 // postDraft returns the append of a user's event. It may create the session,
 // and its decision is repeated at each seq that it tries.
-func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Event) sessionlog.Draft {
+func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Event, cmd chatbox.Command) sessionlog.Draft {
 	return sessionlog.Draft{
 		Session: k, Key: e.Key, FreshKey: !e.Named, User: a.User(),
 		Create: func() chatbox.Session {
 			t := s.log.Now()
-			name := ""
-			if e.Type == chatbox.TypeUserMessage {
-				name = chatbox.NameFrom(e.Content)
-			}
-			return chatbox.Session{Key: k, Owner: a.UserID, OwnerName: a.Name, Name: name, CreatedAt: t, IssuedAt: a.IssuedAt}
+			return chatbox.Session{Key: k, Owner: a.UserID, OwnerName: a.Name, Name: nameOf(e), CreatedAt: t, IssuedAt: a.IssuedAt}
 		},
 		Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
 			e := e
@@ -220,7 +224,7 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 				return e, chatbox.SessionEnded()
 			}
 			e.Time = s.log.Now()
-			if e.Type == chatbox.TypeUserMessage && e.Sender == chatbox.SenderUser {
+			if e.Type.Asks() && e.Sender == chatbox.SenderUser {
 				e.Turn = &chatbox.Turn{State: chatbox.TurnPending, Run: 1}
 				if b.State.HolderID != "" {
 					e.Turn.State = chatbox.TurnHeld
@@ -228,6 +232,7 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 			}
 			return e, nil
 		},
+		Prepare: s.useFiles(a, k, cmd),
 	}
 }
 

@@ -23,7 +23,7 @@ type Config struct {
 // DefaultConfig has the values of the contract.
 func DefaultConfig() Config { return Config{AdminGrace: 2 * time.Minute, AskRating: true} }
 
-// Deps are what a Service works through; all of it is required.
+// Deps are what a Service works through; all but Files is required.
 type Deps struct {
 	Log         *sessionlog.Log
 	Answers     *answer.Service
@@ -35,6 +35,7 @@ type Deps struct {
 	Audit       Audit
 	Alerts      Alerts
 	HelpLimits  HelpLimits
+	Files       Files // nil: there is no file store
 	Ratings     Ratings
 	Staff       StaffBus
 	Colleagues  Colleagues

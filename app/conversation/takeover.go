@@ -164,7 +164,7 @@ func (s *Service) staffed(
 
 // staffEvent returns the event of an admin who joins or leaves.
 func staffEvent(a chatbox.Actor, id string, kind chatbox.Type) chatbox.Event {
-	e := eventOf(a, chatbox.Command{Type: kind, ID: id})
+	e := eventOf(a, chatbox.Command{Type: kind, ID: id}, nil)
 	who := cmp.Or(a.Name, chatbox.UnnamedStaff)
 	e.Content = who + " has joined."
 	if kind == chatbox.TypeAdminLeave {

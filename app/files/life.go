@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -13,31 +14,49 @@ import (
 // page is how many records or blobs are looked at together.
 const page = 500
 
-// Use records that the session uses the caller's files, and returns them in order.
-// The caller must be the uploader, or the owner of a session that uses the file.
-// chatbox.NotFound names the field for any other id. The caller calls Use before
-// the event that shows the files is stored, and Release when the session is
-// erased. A repeat changes nothing.
-func (s *Service) Use(ctx context.Context, a chatbox.Actor, session chatbox.SessionKey, field string, ids []string) ([]chatbox.File, error) {
+// Usable returns the files, in order, if the caller may put all of them into the
+// session: as the uploader, or as the owner of a session that uses the file.
+// chatbox.NotFound names the field for any other id. chatbox.Full: too many
+// sessions use a file. Usable changes nothing, and the session need not exist.
+func (s *Service) Usable(ctx context.Context, a chatbox.Actor, session chatbox.SessionKey, field string, ids []string) ([]chatbox.File, error) {
 	files := make([]chatbox.File, len(ids))
 	for i, id := range ids {
 		f, err := s.mine(ctx, a, id)
+		if err == nil && len(f.Sessions) >= chatbox.MaxFileSessions && !f.UsedIn(session.ID) {
+			err = chatbox.NewError(chatbox.Full, "", nil)
+		}
 		if err != nil {
 			return nil, inField(field, err)
 		}
-		if files[i], err = s.deps.Records.Use(ctx, f.Key, session.ID, s.now()); err != nil {
-			return nil, inField(field, err)
-		}
+		files[i] = f
 	}
 	return files, nil
 }
 
-// inField names the field of an unknown file.
-func inField(field string, err error) error {
-	if errors.Is(err, chatbox.NotFound) {
-		return &chatbox.Error{Code: chatbox.NotFound, Field: field, Message: field + ": no such file", Err: err}
+// Use records that the session uses the files, which must be Usable, and returns
+// them in order. The caller calls Use before the event that shows the files is
+// stored, and Release when the session is erased. A repeat changes nothing.
+func (s *Service) Use(ctx context.Context, a chatbox.Actor, session chatbox.SessionKey, field string, ids []string) ([]chatbox.File, error) {
+	files, err := s.Usable(ctx, a, session, field, ids)
+	for i, f := range files {
+		if files[i], err = s.deps.Records.Use(ctx, f.Key, session.ID, s.now()); err != nil {
+			return nil, inField(field, err)
+		}
 	}
-	return err
+	return files, err
+}
+
+// inField names the field of a file that the caller may not use.
+func inField(field string, err error) error {
+	switch {
+	case errors.Is(err, chatbox.NotFound):
+		return &chatbox.Error{Code: chatbox.NotFound, Field: field, Message: field + ": no such file", Err: err}
+	case errors.Is(err, chatbox.Full):
+		message := fmt.Sprintf("%s: the file is used by %d sessions already", field, chatbox.MaxFileSessions)
+		return &chatbox.Error{Code: chatbox.Full, Field: field, Message: message, Err: err}
+	default:
+		return err
+	}
 }
 
 // mine returns a file that the caller may put into a session.

@@ -37,6 +37,10 @@ type Draft struct {
 	// another event has taken the place: an event takes effect exactly where it
 	// was decided, or not at all.
 	Decide func(b Basis) (chatbox.Event, error)
+	// Prepare completes the decided event before it is stored, or refuses. Like
+	// Decide it may run again, so what it writes must be safe to repeat. nil: the
+	// event is complete.
+	Prepare func(ctx context.Context, e *chatbox.Event) error
 }
 
 // Appended is a durable event.
@@ -102,6 +106,9 @@ func (l *Log) tryAppend(ctx context.Context, d *Draft, b cluster.Beginning) (*Ap
 		return l.refused(ctx, d, b, begun, err)
 	}
 	e, err := d.Decide(basis)
+	if err == nil && d.Prepare != nil {
+		err = d.Prepare(ctx, &e)
+	}
 	if err != nil {
 		return l.refused(ctx, d, b, begun, err)
 	}

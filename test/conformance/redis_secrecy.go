@@ -111,6 +111,7 @@ func (k *talk) sayEverywhere(canary string) {
 	q := k.message(canary)
 	q.Metadata = map[string]string{canary: canary}
 	q.FileURL = "https://" + canary
+	q.Files = []chatbox.AttachedFile{{ID: "f", Name: canary, ContentType: canary}}
 	k.say(q)
 	l := k.taken()
 	o := k.stream(l, 0, canary, canary)

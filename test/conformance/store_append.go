@@ -21,6 +21,9 @@ func appendReadsBack(t *testing.T, f StoreFixture) {
 	full := said(k, 1, "hello")
 	full.ModelID, full.FileID, full.FileURL = "model", "file", "https://example.org/a?b=c"
 	full.Metadata = map[string]string{"a": "1", "ünï": "😀", "empty": ""}
+	full.Files = []chatbox.AttachedFile{
+		{ID: "file", Name: "a \"b\" é.png", ContentType: "image/png", Size: 5 << 30, Width: 3, Height: 4}, {ID: "g", Duration: 1500 * time.Millisecond},
+	}
 	full.Turn = &chatbox.Turn{State: chatbox.TurnPending, Run: 1}
 	answer := chatbox.Event{
 		Session: k, Seq: 2, Key: chatbox.AnswerKey(1, 1), ID: chatbox.AnswerID(k, 1, 1), Type: chatbox.TypeAnswer,

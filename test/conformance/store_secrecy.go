@@ -19,6 +19,7 @@ func secrecyAtRest(t *testing.T, f StoreFixture) {
 	e := said(k, 1, "text "+canary)
 	e.FileID, e.FileURL = "file-"+canary, "https://example.org/"+canary
 	e.Metadata = map[string]string{"k-" + canary: "v", "filename": canary}
+	e.Files = []chatbox.AttachedFile{{ID: "file-" + canary, Name: canary, ContentType: canary}}
 	appendAll(t, f.Stores, e)
 	_, _, err := f.Sessions.Create(t.Context(), chatbox.Session{Key: k, Owner: "u", OwnerName: "owner " + canary, Name: "name " + canary, CreatedAt: epoch})
 	require.NoError(t, err)

@@ -17,7 +17,7 @@ func nextKey() persistence.Key { return persistence.Key{ID: "next", Secret: [32]
 
 // unread is the event as it is read where no key opens it.
 func unread(e chatbox.Event) chatbox.Event {
-	e.Content, e.FileID, e.FileURL, e.Metadata, e.Unreadable = "", "", "", nil, true
+	e.Content, e.FileID, e.FileURL, e.Metadata, e.Files, e.Unreadable = "", "", "", nil, nil, true
 	return e
 }
 

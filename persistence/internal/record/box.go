@@ -4,6 +4,7 @@ package record
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,7 @@ const (
 	tagFileID   = 2
 	tagFileURL  = 3
 	tagMetadata = 4 // one per entry: length of the name, name, value
+	tagFile     = 5 // one per file, in order: a JSON object
 )
 
 var errBox = errors.New("record: malformed box")
@@ -38,7 +40,7 @@ func TextAAD(k chatbox.SessionKey, part string) []string {
 	return []string{"session", k.Tenant, k.ID, part}
 }
 
-// SealEvent seals what people wrote in the event (content, file, metadata) for
+// SealEvent seals what people wrote in the event (content, files, metadata) for
 // its place: tenant, session and key. Every event has a box, even if it is empty.
 func SealEvent(c Cipher, e chatbox.Event) ([]byte, error) {
 	box, err := c.Seal(appendEvent(nil, e), EventAAD(e.Session, e.Key)...)
@@ -57,7 +59,7 @@ func OpenEvent(c Cipher, box []byte, e *chatbox.Event) {
 		err = parseEvent(plain, e)
 	}
 	if err != nil {
-		e.Content, e.FileID, e.FileURL, e.Metadata, e.Unreadable = "", "", "", nil, true
+		e.Content, e.FileID, e.FileURL, e.Metadata, e.Files, e.Unreadable = "", "", "", nil, nil, true
 	}
 }
 
@@ -132,6 +134,10 @@ func appendEvent(out []byte, e chatbox.Event) []byte {
 		out = binary.AppendUvarint(out, uint64(len(entry)))
 		out = append(out, entry...)
 	}
+	for _, f := range e.Files {
+		entry, _ := json.Marshal(f) // texts and numbers are always encoded
+		out = appendField(out, tagFile, string(entry))
+	}
 	return out
 }
 
@@ -171,6 +177,12 @@ func parseEvent(in []byte, e *chatbox.Event) error {
 				e.Metadata = map[string]string{}
 			}
 			e.Metadata[string(name)] = string(text)
+		case tagFile:
+			var f chatbox.AttachedFile
+			if json.Unmarshal(value, &f) != nil {
+				return errBox
+			}
+			e.Files = append(e.Files, f)
 		}
 	}
 	return nil

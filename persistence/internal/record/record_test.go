@@ -19,6 +19,8 @@ func TestEventBody_RoundTrip(t *testing.T) {
 		{},
 		{Content: "  \tindented\n\r\n 👩‍👩‍👧 שלום \xff end "},
 		{FileID: "f", FileURL: "https://x/y?z=1"},
+		{FileID: "f", Files: []chatbox.AttachedFile{{ID: "f", Name: "a \"b\" é.png", ContentType: "image/png", Size: 1 << 40, Width: 3, Height: 4}}},
+		{Content: "two", Files: []chatbox.AttachedFile{{ID: "b", Duration: time.Minute}, {ID: "a", Name: "<>&"}}},
 		{Content: strings.Repeat("é", 1<<16), Metadata: map[string]string{"": "", "a": "b", "long": strings.Repeat("v", 1000)}},
 	} {
 		raw := appendEvent(nil, e)
@@ -36,9 +38,27 @@ func TestEventBody_SkipsTagsOfALaterVersion(t *testing.T) {
 	assert.Equal(t, "now", got.Content)
 }
 
+// A file that cannot be decoded makes the event unreadable, and no part of it is
+// left.
+func TestEventBody_ADamagedFileClearsTheEvent(t *testing.T) {
+	k := chatbox.SessionKey{ID: "s"}
+	good := appendEvent(nil, chatbox.Event{Content: "c", FileID: "f", Metadata: map[string]string{"a": "b"}, Files: []chatbox.AttachedFile{{ID: "f"}}})
+	for _, bad := range []string{"{", "[]", `"f"`, `{"size":"1"}`, `{"size":1.5}`, ""} {
+		raw := append(bytes.Clone(good), tagFile, byte(len(bad)))
+		box, err := plainCipher{}.Seal(append(raw, bad...), EventAAD(k, "c:u:1")...)
+		require.NoError(t, err)
+		got := chatbox.Event{Session: k, Key: "c:u:1"}
+		OpenEvent(plainCipher{}, box, &got)
+		assert.Equal(t, chatbox.Event{Session: k, Key: "c:u:1", Unreadable: true}, got, "%q", bad)
+	}
+}
+
 func FuzzEventBody(f *testing.F) {
 	f.Add(appendEvent(nil, chatbox.Event{Content: "c", FileID: "f", Metadata: map[string]string{"a": "b"}}))
+	f.Add(appendEvent(nil, chatbox.Event{Files: []chatbox.AttachedFile{{ID: "f", Name: "n", Size: 1}, {ID: "g"}}}))
 	f.Add([]byte{4, 1, 200})
+	f.Add([]byte{5, 4, 'n', 'u', 'l', 'l'})
+	f.Add([]byte{5, 1, '{'})
 	fuzz.Run(f, func(t fuzz.T, in []byte) {
 		var e chatbox.Event
 		if parseEvent(in, &e) != nil {
