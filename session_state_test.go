@@ -151,3 +151,26 @@ func TestState_CountsWhatWasSaid(t *testing.T) {
 	assert.EqualValues(t, 5, st.Messages(), "two messages, an answer, a file and a recording")
 	assert.EqualValues(t, 7, State{Head: 7}.Messages(), "folded by a version without this count")
 }
+
+func TestApply_RecordingsAskAndStaffsFilesReply(t *testing.T) {
+	event := func(kind Type, by Sender) Event { return Event{Type: kind, Sender: by} }
+	for name, tc := range map[string]struct {
+		events           []Event
+		asked, unreplied int64
+	}{
+		"a recording":               {[]Event{event(TypeVoiceMessage, SenderUser)}, 1, 1},
+		"a file asks nothing":       {[]Event{event(TypeUserMessage, SenderUser), event(TypeFileUpload, SenderUser)}, 1, 1},
+		"a file replies":            {[]Event{event(TypeUserMessage, SenderUser), event(TypeFileUpload, SenderAdmin)}, 1, 0},
+		"a recording replies":       {[]Event{event(TypeVoiceMessage, SenderUser), event(TypeVoiceMessage, SenderAdmin)}, 1, 0},
+		"a recording after a reply": {[]Event{event(TypeUserMessage, SenderAdmin), event(TypeVoiceMessage, SenderUser)}, 2, 1},
+		"answered":                  {[]Event{event(TypeVoiceMessage, SenderUser), answered(1, StatusComplete)}, 1, 0},
+	} {
+		var s State
+		for i, e := range tc.events {
+			e.Seq = int64(i + 1)
+			s = s.Apply(e)
+		}
+		assert.Equal(t, tc.asked, s.LastUserSeq, name)
+		assert.Equal(t, tc.unreplied == 1, s.Unreplied(), name)
+	}
+}

@@ -56,6 +56,36 @@ func TestDecode_GoldenFrames(t *testing.T) {
 	}
 }
 
+func TestDecode_FileIDs(t *testing.T) {
+	ten := strings.Repeat(`"a",`, 9) + `"b"`
+	for in, want := range map[string]any{
+		`null`: []string(nil), `[]`: []string(nil), `["a"]`: []string{"a"}, ` [ "a" , "b" ] `: []string{"a", "b"},
+		`["é\u0000"]`: []string{"é\x00"}, `["` + strings.Repeat("x", 1<<10) + `"]`: []string{strings.Repeat("x", 1<<10)},
+		`[` + ten + `]`: 10, `[` + ten + `,"c"]`: nil, `[` + strings.Repeat(`"a",`, 10_000) + `"b"]`: nil, `[` + ten + `,{"deep":[[[]]]}]`: nil,
+		`"a"`: nil, `{}`: nil, `{"0":"a"}`: nil, `7`: nil, `true`: nil, `[7]`: nil, `[null]`: nil, `[["a"]]`: nil, `[{"id":"a"}]`: nil,
+		`["a",null]`: nil, `["\ud83d"]`: nil, "[\"\xff\"]": nil,
+	} {
+		cmd, err := decode([]byte(`{"type":"user_message","id":"m","content":"x","file_ids":` + in + `,"session_id":"s"}`))
+		assert.Equal(t, "m", cmd.ID, in)
+		assert.Equal(t, "s", cmd.SessionID, "what follows is still read: %.40s", in)
+		switch want := want.(type) {
+		case nil:
+			var refused *chatbox.Error
+			require.ErrorAs(t, err, &refused, "%.40s", in)
+			assert.Equal(t, chatbox.InvalidArgument, refused.Code)
+			assert.Equal(t, "file_ids", refused.Field)
+		case int:
+			require.NoError(t, err)
+			assert.Len(t, cmd.FileIDs, want)
+		default:
+			require.NoError(t, err, "%.40s", in)
+			assert.Equal(t, want, cmd.durable().FileIDs, "%.40s", in)
+		}
+	}
+	_, err := decode([]byte(`{"type":"user_message","file_ids":[],"file_ids":["a"]}`))
+	require.ErrorIs(t, err, chatbox.InvalidArgument, "twice")
+}
+
 func TestDecode_Reads(t *testing.T) {
 	for name, tc := range map[string]struct {
 		in   string

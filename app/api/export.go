@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"chatbox"
+	"chatbox/app/files"
 	"chatbox/app/history"
 )
 
@@ -23,6 +24,7 @@ type transcript interface {
 // transcriptRoutes serve whole sessions: exports, and links for people outside.
 type transcriptRoutes struct {
 	sharing Sharing
+	files   SessionFiles // nil: there is no file store
 	view    viewer
 	edge    *edge
 }
@@ -42,23 +44,38 @@ func (s *transcriptRoutes) exportSession(c echo.Context) error {
 		return err
 	}
 	format := c.QueryParam("format")
-	if format != "" && format != "json" && format != "markdown" {
+	switch {
+	case format == "" || format == "json" || format == "markdown":
+	case s.files == nil:
 		return chatbox.Invalid("format", "must be json or markdown")
+	case format != "zip":
+		return chatbox.Invalid("format", "must be json, markdown or zip")
 	}
 	sess, pages, err := s.sharing.Export(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return err
 	}
 	h := c.Response().Header()
-	if format == "markdown" {
-		h.Set("Content-Disposition", attachment(sess.Name, ".md"))
-		return s.stream(c, "text/markdown; charset=UTF-8", &markdown{session: sess}, pages)
-	}
-	h.Set("Content-Disposition", attachment(sess.Name, ".json"))
-	return s.stream(c, echo.MIMEApplicationJSON, &jsonTranscript{view: s.view.message, head: exportHead{
+	asJSON := &jsonTranscript{view: s.view.message, head: exportHead{
 		SessionID: sess.Key.ID, Name: sess.Name, ModelID: sess.State.ModelID, Status: statusOf(sess), HeadSeq: sess.State.Head,
 		Unreadable: sess.Unreadable,
-	}}, pages)
+	}}
+	switch format {
+	case "markdown":
+		h.Set("Content-Disposition", attachment(sess.Name, ".md"))
+		return s.stream(c, "text/markdown; charset=UTF-8", &markdown{session: sess}, pages)
+	case "zip":
+		h.Set("Content-Disposition", attachment(sess.Name, ".zip"))
+		ctx := c.Request().Context()
+		return s.stream(c, "application/zip", &archive{
+			session: sess, json: asJSON, again: pages,
+			content: func(id string) (files.Content, error) { return s.files.InSession(ctx, sess.Key, id) },
+			report:  func(err error) { s.edge.report(ctx, err, c.Path()) },
+		}, pages)
+	default:
+		h.Set("Content-Disposition", attachment(sess.Name, ".json"))
+		return s.stream(c, echo.MIMEApplicationJSON, asJSON, pages)
+	}
 }
 
 // stream writes a transcript while reading it. An error before the first page is

@@ -381,6 +381,8 @@ type setup struct {
 	auth AuthConfig
 	hub  hub.Config
 	aids deskFake
+
+	files Files
 }
 
 func newPod(tb testing.TB, change func(*setup)) *pod {
@@ -390,7 +392,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 			Prefix: "/chatbox", Pod: "pod-1", Origins: Origins{List: []string{"https://app.example.com"}}, QueryToken: true,
 			MetricsNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		},
-		auth: AuthConfig{Secret: []byte(secret)},
+		auth: AuthConfig{Secret: []byte(secret)}, files: noFiles{},
 	}
 	if change != nil {
 		change(&st)
@@ -411,7 +413,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	keys := make(chan struct{})
 	go func() { defer close(keys); p.auth.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
-		Live: p.conv, Talks: p.conv, History: p.conv, Privacy: p.conv, Answers: p.conv, Files: noFiles{}, HelpDesk: deskOf(st.aids), Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg, Registerer: reg,
+		Live: p.conv, Talks: p.conv, History: p.conv, Privacy: p.conv, Answers: p.conv, Files: st.files, HelpDesk: deskOf(st.aids), Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg, Registerer: reg,
 		Logger: slog.New(logattr.NewHandler(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}))
 	p.url = srv.URL + "/chatbox"

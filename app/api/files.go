@@ -29,6 +29,8 @@ type Files interface {
 	Link(ctx context.Context, a chatbox.Actor, id string, width int) (files.Link, error)
 	// Content returns what the link leads to.
 	Content(ctx context.Context, l files.Link) (files.Content, error)
+	SessionFiles
+
 	// Max is the largest file in bytes.
 	Max() int64
 }

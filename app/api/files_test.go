@@ -37,6 +37,10 @@ func (noFiles) Content(context.Context, files.Link) (files.Content, error) {
 	return files.Content{}, chatbox.NewError(chatbox.PermissionDenied, "", nil)
 }
 
+func (noFiles) InSession(context.Context, chatbox.SessionKey, string) (files.Content, error) {
+	return files.Content{}, chatbox.NoSuchFile()
+}
+
 func (noFiles) Max() int64 { return 1 << 20 }
 
 func TestRender_Files(t *testing.T) {

@@ -41,7 +41,11 @@ func TestPostMessage_IsAFrameWithoutASocket(t *testing.T) {
 		"id in the body":   {"", `{"id":"m1","content":"  hi\n"}`, chatbox.Command{ID: "m1", Content: "  hi\n"}},
 		"id in the header": {"m2", `{"content":"hi"}`, chatbox.Command{ID: "m2", Content: "hi"}},
 		"the same in both": {"m3", `{"id":"m3","content":"hi"}`, chatbox.Command{ID: "m3", Content: "hi"}},
-		"no id":            {"", `{"id":null,"content":"hi"}`, chatbox.Command{Content: "hi"}},
+		"files": {
+			"", `{"content":"hi","file_ids":["a","b"],"file_id":"c"}`, chatbox.Command{Content: "hi", FileIDs: []string{"a", "b"}},
+		},
+		"no files": {"", `{"content":"hi","file_ids":[]}`, chatbox.Command{Content: "hi"}},
+		"no id":    {"", `{"id":null,"content":"hi"}`, chatbox.Command{Content: "hi"}},
 		"as frames are read": {
 			"", `{"sender":"admin","type":1,"content":"a\u0000b","metadata":{"n":1.50,"ok":true}}`,
 			chatbox.Command{Content: "ab", Metadata: map[string]string{"n": "1.50", "ok": "true"}},
@@ -82,6 +86,9 @@ func TestBodies_FaultsAreNamed(t *testing.T) {
 		{http.MethodPost, "/sessions/s/messages", `{"content":"\u0000"}`, "", "MISSING_FIELD", "content"},
 		{http.MethodPost, "/sessions/s/messages", `{"content":"` + long + `"}`, "", "INVALID_FORMAT", "content"},
 		{http.MethodPost, "/sessions/s/messages", `{"content":"x","metadata":{"a":[]}}`, "", "INVALID_FORMAT", "metadata"},
+		{http.MethodPost, "/sessions/s/messages", `{"file_ids":["a"]}`, "", "MISSING_FIELD", "content"},
+		{http.MethodPost, "/sessions/s/messages", `{"content":"x","file_ids":"a"}`, "", "INVALID_FORMAT", "file_ids"},
+		{http.MethodPost, "/sessions/s/messages", `{"content":"x","file_ids":["a","a"]}`, "", "INVALID_FORMAT", "file_ids"},
 	} {
 		h := bearerHeader(token(t, nil))
 		if tc.key != "" {

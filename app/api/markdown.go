@@ -45,12 +45,15 @@ func entry(e chatbox.Event) string {
 	b.WriteString("\n")
 	if e.Type != chatbox.TypeUserMessage && e.Type != chatbox.TypeAnswer {
 		fmt.Fprintf(&b, "\n*%s*", escapeMarkdown(strings.ReplaceAll(string(e.Type), "_", " ")))
-		for _, what := range []string{e.ModelID, e.FileID, e.Metadata[chatbox.MetaReason]} {
+		for _, what := range []string{e.ModelID, e.FileURL, e.Metadata[chatbox.MetaReason]} {
 			if what != "" {
 				fmt.Fprintf(&b, " %s", codeSpan(what))
 			}
 		}
 		b.WriteString("\n")
+	}
+	for _, f := range e.Files {
+		fmt.Fprintf(&b, "\n*file* %s (%s)\n", codeSpan(f.Name), escapeMarkdown(f.ContentType))
 	}
 	if e.Unreadable {
 		b.WriteString("\n*this cannot be read: no key opens it*\n")

@@ -51,7 +51,7 @@ func New(cfg Config, d Deps) *Server {
 		newSockets(e, d),
 		&ticketRoutes{d.Access},
 		&sessionRoutes{library: d.History, posting: d.Talks, controls: d.Talks, privacy: d.Privacy, view: view},
-		&transcriptRoutes{sharing: d.History, view: view, edge: e},
+		&transcriptRoutes{sharing: d.History, files: d.Files, view: view, edge: e},
 		&fileRoutes{files: d.Files, view: view, edge: e},
 		&ratingRoutes{d.Talks},
 		&clusterRoutes{d.Live},

@@ -184,7 +184,11 @@ func TestSocket_RefusalsNameTheFieldAndEcho(t *testing.T) {
 		{`{"type":"model_select","id":"m"}`, "MISSING_FIELD", "model_id", "m", ""},
 		{`{"type":"resume","session_id":"s"}`, "MISSING_FIELD", "seq", "", "s"},
 		{`{"type":"ai_response","id":"m","content":"I am the model"}`, "INVALID_FORMAT", "type", "m", ""},
-		{`{"type":"file_upload","id":"m","session_id":"s"}`, "INVALID_FORMAT", "type", "m", "s"},
+		{`{"type":"file_upload","id":"m","session_id":"s"}`, "MISSING_FIELD", "file_id", "m", "s"},
+		{`{"type":"voice_message","id":"m","session_id":"s","file_id":""}`, "MISSING_FIELD", "file_id", "m", "s"},
+		{`{"type":"file_upload","id":"m","file_id":7}`, "INVALID_FORMAT", "file_id", "m", ""},
+		{`{"type":"file_upload","id":"m","file_url":"http://example.com/a"}`, "INVALID_FORMAT", "file_url", "m", ""},
+		{`{"type":"user_message","id":"m","file_ids":["f"]}`, "MISSING_FIELD", "content", "m", ""},
 		{`{"content":"x"}`, "MISSING_FIELD", "type", "", ""},
 	} {
 		s.send(tc.frame)

@@ -30,7 +30,9 @@ func (s *Service) usable(ctx context.Context, a chatbox.Actor, cmd chatbox.Comma
 	return files, err
 }
 
-func noFileStore(field string) error { return chatbox.Invalid(field, "is not supported without a file store") }
+func noFileStore(field string) error {
+	return chatbox.Invalid(field, "is not supported without a file store")
+}
 
 // audible reports whether a file of the type may be a recording. Browsers record
 // sound into containers of video.

@@ -34,6 +34,7 @@ type house struct {
 	t       *testing.T
 	history *fakes.History
 	redis   *fakes.Redis
+	files   *fakes.Files
 	log     *sessionlog.Log
 	*conversation.Service
 	here []helpdesk.StaffMember
@@ -53,6 +54,19 @@ func newHouse(t *testing.T) *house {
 // houseOn is a house whose session log sees redis as hot.
 func houseOn(t *testing.T, history *fakes.History, redis *fakes.Redis, hot sessionlog.Hot) *house {
 	t.Helper()
+	files := fakes.NewFiles()
+	h := houseWith(t, history, redis, hot, files)
+	h.files = files
+	return h
+}
+
+// houseWith is a house with these files; nil: without a file store. Without hot it
+// sees redis itself.
+func houseWith(t *testing.T, history *fakes.History, redis *fakes.Redis, hot sessionlog.Hot, files conversation.Files) *house {
+	t.Helper()
+	if hot == nil {
+		hot = redis
+	}
 	h := &house{t: t, history: history, redis: redis, asked: map[string]int{}}
 	logger := slog.New(slog.DiscardHandler)
 	due := answer.NewQueue(answer.DefaultConfig())
@@ -64,7 +78,7 @@ func houseOn(t *testing.T, history *fakes.History, redis *fakes.Redis, hot sessi
 		Pieces: fakes.Pieces{Redis: h.redis}, LLM: nil, Ephemerals: h.redis, Observer: h, Logger: logger,
 	})
 	h.Service = conversation.New(conversation.DefaultConfig(), conversation.Deps{
-		Log: h.log, Answers: answers, Messages: h.history, Sessions: h.history, Audit: h, Alerts: h, HelpLimits: h, Ratings: h.history,
+		Log: h.log, Answers: answers, Messages: h.history, Sessions: h.history, Audit: h, Alerts: h, HelpLimits: h, Files: files, Ratings: h.history,
 		Presence: h, Staff: h.redis, Colleagues: h, Ephemerals: h.redis, Observer: h, Logger: logger,
 	})
 	return h

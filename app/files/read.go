@@ -166,6 +166,20 @@ func (s *Service) Content(ctx context.Context, l Link) (Content, error) {
 	return s.content(ctx, f, partContent, f.ContentType, f.Size), nil
 }
 
+// InSession returns the content of a file that the session uses. chatbox.NotFound:
+// the session does not use it any more, or the file is gone. The caller has
+// checked who may read the session.
+func (s *Service) InSession(ctx context.Context, k chatbox.SessionKey, id string) (Content, error) {
+	f, err := s.live(ctx, chatbox.FileKey{Tenant: k.Tenant, ID: id})
+	if err == nil && !f.UsedIn(k.ID) {
+		err = chatbox.NoSuchFile()
+	}
+	if err != nil {
+		return Content{}, err
+	}
+	return s.content(ctx, f, partContent, f.ContentType, f.Size), nil
+}
+
 func (s *Service) content(ctx context.Context, f chatbox.File, part, contentType string, size int64) Content {
 	return Content{
 		Name: f.Name, ContentType: contentType, ETag: etag(f, part), Size: size,
