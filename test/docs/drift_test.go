@@ -150,7 +150,7 @@ func TestMissing(t *testing.T) {
 		}
 	}
 	signs := map[string]bool{
-		"Files and voice in messages, and in the prompts of models.": strings.Contains(code, `"file_ids"`),
+		"Transcripts of recordings, and speech of answers.": strings.Contains(code, `"TRANSCRIBE_`),
 		"Metrics of individual Redis and history calls, and tracing.": strings.Contains(code, `"chat_redis_seconds"`) || strings.Contains(code, `"chat_history_seconds"`) ||
 			regexp.MustCompile(`(?m)go\.opentelemetry\.io/otel/sdk v\S+$`).MatchString(read(t, root+"/go.mod")), // required directly
 		"Re-encryption of records that an old key has sealed.": strings.Contains(config.Usage, "rotate"),

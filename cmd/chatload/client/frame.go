@@ -55,6 +55,8 @@ type Frame struct {
 	Content   string            `json:"content,omitempty"`
 	FileID    string            `json:"file_id,omitempty"`
 	FileURL   string            `json:"file_url,omitempty"`
+	FileIDs   []string          `json:"file_ids,omitempty"` // from clients
+	Files     []File            `json:"files,omitempty"`
 	ModelID   string            `json:"model_id,omitempty"`
 	Models    []Model           `json:"models,omitempty"`
 	Timestamp string            `json:"timestamp,omitempty"`
@@ -63,6 +65,18 @@ type Frame struct {
 	Token     string            `json:"token,omitempty"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
 	Error     *WireError        `json:"error,omitempty"`
+}
+
+// File is one uploaded file of an event.
+type File struct {
+	ID          string `json:"file_id"`
+	URL         string `json:"file_url"`
+	Name        string `json:"filename"`
+	ContentType string `json:"content_type"`
+	Size        int64  `json:"size"`
+	Width       int    `json:"width"`
+	Height      int    `json:"height"`
+	DurationMS  int64  `json:"duration_ms"`
 }
 
 // Model is one offered model.

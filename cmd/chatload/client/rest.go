@@ -42,6 +42,7 @@ type Message struct {
 	ModelID   string            `json:"model_id"`
 	FileID    string            `json:"file_id"`
 	FileURL   string            `json:"file_url"`
+	Files     []File            `json:"files"`
 	Metadata  map[string]string `json:"metadata"`
 }
 
