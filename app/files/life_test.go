@@ -3,6 +3,7 @@ package files_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -72,6 +73,63 @@ func TestSweep_GoneFiles(t *testing.T) {
 	require.NoError(t, b.Sweep(t.Context()))
 	assert.Empty(t, b.names(t))
 	_, err = b.store.Files().Get(t.Context(), f.Key)
+	require.ErrorIs(t, err, chatbox.NotFound)
+}
+
+func TestUsable_AFileOfManySessions(t *testing.T) {
+	b := newBench(t)
+	f := b.stored(t, "a.txt", []byte("a"))
+	in := func(n int) chatbox.SessionKey { return chatbox.SessionKey{Tenant: "t", ID: fmt.Sprint("s-", n)} }
+	ids := []string{f.Key.ID}
+	for n := range chatbox.MaxFileSessions {
+		_, err := b.Usable(t.Context(), ann, in(n), "file_id", ids)
+		require.NoError(t, err)
+		_, err = b.Use(t.Context(), ann, in(n), "file_id", ids)
+		require.NoError(t, err)
+	}
+	_, err := b.Usable(t.Context(), ann, in(0), "file_id", ids)
+	require.NoError(t, err, "a session that has it may show it again")
+	for _, try := range []func() error{
+		func() error { _, err := b.Usable(t.Context(), ann, in(100), "file_id", ids); return err },
+		func() error { _, err := b.Use(t.Context(), ann, in(100), "file_id", ids); return err },
+		func() error {
+			_, err := b.Usable(t.Context(), ann, chatbox.SessionKey{Tenant: "t"}, "file_id", ids)
+			return err
+		},
+	} {
+		var refused *chatbox.Error
+		require.ErrorAs(t, try(), &refused)
+		assert.Equal(t, chatbox.Full, refused.Code)
+		assert.Equal(t, "file_id", refused.Field)
+	}
+	require.NoError(t, b.Release(t.Context(), in(7)))
+	_, err = b.Use(t.Context(), ann, in(100), "file_id", ids)
+	require.NoError(t, err)
+}
+
+// What one session's archive may have is what the session uses.
+func TestInSession(t *testing.T) {
+	b := newBench(t)
+	f := b.stored(t, "a.txt", []byte("content"))
+	k := chatbox.SessionKey{Tenant: "t", ID: "s"}
+	_, err := b.InSession(t.Context(), k, f.Key.ID)
+	require.ErrorIs(t, err, chatbox.NotFound, "not used yet")
+	_, err = b.Use(t.Context(), ann, k, "file_id", []string{f.Key.ID})
+	require.NoError(t, err)
+	c, err := b.InSession(t.Context(), k, f.Key.ID)
+	require.NoError(t, err)
+	r, err := c.Open(0)
+	require.NoError(t, err)
+	got, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	assert.Equal(t, "content", string(got))
+	for _, other := range []chatbox.SessionKey{{Tenant: "t", ID: "s2"}, {Tenant: "u", ID: "s"}} {
+		_, err = b.InSession(t.Context(), other, f.Key.ID)
+		require.ErrorIs(t, err, chatbox.NotFound)
+	}
+	require.NoError(t, b.Release(t.Context(), k))
+	_, err = b.InSession(t.Context(), k, f.Key.ID)
 	require.ErrorIs(t, err, chatbox.NotFound)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"chatbox"
 	"chatbox/cmd/chatload/client"
+	"chatbox/cmd/chatload/ledger"
 )
 
 // uploaded uploads a file on the n-th pod.
@@ -161,7 +162,7 @@ func TestFileFrames_FromPodToPod(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(me.want(http.StatusOK, http.MethodGet, "/sessions", "").Body), &page))
 	assert.EqualValues(t, seq, page.Sessions[0].MessageCount)
 	assert.Equal(t, "Look!", page.Sessions[0].Name)
-	c.judge("ann", "s-1", nil, b)
+	c.judge("ann", "s-1", []ledger.Class{ledger.ErrorShown}, b)
 }
 
 // A shared or exported session says what its files are. Only the export has them.

@@ -23,6 +23,7 @@ const coverageFile = "../../docs/protocol/coverage.md"
 var elsewhere = map[string]string{
 	"DELETE /admin/users/{id} 202":        "needs more data than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
 	"POST /admin/sessions/{id}/notes 409": "needs 200 notes; `TestAids_Full` in `app/api/aids_test.go`",
+	"code frame LIMIT_EXCEEDED":           "needs 100 sessions with one file; `TestUsable_AFileOfManySessions` in `app/files/life_test.go`",
 	"code answer SERVICE_ERROR":           "needs an internal error of a pod, which no test provokes",
 	"code answer DATABASE_ERROR":          "needs a question that no key opens; `TestUnreadable_AQuestionFailsOnceAndTheNextIsAnswered` in `test/cluster/unreadable_test.go`",
 }

@@ -3,6 +3,7 @@ package specs
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -88,4 +89,48 @@ func (p person) fileLink(path string) string {
 	link, ok := strings.CutPrefix(made.member(p.w.t, "url"), prefix)
 	require.True(p.w.t, ok)
 	return link
+}
+
+// silence is a recording of a tenth of a second.
+func silence() string {
+	return "RIFF\x24\x06\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x00\x06\x00\x00" +
+		strings.Repeat("\x00", 0x600)
+}
+
+// show is a user and an admin who send each other files.
+func (s *scene) show() {
+	uploaded := func(p person, content string) string {
+		return p.want(http.StatusCreated, http.MethodPost, "/files", upload(content)).member(s.t, "file_id")
+	}
+	text, voice, form := uploaded(s.ann, s.mark), uploaded(s.ann, silence()), uploaded(s.bob, s.mark+" form")
+	a, b, boss := s.open(s.ann, 0, "?session_id=s-7"), s.open(s.ann, 1, "?session_id=s-7"), s.open(s.bob, 1, "")
+	a.send(`{"type":"file_upload","id":"f-1","session_id":"s-7","file_id":"%s","content":"%s"}`, text, s.mark)
+	a.sees("ack", isType("ack"), hasID("f-1"))
+	b.send(`{"type":"resume","session_id":"s-7","seq":0}`)
+	b.sees("the file", isType("file_upload"), hasID("f-1"))
+	a.send(`{"type":"file_upload","id":"f-2","session_id":"s-7","file_url":"https://files.example.com/a"}`)
+	b.sees("the link", isType("file_upload"), hasID("f-2"))
+	a.send(`{"type":"user_message","id":"f-3","session_id":"s-7","content":"%s [[words=1]]","file_ids":["%s"]}`, s.mark, text)
+	b.sees("the message", isType("user_message"), hasID("f-3"))
+	a.sees("final", finalOf("f-3"))
+	a.send(`{"type":"voice_message","id":"f-4","session_id":"s-7","file_id":"%s"}`, voice)
+	b.sees("the recording", isType("voice_message"), hasID("f-4"))
+	a.sees("final", finalOf("f-4"))
+	a.send(`{"type":"voice_message","id":"f-5","session_id":"s-7","file_id":"%s"}`, text)
+	a.sees("refusal", code("INVALID_FILE_TYPE"), hasID("f-5"))
+	a.send(`{"type":"file_upload","id":"f-6","session_id":"s-7","file_id":"%s"}`, form)
+	a.sees("refusal", code("NOT_FOUND"), hasID("f-6"))
+	boss.send(`{"type":"admin_join","id":"j-7","session_id":"s-7"}`)
+	boss.sees("ack", isType("ack"), hasID("j-7"))
+	boss.send(`{"type":"file_upload","id":"b-7","session_id":"s-7","file_id":"%s"}`, form)
+	a.sees("the admin's file", isType("file_upload"), hasID("b-7"), meta("admin_id", "bob"))
+	s.ask(s.bob, http.StatusAccepted, http.MethodPost, "/admin/sessions/s-7/messages", fmt.Sprintf(`{"content":%q,"file_ids":[%q]}`, s.mark, form))
+	s.ask(s.bob, http.StatusOK, http.MethodDelete, "/admin/takeover/s-7", "")
+	s.ask(s.ann, http.StatusNotFound, http.MethodPost, "/sessions/s-7/messages", `{"content":"x","file_ids":["unheard-of"]}`)
+	s.ask(s.ann, http.StatusOK, http.MethodGet, "/sessions/s-7", "")
+	for _, format := range []string{"json", "markdown", "zip"} {
+		s.ann.want(http.StatusOK, http.MethodGet, "/sessions/s-7/export?format="+format, "")
+	}
+	token := s.ask(s.ann, http.StatusOK, http.MethodPost, "/sessions/s-7/share", "").member(s.t, "share_token")
+	s.ask(person{w: s.world, id: "anyone"}, http.StatusOK, http.MethodGet, "/shared/"+token, "")
 }

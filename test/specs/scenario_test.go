@@ -59,6 +59,7 @@ func (s *scene) play() {
 	s.talk()
 	s.interrupt()
 	s.refuse()
+	s.show()
 	s.labels()
 	s.staff()
 	s.aids()
