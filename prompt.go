@@ -8,7 +8,7 @@ const (
 )
 
 // TokensOf returns an upper estimate of the tokens that lines cost: one for
-// every three bytes and a few for each line. Current vocabularies need fewer
+// every three bytes, a few for each line, and PictureTokens. Current vocabularies need fewer
 // for prose in any script: English has about four bytes a token, and two to
 // three characters of Chinese or Cyrillic are three bytes or more. Digits,
 // emoji and noise may need more, which the room for the answer must absorb. An
@@ -17,8 +17,23 @@ func TokensOf(lines ...PromptMessage) int {
 	n := 0
 	for _, l := range lines {
 		n += lineOverhead + (len(l.Content)+bytesPerToken-1)/bytesPerToken
+		for _, p := range l.Pictures {
+			n += PictureTokens(p.Width, p.Height)
+		}
 	}
 	return n
+}
+
+// PictureTokens returns an upper estimate of the tokens that a picture costs. It is
+// the largest of three rules: Anthropic's former one, a token for 750 pixels, and
+// its present one, a token for each block of 28 × 28 pixels
+// (platform.claude.com/docs/en/build-with-claude/vision), and OpenAI's price of a
+// small picture, 85 and 170 for its only tile; a larger picture's tiles cost less
+// than the first rule says (platform.openai.com/docs/guides/images-vision).
+func PictureTokens(width, height int) int {
+	const pixelsPerToken, block, least = 750, 28, 85 + 170
+	blocks := ((width + block - 1) / block) * ((height + block - 1) / block)
+	return max(least, blocks, (width*height+pixelsPerToken-1)/pixelsPerToken)
 }
 
 // FitMessages cuts a prompt to a budget in tokens, as counted by TokensOf, and

@@ -20,6 +20,9 @@ func (b *bill) ask(p chatbox.Prompt) {
 	b.prompt = 0
 	for _, l := range p.Messages {
 		b.prompt += lineTokens + estimateTokens(l.Content)
+		for _, pic := range l.Pictures {
+			b.prompt += chatbox.PictureTokens(pic.Width, pic.Height)
+		}
 	}
 	b.prompt += estimateTokens(p.Prefix)
 }

@@ -110,6 +110,14 @@ type Scanner interface {
 	Scan(ctx context.Context, content io.Reader) (found string, err error)
 }
 
+// Texts extracts the text of documents.
+type Texts interface {
+	// Text returns the text of a document of the type. It bounds its own memory and
+	// time. The error of a document whose text cannot be had, now or later, is
+	// neither that of ctx nor transient as chatbox.IsTransient says.
+	Text(ctx context.Context, contentType string, content io.Reader) (string, error)
+}
+
 // Signer signs links. Every key of the cluster gives a digest, the newest first,
 // so that a link of one pod is valid on a pod whose keys were rotated already.
 type Signer interface {

@@ -237,13 +237,34 @@ func (s *Service) smaller(ctx context.Context, f chatbox.File, width int) (Conte
 const noPicture = "-"
 
 // stored returns the size of a stored smaller picture, and makes it first if there
-// is none. Pods that race store the same.
+// is none.
 func (s *Service) stored(ctx context.Context, f chatbox.File, part string, width int) (int64, error) {
-	name := blobOf(f, part)
-	n, err := s.deps.Blobs.Size(ctx, name)
+	n, err := s.derived(ctx, f, part, func(w io.Writer) error {
+		return orNoPicture(ctx, w, func(w io.Writer) error {
+			return s.shrink(ctx, f, partContent, f.ContentType, f.Size, f.Width, f.Height, width, w)
+		})
+	})
 	if err == nil && n == int64(len(noPicture)) {
 		return 0, picture.ErrDamaged
 	}
+	return n, err
+}
+
+// orNoPicture writes noPicture if fill cannot decode the picture.
+func orNoPicture(ctx context.Context, w io.Writer, fill func(io.Writer) error) error {
+	count := &counter{w: w}
+	err := fill(count)
+	if undecodable(err) && count.n == 0 && ctx.Err() == nil {
+		_, err = io.WriteString(w, noPicture)
+	}
+	return err
+}
+
+// derived returns the size of a part of the file that is made from its content,
+// and lets fill make it first if there is none. Pods that race store the same.
+func (s *Service) derived(ctx context.Context, f chatbox.File, part string, fill func(io.Writer) error) (int64, error) {
+	name := blobOf(f, part)
+	n, err := s.deps.Blobs.Size(ctx, name)
 	if !errors.Is(err, chatbox.NotFound) {
 		return n, err
 	}
@@ -251,14 +272,10 @@ func (s *Service) stored(ctx context.Context, f chatbox.File, part string, width
 	var failed error
 	err = s.deps.Blobs.Write(ctx, name, f.Key, part, func(w io.Writer) error {
 		count.w = w
-		failed = s.shrink(ctx, f, partContent, f.ContentType, f.Size, f.Width, f.Height, width, count)
-		if undecodable(failed) && count.n == 0 && ctx.Err() == nil {
-			_, err := io.WriteString(w, noPicture)
-			return err
-		}
+		failed = fill(count)
 		return failed
 	})
-	if failed != nil && !undecodable(failed) {
+	if failed != nil {
 		return 0, failed
 	}
 	if err != nil {
@@ -268,7 +285,7 @@ func (s *Service) stored(ctx context.Context, f chatbox.File, part string, width
 	if _, err := s.live(ctx, f.Key); err != nil {
 		return 0, errors.Join(err, s.deps.Blobs.Delete(ctx, f.Blob))
 	}
-	return count.n, failed
+	return count.n, nil
 }
 
 // undecodable reports whether the picture itself is at fault, and not the store

@@ -53,8 +53,8 @@ func DefaultConfig() Config {
 }
 
 // Deps are what a Service works through. Without Blobs there are no uploads and
-// no reads, and erasures end the records only. Scanner may be nil; all else is
-// required.
+// no reads, and erasures end the records only. Scanner and Texts may be nil; all
+// else is required.
 type Deps struct {
 	Blobs    Blobs
 	Records  Records
@@ -63,6 +63,7 @@ type Deps struct {
 	Watchers Watchers
 	Audit    Audit
 	Scanner  Scanner
+	Texts    Texts // nil: only plain text is read
 	Signer   Signer
 	Observer Observer
 	Logger   *slog.Logger

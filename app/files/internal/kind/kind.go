@@ -129,7 +129,7 @@ func text(head []byte) string {
 	if looksLikeMarkup(head) {
 		return "text/html"
 	}
-	if markdown(decoded(head)) {
+	if markdown(Decoded(head)) {
 		return "text/markdown"
 	}
 	return Text
@@ -137,7 +137,7 @@ func text(head []byte) string {
 
 // markup matches the beginning of what browsers take for HTML, SVG or XML.
 func looksLikeMarkup(head []byte) bool {
-	s := strings.ToLower(strings.TrimLeft(decoded(head), " \t\r\n\f\v\x00\ufeff"))
+	s := strings.ToLower(strings.TrimLeft(Decoded(head), " \t\r\n\f\v\x00\ufeff"))
 	if !strings.HasPrefix(s, "<") {
 		return false
 	}
@@ -149,8 +149,9 @@ func markdown(s string) bool {
 	return regexp.MustCompile(`^\s*#{1,6} \S[^\n]*(\r?\n\s*(\r?\n|$)|$)`).MatchString(s) || regexp.MustCompile("(?m)^```").MatchString(s)
 }
 
-// decoded returns text in UTF-8 for the comparison of its ASCII characters.
-func decoded(b []byte) string {
+// Decoded returns text in UTF-8. Text in UTF-16 with a byte order mark is
+// converted; all else is returned as it is.
+func Decoded(b []byte) string {
 	big := bytes.HasPrefix(b, []byte{0xFE, 0xFF})
 	if !big && !bytes.HasPrefix(b, []byte{0xFF, 0xFE}) {
 		return string(b)
