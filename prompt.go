@@ -24,6 +24,9 @@ func TokensOf(lines ...PromptMessage) int {
 	return n
 }
 
+// BytesFor returns how many bytes of text cost the given number of tokens.
+func BytesFor(tokens int) int { return tokens * bytesPerToken }
+
 // PictureTokens returns an upper estimate of the tokens that a picture costs. It is
 // the largest of three rules: Anthropic's former one, a token for 750 pixels, and
 // its present one, a token for each block of 28 × 28 pixels

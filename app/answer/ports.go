@@ -108,6 +108,9 @@ type LLM interface {
 	Default() string
 	// Continues reports whether the model can continue an answer from a prefix.
 	Continues(modelID string) bool
+	// Sees reports whether the model accepts pictures. To one that does not, a
+	// prompt's pictures are not sent.
+	Sees(modelID string) bool
 	// Budget returns the maximum number of tokens of a prompt for the model, as
 	// chatbox.TokensOf counts them. The rest of the model's window is reserved for
 	// the answer.
@@ -117,6 +120,17 @@ type LLM interface {
 	// answer has Finish set. A prompt longer than the budget of the model that
 	// finally answers is cut to that budget.
 	Stream(ctx context.Context, p chatbox.Prompt) iter.Seq2[chatbox.Delta, error]
+}
+
+// Attachments reads the files of events for prompts. An error means that the file
+// is gone, or that it cannot be read at the moment or at all. The methods may take
+// longer than ctx allows; they are then left alone.
+type Attachments interface {
+	// ForModel returns a picture that the session uses, bounded in pixels and bytes.
+	ForModel(ctx context.Context, s chatbox.SessionKey, fileID string) (chatbox.PromptPicture, error)
+	// Text returns the text of a document that the session uses, bounded in bytes.
+	// cut says that there is more.
+	Text(ctx context.Context, s chatbox.SessionKey, fileID string) (text string, cut bool, err error)
 }
 
 // Ephemerals are updates that are delivered at most once and not stored.

@@ -9,9 +9,45 @@ import (
 	"chatbox"
 )
 
+// line is a message of a prompt, and the event that it renders. Answers and the
+// system prompt have none.
+type line struct {
+	chatbox.PromptMessage
+
+	event chatbox.Event
+}
+
+func messages(lines []line) []chatbox.PromptMessage {
+	out := make([]chatbox.PromptMessage, len(lines))
+	for i, l := range lines {
+		out[i] = l.PromptMessage
+	}
+	return out
+}
+
+// fitLines is chatbox.FitMessages.
+func fitLines(lines []line, budget int) (fitting []line, cut bool) {
+	kept, cut := chatbox.FitMessages(messages(lines), budget)
+	if !cut {
+		return lines, false
+	}
+	first := leading(lines)
+	return slices.Concat(lines[:first], lines[len(lines)-len(kept)+first:]), true
+}
+
+// leading counts the system messages at the beginning, without the last message.
+func leading(lines []line) int {
+	n := 0
+	for n < len(lines)-1 && lines[n].Role == chatbox.RoleSystem {
+		n++
+	}
+	return n
+}
+
 // buildPrompt returns the prompt for message m: the system prompt, the turns
-// before m that fit the budget, and m. It depends only on its arguments, so
-// every pod and every attempt builds the same prompt.
+// before m that fit the budget, and m. Files are told by name, type and size; see
+// withFiles. It depends only on its arguments, so every pod and every attempt
+// builds the same prompt.
 //
 // A turn is a question with its answer, at any place of the log: of m1 m2 a1
 // a2 the prompt for m2 is m1 a1 m2. If a message has several runs, only the
@@ -24,34 +60,34 @@ import (
 // The budget is in tokens; see chatbox.FitMessages for the cut. The system
 // prompt and m are always included, at any cost. full reports that the budget
 // left out a turn of the log, so that older events would be left out too.
-func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []chatbox.PromptMessage, full bool) {
+func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []line, full bool) {
 	question, _ := lineOf(m)
-	prompt = make([]chatbox.PromptMessage, 0, len(log)+2)
+	prompt = make([]line, 0, len(log)+2)
 	if system != "" {
-		prompt = append(prompt, chatbox.PromptMessage{Role: chatbox.RoleSystem, Content: system})
+		prompt = append(prompt, line{PromptMessage: chatbox.PromptMessage{Role: chatbox.RoleSystem, Content: system}})
 	}
 	prompt = append(append(prompt, linesBefore(m.Seq, log)...), question)
-	return chatbox.FitMessages(prompt, budget)
+	return fitLines(prompt, budget)
 }
 
 // linesBefore returns the prompt messages before seq. An answer whose question
 // is not in the log is left out, since it would seem to answer another
 // question.
-func linesBefore(seq int64, log []chatbox.Event) []chatbox.PromptMessage {
+func linesBefore(seq int64, log []chatbox.Event) []line {
 	log = inOrder(log)
 	answers := lastAnswers(log)
-	var lines []chatbox.PromptMessage
+	var lines []line
 	for _, e := range log {
 		if e.Seq >= seq {
 			break
 		}
-		line, ok := lineOf(e)
+		said, ok := lineOf(e)
 		if !ok {
 			continue
 		}
-		lines = append(lines, line)
+		lines = append(lines, said)
 		if a, ok := answers[e.Seq]; ok && a.Content != "" {
-			lines = append(lines, chatbox.PromptMessage{Role: chatbox.RoleAssistant, Content: a.Content})
+			lines = append(lines, line{PromptMessage: chatbox.PromptMessage{Role: chatbox.RoleAssistant, Content: a.Content}})
 		}
 	}
 	return lines
@@ -91,27 +127,41 @@ func lastAnswers(log []chatbox.Event) map[int64]chatbox.Event {
 // lineOf returns the prompt message of an event. It returns false for events
 // other than messages and files, and for those that cannot be decrypted.
 // Answers are placed after their questions instead.
-func lineOf(e chatbox.Event) (chatbox.PromptMessage, bool) {
-	if e.Unreadable {
-		return chatbox.PromptMessage{}, false
+func lineOf(e chatbox.Event) (line, bool) {
+	l := line{event: e}
+	switch {
+	case e.Unreadable:
+		return line{}, false
+	case e.Sender == chatbox.SenderUser:
+		l.Role = chatbox.RoleUser
+	case e.Sender == chatbox.SenderAdmin:
+		l.Role = chatbox.RoleAssistant
+	default:
+		return line{}, false
 	}
-	var said string
 	switch e.Type {
-	case chatbox.TypeUserMessage:
-		said = e.Content
-	case chatbox.TypeFileUpload, chatbox.TypeVoiceMessage:
-		said = attachmentNote(e)
+	case chatbox.TypeUserMessage, chatbox.TypeFileUpload, chatbox.TypeVoiceMessage:
+		l.Content = contentOf(e, nil)
+		return l, true
 	default:
-		return chatbox.PromptMessage{}, false
+		return line{}, false
 	}
-	switch e.Sender {
-	case chatbox.SenderUser:
-		return chatbox.PromptMessage{Role: chatbox.RoleUser, Content: said}, true
-	case chatbox.SenderAdmin:
-		return chatbox.PromptMessage{Role: chatbox.RoleAssistant, Content: attribution(e) + said}, true
-	default:
-		return chatbox.PromptMessage{}, false
+}
+
+// contentOf returns the text of a message: what was attached, then what was said.
+// files are what a model is given of the event's files, by their index.
+func contentOf(e chatbox.Event, files map[int]given) string {
+	said := e.Content
+	switch {
+	case len(e.Files) > 0:
+		said = withNotes(e, files)
+	case e.Type != chatbox.TypeUserMessage:
+		said = linkNote(e)
 	}
+	if e.Sender == chatbox.SenderAdmin {
+		return attribution(e) + said
+	}
+	return said
 }
 
 const maxNoteName = 100 // code points
@@ -122,31 +172,6 @@ func attribution(e chatbox.Event) string {
 		return chatbox.UnnamedStaff + ": "
 	}
 	return name + " (support): "
-}
-
-// metaFilename is the metadata name of a file's name.
-const metaFilename = "filename"
-
-// attachmentNote describes a file by its name and caption. It omits every
-// address: a file's address is signed, and anyone who has it can read the
-// file.
-func attachmentNote(e chatbox.Event) string {
-	note := "[file"
-	if e.Type == chatbox.TypeVoiceMessage {
-		note = "[voice message"
-	}
-	if name := printable(e.Metadata[metaFilename]); name != "" && !hasAddress(name) {
-		note += ": " + name
-	}
-	note += "]"
-	if e.Content != "" && !hasAddress(e.Content) {
-		note += " " + e.Content
-	}
-	return note
-}
-
-func hasAddress(s string) bool {
-	return strings.Contains(s, "//") || strings.Contains(strings.ToLower(s), "data:") || strings.Contains(s, `\\`)
 }
 
 // printable returns the printable characters of a name that a user chose, cut

@@ -26,7 +26,7 @@ func historyWindow(budget int) int64 {
 // promptFor reads the events for the prompt and builds it: after the message,
 // the answers to earlier questions; before it, as much as the budget allows.
 // budget is the requested model's, in tokens.
-func (s *Service) promptFor(ctx context.Context, st chatbox.State, m chatbox.Event, budget int) ([]chatbox.PromptMessage, error) {
+func (s *Service) promptFor(ctx context.Context, st chatbox.State, m chatbox.Event, budget int) ([]line, error) {
 	// Usually there is nothing after the message, so one read also brings the
 	// first page before it.
 	from := max(1, m.Seq-promptPage)
@@ -50,11 +50,11 @@ func answersBefore(e chatbox.Event, seq int64) bool {
 
 // promptBack builds the prompt from the log, which begins at the seq from. It
 // reads backwards until the budget is used up.
-func (s *Service) promptBack(ctx context.Context, log []chatbox.Event, from int64, m chatbox.Event, budget int) ([]chatbox.PromptMessage, error) {
+func (s *Service) promptBack(ctx context.Context, log []chatbox.Event, from int64, m chatbox.Event, budget int) ([]line, error) {
 	end := max(1, m.Seq-historyWindow(budget))
 	for page := int64(promptPage); ; {
 		prompt, full := buildPrompt(s.cfg.SystemPrompt, log, m, budget)
-		room := budget - chatbox.TokensOf(prompt...)
+		room := budget - chatbox.TokensOf(messages(prompt)...)
 		if full || from <= end || room <= 0 && beginsTurn(prompt) {
 			return prompt, nil
 		}
@@ -71,8 +71,8 @@ func (s *Service) promptBack(ctx context.Context, log []chatbox.Event, from int6
 // beginsTurn reports whether the first message behind the system's is a
 // user's. If not, the log that was read begins within a turn whose question
 // is not read yet, and the turn with its question may exceed the budget.
-func beginsTurn(prompt []chatbox.PromptMessage) bool {
-	i := slices.IndexFunc(prompt, func(m chatbox.PromptMessage) bool { return m.Role != chatbox.RoleSystem })
+func beginsTurn(prompt []line) bool {
+	i := slices.IndexFunc(prompt, func(l line) bool { return l.Role != chatbox.RoleSystem })
 	return i >= 0 && prompt[i].Role == chatbox.RoleUser
 }
 

@@ -86,8 +86,8 @@ func TestBuildPrompt_PairsQuestionsWithAnswers(t *testing.T) {
 			attached(2, chatbox.TypeVoiceMessage, chatbox.SenderUser, "", ""),
 			attached(3, chatbox.TypeFileUpload, chatbox.SenderAdmin, "https://x/?sig=canary", "at https://x/?sig=canary"),
 			asked(4, "q1"),
-		}, 4, "s:sys | u:[file: myplan.pdf] see page 2 | u:[voice message] | a:Ana (support): [file] | u:q1"},
-		"a file is the message": {[]chatbox.Event{attached(1, chatbox.TypeFileUpload, chatbox.SenderUser, "x.png", "")}, 1, "s:sys | u:[file: x.png]"},
+		}, 4, `s:sys | u:[file: "myplan.pdf"] see page 2 | u:[voice message; you cannot hear it, and there is no transcript] | a:Ana (support): [file] | u:q1`},
+		"a file is the message": {[]chatbox.Event{attached(1, chatbox.TypeFileUpload, chatbox.SenderUser, "x.png", "")}, 1, `s:sys | u:[file: "x.png"]`},
 		"unknown and incomplete events": {[]chatbox.Event{
 			control(1, "poll_opened"),
 			{Seq: 2, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI, Content: "?"},
@@ -131,7 +131,7 @@ func TestBuildPrompt_Budget(t *testing.T) {
 
 func built(system string, log []chatbox.Event, m chatbox.Event, budget int) []chatbox.PromptMessage {
 	prompt, _ := buildPrompt(system, log, m, budget)
-	return prompt
+	return messages(prompt)
 }
 
 // drawLog makes a log of turns in which answers may come late, early or never.
@@ -236,7 +236,7 @@ func TestPromptFor_ReadsAsFarBackAsTheBudget(t *testing.T) {
 			assert.Equal(t, c.reads, h.reads)
 			assert.Equal(t, c.given, h.given)
 			lately := h.log[max(0, int64(len(h.log))-1-historyWindow(c.budget)):]
-			assert.Equal(t, built("", lately, m, c.budget), got)
+			assert.Equal(t, built("", lately, m, c.budget), messages(got))
 		})
 	}
 }
@@ -252,7 +252,7 @@ func TestPromptFor_WhatWaitsBehindTheMessage(t *testing.T) {
 	s := New(DefaultConfig(), Deps{Messages: h})
 	got, err := s.promptFor(t.Context(), chatbox.State{Head: 1000}, h.log[1], plenty)
 	require.NoError(t, err)
-	assert.Equal(t, "u:q1 | a:a1 | u:q2", script(got))
+	assert.Equal(t, "u:q1 | a:a1 | u:q2", script(messages(got)))
 }
 
 func TestPromptBack_IsAsIfAllHadBeenRead(t *testing.T) {
@@ -265,7 +265,7 @@ func TestPromptBack_IsAsIfAllHadBeenRead(t *testing.T) {
 		from := rapid.Int64Range(1, m.Seq).Draw(t, "from")
 		got, err := s.promptBack(t.Context(), h.log[from-1:], from, m, budget)
 		require.NoError(t, err)
-		require.Equal(t, built("", h.log, m, budget), got)
+		require.Equal(t, built("", h.log, m, budget), messages(got))
 	})
 }
 
@@ -280,7 +280,7 @@ func TestPromptBack_ReadsToTheBeginningOfATurn(t *testing.T) {
 	s := New(DefaultConfig(), Deps{Messages: &pages{log: log}})
 	got, err := s.promptBack(t.Context(), log[1:2], 2, log[2], chatbox.TokensOf(exact...))
 	require.NoError(t, err)
-	assert.Equal(t, "u:last", script(got))
+	assert.Equal(t, "u:last", script(messages(got)))
 }
 
 // requireSaidBefore checks lines against the log: questions in order and before

@@ -35,6 +35,9 @@ type generation struct {
 	index   int // of the last accepted piece
 	text    strings.Builder
 	bill    bill
+	// outlive returns a context for work that may outlive the answer, but not the
+	// service.
+	outlive func() (context.Context, context.CancelFunc)
 	// withdrawn is set if the provider took back text that was shown.
 	withdrawn bool
 }
@@ -63,6 +66,7 @@ func (s *Service) reply(ctx context.Context, k chatbox.SessionKey) error {
 func (s *Service) answer(ctx context.Context, c cluster.Claim) (more bool, err error) {
 	gctx, cancel := context.WithCancelCause(ctx)
 	g := &generation{s: s, cancel: cancel, lease: c.Lease, claimed: time.Now(), index: -1}
+	g.outlive = func() (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, s.cfg.FileLimit) }
 	s.running.Store(g, struct{}{})
 	defer s.running.Delete(g)
 	s.answering.Add(1)
@@ -120,15 +124,19 @@ func (g *generation) run(ctx context.Context, c cluster.Claim) error {
 	if err != nil {
 		return err
 	}
-	var lines []chatbox.PromptMessage
+	budget := s.deps.LLM.Budget(g.modelID)
+	if prefix != "" {
+		budget -= chatbox.TokensOf(chatbox.PromptMessage{Content: prefix})
+	}
+	var lines []line
 	err = g.retryTransient(ctx, func() (err error) {
-		lines, err = s.promptFor(ctx, c.State, m, s.deps.LLM.Budget(g.modelID))
+		lines, err = s.promptFor(ctx, c.State, m, budget)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Messages: lines, Prefix: prefix})
+	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Messages: g.withFiles(ctx, lines, budget), Prefix: prefix})
 }
 
 // retryTransient retries transient errors for as long as an answer may wait.

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -27,6 +28,8 @@ type desk struct {
 	log      *sessionlog.Log
 	outcomes []string
 	prompts  []chatbox.Prompt
+	sees     bool
+	budget   int // 0: 24,000
 	model    func(ctx context.Context, yield func(chatbox.Delta, error) bool)
 }
 
@@ -53,7 +56,8 @@ func (d *desk) Generation(how string)    { d.outcomes = append(d.outcomes, how) 
 func (*desk) Models() []chatbox.Model    { return []chatbox.Model{{ID: "m"}} }
 func (*desk) Default() string            { return "m" }
 func (*desk) Continues(string) bool      { return false }
-func (*desk) Budget(string) int          { return 24_000 }
+func (d *desk) Sees(string) bool         { return d.sees }
+func (d *desk) Budget(string) int        { return cmp.Or(d.budget, 24_000) }
 func (d *desk) last() chatbox.Event      { l := d.history.Log(session); return l[len(l)-1] }
 func (d *desk) count(t chatbox.Type) int { return len(d.of(t)) }
 

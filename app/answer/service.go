@@ -26,6 +26,8 @@ type Config struct {
 	SweepEvery   time.Duration // between looks for due turns in Redis
 	PendingEvery time.Duration // between looks for pending turns in the history
 	LoseAfter    time.Duration // without Redis or the history until an answer is given back
+	FileWait     time.Duration // how long a prompt waits for all of its files
+	FileLimit    time.Duration // how long the reading of one file may go on, for the next prompt
 }
 
 // DefaultConfig has the values of the contract.
@@ -33,10 +35,12 @@ func DefaultConfig() Config {
 	return Config{
 		AnswerMax: 256 << 10, Generations: 512, MaxClaims: 6, RenewEvery: 1500 * time.Millisecond,
 		SweepEvery: 700 * time.Millisecond, PendingEvery: 15 * time.Second, LoseAfter: 60 * time.Second,
+		FileWait: 15 * time.Second, FileLimit: 45 * time.Second,
 	}
 }
 
-// Deps are what a Service works through; all of it is required.
+// Deps are what a Service works through; all of it is required unless it says
+// otherwise.
 type Deps struct {
 	Log        *sessionlog.Log
 	Due        *Queue
@@ -49,6 +53,7 @@ type Deps struct {
 	Schedule   Schedule
 	Lives      Lives // nil: answers of dead pods continue when their leases expire
 	LLM        LLM
+	Files      Attachments // nil: prompts have the names of files only
 	Ephemerals Ephemerals
 	Observer   Observer
 	Logger     *slog.Logger
@@ -73,11 +78,12 @@ type Service struct {
 	answering atomic.Int64  // number of generations under way
 	running   sync.Map      // generations under way: *generation → struct{}
 	forgotten chan struct{} // has a token where Redis may have forgotten turns
+	reads     reads
 }
 
 // New makes a service; Run does its background work.
 func New(cfg Config, d Deps) *Service {
-	return &Service{deps: d, log: d.Log, cfg: cfg, due: d.Due, forgotten: make(chan struct{}, 1)}
+	return &Service{deps: d, log: d.Log, cfg: cfg, due: d.Due, forgotten: make(chan struct{}, 1), reads: newReads()}
 }
 
 // Run answers until ctx ends, and returns when all of the work has stopped.

@@ -31,7 +31,8 @@ const (
 	partText  = "text"  // a mark and the text
 )
 
-// Marks at the beginning of partText.
+// Marks at the beginning of partText. markNone is also all of partModel if the
+// picture cannot be decoded.
 const (
 	markWhole = 'w' // the whole text follows
 	markCut   = 'c' // the beginning of the text follows
@@ -54,15 +55,14 @@ func (s *Service) ForModel(ctx context.Context, session chatbox.SessionKey, id s
 	if !fitsModel(f) {
 		contentType = picture.JPEG
 		part = partModel
-		size, err = s.derived(ctx, f, part, func(w io.Writer) error { return s.shrinkForModel(ctx, f, w) })
-		if errors.Is(err, picture.ErrDamaged) {
-			err = badType(picture.ErrDamaged.Error())
-		}
-		if err != nil {
+		if size, err = s.derived(ctx, f, part, func(w io.Writer) error { return s.shrinkForModel(ctx, f, w) }); err != nil {
 			return chatbox.PromptPicture{}, err
 		}
 	}
 	data, err := s.readAll(ctx, f, part, size, promptPicture)
+	if err == nil && len(data) <= 1 {
+		err = badType(picture.ErrDamaged.Error())
+	}
 	if err != nil {
 		return chatbox.PromptPicture{}, err
 	}
@@ -77,6 +77,7 @@ func fitsModel(f chatbox.File) bool {
 	return plain && f.Size <= promptPicture && max(f.Width, f.Height) <= promptSide
 }
 
+// shrinkForModel makes the picture small. That it cannot be decoded is kept as well.
 func (s *Service) shrinkForModel(ctx context.Context, f chatbox.File, dst io.Writer) error {
 	leave, err := s.enterDecoding(ctx, picture.DecodedSize(f.ContentType, f.Width, f.Height))
 	if err != nil {
@@ -88,7 +89,15 @@ func (s *Service) shrinkForModel(ctx context.Context, f chatbox.File, dst io.Wri
 		return err
 	}
 	defer src.Close() //nolint:errcheck // it is read only
-	return picture.Bound(f.ContentType, promptSide, promptPicture, dst, src)
+	noted := &notedReader{src: src}
+	err = picture.Bound(f.ContentType, promptSide, promptPicture, dst, noted)
+	switch {
+	case noted.err != nil: // the picture is not to blame
+		return noted.err
+	case errors.Is(err, picture.ErrDamaged):
+		_, err = dst.Write([]byte{markNone})
+	}
+	return err
 }
 
 // Text returns the text of a document that the session uses, at most 256 KiB of
