@@ -76,7 +76,10 @@ func requestVariables(p *llm.Provider) []variable {
 			doc: "system sends the system prompt in its own role. merged puts it before the user's first message, for models without that role, such as Gemma. " +
 				"Default: merged for models known to need it, else system. User and assistant always alternate.",
 		},
-		{name: "VISION", def: "off", doc: "on or off. On says that the model sees pictures. It has no effect yet.", set: onOff(&p.Vision)},
+		{
+			name: "VISION", def: "off", set: onOff(&p.Vision),
+			doc: "on or off. On says that the model sees pictures: the newest five of a conversation are sent to it as data. Otherwise it is told their name, type and size.",
+		},
 		{name: "TOOLS", def: "off", doc: "on or off. On says that the model calls tools. It has no effect yet.", set: onOff(&p.Tools)},
 		{name: "PRICE_IN", doc: "Price of a million prompt tokens, such as 2.50. It has no effect yet.", set: price(&p.Price.In)},
 		{name: "PRICE_OUT", doc: "Price of a million answer tokens. It has no effect yet.", set: price(&p.Price.Out)},

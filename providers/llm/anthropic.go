@@ -55,7 +55,40 @@ type anthropicRequest struct {
 
 type anthropicMessage struct {
 	Role    chatbox.Role `json:"role"`
-	Content string       `json:"content"`
+	Content any          `json:"content"` // string, or []anthropicBlock if there are pictures
+}
+
+// anthropicBlock is a block of text or a picture, as the vision guide documents
+// them: {"type":"image","source":{"type":"base64","media_type","data"}}. Its
+// advice is to put a picture before the text about it
+// (platform.claude.com/docs/en/build-with-claude/vision).
+type anthropicBlock struct {
+	Type   string           `json:"type"`
+	Text   string           `json:"text,omitempty"`
+	Source *anthropicSource `json:"source,omitempty"`
+}
+
+type anthropicSource struct {
+	Type      string `json:"type"`
+	MediaType string `json:"media_type"`
+	Data      []byte `json:"data"` // encoding/json writes base64
+}
+
+// anthropicContent returns a message's content.
+func anthropicContent(t *talk, i int) any {
+	parts := t.parts(i)
+	if parts == nil {
+		return t.lines[i].Content
+	}
+	blocks := make([]anthropicBlock, len(parts))
+	for n, p := range parts {
+		if p.picture == nil {
+			blocks[n] = anthropicBlock{Type: "text", Text: p.text}
+			continue
+		}
+		blocks[n] = anthropicBlock{Type: "image", Source: &anthropicSource{Type: "base64", MediaType: p.picture.ContentType, Data: p.picture.Data}}
+	}
+	return blocks
 }
 
 // newAnthropicRequest converts a prompt to a request. The API refuses a prefix
@@ -64,8 +97,8 @@ type anthropicMessage struct {
 func newAnthropicRequest(model string, set settings, p chatbox.Prompt) (req anthropicRequest, cut string) {
 	t := arrange(p, set.roles)
 	req = anthropicRequest{Model: model, MaxTokens: set.answerFor(t), System: t.system, Stream: true}
-	for _, l := range t.lines {
-		req.Messages = append(req.Messages, anthropicMessage{Role: l.Role, Content: l.Content})
+	for i, l := range t.lines {
+		req.Messages = append(req.Messages, anthropicMessage{Role: l.Role, Content: anthropicContent(&t, i)})
 	}
 	prefix := strings.TrimRight(p.Prefix, " \t\r\n")
 	if prefix == "" {

@@ -62,7 +62,7 @@ type Provider struct {
 	// PlainPublic.
 	InsecureHTTP bool
 
-	Vision bool // the model accepts pictures; without effect so far
+	Vision bool // the model accepts pictures; it is sent none otherwise
 	Tools  bool // the model calls tools; without effect so far
 	Price  Price
 }

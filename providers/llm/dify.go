@@ -57,11 +57,16 @@ type difyRequest struct {
 	ResponseMode string            `json:"response_mode"`
 	User         string            `json:"user"`
 	AutoName     bool              `json:"auto_generate_name"`
+	Files        []difyFile        `json:"files,omitempty"`
 }
 
 func (d *dify) open(ctx context.Context, prompt chatbox.Prompt) (source, error) {
 	inputs, query := difyQuestion(prompt, d.roles)
-	req, err := d.extra.into(difyRequest{Inputs: inputs, Query: query, ResponseMode: "streaming", User: d.user})
+	files, err := d.upload(ctx, prompt.Pictures())
+	if err != nil {
+		return source{}, err
+	}
+	req, err := d.extra.into(difyRequest{Inputs: inputs, Query: query, ResponseMode: "streaming", User: d.user, Files: files})
 	if err != nil {
 		return source{}, err
 	}

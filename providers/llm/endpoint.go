@@ -32,6 +32,12 @@ func (e endpoint) host() string {
 // answer.
 func (e endpoint) below(segments ...string) string { return e.call.JoinPath(segments...).String() }
 
+// beside returns the URL of another call of the same API, such as Dify's URL to
+// upload a file.
+func (e endpoint) beside(segments ...string) string {
+	return e.call.JoinPath(append([]string{".."}, segments...)...).String()
+}
+
 // resolve returns the endpoint for a provider's ENDPOINT. The setting may be the
 // API's base URL, with or without a version, or the URL of the call itself. Its
 // query is preserved. resolve refuses a URL that leads to another call or to no

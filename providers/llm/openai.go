@@ -2,6 +2,7 @@ package llm
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 
 	openai "github.com/sashabaranov/go-openai"
@@ -67,11 +68,31 @@ func openaiMessages(t talk, prefix string) []openai.ChatCompletionMessage {
 	if t.system != "" {
 		list = append(list, openai.ChatCompletionMessage{Role: openai.ChatMessageRoleSystem, Content: t.system})
 	}
-	for _, l := range t.lines {
-		list = append(list, openai.ChatCompletionMessage{Role: string(l.Role), Content: l.Content})
+	for i, l := range t.lines {
+		m := openai.ChatCompletionMessage{Role: string(l.Role)}
+		if m.MultiContent = openaiParts(t.parts(i)); m.MultiContent == nil {
+			m.Content = l.Content
+		}
+		list = append(list, m)
 	}
 	if prefix != "" {
 		list = append(list, openai.ChatCompletionMessage{Role: openai.ChatMessageRoleAssistant, Content: prefix})
+	}
+	return list
+}
+
+// openaiParts returns content as parts of text and pictures. A picture is a data
+// URL, as the guide documents for base64: {"type":"image_url","image_url":{"url":
+// "data:image/jpeg;base64,…"}} (developers.openai.com/api/docs/guides/images-vision).
+func openaiParts(parts []part) []openai.ChatMessagePart {
+	var list []openai.ChatMessagePart
+	for _, p := range parts {
+		if p.picture == nil {
+			list = append(list, openai.ChatMessagePart{Type: openai.ChatMessagePartTypeText, Text: p.text})
+			continue
+		}
+		url := "data:" + p.picture.ContentType + ";base64," + base64.StdEncoding.EncodeToString(p.picture.Data)
+		list = append(list, openai.ChatMessagePart{Type: openai.ChatMessagePartTypeImageURL, ImageURL: &openai.ChatMessageImageURL{URL: url}})
 	}
 	return list
 }

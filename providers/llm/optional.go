@@ -27,7 +27,7 @@ const maxRefused = 16
 func required(field string) bool {
 	switch field {
 	case "model", "messages", "stream", "system", // OpenAI and Anthropic
-		"query", "inputs", "response_mode", "user": // Dify
+		"query", "inputs", "response_mode", "user", "files": // Dify
 		return true
 	default:
 		return false

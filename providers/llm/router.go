@@ -68,7 +68,7 @@ func (r *Router) newModel(p Provider, l limits) (*model, error) {
 	}
 	set := p.settings()
 	m := &model{
-		id: p.ID, name: p.Name, continues: p.Continue == ContinuePrefix, key: p.APIKey, limits: l, budget: set.budget(),
+		id: p.ID, name: p.Name, continues: p.Continue == ContinuePrefix, sees: p.Vision, key: p.APIKey, limits: l, budget: set.budget(),
 	}
 	if m.name == "" {
 		m.name = p.ID
@@ -129,6 +129,13 @@ func (r *Router) Default() string { return r.standard.id }
 func (r *Router) Continues(modelID string) bool {
 	m, ok := r.model(modelID)
 	return ok && m.continues
+}
+
+// Sees reports whether the model accepts pictures. Stream sends none to a model that
+// does not.
+func (r *Router) Sees(modelID string) bool {
+	m, ok := r.model(modelID)
+	return ok && m.sees
 }
 
 func (r *Router) model(id string) (*model, bool) {

@@ -37,7 +37,11 @@ func newScripted(p Provider) (func(context.Context, chatbox.Prompt) (source, err
 		if d.fail {
 			return source{}, &failure{status: d.status, text: "the message asks for a failure", declared: true}
 		}
-		rest, ok := strings.CutPrefix(ScriptedText(message), prompt.Prefix)
+		text := ScriptedText(message)
+		if pictures := prompt.Pictures(); len(pictures) > 0 && d.words == 0 {
+			text += scriptedPictures(pictures)
+		}
+		rest, ok := strings.CutPrefix(text, prompt.Prefix)
 		if !ok {
 			return source{}, &failure{text: "the prefix is not the beginning of the scripted answer", declared: true}
 		}
@@ -48,6 +52,15 @@ func newScripted(p Provider) (func(context.Context, chatbox.Prompt) (source, err
 		}
 		return source{next: s.next, close: func() {}}, nil
 	}, nil
+}
+
+// scriptedPictures names the pictures that the model was shown.
+func scriptedPictures(pictures []chatbox.PromptPicture) string {
+	names := make([]string, len(pictures))
+	for i, p := range pictures {
+		names[i] = "`" + strings.ReplaceAll(p.Name, "`", "'") + "`"
+	}
+	return "\n\nI was shown " + strings.Join(names, ", ") + "."
 }
 
 // scriptedDelay parses the pause between words from a scripted model's endpoint.

@@ -318,15 +318,23 @@ func (g *guard) post(ctx context.Context, url string, header http.Header, body a
 }
 
 func (g *guard) send(ctx context.Context, url string, header http.Header, body []byte) (io.ReadCloser, error) {
+	return g.sendAs(ctx, url, header, "application/json", "text/event-stream", body, optionalIn(body))
+}
+
+// sendAs sends a body of the type sent, for a response of the type wanted. fields
+// are the fields that a failure may report as refused.
+func (g *guard) sendAs(
+	ctx context.Context, url string, header http.Header, sent, wanted string, body []byte, fields []string,
+) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, asFailure(g.key, err)
 	}
 	req.Header = header.Clone()
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Content-Type", sent)
+	req.Header.Set("Accept", wanted)
 	req.Header.Set("Accept-Encoding", "identity") // a compressed stream arrives in large pieces
-	resp, err := g.do(req, optionalIn(body))      //nolint:bodyclose // the caller closes the reader, which closes it
+	resp, err := g.do(req, fields)                //nolint:bodyclose // the caller closes the reader, which closes it
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"chatbox"
@@ -38,10 +39,12 @@ type source struct {
 type model struct {
 	id, name  string
 	continues bool
+	sees      bool
 	key       Secret
 	limits    limits
 	budget    int // maximum tokens of a prompt
 	open      func(ctx context.Context, p chatbox.Prompt) (source, error)
+	blinded   atomic.Bool // it was logged that the vendor refuses pictures
 }
 
 // limits are the timeouts of one request.
@@ -87,18 +90,50 @@ func (m *model) stream(parent context.Context, p chatbox.Prompt, log *slog.Logge
 		defer cancel(nil)
 		w := &watch{cancel: cancel}
 		defer w.stop()
+		if !m.sees {
+			p = p.Blind()
+		}
 		for try := 0; ; try++ {
 			a := &asking{model: m, watch: w, parent: parent, yield: yield, prefixed: p.Prefix != ""}
 			err := a.ask(ctx, p)
 			if err == nil || errors.Is(err, errBroken) {
 				return
 			}
-			if a.began || !m.again(ctx, err, try, log) {
-				a.fail(explain(ctx, m.key, err))
-				return
+			switch {
+			case a.began:
+			case m.again(ctx, err, try, log):
+				continue
+			case m.blames(ctx, err, p, log):
+				p = p.Blind()
+				continue
 			}
+			a.fail(explain(ctx, m.key, err))
+			return
 		}
 	}
+}
+
+// blames reports whether the pictures of a prompt may be why the vendor refused it.
+// They are left out then. Otherwise a picture that the vendor does not accept would
+// fail every later answer of the conversation. Some servers report pictures that
+// their model cannot see as an internal error (llama.cpp without a projector), so
+// such an error counts once retries have not helped.
+func (m *model) blames(ctx context.Context, err error, p chatbox.Prompt, log *slog.Logger) bool {
+	f, ok := errors.AsType[*failure](err)
+	if !ok || ctx.Err() != nil || f.empty || len(p.Pictures()) == 0 {
+		return false
+	}
+	switch f.reason() {
+	case reasonConnection, reasonBusy, reasonKey, reasonQuota:
+		return false
+	default:
+	}
+	level := slog.LevelDebug
+	if m.blinded.CompareAndSwap(false, true) {
+		level = slog.LevelWarn
+	}
+	log.Log(ctx, level, "model refuses a prompt with pictures, asking without them", "model", m.id, "error", f)
+	return true
 }
 
 // again waits before a retry. It returns false if a retry cannot help or if no
