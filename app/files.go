@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"chatbox/app/answer"
 	"chatbox/app/api"
 	"chatbox/app/config"
 	"chatbox/app/conversation"
@@ -19,6 +20,8 @@ var (
 	_ files.Blobs   = (*filestore.Store)(nil)
 	_ files.Scanner = (*clamd.Scanner)(nil)
 	_ files.Quota   = (*redisstate.Client)(nil)
+
+	_ answer.Attachments = (*files.Service)(nil)
 )
 
 // Files are the settings and parts of uploaded files. Without Blobs there are no
@@ -28,6 +31,7 @@ type Files struct {
 
 	Blobs   files.Blobs
 	Scanner files.Scanner // nil: files are not scanned
+	Texts   files.Texts   // nil: models read plain text only
 	Signer  files.Signer
 }
 
@@ -78,12 +82,20 @@ func (a *App) wireFiles(sessions files.Sessions, watch *observer) {
 	o := a.opts
 	a.files = files.New(o.Files.Config, files.Deps{
 		Blobs: o.Files.Blobs, Records: o.Stores.Files, Quota: a.redis, Sessions: sessions, Watchers: a.redis, Audit: o.Stores.Audit,
-		Scanner: o.Files.Scanner, Signer: o.Files.Signer, Observer: watch, Logger: a.log, Clock: a.now,
+		Scanner: o.Files.Scanner, Texts: o.Files.Texts, Signer: o.Files.Signer, Observer: watch, Logger: a.log, Clock: a.now,
 	})
 }
 
 // fileUse returns the files that messages may have, or nil.
 func (a *App) fileUse() conversation.Files { //nolint:ireturn // nil must be the interface's
+	if a.opts.Files.Blobs == nil {
+		return nil
+	}
+	return a.files
+}
+
+// attachments returns the files that prompts read, or nil.
+func (a *App) attachments() answer.Attachments { //nolint:ireturn // nil must be the interface's
 	if a.opts.Files.Blobs == nil {
 		return nil
 	}

@@ -66,9 +66,11 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Messages: o.Stores.Messages, Sessions: o.Stores.Sessions, Turns: o.Stores.Turns, Hot: redis, Due: due,
 		Observer: watch, Logger: a.log, Clock: a.now,
 	})
+	a.wireFiles(log, watch)
 	a.answers = answer.New(o.Answer, answer.Deps{
 		Log: log, Due: due, Messages: o.Stores.Messages, Turns: o.Stores.Turns, Holdings: o.Stores.Sessions,
-		Leases: redis, Interrupts: redis, Pieces: redis, Schedule: redis, Lives: redisstate.NewLives(redis), LLM: o.LLM, Ephemerals: redis, Observer: watch, Logger: a.log,
+		Leases: redis, Interrupts: redis, Pieces: redis, Schedule: redis, Lives: redisstate.NewLives(redis), LLM: o.LLM, Files: a.attachments(),
+		Ephemerals: redis, Observer: watch, Logger: a.log,
 		MayClaim: func() bool { return a.peerState() == "" }, // other pods may be answering by leases in their Redis
 	})
 	receipts := live.NewReceipts(redis, a.log)
@@ -78,7 +80,6 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Attachments: feeds, Rights: feeds, Currents: feeds, Acks: feeds, Feed: feeds, TypingLeases: feeds,
 		Receipts: receipts, Reads: redis, Ephemerals: redis, Audit: o.Stores.Audit, Observer: watch, Logger: a.log,
 	})
-	a.wireFiles(log, watch)
 	a.privacy = privacy.New(o.Privacy, privacy.Deps{
 		Log: log, Answers: a.answers, Sessions: o.Stores.Sessions, Messages: o.Stores.Messages, Tombstones: o.Stores.Tombs, Traces: redis,
 		Shares: o.Stores.Shares, Cards: o.Stores.Cards, Blocks: o.Stores.Blocks, Erasures: o.Stores.Erasures, Audit: o.Stores.Audit, Files: a.files,

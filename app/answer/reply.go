@@ -136,7 +136,11 @@ func (g *generation) run(ctx context.Context, c cluster.Claim) error {
 	if err != nil {
 		return err
 	}
-	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Messages: g.withFiles(ctx, lines, budget), Prefix: prefix})
+	prompt := g.withFiles(ctx, lines, budget)
+	if cause := context.Cause(ctx); cause != nil { // while files were read
+		return cause
+	}
+	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Messages: prompt, Prefix: prefix})
 }
 
 // retryTransient retries transient errors for as long as an answer may wait.

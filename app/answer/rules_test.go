@@ -87,6 +87,18 @@ func (d *desk) ask(t *testing.T, id, text string) {
 	require.NoError(t, err)
 }
 
+// askWith appends a user's message with files.
+func (d *desk) askWith(t *testing.T, id, text string, files ...chatbox.AttachedFile) {
+	t.Helper()
+	_, err := d.append(t, id, chatbox.Event{
+		ID: id, Type: chatbox.TypeUserMessage, Sender: chatbox.SenderUser, UserID: "ada", Content: text, Files: files,
+		Turn: &chatbox.Turn{State: chatbox.TurnPending, Run: 1},
+	})
+	require.NoError(t, err)
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func (d *desk) append(t *testing.T, key string, e chatbox.Event) (sessionlog.Appended, error) {
 	t.Helper()
 	return d.log.Append(t.Context(), draft(key, e))

@@ -25,8 +25,8 @@ func TestAllocations_Frames(t *testing.T) {
 			_, err := decode(message)
 			require.NoError(t, err)
 		}},
-		"encode an event": {budget.Budget{Objects: 10, Bytes: 976}, func() { Encode(said) }},
-		"encode a piece":  {budget.Budget{Objects: 18, Bytes: 1370}, func() { Encode(streamed) }},
+		"encode an event": {budget.Budget{Objects: 10, Bytes: 976}, func() { encode(said) }},
+		"encode a piece":  {budget.Budget{Objects: 18, Bytes: 1370}, func() { encode(streamed) }},
 	} {
 		t.Run(name, func(t *testing.T) { budget.Hold(t, tc.Budget, 1000, tc.run) })
 	}
