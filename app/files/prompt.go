@@ -84,13 +84,17 @@ func (s *Service) shrinkForModel(ctx context.Context, f chatbox.File, dst io.Wri
 		return err
 	}
 	defer leave()
+	orientation, err := s.orientation(ctx, f)
+	if err != nil {
+		return err
+	}
 	src, err := s.read(ctx, f, partContent, f.Size, 0, f.Size)
 	if err != nil {
 		return err
 	}
 	defer src.Close() //nolint:errcheck // it is read only
 	noted := &notedReader{src: src}
-	err = picture.Bound(f.ContentType, promptSide, promptPicture, dst, noted)
+	err = picture.Bound(f.ContentType, orientation, promptSide, promptPicture, dst, noted)
 	switch {
 	case noted.err != nil: // the picture is not to blame
 		return noted.err
@@ -98,6 +102,24 @@ func (s *Service) shrinkForModel(ctx context.Context, f chatbox.File, dst io.Wri
 		_, err = dst.Write([]byte{markNone})
 	}
 	return err
+}
+
+// orientation returns the EXIF orientation of a stored picture. Only WebP has one;
+// other pictures are stored upright.
+func (s *Service) orientation(ctx context.Context, f chatbox.File) (int, error) {
+	if f.ContentType != picture.WebP {
+		return 1, nil
+	}
+	src, err := s.read(ctx, f, partContent, f.Size, 0, f.Size)
+	if err != nil {
+		return 0, err
+	}
+	defer src.Close() //nolint:errcheck // it is read only
+	facts, err := picture.Strip(f.ContentType, io.Discard, src)
+	if errors.Is(err, picture.ErrDamaged) { // decoding tells
+		return 1, nil
+	}
+	return facts.Orientation, err
 }
 
 // Text returns the text of a document that the session uses, at most 256 KiB of

@@ -20,6 +20,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/files"
+	"chatbox/app/files/internal/picture"
 )
 
 var talk = chatbox.SessionKey{Tenant: "t", ID: "s"}
@@ -55,6 +56,7 @@ func TestForModel_Pictures(t *testing.T) {
 		"a high one is made smaller":      {jpegOf(t, quarters(100, 3136)), "image/jpeg", 50, 1568},
 		"a line keeps a pixel":            {pngOf(t, quarters(4000, 1)), "image/jpeg", 1568, 1},
 		"many bytes in few pixels":        {pngOf(t, noise(1500, 1500)), "image/jpeg", 1500, 1500},
+		"a webp":                          {webpOf(t), "image/jpeg", 1, 1},
 		"the first frame of an animation": {gifOf(t, 2), "image/jpeg", 20, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +74,15 @@ func TestForModel_Pictures(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A WebP keeps its orientation in the store; the model sees it upright.
+func TestBound_AppliesTheOrientation(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, picture.Bound("image/png", 6, 100, 1<<20, &out, bytes.NewReader(pngOf(t, quarters(400, 200)))))
+	cfg, err := jpeg.DecodeConfig(&out)
+	require.NoError(t, err)
+	assert.Equal(t, []int{50, 100}, []int{cfg.Width, cfg.Height})
 }
 
 func TestForModel_TransparentBecomesWhite(t *testing.T) {

@@ -4,11 +4,14 @@
 package fakeopenai
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,10 +42,49 @@ type Stats struct {
 	Pieces    int `json:"pieces"`    // pieces written in all requests
 }
 
-// Message is one turn of a prompt.
+// Message is one turn of a prompt. Content given as parts is joined by blank lines.
 type Message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
+	Role     string   `json:"role"`
+	Content  string   `json:"content"`
+	Pictures []string `json:"-"` // URLs of the parts that are pictures, in order
+}
+
+// UnmarshalJSON accepts both forms of content.
+func (m *Message) UnmarshalJSON(raw []byte) error {
+	var parts struct {
+		Role    string          `json:"role"`
+		Content json.RawMessage `json:"content"`
+	}
+	if err := json.Unmarshal(raw, &parts); err != nil {
+		return err
+	}
+	m.Role = parts.Role
+	if len(parts.Content) == 0 || parts.Content[0] != '[' {
+		return json.Unmarshal([]byte(cmp.Or(string(parts.Content), `""`)), &m.Content)
+	}
+	var list []struct {
+		Type     string `json:"type"`
+		Text     string `json:"text"`
+		ImageURL struct {
+			URL string `json:"url"`
+		} `json:"image_url"`
+	}
+	if err := json.Unmarshal(parts.Content, &list); err != nil {
+		return err
+	}
+	var said []string
+	for _, p := range list {
+		switch p.Type {
+		case "text":
+			said = append(said, p.Text)
+		case "image_url":
+			m.Pictures = append(m.Pictures, p.ImageURL.URL)
+		default:
+			return fmt.Errorf("unknown part %q", p.Type)
+		}
+	}
+	m.Content = strings.Join(said, "\n\n")
+	return nil
 }
 
 // Request holds the recorded fields of one request.

@@ -23,7 +23,7 @@ func alternate(messages []Message) bool {
 		messages = messages[1:]
 	}
 	for i, m := range messages {
-		if (m.Role == "user") != (i%2 == 0) || m.Content == "" {
+		if (m.Role == "user") != (i%2 == 0) || m.Content == "" && len(m.Pictures) == 0 {
 			return false
 		}
 	}

@@ -24,9 +24,9 @@ func Within(width, height, side int) (w, h int) {
 }
 
 // Bound writes the picture as a JPEG of at most most bytes, with no side longer
-// than side. What is transparent becomes white. Of an animation it is the first
-// frame.
-func Bound(contentType string, side, most int, dst io.Writer, src io.Reader) error {
+// than side. The orientation is applied. What is transparent becomes white. Of an
+// animation it is the first frame.
+func Bound(contentType string, orientation, side, most int, dst io.Writer, src io.Reader) error {
 	img, err := decode(contentType, bufio.NewReader(src))
 	if err != nil {
 		return err
@@ -36,9 +36,10 @@ func Bound(contentType string, side, most int, dst io.Writer, src io.Reader) err
 	small := image.NewRGBA(image.Rect(0, 0, w, h))
 	draw.Draw(small, small.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
 	draw.ApproxBiLinear.Scale(small, small.Bounds(), img, b, draw.Over, nil)
+	shown := upright(small, orientation)
 	for _, quality := range []int{85, 60, 30, 10} {
 		var out bytes.Buffer
-		if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: quality}); err != nil {
+		if err := jpeg.Encode(&out, shown, &jpeg.Options{Quality: quality}); err != nil {
 			return err
 		}
 		if out.Len() <= most {
