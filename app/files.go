@@ -94,16 +94,16 @@ func (a *App) fileUse() conversation.Files { //nolint:ireturn // nil must be the
 	return a.files
 }
 
-// attachments returns the files that prompts read, or nil.
-func (a *App) attachments() answer.Attachments { //nolint:ireturn // nil must be the interface's
+// fileEdge returns the files that the edge serves, or nil.
+func (a *App) fileEdge() api.Files { //nolint:ireturn // nil must be the interface's
 	if a.opts.Files.Blobs == nil {
 		return nil
 	}
 	return a.files
 }
 
-// fileEdge returns the files that the edge serves, or nil.
-func (a *App) fileEdge() api.Files { //nolint:ireturn // nil must be the interface's
+// attachments returns the files that prompts read, or nil.
+func (a *App) attachments() answer.Attachments { //nolint:ireturn // nil must be the interface's
 	if a.opts.Files.Blobs == nil {
 		return nil
 	}
