@@ -84,15 +84,17 @@ func (s *Service) shrinkForModel(ctx context.Context, f chatbox.File, dst io.Wri
 		return err
 	}
 	defer leave()
-	orientation, err := s.orientation(ctx, f)
-	if err != nil {
-		return err
+	orientation := 1
+	if f.ContentType == picture.WebP {
+		if orientation, err = s.orientation(ctx, f); err != nil {
+			return err
+		}
 	}
 	src, err := s.read(ctx, f, partContent, f.Size, 0, f.Size)
 	if err != nil {
 		return err
 	}
-	defer src.Close() //nolint:errcheck // it is read only
+	defer src.Close()
 	noted := &notedReader{src: src}
 	err = picture.Bound(f.ContentType, orientation, promptSide, promptPicture, dst, noted)
 	switch {
@@ -102,24 +104,6 @@ func (s *Service) shrinkForModel(ctx context.Context, f chatbox.File, dst io.Wri
 		_, err = dst.Write([]byte{markNone})
 	}
 	return err
-}
-
-// orientation returns the EXIF orientation of a stored picture. Only WebP has one;
-// other pictures are stored upright.
-func (s *Service) orientation(ctx context.Context, f chatbox.File) (int, error) {
-	if f.ContentType != picture.WebP {
-		return 1, nil
-	}
-	src, err := s.read(ctx, f, partContent, f.Size, 0, f.Size)
-	if err != nil {
-		return 0, err
-	}
-	defer src.Close() //nolint:errcheck // it is read only
-	facts, err := picture.Strip(f.ContentType, io.Discard, src)
-	if errors.Is(err, picture.ErrDamaged) { // decoding tells
-		return 1, nil
-	}
-	return facts.Orientation, err
 }
 
 // Text returns the text of a document that the session uses, at most 256 KiB of
@@ -156,7 +140,7 @@ func (s *Service) writeText(ctx context.Context, f chatbox.File, dst io.Writer) 
 	if err != nil {
 		return err
 	}
-	defer src.Close() //nolint:errcheck // it is read only
+	defer src.Close()
 	noted := &notedReader{src: src}
 	text, cut, err := s.extract(ctx, f.ContentType, noted)
 	switch {
@@ -254,7 +238,7 @@ func (s *Service) readAll(ctx context.Context, f chatbox.File, part string, size
 	if err != nil {
 		return nil, err
 	}
-	defer src.Close() //nolint:errcheck // it is read only
+	defer src.Close()
 	var out bytes.Buffer
 	out.Grow(int(size) + bytes.MinRead)
 	_, err = out.ReadFrom(src)

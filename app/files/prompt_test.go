@@ -45,6 +45,8 @@ func noise(w, h int) image.Image {
 
 func TestForModel_Pictures(t *testing.T) {
 	b := newBench(t)
+	upright, err := os.ReadFile("testdata/upright.webp")
+	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		content     []byte
 		contentType string
@@ -56,6 +58,7 @@ func TestForModel_Pictures(t *testing.T) {
 		"a high one is made smaller":      {jpegOf(t, quarters(100, 3136)), "image/jpeg", 50, 1568},
 		"a line keeps a pixel":            {pngOf(t, quarters(4000, 1)), "image/jpeg", 1568, 1},
 		"many bytes in few pixels":        {pngOf(t, noise(1500, 1500)), "image/jpeg", 1500, 1500},
+		"an upright webp":                 {upright, "image/jpeg", 32, 64},
 		"a webp":                          {webpOf(t), "image/jpeg", 1, 1},
 		"the first frame of an animation": {gifOf(t, 2), "image/jpeg", 20, 10},
 	} {
