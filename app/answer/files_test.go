@@ -213,6 +213,10 @@ func TestWithFiles_PicturesCountForTheBudget(t *testing.T) {
 			assert.Len(t, got[len(got)-1].Pictures, 1, "the newest first")
 		}
 	}
+	f := newShelf()
+	f.pictures["p3"] = chatbox.PromptPicture{Width: 1500, Height: 1000, Data: []byte("large")}
+	got := filled(t, f, true, chatbox.TokensOf(filled(t, nil, true, plenty, log[2])...)+chatbox.PictureTokens(1500, 1000)-1, log[2])
+	assert.Empty(t, got[len(got)-1].Pictures, "the measures of the data count")
 }
 
 func TestWithFiles_Documents(t *testing.T) {
