@@ -15,6 +15,7 @@ import (
 func TestAllocations_Frames(t *testing.T) {
 	message := []byte(`{"type":"user_message","id":"0190f2a0-6c1e-7000-8000-00000000abcd","session_id":"s-1","content":"A question of some forty characters, or so."}`)
 	said := event(func(e *chatbox.Event) { e.Content = "A question of some forty characters, or so." })
+	encode := Encoder("/chatbox")
 	streamed := piece(func(p *cluster.Piece) { p.Content = "A piece of some forty characters, as it were." })
 	for name, tc := range map[string]struct {
 		budget.Budget
