@@ -177,7 +177,7 @@ func (f *filling) leftOut(ctx context.Context, a chatbox.AttachedFile, err error
 // read itself may go on in outlive's context and keeps its place until it ends:
 // what it makes of the file is there for the next prompt, and a store that hangs
 // costs readsAtOnce goroutines and no more.
-func read[T any](ctx context.Context, outlive func() (context.Context, context.CancelFunc), places chan struct{}, do func(context.Context) (T, error)) (T, error) {
+func read[T any](ctx context.Context, outlive func() (context.Context, context.CancelFunc), places chan struct{}, do func(context.Context) (T, error)) (T, error) { //nolint:ireturn // T is a struct
 	var none T
 	if ctx.Err() != nil {
 		return none, ctx.Err()
@@ -192,7 +192,7 @@ func read[T any](ctx context.Context, outlive func() (context.Context, context.C
 		err   error
 	}
 	ended := make(chan result, 1)
-	go func() {
+	go func() { //nolint:contextcheck // the reading may outlive ctx
 		defer func() { <-places }()
 		var r result
 		defer func() { ended <- r }()

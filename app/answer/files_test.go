@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/internal/sleep"
 )
 
 // shelf is the files of a session.
@@ -157,7 +158,8 @@ func TestWithFiles_Pictures(t *testing.T) {
 	}{
 		"with the question": {[]chatbox.Event{with(asked(1, "What is this?"), pictureFile("p1"))}, true, "s:sys | u:<p1>" + note("p1", "") + "\n\nWhat is this?"},
 		"in its place": {
-			[]chatbox.Event{uploaded(1, "my cat", pictureFile("p1")), asked(2, "q1"), answered(3, 2, 1, chatbox.FinishStop, "a1"), asked(4, "q2")}, true,
+			[]chatbox.Event{uploaded(1, "my cat", pictureFile("p1")), asked(2, "q1"), answered(3, 2, 1, chatbox.FinishStop, "a1"), asked(4, "q2")},
+			true,
 			"s:sys | u:<p1>" + note("p1", "") + "\n\nmy cat | u:q1 | a:a1 | u:q2",
 		},
 		"several, in order": {[]chatbox.Event{with(asked(1, "q"), pictureFile("p1"), pictureFile("p2"))}, true, "s:sys | u:<p1><p2>" + note("p1", "") + "\n" + note("p2", "") + "\n\nq"},
@@ -384,7 +386,7 @@ func TestReply_ASlowReadIsNotThrownAway(t *testing.T) {
 		synctest.Wait()
 		_, underway, _ := f.seen()
 		assert.Equal(t, 1, underway)
-		time.Sleep(d.cfg.FileLimit)
+		sleep.For(t.Context(), d.cfg.FileLimit)
 		synctest.Wait()
 		_, underway, _ = f.seen()
 		assert.Zero(t, underway, "but not for ever")

@@ -174,8 +174,10 @@ func TestPictures_Dify(t *testing.T) {
 	}, app.uploads)
 	require.Len(t, app.queries, 1)
 	assert.Equal(t, []difyFile{
-		{"image", "local_file", "72fa9618-A"}, {"image", "local_file", "72fa9618-B"},
-		{"image", "local_file", "72fa9618-C"}, {"image", "local_file", "72fa9618-D"},
+		{"image", "local_file", "72fa9618-A"},
+		{"image", "local_file", "72fa9618-B"},
+		{"image", "local_file", "72fa9618-C"},
+		{"image", "local_file", "72fa9618-D"},
 	}, app.queries[0].Files)
 	assert.Contains(t, app.queries[0].Query, "User: [a] [b]\n\nWhich?")
 }
