@@ -174,7 +174,7 @@ func (f *filling) leftOut(ctx context.Context, a chatbox.AttachedFile, err error
 }
 
 // read runs a read in a goroutine of its own and waits for it while ctx allows. The
-// read itself may go on in outlive's context and keeps its place until it ends:
+// read itself may continue in outlive's context and keeps its place until it ends:
 // what it makes of the file is there for the next prompt, and a store that hangs
 // costs readsAtOnce goroutines and no more.
 func read[T any](ctx context.Context, outlive func() (context.Context, context.CancelFunc), places chan struct{}, do func(context.Context) (T, error)) (T, error) { //nolint:ireturn // T is a struct

@@ -374,7 +374,7 @@ func TestReply_AFileStoreThatHangs(t *testing.T) {
 	})
 }
 
-// A read that takes longer than the prompt waits goes on, for the next prompt.
+// A read that takes longer than the prompt waits continues for the next prompt.
 func TestReply_ASlowReadIsNotThrownAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, says("Hello"))

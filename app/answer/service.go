@@ -27,7 +27,7 @@ type Config struct {
 	PendingEvery time.Duration // between looks for pending turns in the history
 	LoseAfter    time.Duration // without Redis or the history until an answer is given back
 	FileWait     time.Duration // how long a prompt waits for all of its files
-	FileLimit    time.Duration // how long the reading of one file may go on, for the next prompt
+	FileLimit    time.Duration // how long the reading of one file may take, for the next prompt
 }
 
 // DefaultConfig has the values of the contract.
