@@ -16,10 +16,11 @@ import (
 //go:embed page
 var embedded embed.FS
 
-// contentSecurityPolicy allows the page to load its own files and open its own
-// socket. It forbids inline scripts and styles, frames and form targets, so that
+// contentSecurityPolicy allows the page to load its own files, to open its own
+// socket, and to show a file that its user has chosen or recorded, which is a
+// blob, before it is sent. It forbids inline scripts and styles, frames and form targets, so that
 // a rendering bug cannot run code.
-const contentSecurityPolicy = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; " +
+const contentSecurityPolicy = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; media-src 'self' blob:; " +
 	"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Handler serves the page under prefix (for example "/chatbox/console"). The page

@@ -21,7 +21,7 @@ export class API {
   }
 
   async call(method, path, { body, signal, raw } = {}) {
-    const headers = { Authorization: `Bearer ${this.#token}` };
+    const headers = { Authorization: `Bearer ${this.#token}`, ...(raw ? {} : { Accept: 'application/json' }) };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     const response = await fetch(new URL(path, this.#base), {
       method, headers, signal: signal ?? (raw ? undefined : AbortSignal.timeout(LONGEST)), body: body === undefined ? undefined : JSON.stringify(body), cache: 'no-store',

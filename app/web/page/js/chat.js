@@ -4,7 +4,7 @@
 
 import { APIError } from './api.js';
 import { uuid } from './ids.js';
-import { SessionStore } from './session-store.js';
+import { MESSAGES, SessionStore } from './session-store.js';
 import { Socket } from './socket.js';
 
 const PATIENCE = 12_000; // ms without an ack before the frame is sent again with the same id; the server's own wait is 10 s
@@ -118,7 +118,7 @@ export class Chat extends EventTarget {
     const known = this.list.find((session) => session.id === id);
     if (known?.name) return known.name;
     const first = this.#stores.get(id)?.items().find((item) => item.kind === 'message' && item.sender === 'user');
-    return first ? first.content.trim().split('\n')[0].slice(0, 60) : 'New conversation';
+    return first?.content.trim().split('\n')[0].slice(0, 60) || first?.files[0]?.name || 'New conversation';
   }
 
   async rename(name) {
@@ -167,9 +167,22 @@ export class Chat extends EventTarget {
 
   // ---- what the user does ----
 
-  say(content) {
+  /** say sends a message, perhaps with stored files. Files without words are messages of their own. */
+  say(content, files = []) {
+    this.#post((store) => {
+      if (content.trim() === '') for (const file of files) store.give(file);
+      else store.say(content, files);
+    });
+  }
+
+  /** speak sends a stored recording. */
+  speak(file) {
+    this.#post((store) => store.give(file, 'voice_message'));
+  }
+
+  #post(issue) {
     const first = this.current.isEmpty;
-    this.current.say(content);
+    issue(this.current);
     this.#stopTyping();
     this.#repeat();
     this.#tell('session');
@@ -311,7 +324,7 @@ export class Chat extends EventTarget {
       this.#repeat();
       if (frame.seq) this.dispatchEvent(new CustomEvent('resumed', { detail: store.id }));
     }
-    if (frame.type === 'user_message') this.#typing.delete(store.id);
+    if (MESSAGES.has(frame.type)) this.#typing.delete(store.id);
     if (!out.changed) return;
     if (store !== this.current && frame.seq) this.#unread.add(store.id);
     if (store.erased && store !== this.current) this.#stores.delete(store.id);

@@ -2,6 +2,8 @@
 // the answer.
 
 import { byID, h, isEnter, setText, show } from './dom.js';
+import { AttachView } from './files/attach-view.js';
+import { RecorderView } from './files/recorder-view.js';
 import { inText, plainName } from './names.js';
 
 const LONGEST = 32 * 1024; // bytes of UTF-8 that the server accepts
@@ -14,10 +16,14 @@ export class ComposerView {
   #models = byID('model');
   #drafts = new Map();
   #session = '';
+  #attach;
+  #recorder;
 
-  constructor(chat, { onSend }) {
+  constructor(chat, { onSend, files, notice }) {
     this.#chat = chat;
     this.onSend = onSend;
+    this.#attach = new AttachView({ files, notice, box: this.#input, onChange: () => this.#sendable() });
+    this.#recorder = new RecorderView({ files, notice, onSend: (file) => this.#speak(file) });
     byID('composer').addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
@@ -46,26 +52,53 @@ export class ComposerView {
     chat.addEventListener('focus', () => this.focus());
     chat.addEventListener('session', () => this.#update());
     chat.addEventListener('models', () => this.#list());
+    chat.addEventListener('connection', ({ detail: { name } }) => {
+      if (name === 'open') this.#connected();
+    });
   }
 
   focus() {
     this.#input.focus();
   }
 
-  /** edit puts a text back into the box to be changed and sent again. */
-  edit(text) {
+  /** edit puts a text and its files back into the box to be changed and sent again. */
+  edit(text, files = []) {
     this.#input.value = text;
+    this.#attach.putBack(files);
     this.#changed();
     this.focus();
   }
 
   #submit() {
     const text = this.#input.value;
-    if (text.trim() === '' || this.#tooLong() || this.#chat.current.ended) return;
-    this.#chat.say(text);
+    const { state } = this.#attach;
+    if (state === 'busy' || state === 'failed') this.#attach.explain();
+    if (!this.#ready() || this.#tooLong() || this.#chat.current.ended) return;
     this.#input.value = '';
+    this.#chat.say(text, this.#attach.take());
     this.#changed();
     this.onSend();
+  }
+
+  #speak(file) {
+    const { current } = this.#chat;
+    if (current.ended || current.unavailable) return false;
+    this.#chat.speak(file);
+    this.onSend();
+    this.focus();
+    return true;
+  }
+
+  async #connected() {
+    this.#recorder.connected();
+    await this.#attach.connected();
+    this.#update();
+  }
+
+  // ready: there is something to send, and all of it is here.
+  #ready() {
+    const { state } = this.#attach;
+    return state === 'ready' || (state === 'empty' && this.#input.value.trim() !== '');
   }
 
   #switch() {
@@ -81,6 +114,8 @@ export class ComposerView {
     const { current } = this.#chat;
     const closed = current.ended || Boolean(current.unavailable);
     show(byID('composer'), !closed);
+    this.#attach.turn(current.id, !closed);
+    this.#recorder.turn(current.id, this.#attach.possible);
     show(byID('closed'), current.ended && !current.unavailable);
     show(this.#stop, Boolean(current.running));
     show(this.#send, !current.running);
@@ -108,8 +143,12 @@ export class ComposerView {
 
   #changed() {
     this.#fit();
+    this.#sendable();
+  }
+
+  #sendable() {
     const long = this.#input.value.length > LONGEST / 4 && this.#tooLong();
-    this.#send.disabled = this.#input.value.trim() === '' || long;
+    this.#send.disabled = !this.#ready() || long;
     show(byID('too-long'), long);
     if (long) setText(byID('too-long'), 'This is more than 32 KiB; please shorten it.');
   }

@@ -7,9 +7,12 @@
 //   - a message is "sent" once it is acked, and is repeated with its id until then
 
 import { answerableFrom } from './answerable.js';
+import { filesOf } from './files/kinds.js';
 
 const CONTROL = new Set(['help_request', 'model_select', 'admin_join', 'admin_leave', 'session_ended']);
-const MESSAGES = new Set(['user_message', 'file_upload', 'voice_message']);
+/** MESSAGES are the types of what people say. */
+export const MESSAGES = new Set(['user_message', 'file_upload', 'voice_message']);
+const TRANSIENT = new Set(['read', 'typing_indicator', 'notification', 'connection_status']); // `read` has a seq that is not its own
 const UNFINISHED = new Set(['error', 'cancelled', 'taken_over']);
 const FINISH_OF_STATUS = { complete: 'stop', cancelled: 'cancelled', taken_over: 'taken_over', failed: 'error' };
 const PAUSE = 2500; // ms between two pieces that a reader notices
@@ -29,6 +32,7 @@ export class SessionStore {
   #bySeq = new Map(); // seq → item
   #pending = new Map(); // id → item, in order of creation
   #own = new Map(); // id → message item, acked or not
+  #transcripts = new Map(); // id of a recording → its words
   #answers = new Map(); // id → answer item
   #asking = false; // a resume is running
   #askedAt = 0;
@@ -44,9 +48,15 @@ export class SessionStore {
 
   // ---- what this user does ----
 
-  /** say creates a message, which is pending until acked. */
-  say(content) {
-    return this.#issue({ type: 'user_message', content });
+  /** say creates a message, perhaps with stored files. It is pending until acked. */
+  say(content, files = []) {
+    const ids = files.length > 0 ? { file_ids: files.map((file) => file.id) } : {};
+    return this.#issue({ type: 'user_message', content, ...ids }, files);
+  }
+
+  /** give creates a message that is only a file; type is file_upload or voice_message. */
+  give(file, type = 'file_upload') {
+    return this.#issue({ type, file_id: file.id }, [file]);
   }
 
   selectModel(modelID) {
@@ -57,11 +67,11 @@ export class SessionStore {
     return this.#issue({ type: 'help_request', content });
   }
 
-  #issue(body) {
+  #issue(body, files = []) {
     const frame = { ...body, id: this.#newID(), session_id: this.id };
     const item = {
-      kind: frame.type === 'user_message' ? 'message' : 'note', type: frame.type, key: `m:${frame.id}`, id: frame.id,
-      sender: 'user', content: frame.content ?? '', modelID: frame.model_id, mine: true, seq: 0, order: ++this.#order,
+      kind: MESSAGES.has(frame.type) ? 'message' : 'note', type: frame.type, key: `m:${frame.id}`, id: frame.id,
+      sender: 'user', content: frame.content ?? '', files, transcript: '', modelID: frame.model_id, mine: true, seq: 0, order: ++this.#order,
       timestamp: new Date(this.#now()).toISOString(), state: 'pending', error: null, tries: 0, notBefore: 0, sentAt: 0, frame, rev: 1,
     };
     this.#pending.set(frame.id, item);
@@ -133,7 +143,7 @@ export class SessionStore {
         else if (this.#inOrder(frame, out)) this.#final(frame, out);
         break;
       default:
-        if (!MESSAGES.has(frame.type) && !CONTROL.has(frame.type)) out.changed = false;
+        if (!this.#durable(frame)) out.changed = false;
         else if (this.#inOrder(frame, out)) this.#event(frame);
     }
     return out;
@@ -260,6 +270,11 @@ export class SessionStore {
     return false;
   }
 
+  // durable events that this page does not know have a place in the order, too.
+  #durable(frame) {
+    return MESSAGES.has(frame.type) || CONTROL.has(frame.type) || (!TRANSIENT.has(frame.type) && frame.seq > 0);
+  }
+
   #ask(out, from) {
     if (this.#asking) return;
     this.asksResume();
@@ -283,13 +298,14 @@ export class SessionStore {
       this.#ack(frame, { resume: null });
       return;
     }
-    if (this.#bySeq.has(frame.seq)) return;
+    if (frame.type === 'transcript') this.#transcribed(frame);
+    if (this.#bySeq.has(frame.seq) || !(MESSAGES.has(frame.type) || CONTROL.has(frame.type))) return;
     const meta = frame.metadata ?? {};
     const item = {
       kind: CONTROL.has(frame.type) ? 'note' : 'message', type: frame.type, key: frame.id ? `m:${frame.id}` : `s:${frame.seq}`, id: frame.id,
       seq: frame.seq, sender: frame.sender ?? 'system', content: frame.content ?? '', timestamp: frame.timestamp, modelID: frame.model_id,
-      adminID: meta.admin_id ?? '', adminName: meta.admin_name ?? '', automatic: meta.automatic === 'true', reason: meta.reason ?? '', heardAt: this.#now(), fileID: frame.file_id, fileURL: frame.file_url,
-      filename: meta.filename ?? '', unreadable: unreadable(frame), state: 'sent', error: null, order: ++this.#order, rev: 1,
+      adminID: meta.admin_id ?? '', adminName: meta.admin_name ?? '', automatic: meta.automatic === 'true', reason: meta.reason ?? '', heardAt: this.#now(),
+      files: filesOf(frame), transcript: this.#transcripts.get(frame.id) ?? '', unreadable: unreadable(frame), state: 'sent', error: null, order: ++this.#order, rev: 1,
     };
     // Ids are unique per sender: a person who helps may use an id that this user
     // has used too.
@@ -297,6 +313,13 @@ export class SessionStore {
     else if (item.sender !== 'user') item.key = `s:${item.seq}`;
     this.#bySeq.set(item.seq, item);
     this.#state(item);
+  }
+
+  #transcribed(frame) {
+    const of = frame.metadata?.of;
+    this.#transcripts.set(of, frame.content ?? '');
+    const recording = this.#own.get(of);
+    if (recording && recording.transcript !== frame.content) this.#touch(recording, { transcript: frame.content ?? '' });
   }
 
   #state(item) {

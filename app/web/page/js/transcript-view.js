@@ -2,10 +2,12 @@
 // revision changed.
 
 import { byID, h, icon, name as named, setParts, setText, show } from './dom.js';
+import { filesOf, inWords } from './files/kinds.js';
+import { wordsOf } from './files/shelf.js';
 import { Follow } from './follow.js';
 import { inText } from './names.js';
 import { MarkdownView, copyButton } from './markdown-view.js';
-import { spoken } from './session-store.js';
+import { MESSAGES, spoken } from './session-store.js';
 
 const STALLED = 2500; // ms without a piece before the pause is explained
 const SILENT = 15_000; // ms without a due answer before a retry is offered
@@ -26,6 +28,7 @@ const FINISH = {
 
 export class TranscriptView {
   #chat;
+  #shelf;
   #list = byID('transcript');
   #area = byID('conversation');
   #jump = byID('jump');
@@ -38,8 +41,9 @@ export class TranscriptView {
   #frame = 0;
   #session = '';
 
-  constructor(chat, { onEdit }) {
+  constructor(chat, { onEdit, shelf }) {
     this.#chat = chat;
+    this.#shelf = shelf;
     this.onEdit = onEdit;
     this.#follow = new Follow(this.#area, byID('conversation-inner'), (following) => this.#jump.classList.toggle('shown', !following));
     this.#jump.addEventListener('click', () => this.#follow.glideToEnd());
@@ -135,16 +139,20 @@ export class TranscriptView {
     const person = item.sender === 'admin';
     const text = h('div', { class: person ? 'text markdown' : 'text', dir: 'auto' });
     const markdown = person ? new MarkdownView(text) : null; // staff's messages may have links; users' messages stay as written
+    const files = item.files.length > 0 ? this.#shelf.node(item.files, { voice: item.type === 'voice_message' }) : null;
+    const words = wordsOf();
     const time = h('time');
     const state = h('span', { class: 'state' });
     const problem = h('div', { class: 'problem', hidden: true });
     const node = h('li', { class: `message from-${item.sender}`, 'data-id': item.id },
       h('article', { 'aria-label': person ? `${inText(item.adminName) || 'A person'} said` : 'You said' },
         person ? h('div', { class: 'who' }, icon('person'), named(item.adminName || 'A person')) : null,
-        text, h('div', { class: 'meta' }, time, state), problem));
+        files, words.node, text, h('div', { class: 'meta' }, time, state), problem));
     const update = (now, store) => {
-      if (markdown && now.type === 'user_message') markdown.update(spoken(now));
-      else setText(text, now.type === 'user_message' || now.unreadable ? spoken(now) : `${now.type === 'voice_message' ? 'Voice message' : 'File'} ${now.filename || now.fileID || ''} ${now.content}`.trim());
+      if (markdown) markdown.update(spoken(now));
+      else setText(text, spoken(now));
+      show(text, spoken(now) !== '');
+      words.update(now.transcript);
       node.dataset.state = now.state;
       setTime(time, now.timestamp);
       state.replaceChildren(...stateOf(now, store.synced));
@@ -152,10 +160,17 @@ export class TranscriptView {
       if (now.state === 'failed') {
         const again = h('button', { type: 'button', class: 'small', onclick: () => this.#chat.tryAgain(now.id) }, 'Send again');
         problem.replaceChildren(h('span', {}, sentence(now.error)), ...(now.error?.recoverable ? [again] : []),
-          h('button', { type: 'button', class: 'small', onclick: () => this.onEdit(this.#chat.discard(now.id)) }, 'Edit'));
+          h('button', { type: 'button', class: 'small', onclick: () => this.#takeBack(now) }, now.type === 'user_message' ? 'Edit' : 'Discard'));
       }
     };
     return { node, update };
+  }
+
+  // takeBack removes a refused message. Files that the server does not know are
+  // not attached again.
+  #takeBack(item) {
+    const text = this.#chat.discard(item.id);
+    if (item.type === 'user_message') this.onEdit(text, item.error?.code === 'NOT_FOUND' ? [] : item.files);
   }
 
   // ---- an answer ----
@@ -246,7 +261,11 @@ export class TranscriptView {
     if ((frame.session_id || store.id) !== store.id || !store.synced || !(frame.seq > store.lastSeq) || frame.sender !== 'admin') return;
     const who = inText(frame.metadata?.admin_name) || 'A person';
     if (frame.type === 'admin_join') setText(byID('announcer'), `${who} joined`);
-    else if (frame.type === 'user_message') setText(byID('announcer'), `${who} said: ${frame.content.slice(0, 1500)}`);
+    else if (MESSAGES.has(frame.type)) {
+      const sent = inWords(filesOf(frame), frame.type);
+      if (sent) setText(byID('announcer'), `${who} sent ${sent}. ${(frame.content ?? '').slice(0, 1500)}`);
+      else setText(byID('announcer'), `${who} said: ${frame.content.slice(0, 1500)}`);
+    }
   }
 
   async #loadOlder() {

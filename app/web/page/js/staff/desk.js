@@ -2,7 +2,7 @@
 // socket, or read over REST.
 
 import { isSessionID, uuid } from '../ids.js';
-import { SessionStore } from '../session-store.js';
+import { MESSAGES, SessionStore } from '../session-store.js';
 import { Socket } from '../socket.js';
 
 const PATIENCE = 4000; // ms without an ack before a message is sent again
@@ -108,8 +108,20 @@ export class Desk extends EventTarget {
     if (!this.#socket.send({ type, session_id: this.talk.id })) this.notice('There is no connection. Nothing was done.');
   }
 
-  say(text) {
-    this.talk.say(text);
+  /** say sends a message, perhaps with stored files. Files without words are messages of their own. */
+  say(text, files = []) {
+    if (text.trim() === '') for (const file of files) this.talk.give(file);
+    else this.talk.say(text, files);
+    this.#sent();
+  }
+
+  /** speak sends a stored recording. */
+  speak(file) {
+    this.talk.give(file, 'voice_message');
+    this.#sent();
+  }
+
+  #sent() {
     this.#flush();
     this.#tell('talk');
   }
@@ -196,7 +208,7 @@ export class Desk extends EventTarget {
     if (frame.type === 'error' && !frame.id?.startsWith('ans_') && !typing) this.notice(refused(frame));
     const held = this.holding;
     const out = this.talk.receive(frame);
-    if (frame.type === 'user_message') this.#typing = null;
+    if (MESSAGES.has(frame.type)) this.#typing = null;
     if (live) this.#heard(frame, out);
     if (frame.type === 'admin_join' || frame.type === 'admin_leave') this.#queue.look();
     if (held && !this.holding && !this.talk.ended) this.#watch(); // hand-back and transfer end the attachment
@@ -209,7 +221,7 @@ export class Desk extends EventTarget {
     this.dispatchEvent(new CustomEvent('heard', { detail: { frame, finished: out.finished } }));
     const about = { session: frame.session_id };
     if (frame.type === 'admin_join' && frame.metadata?.admin_id === this.me) this.dispatchEvent(new CustomEvent('taken', { detail: about }));
-    if (frame.type === 'user_message' && frame.sender === 'user' && this.holding) this.dispatchEvent(new CustomEvent('words', { detail: about }));
+    if (MESSAGES.has(frame.type) && frame.sender === 'user' && this.holding) this.dispatchEvent(new CustomEvent('words', { detail: about }));
   }
 
   // elsewhere handles frames of conversations that are held but not open.
@@ -221,7 +233,7 @@ export class Desk extends EventTarget {
         store.discard(frame.id);
       } else store.receive(frame);
     }
-    if (frame.type === 'user_message' && frame.sender === 'user') this.dispatchEvent(new CustomEvent('words', { detail: { session: frame.session_id } }));
+    if (MESSAGES.has(frame.type) && frame.sender === 'user') this.dispatchEvent(new CustomEvent('words', { detail: { session: frame.session_id } }));
   }
 
   #typed(frame) {

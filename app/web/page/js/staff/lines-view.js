@@ -2,9 +2,11 @@
 // end stays at the end.
 
 import { byID, h, icon, name, setParts, setText, show } from '../dom.js';
+import { filesOf, inWords } from '../files/kinds.js';
+import { wordsOf } from '../files/shelf.js';
 import { MarkdownView } from '../markdown-view.js';
 import { inText } from '../names.js';
-import { spoken } from '../session-store.js';
+import { MESSAGES, spoken } from '../session-store.js';
 import { clock, day } from '../time.js';
 
 const NEAR = 60; // px from the end that still count as the end
@@ -13,6 +15,7 @@ const FINISHES = { error: 'broke off', cancelled: 'stopped by the user', taken_o
 
 export class LinesView {
   #desk;
+  #shelf;
   #list = byID('lines');
   #lines = new Map(); // item key → {node, update}
   #days = new Map(); // day → node of its line
@@ -20,8 +23,9 @@ export class LinesView {
   #found = false; // the search hit has been scrolled into view
   #along = true; // the reader is at the end and stays there
 
-  constructor(desk) {
+  constructor(desk, shelf) {
     this.#desk = desk;
+    this.#shelf = shelf;
     byID('earlier').addEventListener('click', () => this.#earlier());
     byID('later').addEventListener('click', () => desk.later());
     desk.addEventListener('talk', () => this.#draw());
@@ -100,8 +104,8 @@ export class LinesView {
   // Screen readers hear each message once, when it is complete: not each piece of
   // an answer, and not the history.
   #announce({ frame, finished }) {
-    if (frame.type === 'user_message' && frame.sender === 'user') setText(byID('announcer'), `The user wrote: ${frame.content.slice(0, LONGEST)}`);
-    else if (frame.type === 'user_message' && frame.metadata?.admin_id !== this.#desk.me) setText(byID('announcer'), `${inText(frame.metadata?.admin_name) || 'A colleague'} wrote: ${frame.content.slice(0, LONGEST)}`);
+    const mine = frame.sender !== 'user' && frame.metadata?.admin_id === this.#desk.me;
+    if (MESSAGES.has(frame.type) && !mine) setText(byID('announcer'), wrote(frame));
     else if (finished) setText(byID('announcer'), `The model answered: ${finished.text.slice(0, LONGEST)}`);
     else if (frame.type === 'admin_join' || frame.type === 'admin_leave' || frame.type === 'help_request') setText(byID('announcer'), noted({ type: frame.type, adminID: frame.metadata?.admin_id, adminName: frame.metadata?.admin_name }).map((part) => part.textContent ?? part).join(''));
   }
@@ -118,8 +122,10 @@ export class LinesView {
     const answer = item.kind === 'answer';
     const said = h('div', { class: 'said markdown', dir: 'auto' });
     const markdown = new MarkdownView(said);
+    const files = item.files?.length > 0 ? this.#shelf.node(item.files, { voice: item.type === 'voice_message' }) : null;
+    const words = wordsOf();
     const state = h('div', { class: 'state' });
-    const node = h('li', { class: 'line' }, h('div', { class: 'line-head' }, who, when), said, state);
+    const node = h('li', { class: 'line' }, h('div', { class: 'line-head' }, who, when), files, words.node, said, state);
     let stamp = '';
     return { node, update: (now) => {
       const admin = now.sender === 'admin' || now.mine;
@@ -134,7 +140,9 @@ export class LinesView {
       const fresh = `${now.rev}|${this.#desk.connection.name}`;
       if (stamp === fresh) return;
       stamp = fresh;
-      markdown.update(spoken(now) || now.filename || now.fileID || '');
+      markdown.update(spoken(now));
+      show(said, answer || spoken(now) !== '');
+      words.update(now.transcript ?? '');
       state.replaceChildren(...(answer ? [FINISHES[now.finish] ?? ''] : this.#stateOf(now)));
     } };
   }
@@ -154,6 +162,13 @@ function remove(nodes, keys) {
     (it.node ?? it).remove();
     nodes.delete(key);
   }
+}
+
+function wrote(frame) {
+  const who = frame.sender === 'user' ? 'The user' : inText(frame.metadata?.admin_name) || 'A colleague';
+  const sent = inWords(filesOf(frame), frame.type);
+  const words = (frame.content ?? '').slice(0, LONGEST);
+  return sent ? `${who} sent ${sent}. ${words}` : `${who} wrote: ${words}`;
 }
 
 function noted(item) {

@@ -3,6 +3,8 @@
 
 import { API } from '../api.js';
 import { byID, h, setText, show } from '../dom.js';
+import { FilesAPI } from '../files/files-api.js';
+import { Shelf } from '../files/shelf.js';
 import { inText } from '../names.js';
 import { base, takeLink } from '../link.js';
 import { Acts } from './acts.js';
@@ -43,8 +45,9 @@ function begin() {
   const replies = new Replies(api);
   const views = new Views();
   const list = new QueueView(made, queue);
-  new TalkView(made, acts, can);
-  new LinesView(made);
+  const files = new FilesAPI({ api, base: base(), token: link.admin });
+  new TalkView(made, acts, can, { files, notice });
+  new LinesView(made, new Shelf(files, notice));
   new PanelView({ desk: made, acts, queue, can });
   new NotesView(made, new Notes(api, can), can);
   new TalksView(made, api);

@@ -1,6 +1,8 @@
 // The open conversation: its head, its actions and the reply box.
 
 import { ask } from '../dialog.js';
+import { AttachView } from '../files/attach-view.js';
+import { RecorderView } from '../files/recorder-view.js';
 import { byID, isEnter, name, setParts, setText, show } from '../dom.js';
 import { Menu } from '../menu.js';
 import { plainName } from '../names.js';
@@ -12,11 +14,15 @@ export class TalkView {
   #desk;
   #acts;
   #can;
+  #attach;
+  #recorder;
   #typed = 0;
   #drafts = new Drafts(byID('words')); // one user's text must never reach another user
 
-  constructor(desk, acts, can) {
+  constructor(desk, acts, can, { files, notice }) {
     this.#desk = desk;
+    this.#attach = new AttachView({ files, notice, box: byID('words'), onChange: () => this.#sendable() });
+    this.#recorder = new RecorderView({ files, notice, onSend: (file) => this.#speak(file) });
     this.#acts = acts;
     this.#can = can;
     byID('take').addEventListener('click', () => desk.takeOver());
@@ -38,6 +44,13 @@ export class TalkView {
     byID('words').addEventListener('input', () => this.#writes());
     desk.addEventListener('opened', () => this.#switch());
     desk.addEventListener('talk', () => this.#draw());
+    desk.addEventListener('connected', () => this.#connected());
+  }
+
+  async #connected() {
+    this.#recorder.connected();
+    await this.#attach.connected();
+    this.#draw();
   }
 
   #switch() {
@@ -51,6 +64,8 @@ export class TalkView {
     show(byID('talk'), Boolean(talk));
     show(byID('no-talk'), !talk);
     byID('view-talks').classList.toggle('open', Boolean(talk));
+    this.#attach.turn(talk?.id ?? '', holding);
+    this.#recorder.turn(talk?.id ?? '', this.#attach.possible);
     if (!talk) return;
     const live = !reading && !talk.ended;
     setText(byID('talk-name'), plainName(card?.name || talk.id));
@@ -67,7 +82,7 @@ export class TalkView {
     show(byID('reply'), change && live);
     byID('take').disabled = Boolean(talk.holder) && !holding;
     byID('words').disabled = !holding;
-    byID('say').disabled = !holding;
+    this.#sendable();
     byID('canned').disabled = !holding;
     byID('words').placeholder = holding ? 'Write to the user; / for a canned reply' : 'Take the conversation over to reply';
   }
@@ -89,15 +104,28 @@ export class TalkView {
     const box = byID('words');
     const text = box.value;
     const { id } = this.#desk.talk ?? {};
-    if (!text.trim() || !this.#desk.holding) return;
+    const { state } = this.#attach;
+    if (state === 'busy' || state === 'failed') this.#attach.explain();
+    if ((!text.trim() && state === 'empty') || state === 'busy' || state === 'failed' || !this.#desk.holding) return;
     const gap = box.dataset.gaps ? JSON.parse(box.dataset.gaps).find((name) => text.includes(name)) : '';
     if (gap && !await ask({ title: 'Send it with a gap?', text: `The user would read ${gap} as it stands.`, confirm: 'Send' })) return;
     if (id !== this.#desk.talk?.id || !this.#desk.holding) return;
     box.value = '';
     this.#typed = 0;
-    this.#desk.say(text);
+    this.#desk.say(text, this.#attach.take());
     box.dispatchEvent(new Event('filled'));
     box.focus();
+  }
+
+  #speak(file) {
+    if (!this.#desk.holding) return false;
+    this.#desk.speak(file);
+    byID('words').focus();
+    return true;
+  }
+
+  #sendable() {
+    byID('say').disabled = !this.#desk.holding || this.#attach.state === 'busy' || this.#attach.state === 'failed';
   }
 
   #writes() {
