@@ -119,6 +119,7 @@ export class Upload {
 export class Tray extends EventTarget {
   uploads = [];
   #send;
+  #starting = false;
 
   constructor(send) {
     super();
@@ -170,9 +171,14 @@ export class Tray extends EventTarget {
   }
 
   #next() {
-    const running = this.uploads.filter((one) => one.active).length;
-    const next = running < AT_ONCE ? this.uploads.find((one) => one.state === 'queued') : undefined;
-    if (next) next.start(); // it changes its state at once, which leads back here
-    else this.dispatchEvent(new Event('change'));
+    if (this.#starting) return; // a start changes the state
+    this.#starting = true;
+    while (this.uploads.filter((one) => one.active).length < AT_ONCE) {
+      const next = this.uploads.find((one) => one.state === 'queued');
+      if (!next) break;
+      next.start();
+    }
+    this.#starting = false;
+    this.dispatchEvent(new Event('change'));
   }
 }
