@@ -303,6 +303,22 @@ test('a transcript belongs to its recording, and leaves no hole', () => {
   assert.deepEqual(page.items().map((item) => item.transcript), ['good day']);
 });
 
+test('a recording is answered like a message, an upload is not', () => {
+  const store = made();
+  store.receive({ type: 'voice_message', id: 'u1', seq: 1, sender: 'user', files: [wire('file_v')] });
+  store.receive({ type: 'file_upload', id: 'u2', seq: 2, sender: 'user', file_id: 'file_a' });
+  assert.deepEqual([store.retryable, store.unanswered], ['u1', true]);
+  store.receive({ type: 'ai_response', id: 'ans_1', seq: 3, content: 'no words', metadata: { streaming: 'false', done: 'true', reply_to: 'u1', finish: 'cancelled' } });
+  assert.deepEqual([store.retryable, store.items().map((item) => item.id).join()], ['u1', 'u1,ans_1,u2']);
+  const held = made();
+  const event = (seq, type, sender, more = {}) => held.receive({ type, id: `e${seq}`, seq, sender, ...more });
+  event(1, 'admin_join', 'admin', { metadata: { admin_id: 'sam' } });
+  event(2, 'voice_message', 'user', { files: [wire('file_v')] });
+  event(3, 'file_upload', 'admin', { files: [wire('file_a')] });
+  event(4, 'admin_leave', 'admin', { metadata: { automatic: 'true' } });
+  assert.equal(held.retryable, '', 'a file of staff is a reply');
+});
+
 test('durable events of a newer server have their place and are not shown', () => {
   const store = made();
   assert.deepEqual([store.receive({ type: 'tool_call', id: 'c', seq: 1, content: '{}' }).resume, store.lastSeq, store.isEmpty], [null, 1, true]);

@@ -1,5 +1,8 @@
 // Which messages the model must answer, by the same rule as the server. Pure.
 
+/** ASKS are the types of a user's messages that the model answers. */
+export const ASKS = new Set(['user_message', 'voice_message']);
+const SAID = new Set([...ASKS, 'file_upload']);
 const REPLIED = new Set(['stop', 'length', 'cancelled']);
 
 /**
@@ -13,8 +16,8 @@ export function answerableFrom(items, questionOf) {
   for (const item of [...items].sort((a, b) => a.seq - b.seq)) {
     if (item.kind === 'answer') {
       if (REPLIED.has(item.finish) && questionOf(item.replyTo)?.seq === asked) replied = item.seq;
-    } else if (item.type === 'user_message') {
-      if (item.sender === 'user') asked = item.seq;
+    } else if (SAID.has(item.type)) {
+      if (item.sender === 'user' && ASKS.has(item.type)) asked = item.seq;
       else if (item.sender === 'admin') replied = item.seq;
     } else if (item.type === 'admin_join') from = item.seq;
     else if (item.type === 'admin_leave') from = item.automatic && asked > replied ? asked : item.seq;

@@ -6,7 +6,7 @@
 //   - pieces of an answer take effect by (attempt, index), each once; a snapshot replaces all text shown so far
 //   - a message is "sent" once it is acked, and is repeated with its id until then
 
-import { answerableFrom } from './answerable.js';
+import { ASKS, answerableFrom } from './answerable.js';
 import { filesOf } from './files/kinds.js';
 
 const CONTROL = new Set(['help_request', 'model_select', 'admin_join', 'admin_leave', 'session_ended']);
@@ -247,7 +247,7 @@ export class SessionStore {
   #newestQuestion() {
     let newest = null;
     for (const item of this.#bySeq.values()) {
-      if (item.type === 'user_message' && item.sender === 'user' && item.seq > (newest?.seq ?? 0)) newest = item;
+      if (ASKS.has(item.type) && item.sender === 'user' && item.seq > (newest?.seq ?? 0)) newest = item;
     }
     return newest;
   }
