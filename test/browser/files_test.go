@@ -113,6 +113,13 @@ func TestFiles_AreAttachedUploadedAndShown(t *testing.T) {
 	o.ada.attachedInThreeWays()
 	o.ada.refusalsAreClear()
 	o.ada.uploadSurvivesTheNetwork()
+	o.filesAreSent()
+	o.pictureIsShownLarge()
+	o.staffSendsFiles()
+	o.recordingIsSentAndPlayed()
+	if pwned := eval[bool](o.ada, `"pwned" in window`) || eval[bool](o.sam, `"pwned" in window`); pwned {
+		t.Error("the name of a file ran as a script")
+	}
 }
 
 func (tb *tab) attachedInThreeWays() {
@@ -163,4 +170,118 @@ func (tb *tab) uploadSurvivesTheNetwork() {
 	if names := eval[string](tb, `[...document.querySelectorAll(".chip-name")].map((n) => n.textContent).join()`); strings.Contains(names, "other.txt") {
 		tb.t.Errorf("a cancelled upload is attached: %s", names)
 	}
+}
+
+// filesAreSent: with words they are one message, without words each is its own.
+func (o *office) filesAreSent() {
+	o.t.Helper()
+	o.ada.press("Enter", 13, 0)
+	o.ada.wait(`document.querySelectorAll('.message[data-state="sent"]').length === 1 && document.getElementById("tray").hidden`)
+	o.ada.wait(`document.querySelector('.thumbnail[data-state="shown"] img').naturalWidth > 300`)
+	o.ada.wait(`document.querySelectorAll(".message:first-child .card").length === 3`)
+	o.ada.attach(paper(o.t, "one.png", photo(o.t, 300, 300, 60)), paper(o.t, "two.txt", []byte("two\n")))
+	o.ada.attached(2)
+	o.ada.click("#send")
+	o.ada.wait(`document.querySelectorAll('.message[data-state="sent"]').length === 3`)
+	if kinds := eval[string](o.ada, `import(new URL("js/main.js", location.href)).then(({chat}) => chat.current.items().filter((one) => one.kind === "message").map((one) => one.type + one.files.length).join())`); kinds != "user_message4,file_upload1,file_upload1" {
+		o.t.Errorf("the page sent %s", kinds)
+	}
+	o.ada.do(chromedp.Reload())
+	o.ada.connected()
+	o.ada.answered(1)
+	o.ada.wait(`document.querySelectorAll('.thumbnail[data-state="shown"]').length === 2 && document.querySelectorAll(".card").length === 4`)
+	o.ada.shoot("files-user")
+	o.sam.click(`[data-filter="all"]`)
+	o.sam.openTalk("ada")
+	o.sam.wait(`document.querySelectorAll('#lines .thumbnail[data-state="shown"]').length === 2`)
+	o.sam.reads("#lines .card-name", "<img src=x onerror=pwned()>.csv")
+}
+
+// pictureIsShownLarge: by keyboard, also when its link has expired; documents are downloaded.
+func (o *office) pictureIsShownLarge() {
+	o.t.Helper()
+	eval[bool](o.ada, `(document.querySelector(".thumbnail img").src = "../files/file_x/content?exp=1", true)`)
+	o.ada.wait(`document.querySelector(".thumbnail img").src.includes("sig=") && document.querySelector(".thumbnail img").complete`)
+	o.ada.do(chromedp.Focus(chromedp.CSS(".thumbnail")))
+	o.ada.do(chromedp.SendKeys(chromedp.CSS(".thumbnail"), "\r"))
+	o.ada.wait(`document.querySelector("dialog.viewer[open] img").naturalWidth === 1200`)
+	o.ada.reads(".viewer-name", "harbour.png")
+	o.ada.accessibleIfItCan("a picture")
+	o.ada.shoot("files-viewer")
+	o.ada.press("Escape", 27, 0)
+	o.ada.wait(`!document.querySelector("dialog") && document.activeElement === document.querySelector(".thumbnail")`)
+	eval[bool](o.ada, `(HTMLAnchorElement.prototype.click = function () { window.fetched = fetch(this.href).then((r) => this.download + " " + r.headers.get("content-disposition")); }, true)`)
+	o.ada.click(`.card[aria-label="Download report.pdf"]`)
+	o.ada.wait(`window.fetched`)
+	if got := eval[string](o.ada, `window.fetched`); !strings.HasPrefix(got, "report.pdf ") || !strings.Contains(got, "report.pdf") {
+		o.t.Errorf("the download was %q", got)
+	}
+}
+
+// staffSendsFiles: only the holder attaches.
+func (o *office) staffSendsFiles() {
+	o.t.Helper()
+	if shown := eval[bool](o.sam, `document.getElementById("attach").checkVisibility()`); shown {
+		o.t.Error("whoever only watches is offered to attach files")
+	}
+	o.sam.click("#take")
+	o.sam.attach(paper(o.t, "a.png", photo(o.t, 400, 300, 10)), paper(o.t, "b.png", photo(o.t, 300, 500, 250)), paper(o.t, "guide.txt", []byte("a guide\n")))
+	o.sam.attached(3)
+	o.sam.typeInto("#words", "Two plans and a guide")
+	o.sam.accessibleIfItCan("attached by staff")
+	o.sam.shoot("files-staff-attached")
+	o.sam.press("Enter", 13, 0)
+	o.ada.wait(`document.querySelectorAll('.from-admin .thumbnail[data-state="shown"]').length === 2`)
+	o.ada.reads(".from-admin .card-name", "guide.txt")
+	o.sam.wait(`document.querySelectorAll('.line.admin .thumbnail[data-state="shown"]').length === 2`)
+	if said := eval[string](o.ada, `document.getElementById("announcer").textContent`); said != "Sam sent 3 files. Two plans and a guide" {
+		o.t.Errorf("a screen reader was told %q", said)
+	}
+	o.ada.click(".from-admin .thumbnail")
+	o.ada.reads(".viewer-name", "a.png (1 of 2)")
+	o.ada.press("ArrowRight", 39, 0)
+	o.ada.reads(".viewer-name", "b.png (2 of 2)")
+	o.ada.press("Escape", 27, 0)
+}
+
+// recordingIsSentAndPlayed uses the browser's own microphone, which beeps.
+func (o *office) recordingIsSentAndPlayed() {
+	o.t.Helper()
+	o.ada.click("#record")
+	o.ada.wait(`document.getElementById("recording").dataset.state === "recording"`)
+	o.ada.click(`[aria-label="Discard the recording"]`)
+	o.ada.wait(`document.getElementById("recording").hidden && document.getElementById("input").checkVisibility()`)
+	o.ada.click("#record")
+	o.ada.wait(`Number(document.querySelector(".recording-time")?.textContent.slice(2)) >= 1 && [...document.querySelectorAll(".level i")].some((n) => Number(n.style.getPropertyValue("--level")) > 0.2)`)
+	o.ada.shoot("files-recording")
+	o.ada.click(`[aria-label="Stop recording"]`)
+	o.ada.wait(`document.querySelector("#recording .player")`)
+	o.ada.accessibleIfItCan("a recording before it is sent")
+	o.ada.click(`[aria-label="Play your recording"]`)
+	o.ada.wait(`document.querySelector('#recording [aria-label="Pause your recording"]')`)
+	o.ada.shoot("files-preview")
+	o.ada.click(`[aria-label="Send the voice message"]`)
+	o.ada.wait(`document.querySelector('.message:last-child[data-state="sent"] .player') && document.getElementById("recording").hidden`)
+	o.sam.wait(`/^0:0[1-9]/.test(document.querySelector(".line.user:last-child .player-time")?.textContent)`)
+	o.sam.click(`.line.user:last-child [aria-label="Play voice message"]`)
+	o.sam.wait(`document.querySelector('#lines [aria-label="Pause voice message"]')`)
+	o.sam.wait(`document.querySelector('#lines [aria-label="Play voice message"]')`) // it has ended
+	o.sam.shoot("files-staff")
+	o.narrowFiles()
+}
+
+// narrowFiles checks both pages at the width of a small phone.
+func (o *office) narrowFiles() {
+	o.t.Helper()
+	o.ada.attach(paper(o.t, "a-rather-long-name-of-a-picture-from-a-camera-2026-11-30.png", photo(o.t, 64, 64, 0)))
+	o.ada.attached(1)
+	for name, tb := range map[string]*tab{"user": o.ada, "staff": o.sam} {
+		tb.width(360, 740)
+		tb.fits("files-" + name + "-narrow")
+		tb.accessibleIfItCan("files on a telephone, " + name)
+		tb.dark()
+		tb.fits("files-" + name + "-narrow-dark")
+	}
+	o.ada.width(1280, 860)
+	o.ada.shoot("files-user-dark")
 }

@@ -69,6 +69,8 @@ func (b *chromium) start(t *testing.T) context.Context {
 			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(b.dir), chromedp.WindowSize(1280, 860),
 			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-dev-shm-usage", true),
 			chromedp.Flag("lang", "en-GB"), chromedp.Flag("hide-scrollbars", false),
+			// A microphone that beeps, and that pages may use.
+			chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
 		)
 		root, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...) //nolint:forbidigo // the run's root
 		ctx, stopBrowser := chromedp.NewContext(root)

@@ -76,6 +76,7 @@ export class TranscriptView {
     const switched = this.#session !== store.id;
     if (switched) {
       this.#session = store.id;
+      this.#shelf.hush();
       this.#list.replaceChildren();
       this.#nodes.clear();
     }

@@ -95,10 +95,15 @@ export class Player {
       this.#duration ||= this.#sound.duration * 1000;
     } else if (!this.#duration && !this.#measuring) {
       this.#measuring = true;
-      this.#sound.addEventListener('durationchange', () => {
-        if (Number.isFinite(this.#sound.duration)) this.#duration = this.#sound.duration * 1000;
+      const plays = !this.#sound.paused;
+      const found = () => {
+        if (!Number.isFinite(this.#sound.duration)) return;
+        this.#sound.removeEventListener('durationchange', found);
+        this.#duration = this.#sound.duration * 1000;
         this.#sound.currentTime = 0;
-      }, { once: true });
+        if (plays) this.#play();
+      };
+      this.#sound.addEventListener('durationchange', found);
       this.#sound.currentTime = FAR;
     }
   }

@@ -45,7 +45,7 @@ export class RecorderView {
     const left = session !== this.#session;
     this.#session = session;
     this.#possible = possible && Recorder.possible;
-    if (left && this.#state === 'recording') this.#stop();
+    if ((left || !possible) && this.#state === 'recording') this.#stop();
     this.#show();
   }
 
@@ -65,7 +65,7 @@ export class RecorderView {
       this.#notice(error.message);
       return;
     }
-    if (this.#of !== this.#session) { // the person went elsewhere instead of answering
+    if (this.#of !== this.#session || !this.#possible) { // the person went elsewhere instead of answering
       this.#discard();
       return;
     }

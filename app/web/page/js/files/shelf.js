@@ -15,7 +15,7 @@ export class Shelf {
   #notice;
   #viewer = new Viewer(this);
   #turn = {}; // which player plays
-  #loaders = new Map(); // node → what loads it
+  #loaders = new WeakMap(); // node → what loads it
   #near = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) if (isIntersecting) this.#load(target);
   }, { rootMargin: '200px' });
@@ -38,6 +38,11 @@ export class Shelf {
       return kindOf(file) === 'video' ? this.#video(file) : this.#document(file);
     });
     return h('div', { class: pictures.length > 1 ? 'files many' : 'files' }, shown);
+  }
+
+  /** hush pauses what plays: its conversation is left. */
+  hush() {
+    this.#turn.current?.pause();
   }
 
   /** link resolves to a file's address, or rejects with a text for people. */

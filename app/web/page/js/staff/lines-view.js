@@ -41,6 +41,7 @@ export class LinesView {
     const { talk, reading } = this.#desk;
     if (!talk) return;
     if (this.#shown !== talk) {
+      this.#shelf.hush();
       this.#list.replaceChildren();
       this.#lines.clear();
       this.#days.clear();
