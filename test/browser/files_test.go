@@ -90,6 +90,16 @@ func (tb *tab) attached(n int) {
 	tb.wait(fmt.Sprintf(`document.querySelectorAll("#tray .attached").length === %d && document.querySelectorAll('#tray .attached[data-state="done"]').length === %d`, n, n))
 }
 
+// thumbnails waits until so many are shown. A page loads only those that are near.
+func (tb *tab) thumbnails(within string, n int) {
+	tb.t.Helper()
+	tb.wait(fmt.Sprintf(`(() => {
+		const all = [...document.querySelectorAll(%q + " .thumbnail")], missing = all.find((one) => one.dataset.state !== "shown");
+		missing?.scrollIntoView();
+		return all.length === %d && !missing && all.every((one) => one.querySelector("img").naturalWidth > 50);
+	})()`, within, n))
+}
+
 // network slows uploads down to a number of bytes a second, or takes the network away.
 func (tb *tab) network(upload float64, offline bool) {
 	tb.t.Helper()
@@ -175,9 +185,10 @@ func (tb *tab) uploadSurvivesTheNetwork() {
 // filesAreSent: with words they are one message, without words each is its own.
 func (o *office) filesAreSent() {
 	o.t.Helper()
+	o.ada.do(chromedp.Focus(chromedp.CSS("#input")))
 	o.ada.press("Enter", 13, 0)
 	o.ada.wait(`document.querySelectorAll('.message[data-state="sent"]').length === 1 && document.getElementById("tray").hidden`)
-	o.ada.wait(`document.querySelector('.thumbnail[data-state="shown"] img').naturalWidth > 300`)
+	o.ada.thumbnails("#transcript", 1)
 	o.ada.wait(`document.querySelectorAll(".message:first-child .card").length === 3`)
 	o.ada.attach(paper(o.t, "one.png", photo(o.t, 300, 300, 60)), paper(o.t, "two.txt", []byte("two\n")))
 	o.ada.attached(2)
@@ -189,11 +200,12 @@ func (o *office) filesAreSent() {
 	o.ada.do(chromedp.Reload())
 	o.ada.connected()
 	o.ada.answered(1)
-	o.ada.wait(`document.querySelectorAll('.thumbnail[data-state="shown"]').length === 2 && document.querySelectorAll(".card").length === 4`)
+	o.ada.thumbnails("#transcript", 2)
+	o.ada.wait(`document.querySelectorAll("#transcript .card").length === 4`)
 	o.ada.shoot("files-user")
 	o.sam.click(`[data-filter="all"]`)
 	o.sam.openTalk("ada")
-	o.sam.wait(`document.querySelectorAll('#lines .thumbnail[data-state="shown"]').length === 2`)
+	o.sam.thumbnails("#lines", 2)
 	o.sam.reads("#lines .card-name", "<img src=x onerror=pwned()>.csv")
 }
 
@@ -204,7 +216,7 @@ func (o *office) pictureIsShownLarge() {
 	o.ada.wait(`document.querySelector(".thumbnail img").src.includes("sig=") && document.querySelector(".thumbnail img").complete`)
 	o.ada.do(chromedp.Focus(chromedp.CSS(".thumbnail")))
 	o.ada.do(chromedp.SendKeys(chromedp.CSS(".thumbnail"), "\r"))
-	o.ada.wait(`document.querySelector("dialog.viewer[open] img").naturalWidth === 1200`)
+	o.ada.wait(`document.querySelector("dialog.viewer[open] img")?.naturalWidth === 1200`)
 	o.ada.reads(".viewer-name", "harbour.png")
 	o.ada.accessibleIfItCan("a picture")
 	o.ada.shoot("files-viewer")
@@ -231,9 +243,9 @@ func (o *office) staffSendsFiles() {
 	o.sam.accessibleIfItCan("attached by staff")
 	o.sam.shoot("files-staff-attached")
 	o.sam.press("Enter", 13, 0)
-	o.ada.wait(`document.querySelectorAll('.from-admin .thumbnail[data-state="shown"]').length === 2`)
+	o.ada.thumbnails("#transcript .from-admin", 2)
 	o.ada.reads(".from-admin .card-name", "guide.txt")
-	o.sam.wait(`document.querySelectorAll('.line.admin .thumbnail[data-state="shown"]').length === 2`)
+	o.sam.thumbnails("#lines .admin", 2)
 	if said := eval[string](o.ada, `document.getElementById("announcer").textContent`); said != "Sam sent 3 files. Two plans and a guide" {
 		o.t.Errorf("a screen reader was told %q", said)
 	}
@@ -275,10 +287,10 @@ func (o *office) narrowFiles() {
 	o.t.Helper()
 	o.ada.attach(paper(o.t, "a-rather-long-name-of-a-picture-from-a-camera-2026-11-30.png", photo(o.t, 64, 64, 0)))
 	o.ada.attached(1)
+	o.ada.accessibleIfItCan("files in messages")
 	for name, tb := range map[string]*tab{"user": o.ada, "staff": o.sam} {
 		tb.width(360, 740)
 		tb.fits("files-" + name + "-narrow")
-		tb.accessibleIfItCan("files on a telephone, " + name)
 		tb.dark()
 		tb.fits("files-" + name + "-narrow-dark")
 	}

@@ -65,6 +65,7 @@ export class Recorder extends EventTarget {
   // reach.
   #listen() {
     this.#sound = new AudioContext();
+    this.#sound.resume();
     const analyser = this.#sound.createAnalyser();
     analyser.fftSize = 2048;
     this.#sound.createMediaStreamSource(this.#stream).connect(analyser);

@@ -18,7 +18,7 @@ export class Shelf {
   #loaders = new WeakMap(); // node → what loads it
   #near = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) if (isIntersecting) this.#load(target);
-  }, { rootMargin: '200px' });
+  }, { rootMargin: '200px', scrollMargin: '200px' });
 
   /** files is the FilesAPI; notice(text) tells the person. */
   constructor(files, notice) {
