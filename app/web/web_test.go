@@ -61,6 +61,12 @@ func TestHandler_SecuresEveryAnswer(t *testing.T) {
 		if !strings.Contains(policy, "default-src 'self'") || strings.Contains(policy, "unsafe") {
 			t.Errorf("%s: policy %q", path, policy)
 		}
+		for directive := range strings.SplitSeq(policy, ";") {
+			name, sources, _ := strings.Cut(strings.TrimSpace(directive), " ")
+			if strings.Contains(sources, "blob:") && name != "img-src" && name != "media-src" {
+				t.Errorf("%s: %q allows blobs, which a page could fill with code", path, directive)
+			}
+		}
 		if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Cache-Control") != "no-store" || header.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("%s: headers %v", path, header)
 		}
