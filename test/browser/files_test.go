@@ -29,7 +29,7 @@ func newFilesOffice(t *testing.T) *office {
 	t.Helper()
 	cfg := stack.Config(t, llm.Provider{ID: "scripted", Name: "Scripted demo", Type: llm.TypeScripted, Endpoint: "scripted://?delay=2ms"})
 	cfg.Drain = devstack.DefaultConfig().Drain
-	cfg.Files.Config.Max = maxFile
+	cfg.Files.Max = maxFile
 	o := &office{t: t, stack: stack.Start(t.Context(), t, cfg)}
 	o.ada, o.sam = o.user("ada"), o.staff("sam", "Sam")
 	o.sam.elsewhere(o.ada.connected())
