@@ -163,7 +163,7 @@ export class AttachView {
     const picture = local ? h('img', { src: local, alt: '', onerror: () => picture.replaceWith(icon('file')) }) : icon('file');
     const progress = h('progress', { max: 1, value: 0, 'aria-label': `Upload of ${name}` });
     const state = h('span', { class: 'chip-state' });
-    const again = h('button', { type: 'button', class: 'link', hidden: true, 'aria-label': `Try ${name} again`, onclick: () => upload.retry() }, 'Try again');
+    const again = h('button', { type: 'button', class: 'link', hidden: true, 'aria-label': `Try again: ${name}`, onclick: () => upload.retry() }, 'Try again');
     const remove = h('button', { type: 'button', class: 'quiet', onclick: () => this.#remove(upload) }, icon('close'));
     const node = h('li', { class: 'attached' }, h('span', { class: 'chip-picture' }, picture),
       h('span', { class: 'chip-text' }, h('span', { class: 'chip-name', dir: 'auto', title: name }, name), h('span', { class: 'chip-line' }, state, again), progress), remove);

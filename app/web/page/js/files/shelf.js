@@ -31,7 +31,7 @@ export class Shelf {
     const pictures = files.filter((file) => file.id && kindOf(file) === 'picture');
     const shown = files.map((file) => {
       if (file.address) return elsewhere(file);
-      if (!file.id) return card(file, h('div'));
+      if (!file.id) return card(file, h('div'), {});
       if (voice) return this.#sound(file, 'voice message');
       if (kindOf(file) === 'picture') return this.#thumbnail(file, pictures);
       if (kindOf(file) === 'sound') return h('div', { class: 'sound' }, h('span', { class: 'sound-name', dir: 'auto' }, file.name), this.#sound(file, file.name));
@@ -107,7 +107,7 @@ export class Shelf {
   }
 
   #video(file) {
-    const node = card(file, h('button', { type: 'button', 'aria-label': `Play the video ${file.name}`, onclick: () => this.#play(file, node) }), 'play');
+    const node = card(file, h('button', { type: 'button', onclick: () => this.#play(file, node) }), { verb: 'Play', symbol: 'play' });
     return node;
   }
 
@@ -137,24 +137,26 @@ export class Shelf {
   }
 
   #document(file) {
-    return card(file, h('button', { type: 'button', 'aria-label': `Download ${file.name}`, onclick: () => this.download(file) }), 'download');
+    return card(file, h('button', { type: 'button', onclick: () => this.download(file) }), { verb: 'Download', symbol: 'download' });
   }
 }
 
-function card(file, node, verb) {
-  const facts = [typeText(file), file.duration ? clockText(file.duration) : '', sizeText(file.size)].filter(Boolean).join(' · ');
+function card(file, node, { verb, symbol, facts = factsOf(file) }) {
   node.className = 'card';
+  node.title = file.name;
   node.append(icon(kindOf(file) === 'video' ? 'film' : 'file'),
-    h('span', { class: 'card-text' }, h('span', { class: 'card-name', dir: 'auto' }, file.name), facts ? h('span', { class: 'card-facts' }, facts) : null));
-  if (verb) node.append(icon(verb));
+    h('span', { class: 'card-text' }, verb ? h('span', { class: 'hidden' }, `${verb} `) : null,
+      h('span', { class: 'card-name', dir: 'auto' }, file.name), facts ? h('span', { class: 'card-facts' }, facts) : null));
+  if (symbol) node.append(icon(symbol));
   return node;
 }
 
+const factsOf = (file) => [typeText(file), file.duration ? clockText(file.duration) : '', sizeText(file.size)].filter(Boolean).join(' · ');
+
 // elsewhere shows an address that a client gave: a link, never loaded by the page.
 function elsewhere(file) {
-  const node = card(file, h('a', { href: file.address, target: '_blank', rel: 'noopener noreferrer nofollow' }), 'link');
-  setText(node.querySelector('.card-facts') ?? node.querySelector('.card-text').appendChild(h('span', { class: 'card-facts' })), new URL(file.address).host);
-  return node;
+  const link = h('a', { href: file.address, target: '_blank', rel: 'noopener noreferrer nofollow' });
+  return card(file, link, { verb: 'Open', symbol: 'link', facts: new URL(file.address).host });
 }
 
 /** wordsOf returns what shows the words of a recording; update(text) shows them when they come. */

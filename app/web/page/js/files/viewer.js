@@ -11,6 +11,7 @@ export class Viewer {
   #picture = h('img', { class: 'viewer-picture', alt: '' });
   #caption = h('p', { class: 'viewer-name', dir: 'auto', role: 'status' });
   #trouble = h('p', { class: 'viewer-trouble', role: 'alert', hidden: true });
+  #close;
   #back;
   #forward;
   #pictures = [];
@@ -23,9 +24,10 @@ export class Viewer {
     const button = (label, symbol, act) => h('button', { type: 'button', class: 'quiet', 'aria-label': label, title: label, onclick: act }, icon(symbol));
     this.#back = button('Previous picture', 'left', () => this.#turn(-1));
     this.#forward = button('Next picture', 'right', () => this.#turn(1));
+    this.#close = button('Close', 'close', () => this.#dialog.close());
     this.#dialog = h('dialog', { class: 'viewer', 'aria-label': 'Picture' },
       h('div', { class: 'viewer-head' }, this.#caption,
-        button('Download the picture', 'download', () => shelf.download(this.#pictures[this.#at])), button('Close', 'close', () => this.#dialog.close())),
+        button('Download the picture', 'download', () => shelf.download(this.#pictures[this.#at])), this.#close),
       h('div', { class: 'viewer-body' }, this.#back, h('div', { class: 'viewer-place' }, this.#picture, this.#trouble), this.#forward));
     this.#dialog.addEventListener('keydown', (event) => this.#key(event));
     this.#dialog.addEventListener('click', (event) => event.target.matches('dialog, .viewer-body, .viewer-place') && this.#dialog.close());
@@ -43,6 +45,7 @@ export class Viewer {
     this.#opener = opener;
     document.body.append(this.#dialog);
     this.#dialog.showModal();
+    this.#close.focus();
     this.#show(at);
   }
 
