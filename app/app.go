@@ -123,6 +123,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.live.Run(run) })
 	a.work.Go(func() { a.privacy.Run(run) })
 	a.work.Go(func() { a.files.Run(run) })
+	a.work.Go(func() { a.prepareDocuments(run) })
 	a.work.Go(func() { a.talks.Run(run) })
 	a.work.Go(func() { a.alerts.Run(run) })
 	a.work.Go(func() { a.team.KeepPresence(run) })

@@ -15,6 +15,7 @@ import (
 	"chatbox/app/config"
 	"chatbox/app/desk"
 	"chatbox/app/door"
+	"chatbox/app/files"
 	"chatbox/hub"
 	"chatbox/persistence"
 	"chatbox/providers/llm"
@@ -25,8 +26,9 @@ import (
 // Run runs the configured pod until ctx ends, drains it and returns. If a server
 // is unavailable at the start, the pod waits for it and is not ready. Run returns
 // a *chatbox.UnfitError if the pod cannot work with its surroundings and a
-// restart cannot help; nothing has been written then.
-func Run(ctx context.Context, cfg config.Config) error {
+// restart cannot help; nothing has been written then. texts reads documents for
+// models; nil: only plain text is read.
+func Run(ctx context.Context, cfg config.Config, texts files.Texts) error {
 	log := NewLogger(os.Stderr, cfg.Log)
 	warn(ctx, cfg, log)
 	redisstate.LogTo(log) // applies to the whole process
@@ -56,7 +58,7 @@ func Run(ctx context.Context, cfg config.Config) error {
 		return errors.Join(refused(err), kept.close(context.WithoutCancel(ctx)))
 	}
 	defer closeFiles()
-	stored.Signer = keys
+	stored.Signer, stored.Texts = keys, texts
 	opts := optionsOf(cfg, log)
 	opts.Channels, opts.Files = channels, stored
 	opts.Sealer, opts.Stores, opts.LLM, opts.DecryptFailures = trustedKeys{keys, kept.store.Trusted}, kept.stores(), models, keys.Failures

@@ -68,6 +68,11 @@ func serve(ctx context.Context, cfg devstack.Config, out, errs io.Writer) error 
 	}
 	cfg.LLM = model
 	defer model.Close()
+	documents, err := app.NewDocuments()
+	if err != nil {
+		return err
+	}
+	cfg.Files.Texts = documents
 	stack, err := devstack.Start(ctx, cfg)
 	if err != nil {
 		return err

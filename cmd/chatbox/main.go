@@ -41,7 +41,15 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	// A second signal ends the process at once, as without a handler.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, app.Run))
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, serve))
+}
+
+func serve(ctx context.Context, cfg config.Config) error {
+	documents, err := app.NewDocuments()
+	if err != nil {
+		return err
+	}
+	return app.Run(ctx, cfg, documents)
 }
 
 // call is one invocation of the command.
