@@ -11,12 +11,12 @@ import (
 var _ files.Texts = (*doctext.Reader)(nil)
 
 // DocumentCommand is the hidden command of a program that runs pods: with it as the
-// first argument, the program must do nothing but call ReadDocument with the others.
+// first argument, the program must only call ReadDocument with the others.
 const DocumentCommand = doctext.Command
 
 // NewDocuments returns the reader of documents, which starts the running program
 // as its helper. Only a program whose main calls ReadDocument may use it: any other
-// would do again whatever it does.
+// would do its own work again.
 func NewDocuments() (*doctext.Reader, error) {
 	command, err := doctext.Self()
 	if err != nil {
@@ -28,7 +28,9 @@ func NewDocuments() (*doctext.Reader, error) {
 // prepareDocuments lets the reader of documents do before the first document what
 // takes long.
 func (a *App) prepareDocuments(ctx context.Context) {
-	reader, ok := a.opts.Files.Texts.(interface{ Prepare(ctx context.Context) error })
+	reader, ok := a.opts.Files.Texts.(interface {
+		Prepare(ctx context.Context) error
+	})
 	if !ok || a.opts.Files.Blobs == nil {
 		return
 	}

@@ -33,8 +33,8 @@ func withNotes(e chatbox.Event, files map[int]given) string {
 }
 
 // noteOf describes a file by its name, type and size. It contains no id and no
-// address: whoever has a signed address can read the file. What is known of a
-// recording is that it cannot be heard; its transcript would stand in its place.
+// address, because anyone with a signed address can read the file. A recording's
+// note says that the model cannot listen to it.
 func noteOf(typ chatbox.Type, f chatbox.AttachedFile, has given) string {
 	kind, facts := "file", []string{quoted(f.Name), typeName(f.ContentType)}
 	if f.Picture() {
@@ -116,7 +116,7 @@ func cutText(text string, most int) string {
 }
 
 // quoted returns a file's name in quotes, on one line. Users choose the name, so it
-// loses whatever could end the quotes or the note.
+// loses all characters that could end the quotes or the note.
 func quoted(name string) string {
 	if hasAddress(name) {
 		return `"file"`

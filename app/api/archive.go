@@ -150,7 +150,7 @@ func (a *archive) copy(f archived) error {
 	if err != nil {
 		return err
 	}
-	defer body.Close()  //nolint:errcheck // it is read only
+	defer body.Close()
 	method := zip.Store // nearly all types are compressed
 	if f.text {
 		method = zip.Deflate

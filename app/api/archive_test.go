@@ -31,8 +31,8 @@ func (s shelf) InSession(_ context.Context, k chatbox.SessionKey, id string) (fi
 		return files.Content{}, chatbox.NoSuchFile()
 	}
 	return files.Content{Open: func(int64) (io.ReadCloser, error) {
-		if err := s.broken[id]; err != nil {
-			return io.NopCloser(io.MultiReader(strings.NewReader(said[:3]), failing{err})), nil
+		if fault := s.broken[id]; fault != nil {
+			return io.NopCloser(io.MultiReader(strings.NewReader(said[:3]), failing{fault})), nil
 		}
 		return io.NopCloser(strings.NewReader(said)), nil
 	}}, nil

@@ -59,7 +59,7 @@ func TestDecode_GoldenFrames(t *testing.T) {
 func TestDecode_FileIDs(t *testing.T) {
 	ten := strings.Repeat(`"a",`, 9) + `"b"`
 	for in, want := range map[string]any{
-		`null`: []string(nil), `[]`: []string(nil), `["a"]`: []string{"a"}, ` [ "a" , "b" ] `: []string{"a", "b"},
+		`null`: []string(nil), `[]`: []string(nil), `["a"]`: []string{"a"}, `[ "a" , "b" ]`: []string{"a", "b"},
 		`["é\u0000"]`: []string{"é\x00"}, `["` + strings.Repeat("x", 1<<10) + `"]`: []string{strings.Repeat("x", 1<<10)},
 		`[` + ten + `]`: 10, `[` + ten + `,"c"]`: nil, `[` + strings.Repeat(`"a",`, 10_000) + `"b"]`: nil, `[` + ten + `,{"deep":[[[]]]}]`: nil,
 		`"a"`: nil, `{}`: nil, `{"0":"a"}`: nil, `7`: nil, `true`: nil, `[7]`: nil, `[null]`: nil, `[["a"]]`: nil, `[{"id":"a"}]`: nil,

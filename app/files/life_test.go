@@ -107,7 +107,7 @@ func TestUsable_AFileOfManySessions(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// What one session's archive may have is what the session uses.
+// A session's archive may have the files that the session uses, and no others.
 func TestInSession(t *testing.T) {
 	b := newBench(t)
 	f := b.stored(t, "a.txt", []byte("content"))

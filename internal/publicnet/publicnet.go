@@ -4,21 +4,21 @@
 // own ports.
 //
 // The decision is made for each connection, on the address that the socket is about
-// to be connected to (net.Dialer.ControlContext). Whatever the URL looked like, the
-// name resolved to, or a redirect said, and whatever the name resolves to the next
-// time: no address is connected that was not checked.
+// to be connected to (net.Dialer.ControlContext). So every
+// address is checked that a connection is made to, for any spelling of the URL, any
+// redirect, and a name that resolves to another address the next time.
 //
 // A name may resolve to public and other addresses. Only the public ones are
 // dialled. A refusal of the whole name would protect nothing more, because no other
 // address is contacted either way, and such names exist where a network has an inner
 // and an outer view.
 //
-// What is public is what IANA's registries of special-purpose addresses do not list
-// (https://www.iana.org/assignments/iana-ipv4-special-registry and
+// An address is public if IANA's registries of special-purpose addresses do not list
+// it (https://www.iana.org/assignments/iana-ipv4-special-registry and
 // iana-ipv6-special-registry); of IPv6, only 2000::/3 is allocated. The tables are
 // those of code.dny.dev/ssrf, which are generated from the registries. IPv4 addresses
-// inside IPv6 ones (mapped, compatible, NAT64, 6to4, Teredo) are refused whatever
-// they contain.
+// inside IPv6 ones (mapped, compatible, NAT64, 6to4, Teredo) are refused with any
+// content.
 package publicnet
 
 import (
@@ -219,7 +219,7 @@ func prefixes(texts ...string) []netip.Prefix {
 	return out
 }
 
-// Dialer connects to the addresses that rules allow, and to nothing but TCP.
+// Dialer connects to the addresses that rules allow, by TCP only.
 type Dialer struct{ d net.Dialer }
 
 // NewDialer returns a dialer for the rules.

@@ -27,15 +27,15 @@ const pdfPages = 2_048
 // codeDir returns where in dir this program keeps PDFium's machine code. Programs
 // with other versions of the libraries have other directories.
 func codeDir(dir string) string {
-	name := "pdf"
+	name := []string{"pdf"}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
 			if strings.HasSuffix(m.Path, "/wazero") || strings.HasSuffix(m.Path, "/go-pdfium") {
-				name += "-" + m.Version
+				name = append(name, m.Version)
 			}
 		}
 	}
-	return filepath.Join(dir, name)
+	return filepath.Join(dir, strings.Join(name, "-"))
 }
 
 // compiled reports whether dir has PDFium's machine code. wazero renames it into

@@ -182,7 +182,7 @@ func TestPictures_Dify(t *testing.T) {
 	assert.Contains(t, app.queries[0].Query, "User: [a] [b]\n\nWhich?")
 }
 
-// Whatever the endpoint's spelling, uploads go to the same API.
+// Uploads go to the same API for every spelling of the endpoint.
 func TestEndpoint_Beside(t *testing.T) {
 	for given, want := range map[string]string{
 		"https://dify.test":                      "https://dify.test/v1/files/upload",

@@ -87,7 +87,7 @@ func TestThinking_HoldsABoundedText(t *testing.T) {
 	}
 }
 
-// What is withheld is returned if its tag is never closed. An answer is cut off at
+// Withheld text is returned if its tag is never closed. An answer is cut off at
 // its maximum, so text beyond is not kept.
 func TestThinking_WithholdsABoundedText(t *testing.T) {
 	var th thinking

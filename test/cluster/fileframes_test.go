@@ -39,7 +39,7 @@ func recording() string {
 }
 
 func le32(n int) string {
-	return string([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}) //nolint:gosec // cut on purpose
+	return string([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
 }
 
 // sent sends a frame with an id, waits for its ack, and returns its seq.
@@ -68,11 +68,11 @@ func eventAt(seq int64) func(client.Frame) bool {
 // itself.
 func (c *cluster) status(n int, token string, f client.File) (int, string) {
 	c.t.Helper()
-	res, text := c.ask(n, http.MethodGet, f.URL, token, nil, nil)
+	res, _ := c.ask(n, http.MethodGet, f.URL, token, nil, nil)
 	if res.StatusCode != http.StatusFound {
 		return res.StatusCode, ""
 	}
-	res, text = c.ask(n, http.MethodGet, res.Header.Get("Location"), "", nil, nil)
+	res, text := c.ask(n, http.MethodGet, res.Header.Get("Location"), "", nil, nil)
 	return res.StatusCode, text
 }
 
@@ -114,10 +114,11 @@ func TestFileFrames_FromPodToPod(t *testing.T) {
 		assert.Equal(t, http.StatusNotFound, status)
 	}
 
-	// What may not be sent, and changes nothing.
+	// These files may not be sent, and a refusal changes nothing.
 	for name, bad := range map[string]string{"foreign": foreign.ID, "unknown": "file_" + strings.Repeat("a", 26), "malformed": "../x", "with NUL": spare.ID + "\x00"} {
 		for _, f := range []client.Frame{
-			{Type: client.TypeFileUpload, FileID: bad}, {Type: client.TypeVoiceMessage, FileID: bad},
+			{Type: client.TypeFileUpload, FileID: bad},
+			{Type: client.TypeVoiceMessage, FileID: bad},
 			{Type: client.TypeUserMessage, Content: "x", FileIDs: []string{spare.ID, bad}},
 		} {
 			f.SessionID = "s-1"
@@ -160,7 +161,7 @@ func TestFileFrames_FromPodToPod(t *testing.T) {
 		Sessions []client.SessionInfo `json:"sessions"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(me.want(http.StatusOK, http.MethodGet, "/sessions", "").Body), &page))
-	assert.EqualValues(t, seq, page.Sessions[0].MessageCount)
+	assert.Equal(t, seq, page.Sessions[0].MessageCount)
 	assert.Equal(t, "Look!", page.Sessions[0].Name)
 	c.judge("ann", "s-1", []ledger.Class{ledger.ErrorShown}, b)
 }
@@ -244,8 +245,8 @@ func TestFileFrames_RepeatAndErase(t *testing.T) {
 	assert.Equal(t, "NOT_FOUND", refused.Code, "of an erased session nothing is acked")
 }
 
-// Many posts race with the erasure of their session. What the erasure returned from
-// is not reachable by anybody but the uploader of a file that was not shown.
+// Many posts race with the erasure of their session. After the erasure
+// nobody reaches a file of the session, except the uploader of one that was not shown.
 func TestFileFrames_PostsRaceWithAnErasure(t *testing.T) {
 	var b behind
 	c := start(t, 2, b.watch, quickSweeps)

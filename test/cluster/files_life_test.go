@@ -139,7 +139,7 @@ func (c *cluster) begin(n int, token, key string, p parcel) {
 	done := make(chan struct{})
 	go func() { // ends with the pod; the test's end waits
 		defer close(done)
-		if res, err := http.DefaultClient.Do(req); err == nil {
+		if res, err := c.http.Do(req); err == nil {
 			_ = res.Body.Close()
 		}
 	}()

@@ -91,7 +91,7 @@ func TestFiles_ShowThroughput(t *testing.T) {
 		if req.Header.Set("Content-Type", form.FormDataContentType()); strings.HasPrefix(url, c.podURL(0)) && method == http.MethodPost {
 			req.Header.Set("Authorization", "Bearer "+token)
 		}
-		res, err := http.DefaultClient.Do(req)
+		res, err := c.http.Do(req)
 		if err != nil {
 			return err
 		}

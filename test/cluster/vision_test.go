@@ -64,7 +64,7 @@ func photo(t *testing.T, w, h int, place string) string {
 	return b.String()[:2] + block + b.String()[2:]
 }
 
-// What people attach reaches a model that sees as data, small and without its
+// Attached pictures reach a model that sees as data, small and without its
 // metadata, from whichever pod answers; another model gets names. No request has an
 // address, an id or a place of shooting.
 func TestVision_FilesReachTheModel(t *testing.T) {

@@ -54,7 +54,7 @@ func redisFileQuota(t *testing.T, s RedisServer) {
 		c := []*talk{k, pod}[i%2].c
 		wg.Go(func() {
 			granted, err := c.ReserveFile(t.Context(), race, day, fmt.Sprint(i), 10, 155, 100)
-			if assert.NoError(t, err) { //nolint:testifylint // not the test's goroutine
+			if assert.NoError(t, err) {
 				sum.Add(granted)
 			}
 		})

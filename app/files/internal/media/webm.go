@@ -123,8 +123,8 @@ func lastBlock(r *bufio.Reader) (float64, error) {
 				last = max(last, cluster+float64(int16(binary.BigEndian.Uint16(body[track:])))) //nolint:gosec // it is signed
 			}
 		}
-		_, err = r.Discard(n + m + int(size)) //nolint:gosec // bounded above
-		if errors.Is(err, io.EOF) {           // a recording that was cut
+		_, err = r.Discard(n + m + int(size))
+		if errors.Is(err, io.EOF) { // a recording that was cut
 			return last, nil
 		}
 		if err != nil {

@@ -24,7 +24,7 @@ func Within(width, height, side int) (w, h int) {
 }
 
 // Bound writes the picture as a JPEG of at most most bytes, with no side longer
-// than side. The orientation is applied. What is transparent becomes white. Of an
+// than side. The orientation is applied. Transparent parts become white. Of an
 // animation it is the first frame.
 func Bound(contentType string, orientation, side, most int, dst io.Writer, src io.Reader) error {
 	img, err := decode(contentType, bufio.NewReader(src))

@@ -118,7 +118,7 @@ func upright(img image.Image, orientation int) image.Image {
 }
 
 // blank returns an empty picture that holds the colours of img.
-func blank(img image.Image, r image.Rectangle) draw.Image {
+func blank(img image.Image, r image.Rectangle) draw.Image { //nolint:ireturn // the type is that of img
 	switch p := img.(type) {
 	case *image.Gray:
 		return image.NewGray(r)
