@@ -134,11 +134,11 @@ func (s shown) overREST(code chatbox.Code) shown {
 // most one such error per minute is logged, with the number of those omitted.
 func (e *edge) report(ctx context.Context, err error, doing string) {
 	code := chatbox.CodeOf(err)
+	if errors.Is(err, context.Canceled) && (ctx.Err() != nil || code == chatbox.Internal) {
+		return // the client or the pod is gone
+	}
 	switch code {
 	case chatbox.Internal, chatbox.Clash, chatbox.NotOwner:
-		if errors.Is(err, context.Canceled) {
-			return // the client or the pod is gone
-		}
 		e.log.ErrorContext(ctx, "request failed", "doing", doing, "code", code, "error", err)
 	case chatbox.Unavailable, chatbox.StoreFailed, chatbox.FilesFailed, chatbox.Unreadable, chatbox.FileInfected:
 		if more, ok := e.troubles.Pass(string(code)); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
@@ -26,6 +27,21 @@ func (l *logs) line(t *testing.T, text string) (line map[string]any) {
 	}
 	require.NotNil(t, line, text)
 	return line
+}
+
+// A store that fails is logged. A client that leaves makes the same store fail.
+func TestLog_AClientThatLeavesIsNoTrouble(t *testing.T) {
+	lines := &logs{}
+	e := &edge{log: slog.New(slog.NewJSONHandler(lines, nil))}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for _, code := range []chatbox.Code{chatbox.StoreFailed, chatbox.FilesFailed, chatbox.Unavailable, chatbox.Internal} {
+		err := chatbox.NewError(code, "", context.Canceled)
+		e.report(gone, err, "x")
+		assert.NotContains(t, lines.String(), "request failed", code)
+	}
+	e.report(t.Context(), chatbox.NewError(chatbox.StoreFailed, "", context.Canceled), "x")
+	assert.Contains(t, lines.String(), "request failed")
 }
 
 // Errors behind a request or a frame are logged with the ids that the client
