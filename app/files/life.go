@@ -196,6 +196,9 @@ func (s *Service) sweepUnused(ctx context.Context) error {
 // sweepStray removes blobs without a record: their pod died before it wrote the
 // record, or refused the file and could not remove it.
 func (s *Service) sweepStray(ctx context.Context) error {
+	if err := s.own(ctx); err != nil {
+		return err
+	}
 	old := s.now().Add(-s.cfg.StrayFor)
 	var names []string
 	flush := func() error {
@@ -204,7 +207,7 @@ func (s *Service) sweepStray(ctx context.Context) error {
 		return err
 	}
 	err := s.deps.Blobs.Each(ctx, func(name string, written time.Time) error {
-		if written.After(old) {
+		if written.After(old) || !ourBlob(name) {
 			return nil
 		}
 		if names = append(names, name); len(names) < page {

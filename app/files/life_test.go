@@ -140,7 +140,7 @@ type killing struct {
 }
 
 func (k killing) Create(ctx context.Context, f chatbox.File) (chatbox.File, bool, error) {
-	if *k.killed {
+	if *k.killed && chatbox.ValidFileID(f.Key.ID) {
 		return chatbox.File{}, false, errors.New("killed")
 	}
 	return k.Records.Create(ctx, f)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -155,11 +156,13 @@ func (b *bench) stored(t *testing.T, name string, content []byte) chatbox.File {
 	return f
 }
 
-// names are all blobs that are stored.
+// names are all blobs that are stored, without the mark of the history.
 func (b *bench) names(t *testing.T) (names []string) {
 	t.Helper()
 	require.NoError(t, b.blobs.Each(t.Context(), func(name string, _ time.Time) error {
-		names = append(names, name)
+		if !strings.HasPrefix(name, "chatbox-store.") {
+			names = append(names, name)
+		}
 		return nil
 	}))
 	return names

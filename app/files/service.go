@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -79,6 +80,7 @@ type Service struct {
 	cfg      Config
 	deps     Deps
 	decoding *semaphore.Weighted
+	owned    atomic.Bool // the store belongs to the history
 }
 
 // New makes a service; Run does its background work.

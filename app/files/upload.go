@@ -102,6 +102,9 @@ func (u *upload) run(ctx context.Context) (chatbox.File, error) {
 		Key: u.actor.File(id), Owner: u.actor.UserID, Name: chatbox.CleanFileName(u.in.Name), CreatedAt: now,
 	}
 	u.day = now.Format(time.DateOnly)
+	if err := u.s.own(ctx); err != nil {
+		return chatbox.File{}, err
+	}
 	if err := u.reserve(ctx, now); err != nil {
 		return chatbox.File{}, err
 	}

@@ -118,7 +118,7 @@ func (r frozenRecords) Create(ctx context.Context, f chatbox.File) (chatbox.File
 func (z *frozen) stored(t *testing.T) (names []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(z.folder, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+		if err == nil && !d.IsDir() && !strings.HasPrefix(d.Name(), "chatbox-store.") {
 			names = append(names, path)
 		}
 		if errors.Is(err, fs.ErrNotExist) {

@@ -1,0 +1,106 @@
+package files
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"chatbox"
+)
+
+// A file store belongs to one history. If two histories shared one, the sweep of
+// either would remove the files of the other, which have no record in it. So each
+// history has a random id, in a record that is no file, and the store has an
+// object whose name contains that id.
+const (
+	markerPrefix = "chatbox-store."
+	markerID     = "store" // no valid id of a file
+	markerPart   = "marker"
+)
+
+func markerKey() chatbox.FileKey { return chatbox.FileKey{ID: markerID} }
+
+// own returns an error if the store is not known to belong to this history. It
+// looks until it has found the marker once.
+func (s *Service) own(ctx context.Context) error {
+	if s.owned.Load() {
+		return nil
+	}
+	id, err := s.historyID(ctx)
+	if err != nil {
+		return err
+	}
+	marker := markerPrefix + id
+	if _, err = s.deps.Blobs.Size(ctx, marker); errors.Is(err, chatbox.NotFound) {
+		err = s.claimStore(ctx, marker)
+	}
+	s.owned.Store(err == nil)
+	return err
+}
+
+// historyID returns the history's id and makes it first if there is none. Pods that
+// race get the same one.
+func (s *Service) historyID(ctx context.Context) (string, error) {
+	f, _, err := s.deps.Records.Create(ctx, chatbox.File{
+		Key: markerKey(), Name: markerID, Blob: strings.ToLower(rand.Text()), CreatedAt: s.now(),
+	})
+	if err != nil {
+		return "", err
+	}
+	// A record in use is not swept. No session has this id.
+	_, err = s.deps.Records.Use(ctx, f.Key, "*", s.now())
+	return f.Blob, err
+}
+
+// claimStore marks a store that no history has marked. If two histories race,
+// neither gets it.
+func (s *Service) claimStore(ctx context.Context, marker string) error {
+	if err := s.noOther(ctx, marker); err != nil {
+		return err
+	}
+	err := s.deps.Blobs.Write(ctx, marker, markerKey(), markerPart, func(w io.Writer) error {
+		_, err := io.WriteString(w, "This file store belongs to one history of Chatbox.\n")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.noOther(ctx, marker); err != nil {
+		return errors.Join(err, s.deps.Blobs.Delete(ctx, marker))
+	}
+	return nil
+}
+
+// noOther returns an error if another history has marked the store. It lists the
+// whole store, once in the store's life.
+func (s *Service) noOther(ctx context.Context, marker string) error {
+	return s.deps.Blobs.Each(ctx, func(name string, _ time.Time) error {
+		if strings.HasPrefix(name, markerPrefix) && name != marker {
+			return chatbox.NewError(chatbox.FilesFailed, "the file store belongs to another history", nil)
+		}
+		return nil
+	})
+}
+
+// blobDigits is the length of a blob's name behind its folder, that of rand.Text.
+const blobDigits = 26
+
+// temporary begins the names of incomplete objects, as gocloud.dev/blob/fileblob
+// makes them. A killed pod leaves them.
+const temporary = "fileblob"
+
+// ourBlob reports whether an object has a name that newBlobName makes, is a variant
+// of one, or is incomplete. Other objects are not removed.
+func ourBlob(name string) bool {
+	if number, ok := strings.CutPrefix(path.Base(name), temporary); ok {
+		return number != "" && strings.Trim(number, "0123456789") == ""
+	}
+	base, _, _ := strings.Cut(name, ".")
+	folder, rest, ok := strings.Cut(base, "/")
+	return ok && len(folder) == 2 && len(rest) == blobDigits && strings.HasPrefix(rest, folder) &&
+		strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz234567") == ""
+}
