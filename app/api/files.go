@@ -83,7 +83,7 @@ func (s *fileRoutes) upload(c echo.Context) error {
 	return replyAs(c, http.StatusCreated, s.view.file(f.Attached()))
 }
 
-// maxWidthParam is the name of the parameter for smaller pictures.
+// paramWidth is the width in pixels of a smaller picture.
 const paramWidth = "w"
 
 type linkView struct {
@@ -191,14 +191,17 @@ func (s *fileRoutes) content(c echo.Context) error {
 	} else if asksForNone(given) {
 		return chatbox.NewError(chatbox.NoSuchRange, "", nil)
 	}
+	body := &seeker{content: found}
+	defer body.close()
+	if err := body.begin(); err != nil { // while the response can still tell
+		return err
+	}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, served(found.ContentType))
 	h.Set("Content-Disposition", disposition(found))
 	h.Set("Content-Security-Policy", "sandbox")
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("ETag", found.ETag)
-	body := &seeker{content: found}
-	defer body.close()
 	out := &rangeWriter{ResponseWriter: c.Response()}
 	http.ServeContent(out, r, "", time.Time{}, body)
 	if c.Response().Committed {
@@ -268,6 +271,7 @@ type seeker struct {
 	content files.Content
 	at      int64
 	open    io.ReadCloser
+	openAt  int64 // place of open
 	err     error
 }
 
@@ -281,25 +285,35 @@ func (s *seeker) Seek(offset int64, whence int) (int64, error) {
 	if offset < 0 {
 		return 0, errors.New("seek before the beginning")
 	}
-	if offset != s.at {
-		s.close()
-		s.at = offset
-	}
+	s.at = offset
 	return offset, nil
+}
+
+// begin opens the content at the current place, unless it is open there.
+func (s *seeker) begin() error {
+	if s.open != nil && s.openAt == s.at {
+		return nil
+	}
+	s.close()
+	open, err := s.content.Open(s.at)
+	if err != nil {
+		s.err = err
+		return err
+	}
+	s.open, s.openAt = open, s.at
+	return nil
 }
 
 func (s *seeker) Read(p []byte) (int, error) {
 	if s.at >= s.content.Size {
 		return 0, io.EOF
 	}
-	if s.open == nil {
-		if s.open, s.err = s.content.Open(s.at); s.err != nil {
-			s.open = nil
-			return 0, s.err
-		}
+	if err := s.begin(); err != nil {
+		return 0, err
 	}
 	n, err := s.open.Read(p)
 	s.at += int64(n)
+	s.openAt = s.at
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
 	}

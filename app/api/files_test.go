@@ -96,3 +96,39 @@ func TestOpenFilePart_Framing(t *testing.T) {
 		assert.Equal(t, "a.txt", p.name)
 	}
 }
+
+// oneFile has one file.
+type oneFile struct {
+	noFiles
+
+	file files.Content
+}
+
+func (f oneFile) Content(context.Context, files.Link) (files.Content, error) { return f.file, nil }
+
+// A content that the store does not have, or cannot give, is an error like any
+// other, and is opened once.
+func TestContent_IsOpenedBeforeTheResponseBegins(t *testing.T) {
+	opened := 0
+	var fault error
+	p := newPod(t, func(st *setup) {
+		st.files = oneFile{file: files.Content{Name: "a.txt", ContentType: "text/plain", ETag: `"e"`, Size: 5, Open: func(from int64) (io.ReadCloser, error) {
+			opened++
+			return io.NopCloser(strings.NewReader("hello"[from:])), fault
+		}}}
+	})
+	const at = "/files/file_aaaaaaaaaaaaaaaaaaaaaaaaaa/content?exp=1&sig=x"
+	status, _, body := p.call(http.MethodGet, at, nil, nil)
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, "hello", string(body))
+	assert.Equal(t, 1, opened)
+	status, _, body = p.call(http.MethodGet, at, http.Header{"Range": {"bytes=2-3"}}, nil)
+	assert.Equal(t, http.StatusPartialContent, status)
+	assert.Equal(t, "ll", string(body))
+	for want, err := range map[int]error{http.StatusNotFound: chatbox.NoSuchFile(), http.StatusServiceUnavailable: chatbox.NewError(chatbox.FilesFailed, "", nil)} {
+		fault = err
+		status, head, _ := p.call(http.MethodGet, at, nil, nil)
+		assert.Equal(t, want, status)
+		assert.Empty(t, head.Get("ETag"))
+	}
+}

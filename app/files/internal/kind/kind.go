@@ -135,7 +135,8 @@ func text(head []byte) string {
 	return Text
 }
 
-// markup matches the beginning of what browsers take for HTML, SVG or XML.
+// looksLikeMarkup reports whether browsers may take the beginning for HTML, SVG or
+// XML.
 func looksLikeMarkup(head []byte) bool {
 	s := strings.ToLower(strings.TrimLeft(Decoded(head), " \t\r\n\f\v\x00\ufeff"))
 	if !strings.HasPrefix(s, "<") {
