@@ -30,30 +30,27 @@ func (s *Service) own(ctx context.Context) error {
 	if s.owned.Load() {
 		return nil
 	}
-	id, err := s.historyID(ctx)
-	if err != nil {
-		return err
-	}
-	marker := markerPrefix + id
-	if _, err = s.deps.Blobs.Size(ctx, marker); errors.Is(err, chatbox.NotFound) {
-		err = s.claimStore(ctx, marker)
-	}
-	s.owned.Store(err == nil)
-	return err
-}
-
-// historyID returns the history's id and makes it first if there is none. Pods that
-// race get the same one.
-func (s *Service) historyID(ctx context.Context) (string, error) {
+	// Pods that race create one record, and claim the store by the same mark.
 	f, _, err := s.deps.Records.Create(ctx, chatbox.File{
 		Key: markerKey(), Name: markerID, Blob: strings.ToLower(rand.Text()), CreatedAt: s.now(),
 	})
 	if err != nil {
-		return "", err
+		return err
 	}
-	// A record in use is not swept. No session has this id.
-	_, err = s.deps.Records.Use(ctx, f.Key, "*", s.now())
-	return f.Blob, err
+	marker := markerPrefix + f.Blob
+	claimed := !f.UsedAt.IsZero()
+	_, err = s.deps.Blobs.Size(ctx, marker)
+	switch {
+	case errors.Is(err, chatbox.NotFound) && claimed:
+		return chatbox.NewError(chatbox.FilesFailed, "the file store is not that of this history; its folder may not be mounted", nil)
+	case errors.Is(err, chatbox.NotFound):
+		err = s.claimStore(ctx, marker)
+	}
+	if err == nil && !claimed { // a record in use is not swept; no session has this id
+		_, err = s.deps.Records.Use(ctx, f.Key, "*", s.now())
+	}
+	s.owned.Store(err == nil)
+	return err
 }
 
 // claimStore marks a store that no history has marked. If two histories race,

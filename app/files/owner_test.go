@@ -38,6 +38,18 @@ func TestOwner_AStoreBelongsToOneHistory(t *testing.T) {
 	require.NoError(t, err, "the mark was not swept")
 }
 
+// A folder that is not mounted is empty. It is not taken for the store.
+func TestOwner_AnEmptyStoreIsNotThatOfTheHistory(t *testing.T) {
+	first, empty := newBench(t), newBench(t)
+	f := first.stored(t, "a.txt", []byte("words"))
+	unmounted := newBench(t, func(_ *files.Config, d *files.Deps) { d.Blobs, d.Records = empty.blobs, first.store.Files() })
+	_, err := unmounted.upload(t, "b.txt", []byte("words"))
+	require.ErrorIs(t, err, chatbox.FilesFailed)
+	require.ErrorIs(t, unmounted.Sweep(t.Context()), chatbox.FilesFailed)
+	_, err = first.store.Files().Get(t.Context(), f.Key)
+	require.NoError(t, err)
+}
+
 // Objects without a name of ours are not removed: they are somebody else's.
 func TestSweep_LeavesForeignObjects(t *testing.T) {
 	b := newBench(t)

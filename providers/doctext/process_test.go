@@ -28,9 +28,6 @@ func TestText_HelperIsEnded(t *testing.T) {
 	r := reader(t, nil)
 	good := r.cfg.Command
 	for act, want := range map[string]error{"eat-memory": ErrTooLarge, "eat-time": ErrTimeout, "sleep": chatbox.Unavailable, "die": chatbox.Unavailable, "shout": ErrBroken} {
-		if act == "eat-memory" && raceDetector {
-			continue // its memory is without a limit
-		}
 		r.cfg.Command, r.cfg.Timeout, r.cfg.Processor = []string{good[0], act}, time.Minute, time.Second
 		if act == "sleep" {
 			r.cfg.Timeout = 100 * time.Millisecond
