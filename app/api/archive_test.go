@@ -31,7 +31,7 @@ func (s shelf) InSession(_ context.Context, k chatbox.SessionKey, id string) (fi
 		return files.Content{}, chatbox.NoSuchFile()
 	}
 	return files.Content{Open: func(int64) (io.ReadCloser, error) {
-		if fault := s.broken[id]; fault != nil {
+		if fault, broken := s.broken[id]; broken {
 			return io.NopCloser(io.MultiReader(strings.NewReader(said[:3]), failing{fault})), nil
 		}
 		return io.NopCloser(strings.NewReader(said)), nil

@@ -70,7 +70,7 @@ func (u *upload) turn(ctx context.Context, facts picture.Facts) error {
 	u.blobs = append(u.blobs, name)
 	var failed error
 	err = u.s.deps.Blobs.Write(ctx, name, u.file.Key, partContent, func(w io.Writer) error {
-		count := &counter{w: w}
+		count := &counter{w: &bounded{w: w, left: u.source.max, over: u.overBy}}
 		failed = picture.Rotate(u.file.ContentType, facts.Orientation, count, content)
 		u.file.Size = count.n
 		return failed
@@ -78,11 +78,28 @@ func (u *upload) turn(ctx context.Context, facts picture.Facts) error {
 	if errors.Is(failed, picture.ErrDamaged) {
 		return badType(picture.ErrDamaged.Error())
 	}
+	if errors.Is(failed, picture.ErrCostly) {
+		return badSize(picture.ErrCostly.Error())
+	}
 	if err != nil {
 		return err
 	}
 	u.file.Blob = name
 	return nil
+}
+
+// bounded writes at most left bytes.
+type bounded struct {
+	w    io.Writer
+	left int64
+	over func() error
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, b.over()
+	}
+	return b.w.Write(p)
 }
 
 // enterDecoding waits for memory to decode pictures in.

@@ -155,6 +155,7 @@ func (s *Service) Run(ctx context.Context) {
 	if s.deps.Blobs == nil {
 		return
 	}
+	s.tell(ctx, "the file store cannot be used", s.own(ctx))
 	n := 0
 	sleep.Every(ctx, s.cfg.SweepEvery, func(ctx context.Context) {
 		s.tell(ctx, "files that are gone are not removed yet", s.sweepGone(ctx))
@@ -167,7 +168,7 @@ func (s *Service) Run(ctx context.Context) {
 
 func (s *Service) tell(ctx context.Context, message string, err error) {
 	if err != nil && ctx.Err() == nil {
-		s.deps.Logger.WarnContext(ctx, message, "error", err) //nolint:sloglint // one of three constants
+		s.deps.Logger.WarnContext(ctx, message, "error", err) //nolint:sloglint // one of four constants
 	}
 }
 

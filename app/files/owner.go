@@ -30,6 +30,11 @@ func (s *Service) own(ctx context.Context) error {
 	if s.owned.Load() {
 		return nil
 	}
+	s.owning.Lock()
+	defer s.owning.Unlock()
+	if s.owned.Load() {
+		return nil
+	}
 	// Pods that race create one record, and claim the store by the same mark.
 	f, _, err := s.deps.Records.Create(ctx, chatbox.File{
 		Key: markerKey(), Name: markerID, Blob: strings.ToLower(rand.Text()), CreatedAt: s.now(),

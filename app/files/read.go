@@ -158,10 +158,11 @@ func (s *Service) Content(ctx context.Context, l Link) (Content, error) {
 	}
 	if l.Width > 0 && l.Width < f.Width {
 		c, err := s.smaller(ctx, f, l.Width)
-		if !errors.Is(err, picture.ErrDamaged) {
+		if !undecodable(err) {
 			return c, err
 		}
-		// A picture that cannot be decoded here, such as an animated WebP, is shown as it is.
+		// A picture that cannot be decoded here, such as an animated WebP or one that
+		// needs too much memory, is shown as it is.
 	}
 	return s.content(ctx, f, partContent, f.ContentType, f.Size), nil
 }
@@ -218,7 +219,7 @@ func (s *Service) smaller(ctx context.Context, f chatbox.File, width int) (Conte
 		from, fromType, size, height, own = part, contentType, n, max(1, height*w/f.Width), w
 		break
 	}
-	if from == partContent && picture.DecodedSize(fromType, own, height) > pictureMemory {
+	if picture.DecodedSize(fromType, own, height) > pictureMemory {
 		return Content{}, picture.ErrDamaged // a long strip would be decoded for each request, because its result is not stored
 	}
 	var out bytes.Buffer
@@ -281,18 +282,27 @@ func (s *Service) derived(ctx context.Context, f chatbox.File, part string, fill
 	if err != nil {
 		return 0, err
 	}
-	// The file may have gone meanwhile, and its blobs with it.
-	if _, err := s.live(ctx, f.Key); err != nil {
-		return 0, errors.Join(err, s.deps.Blobs.Delete(ctx, f.Blob))
+	return count.n, s.unlessGone(ctx, f)
+}
+
+// unlessGone removes the blobs of a file that has gone while one of them was
+// written. Only a history that says so is believed: the reader may have left, and
+// the history may be away.
+func (s *Service) unlessGone(ctx context.Context, f chatbox.File) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWait)
+	defer cancel()
+	now, err := s.deps.Records.Get(ctx, f.Key)
+	if err == nil && now.Gone || errors.Is(err, chatbox.NotFound) {
+		return errors.Join(chatbox.NoSuchFile(), s.deps.Blobs.Delete(ctx, f.Blob))
 	}
-	return count.n, nil
+	return nil
 }
 
 // undecodable reports whether the picture itself is at fault, and not the store
 // that it was read from.
 func undecodable(err error) bool {
 	_, coded := errors.AsType[*chatbox.Error](err)
-	return errors.Is(err, picture.ErrDamaged) && !coded
+	return (errors.Is(err, picture.ErrDamaged) || errors.Is(err, picture.ErrCostly)) && !coded
 }
 
 func (s *Service) shrink(ctx context.Context, f chatbox.File, part, contentType string, size int64, w, h, width int, dst io.Writer) error {

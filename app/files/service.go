@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,6 +82,7 @@ type Service struct {
 	deps     Deps
 	decoding *semaphore.Weighted
 	owned    atomic.Bool // the store belongs to the history
+	owning   sync.Mutex  // held while that is found out
 }
 
 // New makes a service; Run does its background work.

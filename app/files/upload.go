@@ -196,12 +196,7 @@ func (r *source) Read(p []byte) (int, error) {
 // whole file tells.
 func (u *upload) store(ctx context.Context) error {
 	most := u.granted
-	u.source = source{src: u.in.Body, max: min(most, u.s.cfg.Max), over: func() error {
-		if u.source.n > u.s.cfg.Max {
-			return u.tooLarge()
-		}
-		return u.overQuota(u.s.now())
-	}}
+	u.source = source{src: u.in.Body, max: min(most, u.s.cfg.Max), over: u.overBy}
 	var facts picture.Facts
 	u.blobs = append(u.blobs, u.file.Blob)
 	err := u.s.deps.Blobs.Write(ctx, u.file.Blob, u.file.Key, partContent, func(w io.Writer) (err error) {
@@ -222,6 +217,14 @@ func (u *upload) store(ctx context.Context) error {
 		return err
 	}
 	return u.complete(ctx, facts)
+}
+
+// overBy is the error for a file that exceeds the maximum or the user's quota.
+func (u *upload) overBy() error {
+	if u.granted >= u.s.cfg.Max {
+		return u.tooLarge()
+	}
+	return u.overQuota(u.s.now())
 }
 
 // broken is the error for a request that the client did not finish.
@@ -357,7 +360,7 @@ func (u *upload) finish(ctx context.Context, err error) {
 	if !u.reserved {
 		return
 	}
-	size := u.source.n
+	size := max(u.source.n, u.file.Size) // a turned picture may be larger than what came
 	if err != nil || u.repeat {
 		size = 0
 	}

@@ -50,10 +50,16 @@ func bomb(tb testing.TB, name string, size int, claimed uint64) []byte {
 	var packed, b bytes.Buffer
 	f, err := flate.NewWriter(&packed, 9)
 	require.NoError(tb, err)
-	for range size >> 20 {
+	// From the second one on, each mebibyte is packed into the same bytes.
+	var second []byte
+	for range 2 {
+		begin := packed.Len()
 		_, err = f.Write(bytes.Repeat([]byte(" "), 1<<20))
 		require.NoError(tb, err)
+		require.NoError(tb, f.Flush())
+		second = bytes.Clone(packed.Bytes()[begin:])
 	}
+	packed.Write(bytes.Repeat(second, size>>20-2))
 	require.NoError(tb, f.Close())
 	z := zip.NewWriter(&b)
 	w, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, CompressedSize64: uint64(packed.Len()), UncompressedSize64: claimed})

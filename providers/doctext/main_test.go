@@ -84,7 +84,7 @@ func run(m *testing.M) int {
 }
 
 // helper is the program that readers start.
-var helper string //nolint:gochecknoglobals // set once, before the tests
+var helper string
 
 // helperIn returns this program, or a copy without the race detector in dir: with
 // it, the limits do not hold and a parser takes minutes.

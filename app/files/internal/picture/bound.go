@@ -1,7 +1,6 @@
 package picture
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"image"
@@ -27,7 +26,7 @@ func Within(width, height, side int) (w, h int) {
 // than side. The orientation is applied. Transparent parts become white. Of an
 // animation it is the first frame.
 func Bound(contentType string, orientation, side, most int, dst io.Writer, src io.Reader) error {
-	img, err := decode(contentType, bufio.NewReader(src))
+	img, err := decode(contentType, src, false)
 	if err != nil {
 		return err
 	}

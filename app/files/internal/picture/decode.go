@@ -25,9 +25,13 @@ func DecodedSize(contentType string, width, height int) int64 {
 	return int64(width) * int64(height) * perPixel
 }
 
-func decode(contentType string, src io.Reader) (image.Image, error) {
+// decode decodes a picture that affordable allows. turned: a turned copy follows.
+func decode(contentType string, src io.Reader, turned bool) (image.Image, error) {
+	src, err := affordable(contentType, bufio.NewReader(src), turned)
+	if err != nil {
+		return nil, err
+	}
 	var img image.Image
-	var err error
 	switch contentType {
 	case JPEG:
 		img, err = jpeg.Decode(src)
@@ -47,9 +51,9 @@ func decode(contentType string, src io.Reader) (image.Image, error) {
 }
 
 // Rotate decodes a JPEG or PNG, applies the EXIF orientation and writes the result
-// as the same type.
+// as the same type. It returns ErrCostly if that needs too much memory.
 func Rotate(contentType string, orientation int, dst io.Writer, src io.Reader) error {
-	img, err := decode(contentType, bufio.NewReader(src))
+	img, err := decode(contentType, src, true)
 	if err != nil {
 		return err
 	}
@@ -60,7 +64,7 @@ func Rotate(contentType string, orientation int, dst io.Writer, src io.Reader) e
 // own, as its SmallType. Of an animation it is the first frame. orientation is
 // applied.
 func Shrink(contentType string, orientation, width int, dst io.Writer, src io.Reader) error {
-	img, err := decode(contentType, bufio.NewReader(src))
+	img, err := decode(contentType, src, false)
 	if err != nil {
 		return err
 	}
@@ -95,60 +99,4 @@ func encode(contentType string, dst io.Writer, img image.Image) error {
 		return err
 	}
 	return w.Flush()
-}
-
-// upright applies an EXIF orientation.
-func upright(img image.Image, orientation int) image.Image {
-	if orientation <= 1 || orientation > 8 {
-		return img
-	}
-	b := img.Bounds()
-	w, h := b.Dx(), b.Dy()
-	if orientation >= 5 {
-		w, h = h, w
-	}
-	out := blank(img, image.Rect(0, 0, w, h))
-	for y := range h {
-		for x := range w {
-			sx, sy := origin(orientation, x, y, b.Dx(), b.Dy())
-			out.Set(x, y, img.At(b.Min.X+sx, b.Min.Y+sy))
-		}
-	}
-	return out
-}
-
-// blank returns an empty picture that holds the colours of img.
-func blank(img image.Image, r image.Rectangle) draw.Image { //nolint:ireturn // the type is that of img
-	switch p := img.(type) {
-	case *image.Gray:
-		return image.NewGray(r)
-	case *image.Paletted:
-		return image.NewPaletted(r, p.Palette)
-	case *image.NRGBA64, *image.RGBA64:
-		return image.NewNRGBA64(r)
-	case *image.NRGBA:
-		return image.NewNRGBA(r)
-	default:
-		return image.NewRGBA(r)
-	}
-}
-
-// origin returns the stored pixel that is shown at x, y.
-func origin(orientation, x, y, w, h int) (sx, sy int) {
-	switch orientation {
-	case 2:
-		return w - 1 - x, y
-	case 3:
-		return w - 1 - x, h - 1 - y
-	case 4:
-		return x, h - 1 - y
-	case 5:
-		return y, x
-	case 6:
-		return y, h - 1 - x
-	case 7:
-		return w - 1 - y, h - 1 - x
-	default: // 8
-		return w - 1 - y, x
-	}
 }
