@@ -47,17 +47,17 @@ func ModelFromEnv(env func(string) string, log *slog.Logger) (*llm.Router, error
 	if key := env("OPENAI_API_KEY"); key != "" || env("OPENAI_BASE_URL") != "" {
 		cfg.Providers = append(cfg.Providers, llm.Provider{
 			ID: "openai", Name: or("OPENAI_MODEL", "gpt-4o-mini"), Type: "openai", Endpoint: env("OPENAI_BASE_URL"),
-			APIKey: llm.NewSecret(key), Model: or("OPENAI_MODEL", "gpt-4o-mini"),
+			APIKey: llm.NewSecret(key), Model: or("OPENAI_MODEL", "gpt-4o-mini"), Vision: true,
 		})
 	}
 	if key := env("ANTHROPIC_API_KEY"); key != "" {
 		cfg.Providers = append(cfg.Providers, llm.Provider{
 			ID: "anthropic", Name: or("ANTHROPIC_MODEL", "claude-sonnet-4-5"), Type: "anthropic",
-			APIKey: llm.NewSecret(key), Model: or("ANTHROPIC_MODEL", "claude-sonnet-4-5"),
+			APIKey: llm.NewSecret(key), Model: or("ANTHROPIC_MODEL", "claude-sonnet-4-5"), Vision: true,
 		})
 	}
 	cfg.Providers = append(cfg.Providers, llm.Provider{
-		ID: "scripted", Name: "Scripted demo", Type: "scripted", Model: "scripted", Continue: llm.ContinuePrefix,
+		ID: "scripted", Name: "Scripted demo", Type: "scripted", Model: "scripted", Continue: llm.ContinuePrefix, Vision: true,
 	})
 	return llm.New(cfg, log)
 }
