@@ -29,7 +29,7 @@ func (r away) Get(ctx context.Context, k chatbox.FileKey) (chatbox.File, error) 
 	return r.Records.Get(ctx, k)
 }
 
-// A smaller picture is written while the history is away: the picture stays.
+// A smaller picture is written while the history is unavailable: the picture stays.
 func TestContent_AnOutageRemovesNothing(t *testing.T) {
 	left := 1000
 	b := newBench(t, func(_ *files.Config, d *files.Deps) { d.Records = away{d.Records, &left} })
@@ -45,7 +45,7 @@ func TestContent_AnOutageRemovesNothing(t *testing.T) {
 	assert.Len(t, whole, int(f.Size))
 }
 
-// A turned picture is packed anew, and may be much larger than the file that came.
+// A turned picture is packed again, and may be much larger than the file that came.
 func TestUpload_ATurnedPictureIsBounded(t *testing.T) {
 	small := withChunk(packed(t, quarters(2000, 2000)), "eXIf", tiff(6))
 	b := newBench(t, func(c *files.Config, _ *files.Deps) { c.Max = int64(len(small)) + 100 })
