@@ -42,6 +42,10 @@ func (brokenStore) Write(context.Context, string, chatbox.FileKey, string, func(
 	return chatbox.NewError(chatbox.FilesFailed, "", io.ErrClosedPipe)
 }
 
+func (brokenStore) Size(context.Context, string) (int64, error) {
+	return 0, chatbox.NewError(chatbox.FilesFailed, "", io.ErrClosedPipe)
+}
+
 func (brokenStore) Delete(context.Context, string) error { return nil }
 
 func (brokenStore) Each(context.Context, func(string, time.Time) error) error { return nil }

@@ -132,6 +132,7 @@ func actingRoutes() map[string]staffRoute {
 			bad: map[string][]string{
 				"id": {`{"content":"x","id":"a b"}`, `{"content":"x","id":"ans_x"}`}, "content": {`{"content":{}}`},
 				"metadata": {`{"content":"x","metadata":{"a":[]}}`, `{"content":"x","metadata":7}`},
+				"file_ids": {`{"content":"x","file_ids":"f"}`, `{"content":"x","file_ids":[7]}`, `{"content":"x","file_ids":["f","f"]}`},
 			},
 		},
 		"POST /admin/sessions/{id}/end": {},
