@@ -161,7 +161,7 @@ function elsewhere(file) {
 
 /** wordsOf returns what shows the words of a recording; update(text) shows them when they come. */
 export function wordsOf() {
-  const node = h('p', { class: 'transcribed', dir: 'auto', hidden: true });
+  const node = h('div', { class: 'transcribed', dir: 'auto', hidden: true });
   return { node, update: (text) => {
     show(node, text !== '');
     setText(node, text);
