@@ -22,6 +22,10 @@ const (
 	floodMemory = 64 << 10 // bytes of the pod for each of the flood's connections, at most
 )
 
+// shortCompare is the window of a comparison in the short form, which prints the
+// ratio and does not judge it. The healthy users send 100 messages in it.
+const shortCompare = 12 * time.Second
+
 // flood keeps connections open on which a request never ends.
 type flood struct {
 	addr             string
