@@ -33,7 +33,11 @@ import (
 	"chatbox/test/specs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The server of the standard library waits for half a second before it closes a
+	// connection whose request it has not read to the end.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 const (
 	secret = "kX9#mQ2$vL7!pR4&wT8*zB1^nC5@jH3%"
