@@ -18,37 +18,61 @@ func upright(img image.Image, orientation int) image.Image {
 		w, h = h, w
 	}
 	r := image.Rect(0, 0, w, h)
-	switch p := img.(type) {
-	case *image.YCbCr:
+	if p, ok := img.(*image.YCbCr); ok {
 		if out := turnYCbCr(p, orientation, r); out != nil {
 			return out
 		}
-	case *image.Gray:
-		out := image.NewGray(r)
-		turnPlane(plane{out.Pix, out.Stride, w, h}, plane{p.Pix[p.PixOffset(b.Min.X, b.Min.Y):], p.Stride, b.Dx(), b.Dy()}, 1, orientation)
-		return out
-	case *image.Paletted:
-		out := image.NewPaletted(r, p.Palette)
-		turnPlane(plane{out.Pix, out.Stride, w, h}, plane{p.Pix[p.PixOffset(b.Min.X, b.Min.Y):], p.Stride, b.Dx(), b.Dy()}, 1, orientation)
-		return out
-	case *image.NRGBA:
-		out := image.NewNRGBA(r)
-		turnPlane(plane{out.Pix, out.Stride, w, h}, plane{p.Pix[p.PixOffset(b.Min.X, b.Min.Y):], p.Stride, b.Dx(), b.Dy()}, 4, orientation)
-		return out
-	case *image.RGBA:
-		out := image.NewRGBA(r)
-		turnPlane(plane{out.Pix, out.Stride, w, h}, plane{p.Pix[p.PixOffset(b.Min.X, b.Min.Y):], p.Stride, b.Dx(), b.Dy()}, 4, orientation)
-		return out
-	case *image.NRGBA64:
-		out := image.NewNRGBA64(r)
-		turnPlane(plane{out.Pix, out.Stride, w, h}, plane{p.Pix[p.PixOffset(b.Min.X, b.Min.Y):], p.Stride, b.Dx(), b.Dy()}, 8, orientation)
-		return out
-	case *image.RGBA64:
-		out := image.NewRGBA64(r)
-		turnPlane(plane{out.Pix, out.Stride, w, h}, plane{p.Pix[p.PixOffset(b.Min.X, b.Min.Y):], p.Stride, b.Dx(), b.Dy()}, 8, orientation)
-		return out
 	}
-	return upright(converted(img), orientation)
+	src, size := planeOf(img)
+	if size == 0 {
+		return upright(converted(img), orientation)
+	}
+	out := blank(img, r)
+	dst, _ := planeOf(out)
+	turnPlane(dst, src, size, orientation)
+	return out
+}
+
+// planeOf returns the pixels of a picture and their size in bytes. 0: they are not
+// stored one after the other, or are better converted.
+func planeOf(img image.Image) (pixels plane, size int) {
+	b := img.Bounds()
+	at := func(pix []byte, offset, stride int) plane { return plane{pix[offset:], stride, b.Dx(), b.Dy()} }
+	x, y := b.Min.X, b.Min.Y
+	switch p := img.(type) {
+	case *image.Gray:
+		return at(p.Pix, p.PixOffset(x, y), p.Stride), 1
+	case *image.Paletted:
+		return at(p.Pix, p.PixOffset(x, y), p.Stride), 1
+	case *image.NRGBA:
+		return at(p.Pix, p.PixOffset(x, y), p.Stride), 4
+	case *image.RGBA:
+		return at(p.Pix, p.PixOffset(x, y), p.Stride), 4
+	case *image.NRGBA64:
+		return at(p.Pix, p.PixOffset(x, y), p.Stride), 8
+	case *image.RGBA64:
+		return at(p.Pix, p.PixOffset(x, y), p.Stride), 8
+	default:
+		return plane{}, 0
+	}
+}
+
+// blank returns an empty picture of the same form, of those that planeOf knows.
+func blank(img image.Image, r image.Rectangle) image.Image {
+	switch p := img.(type) {
+	case *image.Gray:
+		return image.NewGray(r)
+	case *image.Paletted:
+		return image.NewPaletted(r, p.Palette)
+	case *image.NRGBA:
+		return image.NewNRGBA(r)
+	case *image.NRGBA64:
+		return image.NewNRGBA64(r)
+	case *image.RGBA64:
+		return image.NewRGBA64(r)
+	default:
+		return image.NewRGBA(r)
+	}
 }
 
 // converted returns the picture in a form that upright copies.
