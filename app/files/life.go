@@ -207,7 +207,7 @@ func (s *Service) sweepStray(ctx context.Context) error {
 		names = names[:0]
 		return err
 	}
-	err := s.deps.Blobs.Each(ctx, func(name string, written time.Time) error {
+	err := s.deps.Blobs.Each(ctx, "", func(name string, written time.Time) error {
 		if written.After(old) || !ourBlob(name) {
 			return nil
 		}

@@ -159,7 +159,7 @@ func (b *bench) stored(t *testing.T, name string, content []byte) chatbox.File {
 // names are all blobs that are stored, without the mark of the history.
 func (b *bench) names(t *testing.T) (names []string) {
 	t.Helper()
-	require.NoError(t, b.blobs.Each(t.Context(), func(name string, _ time.Time) error {
+	require.NoError(t, b.blobs.Each(t.Context(), "", func(name string, _ time.Time) error {
 		if !strings.HasPrefix(name, "chatbox-store.") {
 			names = append(names, name)
 		}

@@ -77,11 +77,10 @@ func (s *Service) claimStore(ctx context.Context, marker string) error {
 	return nil
 }
 
-// noOther returns an error if another history has marked the store. It lists the
-// whole store, once in the store's life.
+// noOther returns an error if another history has marked the store.
 func (s *Service) noOther(ctx context.Context, marker string) error {
-	return s.deps.Blobs.Each(ctx, func(name string, _ time.Time) error {
-		if strings.HasPrefix(name, markerPrefix) && name != marker {
+	return s.deps.Blobs.Each(ctx, markerPrefix, func(name string, _ time.Time) error {
+		if name != marker {
 			return chatbox.NewError(chatbox.FilesFailed, "the file store belongs to another history", nil)
 		}
 		return nil

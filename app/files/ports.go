@@ -72,7 +72,7 @@ type Blobs interface {
 	// A repeat is no error.
 	Delete(ctx context.Context, name string) error
 	// Each visits every blob, with the time at which it was written.
-	Each(ctx context.Context, visit func(name string, written time.Time) error) error
+	Each(ctx context.Context, prefix string, visit func(name string, written time.Time) error) error
 }
 
 // Quota counts the files and bytes of a user's day over all pods.

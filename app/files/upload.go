@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -318,11 +319,11 @@ func (u *upload) record(ctx context.Context) (chatbox.File, error) {
 		case err != nil:
 			return chatbox.File{}, err
 		case created:
-			u.blobs = without(u.blobs, u.file.Blob)
+			u.keepBlob()
 			return first, nil
 		case !first.Gone:
 			if u.repeat = first.Blob != u.file.Blob; !u.repeat { // the reply to the insert was lost
-				u.blobs = without(u.blobs, u.file.Blob)
+				u.keepBlob()
 			}
 			return first, nil
 		case try > 0:
@@ -334,14 +335,9 @@ func (u *upload) record(ctx context.Context) (chatbox.File, error) {
 	}
 }
 
-func without(names []string, name string) []string {
-	var out []string
-	for _, n := range names {
-		if n != name {
-			out = append(out, n)
-		}
-	}
-	return out
+// keepBlob leaves the content of the file out of what finish removes.
+func (u *upload) keepBlob() {
+	u.blobs = slices.DeleteFunc(u.blobs, func(name string) bool { return name == u.file.Blob })
 }
 
 // finish removes what is left over and settles the quota, also when the client is
@@ -350,7 +346,7 @@ func (u *upload) finish(ctx context.Context, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWait)
 	defer cancel()
 	if chatbox.IsTransient(err) && len(u.blobs) > 0 && u.recorded(ctx) {
-		u.blobs = without(u.blobs, u.file.Blob)
+		u.keepBlob()
 	}
 	for _, name := range u.blobs {
 		if derr := u.s.deps.Blobs.Delete(ctx, name); derr != nil {

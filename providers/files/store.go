@@ -52,18 +52,9 @@ func VariantName(name, variant string) string { return name + variantMark + vari
 // Delete removes the object and its variants. It is not an error if there are
 // none.
 func (s *Store) Delete(ctx context.Context, name string) error {
-	list := s.bucket.List(&blob.ListOptions{Prefix: name + variantMark})
-	for {
-		found, err := list.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return failed("list the variants of an object", err)
-		}
-		if err := s.remove(ctx, found.Key); err != nil {
-			return err
-		}
+	err := s.Each(ctx, name+variantMark, func(variant string, _ time.Time) error { return s.remove(ctx, variant) })
+	if err != nil {
+		return err
 	}
 	return s.remove(ctx, name)
 }
@@ -76,10 +67,10 @@ func (s *Store) remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// Each calls visit for every object with the time at which it was written, in
-// pages, until visit fails.
-func (s *Store) Each(ctx context.Context, visit func(name string, written time.Time) error) error {
-	list := s.bucket.List(nil)
+// Each calls visit for every object whose name begins with the prefix, with the
+// time at which it was written, in pages, until visit fails.
+func (s *Store) Each(ctx context.Context, prefix string, visit func(name string, written time.Time) error) error {
+	list := s.bucket.List(&blob.ListOptions{Prefix: prefix})
 	for {
 		found, err := list.Next(ctx)
 		if errors.Is(err, io.EOF) {

@@ -247,7 +247,7 @@ func TestStore_NothingOfABrokenWriteStays(t *testing.T) {
 
 func (s stored) names(t *testing.T) (names []string) {
 	t.Helper()
-	require.NoError(t, s.Each(t.Context(), func(name string, at time.Time) error {
+	require.NoError(t, s.Each(t.Context(), "", func(name string, at time.Time) error {
 		assert.WithinDuration(t, time.Now(), at, time.Minute)
 		names = append(names, name)
 		return nil

@@ -48,7 +48,7 @@ func (brokenStore) Size(context.Context, string) (int64, error) {
 
 func (brokenStore) Delete(context.Context, string) error { return nil }
 
-func (brokenStore) Each(context.Context, func(string, time.Time) error) error { return nil }
+func (brokenStore) Each(context.Context, string, func(string, time.Time) error) error { return nil }
 
 // fileRoutes provokes each response to uploads and reads of files.
 func fileRoutes(t *testing.T, rec *Recorder) {
