@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"strings"
@@ -46,8 +47,11 @@ func (s *Service) own(ctx context.Context) error {
 	claimed := !f.UsedAt.IsZero()
 	_, err = s.deps.Blobs.Size(ctx, marker)
 	switch {
+	case errors.Is(err, chatbox.Unreadable): // its name matters; an operator may have made it
+		err = nil
 	case errors.Is(err, chatbox.NotFound) && claimed:
-		return chatbox.NewError(chatbox.FilesFailed, "the file store is not that of this history; its folder may not be mounted", nil)
+		return chatbox.NewError(chatbox.FilesFailed, "the file store is not that of this history; its folder may not be mounted",
+			fmt.Errorf("files: the store has no object %s", marker))
 	case errors.Is(err, chatbox.NotFound):
 		err = s.claimStore(ctx, marker)
 	}

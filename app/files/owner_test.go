@@ -3,6 +3,7 @@ package files_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,7 +46,13 @@ func TestOwner_AnEmptyStoreIsNotThatOfTheHistory(t *testing.T) {
 	unmounted := newBench(t, func(_ *files.Config, d *files.Deps) { d.Blobs, d.Records = empty.blobs, first.store.Files() })
 	_, err := unmounted.upload(t, "b.txt", []byte("words"))
 	require.ErrorIs(t, err, chatbox.FilesFailed)
-	require.ErrorIs(t, unmounted.Sweep(t.Context()), chatbox.FilesFailed)
+	swept := unmounted.Sweep(t.Context())
+	require.ErrorIs(t, swept, chatbox.FilesFailed)
+	_, marker, named := strings.Cut(swept.Error(), "no object ")
+	require.True(t, named, "the error names the object that an operator may make")
+	require.NoError(t, os.WriteFile(filepath.Join(empty.folder, strings.TrimSpace(marker)), nil, 0o600))
+	_, err = unmounted.upload(t, "c.txt", []byte("words"))
+	require.NoError(t, err, "a new store in place of one that was lost")
 	_, err = first.store.Files().Get(t.Context(), f.Key)
 	require.NoError(t, err)
 }
