@@ -25,8 +25,8 @@ func NewDocuments() (*doctext.Reader, error) {
 	return doctext.New(doctext.Config{Command: command}), nil
 }
 
-// prepareDocuments lets the reader of documents do before the first document what
-// takes long.
+// prepareDocuments compiles the parser of PDF, which takes seconds, before a document
+// needs it.
 func (a *App) prepareDocuments(ctx context.Context) {
 	reader, ok := a.opts.Files.Texts.(interface {
 		Prepare(ctx context.Context) error

@@ -123,8 +123,8 @@ type LLM interface {
 }
 
 // Attachments reads the files of events for prompts. An error means that the file
-// is gone, or that it cannot be read at the moment or at all. The methods may take
-// longer than ctx allows; they are then left alone.
+// is gone, or that it cannot be read at the moment or at all. A call may take longer
+// than ctx allows. The caller then does not wait for it.
 type Attachments interface {
 	// ForModel returns a picture that the session uses, bounded in pixels and bytes.
 	ForModel(ctx context.Context, s chatbox.SessionKey, fileID string) (chatbox.PromptPicture, error)

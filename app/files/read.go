@@ -286,8 +286,8 @@ func (s *Service) derived(ctx context.Context, f chatbox.File, part string, fill
 }
 
 // unlessGone removes the blobs of a file that has gone while one of them was
-// written. Only a history that says so is believed: the reader may have left, and
-// the history may be away.
+// written. It removes nothing if the history does not answer. It does not use the
+// caller's context, because the reader of the file may have left.
 func (s *Service) unlessGone(ctx context.Context, f chatbox.File) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWait)
 	defer cancel()

@@ -20,7 +20,7 @@ import (
 // Incoming is a file that a client sends.
 type Incoming struct {
 	Name string    // what the client calls it
-	Size int64     // the least that the client announced, up to 64 KiB less than the file; -1: unknown
+	Size int64     // a lower bound of the file's size, at most 64 KiB too low; -1: unknown
 	Body io.Reader // fails if the file is not the whole request
 	Key  string    // idempotency key; may be empty
 }
@@ -161,7 +161,7 @@ func (u *upload) tooLarge() error {
 func (u *upload) overQuota(now time.Time) error {
 	tomorrow := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
 	return &chatbox.Error{
-		Code: chatbox.RateLimited, Message: "the files or bytes of this day are used up", RetryAfter: tomorrow.Sub(now), Refusal: chatbox.RefusedFileQuota,
+		Code: chatbox.RateLimited, Message: "today's limit of uploads (UTC) is reached", RetryAfter: tomorrow.Sub(now), Refusal: chatbox.RefusedFileQuota,
 	}
 }
 

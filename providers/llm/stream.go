@@ -68,7 +68,7 @@ func (c Config) limits() limits {
 const afterFinish = 3 * time.Second
 
 // maxBlank is the maximum length in bytes of the white space before the first word.
-// A model that produces more produces nothing else.
+// A model that exceeds it produces only white space.
 const maxBlank = 4 << 10
 
 // asking is the state of one request. It belongs to one goroutine.

@@ -14,8 +14,8 @@ type Budget struct {
 	Bytes   float64
 }
 
-// tolerance is how far a run may exceed its budget. A run that stays as far below
-// it fails as well: the budget has to follow, or the next growth is not noticed.
+// tolerance is how far a run may exceed its budget. A run that is as far below its
+// budget fails too, so that the budget is lowered and shows the next growth.
 const tolerance = 0.1
 
 // Hold runs f n times and compares what a run allocates with the budget. It runs f

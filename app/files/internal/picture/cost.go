@@ -95,8 +95,8 @@ func jpegCost(header []byte) (perPixel, copied int64) {
 
 const jpegProgressive = 0xC2
 
-// jpegFrameOf returns the marker and the number of components of the first frame;
-// the dearest ones if it finds none.
+// jpegFrameOf returns the marker and the number of components of the first frame. If
+// it finds no frame, it returns those that need the most memory.
 func jpegFrameOf(header []byte) (marker byte, components int64) {
 	for at := 2; at+10 <= len(header); {
 		if header[at] != 0xFF {

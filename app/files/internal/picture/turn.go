@@ -33,8 +33,8 @@ func upright(img image.Image, orientation int) image.Image {
 	return out
 }
 
-// planeOf returns the pixels of a picture and their size in bytes. 0: they are not
-// stored one after the other, or are better converted.
+// planeOf returns the pixels of a picture and the size of each in bytes. The size is
+// 0 for a picture that must be converted first.
 func planeOf(img image.Image) (pixels plane, size int) {
 	b := img.Bounds()
 	at := func(pix []byte, offset, stride int) plane { return plane{pix[offset:], stride, b.Dx(), b.Dy()} }
