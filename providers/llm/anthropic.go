@@ -20,7 +20,7 @@ const (
 // A prefix is sent as the beginning of the assistant's turn. Not all models
 // accept that, so CONTINUE=prefix must be set only for those that do.
 func newAnthropic(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (source, error), error) {
-	to, err := resolve(TypeAnthropic, p.Endpoint)
+	to, err := resolveAnswers(TypeAnthropic, p.Endpoint)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 // anthropicStream reads one response. It belongs to one goroutine.
@@ -19,24 +20,24 @@ type anthropicStream struct {
 // anthropicEvent holds the fields that are read from an event or from a whole
 // answer.
 type anthropicEvent struct {
-	Type    texted `json:"type"`
+	Type    vendorapi.Texted `json:"type"`
 	Message struct {
 		Usage anthropicUsage `json:"usage"`
 	} `json:"message"`
 	ContentBlock struct {
-		Type texted  `json:"type"`
-		Text content `json:"text"`
+		Type vendorapi.Texted `json:"type"`
+		Text content          `json:"text"`
 	} `json:"content_block"`
-	Delta      anthropicDelta `json:"delta"`
-	Usage      anthropicUsage `json:"usage"`
-	Content    content        `json:"content"`     // of a whole answer
-	StopReason texted         `json:"stop_reason"` // of a whole answer
+	Delta      anthropicDelta   `json:"delta"`
+	Usage      anthropicUsage   `json:"usage"`
+	Content    content          `json:"content"`     // of a whole answer
+	StopReason vendorapi.Texted `json:"stop_reason"` // of a whole answer
 }
 
 type anthropicDelta struct {
-	Type       texted  `json:"type"`
-	Text       content `json:"text"`
-	StopReason texted  `json:"stop_reason"`
+	Type       vendorapi.Texted `json:"type"`
+	Text       content          `json:"text"`
+	StopReason vendorapi.Texted `json:"stop_reason"`
 }
 
 type anthropicUsage struct {
@@ -69,7 +70,7 @@ func (a *anthropicStream) next() (step, error) {
 	case err != nil:
 		return step{}, err
 	case isErrorName(ev.name):
-		return step{}, declaredFailure(ev.data, a.key)
+		return step{}, vendorapi.DeclaredFailure(ev.data, a.key)
 	case isDone(ev.data), isEnd(ev.name) && !isObject(bytes.TrimSpace(ev.data)):
 		return step{usage: a.usage.known(), ended: true, terminal: true}, nil
 	}
@@ -85,7 +86,7 @@ func (a *anthropicStream) next() (step, error) {
 	st := step{usage: a.usage.known()}
 	switch kind := cmp.Or(string(e.Type), ev.name); {
 	case isErrorName(kind):
-		return st, declaredFailure(ev.data, a.key)
+		return st, vendorapi.DeclaredFailure(ev.data, a.key)
 	case kind == "" && e.Delta.Text.text == "" && len(ev.data) > 0:
 		if f, _ := ev.complains(a.key); f != nil { // every event of the protocol has a type
 			return st, f
@@ -112,7 +113,7 @@ func (a *anthropicStream) next() (step, error) {
 	return st, err
 }
 
-func isText(kind texted) bool { return kind == "" || kind == "text" || kind == "text_delta" }
+func isText(kind vendorapi.Texted) bool { return kind == "" || kind == "text" || kind == "text_delta" }
 
 // uncut removes the end of the prefix from the beginning of the continuation, as
 // far as the model repeats it.

@@ -1,12 +1,15 @@
 package llm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"chatbox/providers/internal/vendorapi"
 )
 
 // The provider types.
@@ -43,7 +46,7 @@ type Provider struct {
 	ID       string // the name that clients use; unique
 	Name     string // the name that users see; empty: the ID
 	Type     string
-	Endpoint string // empty: the vendor's default; see resolve
+	Endpoint string // empty: the vendor's default; see resolveAnswers
 	APIKey   Secret
 	Model    string // the vendor's name of the model; unused for Dify, whose application selects the model
 	Continue string // "" or ContinuePrefix
@@ -151,11 +154,31 @@ func (p Provider) faults() []error {
 		fault("TYPE %q is unknown: one of %s, %s, %s, %s", p.Type, TypeOpenAI, TypeAnthropic, TypeDify, TypeScripted)
 		return faults
 	}
-	if _, err := resolve(p.Type, p.Endpoint); err != nil {
+	if _, err := resolveAnswers(p.Type, p.Endpoint); err != nil {
 		fault("ENDPOINT: %w", err)
 	}
 	return append(faults, p.settingFaults()...)
 }
+
+// resolveAnswers returns the endpoint of the API's answers; an empty URL means that of the
+// vendor.
+func resolveAnswers(kind, raw string) (vendorapi.Endpoint, error) {
+	to, vendor := vendorapi.Call{Kind: "TYPE " + kind}, openaiEndpoint
+	switch kind {
+	case TypeAnthropic:
+		to.Path, vendor = []string{"messages"}, anthropicEndpoint
+	case TypeDify:
+		to.Path, vendor = []string{"chat-messages"}, difyEndpoint
+	default:
+		to.Path = []string{"chat", "completions"}
+		to.OpenAI, to.Alias = kind == TypeOpenAI, "invocations"
+	}
+	return vendorapi.Resolve(to, cmp.Or(raw, vendor))
+}
+
+// PlainPublic reports whether requests to the provider are sent without
+// encryption over a public network.
+func (p Provider) PlainPublic() bool { return vendorapi.PlainPublic(p.Endpoint) }
 
 func validName(s string, limit int) bool {
 	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= limit &&

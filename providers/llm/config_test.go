@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chatbox/providers/internal/vendorapi"
 )
 
 func TestValidate_ReportsAllFaultsTogether(t *testing.T) {
@@ -96,7 +98,7 @@ func TestSecret_NeverShows(t *testing.T) {
 		assert.NotContains(t, text, canary)
 		assert.NotContains(t, text, fmt.Sprintf("%x", canary))
 	}
-	assert.Contains(t, string(marshalled), redacted)
+	assert.Contains(t, string(marshalled), vendorapi.Redacted)
 
 	var read Secret
 	require.NoError(t, read.UnmarshalText([]byte(canary)))

@@ -263,6 +263,9 @@ Written by ` + "`UPDATE_DOCS=1 go test ./providers/llm -run TestVendors_Conforma
 that it sent none, and the answer then carries an estimate, marked as such. Requests is the number of requests to the server.
 
 A case that ends in "once" is a server that fails the first time and answers the second.
+
+This page is about models that answer. The runbook has the calls, models and limits of servers [for transcripts](runbook.md#transcripts-of-recordings) and
+[for speech](runbook.md#speech-of-answers).
 `
 
 func renderTable(results map[string]outcome) string {

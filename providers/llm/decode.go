@@ -177,27 +177,3 @@ func (c *count) UnmarshalJSON(data []byte) error {
 	*c = count(math.Round(v))
 	return nil
 }
-
-// texted is a field that is documented as a string. A value of another type is
-// decoded as "".
-type texted string
-
-// UnmarshalJSON never fails.
-func (w *texted) UnmarshalJSON(data []byte) error {
-	*w = ""
-	var s string
-	if json.Unmarshal(data, &s) == nil {
-		*w = texted(s)
-	}
-	return nil
-}
-
-// present reports whether a field exists and is not null, false or empty.
-func present(field json.RawMessage) bool {
-	switch string(bytes.TrimSpace(field)) {
-	case "", "null", "false", `""`, "{}", "[]":
-		return false
-	default:
-		return true
-	}
-}

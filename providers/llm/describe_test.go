@@ -10,32 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/test/rawserver"
 )
 
 // newRawVendor answers each request with the bytes and closes the connection.
 func newRawVendor(t *testing.T, response string) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-			_, _ = c.Read(make([]byte, 64<<10)) // the request fits
-			_, _ = io.WriteString(c, response)
-			_ = c.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
+	addr, _ := rawserver.Start(t, func(c net.Conn) {
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = c.Read(make([]byte, 64<<10)) // the request fits
+		_, _ = io.WriteString(c, response)
+		_ = c.Close()
 	})
-	return "http://" + l.Addr().String()
+	return "http://" + addr
 }
 
 // Text of a vendor stays out of errors and out of the log, at any place in a

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 const (
@@ -27,13 +28,13 @@ const (
 // early, a goroutine asks Dify to stop the answer; the caller waits for it with
 // after.
 func newDify(p Provider, g *guard, after *sync.WaitGroup) (func(context.Context, chatbox.Prompt) (source, error), error) {
-	to, err := resolve(TypeDify, p.Endpoint)
+	to, err := resolveAnswers(TypeDify, p.Endpoint)
 	if err != nil {
 		return nil, err
 	}
 	d := &dify{
 		to: to, guard: g, after: after, extra: p.Extra, roles: p.settings().roles,
-		header: p.Headers.over(bearer(p.APIKey)), user: difyUser,
+		header: p.Headers.over(vendorapi.Bearer(p.APIKey, false)), user: difyUser,
 	}
 	if user, ok := p.Extra["user"].(string); ok {
 		d.user = user // the stop request must name the same user as the question
@@ -42,7 +43,7 @@ func newDify(p Provider, g *guard, after *sync.WaitGroup) (func(context.Context,
 }
 
 type dify struct {
-	to     endpoint
+	to     vendorapi.Endpoint
 	header http.Header
 	extra  Extra
 	roles  string
@@ -77,7 +78,7 @@ func (d *dify) open(ctx context.Context, prompt chatbox.Prompt) (source, error) 
 	s := &difyStream{events: newEvents(body), key: d.guard.key}
 	return source{next: apart(s.next), close: func() {
 		_ = body.Close()
-		if task := cleanCode(s.task, d.guard.key); task != "" && !s.over {
+		if task := vendorapi.CleanCode(s.task, d.guard.key); task != "" && !s.over {
 			d.after.Go(func() { d.stop(context.WithoutCancel(ctx), task) })
 		}
 	}}, nil
@@ -88,7 +89,7 @@ func (d *dify) stop(ctx context.Context, task string) {
 	defer func() { _ = recover() }() // the outcome does not matter
 	ctx, cancel := context.WithTimeout(ctx, difyStopTimeout)
 	defer cancel()
-	body, err := d.guard.post(ctx, d.to.below(task, "stop"), d.header, map[string]string{"user": d.user})
+	body, err := d.guard.post(ctx, d.to.Below(task, "stop"), d.header, map[string]string{"user": d.user})
 	if err == nil {
 		_ = body.Close()
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 // difyFile refers to an uploaded file (docs.dify.ai/en/api-reference/chat, Send
@@ -62,7 +63,7 @@ func (d *dify) uploadOne(ctx context.Context, n int, p chatbox.PromptPicture) (i
 	if err != nil {
 		return "", err
 	}
-	reply, err := d.guard.sendAs(ctx, d.to.beside("files", "upload"), d.header, form.FormDataContentType(), "application/json", body.Bytes(), nil)
+	reply, err := d.guard.sendAs(ctx, d.to.Beside("files", "upload"), d.header, form.FormDataContentType(), "application/json", body.Bytes(), nil)
 	if err != nil {
 		return "", err
 	}
@@ -74,8 +75,8 @@ func (d *dify) uploadOne(ctx context.Context, n int, p chatbox.PromptPicture) (i
 	var stored struct {
 		ID string `json:"id"`
 	}
-	if json.Unmarshal(raw, &stored) != nil || cleanCode(stored.ID, d.guard.key) == "" {
-		return "", &failure{text: "the provider did not say how it stored a picture", why: reasonRequest}
+	if json.Unmarshal(raw, &stored) != nil || vendorapi.CleanCode(stored.ID, d.guard.key) == "" {
+		return "", &vendorapi.Failure{Text: "the provider did not say how it stored a picture", Why: vendorapi.ReasonRequest}
 	}
 	return stored.ID, nil
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"strings"
+
+	"chatbox/providers/internal/vendorapi"
 )
 
 // difyStream reads one response. It belongs to one goroutine.
@@ -23,23 +25,23 @@ type difyStream struct {
 
 // difyEvent holds the fields that are read from an event or from a whole answer.
 type difyEvent struct {
-	Event    texted       `json:"event"`
-	Task     texted       `json:"task_id"`
-	Answer   content      `json:"answer"`
-	Thought  texted       `json:"thought"`
-	Metadata openaiNested `json:"metadata"`
-	Data     difyData     `json:"data"`
+	Event    vendorapi.Texted `json:"event"`
+	Task     vendorapi.Texted `json:"task_id"`
+	Answer   content          `json:"answer"`
+	Thought  vendorapi.Texted `json:"thought"`
+	Metadata openaiNested     `json:"metadata"`
+	Data     difyData         `json:"data"`
 }
 
 type difyData struct {
-	Text    content         `json:"text"`
-	Status  texted          `json:"status"`
-	Error   json.RawMessage `json:"error"`
+	Text    content          `json:"text"`
+	Status  vendorapi.Texted `json:"status"`
+	Error   json.RawMessage  `json:"error"`
 	Outputs struct {
-		Answer texted `json:"answer"`
-		Text   texted `json:"text"`
-		Result texted `json:"result"`
-		Output texted `json:"output"`
+		Answer vendorapi.Texted `json:"answer"`
+		Text   vendorapi.Texted `json:"text"`
+		Result vendorapi.Texted `json:"result"`
+		Output vendorapi.Texted `json:"output"`
 	} `json:"outputs"`
 }
 
@@ -54,7 +56,7 @@ func (s *difyStream) next() (step, error) {
 		return step{ended: s.whole && s.objects == 1}, err
 	case isErrorName(ev.name):
 		s.over = true
-		return step{}, declaredFailure(ev.data, s.key)
+		return step{}, vendorapi.DeclaredFailure(ev.data, s.key)
 	case isDone(ev.data), isEnd(ev.name) && !isObject(bytes.TrimSpace(ev.data)):
 		s.over = true
 		return step{ended: true, terminal: true}, nil
@@ -99,7 +101,7 @@ func (s *difyStream) step(e difyEvent, ev sseEvent) (step, error) {
 		return s.finished(e)
 	case "error":
 		s.over = true
-		return step{}, declaredFailure(ev.data, s.key)
+		return step{}, vendorapi.DeclaredFailure(ev.data, s.key)
 	case "":
 		if e.Answer.text != "" {
 			s.whole = s.whole || ev.whole
@@ -122,7 +124,7 @@ func (s *difyStream) finished(e difyEvent) (step, error) {
 	case "succeeded", "success", "partial-succeeded", "":
 	default:
 		s.over = true
-		return step{}, &failure{kind: difyFailure, text: "the workflow failed", declared: true}
+		return step{}, &vendorapi.Failure{Kind: difyFailure, Text: "the workflow failed", Declared: true}
 	}
 	st := step{ended: true}
 	if shown, _ := visible(s.told.String()); shown == "" {

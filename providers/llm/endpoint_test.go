@@ -102,10 +102,10 @@ func understood() map[string]map[string]string {
 func TestResolve_WhatIsCalled(t *testing.T) {
 	for kind, table := range understood() {
 		for raw, want := range table {
-			got, err := resolve(kind, raw)
+			got, err := resolveAnswers(kind, raw)
 			require.NoError(t, err, "%s %s", kind, raw)
 			assert.Equal(t, want, got.String(), "%s %s", kind, raw)
-			again, err := resolve(kind, want)
+			again, err := resolveAnswers(kind, want)
 			require.NoError(t, err, want)
 			assert.Equal(t, want, again.String(), "the URL of the call means itself")
 		}
@@ -159,7 +159,7 @@ func TestResolve_Refusals(t *testing.T) {
 		{TypeDify, "https://api.dify.ai/v1/completion-messages", "another call", ""},
 		{TypeDify, "https://cloud.dify.ai/app/x/develop", "web page", ""},
 	} {
-		_, err := resolve(tt.kind, tt.raw)
+		_, err := resolveAnswers(tt.kind, tt.raw)
 		require.Error(t, err, tt.raw)
 		require.ErrorContains(t, err, tt.says, tt.raw)
 		require.ErrorContains(t, err, tt.calls, tt.raw)
@@ -175,11 +175,11 @@ func FuzzResolve(f *testing.F) {
 	}
 	f.Add(TypeOpenAI, "https://user:"+canary+"@host/v1?key="+canary+"#"+canary)
 	fuzz.Run(f, func(t fuzz.T, kind, raw string) {
-		e, err := resolve(kind, raw)
+		e, err := resolveAnswers(kind, raw)
 		if err != nil {
 			return
 		}
-		again, err := resolve(kind, e.String())
+		again, err := resolveAnswers(kind, e.String())
 		if err != nil || again.String() != e.String() {
 			t.Errorf("%q calls %q, which would call %q, %v", raw, e, again, err)
 		}

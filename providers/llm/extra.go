@@ -83,15 +83,6 @@ func printableASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return (r < ' ' || r > '~') && r != '\t' })
 }
 
-// bearer returns an Authorization header with the key, or no header if the key is
-// empty.
-func bearer(key Secret) http.Header {
-	if key.Reveal() == "" {
-		return http.Header{}
-	}
-	return http.Header{"Authorization": {"Bearer " + key.Reveal()}}
-}
-
 // over returns a copy of header with the provider's own headers set.
 func (h Headers) over(header http.Header) http.Header {
 	header = header.Clone()
@@ -99,6 +90,15 @@ func (h Headers) over(header http.Header) http.Header {
 		header.Set(name, value.Reveal())
 	}
 	return header
+}
+
+// values returns the values, which may be secrets.
+func (h Headers) values() []string {
+	var texts []string
+	for _, value := range h {
+		texts = append(texts, value.Reveal())
+	}
+	return texts
 }
 
 // Extra is merged into a provider's requests. A null removes a field.

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 // ending classifies a vendor's reason for the end of an answer.
@@ -57,9 +58,9 @@ func (st *step) end(reason string, key Secret) error {
 	case endUnknown:
 		st.ended = true
 	case endBroken:
-		return &failure{
-			kind: cleanCode(strings.ToLower(reason), key), why: reasonUnknown,
-			text: "the provider broke the answer off", declared: true,
+		return &vendorapi.Failure{
+			Kind: vendorapi.CleanCode(strings.ToLower(reason), key), Why: vendorapi.ReasonUnknown,
+			Text: "the provider broke the answer off", Declared: true,
 		}
 	case endNone:
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 	"chatbox/test/fuzz"
 )
 
@@ -89,7 +90,7 @@ func drain(tb testing.TB, next func() (step, error)) (d drained) {
 		}
 		d.text += joined.rest()
 		if err != nil && !errors.Is(err, io.EOF) {
-			d.err = asFailure(NewSecret(canary), err).Error()
+			d.err = vendorapi.AsFailure(NewSecret(canary), err).Error()
 		}
 		return d
 	}
@@ -131,10 +132,10 @@ func FuzzRefusal(f *testing.F) {
 	f.Add([]byte(`{"error":{"code":"x","type":"y","message":"z"}}`), 400)
 	f.Add([]byte(`[{"error":{"code":503,"status":"UNAVAILABLE"}}]`), 200)
 	fuzz.Run(f, func(t fuzz.T, body []byte, status int) {
-		fail := declaredFailure(body, NewSecret(canary))
-		fail.status = status
+		fail := vendorapi.DeclaredFailure(body, NewSecret(canary))
+		fail.Status = status
 		require.NotContains(t, fail.Error(), canary)
-		require.NotEmpty(t, fail.message())
-		require.LessOrEqual(t, len(fail.kind), maxIdentifier)
+		require.NotEmpty(t, messageOf(fail))
+		require.LessOrEqual(t, len(fail.Kind), vendorapi.MaxIdentifier)
 	})
 }

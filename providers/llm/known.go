@@ -7,39 +7,24 @@ import (
 
 // vendorHost holds the known properties of a vendor's host.
 type vendorHost struct {
-	base        string // base of the API, used if the endpoint has no path
-	unversioned bool   // the base has no version
 	answerField string // name of the request's field for the answer's length
 	noUsage     bool   // the vendor refuses stream_options and always reports the usage
 }
 
-// knownHost returns the properties of a host. The bases are those of the vendors'
-// own examples for OpenAI's SDK.
+// knownHost returns the properties of a host.
 func knownHost(host string) vendorHost {
-	// api.openai.com: "max_tokens is deprecated in favor of
-	// max_completion_tokens, and is not compatible with o-series models"
-	// (API reference, Create chat completion).
-	// api.mistral.ai: 422 extra_forbidden for stream_options and for
-	// max_completion_tokens (avante.nvim#2347, eca#231).
-	return map[string]vendorHost{
-		"api.openai.com":                    {answerField: fieldCompletion},
-		"api.mistral.ai":                    {noUsage: true},
-		"api.perplexity.ai":                 {unversioned: true},
-		"models.github.ai":                  {base: "inference"},
-		"models.inference.ai.azure.com":     {unversioned: true},
-		"api.groq.com":                      {base: "openai/v1"},
-		"openrouter.ai":                     {base: "api/v1"},
-		"api.fireworks.ai":                  {base: "inference/v1"},
-		"api.deepinfra.com":                 {base: "v1/openai"},
-		"api.cohere.ai":                     {base: "compatibility/v1"},
-		"api.cohere.com":                    {base: "compatibility/v1"},
-		"generativelanguage.googleapis.com": {base: "v1beta/openai"},
-		"open.bigmodel.cn":                  {base: "api/paas/v4"},
-		"api.z.ai":                          {base: "api/paas/v4"},
-		"dashscope.aliyuncs.com":            {base: "compatible-mode/v1"},
-		"dashscope-intl.aliyuncs.com":       {base: "compatible-mode/v1"},
-		"qianfan.baidubce.com":              {base: "v2"},
-	}[host]
+	switch host {
+	case "api.openai.com":
+		// "max_tokens is deprecated in favor of max_completion_tokens, and is not
+		// compatible with o-series models" (API reference, Create chat completion).
+		return vendorHost{answerField: fieldCompletion}
+	case "api.mistral.ai":
+		// 422 extra_forbidden for stream_options and for max_completion_tokens
+		// (avante.nvim#2347, eca#231).
+		return vendorHost{noUsage: true}
+	default:
+		return vendorHost{}
+	}
 }
 
 // The request fields for the length of the answer.

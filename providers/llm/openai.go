@@ -3,11 +3,11 @@ package llm
 import (
 	"context"
 	"encoding/base64"
-	"net/http"
 
 	openai "github.com/sashabaranov/go-openai"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 const openaiEndpoint = "https://api.openai.com/v1"
@@ -23,15 +23,11 @@ const openaiEndpoint = "https://api.openai.com/v1"
 // Only the SDK's request types are used. Its line reader loses events that real
 // servers send: JSON over two data lines, and a last line without a newline.
 func newOpenAI(p Provider, g *guard) (func(context.Context, chatbox.Prompt) (source, error), error) {
-	to, err := resolve(TypeOpenAI, p.Endpoint)
+	to, err := resolveAnswers(TypeOpenAI, p.Endpoint)
 	if err != nil {
 		return nil, err
 	}
-	header := bearer(p.APIKey)
-	if key := p.APIKey.Reveal(); key != "" && to.azure {
-		header = http.Header{"Api-Key": {key}}
-	}
-	header = p.Headers.over(header)
+	header := p.Headers.over(vendorapi.Bearer(p.APIKey, to.Azure))
 	set := p.settings()
 	return func(ctx context.Context, prompt chatbox.Prompt) (source, error) {
 		req, err := p.Extra.into(openaiRequest(p.Model, set, prompt))

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 // openaiStream reads one response. It belongs to one goroutine.
@@ -25,35 +26,35 @@ type openaiStream struct {
 
 // openaiChunk holds the fields that are read from a chunk or from a whole answer.
 type openaiChunk struct {
-	Object  texted          `json:"object"`
-	Type    texted          `json:"type"`
-	Choices []openaiChoice  `json:"choices"`
-	Usage   openaiUsage     `json:"usage"`
-	Groq    openaiNested    `json:"x_groq"`
-	Timings openaiTimings   `json:"timings"` // llama.cpp
-	Base    baseResponse    `json:"base_resp"`
-	Error   json.RawMessage `json:"error"`
+	Object  vendorapi.Texted `json:"object"`
+	Type    vendorapi.Texted `json:"type"`
+	Choices []openaiChoice   `json:"choices"`
+	Usage   openaiUsage      `json:"usage"`
+	Groq    openaiNested     `json:"x_groq"`
+	Timings openaiTimings    `json:"timings"` // llama.cpp
+	Base    baseResponse     `json:"base_resp"`
+	Error   json.RawMessage  `json:"error"`
 }
 
 type openaiChoice struct {
-	Index        count           `json:"index"`
-	Delta        openaiMessage   `json:"delta"`
-	Message      openaiMessage   `json:"message"`
-	Text         content         `json:"text"`
-	FinishReason texted          `json:"finish_reason"`
-	FinishCamel  texted          `json:"finishReason"`
-	Usage        openaiUsage     `json:"usage"` // Moonshot
-	Error        json.RawMessage `json:"error"` // OpenRouter
+	Index        count            `json:"index"`
+	Delta        openaiMessage    `json:"delta"`
+	Message      openaiMessage    `json:"message"`
+	Text         content          `json:"text"`
+	FinishReason vendorapi.Texted `json:"finish_reason"`
+	FinishCamel  vendorapi.Texted `json:"finishReason"`
+	Usage        openaiUsage      `json:"usage"` // Moonshot
+	Error        json.RawMessage  `json:"error"` // OpenRouter
 }
 
 type openaiMessage struct {
-	Content          content         `json:"content"`
-	Text             content         `json:"text"`
-	Refusal          texted          `json:"refusal"`
-	ReasoningContent json.RawMessage `json:"reasoning_content"`
-	Reasoning        json.RawMessage `json:"reasoning"`
-	Thinking         json.RawMessage `json:"thinking"`
-	ReasoningDetails json.RawMessage `json:"reasoning_details"`
+	Content          content          `json:"content"`
+	Text             content          `json:"text"`
+	Refusal          vendorapi.Texted `json:"refusal"`
+	ReasoningContent json.RawMessage  `json:"reasoning_content"`
+	Reasoning        json.RawMessage  `json:"reasoning"`
+	Thinking         json.RawMessage  `json:"thinking"`
+	ReasoningDetails json.RawMessage  `json:"reasoning_details"`
 }
 
 // UnmarshalJSON also accepts a message that is only a string.
@@ -62,7 +63,7 @@ func (m *openaiMessage) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		return m.Content.UnmarshalJSON(data)
 	}
-	decodeLoosely(data, (*fields)(m))
+	vendorapi.DecodeLoosely(data, (*fields)(m))
 	return nil
 }
 
@@ -71,8 +72,8 @@ func (m openaiMessage) text() string {
 }
 
 func (m openaiMessage) thinks() bool {
-	return m.Content.thinks || present(m.ReasoningContent) || present(m.Reasoning) ||
-		present(m.Thinking) || present(m.ReasoningDetails)
+	return m.Content.thinks || vendorapi.Present(m.ReasoningContent) || vendorapi.Present(m.Reasoning) ||
+		vendorapi.Present(m.Thinking) || vendorapi.Present(m.ReasoningDetails)
 }
 
 type openaiUsage struct {
@@ -125,7 +126,7 @@ func (s *openaiStream) next() (step, error) {
 	case err != nil:
 		return step{ended: s.whole && s.objects == 1}, err
 	case isErrorName(ev.name):
-		return step{}, declaredFailure(data, s.key)
+		return step{}, vendorapi.DeclaredFailure(data, s.key)
 	case ends && s.doubt != nil:
 		return step{}, s.doubt
 	case ends:
@@ -158,8 +159,8 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	if present(c.Groq.Error) || c.Base.bad() || present(c.Error) && !allIsWell(string(c.Error)) {
-		return step{}, declaredFailure(ev.data, s.key)
+	if vendorapi.Present(c.Groq.Error) || c.Base.bad() || vendorapi.Present(c.Error) && !allIsWell(string(c.Error)) {
+		return step{}, vendorapi.DeclaredFailure(ev.data, s.key)
 	}
 	var st step
 	for _, choice := range c.Choices {
@@ -172,8 +173,8 @@ func (s *openaiStream) step(ev sseEvent) (step, error) {
 		if ev.whole && choice.Message.text() != "" && !strings.HasSuffix(string(c.Object), "chunk") {
 			s.whole = true
 		}
-		if present(choice.Error) {
-			err = declaredFailure(slices.Concat([]byte(`{"error":`), choice.Error, []byte("}")), s.key)
+		if vendorapi.Present(choice.Error) {
+			err = vendorapi.DeclaredFailure(slices.Concat([]byte(`{"error":`), choice.Error, []byte("}")), s.key)
 			break
 		}
 		if err = st.end(string(cmp.Or(choice.FinishReason, choice.FinishCamel)), s.key); err != nil {
@@ -229,11 +230,9 @@ type content struct {
 // UnmarshalJSON never fails. A value without text is decoded as "".
 func (c *content) UnmarshalJSON(data []byte) error {
 	*c = content{}
-	c.read(data, maxNesting)
+	c.read(data, vendorapi.MaxNesting)
 	return nil
 }
-
-const maxNesting = 8 // levels of parts within parts
 
 func (c *content) read(data []byte, depth int) {
 	if len(data) == 0 || depth == 0 {
@@ -242,24 +241,24 @@ func (c *content) read(data []byte, depth int) {
 	switch data[0] {
 	case '"':
 		var text string
-		decodeLoosely(data, &text)
+		vendorapi.DecodeLoosely(data, &text)
 		c.text += text
 	case '[':
 		var parts []json.RawMessage
-		decodeLoosely(data, &parts)
+		vendorapi.DecodeLoosely(data, &parts)
 		for _, p := range parts {
 			c.read(p, depth-1)
 		}
 	case '{':
 		var part struct {
-			Type    texted          `json:"type"`
-			Text    json.RawMessage `json:"text"`
-			Value   json.RawMessage `json:"value"`
-			Parts   json.RawMessage `json:"parts"`
-			Content json.RawMessage `json:"content"`
-			Refusal json.RawMessage `json:"refusal"`
+			Type    vendorapi.Texted `json:"type"`
+			Text    json.RawMessage  `json:"text"`
+			Value   json.RawMessage  `json:"value"`
+			Parts   json.RawMessage  `json:"parts"`
+			Content json.RawMessage  `json:"content"`
+			Refusal json.RawMessage  `json:"refusal"`
 		}
-		decodeLoosely(data, &part)
+		vendorapi.DecodeLoosely(data, &part)
 		switch part.Type {
 		case "", "text", "output_text", "text_delta", "refusal", "message":
 			for _, inner := range []json.RawMessage{part.Text, part.Value, part.Parts, part.Content, part.Refusal} {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 // strictVendor refuses requests with one of the fields, naming the first that
@@ -98,6 +99,6 @@ func TestNames_WholeWords(t *testing.T) {
 		`"stream_options"`: true, "stream_options": true, "x stream_options: no": true,
 		"my_stream_options": false, "stream_options2": false, "": false, "xstream_options stream_options": true,
 	} {
-		assert.Equal(t, want, names(text, "stream_options"), text)
+		assert.Equal(t, want, vendorapi.Names(text, "stream_options"), text)
 	}
 }

@@ -191,9 +191,9 @@ func TestEndpoint_Beside(t *testing.T) {
 		"https://dify.test/v1/?region=eu":        "https://dify.test/v1/files/upload?region=eu",
 		"https://dify.test/a/b/v1/chat-messages": "https://dify.test/a/b/v1/files/upload",
 	} {
-		e, err := resolve(TypeDify, given)
+		e, err := resolveAnswers(TypeDify, given)
 		require.NoError(t, err)
-		assert.Equal(t, want, e.beside("files", "upload"), given)
+		assert.Equal(t, want, e.Beside("files", "upload"), given)
 	}
 }
 

@@ -5,16 +5,11 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"chatbox"
 	"chatbox/internal/sleep"
-)
-
-const (
-	maxRetries      = 2
-	maxEmptyRetries = 1
+	"chatbox/providers/internal/vendorapi"
 )
 
 // stream requests an answer from the model. It retries as long as a retry may
@@ -25,8 +20,8 @@ func (m *model) stream(parent context.Context, p chatbox.Prompt, log *slog.Logge
 	return func(yield func(chatbox.Delta, error) bool) {
 		ctx, cancel := context.WithCancelCause(parent)
 		defer cancel(nil)
-		w := &watch{cancel: cancel}
-		defer w.stop()
+		w := vendorapi.NewWatch(cancel)
+		defer w.Stop()
 		if !m.sees {
 			p = p.Blind()
 		}
@@ -56,12 +51,12 @@ func (m *model) stream(parent context.Context, p chatbox.Prompt, log *slog.Logge
 // their model cannot see as an internal error (llama.cpp without a projector), so
 // such an error counts once retries have not helped.
 func (m *model) blames(ctx context.Context, err error, p chatbox.Prompt, log *slog.Logger) bool {
-	f, ok := errors.AsType[*failure](err)
-	if !ok || ctx.Err() != nil || f.empty || len(p.Pictures()) == 0 {
+	f, ok := errors.AsType[*vendorapi.Failure](err)
+	if !ok || ctx.Err() != nil || f.Empty || len(p.Pictures()) == 0 {
 		return false
 	}
-	switch f.reason() {
-	case reasonConnection, reasonBusy, reasonKey, reasonQuota:
+	switch f.Reason() {
+	case vendorapi.ReasonConnection, vendorapi.ReasonBusy, vendorapi.ReasonKey, vendorapi.ReasonQuota:
 		return false
 	default:
 	}
@@ -76,35 +71,11 @@ func (m *model) blames(ctx context.Context, err error, p chatbox.Prompt, log *sl
 // again waits before a retry. It returns false if a retry cannot help or if no
 // time is left.
 func (m *model) again(ctx context.Context, err error, try int, log *slog.Logger) bool {
-	wait, again := backoff(m.key, err, try)
+	wait, again := vendorapi.Backoff(m.key, err, try)
 	if deadline, ok := ctx.Deadline(); !again || ctx.Err() != nil || ok && time.Until(deadline) < wait {
 		return false
 	}
 	log.WarnContext(ctx, "model request failed, trying again",
-		"model", m.id, "reason", asFailure(m.key, err).Error(), "wait_ms", wait.Milliseconds())
+		"model", m.id, "reason", vendorapi.AsFailure(m.key, err).Error(), "wait_ms", wait.Milliseconds())
 	return sleep.For(ctx, wait)
-}
-
-const (
-	firstBackoff = 250 * time.Millisecond
-	maxBackoff   = 10 * time.Second // if the vendor asks for a longer delay, the request is not retried
-)
-
-// backoff reports whether to retry, and after which delay. The delay is at least
-// the one that the vendor requested. Jitter prevents pods from retrying at the
-// same time.
-func backoff(key Secret, err error, try int) (time.Duration, bool) {
-	if _, ok := errors.AsType[*chatbox.Error](err); ok {
-		return 0, false
-	}
-	f := asFailure(key, err)
-	most := maxRetries
-	if f.empty {
-		most = maxEmptyRetries
-	}
-	if !f.transient() || try >= most || f.retryAfter > maxBackoff {
-		return 0, false
-	}
-	step := firstBackoff << try
-	return f.retryAfter + step/2 + rand.N(step), true //nolint:gosec // jitter, not a secret
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 // Router answers prompts with the configured models. It is safe for concurrent
@@ -41,7 +42,7 @@ func New(cfg Config, logger *slog.Logger) (*Router, error) {
 	r := &Router{
 		byID:      make(map[string]*model, len(cfg.Providers)),
 		total:     cfg.StreamTimeout,
-		transport: newTransport(),
+		transport: vendorapi.NewTransport(),
 		logger:    logger,
 	}
 	for _, p := range cfg.Providers {
@@ -61,7 +62,7 @@ func New(cfg Config, logger *slog.Logger) (*Router, error) {
 }
 
 func (r *Router) newModel(p Provider, l limits) (*model, error) {
-	p.APIKey = p.APIKey.with(p.Headers)
+	p.APIKey = p.APIKey.With(p.Headers.values()...)
 	g := newGuard(r.transport, p.APIKey)
 	g.optional.found = func(field string) {
 		r.logger.Warn("model provider refuses a field of requests, leaving it out", "model", p.ID, "field", field)
@@ -239,7 +240,7 @@ func (r *Router) contain(ctx context.Context, m *model, seq iter.Seq2[chatbox.De
 					return
 				}
 				if p := recover(); p != nil {
-					reason := clip(hide(fmt.Sprint(p), m.key), maxFailureText)
+					reason := vendorapi.Clip(vendorapi.Hide(fmt.Sprint(p), m.key), vendorapi.MaxFailureText)
 					r.logger.ErrorContext(ctx, "model provider panicked", "model", m.id, "panic", reason, "stack", string(debug.Stack()))
 					err = chatbox.NewError(chatbox.Internal, "The model could not answer.", errors.New("llm: panic: "+reason))
 				}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 func scriptedConfig(ids ...string) Config {
@@ -144,7 +145,7 @@ func TestRouter_Fallback(t *testing.T) {
 		"fails":        {first: (&timed{steps: []timedStep{{err: errors.New("no")}}}).open, text: "spare"},
 		"panics":       {first: func(context.Context, chatbox.Prompt) (source, error) { panic("no") }, text: "spare"},
 		"after a word": {first: (&timed{steps: []timedStep{word(0, "a"), {err: errors.New("no")}}}).open, text: "a", code: chatbox.ModelFailed},
-		"filtered":     {first: (&timed{steps: []timedStep{{err: &failure{kind: "content_filter"}}}}).open, code: chatbox.ModelFiltered},
+		"filtered":     {first: (&timed{steps: []timedStep{{err: &vendorapi.Failure{Kind: "content_filter"}}}}).open, code: chatbox.ModelFiltered},
 		"with a prefix that the fallback cannot continue": {
 			first: (&timed{steps: []timedStep{{err: errors.New("no")}}}).open, prefix: "x", code: chatbox.ModelFailed,
 		},
@@ -200,15 +201,15 @@ func TestConfig_Limits(t *testing.T) {
 func TestRouter_FallbackIsNamed(t *testing.T) {
 	whole := []timedStep{word(0, "a"), word(0, "b"), {step: step{finish: chatbox.FinishStop}, err: io.EOF}}
 	for name, steps := range map[string][]timedStep{
-		"an error":       {{err: &failure{status: 401}}},
+		"an error":       {{err: &vendorapi.Failure{Status: 401}}},
 		"no word":        {{step: step{finish: chatbox.FinishStop}, err: io.EOF}},
 		"only thoughts":  {thought(0), {step: step{finish: chatbox.FinishStop}, err: io.EOF}},
 		"endless blanks": append(repeated(2*maxBlank, word(0, " ")), word(0, "a")),
 		"only blanks":    {word(0, " \n"), {step: step{finish: chatbox.FinishStop}, err: io.EOF}},
 		"the end":        {{err: io.EOF}},
-		"first event":    {{err: declaredFailure([]byte(`{"error":{"code":503}}`), Secret{})}},
-		"quota":          {{err: &failure{status: 429, kind: "insufficient_quota"}}},
-		"a long wait":    {{err: &failure{status: 429, retryAfter: time.Minute}}},
+		"first event":    {{err: vendorapi.DeclaredFailure([]byte(`{"error":{"code":503}}`), Secret{})}},
+		"quota":          {{err: &vendorapi.Failure{Status: 429, Kind: "insufficient_quota"}}},
+		"a long wait":    {{err: &vendorapi.Failure{Status: 429, RetryAfter: time.Minute}}},
 		"no first token": nil,
 	} {
 		t.Run(name, func(t *testing.T) {

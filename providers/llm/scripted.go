@@ -13,6 +13,7 @@ import (
 
 	"chatbox"
 	"chatbox/internal/sleep"
+	"chatbox/providers/internal/vendorapi"
 )
 
 const (
@@ -35,7 +36,7 @@ func newScripted(p Provider) (func(context.Context, chatbox.Prompt) (source, err
 		message := lastUserMessage(prompt.Messages)
 		d := parseScript(message, pace)
 		if d.fail {
-			return source{}, &failure{status: d.status, text: "the message asks for a failure", declared: true}
+			return source{}, &vendorapi.Failure{Status: d.status, Text: "the message asks for a failure", Declared: true}
 		}
 		text := ScriptedText(message)
 		if pictures := prompt.Pictures(); len(pictures) > 0 && d.words == 0 {
@@ -43,7 +44,7 @@ func newScripted(p Provider) (func(context.Context, chatbox.Prompt) (source, err
 		}
 		rest, ok := strings.CutPrefix(text, prompt.Prefix)
 		if !ok {
-			return source{}, &failure{text: "the prefix is not the beginning of the scripted answer", declared: true}
+			return source{}, &vendorapi.Failure{Text: "the prefix is not the beginning of the scripted answer", Declared: true}
 		}
 		words := strings.SplitAfter(prompt.Prefix, " ")
 		s := &script{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 const (
@@ -35,8 +36,8 @@ type settings struct {
 }
 
 func (p Provider) settings() settings {
-	to, _ := resolve(p.Type, p.Endpoint) // Validate reports the fault
-	model, vendor := modelNamed(p.Model), knownHost(to.host())
+	to, _ := resolveAnswers(p.Type, p.Endpoint) // Validate reports the fault
+	model, vendor := modelNamed(p.Model), knownHost(to.Host())
 	s := settings{
 		window:      p.Context,
 		strict:      p.Context > 0 || model.window > 0,
@@ -48,7 +49,7 @@ func (p Provider) settings() settings {
 	if s.window == 0 {
 		s.window = min(assumedWindow, cmp.Or(model.window, assumedWindow))
 	}
-	if to.azure && reasons(p.Model) {
+	if to.Azure && reasons(p.Model) {
 		s.answerField = fieldCompletion
 	}
 	s.answer = cmp.Or(p.MaxTokens, min(usualAnswer, s.window/4, cmp.Or(model.answer, usualAnswer)))
@@ -92,8 +93,8 @@ func (s settings) fitted(open opener, tooLong func(ctx context.Context, budget i
 		for budget, try := s.budget(), 0; ; try++ {
 			fit := p.Fit(budget)
 			src, err := open(ctx, fit)
-			f, ok := errors.AsType[*failure](err)
-			if !ok || f.reason() != reasonLength || len(fit.Messages) == len(p.Fit(0).Messages) {
+			f, ok := errors.AsType[*vendorapi.Failure](err)
+			if !ok || f.Reason() != vendorapi.ReasonLength || len(fit.Messages) == len(p.Fit(0).Messages) {
 				return src, err
 			}
 			tooLong(ctx, budget)

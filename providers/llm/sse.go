@@ -3,15 +3,17 @@ package llm
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
 	"strings"
 
-	"chatbox/internal/readwhen"
+	"chatbox/providers/internal/vendorapi"
+)
+
+const (
+	maxLine = 4 << 20  // bytes of one event of a stream
+	maxBody = 16 << 20 // bytes of a whole answer that is not a stream
 )
 
 // sseEvent is one event of a stream. An event without data is a sign of life: a
@@ -149,7 +151,9 @@ func (e *events) peek() (byte, error) {
 	}
 }
 
-func notJSON() error { return &failure{text: "the stream carries something that is not JSON"} }
+func notJSON() error {
+	return &vendorapi.Failure{Text: "the stream carries something that is not JSON"}
+}
 
 // nextEvent returns the next event of the stream. If the stream ends within an
 // event, nextEvent returns the event with cut set. If the connection is reset,
@@ -289,54 +293,4 @@ func (e *events) line() ([]byte, error) {
 		_, _ = e.r.Discard(end + 1)
 		return line, nil
 	}
-}
-
-// post requests a stream of events from a vendor. The caller closes the body.
-//
-// If the vendor refuses an optional field, post retries without it. Later
-// requests omit the field too.
-func (g *guard) post(ctx context.Context, url string, header http.Header, body any) (io.ReadCloser, error) {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return nil, fmt.Errorf("llm: encoding the request: %w", err)
-	}
-	request := leave(raw, g.optional.known())
-	var left []string
-	for {
-		stream, err := g.send(ctx, url, header, request)
-		if err == nil {
-			g.optional.remember(left)
-			return stream, nil
-		}
-		f, ok := errors.AsType[*failure](err)
-		if !ok || len(f.fields) == 0 || len(left) >= maxRefused {
-			return nil, err
-		}
-		left = append(left, f.fields...)
-		request = leave(request, f.fields)
-	}
-}
-
-func (g *guard) send(ctx context.Context, url string, header http.Header, body []byte) (io.ReadCloser, error) {
-	return g.sendAs(ctx, url, header, "application/json", "text/event-stream", body, optionalIn(body))
-}
-
-// sendAs sends a body of the type sent, for a response of the type wanted. fields
-// are the fields that a failure may report as refused.
-func (g *guard) sendAs(
-	ctx context.Context, url string, header http.Header, sent, wanted string, body []byte, fields []string,
-) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		return nil, asFailure(g.key, err)
-	}
-	req.Header = header.Clone()
-	req.Header.Set("Content-Type", sent)
-	req.Header.Set("Accept", wanted)
-	req.Header.Set("Accept-Encoding", "identity") // a compressed stream arrives in large pieces
-	resp, err := g.do(req, fields)                //nolint:bodyclose // the caller closes the reader, which closes it
-	if err != nil {
-		return nil, err
-	}
-	return readwhen.Reader(ctx, resp.Body), nil
 }

@@ -4,20 +4,22 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+
+	"chatbox/providers/internal/vendorapi"
 )
 
 // page returns a failure if the body is HTML, since then the endpoint is not a
 // model's. The failure is permanent if the page asks for a login.
 func (e *events) page() error {
 	head, _ := e.r.Peek(len("<!doctype"))
-	if !isPage(head) {
+	if !vendorapi.IsPage(head) {
 		return nil
 	}
-	body, err := io.ReadAll(io.LimitReader(e.r, maxErrorBody))
-	f := &failure{text: "a page came in place of an answer"}
+	body, err := io.ReadAll(io.LimitReader(e.r, vendorapi.MaxErrorBody))
+	f := &vendorapi.Failure{Text: "a page came in place of an answer"}
 	switch {
-	case asksToSignIn(body):
-		f.why, f.permanent = reasonRequest, true
+	case vendorapi.AsksToSignIn(body):
+		f.Why, f.Permanent = vendorapi.ReasonRequest, true
 	case err != nil:
 		return err
 	}

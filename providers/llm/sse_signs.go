@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+
+	"chatbox/providers/internal/vendorapi"
 )
 
 // idle reports whether an event is only a sign of life. Before the first object,
@@ -25,7 +27,7 @@ func (e *events) idle(ev sseEvent) bool {
 
 // isPing reports whether the name or the data of an event is a known keep-alive.
 func isPing(said string) bool {
-	switch squeezed(strings.Trim(said, " :[]<>().!\"\r\n\t")) {
+	switch vendorapi.Squeezed(strings.Trim(said, " :[]<>().!\"\r\n\t")) {
 	case "ping", "pong", "keepalive", "heartbeat", "alive", "hb", "noop", "waiting", "processing", "openrouterprocessing", "connected", "queued", "pending":
 		return true
 	default:
@@ -35,7 +37,7 @@ func isPing(said string) bool {
 
 // isEnd reports whether an event of this name ends a stream.
 func isEnd(name string) bool {
-	switch squeezed(strings.Trim(name, "[]")) {
+	switch vendorapi.Squeezed(strings.Trim(name, "[]")) {
 	case "done", "end", "eos", "complete", "completed", "finish", "finished", "messagestop", "messageend":
 		return true
 	default:

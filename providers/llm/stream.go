@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/providers/internal/vendorapi"
 )
 
 // step is one piece of a provider's response. An empty step is a sign of life.
@@ -74,7 +75,7 @@ const maxBlank = 4 << 10
 // asking is the state of one request. It belongs to one goroutine.
 type asking struct {
 	model    *model
-	watch    *watch
+	watch    *vendorapi.Watch
 	parent   context.Context //nolint:containedctx // lives as long as one request
 	yield    func(chatbox.Delta, error) bool
 	prefixed bool // the answer continues a prefix
@@ -101,9 +102,9 @@ func (a *asking) ask(ctx context.Context, p chatbox.Prompt) error {
 	if lim.header < lim.first {
 		cause = TimeoutHeader
 	}
-	a.watch.start(min(lim.header, lim.first), cause)
+	a.watch.Start(min(lim.header, lim.first), cause)
 	src, err := a.model.open(ctx, p)
-	a.watch.stop()
+	a.watch.Stop()
 	if err != nil {
 		return err
 	}
@@ -125,14 +126,14 @@ func (a *asking) relay(src source, firstBy time.Time) error {
 		case !lastBy.IsZero() && time.Until(lastBy) <= 0:
 			return timeoutFinish
 		case !lastBy.IsZero():
-			a.watch.start(time.Until(lastBy), timeoutFinish)
+			a.watch.Start(time.Until(lastBy), timeoutFinish)
 		case a.thought:
-			a.watch.start(a.model.limits.idle, TimeoutIdle)
+			a.watch.Start(a.model.limits.idle, TimeoutIdle)
 		default:
-			a.watch.start(time.Until(firstBy), TimeoutFirst)
+			a.watch.Start(time.Until(firstBy), TimeoutFirst)
 		}
 		st, err := src.next()
-		a.watch.stop()
+		a.watch.Stop()
 		if !a.note(st) {
 			return errBroken
 		}
@@ -251,13 +252,13 @@ func (a *asking) conclude(ctx context.Context, end error) error {
 
 // emptyAnswer is the failure of an answer without a word.
 func emptyAnswer() error {
-	return &failure{text: "the provider ended the answer with no word of it", empty: true, why: reasonUnknown}
+	return &vendorapi.Failure{Text: "the provider ended the answer with no word of it", Empty: true, Why: vendorapi.ReasonUnknown}
 }
 
 // withdrawn ends an answer whose text was removed completely.
 func (a *asking) withdrawn() error {
 	if !a.began {
-		return &failure{text: "the provider's filter left nothing of the answer", why: reasonContent}
+		return &vendorapi.Failure{Text: "the provider's filter left nothing of the answer", Why: vendorapi.ReasonContent}
 	}
 	a.last.Finish = chatbox.FinishFilter
 	a.yield(a.last, nil)
@@ -267,41 +268,15 @@ func (a *asking) withdrawn() error {
 // reported reports whether the provider declared the failure. After the finish
 // only a declared failure fails the answer; the end of the connection does not.
 func reported(err error) bool {
-	f, ok := errors.AsType[*failure](err)
-	return ok && f.declared
+	f, ok := errors.AsType[*vendorapi.Failure](err)
+	return ok && f.Declared
 }
 
 // truncation returns a failure for a stream that ended without a finish, or err
 // if it is another error.
 func truncation(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &failure{text: "the stream ended before the answer did", why: reasonConnection}
+		return &vendorapi.Failure{Text: "the stream ended before the answer did", Why: vendorapi.ReasonConnection}
 	}
 	return err
-}
-
-// watch cancels a request whose provider is silent for too long. It belongs to
-// one goroutine. Only the function of its timer runs in another one.
-type watch struct {
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-	cause  Timeout
-}
-
-// start cancels the request with the cause unless stop is called within the given
-// time.
-func (w *watch) start(patience time.Duration, cause Timeout) {
-	if w.timer != nil && w.cause == cause {
-		w.timer.Reset(patience)
-		return
-	}
-	w.stop()
-	w.cause = cause
-	w.timer = time.AfterFunc(patience, func() { w.cancel(cause) })
-}
-
-func (w *watch) stop() {
-	if w.timer != nil {
-		w.timer.Stop()
-	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"chatbox"
 	"chatbox/internal/sleep"
+	"chatbox/providers/internal/vendorapi"
 )
 
 // timed is a provider that says each step after a pause of its own, then
@@ -39,7 +40,7 @@ func (f *timed) open(ctx context.Context, _ chatbox.Prompt) (source, error) {
 			return source{}, ctx.Err()
 		}
 		if f.header[n] < 0 {
-			return source{}, &failure{status: 503, retryAfter: f.after}
+			return source{}, &vendorapi.Failure{Status: 503, RetryAfter: f.after}
 		}
 	}
 	steps := f.steps
@@ -137,7 +138,7 @@ func TestStream_Timeouts(t *testing.T) {
 		"the total time ends behind the finish": {timed{steps: append(repeated(5, word(23900*time.Millisecond, "a")),
 			timedStep{step: finish}, word(time.Second, ""))}, nil, 120 * time.Second, "aaaaa"},
 		"a failure behind the finish": {timed{steps: []timedStep{
-			word(0, "a"), {step: finish}, {pause: time.Second, err: &failure{declared: true, text: "x"}},
+			word(0, "a"), {step: finish}, {pause: time.Second, err: &vendorapi.Failure{Declared: true, Text: "x"}},
 		}}, errDeclared, time.Second, "a"},
 	}
 	for name, tt := range tests {
@@ -189,13 +190,13 @@ func TestStream_Retries(t *testing.T) {
 		ok       bool
 		atLeast  time.Duration
 	}{
-		"once":                     {timed{header: []time.Duration{no}, steps: words}, 2, true, firstBackoff / 2},
-		"twice":                    {timed{header: []time.Duration{no, no}, steps: words}, 3, true, firstBackoff},
+		"once":                     {timed{header: []time.Duration{no}, steps: words}, 2, true, vendorapi.FirstBackoff / 2},
+		"twice":                    {timed{header: []time.Duration{no, no}, steps: words}, 3, true, vendorapi.FirstBackoff},
 		"not a third time":         {timed{header: []time.Duration{no, no, no}, steps: words}, 3, false, 0},
 		"as late as asked for":     {timed{header: []time.Duration{no}, after: 7 * time.Second, steps: words}, 2, true, 7 * time.Second},
 		"not if asked to wait":     {timed{header: []time.Duration{no}, after: 11 * time.Second, steps: words}, 1, false, 0},
 		"not if no time is left":   {timed{header: []time.Duration{-15 * time.Second, no}, after: 9 * time.Second, steps: words}, 1, false, 0},
-		"not after the first word": {timed{steps: []timedStep{word(0, "a"), {err: &failure{status: 503}}}}, 1, false, 0},
+		"not after the first word": {timed{steps: []timedStep{word(0, "a"), {err: &vendorapi.Failure{Status: 503}}}}, 1, false, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

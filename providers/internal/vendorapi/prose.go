@@ -1,4 +1,4 @@
-package llm
+package vendorapi
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ func proseOf(sentence string) string {
 		s = s[:at[0]]
 	}
 	s = strings.Join(strings.Fields(s), " ")
-	return strings.ToValidUTF8(clip(s, maxProse), "")
+	return strings.ToValidUTF8(Clip(s, maxProse), "")
 }
 
 // echo matches the beginning of a quotation of the request.
@@ -128,8 +128,8 @@ func joins(r rune) bool {
 	return r == '-' || r == '_' || r < unicode.MaxLatin1 && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// isPage reports whether a body is HTML, which a model never sends.
-func isPage(body []byte) bool {
+// IsPage reports whether a body is HTML, which a model never sends.
+func IsPage(body []byte) bool {
 	head := strings.ToLower(string(clipBytes(bytes.TrimLeft(body, "\uFEFF \t\r\n"), 16)))
 	for _, tag := range []string{"<!doctype", "<html", "<head", "<body", "<title", "<?xml", "<!--", "<center", "<h1"} {
 		if strings.HasPrefix(head, tag) {
@@ -139,9 +139,9 @@ func isPage(body []byte) bool {
 	return false
 }
 
-// asksToSignIn reports whether a page asks for a login. Such a page precedes the
+// AsksToSignIn reports whether a page asks for a login. Such a page precedes the
 // endpoint for all requests, so a retry does not help.
-func asksToSignIn(page []byte) bool {
+func AsksToSignIn(page []byte) bool {
 	text := strings.ToLower(string(page))
 	for _, words := range []string{"login", "log in", "log-in", "sign in", "sign-in", "signin", "password", "authenticate", "single sign"} {
 		if hasWords(text, words) {

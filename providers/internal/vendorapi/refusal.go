@@ -1,4 +1,4 @@
-package llm
+package vendorapi
 
 import (
 	"bytes"
@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 )
+
+// MaxNesting is how deep parts of a response are searched.
+const MaxNesting = 8 // levels of objects within objects
 
 // refusal holds the fields that are read from a vendor's error. prose is the
 // vendor's sentence as proseOf returns it. It is analysed and never stored.
@@ -25,12 +28,12 @@ func readRefusal(body []byte, key Secret) refusal {
 	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
 		body = list[0]
 	}
-	outer := objectOf(body)
+	outer := ObjectOf(body)
 	if outer == nil {
 		return refusal{prose: proseOf(plainText(body))}
 	}
 	var r refusal
-	for _, o := range outer.within(maxNesting) {
+	for _, o := range outer.within(MaxNesting) {
 		r.read(o, key)
 	}
 	return r
@@ -43,7 +46,7 @@ func plainText(body []byte) string {
 	switch {
 	case json.Unmarshal(body, &text) == nil:
 		return text
-	case isPage(body) || json.Valid(body):
+	case IsPage(body) || json.Valid(body):
 		return ""
 	default:
 		return string(body)
@@ -51,29 +54,29 @@ func plainText(body []byte) string {
 }
 
 // read merges one object into r. Values that are already set win.
-func (r *refusal) read(o object, key Secret) {
+func (r *refusal) read(o Object, key Secret) {
 	for _, name := range []string{"code", "errorcode", "errcode", "errno", "statuscode", "type", "errortype", "status"} {
-		said := o.scalar(name)
+		said := o.Scalar(name)
 		if n, err := strconv.Atoi(said); err == nil {
 			if r.status == 0 && n >= 300 && n < 600 {
 				r.status = n
 			}
-		} else if id := cleanCode(said, key); r.kind == "" && id != "" && !strings.EqualFold(id, "error") {
+		} else if id := CleanCode(said, key); r.kind == "" && id != "" && !strings.EqualFold(id, "error") {
 			r.kind = id
 		}
 	}
 	if r.prose == "" {
-		r.prose = proseOf(o.sentence())
+		r.prose = proseOf(o.Sentence())
 	}
 	r.retryAfter = max(r.retryAfter, o.wait())
 }
 
-// object is a JSON object with its names in lower case, without underscores and
+// Object is a JSON object with its names in lower case, without underscores and
 // hyphens. Vendors write error_code, errorCode and ErrorCode.
-type object map[string]json.RawMessage
+type Object map[string]json.RawMessage
 
-// objectOf returns nil if the data is not an object.
-func objectOf(data []byte) object {
+// ObjectOf returns nil if the data is not an object.
+func ObjectOf(data []byte) Object {
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 || data[0] != '{' {
 		return nil
@@ -82,16 +85,16 @@ func objectOf(data []byte) object {
 	if json.Unmarshal(data, &fields) != nil {
 		return nil
 	}
-	o := make(object, len(fields))
+	o := make(Object, len(fields))
 	for name, value := range fields {
-		o[squeezed(name)] = value
+		o[Squeezed(name)] = value
 	}
 	return o
 }
 
-// squeezed normalises an identifier for comparisons: lower case without
+// Squeezed normalises an identifier for comparisons: lower case without
 // separators.
-func squeezed(s string) string {
+func Squeezed(s string) string {
 	if s == "" { // the name of most events
 		return ""
 	}
@@ -100,15 +103,15 @@ func squeezed(s string) string {
 
 // within returns the object and the nested objects that describe an error,
 // innermost first.
-func (o object) within(depth int) []object {
-	var all []object
+func (o Object) within(depth int) []Object {
+	var all []Object
 	if depth > 0 {
 		for _, name := range []string{"error", "errors", "errormsg", "fault", "exception", "message", "detail", "baseresp", "header", "responsemetadata", "response"} {
 			inner := o[name]
 			if list := []json.RawMessage{}; name == "errors" && json.Unmarshal(inner, &list) == nil && len(list) > 0 {
 				inner = list[0]
 			}
-			if in := objectOf(inner); in != nil {
+			if in := ObjectOf(inner); in != nil {
 				all = append(all, in.within(depth-1)...)
 			}
 		}
@@ -116,7 +119,8 @@ func (o object) within(depth int) []object {
 	return append(all, o)
 }
 
-func (o object) scalar(name string) string {
+// Scalar returns a field that is a string or a number, or "".
+func (o Object) Scalar(name string) string {
 	var s scalar
 	if value, ok := o[name]; ok {
 		_ = s.UnmarshalJSON(value) // never fails
@@ -124,9 +128,9 @@ func (o object) scalar(name string) string {
 	return string(s)
 }
 
-// sentence returns the vendor's message for people, or "". It ignores lists such
+// Sentence returns the vendor's message for people, or "". It ignores lists such
 // as FastAPI's detail, since they quote the request.
-func (o object) sentence() string {
+func (o Object) Sentence() string {
 	for _, name := range []string{
 		"message", "msg", "errormessage", "errormsg", "errmsg", "statusmsg", "errordescription", "faultstring", "description", "detail", "error",
 	} {
@@ -139,11 +143,11 @@ func (o object) sentence() string {
 }
 
 // wait returns the delay that the vendor requests.
-func (o object) wait() time.Duration {
-	if ms, err := strconv.ParseFloat(o.scalar("retryafterms"), 64); err == nil && ms > 0 {
+func (o Object) wait() time.Duration {
+	if ms, err := strconv.ParseFloat(o.Scalar("retryafterms"), 64); err == nil && ms > 0 {
 		return min(time.Duration(min(ms, 1e9))*time.Millisecond, maxRetryAfter)
 	}
-	return max(retryAfter(o.scalar("retryafter")), retryAfter(o.scalar("estimatedtime"))) // estimatedtime is the time until the model is loaded
+	return max(retryAfter(o.Scalar("retryafter")), retryAfter(o.Scalar("estimatedtime"))) // estimatedtime is the time until the model is loaded
 }
 
 // scalar is a string, or a number as it was written.
@@ -161,6 +165,6 @@ func (s *scalar) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// decodeLoosely decodes the fields that have the documented type and ignores the
+// DecodeLoosely decodes the fields that have the documented type and ignores the
 // others.
-func decodeLoosely(data []byte, into any) { _ = json.Unmarshal(data, into) }
+func DecodeLoosely(data []byte, into any) { _ = json.Unmarshal(data, into) }

@@ -1,4 +1,4 @@
-package llm
+package vendorapi
 
 import (
 	"testing"
@@ -39,7 +39,7 @@ func TestProse_PagesAreNoSentence(t *testing.T) {
 	for page, want := range map[string]bool{
 		"\n <!DOCTYPE HTML>": true, "\uFEFF<html>": true, "<head>": true, "rate limit": false, "<think>": false, "": false,
 	} {
-		assert.Equal(t, want, isPage([]byte(page)), page)
+		assert.Equal(t, want, IsPage([]byte(page)), page)
 	}
 }
 

@@ -1,4 +1,4 @@
-package llm
+package vendorapi
 
 import (
 	"bufio"
@@ -19,15 +19,13 @@ const (
 	handshakeTimeout = 10 * time.Second
 	maxHeaderBytes   = 64 << 10
 	maxIdlePerHost   = 32
-	maxLine          = 4 << 20  // bytes of one event of a stream
-	maxBody          = 16 << 20 // bytes of a whole answer that is not a stream
-	maxStream        = 64 << 20 // bytes of all events of one answer
+	maxStream        = 64 << 20 // bytes of one response
 )
 
-// newTransport returns the transport that all providers of a router share. It has
-// no timeout for response headers, since the watch distinguishes that timeout
-// from the others.
-func newTransport() *http.Transport {
+// NewTransport returns a transport that several clients may share. It has no
+// timeout for response headers, since the caller distinguishes that timeout from
+// others.
+func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
@@ -41,27 +39,28 @@ func newTransport() *http.Transport {
 	}
 }
 
-// guard sends all requests to a vendor. It follows no redirects, since key and
-// prompt are meant only for the configured endpoint. It converts unsuccessful
+// Client sends all requests to a vendor. It follows no redirects, since key and
+// content are meant only for the configured endpoint. It converts unsuccessful
 // responses to failures without text from the vendor, and it bounds the memory
 // that a stream can use.
-type guard struct {
-	client   *http.Client
-	key      Secret
-	optional optional
+type Client struct {
+	http *http.Client
+	key  Secret
 }
 
-func newGuard(transport http.RoundTripper, key Secret) *guard {
-	return &guard{key: key, client: &http.Client{
+// NewClient returns a client that sends its requests by the transport. The key is
+// kept out of failures; the requests have it already.
+func NewClient(transport http.RoundTripper, key Secret) *Client {
+	return &Client{key: key, http: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// do sends the request. The caller closes the body. fields are the fields of the
+// Do sends the request. The caller closes the body. fields are the fields of the
 // request that a failure may report as refused.
-func (g *guard) do(req *http.Request, fields []string) (*http.Response, error) {
-	resp, err := g.client.Do(req)
+func (c *Client) Do(req *http.Request, fields []string) (*http.Response, error) {
+	resp, err := c.http.Do(req) //nolint:gosec // the operator configures the address
 	if err != nil {
 		return nil, transportFailure(err)
 	}
@@ -70,7 +69,7 @@ func (g *guard) do(req *http.Request, fields []string) (*http.Response, error) {
 		if err == nil {
 			resp.Body = plain
 		}
-		err = responseFailure(resp, g.key, fields) // the status is sufficient if the body cannot be read
+		err = responseFailure(resp, c.key, fields) // the status is sufficient if the body cannot be read
 	}
 	if err != nil {
 		_ = resp.Body.Close() // the body is not needed any more
@@ -94,9 +93,9 @@ func decompressed(resp *http.Response) (io.ReadCloser, error) {
 		case "deflate":
 			body, compressed = &lazyReader{r: bufio.NewReader(body), open: openDeflate}, true
 		case "br", "zstd", "compress", "x-compress", "bzip2", "xz", "lz4", "lzma", "snappy", "dcb", "dcz":
-			return nil, &failure{
-				status: resp.StatusCode, kind: how,
-				text: "the provider compresses its answer in a way that was not asked for", permanent: true,
+			return nil, &Failure{
+				Status: resp.StatusCode, Kind: how,
+				Text: "the provider compresses its answer in a way that was not asked for", Permanent: true,
 			}
 		}
 	}
@@ -161,8 +160,7 @@ func openDeflate(r *bufio.Reader) (io.Reader, error) {
 	}
 }
 
-// boundedBody returns an error if a stream is longer than any answer can be. The
-// reader of events bounds the length of one event. Its errors contain no text
+// boundedBody returns an error if a response is longer than any can be. Its errors contain no text
 // from the vendor.
 type boundedBody struct {
 	io.ReadCloser
@@ -180,4 +178,4 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-var errStreamTooLong = errors.New("the stream is longer than an answer can be")
+var errStreamTooLong = errors.New("the response is longer than an answer can be")

@@ -1,4 +1,4 @@
-package llm
+package vendorapi
 
 import (
 	"net/http"
@@ -6,53 +6,30 @@ import (
 	"strings"
 )
 
-// reason is the type of a provider's failure. It determines whether the request
-// is retried and which message users get.
-type reason int
+// Reason is the type of a provider's failure. It determines whether the request
+// is retried.
+type Reason int
 
+// The reasons.
 const (
-	reasonUnknown    reason = iota
-	reasonConnection        // the response did not arrive, or not completely
-	reasonBusy              // overloaded, or too many requests
-	reasonDown              // temporarily broken
-	reasonKey               // the key was refused
-	reasonModel             // the model does not exist
-	reasonLength            // the prompt is longer than the model's window
-	reasonContent           // the provider's filter refused
-	reasonQuota             // the quota or the credit is used up
-	reasonRequest           // the request was refused for another reason
+	ReasonUnknown    Reason = iota
+	ReasonConnection        // the response did not arrive, or not completely
+	ReasonBusy              // overloaded, or too many requests
+	ReasonDown              // temporarily broken
+	ReasonKey               // the key was refused
+	ReasonModel             // the model does not exist
+	ReasonLength            // the prompt is longer than the model's window
+	ReasonContent           // the provider's filter refused
+	ReasonQuota             // the quota or the credit is used up
+	ReasonRequest           // the request was refused for another reason
 )
 
-func (r reason) message() string {
-	const operator = " Please tell those who run this service."
-	switch r {
-	case reasonConnection:
-		return "The connection to the model broke off. Please try again."
-	case reasonBusy:
-		return "The model is busy. Please try again in a moment."
-	case reasonKey:
-		return "The model's provider refuses the access key." + operator
-	case reasonModel:
-		return "The model is not available at its provider. Please choose another model."
-	case reasonLength:
-		return "This conversation is too long for the model. Please shorten your message or start a new conversation."
-	case reasonContent:
-		return "The model's provider declined to answer this. Please ask in other words."
-	case reasonQuota:
-		return "The quota at the model's provider is used up." + operator
-	case reasonRequest:
-		return "The model's provider does not accept the request." + operator
-	default:
-		return "The model could not answer. Please try again."
+// Reason returns the failure's own reason, or the reason of its status and code.
+func (f *Failure) Reason() Reason {
+	if f.Why != ReasonUnknown {
+		return f.Why
 	}
-}
-
-// reason returns the failure's own reason, or the reason of its status and code.
-func (f *failure) reason() reason {
-	if f.why != reasonUnknown {
-		return f.why
-	}
-	return refusal{status: f.status, kind: f.kind}.reason()
+	return refusal{status: f.Status, kind: f.Kind}.reason()
 }
 
 // statusOverloaded is Anthropic's status for an overloaded service.
@@ -61,8 +38,8 @@ const statusOverloaded = 529
 // reason classifies a refusal by the vendor's code, then by clear phrases in the
 // vendor's sentence, then by the status. Code and sentence cannot contradict an
 // unambiguous status; see fits.
-func (r refusal) reason() reason {
-	kind := squeezed(r.kind)
+func (r refusal) reason() Reason {
+	kind := Squeezed(r.kind)
 	for _, s := range particular() {
 		if r.fits(s.of) && containsAny(kind, s.codes) {
 			return s.of
@@ -81,41 +58,41 @@ func (r refusal) reason() reason {
 	return statusReason(r.status)
 }
 
-func statusReason(status int) reason {
+func statusReason(status int) Reason {
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return reasonKey
+		return ReasonKey
 	case status == http.StatusPaymentRequired:
-		return reasonQuota
+		return ReasonQuota
 	case status == http.StatusNotFound:
-		return reasonModel
+		return ReasonModel
 	case status == http.StatusRequestEntityTooLarge:
-		return reasonLength
+		return ReasonLength
 	case status == http.StatusUnavailableForLegalReasons:
-		return reasonContent
+		return ReasonContent
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable, status == statusOverloaded:
-		return reasonBusy
+		return ReasonBusy
 	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusConflict:
-		return reasonDown
+		return ReasonDown
 	case status >= 300:
-		return reasonRequest
+		return ReasonRequest
 	default:
-		return reasonUnknown
+		return ReasonUnknown
 	}
 }
 
 // fits reports whether a reason is possible for the status. It prevents codes and
 // prose from contradicting an unambiguous status.
-func (r refusal) fits(of reason) bool {
+func (r refusal) fits(of Reason) bool {
 	switch r.status {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusRequestTimeout, http.StatusTooEarly:
 		return false
 	case http.StatusTooManyRequests:
-		return of == reasonQuota || of == reasonBusy
+		return of == ReasonQuota || of == ReasonBusy
 	case http.StatusNotFound:
-		return of == reasonQuota || of == reasonModel
+		return of == ReasonQuota || of == ReasonModel
 	default:
-		return r.status < 500 || of == reasonBusy || of == reasonQuota || of == reasonLength
+		return r.status < 500 || of == ReasonBusy || of == ReasonQuota || of == ReasonLength
 	}
 }
 
@@ -123,7 +100,7 @@ func (r refusal) fits(of reason) bool {
 // the form that squeezed returns. phrases are parts of sentences, long enough to
 // be unambiguous.
 type saying struct {
-	of      reason
+	of      Reason
 	codes   []string
 	phrases []string
 }
@@ -131,7 +108,7 @@ type saying struct {
 // particular lists specific terms. The first match wins.
 func particular() []saying {
 	return []saying{
-		{reasonQuota, []string{
+		{ReasonQuota, []string{
 			"insufficientquota", "quotaexceeded", "outofquota", "quotaexhausted", "billing", "creditbalance", "insufficientbalance", "insufficientcredit", "insufficientfunds",
 			"payment", "spendinglimit", "arrear",
 		}, []string{
@@ -139,32 +116,32 @@ func particular() []saying {
 			"credit balance", "insufficient balance", "balance is insufficient", "balance not enough", "insufficient credits", "insufficient credit", "not enough credits", "insufficient funds",
 			"payment required", "payment is required", "billing details", "billing account", "billing hard limit", "spending limit", "in arrears", "余额不足", "欠费",
 		}},
-		{reasonLength, []string{
+		{ReasonLength, []string{
 			"contextlength", "contextwindow", "contextsize", "stringabovemaxlength", "requesttoolarge", "promptistoolong", "prompttoolong", "inputtoolong", "toomanytokens",
 		}, []string{
 			"maximum context length", "maximum context", "maximum prompt length", "context length & exceeds", "context length & exceeded", "context length exceeded", "context window & exceeds", "context window & exceeded",
 			"context window & too long", "context size & exceeds", "context size & exceeded", "context length & too long", "longer than the context length", "longer than the context window",
 			"prompt is too long", "prompt too long", "input is too long", "input too long", "too many tokens", "too many input tokens", "request too large", "exceeds the maximum number of tokens",
 		}},
-		{reasonContent, []string{
+		{ReasonContent, []string{
 			"contentfilter", "contentpolicy", "responsibleaipolicy", "moderation", "datainspection", "safety", "sensitive", "promptblocked", "contentblocked", "inappropriatecontent",
 		}, []string{
 			"content filter", "content filtering", "content policy", "content management policy", "content policies", "usage policy", "usage policies", "inappropriate content", "sensitive content", "sensitive words",
 			"safety policy", "safety policies", "safety system", "flagged by moderation", "blocked by moderation", "blocked by our content", "敏感内容",
 		}},
-		{reasonKey, []string{
+		{ReasonKey, []string{
 			"authentication", "apikey", "unauthorized", "unauthenticated", "permissionerror", "permissiondenied", "accessdenied", "providernotinitialize", "invalidtoken",
 		}, []string{
 			"api key", "api-key", "apikey", "x-api-key", "api_key", "invalid access token", "authentication failed", "authentication error", "authentication required", "not authorized", "unauthorized", "unauthenticated",
 			"permission denied", "access denied",
 		}},
-		{reasonModel, []string{
+		{ReasonModel, []string{
 			"modelnotfound", "modelnotsupport", "modelnotexist", "notfounderror", "deploymentnotfound", "nosuchmodel", "unknownmodel", "invalidmodel",
 			"modelcurrentlynotsupport", "appunavailable",
 		}, []string{
 			"model not found", "model & not found", "model & does not exist", "deployment & does not exist", "no such model", "unknown model", "invalid model", "model & not supported", "model & decommissioned",
 		}},
-		{reasonBusy, []string{
+		{ReasonBusy, []string{
 			"overloaded", "ratelimit", "toomanyrequests", "resourceexhausted", "unavailable", "atcapacity", "enginebusy", "throttl",
 		}, []string{
 			"overloaded", "rate limit", "rate limited", "rate limits", "rate-limited", "request limit reached", "too many requests", "resource exhausted", "temporarily unavailable", "unavailable", "at capacity", "over capacity",
@@ -177,12 +154,12 @@ func particular() []saying {
 func general() []saying {
 	return []saying{
 		{
-			reasonDown,
+			ReasonDown,
 			[]string{"servererror", "apierror", "internal", "timeout", "completionrequesterror"},
 			[]string{"server had an error", "internal server error", "internal error"},
 		},
 		{
-			reasonRequest,
+			ReasonRequest,
 			[]string{"invalidrequest", "invalidparam", "invalidargument", "badrequest", "validation", "unprocessable", "unsupported"},
 			[]string{"bad request", "invalid request", "validation error", "is not supported"},
 		},

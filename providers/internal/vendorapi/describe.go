@@ -1,4 +1,4 @@
-package llm
+package vendorapi
 
 import (
 	"compress/flate"
@@ -25,10 +25,10 @@ func transportFailure(err error) error {
 			return kept
 		}
 	}
-	if f, ok := errors.AsType[*failure](err); ok {
+	if f, ok := errors.AsType[*Failure](err); ok {
 		return f
 	}
-	return &failure{text: describe(err), why: reasonConnection, permanent: misconfigured(err)}
+	return &Failure{Text: describe(err), Why: ReasonConnection, Permanent: misconfigured(err)}
 }
 
 // describe returns a text for an error's type. It contains texts of the operating

@@ -1,4 +1,4 @@
-package llm
+package vendorapi
 
 import (
 	"errors"
@@ -24,8 +24,8 @@ func isAzure(host string, segments []string) bool {
 // azurePath completes the path of an Azure URL: /openai/v1, where MODEL is the
 // deployment; the older /openai/deployments/<name>?api-version=…; or
 // /models?api-version=… of a Foundry resource.
-func azurePath(u *url.URL, segments []string) ([]string, error) {
-	call := callOf(TypeOpenAI)
+func azurePath(to Call, u *url.URL, segments []string) ([]string, error) {
+	call := to.Path
 	base := segments
 	if hasSuffix(base, call...) {
 		base = base[:len(base)-len(call)]

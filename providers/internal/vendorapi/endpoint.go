@@ -1,4 +1,4 @@
-package llm
+package vendorapi
 
 import (
 	"errors"
@@ -11,60 +11,66 @@ import (
 	"strings"
 )
 
-// endpoint is the address of a provider's requests.
-type endpoint struct {
-	call  *url.URL // URL that requests an answer
-	azure bool     // the key is sent in the header api-key
+// Endpoint is the address of a provider's requests.
+type Endpoint struct {
+	url   *url.URL // URL of the call
+	Azure bool     // the key is sent in the header api-key
 }
 
 // String returns the URL of the call, including its query.
-func (e endpoint) String() string { return e.call.String() }
+func (e Endpoint) String() string { return e.url.String() }
 
-// host returns the host name, or "" if the endpoint was not resolved.
-func (e endpoint) host() string {
-	if e.call == nil {
+// Host returns the host name, or "" if the endpoint was not resolved.
+func (e Endpoint) Host() string {
+	if e.url == nil {
 		return ""
 	}
-	return e.call.Hostname()
+	return e.url.Hostname()
 }
 
-// below returns a URL below the URL of the call, such as Dify's URL to stop an
+// Origin returns scheme and host of the call, without path and query.
+func (e Endpoint) Origin() string { return e.url.Scheme + "://" + e.url.Host }
+
+// Below returns a URL below the URL of the call, such as Dify's URL to stop an
 // answer.
-func (e endpoint) below(segments ...string) string { return e.call.JoinPath(segments...).String() }
+func (e Endpoint) Below(segments ...string) string { return e.url.JoinPath(segments...).String() }
 
-// beside returns the URL of another call of the same API, such as Dify's URL to
+// Beside returns the URL of another call of the same API, such as Dify's URL to
 // upload a file.
-func (e endpoint) beside(segments ...string) string {
-	return e.call.JoinPath(append([]string{".."}, segments...)...).String()
+func (e Endpoint) Beside(segments ...string) string {
+	return e.url.JoinPath(append([]string{".."}, segments...)...).String()
 }
 
-// resolve returns the endpoint for a provider's ENDPOINT. The setting may be the
+// Call is a call of an API that can be configured.
+type Call struct {
+	Path   []string // below the API's base
+	Kind   string   // the setting that chose the call, for errors; empty: there is none
+	OpenAI bool     // the API is OpenAI's, which many vendors offer at a base of their own, and Azure
+	Alias  string   // last segment of another URL for the call; empty: there is none
+}
+
+// Resolve returns the endpoint of a call for a configured URL. That may be the
 // API's base URL, with or without a version, or the URL of the call itself. Its
-// query is preserved. resolve refuses a URL that leads to another call or to no
+// query is preserved. Resolve refuses a URL that leads to another call or to no
 // API, and the error shows the URL that would be called. Its errors contain no
 // credentials.
-func resolve(kind, raw string) (endpoint, error) {
-	if raw == "" {
-		raw = map[string]string{
-			TypeOpenAI: openaiEndpoint, TypeAnthropic: anthropicEndpoint, TypeDify: difyEndpoint,
-		}[kind]
-	}
+func Resolve(to Call, raw string) (Endpoint, error) {
 	u, err := parseEndpoint(raw)
 	if err != nil {
-		return endpoint{}, err
+		return Endpoint{}, err
 	}
 	segments := slices.DeleteFunc(strings.Split(u.EscapedPath(), "/"), func(s string) bool { return s == "" })
-	e := endpoint{azure: kind == TypeOpenAI && isAzure(u.Hostname(), segments)}
+	e := Endpoint{Azure: to.OpenAI && isAzure(u.Hostname(), segments)}
 	switch {
-	case e.azure:
-		segments, err = azurePath(u, segments)
+	case e.Azure:
+		segments, err = azurePath(to, u, segments)
 	default:
-		segments, err = apiPath(kind, u, segments)
+		segments, err = apiPath(to, u, segments)
 	}
 	called := url.URL{Scheme: u.Scheme, Host: u.Host, RawQuery: u.RawQuery}
-	e.call = called.JoinPath(segments...)
+	e.url = called.JoinPath(segments...)
 	if fault := errors.Join(strayParts(u), err); fault != nil {
-		return endpoint{}, fmt.Errorf("%w; it would call %s", fault, shown(e.call))
+		return Endpoint{}, fmt.Errorf("%w; it would call %s", fault, shown(e.url))
 	}
 	return e, nil
 }
@@ -145,39 +151,30 @@ func isVersion(segment string) bool {
 	return regexp.MustCompile(`^v[0-9]+[a-z0-9]*$`).MatchString(segment)
 }
 
-// callOf returns the path of a dialect's call below its base.
-func callOf(kind string) []string {
-	switch kind {
-	case TypeAnthropic:
-		return []string{"messages"}
-	case TypeDify:
-		return []string{"chat-messages"}
-	default:
-		return []string{"chat", "completions"}
-	}
-}
-
 // apiPath completes the path of an API that is not Azure's.
-func apiPath(kind string, u *url.URL, segments []string) ([]string, error) {
-	call := callOf(kind)
+func apiPath(to Call, u *url.URL, segments []string) ([]string, error) {
 	if webPage(u.Hostname()) {
-		return slices.Concat(segments, call), errors.New("is a web page's host, not an API's")
+		return slices.Concat(segments, to.Path), errors.New("is a web page's host, not an API's")
 	}
-	if hasSuffix(segments, call...) || kind == TypeOpenAI && hasSuffix(segments, "invocations") {
+	if hasSuffix(segments, to.Path...) || to.Alias != "" && hasSuffix(segments, to.Alias) {
 		return segments, nil
 	}
-	host := knownHost(u.Hostname())
+	base, bare := baseOf(u.Hostname())
 	switch {
-	case kind == TypeOpenAI && len(segments) == 0 && host.base != "":
-		segments = strings.Split(host.base, "/")
-	case kind == TypeOpenAI && (host.unversioned || unversioned(segments)):
+	case to.OpenAI && len(segments) == 0 && base != "":
+		segments = strings.Split(base, "/")
+	case to.OpenAI && (bare || unversioned(segments)):
 	case !versioned(u.Hostname(), segments):
 		segments = append(segments, "v1")
 	}
-	would := slices.Concat(segments, call)
+	would := slices.Concat(segments, to.Path)
 	if other := otherCall(segments); other != "" {
-		return would, fmt.Errorf("ends in /%s, which is another call than /%s that TYPE %s speaks: give the API's base or the whole URL of the call",
-			other, strings.Join(call, "/"), kind)
+		speaks := ""
+		if to.Kind != "" {
+			speaks = " that " + to.Kind + " speaks"
+		}
+		return would, fmt.Errorf("ends in /%s, which is another call than /%s%s: give the API's base or the whole URL of the call",
+			other, strings.Join(to.Path, "/"), speaks)
 	}
 	return would, nil
 }
@@ -220,8 +217,11 @@ func otherCall(segments []string) string {
 		"invoke-with-response-stream", "count_tokens", "generateContent", "streamGenerateContent", "rawPredict", "workflows",
 	}
 	underAPI := []string{"chat", "models", "complete", "generate", "tokenize", "batches", "rerank", "run", "parameters", "tags", "moderations", "files"}
+	audio := []string{"transcriptions", "translations", "speech"}
 	switch {
 	case slices.Contains(always, last), strings.Contains(last, ":"):
+		return last
+	case len(segments) > 1 && slices.Contains(audio, last) && segments[len(segments)-2] == "audio":
 		return last
 	case len(segments) > 1 && slices.Contains(underAPI, last):
 		if above := segments[len(segments)-2]; isVersion(above) || above == "api" || above == "workflows" {
@@ -241,11 +241,11 @@ func webPage(host string) bool {
 	}, host)
 }
 
-// PlainPublic reports whether requests to the provider are sent without
-// encryption over a public network. It returns true for plain http to a host
-// that, judging by its name, is neither this machine nor in a private network.
-func (p Provider) PlainPublic() bool {
-	u, err := url.Parse(p.Endpoint)
+// PlainPublic reports whether requests to the endpoint are sent without encryption
+// over a public network. It returns true for plain http to a host that, judging by
+// its name, is neither this machine nor in a private network.
+func PlainPublic(raw string) bool {
+	u, err := url.Parse(raw)
 	return err == nil && u.Scheme == "http" && !privateHost(u.Hostname())
 }
 
@@ -268,4 +268,29 @@ func privateHost(host string) bool {
 		}
 	}
 	return false
+}
+
+// baseOf returns the base of a host's API, "" if it is not known, and whether the
+// base has no version. The bases are those of the vendors' own examples for
+// OpenAI's SDK.
+func baseOf(host string) (base string, unversioned bool) {
+	switch host {
+	case "api.perplexity.ai", "models.inference.ai.azure.com":
+		return "", true
+	}
+	return map[string]string{
+		"models.github.ai":                  "inference",
+		"api.groq.com":                      "openai/v1",
+		"openrouter.ai":                     "api/v1",
+		"api.fireworks.ai":                  "inference/v1",
+		"api.deepinfra.com":                 "v1/openai",
+		"api.cohere.ai":                     "compatibility/v1",
+		"api.cohere.com":                    "compatibility/v1",
+		"generativelanguage.googleapis.com": "v1beta/openai",
+		"open.bigmodel.cn":                  "api/paas/v4",
+		"api.z.ai":                          "api/paas/v4",
+		"dashscope.aliyuncs.com":            "compatible-mode/v1",
+		"dashscope-intl.aliyuncs.com":       "compatible-mode/v1",
+		"qianfan.baidubce.com":              "v2",
+	}[host], false
 }
