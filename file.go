@@ -83,6 +83,15 @@ func RepeatableFileID(u UserKey, key string) string {
 	return FileID(base32.StdEncoding.EncodeToString(sum[:]))
 }
 
+// FetchedFileID returns the id of the file that a pod fetches from the address in a
+// user's message. It is the same on every pod, so a repeat of the message finds the
+// first file. No idempotency key gives the same text: a key is not empty and has no
+// NUL.
+func FetchedFileID(u UserKey, session, message, address string) string {
+	sum := sha256.Sum256([]byte(u.String() + "\x00\x00" + session + "\x00" + message + "\x00" + address))
+	return FileID(base32.StdEncoding.EncodeToString(sum[:]))
+}
+
 // ValidFileID reports whether id may be the id of a file.
 func ValidFileID(id string) bool {
 	digits, ok := strings.CutPrefix(id, filePrefix)
@@ -150,3 +159,10 @@ func (k FileKey) String() string { return UserKey(k).String() }
 
 // MaxFileSessions is the maximum number of sessions that use one file.
 const MaxFileSessions = 100
+
+// SpeechFileID returns the id of the file with the speech of an answer. It is the
+// same on every pod, and no upload can have it.
+func SpeechFileID(s SessionKey, answerID string) string {
+	sum := sha256.Sum256([]byte("speech\x00" + s.String() + "\x00" + answerID))
+	return FileID(base32.StdEncoding.EncodeToString(sum[:]))
+}

@@ -113,7 +113,7 @@ func acts() []func(*play) {
 
 // upload reserves and settles a file of the user's quota.
 func (p *play) upload() {
-	granted, err := p.c.ReserveFile(p.ctx, p.person(), p.text, p.text, 10, 1<<50, 1<<20)
+	granted, _, err := p.c.ReserveFile(p.ctx, p.person(), p.text, p.text, 10, 1<<50, 1<<20)
 	require.NoError(p, err)
 	require.EqualValues(p, 10, granted)
 	require.NoError(p, p.c.SettleFile(p.ctx, p.person(), p.text, p.text, 7))

@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,20 +21,28 @@ import (
 
 // Files uploads and reads files.
 type Files interface {
+	Uploads
+
+	// Link returns a link to the file, or to a smaller picture of the width.
+	Link(ctx context.Context, a chatbox.Actor, id string, width int) (files.Link, error)
+	// Content returns what the link leads to.
+	Content(ctx context.Context, l files.Link) (files.Content, error)
+	SessionFiles
+}
+
+// Uploads stores files.
+type Uploads interface {
 	// First returns the file of an earlier upload with the idempotency key, or
 	// chatbox.NotFound.
 	First(ctx context.Context, a chatbox.Actor, key string) (chatbox.File, error)
 	// Upload returns when the file is durable. Nothing of a refused or broken
 	// upload stays.
 	Upload(ctx context.Context, a chatbox.Actor, in files.Incoming) (chatbox.File, error)
-	// Link returns a link to the file, or to a smaller picture of the width.
-	Link(ctx context.Context, a chatbox.Actor, id string, width int) (files.Link, error)
-	// Content returns what the link leads to.
-	Content(ctx context.Context, l files.Link) (files.Content, error)
-	SessionFiles
-
-	// Max is the largest file in bytes.
-	Max() int64
+	// Discard removes an upload of the caller that no session has used.
+	Discard(ctx context.Context, a chatbox.Actor, id string) error
+	// Accepts returns the short names of the types that are accepted, and the
+	// largest size in bytes.
+	Accepts() (types []string, most int64)
 }
 
 // fileRoutes serve files. Without a file store they do not exist.
@@ -49,6 +59,7 @@ func (s *fileRoutes) register(e *edge) {
 	p := e.cfg.Prefix + "/files"
 	e.echo.POST(p, s.upload, e.sender, e.uploadTurn)
 	e.echo.GET(p+"/:id", s.link, e.user, e.query)
+	e.echo.DELETE(p+"/:id", s.discard, e.user)
 	e.echo.GET(p+"/:id/content", s.content)
 }
 
@@ -63,7 +74,8 @@ func (s *fileRoutes) upload(c echo.Context) error {
 	}
 	first, err := s.files.First(r.Context(), actorOf(c), key)
 	if err == nil {
-		if _, err := io.Copy(io.Discard, io.LimitReader(r.Body, s.files.Max()+maxFraming)); err != nil {
+		_, most := s.files.Accepts()
+		if _, err := io.Copy(io.Discard, io.LimitReader(r.Body, most+maxFraming)); err != nil {
 			return chatbox.Invalid("file", "did not arrive completely")
 		}
 		return replyAs(c, http.StatusCreated, s.view.file(first.Attached()))
@@ -81,6 +93,14 @@ func (s *fileRoutes) upload(c echo.Context) error {
 		return err
 	}
 	return replyAs(c, http.StatusCreated, s.view.file(f.Attached()))
+}
+
+// discard serves DELETE /files/{id}.
+func (s *fileRoutes) discard(c echo.Context) error {
+	if err := s.files.Discard(c.Request().Context(), actorOf(c), c.Param("id")); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
 }
 
 // paramWidth is the width in pixels of a smaller picture.
@@ -130,6 +150,11 @@ const (
 
 // address encodes a link.
 func (s *fileRoutes) address(l files.Link) string {
+	return s.view.address(l.File.ID) + "/content?" + parameters(l).Encode()
+}
+
+// parameters are those of a link.
+func parameters(l files.Link) url.Values {
 	q := url.Values{paramEnds: {strconv.FormatInt(l.Ends.Unix(), 10)}, paramSig: {l.Sig}}
 	if l.Width > 0 {
 		q.Set(paramWidth, strconv.Itoa(l.Width))
@@ -137,11 +162,11 @@ func (s *fileRoutes) address(l files.Link) string {
 	if l.File.Tenant != "" {
 		q.Set(paramTenant, base64.RawURLEncoding.EncodeToString([]byte(l.File.Tenant)))
 	}
-	return s.view.address(l.File.ID) + "/content?" + q.Encode()
+	return q
 }
 
-// linkOf decodes a link. A part that is malformed makes a link that no key has
-// signed.
+// linkOf decodes a link. One with a part that is malformed, or written in another
+// way than by address, becomes a link that no key has signed.
 func linkOf(c echo.Context) files.Link {
 	l := files.Link{File: chatbox.FileKey{ID: c.Param("id")}, Sig: c.QueryParam(paramSig)}
 	ends, err := strconv.ParseInt(c.QueryParam(paramEnds), 10, 64)
@@ -150,11 +175,10 @@ func linkOf(c echo.Context) files.Link {
 	if w := c.QueryParam(paramWidth); w != "" {
 		width, werr = strconv.Atoi(w)
 	}
-	if errors.Join(err, terr, werr) != nil || width < 0 {
-		l.Sig = ""
-		return l
-	}
 	l.File.Tenant, l.Width, l.Ends = string(tenant), width, time.Unix(ends, 0).UTC()
+	if errors.Join(err, terr, werr) != nil || width < 0 || !maps.EqualFunc(parameters(l), c.QueryParams(), slices.Equal) {
+		l.Sig = ""
+	}
 	return l
 }
 
@@ -186,6 +210,14 @@ func (s *fileRoutes) content(c echo.Context) error {
 		return err
 	}
 	r := c.Request()
+	if found.Make != nil {
+		if has(r.Header.Values("If-None-Match"), found.ETag) {
+			return notModified(c, found)
+		}
+		if found, err = found.Make(); err != nil {
+			return err
+		}
+	}
 	if given := r.Header.Get("Range"); strings.Count(given, ",") >= maxRanges {
 		r.Header.Del("Range")
 	} else if asksForNone(given) {
@@ -197,11 +229,7 @@ func (s *fileRoutes) content(c echo.Context) error {
 		return err
 	}
 	h := c.Response().Header()
-	h.Set(echo.HeaderContentType, served(found.ContentType))
-	h.Set("Content-Disposition", disposition(found))
-	h.Set("Content-Security-Policy", "sandbox")
-	h.Set("Cache-Control", "private, no-cache")
-	h.Set("ETag", found.ETag)
+	describe(h, found)
 	out := &rangeWriter{ResponseWriter: c.Response()}
 	http.ServeContent(out, r, "", time.Time{}, body)
 	if c.Response().Committed {
@@ -221,24 +249,33 @@ func (s *fileRoutes) content(c echo.Context) error {
 	return chatbox.NewError(chatbox.NoSuchRange, "", nil)
 }
 
-// rangeWriter leaves the response for a range that does not exist to the edge.
-type rangeWriter struct {
-	http.ResponseWriter
-	refused bool
+// describe sets the headers of a content.
+func describe(h http.Header, found files.Content) {
+	h.Set(echo.HeaderContentType, served(found.ContentType))
+	h.Set("Content-Disposition", disposition(found))
+	h.Set("Content-Security-Policy", "sandbox")
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("ETag", found.ETag)
 }
 
-func (w *rangeWriter) WriteHeader(status int) {
-	if w.refused = status == http.StatusRequestedRangeNotSatisfiable || status == http.StatusInternalServerError; w.refused {
-		return
-	}
-	w.ResponseWriter.WriteHeader(status)
+// notModified answers a client that has the content already, without making it.
+func notModified(c echo.Context, found files.Content) error {
+	h := c.Response().Header()
+	describe(h, found)
+	h.Del(echo.HeaderContentType) // as http.ServeContent does
+	return c.NoContent(http.StatusNotModified)
 }
 
-func (w *rangeWriter) Write(p []byte) (int, error) {
-	if w.refused {
-		return len(p), nil
+// has reports whether a list of entity tags has the tag.
+func has(lists []string, tag string) bool {
+	for _, list := range lists {
+		for given := range strings.SplitSeq(list, ",") {
+			if given = strings.TrimSpace(given); given == "*" || strings.TrimPrefix(given, "W/") == tag {
+				return true
+			}
+		}
 	}
-	return w.ResponseWriter.Write(p)
+	return false
 }
 
 // served returns the type in the header; text is UTF-8 unless it says otherwise.
@@ -263,66 +300,4 @@ func disposition(f files.Content) string {
 		}
 	}
 	return how
-}
-
-// seeker is a content as http.ServeContent reads it. A seek opens nothing; the
-// next read does.
-type seeker struct {
-	content files.Content
-	at      int64
-	open    io.ReadCloser
-	openAt  int64 // place of open
-	err     error
-}
-
-func (s *seeker) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += s.at
-	case io.SeekEnd:
-		offset += s.content.Size
-	}
-	if offset < 0 {
-		return 0, errors.New("seek before the beginning")
-	}
-	s.at = offset
-	return offset, nil
-}
-
-// begin opens the content at the current place, unless it is open there.
-func (s *seeker) begin() error {
-	if s.open != nil && s.openAt == s.at {
-		return nil
-	}
-	s.close()
-	open, err := s.content.Open(s.at)
-	if err != nil {
-		s.err = err
-		return err
-	}
-	s.open, s.openAt = open, s.at
-	return nil
-}
-
-func (s *seeker) Read(p []byte) (int, error) {
-	if s.at >= s.content.Size {
-		return 0, io.EOF
-	}
-	if err := s.begin(); err != nil {
-		return 0, err
-	}
-	n, err := s.open.Read(p)
-	s.at += int64(n)
-	s.openAt = s.at
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
-}
-
-func (s *seeker) close() {
-	if s.open != nil {
-		_ = s.open.Close() // it is read only
-		s.open = nil
-	}
 }

@@ -13,7 +13,15 @@ import (
 
 	"chatbox"
 	"chatbox/app/files"
+	"chatbox/app/speech"
 )
+
+// noSpeech speaks nothing.
+type noSpeech struct{}
+
+func (noSpeech) Speak(context.Context, chatbox.Actor, string, string) (speech.Sound, error) {
+	return speech.Sound{}, chatbox.NewError(chatbox.NotFound, "no such answer", nil)
+}
 
 // noFiles is a store that has no file and takes none.
 type noFiles struct{}
@@ -37,11 +45,17 @@ func (noFiles) Content(context.Context, files.Link) (files.Content, error) {
 	return files.Content{}, chatbox.NewError(chatbox.PermissionDenied, "", nil)
 }
 
+func (noFiles) OfSession(context.Context, chatbox.SessionKey) ([]chatbox.File, error) {
+	return nil, nil
+}
+
 func (noFiles) InSession(context.Context, chatbox.SessionKey, string) (files.Content, error) {
 	return files.Content{}, chatbox.NoSuchFile()
 }
 
-func (noFiles) Max() int64 { return 1 << 20 }
+func (noFiles) Discard(context.Context, chatbox.Actor, string) error { return chatbox.NoSuchFile() }
+
+func (noFiles) Accepts() ([]string, int64) { return []string{"png", "txt"}, 1 << 20 }
 
 func TestRender_Files(t *testing.T) {
 	for code, want := range map[chatbox.Code]rendering{
@@ -105,6 +119,32 @@ type oneFile struct {
 }
 
 func (f oneFile) Content(context.Context, files.Link) (files.Content, error) { return f.file, nil }
+
+// A client that has a smaller picture already does not make the pod decode it again.
+func TestContent_IsNotMadeForAClientThatHasIt(t *testing.T) {
+	made := 0
+	p := newPod(t, func(st *setup) {
+		picture := files.Content{Name: "a.png", ContentType: "image/png", ETag: `"e"`}
+		st.files = oneFile{file: files.Content{Name: "a.png", ContentType: "image/png", ETag: `"e"`, Make: func() (files.Content, error) {
+			made++
+			picture.Size, picture.Open = 5, func(from int64) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("hello"[from:])), nil }
+			return picture, nil
+		}}}
+	})
+	const at = "/files/file_aaaaaaaaaaaaaaaaaaaaaaaaaa/content?exp=1&sig=x"
+	for _, tags := range []string{`"e"`, `W/"e"`, `"d", "e"`, "*"} {
+		status, head, body := p.call(http.MethodGet, at, http.Header{"If-None-Match": {tags}}, nil)
+		assert.Equal(t, http.StatusNotModified, status, tags)
+		assert.Equal(t, `"e"`, head.Get("ETag"))
+		assert.Empty(t, head.Get("Content-Type"))
+		assert.Empty(t, body)
+	}
+	assert.Zero(t, made)
+	status, _, body := p.call(http.MethodGet, at, http.Header{"If-None-Match": {`"d"`}}, nil)
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, "hello", string(body))
+	assert.Equal(t, 1, made)
+}
 
 // A content that the store does not have, or cannot give, is an error like any
 // other, and is opened once.

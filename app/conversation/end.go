@@ -78,8 +78,9 @@ func (s *Service) Cancel(ctx context.Context, c live.Socket, sessionID string) e
 }
 
 // Retry starts a new answer to the newest user message if its answer failed,
-// was cancelled or was taken over. Otherwise, or while an answer is running,
-// it returns chatbox.NotFound.
+// was cancelled or was taken over. While a person holds the session, it has the
+// transcript of the newest recording made again if that failed. Otherwise, or
+// while an answer is running, it returns chatbox.NotFound.
 func (s *Service) Retry(ctx context.Context, c live.Socket, sessionID string) error {
 	if err := s.live.Admit(c.Actor()); err != nil {
 		return err
@@ -92,6 +93,8 @@ func (s *Service) Retry(ctx context.Context, c live.Socket, sessionID string) er
 		return err
 	case st.Ended:
 		return chatbox.SessionEnded()
+	case st.HolderID != "" && st.LastUserSeq > 0 && s.deps.Transcripts != nil:
+		return s.deps.Transcripts.Again(ctx, chatbox.RecordingKey{Session: k, Seq: st.LastUserSeq})
 	}
 	return s.answers.Retry(ctx, k, st)
 }

@@ -25,9 +25,13 @@ func (s *Service) usable(ctx context.Context, a chatbox.Actor, cmd chatbox.Comma
 	k := a.Session(cmd.SessionID)
 	err = sessionlog.RetryTransient(ctx, func() (err error) { files, err = s.deps.Files.Usable(ctx, a, k, field, ids); return err })
 	if err == nil && cmd.Type == chatbox.TypeVoiceMessage && !audible(files[0].ContentType) {
-		err = &chatbox.Error{Code: chatbox.FileType, Field: field, Message: field + ": is not a recording"}
+		err = noRecording(field)
 	}
 	return files, err
+}
+
+func noRecording(field string) error {
+	return &chatbox.Error{Code: chatbox.FileType, Field: field, Message: field + ": is not a recording"}
 }
 
 func noFileStore(field string) error {

@@ -265,7 +265,7 @@ func TestFiles_ALinkIsKeptAsItIs(t *testing.T) {
 }
 
 func TestFiles_WithoutAStore(t *testing.T) {
-	h := houseWith(t, fakes.NewHistory(), fakes.NewRedis(), nil, nil)
+	h := houseWith(t, fakes.NewHistory(), fakes.NewRedis(), nil, nil, nil)
 	link := upload("s", "m1", chatbox.FileKey{})
 	link.FileURL = "https://files.example.com/a"
 	voice := upload("s", "m1", ownFile(ada, 1))

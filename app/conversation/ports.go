@@ -79,6 +79,26 @@ type Files interface {
 	Use(ctx context.Context, a chatbox.Actor, session chatbox.SessionKey, field string, ids []string) ([]chatbox.File, error)
 }
 
+// Transcripts are made of recordings.
+type Transcripts interface {
+	// Due returns when another pod looks for the transcript of a new recording, if
+	// this pod has not made it.
+	Due() time.Time
+	// Raise says that a recording is in the history of which no answer makes the
+	// transcript. It does not block. If it does nothing, a sweep finds the recording.
+	Raise(k chatbox.RecordingKey)
+	// Again has a transcript made that failed. chatbox.NotFound: it did not.
+	Again(ctx context.Context, k chatbox.RecordingKey) error
+}
+
+// Fetches get files from addresses that users name in their messages.
+type Fetches interface {
+	// Fetch stores the file at the address as an upload of the caller with the id.
+	// A repeat with the id returns the first file and fetches nothing. fit may
+	// refuse the file by its type. Errors name the field file_url.
+	Fetch(ctx context.Context, a chatbox.Actor, id, address string, fit func(contentType string) error) (chatbox.File, error)
+}
+
 // Ratings are the owners' ratings of talks with people, kept with the sessions.
 type Ratings interface {
 	// Rate stores the rating unless a later talk is rated already, and returns

@@ -40,6 +40,9 @@ func (s *Service) post(ctx context.Context, c live.Socket, cmd chatbox.Command) 
 			return sessionlog.Appended{}, s.unlessRepeated(ctx, c, k, cmd, err)
 		}
 	}
+	if cmd, files, err = s.fetched(ctx, c.Actor(), k, cmd, files); err != nil {
+		return sessionlog.Appended{}, err
+	}
 	if err := s.recordVoice(ctx, c, k, cmd.Type); err != nil {
 		return sessionlog.Appended{}, err
 	}
@@ -104,7 +107,11 @@ func (s *Service) PostMessage(ctx context.Context, a chatbox.Actor, cmd chatbox.
 	if err != nil {
 		return chatbox.Event{}, err
 	}
-	k, e := a.Session(cmd.SessionID), eventOf(a, cmd, files)
+	k := a.Session(cmd.SessionID)
+	if cmd, files, err = s.fetched(ctx, a, k, cmd, files); err != nil {
+		return chatbox.Event{}, err
+	}
+	e := eventOf(a, cmd, files)
 	res, err := s.accept(ctx, s.postDraft(a, k, e, cmd), e)
 	if err != nil {
 		return chatbox.Event{}, err
@@ -124,6 +131,9 @@ func (s *Service) PostAsHolder(ctx context.Context, a chatbox.Actor, cmd chatbox
 	}
 	k, err := s.staffed(ctx, a, cmd.SessionID, chatbox.AuditSessionMessage)
 	if err != nil {
+		return chatbox.Event{}, err
+	}
+	if cmd, files, err = s.fetched(ctx, a, k, cmd, files); err != nil {
 		return chatbox.Event{}, err
 	}
 	e := eventOf(a, cmd, files)
@@ -152,10 +162,11 @@ func (s *Service) accept(ctx context.Context, d sessionlog.Draft, e chatbox.Even
 		return sessionlog.Appended{}, err
 	case !res.Repeat:
 		s.nameLater(ctx, res.Event)
+		s.raiseTranscript(res)
 		if res.Event.Alert != nil {
 			s.deps.Alerts.Raise(res.Event)
 		}
-	case !res.Event.SameRequest(e):
+	case !sameRequest(res.Event, e):
 		return sessionlog.Appended{}, otherMessage()
 	}
 	return res, nil
@@ -211,6 +222,7 @@ func (s *Service) postDraft(a chatbox.Actor, k chatbox.SessionKey, e chatbox.Eve
 		},
 		Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
 			e := e
+			e.ToTranscribe = s.transcriptDue(e)
 			switch {
 			case b.Owner == a.UserID:
 				e.Metadata = withoutStaff(e.Metadata)

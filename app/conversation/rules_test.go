@@ -55,14 +55,14 @@ func newHouse(t *testing.T) *house {
 func houseOn(t *testing.T, history *fakes.History, redis *fakes.Redis, hot sessionlog.Hot) *house {
 	t.Helper()
 	files := fakes.NewFiles()
-	h := houseWith(t, history, redis, hot, files)
+	h := houseWith(t, history, redis, hot, files, nil)
 	h.files = files
 	return h
 }
 
 // houseWith is a house with these files; nil: without a file store. Without hot it
 // sees redis itself.
-func houseWith(t *testing.T, history *fakes.History, redis *fakes.Redis, hot sessionlog.Hot, files conversation.Files) *house {
+func houseWith(t *testing.T, history *fakes.History, redis *fakes.Redis, hot sessionlog.Hot, files conversation.Files, fetches conversation.Fetches) *house {
 	t.Helper()
 	if hot == nil {
 		hot = redis
@@ -78,17 +78,19 @@ func houseWith(t *testing.T, history *fakes.History, redis *fakes.Redis, hot ses
 		Pieces: fakes.Pieces{Redis: h.redis}, LLM: nil, Ephemerals: h.redis, Observer: h, Logger: logger,
 	})
 	h.Service = conversation.New(conversation.DefaultConfig(), conversation.Deps{
-		Log: h.log, Answers: answers, Messages: h.history, Sessions: h.history, Audit: h, Alerts: h, HelpLimits: h, Files: files, Ratings: h.history,
+		Log: h.log, Answers: answers, Messages: h.history, Sessions: h.history, Audit: h, Alerts: h, HelpLimits: h, Files: files, Fetches: fetches, Ratings: h.history,
 		Presence: h, Staff: h.redis, Colleagues: h, Ephemerals: h.redis, Observer: h, Logger: logger,
 	})
 	return h
 }
 
-func (*house) Healed(int)               {}
-func (*house) PublishFailed()           {}
-func (*house) FirstPiece(time.Duration) {}
-func (*house) Generation(string)        {}
-func (*house) Posted(time.Duration)     {}
+func (*house) Healed(int)                                      {}
+func (*house) PublishFailed()                                  {}
+func (*house) FirstPiece(string, time.Duration, time.Duration) {}
+func (*house) Spent(string, chatbox.Usage)                     {}
+func (*house) ModelFailed(string, chatbox.Code)                {}
+func (*house) Generation(string)                               {}
+func (*house) Posted(time.Duration)                            {}
 
 func (h *house) Record(_ context.Context, _ chatbox.Actor, action chatbox.AuditAction, _ chatbox.AuditSubject) error {
 	h.mu.Lock()

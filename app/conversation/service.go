@@ -23,7 +23,8 @@ type Config struct {
 // DefaultConfig has the values of the contract.
 func DefaultConfig() Config { return Config{AdminGrace: 2 * time.Minute, AskRating: true} }
 
-// Deps are what a Service works through; all but Files is required.
+// Deps are what a Service works through; all but Files, Fetches and Transcripts is
+// required.
 type Deps struct {
 	Log         *sessionlog.Log
 	Answers     *answer.Service
@@ -35,7 +36,9 @@ type Deps struct {
 	Audit       Audit
 	Alerts      Alerts
 	HelpLimits  HelpLimits
-	Files       Files // nil: there is no file store
+	Files       Files       // nil: there is no file store
+	Transcripts Transcripts // nil: none are made
+	Fetches     Fetches     // nil: files elsewhere are shown as links
 	Ratings     Ratings
 	Staff       StaffBus
 	Colleagues  Colleagues

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,6 +59,37 @@ func BenchmarkUpload_200AtOnce(b *testing.B) {
 		<-done
 		b.ReportMetric((float64(peak.Load())-float64(before.HeapInuse+before.StackInuse))/1e6, "MB-peak")
 		b.ReportMetric(uploads*size/took.Seconds()/1e6, "MB/s")
+	}
+}
+
+// BenchmarkForgetPerson_10000Files prints what 10,000 small files of one user cost:
+// their uploads, 16 at once, and the erasure of the user. Nothing is left of them.
+func BenchmarkForgetPerson_10000Files(b *testing.B) {
+	const many, atOnce = 10_000, 16
+	for b.Loop() {
+		t := newBench(b, func(cfg *files.Config, _ *files.Deps) { cfg.BytesPerDay, cfg.FilesPerDay = 1<<50, 1<<30 })
+		began := time.Now()
+		var wg sync.WaitGroup
+		for part := range atOnce {
+			wg.Go(func() {
+				for n := part; n < many; n += atOnce {
+					if _, err := t.Upload(b.Context(), ann, files.Incoming{Name: "a.txt", Size: -1, Body: strings.NewReader(strconv.Itoa(n))}); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		b.ReportMetric(many/time.Since(began).Seconds(), "uploads/s")
+		began = time.Now()
+		if err := t.ForgetPerson(b.Context(), ann.User(), t.now()); err != nil {
+			b.Error(err)
+		}
+		b.ReportMetric(many/time.Since(began).Seconds(), "erased/s")
+		left := 0
+		if err := t.blobs.Each(b.Context(), "", func(string, time.Time) error { left++; return nil }); err != nil || left != 1 {
+			b.Errorf("%d objects are left, wanted the mark of the history: %v", left, err)
+		}
 	}
 }
 

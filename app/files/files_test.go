@@ -307,6 +307,38 @@ func TestUpload_Quota(t *testing.T) {
 	assert.Len(t, b.names(t), 2)
 }
 
+// An upload keeps its reservation for as long as it lives, and others are told to
+// wait for its end and not for tomorrow.
+func TestUpload_ReservationsOfUploadsUnderWay(t *testing.T) {
+	b := newBench(t, func(cfg *files.Config, _ *files.Deps) { cfg.BytesPerDay, cfg.RenewEvery = 100_000, time.Millisecond })
+	b.renewed = make(chan string)
+	body, client := io.Pipe()
+	var under sync.WaitGroup
+	under.Go(func() {
+		_, err := b.Upload(t.Context(), ann, files.Incoming{Name: "slow.txt", Size: 50_000, Body: body})
+		assert.NoError(t, err)
+	})
+	_, err := client.Write([]byte("slow"))
+	require.NoError(t, err)
+	first := <-b.renewed
+	assert.Equal(t, first, <-b.renewed, "again and again")
+	for _, size := range []int64{-1, 30_000} {
+		_, err = b.Upload(t.Context(), ann, files.Incoming{Name: "b", Size: size, Body: endlessText{}})
+		require.ErrorIs(t, err, chatbox.RateLimited)
+		var refused *chatbox.Error
+		require.ErrorAs(t, err, &refused)
+		if size > 0 {
+			assert.Equal(t, time.Minute, refused.RetryAfter)
+		} else {
+			assert.Greater(t, refused.RetryAfter, time.Minute, "an upload of unknown size may want more than the day has")
+		}
+	}
+	require.NoError(t, client.Close())
+	under.Wait()
+	assert.Empty(t, b.open)
+	assert.Equal(t, []int64{4}, b.settled)
+}
+
 func TestUpload_BrokenOffLeavesNothing(t *testing.T) {
 	b := newBench(t)
 	jpg := jpegOf(t, quarters(2000, 1000))
@@ -358,18 +390,21 @@ func TestUpload_PicturesLoseTheirMetadata(t *testing.T) {
 	gifs := gifOf(t, 2)
 	comment := append([]byte{0x21, 0xFE, 6}, "CANARY\x00"...)
 	for name, content := range map[string][]byte{
-		"exif.jpg":     withSegment(jpg, 0xE1, exif),
-		"xmp.jpg":      withSegment(jpg, 0xE1, []byte("http://ns.adobe.com/xap/1.0/\x00CANARY")),
-		"iptc.jpg":     withSegment(jpg, 0xED, []byte("Photoshop 3.0\x00CANARY")),
-		"comment.jpg":  withSegment(jpg, 0xFE, []byte("CANARY")),
-		"trailer.jpg":  append(bytes.Clone(jpg), "CANARY<script>"...),
-		"text.png":     withChunk(pic, "tEXt", []byte("Comment\x00CANARY")),
-		"exif.png":     withChunk(pic, "eXIf", tiff(1)),
-		"unknown.png":  withChunk(pic, "caNa", []byte("CANARY")),
-		"trailer.png":  append(bytes.Clone(pic), "CANARY<script>"...),
-		"comment.gif":  bytes.Join([][]byte{gifs[:len(gifs)-1], comment, {0x3B}}, nil),
-		"trailer.gif":  append(bytes.Clone(gifs), "CANARY<script>"...),
-		"exif.webp":    webpOf(t, riff("EXIF", tiff(6)), riff("XMP ", []byte("CANARY!"))),
+		"exif.jpg":    withSegment(jpg, 0xE1, exif),
+		"xmp.jpg":     withSegment(jpg, 0xE1, []byte("http://ns.adobe.com/xap/1.0/\x00CANARY")),
+		"iptc.jpg":    withSegment(jpg, 0xED, []byte("Photoshop 3.0\x00CANARY")),
+		"comment.jpg": withSegment(jpg, 0xFE, []byte("CANARY")),
+		"trailer.jpg": append(bytes.Clone(jpg), "CANARY<script>"...),
+		"text.png":    withChunk(pic, "tEXt", []byte("Comment\x00CANARY")),
+		"exif.png":    withChunk(pic, "eXIf", tiff(1)),
+		"unknown.png": withChunk(pic, "caNa", []byte("CANARY")),
+		"trailer.png": append(bytes.Clone(pic), "CANARY<script>"...),
+		"comment.gif": bytes.Join([][]byte{gifs[:len(gifs)-1], comment, {0x3B}}, nil),
+		"trailer.gif": append(bytes.Clone(gifs), "CANARY<script>"...),
+		"exif.webp":   webpOf(t, riff("EXIF", tiff(6)), riff("XMP ", []byte("CANARY!"))),
+		"frame.webp": webpOf(t, riff("ANMF", bytes.Join([][]byte{
+			make([]byte, 16), riff("VP8L", []byte{0x2F}), riff("EXIF", tiff(6)), riff("XMP ", []byte("CANARY!")), riff("ICCP", []byte("CANARY")), riff("pHYs", []byte("CANARY")), []byte("CANARY"),
+		}, nil))),
 		"trailer.webp": append(webpOf(t), "CANARY<script>"...),
 	} {
 		f := b.stored(t, name, content)
@@ -450,11 +485,19 @@ func TestUpload_Durations(t *testing.T) {
 }
 
 func TestContent_SmallerPictures(t *testing.T) {
-	b := newBench(t)
+	made := 0
+	b := newBench(t, func(_ *files.Config, d *files.Deps) { d.Blobs = counting{d.Blobs, &made} })
 	f := b.stored(t, "a.jpg", jpegOf(t, quarters(1000, 500)))
-	for _, w := range []int{1, 100, 160, 200, 320, 999} {
+	before := made
+	for given, w := range map[int]int{1: 160, 100: 160, 160: 160, 161: 320, 200: 320, 320: 320, 321: 640, 640: 640} {
 		for range 2 {
-			c, all, err := b.read(t, ann, f.Key.ID, w)
+			l, err := b.Link(t.Context(), ann, f.Key.ID, given)
+			require.NoError(t, err)
+			n := made
+			_, err = b.Content(t.Context(), l)
+			require.NoError(t, err)
+			assert.Equal(t, n, made, "nothing is made before somebody reads")
+			c, all, err := b.read(t, ann, f.Key.ID, given)
 			require.NoError(t, err)
 			img, _, err := image.Decode(bytes.NewReader(all))
 			require.NoError(t, err)
@@ -462,12 +505,13 @@ func TestContent_SmallerPictures(t *testing.T) {
 			assert.Len(t, all, int(c.Size))
 		}
 	}
-	for _, w := range []int{1000, 1600} {
+	assert.Equal(t, 3, made-before, "each width is made once")
+	for _, w := range []int{641, 1000, 1600} {
 		_, all, err := b.read(t, ann, f.Key.ID, w)
 		require.NoError(t, err)
 		assert.Len(t, all, int(f.Size), "never larger than it is")
 	}
-	assert.Len(t, b.names(t), 3, "few are stored")
+	assert.Len(t, b.names(t), 4, "few are stored")
 	text := b.stored(t, "a.txt", []byte("x"))
 	_, err := b.Link(t.Context(), ann, text.Key.ID, 100)
 	require.ErrorIs(t, err, chatbox.InvalidArgument)
@@ -531,6 +575,8 @@ func TestContent_OnlyByItsLink(t *testing.T) {
 		"no signature":   func(l *files.Link) { l.Sig = "" },
 		"cut signature":  func(l *files.Link) { l.Sig = l.Sig[:len(l.Sig)-1] },
 		"longer":         func(l *files.Link) { l.Sig += "A" },
+		"other bits":     func(l *files.Link) { l.Sig = l.Sig[:len(l.Sig)-1] + string(l.Sig[len(l.Sig)-1]+1) },
+		"broken line":    func(l *files.Link) { l.Sig = l.Sig[:4] + "\n" + l.Sig[4:] },
 		"altered":        func(l *files.Link) { l.Sig = string(l.Sig[0]^3) + l.Sig[1:] },
 	} {
 		l := good
@@ -617,11 +663,49 @@ func TestUpload_WebPLosesItsPlaceAndKeepsItsOrientation(t *testing.T) {
 	at := bytes.Index(all, []byte("EXIF"))
 	require.Positive(t, at)
 	assert.Equal(t, []byte{0x12, 0x01, 3, 0, 1, 0, 0, 0, 6, 0}, all[at+18:at+28], "the only entry is the orientation")
-	_, small, err := b.read(t, ann, f.Key.ID, 16)
+	f = b.stored(t, "plain.webp", plainWebP(400, 200, riff("EXIF", tiff(6))))
+	_, small, err := b.read(t, ann, f.Key.ID, 160)
 	require.NoError(t, err)
 	img, _, err := image.Decode(bytes.NewReader(small))
 	require.NoError(t, err)
-	assert.Equal(t, image.Pt(16, 32), img.Bounds().Size())
+	assert.Equal(t, image.Pt(160, 320), img.Bounds().Size(), "upright")
+}
+
+// plainWebP is a lossless picture of one colour, with further chunks.
+func plainWebP(w, h int, extra []byte) []byte {
+	var bits uint64 // after the size: no alpha, version 0, no transform, no cache, one group of five codes of the symbol 0
+	at := 0
+	put := func(v uint64, n int) { bits |= v << at; at += n }
+	put(0, 1+3+1+1+1)
+	for range 5 {
+		put(1, 4) // a simple code of one symbol of one bit, which is 0
+	}
+	pixels := append([]byte{0x2F}, binary.LittleEndian.AppendUint32(nil, uint32(w-1)|uint32(h-1)<<14|uint32(bits&0xF)<<28)...)
+	pixels = append(pixels, binary.LittleEndian.AppendUint64(nil, bits>>4)...)
+	canvas := []byte{0x08, 0, 0, 0, byte(w - 1), byte((w - 1) >> 8), 0, byte(h - 1), byte((h - 1) >> 8), 0}
+	body := bytes.Join([][]byte{[]byte("WEBP"), riff("VP8X", canvas), riff("VP8L", pixels), extra}, nil)
+	return riff("RIFF", body)
+}
+
+// A frame of an animation keeps its place and its pixels, byte for byte, and the file
+// its size.
+func TestUpload_WebPFramesStay(t *testing.T) {
+	b := newBench(t)
+	pixels := riff("VP8L", append([]byte{0x2F}, bytes.Repeat([]byte("pixel"), 1000)...))
+	alpha := riff("ALPH", []byte("transparent"))
+	frame := append([]byte("0123456789abcdef"), append(alpha, pixels...)...)
+	content := webpOf(t, riff("ANIM", []byte("anim..")), riff("ANMF", frame), riff("ANMF", append(frame, riff("XMP ", []byte("CANARY"))...)))
+	f := b.stored(t, "a.webp", content)
+	_, all, err := b.read(t, ann, f.Key.ID, 0)
+	require.NoError(t, err)
+	assert.Len(t, all, len(content))
+	assert.Equal(t, 2, bytes.Count(all, frame))
+	for name, inner := range map[string][]byte{
+		"too short": []byte("0123456789"), "overrun": append(frame, "XMP \xff\xff\x00\x00CANARY"...), "huge": append(frame, "XMP \xff\xff\xff\xffCANARY"...),
+	} {
+		_, err = b.upload(t, "a.webp", webpOf(t, riff("ANMF", inner)))
+		require.ErrorIs(t, err, chatbox.FileType, name)
+	}
 }
 
 // The canvas of a WebP that says less than its pixels would let them be decoded

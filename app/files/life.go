@@ -77,6 +77,35 @@ func (s *Service) mine(ctx context.Context, a chatbox.Actor, id string) (chatbox
 	return f, chatbox.NoSuchFile()
 }
 
+// Discard removes a file that the caller has uploaded and that no session has ever
+// used. chatbox.Conflict: a session uses it. chatbox.NotFound: it is unknown,
+// another user's or gone.
+func (s *Service) Discard(ctx context.Context, a chatbox.Actor, id string) error {
+	f, err := s.live(ctx, a.File(id))
+	if errors.Is(err, chatbox.Unreadable) {
+		err = nil // its name is lost, but not who uploaded it
+	}
+	switch {
+	case err != nil:
+		return err
+	case f.Owner == "" || f.Owner != a.UserID:
+		return chatbox.NoSuchFile()
+	}
+	gone, err := s.deps.Records.Abandon(ctx, f.Key)
+	if err != nil {
+		return err
+	}
+	if gone {
+		s.removeNow(ctx, f)
+		return nil
+	}
+	_, err = s.live(ctx, f.Key) // a session uses it, or it has just gone
+	if err == nil || errors.Is(err, chatbox.Unreadable) {
+		err = chatbox.NewError(chatbox.Conflict, "a session uses this file; it goes with its last session", nil)
+	}
+	return err
+}
+
 // Release ends the use of all files by a session that is erased. From its return
 // on, files that no other session uses are served to nobody. It may be repeated.
 func (s *Service) Release(ctx context.Context, session chatbox.SessionKey) error {
@@ -236,7 +265,7 @@ func (s *Service) removeStrays(ctx context.Context, names []string) error {
 		has[name] = true
 	}
 	for i, name := range names {
-		if has[bases[i]] {
+		if has[bases[i]] && !incomplete(name) {
 			continue
 		}
 		if derr := s.deps.Blobs.Delete(ctx, name); derr != nil {

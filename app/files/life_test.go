@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,56 @@ import (
 	"chatbox"
 	"chatbox/app/files"
 )
+
+// An upload can be taken back by its uploader, until a session has used it.
+func TestDiscard(t *testing.T) {
+	b := newBench(t)
+	f, used := b.stored(t, "a.png", pngOf(t, quarters(400, 200))), b.stored(t, "b.txt", []byte("x"))
+	_, _, err := b.read(t, ann, f.Key.ID, 160)
+	require.NoError(t, err)
+	for name, a := range map[string]chatbox.Actor{"another user": bob, "staff": sam, "another tenant": {Tenant: "u", UserID: "ann"}, "nobody": {Tenant: "t"}} {
+		require.ErrorIs(t, b.Discard(t.Context(), a, f.Key.ID), chatbox.NotFound, name)
+	}
+	for _, id := range []string{"", "store", "file_x", "../x"} {
+		require.ErrorIs(t, b.Discard(t.Context(), ann, id), chatbox.NotFound, id)
+	}
+	s := chatbox.SessionKey{Tenant: "t", ID: "s"}
+	_, err = b.Use(t.Context(), ann, s, "file_id", []string{used.Key.ID})
+	require.NoError(t, err)
+	require.ErrorIs(t, b.Discard(t.Context(), ann, used.Key.ID), chatbox.Conflict)
+	l, err := b.Link(t.Context(), ann, f.Key.ID, 0)
+	require.NoError(t, err)
+	require.NoError(t, b.Discard(t.Context(), ann, f.Key.ID))
+	assert.Len(t, b.names(t), 1, "with its smaller pictures")
+	_, err = b.Content(t.Context(), l)
+	require.ErrorIs(t, err, chatbox.NotFound)
+	require.ErrorIs(t, b.Discard(t.Context(), ann, f.Key.ID), chatbox.NotFound, "a repeat")
+	_, err = b.Use(t.Context(), ann, s, "file_id", []string{f.Key.ID})
+	require.ErrorIs(t, err, chatbox.NotFound)
+	require.NoError(t, b.Release(t.Context(), s))
+	require.ErrorIs(t, b.Discard(t.Context(), ann, used.Key.ID), chatbox.NotFound)
+}
+
+// A message and a removal race: either the message has the file, or there is none.
+func TestDiscard_RacesWithAMessage(t *testing.T) {
+	b := newBench(t)
+	for range 20 {
+		f := b.stored(t, "b.txt", []byte("x"))
+		var used, gone error
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, used = b.Use(t.Context(), ann, chatbox.SessionKey{Tenant: "t", ID: "s"}, "file_id", []string{f.Key.ID})
+		})
+		wg.Go(func() { gone = b.Discard(t.Context(), ann, f.Key.ID) })
+		wg.Wait()
+		if used == nil {
+			require.ErrorIs(t, gone, chatbox.Conflict)
+		} else {
+			require.ErrorIs(t, used, chatbox.NotFound)
+			require.NoError(t, gone)
+		}
+	}
+}
 
 // A file that nobody has used is there for a day; a used one stays.
 func TestSweep_Unused(t *testing.T) {
@@ -52,7 +103,11 @@ func TestSweep_BlobsWithoutARecord(t *testing.T) {
 	require.NoError(t, b.Sweep(t.Context()))
 	assert.Len(t, b.names(t), 3, "an upload may be under way")
 	b.pass(time.Hour + time.Minute)
-	require.NoError(t, os.WriteFile(filepath.Join(b.folder, "fileblob123"), []byte("x"), 0o600))
+	for _, name := range []string{kept.Blob + ".18a4f.tmp", kept.Blob + ".w320.18a4f.tmp", "ab/abcdefghijklmnopqrstuvwxyz.18a4f.tmp"} { // incomplete
+		path := filepath.Join(b.folder, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
+	}
 	require.NoError(t, b.Sweep(t.Context()))
 	assert.ElementsMatch(t, []string{kept.Blob, kept.Blob + ".w160"}, b.names(t))
 }

@@ -72,6 +72,7 @@ func newBench(tb testing.TB, change ...func(*files.Config, *files.Deps)) *bench 
 type fakes struct {
 	mu       sync.Mutex // guards following
 	open     map[string]int64
+	renewed  chan string // ids that reserve again; nil: nobody wants to know
 	settled  []int64
 	sessions map[string]chatbox.Session
 	watched  string
@@ -92,21 +93,35 @@ func (f *fakes) pass(d time.Duration) {
 	f.time = f.time.Add(d)
 }
 
-func (f *fakes) ReserveFile(_ context.Context, _ chatbox.UserKey, _, id string, want, mostBytes int64, mostFiles int) (int64, error) {
+func (f *fakes) ReserveFile(_ context.Context, _ chatbox.UserKey, _, id string, want, mostBytes int64, mostFiles int) (int64, time.Duration, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if _, again := f.open[id]; again && f.renewed != nil {
+		select {
+		case f.renewed <- id:
+		default:
+		}
+	}
 	left := mostBytes
 	for _, n := range f.settled {
 		left -= n
 	}
-	for _, n := range f.open {
-		left -= n
+	fits := left >= want && len(f.settled) < mostFiles
+	others := 0
+	for other, n := range f.open {
+		if other != id {
+			left, others = left-n, others+1
+		}
 	}
-	if len(f.settled)+len(f.open) >= mostFiles || left <= 0 {
-		return 0, nil
+	wait := time.Duration(0)
+	if fits && (left < want || len(f.settled)+others >= mostFiles) {
+		wait = time.Minute
+	}
+	if len(f.settled)+others >= mostFiles || left <= 0 {
+		return 0, wait, nil
 	}
 	f.open[id] = min(want, left)
-	return f.open[id], nil
+	return f.open[id], wait, nil
 }
 
 func (f *fakes) SettleFile(_ context.Context, _ chatbox.UserKey, _, id string, size int64) error {
@@ -178,6 +193,11 @@ func (b *bench) read(t *testing.T, a chatbox.Actor, id string, width int) (files
 	c, err := b.Content(t.Context(), l)
 	if err != nil {
 		return c, nil, err
+	}
+	if c.Make != nil {
+		if c, err = c.Make(); err != nil {
+			return c, nil, err
+		}
 	}
 	r, err := c.Open(0)
 	if err != nil {

@@ -37,7 +37,9 @@ func TestContent_AnOutageRemovesNothing(t *testing.T) {
 	l, err := b.Link(t.Context(), ann, f.Key.ID, 160)
 	require.NoError(t, err)
 	left = 1
-	_, err = b.Content(t.Context(), l)
+	c, err := b.Content(t.Context(), l)
+	require.NoError(t, err)
+	_, err = c.Make()
 	require.NoError(t, err)
 	left = 1000
 	_, whole, err := b.read(t, ann, f.Key.ID, 0)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 	"time"
 
@@ -94,16 +93,18 @@ func (s *Service) noOther(ctx context.Context, marker string) error {
 // blobDigits is the length of a blob's name behind its folder, that of rand.Text.
 const blobDigits = 26
 
-// temporary begins the names of incomplete objects, as gocloud.dev/blob/fileblob
-// makes them. A killed pod leaves them.
-const temporary = "fileblob"
+// temporary ends the names of incomplete objects, as gocloud.dev/blob/fileblob makes
+// them: the name of the object, a dot, a number in hexadecimal, and this. A killed pod
+// leaves them.
+const temporary = ".tmp"
 
-// ourBlob reports whether an object has a name that newBlobName makes, is a variant
-// of one, or is incomplete. Other objects are not removed.
+// incomplete reports whether an object is what a killed pod left of a write. It
+// belongs to no record, also if the object that was written has one.
+func incomplete(name string) bool { return strings.HasSuffix(name, temporary) }
+
+// ourBlob reports whether an object has a name that newBlobName makes, or is a variant
+// of one, complete or not. Other objects are not removed.
 func ourBlob(name string) bool {
-	if number, ok := strings.CutPrefix(path.Base(name), temporary); ok {
-		return number != "" && strings.Trim(number, "0123456789") == ""
-	}
 	base, _, _ := strings.Cut(name, ".")
 	folder, rest, ok := strings.Cut(base, "/")
 	return ok && len(folder) == 2 && len(rest) == blobDigits && strings.HasPrefix(rest, folder) &&

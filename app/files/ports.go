@@ -75,13 +75,23 @@ type Blobs interface {
 	Each(ctx context.Context, prefix string, visit func(name string, written time.Time) error) error
 }
 
+// Fetcher fetches files from addresses that clients have given.
+type Fetcher interface {
+	// Fetch opens the file at the address and returns its size; -1: unknown. It
+	// contacts public addresses only, also after redirects, and ends with ctx. No
+	// error contains the address.
+	Fetch(ctx context.Context, address string) (body io.ReadCloser, size int64, err error)
+}
+
 // Quota counts the files and bytes of a user's day over all pods.
 type Quota interface {
 	// ReserveFile reserves a file of at most want bytes for the day and returns
 	// how many bytes the user may still upload, at most want. 0: the day's files
-	// or bytes are used up, and nothing was reserved. A reservation lapses after
-	// an hour.
-	ReserveFile(ctx context.Context, u chatbox.UserKey, day, id string, want, mostBytes int64, mostFiles int) (granted int64, err error)
+	// or bytes are used up, and nothing was reserved. wait is positive if less than
+	// want is granted because of uploads under way: the time until the next of their
+	// reservations lapses. A reservation lapses within minutes, unless the same id
+	// reserves again.
+	ReserveFile(ctx context.Context, u chatbox.UserKey, day, id string, want, mostBytes int64, mostFiles int) (granted int64, wait time.Duration, err error)
 	// SettleFile replaces the reservation by a file of size bytes; 0: by none.
 	SettleFile(ctx context.Context, u chatbox.UserKey, day, id string, size int64) error
 }

@@ -194,7 +194,8 @@ func (s *Service) extract(ctx context.Context, contentType string, src io.Reader
 	return strings.ToValidUTF8(text, "\uFFFD"), false, err
 }
 
-// plainText reads as much UTF-8 as is kept, or UTF-16 with a byte order mark.
+// plainText reads as much text as is kept: UTF-8, UTF-16 with a byte order mark, or
+// else Windows-1252.
 func plainText(src io.Reader) (text string, cut bool, err error) {
 	const most = 2 * maxText // UTF-16
 	raw, err := io.ReadAll(io.LimitReader(src, most+1))
@@ -210,8 +211,12 @@ func plainText(src io.Reader) (text string, cut bool, err error) {
 			text = text[:len(text)-1]
 		}
 	}
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return "", false, errors.New("it is not UTF-8")
+	known := true
+	if !utf8.ValidString(text) {
+		text, known = kind.Legacy(text)
+	}
+	if !known || strings.ContainsRune(text, 0) {
+		return "", false, errors.New("its encoding is not known")
 	}
 	return text, cut, nil
 }

@@ -186,7 +186,12 @@ func TestText_PlainDocuments(t *testing.T) {
 		"utf-16, big":       {utf16Of("Grüße 🙂", binary.BigEndian), "Grüße 🙂", false, ""},
 		"long":              {[]byte(long), long[:(256<<10)-(256<<10)%7], true, ""},
 		"very long":         {[]byte(strings.Repeat(long, 3)), "", true, ""},
-		"latin-1":           {[]byte("Gr\xfc\xdfe aus M\xfcnchen, und noch viel mehr davon"), "", false, chatbox.FileType},
+		"latin-1":           {[]byte("Gr\xfc\xdfe aus M\xfcnchen, und noch viel mehr davon"), "Grüße aus München, und noch viel mehr davon", false, ""},
+		"windows-1252":      {[]byte("\x93Gr\xfc\xdfe\x94 f\xfcr 5 \x80, M\xfcnchen \x96 Z\xfcrich"), "“Grüße” für 5 €, München – Zürich", false, ""},
+		"broken utf-8":      {[]byte("Grüße aus München, und ein \xff Fehler"), "Grüße aus München, und ein \uFFFD Fehler", false, ""},
+		"long latin-1":      {bytes.Repeat([]byte("\xe4\xf6\xfc "), 150_000), long[:(256<<10)-(256<<10)%7], true, ""},
+		"another encoding":  {[]byte("Some words, and a byte that has no letter: \x81"), "", false, chatbox.FileType},
+		"control":           {[]byte(strings.Repeat("some words ", 10_000) + "\xe4\x01\x02"), "", false, chatbox.FileType},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := b.shared(t, "a.txt", c.content)

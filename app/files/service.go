@@ -16,6 +16,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/files/internal/kind"
+	"chatbox/internal/lanes"
 )
 
 // Config sets what is accepted.
@@ -25,6 +26,9 @@ type Config struct {
 	BytesPerDay int64         // of one user
 	FilesPerDay int           // of one user
 	LinkTTL     time.Duration // how long a link is valid
+	FetchFor    time.Duration // how long a file elsewhere may take to arrive
+	FetchPause  time.Duration // no fetch fails sooner
+	RenewEvery  time.Duration // how often an upload renews its reservation of quota
 	SweepEvery  time.Duration
 	UnusedFor   time.Duration // a file that no session uses is removed after this time
 	StrayFor    time.Duration // a blob without a record is removed after this time
@@ -50,13 +54,14 @@ func CheckTypes(types []string) error {
 func DefaultConfig() Config {
 	return Config{
 		Types: Types(), Max: 100 << 20, BytesPerDay: 1 << 30, FilesPerDay: 200, LinkTTL: 5 * time.Minute,
+		FetchFor: 5 * time.Second, FetchPause: time.Second, RenewEvery: 30 * time.Second,
 		SweepEvery: time.Minute, UnusedFor: 24 * time.Hour, StrayFor: time.Hour,
 	}
 }
 
 // Deps are what a Service works through. Without Blobs there are no uploads and
-// no reads, and erasures end the records only. Scanner and Texts may be nil; all
-// else is required.
+// no reads, and erasures end the records only. Scanner, Texts and Fetcher may be nil;
+// all else is required.
 type Deps struct {
 	Blobs    Blobs
 	Records  Records
@@ -65,7 +70,8 @@ type Deps struct {
 	Watchers Watchers
 	Audit    Audit
 	Scanner  Scanner
-	Texts    Texts // nil: only plain text is read
+	Texts    Texts   // nil: only plain text is read
+	Fetcher  Fetcher // nil: Fetch must not be called
 	Signer   Signer
 	Observer Observer
 	Logger   *slog.Logger
@@ -81,17 +87,22 @@ type Service struct {
 	cfg      Config
 	deps     Deps
 	decoding *semaphore.Weighted
+	fetching *lanes.Lanes[chatbox.UserKey]
 	owned    atomic.Bool // the store belongs to the history
 	owning   sync.Mutex  // held while that is found out
 }
 
 // New makes a service; Run does its background work.
 func New(cfg Config, d Deps) *Service {
-	return &Service{cfg: cfg, deps: d, decoding: semaphore.NewWeighted(pictureMemory)}
+	return &Service{
+		cfg: cfg, deps: d, decoding: semaphore.NewWeighted(pictureMemory),
+		fetching: lanes.New[chatbox.UserKey](lanes.Config{All: fetches, Each: fetchesEach}),
+	}
 }
 
-// Max returns the largest file that is accepted, in bytes.
-func (s *Service) Max() int64 { return s.cfg.Max }
+// Accepts returns the short names of the types that are accepted, and the largest
+// size in bytes.
+func (s *Service) Accepts() (types []string, most int64) { return s.cfg.Types, s.cfg.Max }
 
 func (s *Service) now() time.Time { return s.deps.Clock().UTC().Truncate(time.Millisecond) }
 

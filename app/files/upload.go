@@ -23,6 +23,10 @@ type Incoming struct {
 	Size int64     // a lower bound of the file's size, at most 64 KiB too low; -1: unknown
 	Body io.Reader // fails if the file is not the whole request
 	Key  string    // idempotency key; may be empty
+
+	id      string                         // of the file; empty: a new one, or that of Key
+	fit     func(contentType string) error // may refuse a type that is accepted; may be nil
+	fetched bool                           // the pod fetches it: bytes that have arrived count even if the upload fails
 }
 
 // Outcomes of uploads, for metrics.
@@ -32,11 +36,13 @@ const (
 	OutcomeRefused = "refused" // by type, size, quota or the scanner
 	OutcomeBroken  = "broken"  // the client went away or sent rubbish
 	OutcomeFailed  = "failed"
+
+	OutcomeUnfetched = "unfetched" // an address elsewhere did not give the file
 )
 
 // Outcomes lists all outcomes.
 func Outcomes() []string {
-	return []string{OutcomeStored, OutcomeRepeat, OutcomeRefused, OutcomeBroken, OutcomeFailed}
+	return []string{OutcomeStored, OutcomeRepeat, OutcomeRefused, OutcomeBroken, OutcomeFailed, OutcomeUnfetched}
 }
 
 // cleanupWait is how long the removal of a refused upload may take. The sweep
@@ -63,8 +69,9 @@ func (s *Service) First(ctx context.Context, a chatbox.Actor, key string) (chatb
 }
 
 // Upload stores a file of the caller. When it returns nil, content and record are
-// durable. When it fails, nothing of the file stays, and the quota is as before. A
-// concurrent repeat with the same key gets the file of whichever was first.
+// durable. When it fails, nothing of the file stays, and the quota is as before,
+// except that a fetched file counts with the bytes that came. A concurrent repeat
+// with the same key gets the file of whichever was first.
 func (s *Service) Upload(ctx context.Context, a chatbox.Actor, in Incoming) (chatbox.File, error) {
 	u := &upload{s: s, actor: a, in: in}
 	f, err := u.run(ctx)
@@ -86,6 +93,7 @@ type upload struct {
 	file     chatbox.File
 	day      string
 	granted  int64
+	wait     time.Duration // until a reservation of another upload lapses; 0: the day's quota is used up
 	reserved bool
 	first    string   // the name of the reservation: that of the first blob
 	blobs    []string // written; without the one that has a record
@@ -96,7 +104,10 @@ type upload struct {
 func (u *upload) run(ctx context.Context) (chatbox.File, error) {
 	now := u.s.now()
 	id := chatbox.FileID(rand.Text())
-	if u.in.Key != "" {
+	switch {
+	case u.in.id != "":
+		id = u.in.id
+	case u.in.Key != "":
 		id = chatbox.RepeatableFileID(u.actor.User(), u.in.Key)
 	}
 	u.file = chatbox.File{
@@ -109,43 +120,19 @@ func (u *upload) run(ctx context.Context) (chatbox.File, error) {
 	if err := u.reserve(ctx, now); err != nil {
 		return chatbox.File{}, err
 	}
+	defer u.renew(ctx)()
 	if err := u.store(ctx); err != nil {
 		return chatbox.File{}, err
+	}
+	if u.in.fit != nil {
+		if err := u.in.fit(u.file.ContentType); err != nil {
+			return chatbox.File{}, err
+		}
 	}
 	if err := u.scan(ctx); err != nil {
 		return chatbox.File{}, err
 	}
 	return u.record(ctx)
-}
-
-// reserve takes the file's bytes from the user's quota. An upload of unknown size
-// may use what is left.
-func (u *upload) reserve(ctx context.Context, now time.Time) error {
-	cfg, want := u.s.cfg, u.s.cfg.Max
-	if u.in.Size > cfg.Max {
-		return u.tooLarge()
-	}
-	if u.in.Size >= 0 {
-		want = min(want, u.in.Size+slack)
-	}
-	granted, err := u.s.deps.Quota.ReserveFile(ctx, u.actor.User(), u.day, u.reservation(), want, cfg.BytesPerDay, cfg.FilesPerDay)
-	if err != nil {
-		return err
-	}
-	u.granted, u.reserved = granted, granted > 0
-	if granted == 0 || u.in.Size > granted {
-		return u.overQuota(now)
-	}
-	return nil
-}
-
-// reservation names this upload, not its file: a concurrent repeat has its own.
-func (u *upload) reservation() string {
-	if u.first == "" {
-		u.first = newBlobName()
-		u.file.Blob = u.first
-	}
-	return u.first
 }
 
 // newBlobName returns a random name. It is spread over folders.
@@ -156,13 +143,6 @@ func newBlobName() string {
 
 func (u *upload) tooLarge() error {
 	return badSize(fmt.Sprintf("the file is larger than %d bytes", u.s.cfg.Max))
-}
-
-func (u *upload) overQuota(now time.Time) error {
-	tomorrow := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
-	return &chatbox.Error{
-		Code: chatbox.RateLimited, Message: "today's limit of uploads (UTC) is reached", RetryAfter: tomorrow.Sub(now), Refusal: chatbox.RefusedFileQuota,
-	}
 }
 
 // source counts what comes from the client, and remembers its error, to tell it
@@ -263,6 +243,9 @@ func (u *upload) receive(w io.Writer) (picture.Facts, error) {
 	case !u.s.accepts(u.file.ContentType):
 		return picture.Facts{}, u.badType()
 	}
+	if err := u.mayFit(); err != nil {
+		return picture.Facts{}, err
+	}
 	if u.file.Picture() {
 		return picture.Strip(u.file.ContentType, w, r)
 	}
@@ -271,6 +254,20 @@ func (u *upload) receive(w io.Writer) (picture.Facts, error) {
 	}
 	_, err = io.Copy(w, r)
 	return picture.Facts{}, err
+}
+
+// mayFit returns an error if no type that the file may turn out to have fits.
+func (u *upload) mayFit() error {
+	if u.in.fit == nil {
+		return nil
+	}
+	var refused error
+	for _, t := range kind.MayBe(u.file.ContentType) {
+		if refused = u.in.fit(t); refused == nil {
+			return nil
+		}
+	}
+	return refused
 }
 
 func (u *upload) badType() error {
@@ -313,26 +310,15 @@ func (u *upload) scan(ctx context.Context) error {
 
 // record makes the file exist. The record of a concurrent repeat stands.
 func (u *upload) record(ctx context.Context) (chatbox.File, error) {
-	for try := 0; ; try++ {
-		first, created, err := u.s.deps.Records.Create(ctx, u.file)
-		switch {
-		case err != nil:
-			return chatbox.File{}, err
-		case created:
-			u.keepBlob()
-			return first, nil
-		case !first.Gone:
-			if u.repeat = first.Blob != u.file.Blob; !u.repeat { // the reply to the insert was lost
-				u.keepBlob()
-			}
-			return first, nil
-		case try > 0:
-			return chatbox.File{}, chatbox.NewError(chatbox.Unavailable, "the earlier file of this key is being removed; please try again", nil)
-		}
-		if err := u.s.remove(ctx, first); err != nil { // it expired; its key is free again
-			return chatbox.File{}, err
-		}
+	stands, first, err := u.s.create(ctx, u.file)
+	if err != nil {
+		return chatbox.File{}, err
 	}
+	if first {
+		u.keepBlob()
+	}
+	u.repeat = !first
+	return stands, nil
 }
 
 // keepBlob leaves the content of the file out of what finish removes.
@@ -345,7 +331,7 @@ func (u *upload) keepBlob() {
 func (u *upload) finish(ctx context.Context, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWait)
 	defer cancel()
-	if chatbox.IsTransient(err) && len(u.blobs) > 0 && u.recorded(ctx) {
+	if chatbox.IsTransient(err) && len(u.blobs) > 0 && u.s.recorded(ctx, u.file) {
 		u.keepBlob()
 	}
 	for _, name := range u.blobs {
@@ -357,19 +343,15 @@ func (u *upload) finish(ctx context.Context, err error) {
 		return
 	}
 	size := max(u.source.n, u.file.Size) // a turned picture may be larger than what came
-	if err != nil || u.repeat {
+	switch {
+	case err != nil && u.in.fetched:
+		size = u.source.n
+	case err != nil, u.repeat:
 		size = 0
 	}
 	if serr := u.s.deps.Quota.SettleFile(ctx, u.actor.User(), u.day, u.reservation(), size); serr != nil {
 		u.s.deps.Logger.DebugContext(ctx, "quota of an upload not settled", "error", serr)
 	}
-}
-
-// recorded reports whether an insert whose outcome is unknown may have taken
-// effect. If the history does not say, the sweep decides later.
-func (u *upload) recorded(ctx context.Context) bool {
-	f, err := u.s.deps.Records.Get(ctx, u.file.Key)
-	return err == nil && f.Blob == u.file.Blob || err != nil && !errors.Is(err, chatbox.NotFound)
 }
 
 func (u *upload) outcome(err error) string {

@@ -2,22 +2,19 @@ package publicnet
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"chatbox/test/elsewhere"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,12 +22,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestClient_Refuses: each row is an address that somebody may give to a pod.
 func TestClient_Refuses(t *testing.T) {
 	t.Parallel()
-	dns := newNames(t, map[string][][]string{
+	dns := elsewhere.NewNames(t, map[string][][]string{
 		"loopback.example.com": {{"127.0.0.1"}}, "localhost": {{"127.0.0.1"}}, "metadata.example.com": {{"169.254.169.254"}}, "inner.example.com": {{"10.0.0.7"}},
 		"six.example.com": {{"::1"}}, "mapped.example.com": {{"::ffff:127.0.0.1"}}, "translated.example.com": {{"64:ff9b::7f00:1"}},
 		"all.example.com": {{"10.0.0.7", "192.168.0.1", "fd00::1"}},
 	})
-	client := Client(Rules{Resolver: dns.resolver()})
+	client := Client(Rules{Resolver: dns.Resolver()})
 	for what, urls := range map[string][]string{
 		"this machine":            {"https://127.0.0.1/", "https://127.8.9.10/", "https://[::1]/", "https://localhost/", "https://localhost.:8443/", "https://LOCALHOST/"},
 		"unspecified":             {"https://0.0.0.0/", "https://0.1.2.3/", "https://[::]/", "https://0/"},
@@ -105,35 +102,35 @@ func TestRules_Private(t *testing.T) {
 // TestClient_Admitted: an admitted listener is reached, by address and by a name with several addresses, of which no other is contacted.
 func TestClient_Admitted(t *testing.T) {
 	t.Parallel()
-	srv := serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello "+r.Host) })
-	victim := serve(t, "127.0.0.2:"+srv.port, func(http.ResponseWriter, *http.Request) {})
-	dns := newNames(t, map[string][][]string{"example.com": {{"127.0.0.2", "10.0.0.1", "127.0.0.1", "::1"}}})
-	client := Client(srv.rules(dns))
+	srv := elsewhere.Serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello "+r.Host) })
+	victim := elsewhere.Serve(t, "127.0.0.2:"+srv.Port, func(http.ResponseWriter, *http.Request) {})
+	dns := elsewhere.NewNames(t, map[string][][]string{"example.com": {{"127.0.0.2", "10.0.0.1", "127.0.0.1", "::1"}}})
+	client := Client(rules(srv, dns))
 	for _, host := range []string{"127.0.0.1", "example.com"} {
-		text, err := get(t, client, "https://"+host+":"+srv.port+"/")
+		text, err := get(t, client, "https://"+host+":"+srv.Port+"/")
 		require.NoError(t, err)
-		assert.Equal(t, "hello "+host+":"+srv.port, text)
+		assert.Equal(t, "hello "+host+":"+srv.Port, text)
 	}
-	assert.Zero(t, victim.connections())
+	assert.Zero(t, victim.Connections())
 }
 
 // TestClient_NameChanges: what a name resolved to before is of no interest.
 func TestClient_NameChanges(t *testing.T) {
 	t.Parallel()
-	srv := serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) })
-	victim := serve(t, "127.0.0.2:"+srv.port, func(http.ResponseWriter, *http.Request) {})
-	dns := newNames(t, map[string][][]string{"example.com": {{"127.0.0.1"}, {"127.0.0.2"}}})
-	client := Client(srv.rules(dns))
-	_, err := get(t, client, "https://example.com:"+srv.port+"/")
+	srv := elsewhere.Serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) })
+	victim := elsewhere.Serve(t, "127.0.0.2:"+srv.Port, func(http.ResponseWriter, *http.Request) {})
+	dns := elsewhere.NewNames(t, map[string][][]string{"example.com": {{"127.0.0.1"}, {"127.0.0.2"}}})
+	client := Client(rules(srv, dns))
+	_, err := get(t, client, "https://example.com:"+srv.Port+"/")
 	require.ErrorIs(t, err, ErrRefused)
-	assert.Equal(t, 1, srv.connections())
-	assert.Zero(t, victim.connections())
+	assert.Equal(t, 1, srv.Connections())
+	assert.Zero(t, victim.Connections())
 }
 
 // TestClient_Redirects: each step is subject to the rules.
 func TestClient_Redirects(t *testing.T) {
 	t.Parallel()
-	srv := serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
+	srv := elsewhere.Serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Referrer", r.Referer())
 		to := r.URL.Query().Get("to")
 		switch {
@@ -147,32 +144,32 @@ func TestClient_Redirects(t *testing.T) {
 			_, _ = io.WriteString(w, "end "+r.Referer())
 		}
 	})
-	victim := serve(t, "127.0.0.2:"+srv.port, func(http.ResponseWriter, *http.Request) {})
-	dns := newNames(t, map[string][][]string{"example.com": {{"127.0.0.1"}}, "inner.example.com": {{"127.0.0.2"}}})
-	client := Client(srv.rules(dns))
-	base := "https://example.com:" + srv.port
+	victim := elsewhere.Serve(t, "127.0.0.2:"+srv.Port, func(http.ResponseWriter, *http.Request) {})
+	dns := elsewhere.NewNames(t, map[string][][]string{"example.com": {{"127.0.0.1"}}, "inner.example.com": {{"127.0.0.2"}}})
+	client := Client(rules(srv, dns))
+	base := "https://example.com:" + srv.Port
 	text, err := get(t, client, base+"/3")
 	require.NoError(t, err)
 	assert.Equal(t, "end ", text, "no referrer")
 	_, err = get(t, client, base+"/4")
 	require.ErrorIs(t, err, ErrRefused)
 	for _, to := range []string{
-		"https://127.0.0.2:" + srv.port + "/", "https://inner.example.com:" + srv.port + "/", "//127.0.0.2:" + srv.port, "http://example.com:" + srv.port + "/", "https://0x7f000002:" + srv.port + "/",
-		"https://me@example.com:" + srv.port + "/", "https://[::ffff:127.0.0.2]:" + srv.port + "/", "https://169.254.169.254/latest/meta-data/", "file:///etc/passwd", "https://example.com:25/",
+		"https://127.0.0.2:" + srv.Port + "/", "https://inner.example.com:" + srv.Port + "/", "//127.0.0.2:" + srv.Port, "http://example.com:" + srv.Port + "/", "https://0x7f000002:" + srv.Port + "/",
+		"https://me@example.com:" + srv.Port + "/", "https://[::ffff:127.0.0.2]:" + srv.Port + "/", "https://169.254.169.254/latest/meta-data/", "file:///etc/passwd", "https://example.com:25/",
 	} {
 		_, err := get(t, client, base+"/?to="+url.QueryEscape(to))
 		require.ErrorIs(t, err, ErrRefused, to)
 	}
-	assert.Zero(t, victim.connections())
+	assert.Zero(t, victim.Connections())
 }
 
 // TestClient_Bounds: a body has a maximum, an environment's proxy is not used, and a cancelled caller does not wait.
 func TestClient_Bounds(t *testing.T) {
-	proxy := serve(t, "127.0.0.2:0", func(http.ResponseWriter, *http.Request) {})
+	proxy := elsewhere.Serve(t, "127.0.0.2:0", func(http.ResponseWriter, *http.Request) {})
 	t.Setenv("HTTPS_PROXY", proxy.URL)
 	t.Setenv("ALL_PROXY", proxy.URL)
 	arrived := make(chan struct{})
-	srv := serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
+	srv := elsewhere.Serve(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			close(arrived)
 			<-r.Context().Done()
@@ -180,19 +177,19 @@ func TestClient_Bounds(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, strings.Repeat("x", 1001))
 	})
-	rules := srv.rules(newNames(t, map[string][][]string{"example.com": {{"127.0.0.1"}}}))
-	rules.MaxBody = 1000
-	text, err := get(t, Client(rules), "https://example.com:"+srv.port+"/")
+	bounded := rules(srv, elsewhere.NewNames(t, map[string][][]string{"example.com": {{"127.0.0.1"}}}))
+	bounded.MaxBody = 1000
+	text, err := get(t, Client(bounded), "https://example.com:"+srv.Port+"/")
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	assert.True(t, tooLarge)
 	assert.Len(t, text, 1000)
-	assert.Zero(t, proxy.connections())
+	assert.Zero(t, proxy.Connections())
 
 	ctx, cancel := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://example.com:"+srv.port+"/slow", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://example.com:"+srv.Port+"/slow", http.NoBody)
 	require.NoError(t, err)
 	go func() { <-arrived; cancel() }()
-	res, err := Client(rules).Do(req)
+	res, err := Client(bounded).Do(req)
 	if err == nil {
 		_ = res.Body.Close()
 	}
@@ -212,116 +209,7 @@ func get(t *testing.T, c *http.Client, u string) (string, error) {
 	return string(text), err
 }
 
-// server counts connections.
-type server struct {
-	*httptest.Server
-
-	port string
-	mu   sync.Mutex
-	seen int // guarded by mu
-}
-
-func serve(t *testing.T, addr string, h http.HandlerFunc) *server {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
-	require.NoError(t, err)
-	s := &server{Server: httptest.NewUnstartedServer(h)}
-	_ = s.Listener.Close()
-	s.Listener = listener
-	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			s.mu.Lock()
-			s.seen++
-			s.mu.Unlock()
-		}
-	}
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	_, s.port, err = net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	return s
-}
-
-func (s *server) connections() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.seen
-}
-
-// rules admit the server's address alone.
-func (s *server) rules(dns *names) Rules {
-	roots := x509.NewCertPool()
-	roots.AddCert(s.Certificate())
-	return Rules{Admitted: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: dns.resolver(), Roots: roots}
-}
-
-// names is a name server: each name has the answers to the first question, the second, and so on; the last one stays.
-type names struct {
-	conn  net.PacketConn
-	mu    sync.Mutex
-	known map[string][][]string // guarded by mu
-	asked map[string]int        // by name and type; guarded by mu
-}
-
-func newNames(t *testing.T, known map[string][][]string) *names {
-	t.Helper()
-	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	n := &names{conn: conn, known: known, asked: map[string]int{}}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 1500)
-		for {
-			size, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			_, _ = conn.WriteTo(n.answer(buf[:size]), from)
-		}
-	}()
-	t.Cleanup(func() { _ = conn.Close(); <-done })
-	return n
-}
-
-func (n *names) resolver() *net.Resolver {
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", n.conn.LocalAddr().String())
-	}}
-}
-
-// answer makes the reply to a query of one question (RFC 1035, 4.1).
-func (n *names) answer(query []byte) []byte {
-	var labels []string
-	at := 12
-	for query[at] != 0 {
-		labels = append(labels, string(query[at+1:at+1+int(query[at])]))
-		at += 1 + int(query[at])
-	}
-	question := query[12 : at+5]
-	kind := binary.BigEndian.Uint16(query[at+1:])
-	reply := append([]byte{query[0], query[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, question...)
-	for _, a := range n.next(strings.ToLower(strings.Join(labels, ".")), kind) {
-		addr := netip.MustParseAddr(a)
-		if addr.Is4() != (kind == 1) || kind != 1 && kind != 28 {
-			continue
-		}
-		reply[7]++
-		reply = append(reply, 0xc0, 12, byte(kind>>8), byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(addr.BitLen()/8))
-		reply = append(reply, addr.AsSlice()...)
-	}
-	return reply
-}
-
-func (n *names) next(name string, kind uint16) []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	answers := n.known[name]
-	if len(answers) == 0 {
-		return nil
-	}
-	key := name + string(rune(kind))
-	i := min(n.asked[key], len(answers)-1)
-	n.asked[key]++
-	return answers[i]
+// rules admit the address of the servers alone.
+func rules(s *elsewhere.Server, dns *elsewhere.Names) Rules {
+	return Rules{Admitted: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: dns.Resolver(), Roots: s.Roots()}
 }

@@ -61,10 +61,8 @@ func (m *Files) Create(ctx context.Context, f chatbox.File) (chatbox.File, bool,
 	if err != nil {
 		return chatbox.File{}, false, record.Failed(act, err)
 	}
-	created := false
-	err = m.s.do(ctx, act, smallWrite+len(box), func(ctx context.Context, tx *sql.Tx) (err error) {
-		created, err = changed(tx.ExecContext(ctx, sqlCreateFile, f.Key.Tenant, f.Key.ID, f.Owner, f.Blob, box, record.Millis(f.CreatedAt)))
-		return err
+	created, err := doFor(ctx, m.s, act, smallWrite+len(box), func(ctx context.Context, tx *sql.Tx) (bool, error) {
+		return changed(tx.ExecContext(ctx, sqlCreateFile, f.Key.Tenant, f.Key.ID, f.Owner, f.Blob, box, record.Millis(f.CreatedAt)))
 	})
 	if err != nil || created {
 		return f, created, err
@@ -98,59 +96,48 @@ func (m *Files) Get(ctx context.Context, k chatbox.FileKey) (chatbox.File, error
 // returns chatbox.NotFound if there is no such file or it is gone, and
 // chatbox.Full if too many sessions use it.
 func (m *Files) Use(ctx context.Context, k chatbox.FileKey, sessionID string, at time.Time) (chatbox.File, error) {
-	var f chatbox.File // belongs to the write until that has returned
-	err := m.s.do(ctx, "use a file", smallWrite, func(ctx context.Context, tx *sql.Tx) (err error) {
-		f, err = m.scan(tx.QueryRowContext(ctx, sqlGetFiles+sqlFile, k.Tenant, k.ID).Scan)
+	return doFor(ctx, m.s, "use a file", smallWrite, func(ctx context.Context, tx *sql.Tx) (chatbox.File, error) {
+		f, err := m.scan(tx.QueryRowContext(ctx, sqlGetFiles+sqlFile, k.Tenant, k.ID).Scan)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && f.Gone {
-			return &settled{chatbox.NoSuchFile()}
+			return f, &settled{chatbox.NoSuchFile()}
 		}
 		if err != nil {
-			return err
+			return f, err
 		}
 		var all, mine int
 		if err := tx.QueryRowContext(ctx, sqlCountUses, sessionID, k.Tenant, k.ID).Scan(&all, &mine); err != nil {
-			return err
+			return f, err
 		}
 		if mine == 0 && all >= chatbox.MaxFileSessions {
-			return &settled{record.InTooManySessions()}
+			return f, &settled{record.InTooManySessions()}
 		}
 		if _, err := tx.ExecContext(ctx, sqlUseFile, k.Tenant, k.ID, sessionID); err != nil {
-			return err
+			return f, err
 		}
 		if _, err := tx.ExecContext(ctx, sqlUsedFile, record.Millis(at), k.Tenant, k.ID); err != nil {
-			return err
+			return f, err
 		}
-		f, err = m.scan(tx.QueryRowContext(ctx, sqlGetFiles+sqlFile, k.Tenant, k.ID).Scan)
-		return err
+		return m.scan(tx.QueryRowContext(ctx, sqlGetFiles+sqlFile, k.Tenant, k.ID).Scan)
 	})
-	if err != nil {
-		return chatbox.File{}, err
-	}
-	return f, nil
 }
 
 // Release records that the session does not use the file any more. The file is
 // gone if that was its last session. A repeat changes nothing.
 func (m *Files) Release(ctx context.Context, k chatbox.FileKey, sessionID string) (gone bool, err error) {
-	err = m.s.do(ctx, "release a file", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
-		gone = false
+	return doFor(ctx, m.s, "release a file", smallWrite, func(ctx context.Context, tx *sql.Tx) (bool, error) {
 		was, err := changed(tx.ExecContext(ctx, sqlReleaseFile, k.Tenant, k.ID, sessionID))
 		if err != nil || !was {
-			return err
+			return false, err
 		}
-		gone, err = changed(tx.ExecContext(ctx, sqlReleasedFile, k.Tenant, k.ID))
-		return err
+		return changed(tx.ExecContext(ctx, sqlReleasedFile, k.Tenant, k.ID))
 	})
-	return gone && err == nil, err
 }
 
 // Abandon makes the file gone if no session uses it.
 func (m *Files) Abandon(ctx context.Context, k chatbox.FileKey) (gone bool, err error) {
-	err = m.s.do(ctx, "abandon a file", smallWrite, func(ctx context.Context, tx *sql.Tx) (err error) {
-		gone, err = changed(tx.ExecContext(ctx, sqlAbandonFile, k.Tenant, k.ID))
-		return err
+	return doFor(ctx, m.s, "abandon a file", smallWrite, func(ctx context.Context, tx *sql.Tx) (bool, error) {
+		return changed(tx.ExecContext(ctx, sqlAbandonFile, k.Tenant, k.ID))
 	})
-	return gone && err == nil, err
 }
 
 // Disown removes the uploader's name from the record.

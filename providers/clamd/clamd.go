@@ -47,14 +47,11 @@ func New(address string) (*Scanner, error) {
 // Scan sends the content and returns the name of what the daemon found in it, or
 // "". Every error means that the content was not scanned.
 func (s *Scanner) Scan(ctx context.Context, content io.Reader) (string, error) {
-	dialer := net.Dialer{Timeout: connectWait}
-	conn, err := dialer.DialContext(ctx, s.network, s.address)
+	conn, hangUp, err := s.connect(ctx)
 	if err != nil {
-		return "", fmt.Errorf("clamd: connect: %w", err)
+		return "", err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends with the scan or with ctx
-	defer stop()
+	defer hangUp()
 	sent := send(ctx, conn, content)
 	if errors.Is(sent, errContent) {
 		return "", sent
@@ -65,6 +62,37 @@ func (s *Scanner) Scan(ctx context.Context, content io.Reader) (string, error) {
 		return "", errors.Join(sent, err)
 	}
 	return verdict(reply, sent)
+}
+
+// Version returns the daemon's version and that of its signatures.
+func (s *Scanner) Version(ctx context.Context) (string, error) {
+	conn, hangUp, err := s.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer hangUp()
+	if err := write(ctx, conn, []byte("zVERSION\x00")); err != nil {
+		return "", err
+	}
+	reply, err := receive(ctx, conn)
+	if err == nil && !strings.HasPrefix(reply, "ClamAV") {
+		err = fmt.Errorf("clamd: the daemon replied %q", reply)
+	}
+	return reply, err
+}
+
+// connect dials the daemon. hangUp closes the connection. Reads and writes fail
+// when ctx ends.
+func (s *Scanner) connect(ctx context.Context) (conn net.Conn, hangUp func(), err error) {
+	dialer := net.Dialer{Timeout: connectWait}
+	if conn, err = dialer.DialContext(ctx, s.network, s.address); err != nil {
+		return nil, nil, fmt.Errorf("clamd: connect: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends with hangUp or with ctx
+	return conn, func() {
+		stop()
+		_ = conn.Close() // the exchange is over
+	}, nil
 }
 
 var errContent = errors.New("clamd: the content could not be read")

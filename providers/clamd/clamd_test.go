@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"chatbox/test/rawserver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,21 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // than most bytes before their end.
 func daemon(t *testing.T, most int, reply func(content []byte) string) *Scanner {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serve(conn, most, reply)
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-done })
-	s, err := New(l.Addr().String())
+	addr, _ := rawserver.Start(t, func(conn net.Conn) { serve(conn, most, reply) })
+	s, err := New(addr)
 	require.NoError(t, err)
 	return s
 }
@@ -109,10 +98,8 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestScan_NobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
+	address, stop := rawserver.Start(t, func(net.Conn) {})
+	stop()
 	s, err := New(address)
 	require.NoError(t, err)
 	_, err = s.Scan(t.Context(), strings.NewReader("fine"))
@@ -128,4 +115,25 @@ func TestNew(t *testing.T) {
 		_, err := New(bad)
 		require.Error(t, err, bad)
 	}
+}
+
+func TestVersion(t *testing.T) {
+	says := func(reply string) *Scanner {
+		addr, _ := rawserver.Start(t, func(conn net.Conn) {
+			defer func() { _ = conn.Close() }()
+			if command, _ := bufio.NewReader(conn).ReadString(0); command == "zVERSION\x00" {
+				_, _ = io.WriteString(conn, reply)
+			}
+		})
+		s, err := New(addr)
+		require.NoError(t, err)
+		return s
+	}
+	version, err := says("ClamAV 1.4.3/27000/Mon Nov 30\x00").Version(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "ClamAV 1.4.3/27000/Mon Nov 30", version)
+	_, err = says("UNKNOWN COMMAND\x00").Version(t.Context())
+	require.ErrorContains(t, err, "UNKNOWN COMMAND")
+	_, err = says("").Version(t.Context())
+	require.Error(t, err)
 }

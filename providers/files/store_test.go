@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,9 @@ func keyring(t *testing.T, ids ...string) *persistence.Keyring {
 	return k
 }
 
-// each runs the contract against every kind of store.
+// each runs the contract against every kind of store, and against a server if
+// CHATBOX_TEST_S3_URL names a bucket, as FILES_URL does. The bucket is emptied. Its
+// credentials are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 func each(t *testing.T, run func(t *testing.T, open func(keys files.Keys) stored)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) {
@@ -63,6 +66,22 @@ func each(t *testing.T, run func(t *testing.T, open func(keys files.Keys) stored
 			return stored{s, raw}
 		})
 	})
+	if at := os.Getenv("CHATBOX_TEST_S3_URL"); at != "" {
+		t.Run("server", func(t *testing.T) {
+			l, err := files.ParseLocation(at)
+			require.NoError(t, err)
+			raw, err := files.OpenRaw(t.Context(), l)
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = raw.Close() })
+			empty(t, raw)
+			run(t, func(keys files.Keys) stored {
+				s, err := files.Open(t.Context(), l, keys)
+				require.NoError(t, err)
+				t.Cleanup(func() { _ = s.Close() })
+				return stored{s, raw}
+			})
+		})
+	}
 	t.Run("s3", func(t *testing.T) {
 		t.Setenv("AWS_ACCESS_KEY_ID", "test")
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -82,6 +101,19 @@ func each(t *testing.T, run func(t *testing.T, open func(keys files.Keys) stored
 			return stored{s, raw}
 		})
 	})
+}
+
+// empty removes every object.
+func empty(t *testing.T, b *blob.Bucket) {
+	t.Helper()
+	for all := b.List(nil); ; {
+		o, err := all.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		require.NoError(t, err)
+		require.NoError(t, b.Delete(t.Context(), o.Key))
+	}
 }
 
 var place = chatbox.FileKey{Tenant: "t", ID: "file_a"}

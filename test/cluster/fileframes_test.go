@@ -17,6 +17,7 @@ import (
 	"chatbox"
 	"chatbox/cmd/chatload/client"
 	"chatbox/cmd/chatload/ledger"
+	"chatbox/test/fakespeech"
 )
 
 // uploaded uploads a file on the n-th pod.
@@ -29,17 +30,6 @@ func (c *cluster) uploaded(n int, token, name, content string) client.File {
 	var f client.File
 	require.NoError(c.t, json.Unmarshal(raw, &f))
 	return f
-}
-
-// recording is one second of silence.
-func recording() string {
-	const rate, bits = 8000, 16
-	head := "RIFF" + le32(36+rate*2) + "WAVEfmt " + le32(16) + "\x01\x00\x01\x00" + le32(rate) + le32(rate*bits/8) + "\x02\x00\x10\x00" + "data" + le32(rate*2)
-	return head + strings.Repeat("\x00", rate*2)
-}
-
-func le32(n int) string {
-	return string([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
 }
 
 // sent sends a frame with an id, waits for its ack, and returns its seq.
@@ -293,7 +283,7 @@ func TestFileFrames_PostsRaceWithAnErasure(t *testing.T) {
 func TestFileFrames_RecordingsAndStaff(t *testing.T) {
 	c := start(t, 2)
 	ann, bobs := c.token("ann"), c.staffToken("bob")
-	voice := c.uploaded(0, ann, "rec.wav", recording())
+	voice := c.uploaded(0, ann, "rec.wav", fakespeech.Recording())
 	assert.EqualValues(t, 1000, voice.DurationMS)
 	d, bob := c.device("ann", "s-1", c.podURL(1)), c.admin("bob", c.podURL(0))
 	id, err := d.Send(client.Frame{Type: client.TypeVoiceMessage, SessionID: "s-1", FileID: voice.ID})

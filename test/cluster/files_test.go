@@ -133,6 +133,8 @@ func TestFiles_UploadOnOnePodReadOnAnother(t *testing.T) {
 
 	for name, bad := range map[string]string{
 		"altered": link[:len(link)-2], "no parameters": "/chatbox/files/" + id + "/content", "another width": link + "&w=10",
+		"no width": link + "&w=0", "signed width": link + "&w=%2B0", "empty width": link + "&w=", "twice": link + "&exp=1", "more": link + "&x=1",
+		"zeros": strings.Replace(link, "exp=", "exp=0", 1), "plus": strings.Replace(link, "exp=", "exp=%2B", 1), "line": strings.Replace(link, "sig=", "sig=%0A", 1),
 		"ended": strings.Replace(link, "exp=", "exp=1", 1), "another id": strings.Replace(link, id, "file_"+strings.Repeat("a", 26), 1),
 	} {
 		res, _ = c.ask(0, http.MethodGet, bad, "", nil, nil)
@@ -157,12 +159,17 @@ func TestFiles_UploadOnOnePodReadOnAnother(t *testing.T) {
 	}
 	res, _ = c.ask(0, http.MethodGet, "/chatbox/files/"+id+"?w=100", ann, nil, nil)
 	require.Equal(t, http.StatusFound, res.StatusCode)
-	res, text = c.ask(1, http.MethodGet, res.Header.Get("Location"), "", nil, nil)
+	link = res.Header.Get("Location")
+	for _, given := range []string{"w=0100", "w=%2B100", "w=100.0", "w=1e2", "w=101"} {
+		res, _ = c.ask(1, http.MethodGet, strings.Replace(link, "w=100", given, 1), "", nil, nil)
+		assert.Equal(t, http.StatusForbidden, res.StatusCode, given)
+	}
+	res, text = c.ask(1, http.MethodGet, link, "", nil, nil)
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	assert.True(t, strings.HasPrefix(res.Header.Get("Content-Disposition"), "inline; "))
 	small, err := png.Decode(strings.NewReader(text))
 	require.NoError(t, err)
-	assert.Equal(t, image.Pt(100, 50), small.Bounds().Size())
+	assert.Equal(t, image.Pt(160, 80), small.Bounds().Size(), "the next larger width that is stored")
 }
 
 func TestFiles_RefusedUploads(t *testing.T) {

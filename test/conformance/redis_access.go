@@ -23,6 +23,7 @@ func redisAccess(t *testing.T, s RedisServer) {
 	t.Run("Requests", func(t *testing.T) { redisRequests(t, s) })
 	t.Run("Help", func(t *testing.T) { redisHelp(t, s) })
 	t.Run("FileQuota", func(t *testing.T) { redisFileQuota(t, s) })
+	t.Run("FileQuotaRace", func(t *testing.T) { redisFileQuotaRace(t, s) })
 	t.Run("Reads", func(t *testing.T) { redisReads(t, s) })
 	t.Run("Shown", func(t *testing.T) { redisShown(t, s) })
 }

@@ -21,6 +21,7 @@ func fileParts() []storePart {
 		{"Files/OneOfARaceForAnID", filesRace},
 		{"Files/UsedUntilTheLastSessionReleasesThem", filesUse},
 		{"Files/UseAndReleaseRace", filesUseRace},
+		{"Files/StayWithTheOtherOfTwoSessions", filesOfTwo},
 		{"Files/ABoundedNumberOfSessions", filesBound},
 		{"Files/ListsForSweepsAndErasures", filesLists},
 		{"Files/NothingReadableAtRestAndKeysRotate", filesSecrecy},
@@ -172,6 +173,66 @@ func filesUseRace(t *testing.T, f StoreFixture) {
 		if got.Gone {
 			assert.Empty(t, used)
 		}
+	}
+}
+
+// Two sessions begin to use a file at the same time, with repeats. One of them is
+// erased while the other uses the file again: the file stays for the other. When both
+// are erased, on two pods, it is gone, and exactly one pod is told to remove it.
+func filesOfTwo(t *testing.T, f StoreFixture) {
+	t.Helper()
+	together := func(acts ...func() error) {
+		t.Helper()
+		var wg sync.WaitGroup
+		for _, act := range acts {
+			wg.Go(func() { assert.NoError(t, act()) })
+		}
+		wg.Wait()
+	}
+	for round := range 10 {
+		file := createFile(t, f.Stores, newFile())
+		tenant := file.Key.Tenant
+		use := func(s string) func() error {
+			return func() error { _, err := f.Files.Use(t.Context(), file.Key, s, epoch); return err }
+		}
+		told := make(chan string, 4)
+		release := func(s string) func() error {
+			return func() error {
+				gone, err := f.Files.Release(t.Context(), file.Key, s)
+				if gone {
+					told <- s
+				}
+				return err
+			}
+		}
+		together(use("a"), use("b"), use("a"), use("b"))
+		assert.Equal(t, []string{"a", "b"}, loadFile(t, f.Stores, file.Key).Sessions)
+		erased, other := "a", "b"
+		if round%2 == 1 {
+			erased, other = other, erased
+		}
+		together(release(erased), use(other), release(erased), use(other))
+		assert.Empty(t, told)
+		got := loadFile(t, f.Stores, file.Key)
+		assert.False(t, got.Gone)
+		assert.Equal(t, []string{other}, got.Sessions)
+		for _, s := range []string{erased, other} {
+			files, err := f.Files.OfSession(t.Context(), chatbox.SessionKey{Tenant: tenant, ID: s}, 9)
+			require.NoError(t, err)
+			assert.Len(t, files, map[bool]int{true: 1}[s == other])
+		}
+		if round%3 == 0 {
+			together(use(erased))
+			together(release(erased), release(other))
+		} else {
+			together(release(other), release(other))
+		}
+		assert.Len(t, told, 1)
+		got = loadFile(t, f.Stores, file.Key)
+		assert.True(t, got.Gone)
+		assert.Empty(t, got.Sessions)
+		_, err := f.Files.Use(t.Context(), file.Key, other, epoch)
+		require.ErrorIs(t, err, chatbox.NotFound)
 	}
 }
 

@@ -14,6 +14,8 @@ type Files struct {
 	mu    sync.Mutex // guards following
 	files map[chatbox.FileKey]chatbox.File
 	fail  error
+	types map[string]string // of what can be fetched, by address
+	asked []string          // addresses that were fetched
 }
 
 // NewFiles makes a store without files.
@@ -38,6 +40,43 @@ func (f *Files) Sessions(k chatbox.FileKey) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.files[k].Sessions)
+}
+
+// Elsewhere puts a file of the type at an address, from which Fetch gets it.
+func (f *Files) Elsewhere(address, contentType string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.types == nil {
+		f.types = map[string]string{}
+	}
+	f.types[address] = contentType
+}
+
+// Fetched returns the addresses that Fetch has contacted.
+func (f *Files) Fetched() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asked)
+}
+
+// Fetch stores what Elsewhere has put at the address.
+func (f *Files) Fetch(_ context.Context, a chatbox.Actor, id, address string, fit func(string) error) (chatbox.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if file, ok := f.files[a.File(id)]; ok {
+		return file, fit(file.ContentType)
+	}
+	f.asked = append(f.asked, address)
+	contentType, ok := f.types[address]
+	if !ok {
+		return chatbox.File{}, chatbox.Invalid("file_url", "cannot be fetched")
+	}
+	file := chatbox.File{Key: a.File(id), Owner: a.UserID, Name: "fetched", ContentType: contentType, Size: 1}
+	if err := fit(contentType); err != nil {
+		return chatbox.File{}, err
+	}
+	f.files[file.Key] = file
+	return file, nil
 }
 
 // FailUse makes Use return err; nil ends that.

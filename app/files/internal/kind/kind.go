@@ -23,6 +23,14 @@ const (
 	Text  = "text/plain"
 )
 
+// Types of documents that are archives.
+const (
+	Word       = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+	Excel      = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	PowerPoint = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+	OpenText   = "application/vnd.oasis.opendocument.text"
+)
+
 // names are the short names of types, in the order of the default of FILE_TYPES.
 var names = []struct{ name, contentType string }{ //nolint:gochecknoglobals // a constant that Go cannot spell
 	{"png", "image/png"},
@@ -34,10 +42,10 @@ var names = []struct{ name, contentType string }{ //nolint:gochecknoglobals // a
 	{"md", "text/markdown"},
 	{"csv", "text/csv"},
 	{"json", "application/json"},
-	{"docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
-	{"xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
-	{"pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
-	{"odt", "application/vnd.oasis.opendocument.text"},
+	{"docx", Word},
+	{"xlsx", Excel},
+	{"pptx", PowerPoint},
+	{"odt", OpenText},
 	{"webm", WebM},
 	{"ogg", "audio/ogg"},
 	{"m4a", M4A},
@@ -64,6 +72,20 @@ func TypeOf(name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// MayBe lists the types that a file may turn out to have once all of it is there, if
+// its beginning has the given one.
+func MayBe(contentType string) []string {
+	switch contentType {
+	case Zip:
+		return []string{Word, Excel, PowerPoint, OpenText}
+	case MP4:
+		return []string{MP4, M4A}
+	case WebM:
+		return []string{WebM, Audio}
+	}
+	return []string{contentType}
 }
 
 // NameOf returns the short name of a content type; "" for a type that has none.

@@ -45,16 +45,14 @@ func Office(r io.ReaderAt, size int64) (string, error) {
 		listing = listing[next:]
 	}
 	if has["[Content_Types].xml"] && has["_rels/.rels"] {
-		for part, name := range map[string]string{"word/document.xml": "docx", "xl/workbook.xml": "xlsx", "ppt/presentation.xml": "pptx"} {
+		for part, contentType := range map[string]string{"word/document.xml": Word, "xl/workbook.xml": Excel, "ppt/presentation.xml": PowerPoint} {
 			if has[part] {
-				contentType, _ := TypeOf(name)
 				return contentType, nil
 			}
 		}
 	}
-	odt, _ := TypeOf("odt")
-	if has["content.xml"] && has["META-INF/manifest.xml"] && beginsWithType(r, size, odt) {
-		return odt, nil
+	if has["content.xml"] && has["META-INF/manifest.xml"] && beginsWithType(r, size, OpenText) {
+		return OpenText, nil
 	}
 	return Zip, nil
 }

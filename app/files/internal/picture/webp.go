@@ -67,19 +67,67 @@ func webpChunk(w *bufio.Writer, r *in, f *Facts, kind string, chunk [8]byte, n, 
 		_, _ = w.Write(chunk[:])
 		_, _ = w.Write(got)
 		return r.copy(w, padded-int64(len(got)))
-	case "ALPH", "ANIM", "ANMF", "ICCP":
+	case "ANMF":
+		_, _ = w.Write(chunk[:])
+		return webpFrame(w, r, n, padded)
+	case "ALPH", "ANIM", "ICCP":
 		_, _ = w.Write(chunk[:])
 		return r.copy(w, padded)
 	case "EXIF":
 		return webpOrientation(w, r, f, chunk, n, padded)
 	default:
-		copy(chunk[:], "JUNK")
-		_, _ = w.Write(chunk[:])
-		if err := r.skip(padded); err != nil {
+		return webpJunk(w, r, chunk, padded)
+	}
+}
+
+// webpJunk replaces a chunk.
+func webpJunk(w *bufio.Writer, r *in, chunk [8]byte, padded int64) error {
+	copy(chunk[:], "JUNK")
+	_, _ = w.Write(chunk[:])
+	if err := r.skip(padded); err != nil {
+		return err
+	}
+	return zeros(w, padded)
+}
+
+// webpFrame copies a frame of an animation, which has chunks of its own. Only its
+// pixels stay.
+func webpFrame(w *bufio.Writer, r *in, n, padded int64) error {
+	const place = 16 // where the frame is shown, and for how long
+	if n < place {
+		return ErrDamaged
+	}
+	if err := r.copy(w, place); err != nil {
+		return err
+	}
+	left := n - place
+	for left >= 8 {
+		var chunk [8]byte
+		if err := r.full(chunk[:]); err != nil {
 			return err
 		}
-		return zeros(w, padded)
+		inner := int64(binary.LittleEndian.Uint32(chunk[4:]))
+		inner += inner & 1
+		if left -= 8 + inner; left < 0 {
+			return ErrDamaged
+		}
+		var err error
+		switch string(chunk[:4]) {
+		case "ALPH", "VP8 ", "VP8L":
+			_, _ = w.Write(chunk[:])
+			err = r.copy(w, inner)
+		default:
+			err = webpJunk(w, r, chunk, inner)
+		}
+		if err != nil {
+			return err
+		}
 	}
+	rest := left + padded - n // too short for a chunk, and the padding
+	if err := r.skip(rest); err != nil {
+		return err
+	}
+	return zeros(w, rest)
 }
 
 // webpMeasure reads the measures. Pixels must have those of the canvas, because
