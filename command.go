@@ -106,8 +106,8 @@ func (c Command) validateFile() error {
 // maxLink is the maximal length of the address of a file elsewhere, in bytes.
 const maxLink = 4096
 
-// validLink reports whether clients may show the address as a link. Pods never
-// fetch it.
+// validLink reports whether clients may show the address as a link. Pods do not
+// fetch it, unless the operator has chosen so.
 func validLink(address string) bool {
 	if len(address) > maxLink || !utf8.ValidString(address) || strings.ContainsFunc(address, func(r rune) bool {
 		return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune("\\\"<>`", r)

@@ -120,6 +120,15 @@ func IsTransient(err error) bool {
 	return errors.Is(err, Unavailable) || errors.Is(err, StoreFailed)
 }
 
+// AsError returns the Error in an error's chain. For an error without one it returns
+// an Error with the error's code and no text for users.
+func AsError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Code: CodeOf(err), Err: err}
+}
+
 // CodeOf returns the code in an error's chain. It returns Internal for an
 // error without a code and "" for nil.
 func CodeOf(err error) Code {

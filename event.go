@@ -16,6 +16,7 @@ const (
 	TypeAnswer       Type = "ai_response"
 	TypeFileUpload   Type = "file_upload"
 	TypeVoiceMessage Type = "voice_message"
+	TypeTranscript   Type = "transcript" // of a recording; not a message of its own
 	TypeHelpRequest  Type = "help_request"
 	TypeModelSelect  Type = "model_select"
 	TypeAdminJoin    Type = "admin_join"
@@ -65,7 +66,11 @@ type Event struct {
 	Key     string     `json:"key"` // unique in the session: ClientKey, AnswerKey or ServerKey
 	ID      string     `json:"id"`
 	// Named is true if the client gave the ID and expects an ack.
-	Named    bool              `json:"named,omitempty"`
+	Named bool `json:"named,omitempty"`
+	// Unreadable is set if no key decrypts the content, file and metadata.
+	// They are empty then; all other fields are intact.
+	Unreadable bool `json:"unreadable,omitempty"`
+
 	Type     Type              `json:"type"`
 	Sender   Sender            `json:"sender"`
 	UserID   string            `json:"user,omitempty"` // the user whose frame caused it; empty for events of the model and the system
@@ -80,14 +85,15 @@ type Event struct {
 	Files  []AttachedFile `json:"files,omitempty"`
 	Time   time.Time      `json:"time"`
 	Status Status         `json:"status"`
-	// Unreadable is set if no key decrypts the content, file and metadata.
-	// They are empty then; all other fields are intact.
-	Unreadable bool    `json:"unreadable,omitempty"`
-	Answer     *Answer `json:"answer,omitempty"` // of TypeAnswer
-	Turn       *Turn   `json:"turn,omitempty"`   // of a message that requests an answer
+	Answer *Answer        `json:"answer,omitempty"` // of TypeAnswer
+	Turn   *Turn          `json:"turn,omitempty"`   // of a message that requests an answer
 	// Alert is set while an event that must be reported to staff is stored.
 	// Reading an event does not set it.
 	Alert *Alert `json:"-"`
+	// ToTranscribe is when to look for a recording's transcript that nobody has
+	// made yet. It is set while a recording that needs a transcript is stored.
+	// Reading an event does not set it.
+	ToTranscribe *time.Time `json:"-"`
 }
 
 // LogValue omits everything that people wrote.

@@ -16,6 +16,11 @@ func (e Event) Happened() string {
 		return "Switched to " + e.ModelID + "."
 	case TypeSessionEnded:
 		return "The conversation has ended."
+	case TypeTranscript:
+		if e.Content == "" && !e.Unreadable {
+			return NoSpeech
+		}
+		return ""
 	default:
 		return ""
 	}

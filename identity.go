@@ -1,6 +1,8 @@
 package chatbox
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"net/url"
@@ -139,13 +141,65 @@ func ServerKey(id string) string { return "s:" + id }
 // AnswerKey returns the key of the final of a message's run. It admits one
 // final per message and run, whichever pod writes it.
 func AnswerKey(messageSeq int64, run int) string {
-	return "a:" + strconv.FormatInt(messageSeq, 10) + ":" + strconv.Itoa(run)
+	return string(appendAnswerKey(nil, messageSeq, run))
 }
+
+func appendAnswerKey(b []byte, messageSeq int64, run int) []byte {
+	b = strconv.AppendInt(append(b, "a:"...), messageSeq, 10)
+	return strconv.AppendInt(append(b, ':'), int64(run), 10)
+}
+
+// answerDigits is the length of an answer's id without its prefix.
+const answerDigits = 26
 
 // AnswerID returns the id under which clients know an answer. It is a hash of
 // the session, message and run, so it is the same on every pod and for every
 // attempt.
 func AnswerID(s SessionKey, messageSeq int64, run int) string {
-	sum := sha256.Sum256([]byte(s.String() + "\x00" + AnswerKey(messageSeq, run)))
-	return answerPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:26]
+	sum := sha256.Sum256(appendAnswerKey(append([]byte(s.String()), 0), messageSeq, run))
+	return answerPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:answerDigits]
+}
+
+// beginOfSum returns the first bytes of the hash in an answer's id. ok is false if id
+// does not have the form of one.
+func beginOfSum(id string) (sum []byte, ok bool) {
+	digits, ok := strings.CutPrefix(id, answerPrefix)
+	if !ok || len(digits) != answerDigits {
+		return nil, false
+	}
+	sum, err := base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).DecodeString(digits)
+	return sum, err == nil && len(sum) == answerDigits*5/8 // shorter: there were line breaks
+}
+
+const (
+	answerRuns  = 8    // of a message, which FindAnswer tries
+	answerBatch = 4096 // hashes between two looks at the context
+)
+
+// FindAnswer returns the key of the answer with the id. Its message has a seq of
+// at most head; the newest are tried first. It returns NotFound for any other id, and
+// for the answer to a message that was retried more often than users do. It reads
+// nothing. An id that has the form of an answer's, but is none, costs one hash for
+// each message and run, which is much for a long session: callers bound how many
+// searches run at once. If ctx ends, FindAnswer returns its cause.
+func FindAnswer(ctx context.Context, s SessionKey, id string, head int64) (key string, err error) {
+	want, ok := beginOfSum(id)
+	if !ok {
+		return "", NotFound
+	}
+	text := append([]byte(s.String()), 0)
+	place, tried := len(text), 0
+	for run := 1; run <= answerRuns; run++ {
+		for seq := head; seq > 0; seq-- {
+			if tried++; tried%answerBatch == 0 && ctx.Err() != nil {
+				return "", context.Cause(ctx)
+			}
+			text = appendAnswerKey(text[:place], seq, run)
+			sum := sha256.Sum256(text)
+			if bytes.HasPrefix(sum[:], want) && AnswerID(s, seq, run) == id { // want lacks the id's last bits
+				return string(text[place:]), nil
+			}
+		}
+	}
+	return "", NotFound
 }

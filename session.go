@@ -28,6 +28,10 @@ type Session struct {
 	Unreadable bool
 }
 
+// WasErased reports whether the session is erased, according to its record or to its
+// log.
+func (s Session) WasErased() bool { return s.Erased || s.State.Erased }
+
 // Assignee is the member of staff to whom a session is assigned; empty: none.
 // An assignment grants no right and does not stop the model.
 type Assignee struct {

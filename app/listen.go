@@ -11,15 +11,16 @@ import (
 	"chatbox"
 )
 
-// listen opens the pod's listener. It returns a *chatbox.UnfitError if the
-// address cannot be listened on here, however often the pod is restarted.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
+// listen opens a listener of the pod. variable names the setting of its address.
+// It returns a *chatbox.UnfitError if the address cannot be listened on here,
+// however often the pod is restarted.
+func listen(ctx context.Context, variable, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err == nil {
 		return l, nil
 	}
-	err = fmt.Errorf("LISTEN_ADDR: %w", err)
+	err = fmt.Errorf("%s: %w", variable, err)
 	if ctx.Err() == nil && !mayPass(err) {
 		return nil, &chatbox.UnfitError{Reason: err.Error()}
 	}

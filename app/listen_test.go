@@ -20,10 +20,10 @@ func unfit(err error) bool {
 }
 
 func TestListen_APortInUseMayBecomeFree(t *testing.T) {
-	first, err := listen(t.Context(), "127.0.0.1:0")
+	first, err := listen(t.Context(), "LISTEN_ADDR", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = first.Close() }()
-	_, err = listen(t.Context(), first.Addr().String())
+	_, err = listen(t.Context(), "LISTEN_ADDR", first.Addr().String())
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
 	require.ErrorContains(t, err, "LISTEN_ADDR")
 	assert.False(t, unfit(err), "the process that has it may be about to end")
@@ -31,7 +31,7 @@ func TestListen_APortInUseMayBecomeFree(t *testing.T) {
 
 func TestListen_AnAddressOfAnotherMachineIsAFaultOfTheSetting(t *testing.T) {
 	for _, addr := range []string{"203.0.113.1:0", "[2001:db8::1]:0", "[fe80::1%nosuch0]:0"} {
-		_, err := listen(t.Context(), addr)
+		_, err := listen(t.Context(), "LISTEN_ADDR", addr)
 		require.ErrorContains(t, err, "LISTEN_ADDR")
 		assert.True(t, unfit(err), "%s: %v", addr, err)
 	}
@@ -40,7 +40,7 @@ func TestListen_AnAddressOfAnotherMachineIsAFaultOfTheSetting(t *testing.T) {
 func TestListen_APodThatIsStoppedMeanwhileIsNotAtFault(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := listen(ctx, "name.invalid:0")
+	_, err := listen(ctx, "LISTEN_ADDR", "name.invalid:0")
 	require.Error(t, err)
 	assert.False(t, unfit(err))
 }

@@ -1,6 +1,7 @@
 package helpdesk
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -24,16 +25,20 @@ type Preview struct {
 
 const excerptLength = 120 // code points
 
-// PreviewOf returns the preview of the newest message of people or the model.
-// It returns false if newest contains none.
+// PreviewOf returns the preview of the newest message of people or the model. That
+// of a recording is its transcript. It returns false if newest contains none.
 func PreviewOf(session string, newest []chatbox.Event) (Preview, bool) {
+	heard := map[int64]string{}
 	for _, e := range slices.Backward(newest) {
+		if of, ok := e.Transcribes(); ok {
+			heard[of] = e.Content
+		}
 		switch e.Type {
 		case chatbox.TypeUserMessage, chatbox.TypeAnswer, chatbox.TypeFileUpload, chatbox.TypeVoiceMessage:
 		default:
 			continue
 		}
-		excerpt := oneLine(e.Content)
+		excerpt := oneLine(cmp.Or(e.Content, heard[e.Seq]))
 		if excerpt == "" && e.Type != chatbox.TypeFileUpload && e.Type != chatbox.TypeVoiceMessage {
 			continue
 		}

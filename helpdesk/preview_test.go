@@ -21,6 +21,11 @@ func TestPreviewOf_TakesTheNewestThatWasSaid(t *testing.T) {
 		{"a message", []chatbox.Event{{Seq: 3, Type: chatbox.TypeAnswer, Content: "old"}, said}, "Where is it?", 4},
 		{"what followed is nobody's word", []chatbox.Event{said, {Seq: 5, Type: chatbox.TypeHelpRequest, Content: "help"}, {Seq: 6, Type: chatbox.TypeAdminJoin, Content: "Pat has joined."}}, "Where is it?", 4},
 		{"an answer that came to nothing", []chatbox.Event{said, {Seq: 5, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI}}, "Where is it?", 4},
+		{"a recording", []chatbox.Event{
+			said,
+			{Seq: 5, Type: chatbox.TypeVoiceMessage, Sender: chatbox.SenderUser},
+			{Seq: 6, Key: chatbox.TranscriptKey(5), Type: chatbox.TypeTranscript, Sender: chatbox.SenderSystem, Content: "I said\nthis"},
+		}, "I said this", 5},
 		{"a file without words", []chatbox.Event{said, {Seq: 5, Type: chatbox.TypeFileUpload, Sender: chatbox.SenderUser}}, "", 5},
 	} {
 		got, ok := PreviewOf("s", tt.events)

@@ -47,6 +47,8 @@ func Findable(e chatbox.Event) bool {
 	switch e.Type {
 	case chatbox.TypeUserMessage, chatbox.TypeAnswer, chatbox.TypeFileUpload, chatbox.TypeVoiceMessage, chatbox.TypeHelpRequest:
 		return e.Content != "" && e.Sender != chatbox.SenderSystem
+	case chatbox.TypeTranscript:
+		return e.Content != ""
 	default:
 		return false
 	}

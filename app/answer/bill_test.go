@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"errors"
 	"iter"
 	"strings"
 	"testing"
@@ -68,13 +67,4 @@ func TestEstimateTokens(t *testing.T) {
 	for text, want := range map[string]int{"": 0, "a": 1, "four": 1, "fives": 2, "你好": 2, "你好吗": 2, "wörld": 2, "\xff\xff\xff": 2} {
 		assert.Equal(t, want, estimateTokens(text), "%q", text)
 	}
-}
-
-func TestWhyOf_KeepsTheAdaptersSentence(t *testing.T) {
-	why := whyOf(errors.Join(&chatbox.Error{Code: chatbox.ModelRefused, Message: "no quota"}))
-	assert.Equal(t, chatbox.ModelRefused, why.Code)
-	assert.Equal(t, "no quota", failureOf("a", chatbox.Gen{}, "m", why).Message)
-	assert.Equal(t, chatbox.ModelFailed, whyOf(chatbox.ModelFailed).Code)
-	assert.Equal(t, chatbox.Internal, whyOf(errors.New("x")).Code)
-	assert.NotEmpty(t, failureOf("a", chatbox.Gen{}, "m", whyOf(errors.New("x"))).Message)
 }

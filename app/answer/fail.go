@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -12,7 +11,10 @@ import (
 // fail ends the turn. If text was published, it is stored as a failed answer.
 // Otherwise nothing enters the history.
 func (g *generation) fail(ctx context.Context, failed error) error {
-	why := whyOf(failed)
+	why := chatbox.AsError(failed)
+	if g.modelID != "" { // a model was asked
+		g.s.deps.Observer.ModelFailed(g.modelID, why.Code)
+	}
 	if g.text.Len() > 0 || g.withdrawn {
 		return g.final(ctx, chatbox.FinishError, why)
 	}
@@ -20,16 +22,7 @@ func (g *generation) fail(ctx context.Context, failed error) error {
 		return err
 	}
 	g.s.deps.Observer.Generation("failed")
-	return g.drop(ctx, failureOf(g.id, g.lease.Gen, g.message.ID, why))
-}
-
-// whyOf returns the error to report to users. If the model's adapter returned a
-// chatbox.Error, whyOf returns it.
-func whyOf(failed error) *chatbox.Error {
-	if e, ok := errors.AsType[*chatbox.Error](failed); ok {
-		return e
-	}
-	return &chatbox.Error{Code: chatbox.CodeOf(failed), Err: failed}
+	return g.drop(ctx, cluster.NewFailure(g.lease.Session, g.lease.Gen, g.message.ID, why, notAnswered))
 }
 
 // drop gives the turn back without an event in the history. If Redis has lost the
@@ -45,15 +38,11 @@ func (g *generation) drop(ctx context.Context, f *cluster.Failure) error {
 	return g.s.deps.Ephemerals.PublishEphemeral(ctx, cluster.Update{Session: g.lease.Session, Owner: g.lease.Owner, Failure: f})
 }
 
-func failureOf(answerID string, g chatbox.Gen, replyTo string, why *chatbox.Error) *cluster.Failure {
-	return &cluster.Failure{
-		AnswerID: answerID, Gen: g, ReplyTo: replyTo, Code: why.Code, RetryAfter: why.RetryAfter,
-		Message: cmp.Or(why.Message, "The model could not answer. Please try again."),
-	}
-}
+// notAnswered is the text of a failure that has none.
+const notAnswered = "The model could not answer. Please try again."
 
 // FailureOf returns the failure of a generation with an unknown cause. replyTo is
 // the ID of the message to answer.
 func FailureOf(k chatbox.SessionKey, g chatbox.Gen, replyTo string) *cluster.Failure {
-	return failureOf(chatbox.AnswerID(k, g.Seq, g.Run), g, replyTo, whyOf(chatbox.ModelFailed))
+	return cluster.NewFailure(k, g, replyTo, chatbox.ModelFailed, notAnswered)
 }

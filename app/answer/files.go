@@ -3,12 +3,12 @@ package answer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 
 	"chatbox"
+	"chatbox/internal/detach"
 )
 
 const (
@@ -187,28 +187,10 @@ func read[T any](ctx context.Context, outlive func() (context.Context, context.C
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
-	type result struct {
-		value T
-		err   error
-	}
-	ended := make(chan result, 1)
-	go func() { //nolint:contextcheck // the reading may outlive ctx
+	return detach.Do(ctx, func() (T, error) { //nolint:contextcheck // the reading may outlive ctx
 		defer func() { <-places }()
-		var r result
-		defer func() { ended <- r }()
-		defer func() {
-			if p := recover(); p != nil { // a decoder's, of a hostile file
-				r.err = fmt.Errorf("answer: reading a file panicked: %T", p)
-			}
-		}()
 		work, stop := outlive()
 		defer stop()
-		r.value, r.err = do(work)
-	}()
-	select {
-	case r := <-ended:
-		return r.value, r.err
-	case <-ctx.Done():
-		return none, ctx.Err()
-	}
+		return do(work)
+	})
 }

@@ -25,6 +25,7 @@ func (g *generation) stream(ctx context.Context, p chatbox.Prompt) error {
 		return g.bill.overhear(s.deps.LLM.Stream(ctx, p))
 	}
 	g.bill.ask(p)
+	g.asked = time.Now()
 	finish, failed := chatbox.Finish(""), error(nil)
 	for d, err := range coalesce(ctx, ask, s.coalescing()) {
 		if err != nil {
@@ -131,7 +132,7 @@ func (g *generation) show(ctx context.Context, text string) error {
 		return err
 	}
 	if g.index < 0 && !g.withdrawn {
-		g.s.deps.Observer.FirstPiece(time.Since(g.claimed))
+		g.s.deps.Observer.FirstPiece(g.modelID, time.Since(g.claimed), time.Since(g.asked))
 	}
 	g.index = p.Index
 	g.text.WriteString(text)
@@ -261,7 +262,8 @@ func (g *generation) final(ctx context.Context, f chatbox.Finish, why *chatbox.E
 		Gen: gen, ReplyTo: g.message.ID, Attempt: g.attempt, Index: g.index, Finish: f,
 		ResponseMillis: g.took().Milliseconds(),
 	}
-	w.SetUsage(g.bill.total(g.text.String(), f.Status() == chatbox.StatusComplete))
+	usage := g.bill.total(g.text.String(), f.Status() == chatbox.StatusComplete)
+	w.SetUsage(usage)
 	if why != nil {
 		w.Code, w.Why, w.RetryAfter = why.Code, why.Message, why.RetryAfter
 	}
@@ -273,6 +275,9 @@ func (g *generation) final(ctx context.Context, f chatbox.Finish, why *chatbox.E
 		return err
 	}
 	s.deps.Observer.Generation(string(f))
+	if !res.Repeat {
+		s.deps.Observer.Spent(g.modelID, usage)
+	}
 	// The final has returned the lease. To the renewer it is lost.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWait)
 	defer cancel()

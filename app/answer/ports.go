@@ -133,6 +133,14 @@ type Attachments interface {
 	Text(ctx context.Context, s chatbox.SessionKey, fileID string) (text string, cut bool, err error)
 }
 
+// Transcripts are made of recordings before they are answered.
+type Transcripts interface {
+	// Await returns when the transcript of a recording is in the session's log, with
+	// its seq, or when the recording needs none, with 0. The error of a transcript
+	// that cannot be made has a code of chatbox and a text for users.
+	Await(ctx context.Context, k chatbox.RecordingKey) (seq int64, err error)
+}
+
 // Ephemerals are updates that are delivered at most once and not stored.
 type Ephemerals interface {
 	// PublishEphemeral sends the update to every pod with sockets of the session.
@@ -141,6 +149,12 @@ type Ephemerals interface {
 
 // Observer counts events for operators. It must not block.
 type Observer interface {
-	FirstPiece(d time.Duration) // from the claim to the first piece
-	Generation(outcome string)  // a chatbox.Finish, "lost", "released" or "failed"
+	// FirstPiece counts the first piece of an answer: after the claim of its turn,
+	// and after the model was asked.
+	FirstPiece(modelID string, claimed, asked time.Duration)
+	Generation(outcome string) // a chatbox.Finish, "lost", "released" or "failed"
+	// Spent counts the tokens of an answer that this pod has stored.
+	Spent(modelID string, u chatbox.Usage)
+	// ModelFailed counts an answer that a model's failure has ended.
+	ModelFailed(modelID string, code chatbox.Code)
 }

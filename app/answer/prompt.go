@@ -61,27 +61,28 @@ func leading(lines []line) int {
 // prompt and m are always included, at any cost. full reports that the budget
 // left out a turn of the log, so that older events would be left out too.
 func buildPrompt(system string, log []chatbox.Event, m chatbox.Event, budget int) (prompt []line, full bool) {
-	question, _ := lineOf(m)
+	log = inOrder(log)
+	spoken := transcripts(log)
+	question, _ := lineOf(m, spoken)
 	prompt = make([]line, 0, len(log)+2)
 	if system != "" {
 		prompt = append(prompt, line{PromptMessage: chatbox.PromptMessage{Role: chatbox.RoleSystem, Content: system}})
 	}
-	prompt = append(append(prompt, linesBefore(m.Seq, log)...), question)
+	prompt = append(append(prompt, linesBefore(m.Seq, log, spoken)...), question)
 	return fitLines(prompt, budget)
 }
 
-// linesBefore returns the prompt messages before seq. An answer whose question
-// is not in the log is left out, since it would seem to answer another
-// question.
-func linesBefore(seq int64, log []chatbox.Event) []line {
-	log = inOrder(log)
+// linesBefore returns the prompt messages before seq of a log in order. spoken are
+// its transcripts. An answer whose question is not in the log is left out, since it
+// would seem to answer another question.
+func linesBefore(seq int64, log []chatbox.Event, spoken map[int64]chatbox.Event) []line {
 	answers := lastAnswers(log)
 	var lines []line
 	for _, e := range log {
 		if e.Seq >= seq {
 			break
 		}
-		said, ok := lineOf(e)
+		said, ok := lineOf(e, spoken)
 		if !ok {
 			continue
 		}
@@ -124,10 +125,31 @@ func lastAnswers(log []chatbox.Event) map[int64]chatbox.Event {
 	return answers
 }
 
+// transcripts returns the readable transcripts, by the seq of their recording.
+func transcripts(log []chatbox.Event) map[int64]chatbox.Event {
+	var of map[int64]chatbox.Event
+	for _, e := range log {
+		seq, ok := e.Transcribes()
+		if !ok || e.Unreadable {
+			continue
+		}
+		if of == nil {
+			of = map[int64]chatbox.Event{}
+		}
+		of[seq] = e
+	}
+	return of
+}
+
+// maxSpoken is how much of a transcript a prompt has, in bytes: as much as a typed
+// message may have.
+const maxSpoken = 32 << 10
+
 // lineOf returns the prompt message of an event. It returns false for events
 // other than messages and files, and for those that cannot be decrypted.
-// Answers are placed after their questions instead.
-func lineOf(e chatbox.Event) (line, bool) {
+// Answers are placed after their questions instead, and transcripts within their
+// recordings.
+func lineOf(e chatbox.Event, spoken map[int64]chatbox.Event) (line, bool) {
 	l := line{event: e}
 	switch {
 	case e.Unreadable:
@@ -141,7 +163,13 @@ func lineOf(e chatbox.Event) (line, bool) {
 	}
 	switch e.Type {
 	case chatbox.TypeUserMessage, chatbox.TypeFileUpload, chatbox.TypeVoiceMessage:
-		l.Content = contentOf(e, nil)
+		var files map[int]given
+		if t, ok := spoken[e.Seq]; ok {
+			text := cutText(t.Content, maxSpoken)
+			cut := len(text) < len(t.Content) || t.Metadata[chatbox.MetaTruncated] != ""
+			files = map[int]given{0: {heard: true, text: text, cut: cut}}
+		}
+		l.Content = contentOf(e, files)
 		return l, true
 	default:
 		return line{}, false

@@ -23,28 +23,33 @@ func historyWindow(budget int) int64 {
 	return max(least, int64(budget)/tokensPerEvent)
 }
 
-// promptFor reads the events for the prompt and builds it: after the message,
-// the answers to earlier questions; before it, as much as the budget allows.
-// budget is the requested model's, in tokens.
-func (s *Service) promptFor(ctx context.Context, st chatbox.State, m chatbox.Event, budget int) ([]line, error) {
+// promptFor reads the events for the prompt and builds it: after the message, the
+// answers to earlier questions and the transcripts of recordings; before it, as much
+// as the budget allows.
+// head is the seq to read up to, and budget is the requested model's, in tokens.
+func (s *Service) promptFor(ctx context.Context, head int64, m chatbox.Event, budget int) ([]line, error) {
 	// Usually there is nothing after the message, so one read also brings the
 	// first page before it.
 	from := max(1, m.Seq-promptPage)
 	var log []chatbox.Event
-	for at, to := from, min(st.Head, m.Seq+laterPage); at <= to; at, to = to+1, min(st.Head, to+laterPage) {
+	for at, to := from, min(head, m.Seq+laterPage); at <= to; at, to = to+1, min(head, to+laterPage) {
 		part, err := s.deps.Messages.Range(ctx, m.Session, at, to)
 		if err != nil {
 			return nil, err
 		}
 		// Any number of questions may follow the message. They are not part of
 		// the prompt and are dropped.
-		log = append(log, slices.DeleteFunc(part, func(e chatbox.Event) bool { return e.Seq > m.Seq && !answersBefore(e, m.Seq) })...)
+		log = append(log, slices.DeleteFunc(part, func(e chatbox.Event) bool { return e.Seq > m.Seq && !belongsBefore(e, m.Seq) })...)
 	}
 	return s.promptBack(ctx, log, from, m, budget)
 }
 
-// answersBefore reports whether the event answers a question before seq.
-func answersBefore(e chatbox.Event, seq int64) bool {
+// belongsBefore reports whether the event answers a question before seq, or is the
+// transcript of a recording up to seq.
+func belongsBefore(e chatbox.Event, seq int64) bool {
+	if of, ok := e.Transcribes(); ok {
+		return of <= seq
+	}
 	return e.Type == chatbox.TypeAnswer && e.Answer != nil && e.Answer.Gen.Seq < seq
 }
 

@@ -231,7 +231,7 @@ func TestPromptFor_ReadsAsFarBackAsTheBudget(t *testing.T) {
 			}
 			s := New(DefaultConfig(), Deps{Messages: h})
 			m := h.log[len(h.log)-1]
-			got, err := s.promptFor(t.Context(), chatbox.State{Head: m.Seq}, m, c.budget)
+			got, err := s.promptFor(t.Context(), m.Seq, m, c.budget)
 			require.NoError(t, err)
 			assert.Equal(t, c.reads, h.reads)
 			assert.Equal(t, c.given, h.given)
@@ -250,7 +250,7 @@ func TestPromptFor_WhatWaitsBehindTheMessage(t *testing.T) {
 	}
 	h.log = append(h.log, answered(1000, 1, 1, chatbox.FinishStop, "a1"))
 	s := New(DefaultConfig(), Deps{Messages: h})
-	got, err := s.promptFor(t.Context(), chatbox.State{Head: 1000}, h.log[1], plenty)
+	got, err := s.promptFor(t.Context(), 1000, h.log[1], plenty)
 	require.NoError(t, err)
 	assert.Equal(t, "u:q1 | a:a1 | u:q2", script(messages(got)))
 }

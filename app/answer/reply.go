@@ -24,6 +24,7 @@ type generation struct {
 	s       *Service
 	cancel  context.CancelCauseFunc
 	claimed time.Time
+	asked   time.Time // the model
 
 	mu    sync.Mutex // guards lease against the renewer
 	lease cluster.Lease
@@ -119,6 +120,14 @@ func (g *generation) run(ctx context.Context, c cluster.Claim) error {
 	if m.Unreadable {
 		return g.fail(ctx, chatbox.NewError(chatbox.Unreadable, "The message cannot be read any more, so it is not answered.", nil))
 	}
+	heard, err := g.awaitTranscript(ctx)
+	switch {
+	case err == nil:
+	case context.Cause(ctx) != nil, chatbox.IsTransient(err):
+		return err
+	default:
+		return g.fail(ctx, err)
+	}
 	g.modelID = g.pickModel(c.State)
 	prefix, err := g.open(ctx, c)
 	if err != nil {
@@ -130,7 +139,7 @@ func (g *generation) run(ctx context.Context, c cluster.Claim) error {
 	}
 	var lines []line
 	err = g.retryTransient(ctx, func() (err error) {
-		lines, err = s.promptFor(ctx, c.State, m, budget)
+		lines, err = s.promptFor(ctx, max(c.State.Head, heard), m, budget)
 		return err
 	})
 	if err != nil {
@@ -142,6 +151,22 @@ func (g *generation) run(ctx context.Context, c cluster.Claim) error {
 	}
 	return g.stream(ctx, chatbox.Prompt{ModelID: g.modelID, Messages: prompt, Prefix: prefix})
 }
+
+// awaitTranscript waits for the transcript of a recording and returns its seq, or 0.
+func (g *generation) awaitTranscript(ctx context.Context) (seq int64, err error) {
+	if g.s.deps.Transcripts == nil || g.message.Type != chatbox.TypeVoiceMessage {
+		return 0, nil
+	}
+	leave, err := g.s.listening.TryEnter(ctx, chatbox.UserKey{Tenant: g.lease.Session.Tenant, ID: g.lease.Owner})
+	if err != nil { // messages without a recording must not wait behind a slow provider
+		return 0, chatbox.TooManyRecordings(busyFor, err)
+	}
+	defer leave()
+	return g.s.deps.Transcripts.Await(ctx, chatbox.RecordingKey{Session: g.message.Session, Seq: g.message.Seq})
+}
+
+// busyFor is when a retry may help a recording that too many others precede.
+const busyFor = 15 * time.Second
 
 // retryTransient retries transient errors for as long as an answer may wait.
 // If the turn were released instead, it would be claimed again at once, and
@@ -159,7 +184,7 @@ func (g *generation) settled(ctx context.Context, c cluster.Claim) (bool, error)
 	case t == nil || t.Run != gen.Run || t.State == chatbox.TurnDone:
 		return true, g.drop(ctx, nil)
 	case t.State == chatbox.TurnFailed:
-		return true, g.drop(ctx, failureOf(g.id, gen, g.message.ID, whyOf(chatbox.ModelFailed)))
+		return true, g.drop(ctx, FailureOf(c.Lease.Session, gen, g.message.ID))
 	case t.At(gen.Seq) < c.State.AnswerableFrom || c.State.Ended:
 		if err := s.deps.Turns.SettleTurn(ctx, g.lease.Session, gen, chatbox.TurnDone); err != nil {
 			return false, err

@@ -109,6 +109,8 @@ type blind struct{ Observer }
 
 func (blind) Generation(string) {}
 
+func (blind) ModelFailed(string, chatbox.Code) {}
+
 // A turn waits for a history that fails for a moment. Were the turn released
 // instead, its claims would soon reach the limit of a turn that no pod can
 // answer.

@@ -27,6 +27,8 @@ type desk struct {
 	redis    *fakes.Redis
 	log      *sessionlog.Log
 	outcomes []string
+	spent    []chatbox.Usage
+	failures []string // model and code
 	prompts  []chatbox.Prompt
 	sees     bool
 	budget   int // 0: 24,000
@@ -49,17 +51,21 @@ func newDesk(t *testing.T, model func(ctx context.Context, yield func(chatbox.De
 	return d
 }
 
-func (*desk) Healed(int)                 {}
-func (*desk) PublishFailed()             {}
-func (*desk) FirstPiece(time.Duration)   {}
-func (d *desk) Generation(how string)    { d.outcomes = append(d.outcomes, how) }
-func (*desk) Models() []chatbox.Model    { return []chatbox.Model{{ID: "m"}} }
-func (*desk) Default() string            { return "m" }
-func (*desk) Continues(string) bool      { return false }
-func (d *desk) Sees(string) bool         { return d.sees }
-func (d *desk) Budget(string) int        { return cmp.Or(d.budget, 24_000) }
-func (d *desk) last() chatbox.Event      { l := d.history.Log(session); return l[len(l)-1] }
-func (d *desk) count(t chatbox.Type) int { return len(d.of(t)) }
+func (*desk) Healed(int)                        {}
+func (*desk) PublishFailed()                    {}
+func (d *desk) Spent(_ string, u chatbox.Usage) { d.spent = append(d.spent, u) }
+func (d *desk) ModelFailed(model string, code chatbox.Code) {
+	d.failures = append(d.failures, model+" "+string(code))
+}
+func (*desk) FirstPiece(string, time.Duration, time.Duration) {}
+func (d *desk) Generation(how string)                         { d.outcomes = append(d.outcomes, how) }
+func (*desk) Models() []chatbox.Model                         { return []chatbox.Model{{ID: "m"}} }
+func (*desk) Default() string                                 { return "m" }
+func (*desk) Continues(string) bool                           { return false }
+func (d *desk) Sees(string) bool                              { return d.sees }
+func (d *desk) Budget(string) int                             { return cmp.Or(d.budget, 24_000) }
+func (d *desk) last() chatbox.Event                           { l := d.history.Log(session); return l[len(l)-1] }
+func (d *desk) count(t chatbox.Type) int                      { return len(d.of(t)) }
 
 func (d *desk) of(t chatbox.Type) (found []chatbox.Event) {
 	for _, e := range d.history.Log(session) {

@@ -13,6 +13,7 @@ import (
 
 	"chatbox"
 	"chatbox/app/sessionlog"
+	"chatbox/internal/lanes"
 	"chatbox/internal/workqueue"
 )
 
@@ -42,22 +43,23 @@ func DefaultConfig() Config {
 // Deps are what a Service works through; all of it is required unless it says
 // otherwise.
 type Deps struct {
-	Log        *sessionlog.Log
-	Due        *Queue
-	Messages   sessionlog.Reader
-	Turns      Turns
-	Holdings   Holdings
-	Leases     Leases
-	Interrupts Interrupts
-	Pieces     Pieces
-	Schedule   Schedule
-	Lives      Lives // nil: answers of dead pods continue when their leases expire
-	LLM        LLM
-	Files      Attachments // nil: prompts have the names of files only
-	Ephemerals Ephemerals
-	Observer   Observer
-	Logger     *slog.Logger
-	MayClaim   func() bool // whether this pod may begin an answer at the moment; nil: always
+	Log         *sessionlog.Log
+	Due         *Queue
+	Messages    sessionlog.Reader
+	Turns       Turns
+	Holdings    Holdings
+	Leases      Leases
+	Interrupts  Interrupts
+	Pieces      Pieces
+	Schedule    Schedule
+	Lives       Lives // nil: answers of dead pods continue when their leases expire
+	LLM         LLM
+	Files       Attachments // nil: prompts have the names of files only
+	Transcripts Transcripts // nil: none are made
+	Ephemerals  Ephemerals
+	Observer    Observer
+	Logger      *slog.Logger
+	MayClaim    func() bool // whether this pod may begin an answer at the moment; nil: always
 }
 
 // Queue contains the sessions that may need an answer.
@@ -79,11 +81,20 @@ type Service struct {
 	running   sync.Map      // generations under way: *generation → struct{}
 	forgotten chan struct{} // has a token where Redis may have forgotten turns
 	reads     reads
+	listening *lanes.Lanes[chatbox.UserKey] // of answers that wait for transcripts, by the session's owner
 }
+
+const (
+	recordingsPart = 4 // the part of a pod's answers that may wait for transcripts: a quarter
+	recordingsEach = 8 // how many of those may be to one user
+)
 
 // New makes a service; Run does its background work.
 func New(cfg Config, d Deps) *Service {
-	return &Service{deps: d, log: d.Log, cfg: cfg, due: d.Due, forgotten: make(chan struct{}, 1), reads: newReads()}
+	return &Service{
+		deps: d, log: d.Log, cfg: cfg, due: d.Due, forgotten: make(chan struct{}, 1), reads: newReads(),
+		listening: lanes.New[chatbox.UserKey](lanes.Config{All: max(1, cfg.Generations/recordingsPart), Each: recordingsEach}),
+	}
 }
 
 // Run answers until ctx ends, and returns when all of the work has stopped.
@@ -116,6 +127,9 @@ func (s *Service) Offers(modelID string) bool {
 func (s *Service) Generations() int {
 	return int(s.answering.Load())
 }
+
+// Waiting counts the sessions that wait on this pod for an answer to begin.
+func (s *Service) Waiting() int { return s.due.Waiting() }
 
 // Wake says that a session's turn can be claimed. It does not block.
 func (s *Service) Wake(k chatbox.SessionKey) { s.due.Add(k) }

@@ -94,14 +94,15 @@ func (s *Service) closeRunning(
 // may run on any pod. If the answering pod has already stored a final event, that
 // event stays.
 func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open cluster.OpenAnswer, why chatbox.Finish) error {
-	_, err := s.log.Append(ctx, sessionlog.Draft{
+	usage := billOf(open)
+	done, err := s.log.Append(ctx, sessionlog.Draft{
 		Session: k, Key: chatbox.AnswerKey(open.Gen.Seq, open.Gen.Run),
 		Decide: func(b sessionlog.Basis) (chatbox.Event, error) {
 			if b.State.HolderID != "" || b.State.Ended { // a concurrent takeover or end has voided the turn
 				return chatbox.Event{}, errLost
 			}
 			w := &chatbox.Answer{Gen: open.Gen, ReplyTo: open.ReplyTo, Attempt: open.Attempt, Index: open.Index, Finish: why}
-			w.SetUsage(billOf(open))
+			w.SetUsage(usage)
 			return chatbox.Event{
 				ID: open.AnswerID, Type: chatbox.TypeAnswer, Sender: chatbox.SenderAI, Content: open.Text,
 				ModelID: open.ModelID, Time: s.log.Now(), Status: why.Status(), Answer: w,
@@ -115,5 +116,8 @@ func (s *Service) closeAnswer(ctx context.Context, k chatbox.SessionKey, open cl
 		return err
 	}
 	s.deps.Observer.Generation(string(why))
+	if !done.Repeat {
+		s.deps.Observer.Spent(open.ModelID, usage)
+	}
 	return s.deps.Turns.SettleTurn(ctx, k, open.Gen, chatbox.TurnDone)
 }

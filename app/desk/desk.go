@@ -53,7 +53,7 @@ func (s lookup) session(ctx context.Context, a chatbox.Actor, id string) (chatbo
 	if err != nil {
 		return chatbox.Session{}, err
 	}
-	if sess.Erased || sess.State.Erased {
+	if sess.WasErased() {
 		return chatbox.Session{}, unknownSession()
 	}
 	return sess, nil

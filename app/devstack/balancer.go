@@ -67,6 +67,10 @@ func (s *Stack) handler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(s.Pods()) // a failure means that the client is gone
 	})
+	switches.HandleFunc("GET /dev/targets", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s.targets()) // as above
+	})
 	act := func(f func(ctx context.Context, id chatbox.PodID) error) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			switch err := f(context.WithoutCancel(r.Context()), chatbox.PodID(r.PathValue("id"))); {

@@ -37,6 +37,26 @@ func (s *Stack) Pods() []PodState {
 	return out
 }
 
+// target is a pod in the format of Prometheus' discovery by HTTP.
+type target struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels"`
+}
+
+// targets lists the pods that serve metrics. A pod that is started again has
+// another address.
+func (s *Stack) targets() []target {
+	out := make([]target, 0, len(s.pods))
+	for _, p := range s.Pods() {
+		if p.Addr != "" {
+			out = append(out, target{Targets: []string{p.Addr}, Labels: map[string]string{
+				"pod": string(p.ID), "__metrics_path__": prefix + "/metrics/prometheus",
+			}})
+		}
+	}
+	return out
+}
+
 func (s *Stack) snapshot() []pod {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -51,6 +51,7 @@ type Config struct {
 	Hub       hub.Config
 	Drain     config.Drain
 	Files     app.Files // its store is the folder files under Data if it has none
+	Voice     app.Voice // none by default
 	Logger    *slog.Logger
 	// Clock, if set, returns a pod's clock, for tests with clocks that differ.
 	Clock func(chatbox.PodID) time.Time
@@ -185,7 +186,7 @@ func (s *Stack) newApp(id chatbox.PodID) (*app.App, error) {
 		Auth:   api.NewAuth(api.AuthConfig{Secret: s.secrets.jwt}),
 		Access: s.cfg.Access,
 		Hub:    s.cfg.Hub, Redis: redis, Sealer: s.keys, DecryptFailures: s.keys.Failures, Stores: s.stores, LLM: s.cfg.LLM,
-		UseCases: s.cfg.UseCases, Desk: s.cfg.Desk, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Files: s.files, Logger: s.cfg.Logger, Clock: clock,
+		UseCases: s.cfg.UseCases, Desk: s.cfg.Desk, Alerts: s.cfg.Alerts, Channels: s.cfg.Channels, Drain: s.cfg.Drain, Files: s.files, Voice: s.cfg.Voice, Logger: s.cfg.Logger, Clock: clock,
 	})
 }
 

@@ -50,7 +50,7 @@ func (s *Stack) openStores(ctx context.Context) error {
 	}
 	s.stores = app.Stores{
 		Messages: st.Messages(), Sessions: st.Sessions(), Turns: st.Turns(), Tombs: st.Sessions(), Shares: st.Shares(),
-		Alerts: st.Alerts(), Audit: st.Audit(), Ledger: st.Sessions(), Concurrency: st.Concurrency(), Erasures: st.Sessions(), Cards: st.Cards(), Withdrawals: st.Withdrawals(), Ping: st.Ping,
+		Alerts: st.Alerts(), Transcripts: st.Transcripts(), Audit: st.Audit(), Ledger: st.Sessions(), Concurrency: st.Concurrency(), Erasures: st.Sessions(), Cards: st.Cards(), Withdrawals: st.Withdrawals(), Ping: st.Ping,
 		Kind:    embedded.Kind,
 		Queue:   st.Sessions(),
 		Ratings: st.Sessions(),

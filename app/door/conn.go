@@ -44,8 +44,8 @@ type Conn struct {
 
 	// Used by the writer only. Time counts against the client only while a write
 	// blocks.
-	sent, spent int64     // bytes, and nanoseconds
-	until       time.Time // the handler's deadline; guarded by mu
+	credit time.Duration // how long the client may still keep the response waiting
+	until  time.Time     // the handler's deadline; guarded by mu
 }
 
 // past returns a deadline that has passed.
@@ -72,7 +72,7 @@ func (c *Conn) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.phase, c.served, c.proven = phaseServing, true, false
-	c.sent, c.spent, c.until = 0, 0, time.Time{}
+	c.credit, c.until = c.door.cfg.WriteTime, time.Time{}
 }
 
 // over ends the service of a request.
@@ -200,7 +200,8 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 const writePart = 16 << 10
 
 // Write gives the client WriteTime for a response, plus one second for each
-// WriteRate bytes. Only the time in which writes block counts.
+// WriteRate bytes, but at most mostCredit at once. Only the time in which writes block
+// counts.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	for err == nil {
 		part := p[n:min(len(p), n+writePart)]
@@ -215,9 +216,10 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 
 func (c *Conn) writePart(p []byte) (int, error) {
 	cfg := &c.door.cfg
-	earned := time.Duration((c.sent + int64(len(p))) * int64(time.Second) / int64(cfg.WriteRate))
+	earned := time.Duration(int64(len(p)) * int64(time.Second) / int64(cfg.WriteRate))
+	c.credit = min(c.credit+earned, max(cfg.WriteTime, mostCredit))
 	begun := time.Now()
-	by := begun.Add(cfg.WriteTime + earned - time.Duration(c.spent))
+	by := begun.Add(c.credit)
 	c.mu.Lock()
 	if !c.until.IsZero() && c.until.Before(by) {
 		by = c.until
@@ -225,8 +227,7 @@ func (c *Conn) writePart(p []byte) (int, error) {
 	_ = c.Conn.SetWriteDeadline(by)
 	c.mu.Unlock()
 	n, err := c.Conn.Write(p)
-	c.sent += int64(n)
-	c.spent += int64(time.Since(begun))
+	c.credit -= time.Since(begun)
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		c.door.refused[cutResponse].Inc()
 	}

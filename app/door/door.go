@@ -135,7 +135,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // closing the oldest connection that is past fairTime and still waits. So idle
 // connections cannot keep others out.
 func (d *Door) admit(raw net.Conn) *Conn {
-	c := &Conn{Conn: raw, door: d, from: d.addressOf(raw), born: time.Now()}
+	c := &Conn{Conn: raw, door: d, from: d.addressOf(raw), born: time.Now(), credit: d.cfg.WriteTime}
 	d.mu.Lock()
 	why, victim := noReason, (*Conn)(nil)
 	switch {

@@ -136,6 +136,7 @@ func TestDoor_HandlersTimeIsNotTheClients(t *testing.T) {
 func TestDoor_SlowReaders(t *testing.T) {
 	const size = 1 << 20
 	for name, c := range map[string]struct {
+		first  int // bytes that are read at once
 		step   int
 		every  time.Duration
 		whole  bool
@@ -143,6 +144,8 @@ func TestDoor_SlowReaders(t *testing.T) {
 	}{
 		"moves":        {step: 16 << 10, every: time.Second, whole: true, within: 70 * time.Second},
 		"drips":        {step: 100, every: time.Second, within: 40 * time.Second},
+		"stops late":   {first: size - 100_000, step: 1, every: time.Hour, within: 61 * time.Second},
+		"pauses":       {first: size - 100_000, step: 50_000, every: 45 * time.Second, whole: true, within: 100 * time.Second},
 		"stands still": {step: 1, every: time.Hour, within: 40 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,6 +160,8 @@ func TestDoor_SlowReaders(t *testing.T) {
 				})
 				client, got := o.silent(), 0
 				_, _ = io.WriteString(client, "GET / HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n")
+				n, _ := io.CopyN(io.Discard, client, int64(c.first))
+				got += int(n)
 				b := make([]byte, c.step)
 				for {
 					n, err := io.ReadFull(client, b)

@@ -33,8 +33,9 @@ func (d *Door) handler(next http.Handler) http.Handler {
 	})
 }
 
-// mostCredit is the longest time that a fast body saves for a pause. Without it a
-// large upload could stall for hours after its first megabytes.
+// mostCredit is the longest time that a fast body or a fast reader saves for a pause.
+// Without it a large upload or download could stall for hours after its first
+// megabytes.
 const mostCredit = time.Minute
 
 // body is a request's body. It may keep the pod waiting for BodyTime, plus one

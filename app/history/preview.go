@@ -67,7 +67,7 @@ func (s *Service) readPreviews(ctx context.Context, a chatbox.Actor, ids []strin
 // preview returns the zero Preview if there is nothing to show.
 func (s *Service) preview(ctx context.Context, k chatbox.SessionKey) (helpdesk.Preview, error) {
 	sess, err := s.deps.Sessions.Load(ctx, k)
-	if errors.Is(err, chatbox.NotFound) || err == nil && (sess.Erased || sess.State.Erased) {
+	if errors.Is(err, chatbox.NotFound) || err == nil && sess.WasErased() {
 		return helpdesk.Preview{}, nil
 	}
 	if err != nil {

@@ -53,7 +53,7 @@ func (s *Service) AnyHistory(ctx context.Context, a chatbox.Actor, sessionID str
 	if err != nil {
 		return chatbox.History{}, err
 	}
-	if sess.Erased || sess.State.Erased {
+	if sess.WasErased() {
 		return chatbox.History{}, chatbox.NoSuchSession()
 	}
 	about := chatbox.AuditSubject{SessionID: sessionID, UserID: sess.Owner}

@@ -71,6 +71,13 @@ func (l *Lanes[K]) Enter(ctx context.Context, k K) (leave func(), err error) {
 	return func() { l.leave(k, own, time.Since(began)) }, nil
 }
 
+// TryEnter is Enter without waiting.
+func (l *Lanes[K]) TryEnter(ctx context.Context, k K) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, 0)
+	defer cancel()
+	return l.Enter(ctx, k)
+}
+
 // enter reports whether a lane was free before ctx ended.
 func enter(ctx context.Context, lanes chan struct{}) bool {
 	select {

@@ -99,6 +99,13 @@ func (q *Queue[K]) Add(k K) bool {
 	return true
 }
 
+// Has reports whether the key is in the queue or is being processed.
+func (q *Queue[K]) Has(k K) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.keys[k] != nil
+}
+
 // Retry ends the back-off of all keys once: the cause of their failures may be
 // gone.
 func (q *Queue[K]) Retry() {
@@ -137,6 +144,14 @@ func (q *Queue[K]) Closed() bool {
 
 // Wait returns when the workers of a closed queue have ended.
 func (q *Queue[K]) Wait() { q.wg.Wait() }
+
+// Waiting returns the number of keys that wait for a worker. Keys that back off
+// are not counted.
+func (q *Queue[K]) Waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.fresh) + len(q.failed)
+}
 
 // Failing returns the number of keys that have failed and will be retried.
 func (q *Queue[K]) Failing() int {

@@ -76,22 +76,18 @@ func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]
 // attempt. It fails with chatbox.NotOwner if the alert is settled or not due at
 // now, and with chatbox.NotFound if there is no such alert.
 func (a *Alerts) ClaimAlert(ctx context.Context, k helpdesk.AlertKey, token string, now, until time.Time) (helpdesk.AlertTask, error) {
-	var t helpdesk.AlertTask
-	err := a.s.do(ctx, "claim an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) (err error) {
-		if t, err = readAlert(ctx, tx, k); err != nil {
-			return err
+	return doFor(ctx, a.s, "claim an alert", smallWrite, func(ctx context.Context, tx *sql.Tx) (helpdesk.AlertTask, error) {
+		t, err := readAlert(ctx, tx, k)
+		if err != nil {
+			return t, err
 		}
 		if t.Alert.State != chatbox.AlertPending || t.Alert.Due.After(record.Time(record.Millis(now))) {
-			return &settled{chatbox.NewError(chatbox.NotOwner, "the alert is settled or another's", nil)}
+			return t, &settled{record.NotClaimed("an alert")}
 		}
 		t.Alert.Token, t.Alert.Due, t.Alert.Tries = token, record.Time(record.Millis(until)), t.Alert.Tries+1
 		_, err = tx.ExecContext(ctx, sqlAlertClaim, token, record.Millis(until), k.Session.Tenant, k.Session.ID, k.Seq)
-		return err
+		return t, err
 	})
-	if err != nil { // a write that ctx did not wait for may still change t
-		return helpdesk.AlertTask{}, err
-	}
-	return t, nil
 }
 
 // readAlert returns one alert with the facts of its event.

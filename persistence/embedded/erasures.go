@@ -51,20 +51,16 @@ func (m *Sessions) Erasing(ctx context.Context, limit int) ([]chatbox.Erasing, e
 // from sessions assigned to the person. It returns how many of the person's
 // tombstones remain.
 func (m *Sessions) Disown(ctx context.Context, u chatbox.UserKey) (int64, error) {
-	var left int64 // belongs to the write until that has returned
-	err := m.s.do(ctx, "disown tombstones", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+	return doFor(ctx, m.s, "disown tombstones", smallWrite, func(ctx context.Context, tx *sql.Tx) (left int64, err error) {
 		if _, err := tx.ExecContext(ctx, sqlDisown, u.Tenant, u.ID); err != nil {
-			return err
+			return 0, err
 		}
 		if _, err := tx.ExecContext(ctx, sqlUnassign, u.Tenant, u.ID); err != nil {
-			return err
+			return 0, err
 		}
-		return tx.QueryRowContext(ctx, sqlOwned, u.Tenant, u.ID).Scan(&left)
+		err = tx.QueryRowContext(ctx, sqlOwned, u.Tenant, u.ID).Scan(&left)
+		return left, err
 	})
-	if err != nil {
-		return 0, err
-	}
-	return left, nil
 }
 
 // EndErasure removes the mark unless a later time was marked meanwhile.

@@ -57,16 +57,9 @@ func (s keySource) WriteBook(ctx context.Context, b keybook.Book) (won bool, err
 	if b.Revision > 1 {
 		query, args = "UPDATE keys SET revision = ?, entries = ? WHERE revision = ?", append(args, b.Revision-1)
 	}
-	err = s.do(ctx, act, smallWrite, func(ctx context.Context, tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		n, err := done.RowsAffected()
-		won = n == 1
-		return err
+	return doFor(ctx, s.Store, act, smallWrite, func(ctx context.Context, tx *sql.Tx) (bool, error) {
+		return changed(tx.ExecContext(ctx, query, args...))
 	})
-	return won, err
 }
 
 const sampled = 32 // records of each kind

@@ -28,7 +28,8 @@ func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
 	}
 	size += wordSize * len(tokens)
 	return m.s.do(ctx, "append", size, func(ctx context.Context, tx *sql.Tx) error {
-		return atomically(ctx, tx, e.Alert != nil || len(tokens) > 0, func() error {
+		several := e.Alert != nil || e.ToTranscribe != nil || len(tokens) > 0
+		return atomically(ctx, tx, several, func() error {
 			done, err := tx.StmtContext(ctx, m.s.stmts.append).ExecContext(ctx, args...)
 			if err != nil {
 				return err
@@ -41,6 +42,9 @@ func (m *Messages) Append(ctx context.Context, e chatbox.Event) error {
 				return &settled{record.Clash(e)}
 			}
 			if err := m.s.indexWords(ctx, tx, e, tokens); err != nil {
+				return err
+			}
+			if err := addTranscript(ctx, tx, e); err != nil {
 				return err
 			}
 			return addAlert(ctx, tx, e)
@@ -79,19 +83,13 @@ func (m *Messages) EraseRange(ctx context.Context, k chatbox.SessionKey, from, t
 		return nil
 	}
 	const act = "erase a range"
-	var n int64
-	err := m.s.do(ctx, act, smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+	erased, err := doFor(ctx, m.s, act, smallWrite, func(ctx context.Context, tx *sql.Tx) (bool, error) {
 		if err := m.s.unindexWords(ctx, tx, k, from, to); err != nil {
-			return err
+			return false, err
 		}
-		done, err := tx.StmtContext(ctx, m.s.stmts.eraseRange).ExecContext(ctx, k.Tenant, k.ID, from, to)
-		if err != nil {
-			return err
-		}
-		n, err = done.RowsAffected()
-		return err
+		return changed(tx.StmtContext(ctx, m.s.stmts.eraseRange).ExecContext(ctx, k.Tenant, k.ID, from, to))
 	})
-	if err != nil || n == 0 { // a write that ctx did not wait for may still change n
+	if err != nil || !erased {
 		return err
 	}
 	if _, err := m.s.writer.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {

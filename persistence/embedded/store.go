@@ -118,7 +118,7 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	s.writer.SetMaxOpenConns(1)
 	s.writer.SetConnMaxIdleTime(0)
-	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaFiles+schemaWords+schemaBlocks+schemaKeys+schemaProof+schemaPeers); err != nil {
+	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaTranscripts+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaFiles+schemaWords+schemaBlocks+schemaKeys+schemaProof+schemaPeers); err != nil {
 		return fmt.Errorf("create the tables: %w", err)
 	}
 	if err := addColumns(ctx, s.writer); err != nil {
@@ -162,6 +162,22 @@ func (s *Store) do(ctx context.Context, act string, size int, w write) error {
 	default:
 		return record.Failed(act, err)
 	}
+}
+
+// doFor is do for a write with a result. ctx may end before the write, which may
+// still set the result then. So the result belongs to the write until that has
+// returned, and the caller gets it only without an error.
+func doFor[T any](ctx context.Context, s *Store, act string, size int, w func(ctx context.Context, tx *sql.Tx) (T, error)) (T, error) { //nolint:ireturn // T is no interface
+	var result T
+	err := s.do(ctx, act, size, func(ctx context.Context, tx *sql.Tx) (err error) {
+		result, err = w(ctx, tx)
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return result, nil
 }
 
 // settled is the result of a write that is not a failure of the store, so its

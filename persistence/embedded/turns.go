@@ -20,23 +20,17 @@ const smallWrite = 256
 // returns the message with the updated turn. A turn that is not pending is
 // returned unchanged. It returns chatbox.NotFound if there is no such message.
 func (t *Turns) ClaimTurn(ctx context.Context, k chatbox.SessionKey, seq int64) (chatbox.Event, error) {
-	var e chatbox.Event
-	err := t.s.do(ctx, "claim a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
+	return doFor(ctx, t.s, "claim a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) (chatbox.Event, error) {
 		if _, err := tx.StmtContext(ctx, t.s.stmts.claim).ExecContext(ctx, k.Tenant, k.ID, seq); err != nil {
-			return err
+			return chatbox.Event{}, err
 		}
-		var err error
 		row := tx.StmtContext(ctx, t.s.stmts.claimed).QueryRowContext(ctx, k.Tenant, k.ID, seq, seq)
-		e, err = t.s.scanEvent(k, row.Scan)
+		e, err := t.s.scanEvent(k, row.Scan)
 		if errors.Is(err, sql.ErrNoRows) {
-			return &settled{record.NoEvent(k)}
+			err = &settled{record.NoEvent(k)}
 		}
-		return err
+		return e, err
 	})
-	if err != nil {
-		return chatbox.Event{}, err
-	}
-	return e, nil
 }
 
 // SettleTurn ends the generation's turn if that is still pending in the same run.
@@ -50,19 +44,9 @@ func (t *Turns) SettleTurn(ctx context.Context, k chatbox.SessionKey, g chatbox.
 // RetryTurn makes the turn of a finished generation pending again, as the next
 // run. It returns false if the turn is in another run by now.
 func (t *Turns) RetryTurn(ctx context.Context, k chatbox.SessionKey, ended chatbox.Gen, from int64) (bool, error) {
-	var n int64
-	err := t.s.do(ctx, "retry a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) error {
-		res, err := tx.StmtContext(ctx, t.s.stmts.retry).ExecContext(ctx, from, k.Tenant, k.ID, ended.Seq, ended.Run)
-		if err != nil {
-			return err
-		}
-		n, err = res.RowsAffected()
-		return err
+	return doFor(ctx, t.s, "retry a turn", smallWrite, func(ctx context.Context, tx *sql.Tx) (bool, error) {
+		return changed(tx.StmtContext(ctx, t.s.stmts.retry).ExecContext(ctx, from, k.Tenant, k.ID, ended.Seq, ended.Run))
 	})
-	if err != nil { // a write that ctx did not wait for may still change n
-		return false, err
-	}
-	return n == 1, nil
 }
 
 // PendingTurns returns the pending turns of messages with from ≤ time < before,

@@ -92,10 +92,15 @@ func (e *email) dialer(ctx context.Context) (*mail.Client, error) {
 	return client, nil
 }
 
+// ImplicitTLS reports whether connections begin with TLS.
+func (c EmailConfig) ImplicitTLS() bool {
+	return c.TLS == TLSImplicit || c.TLS != TLSStart && c.TLS != TLSOff && c.Port == portImplicit
+}
+
 // security returns how the connection is encrypted.
 func (e *email) security() (policy mail.TLSPolicy, implicit bool) {
 	switch {
-	case e.cfg.TLS == TLSImplicit, e.cfg.TLS != TLSStart && e.cfg.TLS != TLSOff && e.cfg.Port == portImplicit:
+	case e.cfg.ImplicitTLS():
 		return mail.TLSMandatory, true
 	case e.cfg.TLS == TLSOff:
 		return mail.NoTLS, false

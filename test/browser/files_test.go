@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"chatbox"
 	"chatbox/app/devstack"
 	"chatbox/providers/llm"
 	"chatbox/test/stack"
@@ -24,12 +25,20 @@ import (
 // maxFile is the largest file of the stack in these tests.
 const maxFile = 3 << 20
 
+// said transcribes every recording by the same words.
+type said string
+
+func (s said) Transcribe(context.Context, chatbox.Recording) (chatbox.Transcript, error) {
+	return chatbox.Transcript{Text: string(s)}, nil
+}
+
 // newFilesOffice is a user and a member of staff who holds their conversation.
 func newFilesOffice(t *testing.T) *office {
 	t.Helper()
 	cfg := stack.Config(t, llm.Provider{ID: "scripted", Name: "Scripted demo", Type: llm.TypeScripted, Endpoint: "scripted://?delay=2ms"})
 	cfg.Drain = devstack.DefaultConfig().Drain
 	cfg.Files.Max = maxFile
+	cfg.Voice.Transcriber = said("I would like to return this table.")
 	o := &office{t: t, stack: stack.Start(t.Context(), t, cfg)}
 	o.ada, o.sam = o.user("ada"), o.staff("sam", "Sam")
 	o.sam.elsewhere(o.ada.connected())
@@ -100,13 +109,22 @@ func (tb *tab) thumbnails(within string, n int) {
 	})()`, within, n))
 }
 
+// conditions says twice whether the network is away: Chromium before version 150
+// wants that once for all rules.
+type conditions struct {
+	network.EmulateNetworkConditionsByRuleParams
+
+	Offline bool `json:"offline"`
+}
+
 // network slows uploads down to a number of bytes a second, or takes the network away.
 func (tb *tab) network(upload float64, offline bool) {
 	tb.t.Helper()
 	tb.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+		byRule := cdp.Command[conditions, cdp.Empty]{Method: network.CommandEmulateNetworkConditionsByRule}
+		_, err := cdp.Call(ctx, target, byRule, conditions{Offline: offline, EmulateNetworkConditionsByRuleParams: network.EmulateNetworkConditionsByRuleParams{
 			MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: upload, Offline: offline}},
-		})
+		}})
 		if err != nil {
 			return err
 		}
@@ -276,6 +294,8 @@ func (o *office) recordingIsSentAndPlayed() {
 	o.ada.click(`[aria-label="Send the voice message"]`)
 	o.ada.wait(`document.querySelector('.message:last-child[data-state="sent"] .player') && document.getElementById("recording").hidden`)
 	o.sam.wait(`/^0:0[1-9]/.test(document.querySelector(".line.user:last-child .player-time")?.textContent)`)
+	o.ada.wait(`document.querySelector(".message:last-child .transcribed")?.textContent.endsWith("return this table.")`)
+	o.sam.wait(`document.querySelector(".line.user:last-child .transcribed")?.textContent.endsWith("return this table.")`)
 	o.sam.click(`.line.user:last-child [aria-label="Play voice message"]`)
 	o.sam.wait(`document.querySelector('#lines [aria-label="Pause voice message"]')`)
 	o.sam.wait(`document.querySelector('#lines [aria-label="Play voice message"]')`) // it has ended

@@ -18,6 +18,7 @@ import (
 	"chatbox/app/files"
 	"chatbox/app/history"
 	"chatbox/app/privacy"
+	"chatbox/app/transcribe"
 	"chatbox/persistence"
 
 	"github.com/oklog/ulid/v2"
@@ -31,6 +32,7 @@ type Stores struct {
 	Sessions    app.SessionStore
 	Turns       app.TurnStore
 	Alerts      alert.Store
+	Transcripts transcribe.Store
 	Tombs       privacy.Tombstones
 	Shares      app.ShareStore
 	Audit       app.AuditLog
@@ -129,6 +131,10 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Alerts/SettledByTheClaim", alertSettle},
 		{"Alerts/DueOnes", alertDue},
 		{"Alerts/NoneWithoutItsEvent", alertClash},
+		{"Transcripts/OneClaimOfARace", transcriptClaim},
+		{"Transcripts/SettledAndTriedAgain", transcriptSettle},
+		{"Transcripts/DueOnes", transcriptDue},
+		{"Transcripts/GoneWithTheirEvents", transcriptGone},
 		{"Ledger/EveryOrderPages", ledgerOrders},
 		{"Ledger/Filters", ledgerFilters},
 		{"Ledger/Refuses", ledgerRefuses},

@@ -75,10 +75,11 @@ func (w *words) add(kind, word string) {
 
 // setup changes a cluster.
 type setup struct {
-	race  bool              // pods built with the race detector
-	env   map[string]string // of the pods
-	wire  persona           // what stands before the history's server; none
-	redis string            // servers.Sentinel or servers.Cluster; one server
+	race  bool                               // pods built with the race detector
+	env   map[string]string                  // of the pods
+	each  func(pod string) map[string]string // of one pod; nil: none
+	wire  persona                            // what stands before the history's server; none
+	redis string                             // servers.Sentinel or servers.Cluster; one server
 }
 
 // start brings up three pods behind a balancer; all are ready when it returns.
@@ -113,7 +114,7 @@ func start(t *testing.T, o setup) *cluster {
 		c.redis = startRedis(ctx, t, c.dir)
 	}
 	c.model = startModel(t)
-	c.startPods(bin, o.env)
+	c.startPods(bin, o)
 	c.balancer = startBalancer(ctx, t, c.pods)
 	until(ctx, t, "all pods are ready", longestWait, func(ctx context.Context) bool {
 		for _, p := range c.pods {
@@ -126,7 +127,7 @@ func start(t *testing.T, o setup) *cluster {
 	return c
 }
 
-func (c *cluster) startPods(bin string, change map[string]string) {
+func (c *cluster) startPods(bin string, o setup) {
 	c.t.Helper()
 	c.t.Cleanup(c.endPods)
 	key, vendor := random(), random()
@@ -160,7 +161,10 @@ func (c *cluster) startPods(bin string, change map[string]string) {
 			})
 		}
 		env["LLM_PROVIDER_2_CONTINUE"], env["LLM_PROVIDER_3_CONTINUE"] = "prefix", "prefix"
-		maps.Copy(env, change)
+		maps.Copy(env, o.env)
+		if o.each != nil {
+			maps.Copy(env, o.each(name))
+		}
 		p := &pod{addr: addr, process: &process{name: name, argv: []string{bin}, log: filepath.Join(c.dir, name+".log")}}
 		for k, v := range env {
 			p.env = append(p.env, k+"="+v)

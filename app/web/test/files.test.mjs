@@ -256,6 +256,16 @@ test('the page learns from the route whether there is a store', async () => {
   await assert.rejects(makeAPI(async () => { throw new TypeError('network'); }).api.exist());
 });
 
+test('a removed upload is discarded, and nothing depends on it', async () => {
+  const asked = [];
+  const { api } = makeAPI(async (...call) => {
+    asked.push(call);
+    throw new APIError(409, 'CONFLICT', 'in use');
+  });
+  await api.discard('file_a/b');
+  assert.deepEqual(asked, [['DELETE', 'files/file_a%2Fb']]);
+});
+
 // ---- in a session ----
 
 const made = () => {
@@ -295,12 +305,31 @@ test('a transcript belongs to its recording, and leaves no hole', () => {
   const store = made();
   store.receive({ type: 'voice_message', id: 'u1', seq: 1, sender: 'user', files: [wire('file_v')] });
   const { rev } = store.items()[0];
-  assert.equal(store.receive({ type: 'transcript', id: 't1', seq: 2, sender: 'system', content: 'good day', metadata: { of: 'u1' } }).resume, null);
+  assert.equal(store.receive({ type: 'transcript', id: 't1', seq: 2, sender: 'system', content: 'good day', metadata: { of: 'u1', of_seq: '1' } }).resume, null);
   assert.deepEqual([store.items().length, store.items()[0].transcript, store.items()[0].rev > rev, store.lastSeq], [1, 'good day', true, 2]);
   const page = made();
-  page.fill([{ type: 'transcript', id: 't1', seq: 2, content: 'good day', metadata: { of: 'u1' } }], true);
+  page.fill([{ type: 'transcript', id: 't1', seq: 2, content: 'good day', metadata: { of: 'u1', of_seq: '1' } }], true);
   page.fill([{ type: 'voice_message', id: 'u1', seq: 1, sender: 'user', files: [wire('file_v')] }], false);
   assert.deepEqual(page.items().map((item) => item.transcript), ['good day']);
+});
+
+test('ids are unique per sender: a transcript belongs to the recording at its seq', () => {
+  const store = made();
+  store.receive({ type: 'voice_message', id: 'v1', seq: 1, sender: 'user', files: [wire('file_a')] });
+  store.receive({ type: 'voice_message', id: 'v1', seq: 2, sender: 'admin', files: [wire('file_b')], metadata: { admin_id: 'x' } });
+  store.receive({ type: 'transcript', id: 't2', seq: 3, sender: 'system', content: 'of staff', metadata: { of: 'v1', of_seq: '2' } });
+  assert.deepEqual(store.items().map((item) => item.transcript), ['', 'of staff']);
+});
+
+test('while a person answers, a retry has a failed transcript made again, and its error goes', () => {
+  const store = made();
+  store.receive({ type: 'admin_join', id: 'j', seq: 1, sender: 'system', metadata: { admin_id: 'x', admin_name: 'Pat' } });
+  store.receive({ type: 'voice_message', id: 'v1', seq: 2, sender: 'user', files: [wire('file_a')] });
+  assert.equal(store.retryable, '');
+  store.receive({ type: 'error', id: 'ans_1', error: { code: 'LLM_UNAVAILABLE', message: 'Nobody listened.', recoverable: true }, metadata: { reply_to: 'v1' } });
+  assert.equal(store.retryable, 'v1');
+  store.receive({ type: 'transcript', id: 't1', seq: 3, sender: 'system', content: 'hello', metadata: { of: 'v1', of_seq: '2' } });
+  assert.deepEqual([store.retryable, store.items().map((item) => item.kind)], ['', ['note', 'message']]);
 });
 
 test('a recording is answered like a message, an upload is not', () => {

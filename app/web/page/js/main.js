@@ -14,6 +14,7 @@ import { isSessionID } from './ids.js';
 import { base, setSession, takeLink, userOf } from './link.js';
 import { RatingView } from './rating-view.js';
 import { SidebarView } from './sidebar-view.js';
+import { Speech } from './speech.js';
 import { StatusView } from './status-view.js';
 import { TranscriptView } from './transcript-view.js';
 
@@ -44,7 +45,7 @@ function assemble(link) {
   const header = new HeaderView(made, { notice });
   const files = new FilesAPI({ api, base: base(), token: link.token });
   const composer = new ComposerView(made, { onSend: () => transcript.toEnd(), files, notice });
-  const transcript = new TranscriptView(made, { onEdit: (...draft) => composer.edit(...draft), shelf: new Shelf(files, notice) });
+  const transcript = new TranscriptView(made, { onEdit: (...draft) => composer.edit(...draft), shelf: new Shelf(files, notice), speech: new Speech(api) });
   const sidebar = new SidebarView(made);
   new StatusView(made);
   new HelpView(made, api);

@@ -32,7 +32,7 @@ export class SessionStore {
   #bySeq = new Map(); // seq → item
   #pending = new Map(); // id → item, in order of creation
   #own = new Map(); // id → message item, acked or not
-  #transcripts = new Map(); // id of a recording → its words
+  #transcripts = new Map(); // seq of a recording → {transcript, transcriptSeq}
   #answers = new Map(); // id → answer item
   #asking = false; // a resume is running
   #askedAt = 0;
@@ -223,9 +223,10 @@ export class SessionStore {
 
   /** retryable returns the id of the message whose answer can be requested again, or ''. */
   get retryable() {
-    if (this.ended || this.holder || this.running) return '';
+    if (this.ended || this.running) return '';
     const question = this.#newestQuestion();
     if (!question) return '';
+    if (this.holder) return this.#transcriptFailed(question) ? question.id : '';
     const answers = [...this.#answers.values()].filter((answer) => answer.replyTo === question.id);
     if (answers.length === 0) return question.seq >= answerableFrom(this.#bySeq.values(), (id) => this.#own.get(id)) ? question.id : '';
     return UNFINISHED.has(answers.sort((a, b) => a.order - b.order).at(-1).finish) ? question.id : '';
@@ -242,6 +243,12 @@ export class SessionStore {
   get silentFor() {
     if (!this.synced || !this.unanswered) return 0;
     return this.#now() - Math.max(this.#heardAt, this.#newestQuestion().heardAt);
+  }
+
+  // While a person answers, a retry has the transcript of a recording made again.
+  #transcriptFailed(question) {
+    return question.type === 'voice_message' && !question.transcriptSeq
+      && [...this.#answers.values()].some((answer) => answer.replyTo === question.id && answer.finish === 'error');
   }
 
   #newestQuestion() {
@@ -305,7 +312,7 @@ export class SessionStore {
       kind: CONTROL.has(frame.type) ? 'note' : 'message', type: frame.type, key: frame.id ? `m:${frame.id}` : `s:${frame.seq}`, id: frame.id,
       seq: frame.seq, sender: frame.sender ?? 'system', content: frame.content ?? '', timestamp: frame.timestamp, modelID: frame.model_id,
       adminID: meta.admin_id ?? '', adminName: meta.admin_name ?? '', automatic: meta.automatic === 'true', reason: meta.reason ?? '', heardAt: this.#now(),
-      files: filesOf(frame), transcript: this.#transcripts.get(frame.id) ?? '', unreadable: unreadable(frame), state: 'sent', error: null, order: ++this.#order, rev: 1,
+      files: filesOf(frame), transcript: '', ...this.#transcripts.get(frame.seq), unreadable: unreadable(frame), state: 'sent', error: null, order: ++this.#order, rev: 1,
     };
     // Ids are unique per sender: a person who helps may use an id that this user
     // has used too.
@@ -316,10 +323,14 @@ export class SessionStore {
   }
 
   #transcribed(frame) {
-    const of = frame.metadata?.of;
-    this.#transcripts.set(of, frame.content ?? '');
-    const recording = this.#own.get(of);
-    if (recording && recording.transcript !== frame.content) this.#touch(recording, { transcript: frame.content ?? '' });
+    const { of, of_seq: ofSeq } = frame.metadata ?? {};
+    const heard = { transcript: frame.content ?? '', transcriptSeq: frame.seq };
+    this.#transcripts.set(Number(ofSeq), heard);
+    const recording = this.#bySeq.get(Number(ofSeq));
+    if (recording && recording.transcriptSeq !== frame.seq) this.#touch(recording, heard);
+    for (const answer of this.#answers.values()) {
+      if (answer.replyTo === of && answer.finish === 'error' && !answer.seq && !answer.text) this.#answers.delete(answer.id); // its error is mended
+    }
   }
 
   #state(item) {

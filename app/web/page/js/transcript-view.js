@@ -29,6 +29,7 @@ const FINISH = {
 export class TranscriptView {
   #chat;
   #shelf;
+  #speech;
   #list = byID('transcript');
   #area = byID('conversation');
   #jump = byID('jump');
@@ -41,9 +42,10 @@ export class TranscriptView {
   #frame = 0;
   #session = '';
 
-  constructor(chat, { onEdit, shelf }) {
+  constructor(chat, { onEdit, shelf, speech }) {
     this.#chat = chat;
     this.#shelf = shelf;
+    this.#speech = speech;
     this.onEdit = onEdit;
     this.#follow = new Follow(this.#area, byID('conversation-inner'), (following) => this.#jump.classList.toggle('shown', !following));
     this.#jump.addEventListener('click', () => this.#follow.glideToEnd());
@@ -77,6 +79,7 @@ export class TranscriptView {
     if (switched) {
       this.#session = store.id;
       this.#shelf.hush();
+      this.#speech.hush();
       this.#list.replaceChildren();
       this.#nodes.clear();
     }
@@ -182,6 +185,7 @@ export class TranscriptView {
     const wait = h('div', { class: 'thinking', role: 'img', 'aria-label': 'The answer is being prepared' }, h('i'), h('i'), h('i'));
     const pause = h('p', { class: 'pause', hidden: true }, icon('loop'), 'The answer pauses; more of it is awaited.');
     const footer = h('footer', { hidden: true });
+    let listen = null; // it keeps its state when the footer is drawn again
     const name = h('span');
     const time = h('time');
     const node = h('li', { class: 'answer', 'data-id': item.id },
@@ -197,12 +201,13 @@ export class TranscriptView {
       show(wait, !now.done && !now.text);
       show(pause, stalled(now));
       show(footer, now.done);
-      if (now.done) footer.replaceChildren(...this.#ending(now, store));
+      if (now.done && now.text) listen ??= this.#speech.node(store.id, item.id);
+      if (now.done) footer.replaceChildren(...this.#ending(now, store, listen));
     };
     return { node, update };
   }
 
-  #ending(item, store) {
+  #ending(item, store, listen) {
     const parts = [];
     if (item.finish === 'error') parts.push(h('p', { class: 'problem' }, icon('alert'), h('span', {}, sentence(item.error ?? { message: 'The answer broke off; what had been shown is kept.' }))));
     else if (FINISH[item.finish]) parts.push(h('p', { class: 'ending' }, FINISH[item.finish]));
@@ -210,7 +215,7 @@ export class TranscriptView {
     if (store.retryable && store.retryable === item.replyTo) {
       actions.append(h('button', { type: 'button', class: 'small retry', onclick: () => this.#chat.retry() }, icon('loop'), 'Try again'));
     }
-    if (item.text) actions.append(copyButton(() => item.text, 'Copy the answer'));
+    if (item.text) actions.append(copyButton(() => item.text, 'Copy the answer'), listen);
     parts.push(actions);
     return parts;
   }

@@ -191,6 +191,7 @@ export class AttachView {
     const { node } = this.#chips.get(upload);
     const next = (node.nextElementSibling ?? node.previousElementSibling)?.querySelector('.quiet');
     this.#tray.remove(upload);
+    if (upload.file) this.#files.discard(upload.file.id);
     this.#say(`${plainName(upload.name)} was removed.`);
     (next ?? byID('attach')).focus();
   }

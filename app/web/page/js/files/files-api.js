@@ -56,6 +56,15 @@ export class FilesAPI {
     return url.href;
   }
 
+  /** discard removes a stored file that no message has. That is not urgent: the server removes it anyway after a day. */
+  async discard(id) {
+    try {
+      await this.#api.call('DELETE', `files/${encodeURIComponent(id)}`);
+    } catch {
+      // It is in use, gone already, or the server is away.
+    }
+  }
+
   /**
    * upload sends one file and resolves to it as stored. Rejects with Lost, with an APIError, or with the signal's reason.
    * Repeats with the same key store it once. onProgress(sent, total) counts bytes.

@@ -16,6 +16,7 @@ const FINISHES = { error: 'broke off', cancelled: 'stopped by the user', taken_o
 export class LinesView {
   #desk;
   #shelf;
+  #speech;
   #list = byID('lines');
   #lines = new Map(); // item key → {node, update}
   #days = new Map(); // day → node of its line
@@ -23,9 +24,10 @@ export class LinesView {
   #found = false; // the search hit has been scrolled into view
   #along = true; // the reader is at the end and stays there
 
-  constructor(desk, shelf) {
+  constructor(desk, shelf, speech) {
     this.#desk = desk;
     this.#shelf = shelf;
+    this.#speech = speech;
     byID('earlier').addEventListener('click', () => this.#earlier());
     byID('later').addEventListener('click', () => desk.later());
     desk.addEventListener('talk', () => this.#draw());
@@ -42,6 +44,7 @@ export class LinesView {
     if (!talk) return;
     if (this.#shown !== talk) {
       this.#shelf.hush();
+      this.#speech.hush();
       this.#list.replaceChildren();
       this.#lines.clear();
       this.#days.clear();
@@ -71,6 +74,7 @@ export class LinesView {
       const { node, update } = this.#lines.get(item.key);
       update(item);
       node.dataset.seq = item.seq || '';
+      node.dataset.transcriptSeq = item.transcriptSeq || '';
       put(node);
     }
     remove(this.#lines, gone);
@@ -87,7 +91,7 @@ export class LinesView {
 
   // bring scrolls the search hit into view, once.
   #bring(seq) {
-    const node = this.#list.querySelector(`[data-seq="${Number(seq)}"]`);
+    const node = this.#list.querySelector(`[data-seq="${Number(seq)}"], [data-transcript-seq="${Number(seq)}"]`);
     if (!node || this.#found) return;
     this.#found = true;
     node.classList.add('found');
@@ -127,6 +131,7 @@ export class LinesView {
     const words = wordsOf();
     const state = h('div', { class: 'state' });
     const node = h('li', { class: 'line' }, h('div', { class: 'line-head' }, who, when), files, words.node, said, state);
+    let listen = null;
     let stamp = '';
     return { node, update: (now) => {
       const admin = now.sender === 'admin' || now.mine;
@@ -144,6 +149,10 @@ export class LinesView {
       markdown.update(spoken(now));
       show(said, answer || spoken(now) !== '');
       words.update(now.transcript ?? '');
+      if (answer && now.done && now.text && !listen) {
+        listen = this.#speech.node(this.#shown.id, now.id);
+        node.append(listen);
+      }
       state.replaceChildren(...(answer ? [FINISHES[now.finish] ?? ''] : this.#stateOf(now)));
     } };
   }

@@ -5,6 +5,7 @@ import { API } from '../api.js';
 import { byID, h, setText, show } from '../dom.js';
 import { FilesAPI } from '../files/files-api.js';
 import { Shelf } from '../files/shelf.js';
+import { Speech } from '../speech.js';
 import { inText } from '../names.js';
 import { base, takeLink } from '../link.js';
 import { Acts } from './acts.js';
@@ -47,7 +48,7 @@ function begin() {
   const list = new QueueView(made, queue);
   const files = new FilesAPI({ api, base: base(), token: link.admin });
   new TalkView(made, acts, can, { files, notice });
-  new LinesView(made, new Shelf(files, notice));
+  new LinesView(made, new Shelf(files, notice), new Speech(api));
   new PanelView({ desk: made, acts, queue, can });
   new NotesView(made, new Notes(api, can), can);
   new TalksView(made, api);

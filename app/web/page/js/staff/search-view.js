@@ -97,4 +97,4 @@ export class SearchView {
   }
 }
 
-const WHO = { user: 'said by the user', ai: 'said by the model', admin: 'said by staff' };
+const WHO = { user: 'said by the user', ai: 'said by the model', admin: 'said by staff', system: 'said in a recording' };
