@@ -114,6 +114,9 @@ type Failure struct {
 	Message  string       `json:"message"`
 	// RetryAfter is the time after which a retry may help; zero: unknown.
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
+	// Again is set if no generation has ended, so that the failure may come several
+	// times: of each try of a recording's transcript while a person holds the session.
+	Again bool `json:"again,omitempty"`
 }
 
 // OpenAnswer is a running answer as stored in the log of its pieces: exactly

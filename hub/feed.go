@@ -197,10 +197,12 @@ func (f *feed) closeLocked(g chatbox.Gen) {
 // failLocked sends a failure once: the generation ended without an event in
 // the history.
 func (f *feed) failLocked(u cluster.Update) {
-	if slices.Contains(f.ended, u.Failure.Gen) {
-		return
+	if !u.Failure.Again { // otherwise no generation has ended
+		if slices.Contains(f.ended, u.Failure.Gen) {
+			return
+		}
+		f.endLocked(u.Failure.Gen)
 	}
-	f.endLocked(u.Failure.Gen)
 	if f.joining > 0 {
 		f.failed = append(f.failed, u)
 	}

@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"chatbox"
@@ -11,8 +10,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/bson/primitive"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
 // Alerts stores alerts that staff have not received yet. An alert is part of its
@@ -37,29 +34,16 @@ func newAlertDoc(a *chatbox.Alert) *alertDoc {
 		return nil
 	}
 	return &alertDoc{
-		State: string(a.State), Due: primitive.DateTime(record.Millis(a.Due)), Tries: a.Tries, Token: a.Token, Sent: a.Sent,
+		State: string(a.State), Due: dateOf(a.Due), Tries: a.Tries, Token: a.Token, Sent: a.Sent,
 	}
 }
 
-// alertIndex covers pending alerts only, so it stays small.
-func alertIndex() mongo.IndexModel {
-	return mongo.IndexModel{
-		Keys: bson.D{{Key: "alert.due", Value: 1}},
-		Options: options.Index().SetName(indexAlert).
-			SetPartialFilterExpression(bson.D{{Key: "alert.state", Value: string(chatbox.AlertPending)}}),
-	}
-}
-
-const indexAlert = "alert_due"
+func (a *Alerts) tasks() tasks { return tasks{s: a.s, field: fieldAlert, noun: "an alert"} }
 
 // DueAlerts returns pending alerts due before the given time, over all sessions,
 // oldest first.
 func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]helpdesk.AlertKey, error) {
-	var docs []messageDoc
-	err := a.s.find(ctx, "find due alerts", &docs, a.s.messages, dueBefore(before), options.Find().
-		SetSort(bson.D{{Key: "alert.due", Value: 1}}).
-		SetLimit(int64(limit)).
-		SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "session", Value: 1}, {Key: "seq", Value: 1}}))
+	docs, err := a.tasks().due(ctx, before, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -74,24 +58,9 @@ func (a *Alerts) DueAlerts(ctx context.Context, before time.Time, limit int) ([]
 // attempt. It fails with chatbox.NotOwner if the alert is settled or not due at
 // now, and with chatbox.NotFound if there is no such alert.
 func (a *Alerts) ClaimAlert(ctx context.Context, k helpdesk.AlertKey, token string, now, until time.Time) (helpdesk.AlertTask, error) {
-	const act = "claim an alert"
-	var d messageDoc
-	err := a.s.do(ctx, act, func(ctx context.Context) error {
-		return a.s.messages.FindOneAndUpdate(ctx,
-			append(alertOf(k),
-				bson.E{Key: "alert.state", Value: string(chatbox.AlertPending)},
-				bson.E{Key: "alert.due", Value: bson.D{{Key: "$lte", Value: primitive.DateTime(record.Millis(now))}}}),
-			bson.D{
-				{Key: "$set", Value: bson.D{
-					{Key: "alert.token", Value: token}, {Key: "alert.due", Value: primitive.DateTime(record.Millis(until))},
-				}},
-				{Key: "$inc", Value: bson.D{{Key: "alert.tries", Value: 1}}},
-			},
-			options.FindOneAndUpdate().SetReturnDocument(options.After)).Decode(&d)
-	})
+	due := bson.D{{Key: "alert.state", Value: taskPending}, {Key: "alert.due", Value: bson.D{{Key: "$lte", Value: dateOf(now)}}}}
+	d, err := a.tasks().claim(ctx, k.Session, k.Seq, due, token, until)
 	switch {
-	case errors.Is(err, mongo.ErrNoDocuments):
-		return helpdesk.AlertTask{}, a.unclaimed(ctx, k)
 	case err != nil:
 		return helpdesk.AlertTask{}, err
 	case d.Alert == nil:
@@ -106,55 +75,16 @@ func (a *Alerts) ClaimAlert(ctx context.Context, k helpdesk.AlertKey, token stri
 	}, nil
 }
 
-// unclaimed returns the reason why an alert could not be claimed.
-func (a *Alerts) unclaimed(ctx context.Context, k helpdesk.AlertKey) error {
-	err := a.s.do(ctx, "find an alert", func(ctx context.Context) error {
-		return a.s.messages.FindOne(ctx,
-			append(alertOf(k), bson.E{Key: "alert.state", Value: bson.D{{Key: "$exists", Value: true}}}),
-			options.FindOne().SetProjection(bson.D{{Key: "seq", Value: 1}})).Err()
-	})
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return record.NoEvent(k.Session)
-	}
-	if err != nil {
-		return err
-	}
-	return chatbox.NewError(chatbox.NotOwner, "the alert is settled or another's", nil)
-}
-
 // MarkAlert records that the channel has accepted the alert.
 func (a *Alerts) MarkAlert(ctx context.Context, k helpdesk.AlertKey, channel string) error {
-	return a.update(ctx, "mark an alert",
-		append(alertOf(k), bson.E{Key: "alert.state", Value: bson.D{{Key: "$exists", Value: true}}}),
+	_, err := a.tasks().update(ctx, "mark an alert",
+		append(eventAt(k.Session, k.Seq), bson.E{Key: "alert.state", Value: bson.D{{Key: "$exists", Value: true}}}),
 		bson.D{{Key: "$addToSet", Value: bson.D{{Key: "alert.sent", Value: channel}}}})
+	return err
 }
 
 // SettleAlert ends the token's claim. It does nothing if another token holds the
 // claim by now.
 func (a *Alerts) SettleAlert(ctx context.Context, k helpdesk.AlertKey, token string, to chatbox.AlertState, due time.Time) error {
-	return a.update(ctx, "settle an alert",
-		append(alertOf(k),
-			bson.E{Key: "alert.state", Value: string(chatbox.AlertPending)},
-			bson.E{Key: "alert.token", Value: token}),
-		bson.D{{Key: "$set", Value: bson.D{
-			{Key: "alert.state", Value: string(to)}, {Key: "alert.due", Value: primitive.DateTime(record.Millis(due))}, {Key: "alert.token", Value: ""},
-		}}})
-}
-
-func (a *Alerts) update(ctx context.Context, act string, filter, change bson.D) error {
-	return a.s.do(ctx, act, func(ctx context.Context) error {
-		_, err := a.s.messages.UpdateOne(ctx, filter, change)
-		return err
-	})
-}
-
-func alertOf(k helpdesk.AlertKey) bson.D {
-	return append(placeOf(k.Session), bson.E{Key: "seq", Value: k.Seq})
-}
-
-func dueBefore(t time.Time) bson.D {
-	return bson.D{
-		{Key: "alert.state", Value: string(chatbox.AlertPending)},
-		{Key: "alert.due", Value: bson.D{{Key: "$lt", Value: primitive.DateTime(record.Millis(t))}}},
-	}
+	return a.tasks().settle(ctx, k.Session, k.Seq, token, string(to), due)
 }

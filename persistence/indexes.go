@@ -56,7 +56,8 @@ func messageIndexes() []mongo.IndexModel {
 			Options: options.Index().SetName(indexUnsaid).
 				SetPartialFilterExpression(bson.D{{Key: "turn.state", Value: "pending"}}),
 		},
-		alertIndex(),
+		taskIndex(fieldAlert),
+		taskIndex(fieldTranscript),
 	}
 }
 
@@ -141,28 +142,33 @@ func (s *Store) MakeIndexes(ctx context.Context) error {
 	return s.makeStaffIndexes(ctx)
 }
 
+// indexing is a collection and indexes that it must have.
+type indexing struct {
+	in   *mongo.Collection
+	made []mongo.IndexModel
+}
+
+// neededIndexes returns the indexes that the store's guarantees need.
+func (s *Store) neededIndexes() []indexing {
+	return []indexing{
+		{s.messages, messageIndexes()},
+		{s.sessions, sessionIndexes()},
+		{s.shares, shareIndexes()},
+		{s.blocks, blockIndexes()},
+		{s.cards, cardIndexes()},
+		{s.files, fileIndexes()},
+		{s.withdrawals, withdrawalIndexes()},
+	}
+}
+
 func (s *Store) makeIndexes(ctx context.Context) error {
 	return s.do(ctx, "indexes", func(ctx context.Context) error {
-		if _, err := s.messages.Indexes().CreateMany(ctx, messageIndexes()); err != nil {
-			return err
+		for _, of := range s.neededIndexes() {
+			if _, err := of.in.Indexes().CreateMany(ctx, of.made); err != nil {
+				return err
+			}
 		}
-		if _, err := s.sessions.Indexes().CreateMany(ctx, sessionIndexes()); err != nil {
-			return err
-		}
-		if _, err := s.shares.Indexes().CreateMany(ctx, shareIndexes()); err != nil {
-			return err
-		}
-		if _, err := s.blocks.Indexes().CreateMany(ctx, blockIndexes()); err != nil {
-			return err
-		}
-		if _, err := s.cards.Indexes().CreateMany(ctx, cardIndexes()); err != nil {
-			return err
-		}
-		if _, err := s.files.Indexes().CreateMany(ctx, fileIndexes()); err != nil {
-			return err
-		}
-		_, err := s.withdrawals.Indexes().CreateMany(ctx, withdrawalIndexes())
-		return err
+		return nil
 	})
 }
 

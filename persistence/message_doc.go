@@ -36,6 +36,8 @@ type messageDoc struct {
 	Alert   *alertDoc          `bson:"alert,omitempty"`
 	Words   []int64            `bson:"words,omitempty"` // tokens; never decoded
 
+	Transcript *transcriptDoc `bson:"transcript,omitempty"`
+
 	malformed bool // some fields could not be decoded
 }
 
@@ -85,7 +87,7 @@ func (s *Store) encodeEvent(e chatbox.Event) (bson.Raw, error) {
 	if t := e.Turn; t != nil {
 		d.Turn = &turnDoc{State: string(t.State), Run: t.Run, Claims: t.Claims, From: t.From}
 	}
-	d.Alert = newAlertDoc(e.Alert)
+	d.Alert, d.Transcript = newAlertDoc(e.Alert), newTranscriptDoc(e.ToTranscribe)
 	if !s.cfg.NoWords {
 		if d.Words, err = record.MessageTokens(s.keys, e); err != nil {
 			return nil, err

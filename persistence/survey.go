@@ -37,7 +37,7 @@ func (s *Store) Survey(ctx context.Context) (findings []string, err error) {
 	}
 	findings = about.findings()
 	if other := s.cfg.otherDatabase(); other != "" {
-		findings = append(findings, fmt.Sprintf("MONGO_URI names the database %q, which is not used: MONGO_DATABASE says %q", other, s.cfg.Database))
+		findings = append(findings, unusedDatabase(other, s.cfg.Database))
 	}
 	foreign, err := s.foreign(ctx)
 	if err != nil {
@@ -60,6 +60,10 @@ func (s *Store) Survey(ctx context.Context) (findings []string, err error) {
 	return findings, nil
 }
 
+func unusedDatabase(named, used string) string {
+	return fmt.Sprintf("MONGO_URI names the database %q, which is not used: MONGO_DATABASE says %q", named, used)
+}
+
 // Trusted reports whether a survey has found that this pod can work with the
 // stored data.
 func (s *Store) Trusted() bool { return s.trusted.Load() }
@@ -67,8 +71,10 @@ func (s *Store) Trusted() bool { return s.trusted.Load() }
 // serverInfo is a server's description of its version and role.
 type serverInfo struct {
 	Version  string
-	Primary  bool `bson:"isWritablePrimary"`
-	Legacy   bool `bson:"ismaster"`
+	Set      string `bson:"setName"` // the replica set; empty: none
+	FerretDB any    `bson:"-"`       // not nil: the server is a FerretDB, which has no replica sets
+	Primary  bool   `bson:"isWritablePrimary"`
+	Legacy   bool   `bson:"ismaster"`
 	Msg      string
 	Time     time.Time     `bson:"localTime"`
 	ahead    time.Duration // ahead of this machine's clock
@@ -91,18 +97,21 @@ func (s *Store) server(ctx context.Context) (info serverInfo, err error) {
 	if err != nil {
 		return info, err
 	}
-	if !info.Primary && !info.Legacy && info.Msg != "isdbgrid" {
+	if !info.Primary && !info.Legacy && info.Msg != sharded {
 		return info, outage.As(outage.NoPrimary,
 			errors.New("the server is not a primary and accepts no writes: name the members of the replica set in MONGO_URI, without directConnection"))
 	}
-	var build struct{ Version string }
+	var build struct {
+		Version  string
+		FerretDB any `bson:"ferretdb"`
+	}
 	err = s.trip(ctx, "ask for the server's version", func(ctx context.Context) error {
 		return admin.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&build)
 	})
 	if err != nil { // some imitations of MongoDB do not report it
 		build.Version = ""
 	}
-	info.Version = build.Version
+	info.Version, info.FerretDB = build.Version, build.FerretDB
 	return info, nil
 }
 

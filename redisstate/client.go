@@ -60,6 +60,9 @@ type Config struct {
 	LogEntries       int        // maximal number of events in a session's hot log
 	LogBytes         int        // maximal bytes in it
 	Hook             redis.Hook // sees every command, if set; for tests and traces
+	// Done is called after each call of Redis, if set. op is from a closed set. It
+	// must not block.
+	Done func(op string, took time.Duration, err error)
 }
 
 // DefaultConfig returns the values of the contract. The caller sets URL or
@@ -184,6 +187,7 @@ func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
 	if c.cluster, c.sharded = rdb.(*redis.ClusterClient); c.sharded {
 		rdb.AddHook(relearner{c})
 	}
+	texts := map[string]string{}
 	files, err := scriptFiles.ReadDir("scripts")
 	if err != nil {
 		return nil, fmt.Errorf("read scripts: %w", err)
@@ -197,7 +201,10 @@ func New(cfg Config, rdb redis.UniversalClient, seal Sealer) (*Client, error) {
 		if c.sharded {
 			text = strings.ReplaceAll(text, "'PUBLISH'", "'SPUBLISH'")
 		}
-		c.scripts[f.Name()] = redis.NewScript(text)
+		c.scripts[f.Name()], texts[f.Name()] = redis.NewScript(text), text
+	}
+	if cfg.Done != nil {
+		rdb.AddHook(newTiming(c.scripts, texts, cfg.Done))
 	}
 	return c, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"chatbox"
 	"chatbox/internal/outage"
+	"chatbox/test/rawserver"
 )
 
 // said is an error as the server says it.
@@ -78,23 +79,13 @@ func TestServer_WhatIsWrongWithIt(t *testing.T) {
 // A server that hangs up on the first connection may want TLS; time that ran out
 // while connections were refused was not a slow server's.
 func TestProbe_SaysWhyRedisCannotBeReached(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.ReadAtLeast(conn, make([]byte, 1), 1)
-			_ = conn.Close()
-		}
-	}()
+	addr, stop := rawserver.Start(t, func(conn net.Conn) {
+		_, _ = io.ReadAtLeast(conn, make([]byte, 1), 1)
+		_ = conn.Close()
+	})
 	probe := func() error {
 		cfg := DefaultConfig()
-		cfg.Addrs = []string{l.Addr().String()}
+		cfg.Addrs = []string{addr}
 		c, err := Open(cfg, nil)
 		require.NoError(t, err)
 		defer func() { _ = c.Close() }()
@@ -102,11 +93,10 @@ func TestProbe_SaysWhyRedisCannotBeReached(t *testing.T) {
 		defer cancel()
 		return c.Probe(ctx)
 	}
-	err = probe()
+	err := probe()
 	require.ErrorIs(t, err, chatbox.Unavailable)
 	assert.Equal(t, outage.NeedsTLS, Kind(err), "%v", err)
-	_ = l.Close()
-	<-ended
+	stop()
 	err = probe()
 	require.ErrorIs(t, err, chatbox.Unavailable)
 	assert.Equal(t, outage.Refused, Kind(err), "%v", err)

@@ -46,6 +46,7 @@ type Config struct {
 	// SearchIndex says that staff can search the words of messages.
 	SearchIndex bool
 	Files       Files
+	Voice       Voice
 	Notify      notify.Config
 	Log         Log
 
@@ -66,6 +67,7 @@ type HTTP struct {
 	CORS            api.Origins
 	TrustedProxies  []netip.Prefix
 	MetricsNetworks []netip.Prefix
+	Metrics         string // address of the private listener; empty: there is none
 	QueryToken      bool
 }
 
@@ -132,8 +134,10 @@ func Load(environ []string, file string) (Config, error) {
 	faults = append(faults, c.loadProviders(given)...)
 	faults = append(faults, c.check(given)...)
 	faults = append(faults, c.checkNotify(given)...)
+	faults = append(faults, c.checkVoice(given)...)
 	faults = append(faults, c.checkRedis(given)...)
 	faults = append(faults, c.checkTimes(given)...)
+	faults = append(faults, c.checkFiles()...)
 	c.Warnings = append(c.Warnings, c.doubts(given)...)
 	return c, errors.Join(faults...)
 }

@@ -20,6 +20,10 @@ func TestLoad_Files(t *testing.T) {
 	assert.Equal(t, 200, c.Files.FilesPerDay)
 	assert.Equal(t, 5*time.Minute, c.Files.LinkTTL)
 	assert.Len(t, c.Files.Types, 20)
+	assert.Equal(t, FilesLinked, c.Files.External)
+	c, err = Load(settings("FILES_URL=file:///files", "FILE_EXTERNAL=fetch"), "")
+	require.NoError(t, err)
+	assert.Equal(t, FilesFetched, c.Files.External)
 
 	c, err = Load(settings("FILES_URL=s3://kept?endpoint=http://minio:9000&region=eu", "FILE_TYPES=png, pdf", "FILE_MAX=2GiB", "FILE_BYTES_PER_DAY=40GiB",
 		"FILES_PER_DAY=1", "FILE_LINK_TTL=30s", "CLAMD_ADDR=clamd:3310"), "")
@@ -44,7 +48,7 @@ func TestLoad_FaultsOfFiles(t *testing.T) {
 		"FILE_TYPES=png,exe", "FILE_TYPES=svg", "FILE_TYPES=.png", "FILE_TYPES=image/png", "FILE_TYPES=,",
 		"FILE_MAX=0", "FILE_MAX=-1", "FILE_MAX=5GiB", "FILE_MAX=99999999999999999999", "FILE_MAX=9999999999GiB", "FILE_MAX=100MB", "FILE_MAX=1.5MiB", "FILE_MAX=MiB", "FILE_MAX=unlimited",
 		"FILE_BYTES_PER_DAY=0", "FILE_BYTES_PER_DAY=9223372036854775807", "FILE_BYTES_PER_DAY=9007199254740993GiB", "FILES_PER_DAY=0", "FILES_PER_DAY=99999999999999999999", "FILES_PER_DAY=many",
-		"FILE_LINK_TTL=0s", "FILE_LINK_TTL=500ms", "FILE_LINK_TTL=48h", "CLAMD_ADDR=clamd", "CLAMD_ADDR=http://clamd:3310",
+		"FILE_LINK_TTL=0s", "FILE_LINK_TTL=500ms", "FILE_LINK_TTL=48h", "CLAMD_ADDR=clamd", "CLAMD_ADDR=http://clamd:3310", "FILE_EXTERNAL=fetch", "FILE_EXTERNAL=on",
 	} {
 		_, err := Load(settings(bad), "")
 		name, _, _ := strings.Cut(bad, "=")

@@ -37,11 +37,14 @@ const Usage = `usage: chatbox [command] [options]
 commands
   (none)        serve one pod of a chat cluster
   healthcheck   exit 0 if this machine's pod is ready; it reads the same settings
+  doctor        examine each dependency by the same settings, and say what to do; exit 1 if any fails
   version       print the version
   help          print every setting
 
 options
   --config FILE   read settings from a .toml or .yaml file; the environment takes precedence
+  --ask-models    doctor: ask each model for one token, which costs money
+  --json          doctor: print the findings as JSON
   --print-config  print every setting and the source of its value, secrets redacted
   --version       print the version
   --help          print every setting
@@ -75,7 +78,9 @@ func Doc() string {
 		"file a setting has the name below or is nested in small letters (`jwt: {secret: …}` is `JWT_SECRET`), and a list may be a list of the file's\n" +
 		"format. A setting that the file has twice, in either form, is a fault. The pod reports all faults at once and exits with 2.\n\n" +
 		"`chatbox --print-config` prints every setting with its value and its source, without secrets. `chatbox healthcheck` reads the same settings as the\n" +
-		"pod and exits with 0 if the pod is ready.\n\n" +
+		"pod and exits with 0 if the pod is ready. `chatbox doctor` reads them too and examines each dependency. It prints one line for each: `ok`,\n" +
+		"`warn` or `FAIL`, its name, and what to do. It exits with 1 on any `FAIL`. With `--json` it prints JSON. With `--ask-models` it asks each model for one\n" +
+		"token, which costs money.\n\n" +
 		"An unknown variable of the environment is a fault too if its name resembles a setting, such as `RATE_LIMITS` or `JWT_SECERT`, or begins with\n" +
 		"`CHATBOX_` or `LLM_PROVIDER_`. Variables that Kubernetes and other programs set are ignored. `CHATBOX_UNKNOWN_VARIABLES=allow` turns the fault\n" +
 		"into a warning.\n\n" +

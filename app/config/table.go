@@ -46,6 +46,7 @@ func variables(c *Config) []variable {
 	all = append(all, notifyVariables(c)...)
 	all = append(all, supportVariables(c)...)
 	all = append(all, fileVariables(c)...)
+	all = append(all, voiceVariables(c)...)
 	return append(all, boundVariables(c)...)
 }
 
@@ -85,6 +86,11 @@ func httpVariables(c *Config) []variable {
 		{
 			name: "METRICS_ALLOWED_NETWORKS", def: "127.0.0.0/8,::1/128", doc: "Addresses or networks that may read the metrics, separated by commas.",
 			set: networks(&h.MetricsNetworks),
+		},
+		{
+			name: "METRICS_ADDR", set: address(&h.Metrics),
+			doc: "Address, host:port, of a listener of its own for operators: /metrics, /debug/pprof/ and /log/level. It asks for no credential, and METRICS_ALLOWED_NETWORKS does not apply to it, so only operators may reach it. " +
+				"LISTEN_ADDR does not serve the metrics then. Default: LISTEN_ADDR serves them, and there are no profiles.",
 		},
 	}
 }

@@ -3,8 +3,8 @@
 // exits. Subcommands inspect a pod or its configuration; see --help. One more,
 // extract-text, is internal: a pod starts it to read a document.
 //
-// Exit status: 0 after a clean drain; 1 if the pod failed or is not ready; 2 if
-// the command line or the configuration is invalid or does not fit the pod's
+// Exit status: 0 after a clean drain; 1 if the pod failed or is not ready, or the
+// doctor found a failure; 2 if the command line or the configuration is invalid or does not fit the pod's
 // surroundings, so that a restart does not help.
 package main
 
@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -23,6 +24,7 @@ import (
 	"chatbox"
 	"chatbox/app"
 	"chatbox/app/config"
+	"chatbox/app/doctor"
 )
 
 const (
@@ -58,6 +60,8 @@ type call struct {
 	environ []string
 	out     io.Writer
 	errs    io.Writer
+	doctor  doctor.Options
+	json    bool                                       // value of --json
 	serve   func(context.Context, config.Config) error // runs the pod
 }
 
@@ -66,6 +70,7 @@ func commands() map[string]func(call, context.Context) int {
 	return map[string]func(call, context.Context) int{
 		"":            call.pod,
 		"healthcheck": call.healthcheck,
+		"doctor":      call.examine,
 		"version":     call.version,
 		"help":        call.help,
 	}
@@ -83,6 +88,8 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve
 		c.file = file
 		return nil
 	})
+	flags.BoolVar(&c.doctor.AskModels, "ask-models", false, "")
+	flags.BoolVar(&c.json, "json", false, "")
 	version := flags.Bool("version", false, "")
 	printed := flags.Bool("print-config", false, "")
 	name, err := parse(flags, args)
@@ -94,6 +101,8 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve
 		return c.misused(err.Error())
 	case !known:
 		return c.misused(fmt.Sprintf("%q is no command", name))
+	case name != "doctor" && (c.json || c.doctor.AskModels):
+		return c.misused("--json and --ask-models are for the doctor")
 	case *version:
 		return c.version(ctx)
 	case *printed:
@@ -142,6 +151,23 @@ func (c call) healthcheck(ctx context.Context) int {
 	return c.status(err)
 }
 
+// examine prints what the doctor finds. The configuration's faults are findings,
+// too, so that the operator sees everything at once.
+func (c call) examine(ctx context.Context) int {
+	found := doctor.Examine(ctx, c.environ, c.file, c.doctor)
+	write := doctor.Print
+	if c.json {
+		write = doctor.PrintJSON
+	}
+	if err := write(c.out, found); err != nil {
+		return c.status(err)
+	}
+	if doctor.Failed(found) {
+		return exitFailed
+	}
+	return 0
+}
+
 func (c call) version(context.Context) int {
 	_, err := fmt.Fprintln(c.out, versionText())
 	return c.status(err)
@@ -179,15 +205,5 @@ func (c call) status(err error) int {
 
 // versionText returns the version and the commit that it was built from.
 func versionText() string {
-	text := "chatbox " + app.Version
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return text
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			text += " " + s.Value
-		}
-	}
-	return text + " " + info.GoVersion
+	return fmt.Sprintf("chatbox %s %s %s %s/%s", app.Version, app.Revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -59,7 +60,7 @@ func TestRun_ConfigurationAtFault(t *testing.T) {
 }
 
 func TestRun_CommandLineAtFault(t *testing.T) {
-	for _, args := range [][]string{{"--nonsense"}, {"serve"}, {"--config"}, {"--config", "a.yaml", "--config", "b.yaml"}, {"--config", "a.yaml", "healthcheck", "--config", "a.yaml"}, {"healthcheck", "now"}, {"health-check"}, {""}, {"version", "--nonsense"}} {
+	for _, args := range [][]string{{"--nonsense"}, {"serve"}, {"--config"}, {"--config", "a.yaml", "--config", "b.yaml"}, {"--config", "a.yaml", "healthcheck", "--config", "a.yaml"}, {"healthcheck", "now"}, {"health-check"}, {""}, {"version", "--nonsense"}, {"--json"}, {"healthcheck", "--ask-models"}, {"doctor", "now"}, {"version", "--json"}} {
 		code, out, errs := try(t, errors.New("must not be started"), environ(), args...)
 		assert.Equal(t, 2, code, args)
 		assert.Empty(t, out)
@@ -116,6 +117,28 @@ func TestRun_Healthcheck(t *testing.T) {
 	code, _, errs = try(t, nil, []string{"LISTEN_ADDR=nothing"}, "healthcheck")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "LISTEN_ADDR")
+}
+
+// TestRun_Doctor: what it finds is its output, and the exit code is about failures only.
+func TestRun_Doctor(t *testing.T) {
+	code, out, errs := try(t, errors.New("must not be started"), append(environ(), "RATE_LIMIT=0", "LISTEN_ADDR=127.0.0.1:0"), "doctor")
+	assert.Equal(t, 1, code)
+	assert.Empty(t, errs)
+	assert.Contains(t, out, "\nFAIL redis: cannot connect to 127.0.0.1:1 (connection refused). Start Redis or correct REDIS_URL.\n")
+	assert.Contains(t, out, "FAIL config: RATE_LIMIT: ")
+	for line := range strings.Lines(out) {
+		assert.Regexp(t, `^(ok|warn|FAIL) [a-z]+: \S.*\n$`, line)
+	}
+	code, out, errs = try(t, nil, append(environ(), "LISTEN_ADDR=127.0.0.1:0"), "--json", "doctor")
+	assert.Equal(t, 1, code)
+	assert.Empty(t, errs)
+	var said struct {
+		OK       bool
+		Findings []struct{ Level, Name, Text string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &said))
+	assert.False(t, said.OK)
+	assert.Greater(t, len(said.Findings), 10)
 }
 
 func TestRun_SurroundingsAtFault(t *testing.T) {

@@ -68,17 +68,8 @@ const tries = 8
 // checked against some of its records.
 func Check(ctx context.Context, ring Ring, src Source) error {
 	for range tries {
-		b, err := src.ReadBook(ctx)
+		b, known, err := verified(ctx, ring, src)
 		if err != nil {
-			return err
-		}
-		known := b.Entries
-		if b.Revision == 0 {
-			if known, err = proven(ctx, ring, src); err != nil {
-				return err
-			}
-		}
-		if err := judge(ring, known); err != nil {
 			return err
 		}
 		next, changed, err := entered(ring, known)
@@ -96,6 +87,30 @@ func Check(ctx context.Context, ring Ring, src Source) error {
 	return errors.New("other pods are adding their keys at the same time")
 }
 
+// Verify is Check without a write. fresh reports that the ring's sealing key is
+// not in the book yet.
+func Verify(ctx context.Context, ring Ring, src Source) (fresh bool, err error) {
+	b, known, err := verified(ctx, ring, src)
+	if err != nil {
+		return false, err
+	}
+	return b.Revision == 0 || !has(known, ring.KeyIDs()[0]), nil
+}
+
+// verified returns the book and the entries that prove the ring right.
+func verified(ctx context.Context, ring Ring, src Source) (b Book, known []Entry, err error) {
+	if b, err = src.ReadBook(ctx); err != nil {
+		return b, nil, err
+	}
+	known = b.Entries
+	if b.Revision == 0 {
+		if known, err = proven(ctx, ring, src); err != nil {
+			return b, nil, err
+		}
+	}
+	return b, known, judge(ring, known)
+}
+
 const purpose = "key check"
 
 // judge compares the ring with the entries of the cluster.
@@ -103,11 +118,11 @@ func judge(ring Ring, known []Entry) error {
 	var wrong, missing []string
 	ids := ring.KeyIDs()
 	for _, e := range known {
-		switch has := slices.Contains(ids, e.ID); {
+		switch listed := slices.Contains(ids, e.ID); {
 		case e.Retired && ids[0] == e.ID:
 			return unfit("the encryption key %q was retired, so nothing may be sealed with it: put another one first in ENCRYPTION_KEYS", e.ID)
 		case e.Retired:
-		case !has:
+		case !listed:
 			missing = append(missing, e.ID)
 		default:
 			if _, opens := ring.Probe(e.Box, purpose, e.ID); !opens {
@@ -127,11 +142,15 @@ func judge(ring Ring, known []Entry) error {
 // entered returns the book with the ring's sealing key added.
 func entered(ring Ring, known []Entry) (next []Entry, changed bool, err error) {
 	first := ring.KeyIDs()[0]
-	if slices.ContainsFunc(known, func(e Entry) bool { return e.ID == first }) {
+	if has(known, first) {
 		return known, false, nil
 	}
 	e, err := entryOf(ring, first)
 	return append(slices.Clone(known), e), true, err
+}
+
+func has(known []Entry, id string) bool {
+	return slices.ContainsFunc(known, func(e Entry) bool { return e.ID == id })
 }
 
 func entryOf(ring Ring, id string) (Entry, error) {

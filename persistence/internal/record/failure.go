@@ -32,6 +32,12 @@ func NoEvent(k chatbox.SessionKey) error {
 	return chatbox.NewError(chatbox.NotFound, "no such message", fmt.Errorf("session %s", k.ID))
 }
 
+// NotClaimed is the error for a claim on work that is settled or another's. noun
+// names the work.
+func NotClaimed(noun string) error {
+	return chatbox.NewError(chatbox.NotOwner, noun+" is settled or claimed by another", nil)
+}
+
 // NoSession is the error for a session that does not exist.
 func NoSession(k chatbox.SessionKey) error {
 	return chatbox.NewError(chatbox.NotFound, "no such session", fmt.Errorf("session %s", k.ID))
