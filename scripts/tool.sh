@@ -10,7 +10,9 @@ find=
 [ "${1:-}" != --find ] || { find=1 && shift; }
 name=${1:?usage: scripts/tool.sh [--find] NAME}
 module=$here/../tools
-[ ! -f "$module/$name/go.mod" ] || module=$module/$name
+pattern=/$name\$
+# A module for one tool alone has it under any path, such as …/kustomize/v5.
+[ ! -f "$module/$name/go.mod" ] || module=$module/$name pattern=.
 # A linter reads only code that its own compiler can: the Go version is part of the name.
 key=$({ go env GOVERSION && cat "$module/go.sum"; } | sha256sum | cut -c1-12)
 path=$cache/tools/$name-$key
@@ -21,12 +23,13 @@ build() {
 	mkdir -p "$cache/tools"
 	# vale has large parsers in C, whose speed does not matter here: unoptimized they compile in half the time.
 	[ "$name" != vale ] || export CGO_CFLAGS='-O0 -w'
-	(cd "$module" && GOFLAGS='' GOWORK=off go build -o "$path.tmp" "$(go list -f '{{.ImportPath}}' tool | grep "/$name\$")") >&2
+	(cd "$module" && GOFLAGS='' GOWORK=off go build -o "$path.tmp" "$(go list -f '{{.ImportPath}}' tool | grep "$pattern")") >&2
 	mv "$path.tmp" "$path"
 }
 
 if [ ! -x "$path" ]; then
 	[ -z "$find" ] || { say "$name is not built" && exit 1; }
-	alone tools build
+	# One that takes minutes must not keep others waiting.
+	alone "tool-$name" build
 fi
 echo "$path"
