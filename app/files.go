@@ -10,8 +10,10 @@ import (
 	"chatbox/app/config"
 	"chatbox/app/conversation"
 	"chatbox/app/files"
+	"chatbox/internal/publicnet"
 	"chatbox/providers/clamd"
 	filestore "chatbox/providers/files"
+	"chatbox/providers/webfile"
 	"chatbox/redisstate"
 )
 
@@ -20,6 +22,7 @@ var (
 	_ files.Blobs   = (*filestore.Store)(nil)
 	_ files.Scanner = (*clamd.Scanner)(nil)
 	_ files.Quota   = (*redisstate.Client)(nil)
+	_ files.Fetcher = (*webfile.Client)(nil)
 
 	_ answer.Attachments = (*files.Service)(nil)
 )
@@ -32,6 +35,7 @@ type Files struct {
 	Blobs   files.Blobs
 	Scanner files.Scanner // nil: files are not scanned
 	Texts   files.Texts   // nil: models read plain text only
+	Fetcher files.Fetcher // nil: files elsewhere are shown as links
 	Signer  files.Signer
 }
 
@@ -64,12 +68,15 @@ func openFileStore(ctx context.Context, cfg config.Files, keys filestore.Keys, l
 		return out, nil, fmt.Errorf("FILES_URL: %w", err)
 	}
 	out.Blobs = store
+	if cfg.External == config.FilesFetched {
+		out.Fetcher = webfile.New(publicnet.Rules{MaxBody: cfg.Max + 1}) // one more tells that it is larger
+	}
 	if cfg.Clamd != "" {
 		if out.Scanner, err = clamd.New(cfg.Clamd); err != nil {
 			return out, nil, fmt.Errorf("CLAMD_ADDR: %w", err)
 		}
 	}
-	log.InfoContext(ctx, "uploaded files are stored", "at", cfg.Location.String(), "scanned", out.Scanner != nil)
+	log.InfoContext(ctx, "uploaded files are stored", "at", cfg.Location.String(), "scanned", out.Scanner != nil, "fetched", out.Fetcher != nil)
 	return out, func() {
 		if err := store.Close(); err != nil {
 			log.DebugContext(ctx, "file store closed with an error", "error", err)
@@ -82,13 +89,21 @@ func (a *App) wireFiles(sessions files.Sessions, watch *observer) {
 	o := a.opts
 	a.files = files.New(o.Files.Config, files.Deps{
 		Blobs: o.Files.Blobs, Records: o.Stores.Files, Quota: a.redis, Sessions: sessions, Watchers: a.redis, Audit: o.Stores.Audit,
-		Scanner: o.Files.Scanner, Texts: o.Files.Texts, Signer: o.Files.Signer, Observer: watch, Logger: a.log, Clock: a.now,
+		Scanner: o.Files.Scanner, Texts: o.Files.Texts, Fetcher: o.Files.Fetcher, Signer: o.Files.Signer, Observer: watch, Logger: a.log, Clock: a.now,
 	})
 }
 
 // fileUse returns the files that messages may have, or nil.
 func (a *App) fileUse() conversation.Files { //nolint:ireturn // nil must be the interface's
 	if a.opts.Files.Blobs == nil {
+		return nil
+	}
+	return a.files
+}
+
+// fileFetches returns what fetches files elsewhere, or nil.
+func (a *App) fileFetches() conversation.Fetches { //nolint:ireturn // nil must be the interface's
+	if a.opts.Files.Blobs == nil || a.opts.Files.Fetcher == nil {
 		return nil
 	}
 	return a.files

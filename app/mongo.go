@@ -109,7 +109,7 @@ func (h *mongoHistory) stores() Stores {
 	store := h.store
 	return Stores{
 		Messages: store.Messages(), Sessions: store.Sessions(), Turns: store.Turns(),
-		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Audit: store.Audit(),
+		Tombs: store.Sessions(), Shares: store.Shares(), Alerts: store.Alerts(), Transcripts: store.Transcripts(), Audit: store.Audit(),
 		Ledger: store.Sessions(), Concurrency: store.Concurrency(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
 		Kind:    persistence.Kind,
 		Queue:   store.Sessions(),

@@ -14,10 +14,10 @@ import (
 // logged per minute.
 const sameLines = 20
 
-// NewLogger returns the pod's logger. It writes JSON or text to w, from the
-// configured level on, with the attributes in each line's context.
-func NewLogger(w io.Writer, cfg config.Log) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: shortTime}
+// NewLogger returns the pod's logger. It writes JSON or text to w, from the level
+// on, with the attributes in each line's context.
+func NewLogger(w io.Writer, cfg config.Log, level slog.Leveler) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime}
 	var h slog.Handler = slog.NewJSONHandler(w, opts)
 	if cfg.Format == "text" {
 		h = slog.NewTextHandler(w, opts)

@@ -16,7 +16,7 @@ import (
 
 func TestLogger_LevelAndFormat(t *testing.T) {
 	var b bytes.Buffer
-	log := NewLogger(&b, config.Log{Level: slog.LevelWarn, Format: "text"})
+	log := NewLogger(&b, config.Log{Format: "text"}, slog.LevelWarn)
 	log.InfoContext(t.Context(), "quiet")
 	assert.Empty(t, b.String())
 	log.WarnContext(t.Context(), "loud")
@@ -25,7 +25,7 @@ func TestLogger_LevelAndFormat(t *testing.T) {
 
 func TestLogger_NamesWhatTheContextCarries(t *testing.T) {
 	var b bytes.Buffer
-	log := NewLogger(&b, config.Log{Format: "json"})
+	log := NewLogger(&b, config.Log{Format: "json"}, slog.LevelInfo)
 	log.InfoContext(logattr.With(t.Context(), slog.String("conn", "c-1")), "x", "took", time.Second)
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(b.Bytes(), &line))

@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"chatbox/app/config"
@@ -42,6 +45,30 @@ func Probe(ctx context.Context, environ []string, file string) error {
 	return err
 }
 
+// Alive reports whether a pod answers at the listener's address on this machine,
+// also one that is not ready.
+func Alive(ctx context.Context, c config.HTTP) bool {
+	addrs, err := dialable(c.Listen)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	return slices.ContainsFunc(addrs, func(addr string) bool {
+		resp, err := ask(ctx, addr, c.Prefix+"/healthz")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		var said struct{ Status string }
+		err = json.NewDecoder(io.LimitReader(resp.Body, maxHealth)).Decode(&said)
+		return err == nil && said.Status == "healthy"
+	})
+}
+
+// maxHealth is more than the bytes of a pod's answer to /healthz.
+const maxHealth = 4 << 10
+
 // ProbeConfigError means that the settings name no pod to ask.
 type ProbeConfigError struct{ cause error }
 
@@ -69,8 +96,22 @@ func dialable(listen string) ([]string, error) {
 	}
 }
 
-// askReady asks one address, without a proxy and without following redirects.
+// askReady asks one address whether its pod is ready.
 func askReady(ctx context.Context, addr, prefix string) error {
+	resp, err := ask(ctx, addr, prefix+"/readyz")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s%s/readyz answers %s", addr, prefix, resp.Status)
+	}
+	return nil
+}
+
+// ask gets a path from one address, without a proxy and without following
+// redirects. The caller closes the body.
+func ask(ctx context.Context, addr, path string) (*http.Response, error) {
 	client := http.Client{
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
@@ -80,18 +121,14 @@ func askReady(ctx context.Context, addr, prefix string) error {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+prefix+"/readyz", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, http.NoBody)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("User-Agent", "chatbox-healthcheck")
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", addr, err)
+		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s%s/readyz answers %s", addr, prefix, resp.Status)
-	}
-	return nil
+	return resp, nil
 }

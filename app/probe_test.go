@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chatbox/app/config"
 )
 
 // readyPod answers 200 to one path alone, on the address; it returns its port.
@@ -117,4 +119,23 @@ func written(t *testing.T, name, text string) string {
 	path := filepath.Join(t.TempDir(), name)
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return path
+}
+
+// TestAlive_IsAPodEvenIfItIsNotReady: another program at the address is none.
+func TestAlive_IsAPodEvenIfItIsNotReady(t *testing.T) {
+	serve := func(path, body string) config.HTTP {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			if r.URL.Path == path {
+				_, _ = w.Write([]byte(body))
+			}
+		}))
+		t.Cleanup(s.Close)
+		return config.HTTP{Listen: s.Listener.Addr().String(), Prefix: "/talk"}
+	}
+	assert.True(t, Alive(t.Context(), serve("/talk/healthz", `{"status":"healthy"}`)))
+	assert.False(t, Alive(t.Context(), serve("/talk/healthz", `{"status":"up"}`)))
+	assert.False(t, Alive(t.Context(), serve("/other/healthz", `{"status":"healthy"}`)))
+	assert.False(t, Alive(t.Context(), config.HTTP{Listen: "127.0.0.1:9"}))
+	assert.False(t, Alive(t.Context(), config.HTTP{Listen: "127.0.0.1:0"}))
 }

@@ -29,7 +29,9 @@ import (
 // restart cannot help; nothing has been written then. texts reads documents for
 // models; nil: only plain text is read.
 func Run(ctx context.Context, cfg config.Config, texts files.Texts) error {
-	log := NewLogger(os.Stderr, cfg.Log)
+	var level slog.LevelVar
+	level.Set(cfg.Log.Level)
+	log := NewLogger(os.Stderr, cfg.Log, &level)
 	warn(ctx, cfg, log)
 	redisstate.LogTo(log) // applies to the whole process
 	keys, err := persistence.NewKeyring(cfg.Keys)
@@ -49,6 +51,8 @@ func Run(ctx context.Context, cfg config.Config, texts files.Texts) error {
 	ctx, unfit := context.WithCancelCause(ctx)
 	defer unfit(nil)
 	where := persistence.Config{URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database, NoWords: !cfg.SearchIndex}
+	meters := NewMeters()
+	where.Hooks.Done = meters.HistoryDone
 	kept, err := openHistory(ctx, where, keys, log, unfit)
 	if err != nil {
 		return err
@@ -59,8 +63,13 @@ func Run(ctx context.Context, cfg config.Config, texts files.Texts) error {
 	}
 	defer closeFiles()
 	stored.Signer, stored.Texts = keys, texts
+	spoken, closeVoice, err := openVoice(ctx, cfg.Voice, log)
+	if err != nil {
+		return errors.Join(refused(err), kept.close(context.WithoutCancel(ctx)))
+	}
+	defer closeVoice()
 	opts := optionsOf(cfg, log)
-	opts.Channels, opts.Files = channels, stored
+	opts.Channels, opts.Files, opts.Voice, opts.Level, opts.Meters = channels, stored, spoken, &level, meters
 	opts.Sealer, opts.Stores, opts.LLM, opts.DecryptFailures = trustedKeys{keys, kept.store.Trusted}, kept.stores(), models, keys.Failures
 	a, err := New(opts)
 	if err == nil {
@@ -85,10 +94,8 @@ func warn(ctx context.Context, cfg config.Config, log *slog.Logger) {
 	for _, w := range cfg.Warnings {
 		log.WarnContext(ctx, "possible mistake in the configuration", "warning", w)
 	}
-	if limit, known := openFiles(); known {
-		if w := doubtFiles(limit, cfg.Limits.Connections, cfg.Limits.Unknown); w != "" {
-			log.WarnContext(ctx, "possible problem around the pod", "warning", w)
-		}
+	if w := DoubtFiles(cfg); w != "" {
+		log.WarnContext(ctx, "possible problem around the pod", "warning", w)
 	}
 }
 
@@ -126,7 +133,7 @@ func optionsOf(cfg config.Config, log *slog.Logger) Options {
 		API: api.Config{
 			Prefix: cfg.HTTP.Prefix, Pod: cfg.Pod, Origins: cfg.HTTP.Origins, CORS: cfg.HTTP.CORS,
 			QueryToken: cfg.HTTP.QueryToken, TrustedProxies: cfg.HTTP.TrustedProxies, MetricsNetworks: cfg.HTTP.MetricsNetworks,
-			Unknown: cfg.Limits.UnknownPerAddress,
+			Unknown: cfg.Limits.UnknownPerAddress, NoMetrics: cfg.HTTP.Metrics != "",
 		},
 		Auth: api.NewAuth(api.AuthConfig{
 			Secret: []byte(cfg.JWT.Secret.Reveal()), Keys: issuerKeys(cfg.JWT.JWKS, log), Algorithms: cfg.JWT.Algorithms,
@@ -135,7 +142,7 @@ func optionsOf(cfg config.Config, log *slog.Logger) Options {
 		Access: gate,
 		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, UseCases: use, Alerts: alert.DefaultConfig(), Drain: cfg.Drain, Logger: log,
 		Desk: desk.Config{Support: cfg.Support},
-		Env:  cfg.Env,
+		Env:  cfg.Env, Private: cfg.HTTP.Metrics,
 	}
 }
 

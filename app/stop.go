@@ -38,11 +38,12 @@ func (a *App) drain(ctx context.Context) error {
 		a.log.DebugContext(ctx, "card left to expire", "error", err)
 	}
 	a.cancel()
+	perr := a.private.close()
 	werr := a.await(ctx)
 	a.leavePeers(gone)
 	cerr := a.redis.Close()
 	a.log.InfoContext(ctx, "pod stopped", "took", time.Since(began).String())
-	return errors.Join(werr, cerr)
+	return errors.Join(werr, cerr, perr)
 }
 
 // requestGrace is how long a draining pod waits for requests that have begun to
@@ -119,12 +120,16 @@ func (a *App) Kill() {
 	a.stopped.Do(func() {
 		a.stopErr = errors.New("the pod was killed")
 		a.alerts.Cut()
+		if a.transcripts != nil {
+			a.transcripts.Cut()
+		}
 		a.sessions.Cut()
 		_ = a.redis.Close()
 		_ = a.listener.Close()
 		a.door.End()
 		a.hub.Cut()
 		_ = a.server.Close()
+		_ = a.private.close()
 		a.cancel()
 		a.hub.Cut()
 		a.work.Wait()

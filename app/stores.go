@@ -15,6 +15,7 @@ import (
 	"chatbox/app/live"
 	"chatbox/app/privacy"
 	"chatbox/app/sessionlog"
+	"chatbox/app/transcribe"
 	"chatbox/helpdesk"
 	"chatbox/internal/outage"
 )
@@ -26,6 +27,7 @@ type Stores struct {
 	Sessions    SessionStore
 	Turns       TurnStore
 	Alerts      alert.Store
+	Transcripts transcribe.Store
 	Tombs       privacy.Tombstones
 	Shares      ShareStore
 	Audit       AuditLog

@@ -32,6 +32,12 @@ func New(o Options) (*App, error) {
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "chat_history_decrypt_failures_total", Help: "Sealed boxes that could not be opened: a wrong key, or altered data.",
 	}, func() float64 { return float64(o.DecryptFailures()) }))
+	meters := o.Meters
+	if meters == nil {
+		meters = NewMeters()
+	}
+	meters.register(reg)
+	o.Redis.Done = meters.RedisDone
 	redis, err := redisstate.Open(o.Redis, o.Sealer)
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
@@ -55,7 +61,25 @@ func New(o Options) (*App, error) {
 	feeds, watch := hub.NewFeeds(a.hub), newObserver(reg)
 	a.tally = newTally(o.ID, o.Stores.Concurrency, feeds.OpenSessions)
 	a.wireUseCases(feeds, watch)
+	a.registerFacts(reg)
 	return a, nil
+}
+
+// registerFacts registers the metrics that are read when they are collected.
+func (a *App) registerFacts(reg prometheus.Registerer) {
+	revision := Revision()
+	reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "chat_build_info", Help: "1, with the version and the revision that the pod was built from.",
+			ConstLabels: prometheus.Labels{"version": Version, "revision": revision},
+		}, func() float64 { return 1 }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "chat_turns_waiting", Help: "Sessions that wait on this pod for an answer to begin.",
+		}, func() float64 { return float64(a.answers.Waiting()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "chat_generations_running", Help: "Answers that this pod is giving.",
+		}, func() float64 { return float64(a.answers.Generations()) }),
+	)
 }
 
 // wireUseCases creates the use cases in order of their dependencies.
@@ -67,10 +91,12 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Observer: watch, Logger: a.log, Clock: a.now,
 	})
 	a.wireFiles(log, watch)
+	a.wireTranscripts(log, watch)
 	a.answers = answer.New(o.Answer, answer.Deps{
 		Log: log, Due: due, Messages: o.Stores.Messages, Turns: o.Stores.Turns, Holdings: o.Stores.Sessions,
 		Leases: redis, Interrupts: redis, Pieces: redis, Schedule: redis, Lives: redisstate.NewLives(redis), LLM: o.LLM, Files: a.attachments(),
-		Ephemerals: redis, Observer: watch, Logger: a.log,
+		Transcripts: a.answerTranscripts(),
+		Ephemerals:  redis, Observer: watch, Logger: a.log,
 		MayClaim: func() bool { return a.peerState() == "" }, // other pods may be answering by leases in their Redis
 	})
 	receipts := live.NewReceipts(redis, a.log)
@@ -97,9 +123,11 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 	})
 	a.talks = conversation.New(o.Conversation, conversation.Deps{
 		Log: log, Answers: a.answers, Live: a.live, Messages: o.Stores.Messages, Sessions: o.Stores.Sessions,
-		Attachments: feeds, Acks: feeds, Audit: o.Stores.Audit, Alerts: a.alerts, HelpLimits: redis, Files: a.fileUse(), Ratings: o.Stores.Ratings,
-		Staff: redis, Colleagues: redis, Presence: redis, Ephemerals: redis, Observer: watch, Logger: a.log,
+		Attachments: feeds, Acks: feeds, Audit: o.Stores.Audit, Alerts: a.alerts, HelpLimits: redis, Files: a.fileUse(), Fetches: a.fileFetches(), Ratings: o.Stores.Ratings,
+		Transcripts: a.postTranscripts(),
+		Staff:       redis, Colleagues: redis, Presence: redis, Ephemerals: redis, Observer: watch, Logger: a.log,
 	})
+	a.wireSpeech(log, watch)
 	a.wireHelpDesk(feeds, log)
 	a.sessions = log
 }
@@ -146,7 +174,7 @@ func (a *App) paced(cfg api.Config) api.Config {
 // handler returns the pod's edge; in development it also serves the console.
 func (a *App) handler() http.Handler {
 	edge := http.Handler(api.New(a.paced(a.opts.API), api.Deps{
-		Live: a.live, Talks: a.talks, History: a.history, Privacy: a.privacy, Answers: a.answers, Files: a.fileEdge(), HelpDesk: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
+		Live: a.live, Talks: a.talks, History: a.history, Privacy: a.privacy, Answers: a.answers, Files: a.fileEdge(), Speech: a.speechEdge(), HelpDesk: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
 	}))
 	if !a.opts.Console {
 		return edge

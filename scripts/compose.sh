@@ -5,12 +5,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 secrets=.cache/compose.env
-if [ ! -e "$secrets" ]; then
-	mkdir -p .cache
-	random() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
-	(umask 077 && printf '%s\n' "JWT_SECRET=$(random)" "ENCRYPTION_KEY=$(random)" >"$secrets.tmp")
-	mv "$secrets.tmp" "$secrets"
-fi
+mkdir -p .cache
+random() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+# A file of an earlier version lacks some.
+for name in JWT_SECRET ENCRYPTION_KEY GRAFANA_PASSWORD; do
+	grep -qs "^$name=" "$secrets" || (umask 077 && printf '%s\n' "$name=$(random)" >>"$secrets")
+done
 CHATBOX_VERSION=${CHATBOX_VERSION:-$(git describe --always --dirty 2>/dev/null || echo dev)}
 export CHATBOX_VERSION
 

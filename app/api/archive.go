@@ -19,6 +19,9 @@ type SessionFiles interface {
 	// InSession returns the content of a file that the session uses.
 	// chatbox.NotFound: it does not use it any more, or the file is gone.
 	InSession(ctx context.Context, k chatbox.SessionKey, id string) (files.Content, error)
+	// OfSession returns the files that the session uses, also those that no event
+	// shows.
+	OfSession(ctx context.Context, k chatbox.SessionKey) ([]chatbox.File, error)
 }
 
 // archive writes a session as a ZIP archive: the conversation as JSON and as
@@ -29,6 +32,7 @@ type archive struct {
 	json    *jsonTranscript
 	again   history.Pages                          // the same pages, for the second form
 	content func(id string) (files.Content, error) // see SessionFiles
+	all     func() ([]chatbox.File, error)         // see SessionFiles
 	report  func(error)
 
 	zip   *zip.Writer
@@ -68,22 +72,39 @@ func (a *archive) begin(w io.Writer) error {
 func (a *archive) events(_ io.Writer, events []chatbox.Event) error {
 	for _, e := range events {
 		for _, f := range e.Files {
-			if _, known := a.known[f.ID]; known {
-				continue
-			}
-			path := fmt.Sprintf("files/%d-%s", len(a.found)+1, chatbox.CleanFileName(f.Name))
-			text := strings.HasPrefix(f.ContentType, "text/") || f.ContentType == "application/json"
-			a.known[f.ID] = path
-			a.found = append(a.found, archived{id: f.ID, path: path, text: text, at: e.Time})
+			a.add(f, e.Time)
 		}
 	}
 	return a.json.events(a.open, events)
+}
+
+// add notes a file whose content is written later.
+func (a *archive) add(f chatbox.AttachedFile, at time.Time) {
+	if _, known := a.known[f.ID]; known {
+		return
+	}
+	path := fmt.Sprintf("files/%d-%s", len(a.found)+1, chatbox.CleanFileName(f.Name))
+	text := strings.HasPrefix(f.ContentType, "text/") || f.ContentType == "application/json"
+	a.known[f.ID] = path
+	a.found = append(a.found, archived{id: f.ID, path: path, text: text, at: at})
+}
+
+// addOthers notes the files that no event shows, such as the speech of answers.
+func (a *archive) addOthers() error {
+	all, err := a.all()
+	for _, f := range all {
+		a.add(f.Attached(), f.CreatedAt)
+	}
+	return err
 }
 
 func (a *archive) end(io.Writer) error {
 	err := a.json.end(a.open)
 	if err == nil {
 		err = a.markdown()
+	}
+	if err == nil {
+		err = a.addOthers()
 	}
 	if err == nil {
 		err = a.contents()

@@ -23,6 +23,11 @@ type shelf struct {
 	noFiles
 	contents map[string]string
 	broken   map[string]error // after the first three bytes
+	unshown  []chatbox.File   // that no event shows
+}
+
+func (s shelf) OfSession(context.Context, chatbox.SessionKey) ([]chatbox.File, error) {
+	return s.unshown, nil
 }
 
 func (s shelf) InSession(_ context.Context, k chatbox.SessionKey, id string) (files.Content, error) {
@@ -105,6 +110,22 @@ func TestArchive_HasTheFiles(t *testing.T) {
 
 	_, _, plain := p.call(http.MethodGet, "/sessions/s-1/export", bearerHeader(token(t, nil)), nil)
 	assert.NotContains(t, string(plain), `"path"`)
+}
+
+// Speech is a file of the session, and no event shows it.
+func TestArchive_HasFilesThatNoEventShows(t *testing.T) {
+	shown := somePicture()
+	speech := chatbox.File{Key: chatbox.FileKey{ID: "spoken"}, Name: "answer.mp3", ContentType: "audio/mpeg"}
+	s := shelf{
+		contents: map[string]string{shown.ID: "jpeg!", "spoken": "mp3!"},
+		unshown:  []chatbox.File{{Key: chatbox.FileKey{ID: shown.ID}, Name: shown.Name}, speech},
+	}
+	p := exportPod(t, s, attached(chatbox.TypeFileUpload, shown))
+	status, _, body := p.call(http.MethodGet, "/sessions/s-1/export?format=zip", bearerHeader(token(t, nil)), nil)
+	require.Equal(t, http.StatusOK, status)
+	found := unzip(t, body)
+	assert.Equal(t, "mp3!", found["files/2-answer.mp3"])
+	assert.Len(t, found, 4)
 }
 
 func TestArchive_ListsWhatItLacks(t *testing.T) {

@@ -48,7 +48,7 @@ func TestDocuments_NameExactlyTheRoutes(t *testing.T) {
 	for _, op := range docs.Operations {
 		named = append(named, op.Method+" "+parameter.ReplaceAllString(op.Path, "*"))
 	}
-	for _, r := range New(Config{}, Deps{Files: noFiles{}, Registerer: prometheus.NewRegistry()}).edge.echo.Routes() {
+	for _, r := range New(Config{}, Deps{Files: noFiles{}, Speech: noSpeech{}, Registerer: prometheus.NewRegistry()}).edge.echo.Routes() {
 		if r.Method == http.MethodHead || r.Method == "echo_route_not_found" || strings.Contains(r.Path, "*") {
 			continue // of a probe, or what catches the rest
 		}

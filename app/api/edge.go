@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"chatbox"
 	"chatbox/internal/outage"
@@ -21,6 +22,7 @@ type Config struct {
 	QueryToken      bool    // ?token= is accepted by the socket
 	TrustedProxies  []netip.Prefix
 	MetricsNetworks []netip.Prefix
+	NoMetrics       bool // another listener serves the metrics
 	// Unknown is how many concurrent requests without a valid credential one
 	// address may have. Behind untrusted proxies all clients share an address. 0
 	// means no limit.
@@ -46,13 +48,14 @@ type edge struct {
 	anonymous anonymous
 	turns     *turns
 	refusals  *refusals
-	troubles  outage.Sparse // by code
+	seconds   *prometheus.HistogramVec // of requests, by route and status
+	troubles  outage.Sparse            // by code
 }
 
 func newEdge(cfg Config, deps Deps) *edge {
 	e := &edge{
 		cfg: cfg, log: deps.Logger, echo: echo.New(), auth: deps.Auth, gate: deps.Access, turns: newTurns(cfg),
-		refusals: newRefusals(deps.Registerer, deps.Logger),
+		refusals: newRefusals(deps.Registerer, deps.Logger), seconds: newRequestTimes(deps.Registerer),
 	}
 	e.echo.HideBanner, e.echo.HidePort = true, true
 	e.echo.Logger.SetLevel(off)

@@ -70,6 +70,7 @@ func (s *transcriptRoutes) exportSession(c echo.Context) error {
 		return s.stream(c, "application/zip", &archive{
 			session: sess, json: asJSON, again: pages,
 			content: func(id string) (files.Content, error) { return s.files.InSession(ctx, sess.Key, id) },
+			all:     func() ([]chatbox.File, error) { return s.files.OfSession(ctx, sess.Key) },
 			report:  func(err error) { s.edge.report(ctx, err, c.Path()) },
 		}, pages)
 	default:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -57,6 +58,8 @@ const (
 	metaConnection       = "connection_id"
 	metaPod              = "pod"
 	metaProtocol         = "protocol"
+	metaFileTypes        = "file_types"
+	metaFileMax          = "file_max"
 	metaAfter            = "after_ms"
 	metaEvent            = "event"
 	metaExpires          = "expires_at"
@@ -225,17 +228,21 @@ func fillPiece(f *frame, p *cluster.Piece) {
 	}
 }
 
-// statusFrame returns the first frame of a socket.
-func statusFrame(sessionID string, a chatbox.Actor, models []chatbox.Model, conn chatbox.ConnID, pod chatbox.PodID, now time.Time) []byte {
+// statusFrame returns the first frame of a socket. up is nil without a file store.
+func statusFrame(
+	sessionID string, a chatbox.Actor, models []chatbox.Model, up Files, conn chatbox.ConnID, pod chatbox.PodID, now time.Time,
+) []byte {
 	if models == nil {
 		models = []chatbox.Model{}
 	}
+	meta := map[string]string{metaConnection: string(conn), metaPod: string(pod), metaProtocol: protocolVersion}
+	if up != nil {
+		types, most := up.Accepts()
+		meta[metaFileTypes], meta[metaFileMax] = strings.Join(types, ","), strconv.FormatInt(most, 10)
+	}
 	return frame{
 		Type: typeStatus, SessionID: &sessionID, UserID: a.UserID, Sender: chatbox.SenderSystem,
-		Models: &models, Timestamp: stamp(now),
-		Metadata: map[string]string{
-			metaConnection: string(conn), metaPod: string(pod), metaProtocol: protocolVersion,
-		},
+		Models: &models, Timestamp: stamp(now), Metadata: meta,
 	}.bytes()
 }
 

@@ -110,6 +110,10 @@ func serverFrames() map[string][]byte {
 			e.ID, e.Type, e.Content, e.Metadata = "m-6", chatbox.TypeVoiceMessage, "", nil
 			e.FileID, e.Files = someRecording().ID, []chatbox.AttachedFile{someRecording()}
 		}),
+		"transcript": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Sender, e.UserID, e.Content = "t-1", chatbox.TypeTranscript, chatbox.SenderSystem, "", "Where is my order?"
+			e.Metadata = map[string]string{chatbox.MetaOf: "m-6", chatbox.MetaOfSeq: "2", chatbox.MetaDurationMS: "4200", chatbox.MetaLanguage: "en"}
+		}),
 		"model_select": event(func(e *chatbox.Event) {
 			e.ID, e.Type, e.Content, e.ModelID, e.Metadata = "m-2", chatbox.TypeModelSelect, "", "large", nil
 		}),
@@ -157,7 +161,7 @@ func serverFrames() map[string][]byte {
 		"resumed":                     {Session: s, Resumed: &hub.Resumed{Seq: 4, Recovered: true}},
 	}
 	frames := map[string][]byte{
-		"connection_status": statusFrame("", ann, models, "c-9", "pod-1", at()),
+		"connection_status": statusFrame("", ann, models, noFiles{}, "c-9", "pod-1", at()),
 		"connection_status-renewed": renewedFrame("a-1", chatbox.Actor{
 			Tenant: "acme", UserID: "ann", ExpiresAt: at().Truncate(time.Second).Add(time.Hour),
 		}, "c-9", "pod-1", at()),

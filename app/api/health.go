@@ -27,7 +27,9 @@ func (s *probeRoutes) register(e *edge) {
 	p, probes := e.cfg.Prefix, []string{http.MethodGet, http.MethodHead}
 	e.echo.Match(probes, p+"/healthz", s.healthy)
 	e.echo.Match(probes, p+"/readyz", s.ready)
-	e.echo.GET(p+"/metrics/prometheus", s.metrics, e.fromMetricsNetworks)
+	if !e.cfg.NoMetrics {
+		e.echo.GET(p+"/metrics/prometheus", s.metrics, e.fromMetricsNetworks)
+	}
 	documents(e)
 }
 

@@ -83,6 +83,14 @@ func (k *KeySet) Run(ctx context.Context) {
 	}
 }
 
+// Check fetches the keys once and returns how many can be used. It changes
+// nothing.
+func (k *KeySet) Check(ctx context.Context) (usable int, err error) {
+	defer k.http.CloseIdleConnections()
+	keys, err := k.fetch(ctx)
+	return len(keys), err
+}
+
 // find returns the key for a token's kid and algorithm. An unknown key causes a
 // fetch, at most one per gap. It returns chatbox.Unavailable if the issuer cannot
 // be reached, because the token may be valid.

@@ -79,23 +79,30 @@ func (e *edge) setSecurity(r *http.Request, h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// access logs each request by its route, never by its path or query, because both
-// may contain credentials.
+// access counts and logs each request, even if its response is aborted by a
+// panic with http.ErrAbortHandler.
 func (e *edge) access(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		began := time.Now()
-		err := next(c)
-		if err != nil {
+		began, aborted := time.Now(), true
+		defer func() { e.accessed(c, time.Since(began), aborted) }()
+		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		level, status := slog.LevelDebug, c.Response().Status
-		if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
-			level = slog.LevelWarn
-		}
-		e.log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", c.Path(),
-			"status", status, "bytes", c.Response().Size, "took", time.Since(began), "ip", c.RealIP())
+		aborted = false
 		return nil
 	}
+}
+
+// accessed counts a request and logs it by its route, never by its path or query,
+// because both may contain credentials.
+func (e *edge) accessed(c echo.Context, took time.Duration, aborted bool) {
+	level, status := slog.LevelDebug, c.Response().Status
+	e.timed(c, status, took)
+	if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
+		level = slog.LevelWarn
+	}
+	e.log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", c.Path(), "status", status,
+		"bytes", c.Response().Size, "took", took, "ip", c.RealIP(), "aborted", aborted)
 }
 
 // contain turns a panic into an error of that request only.
@@ -130,7 +137,7 @@ func (e *edge) cors(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "Content-Disposition, ETag, Retry-After, "+headerRequestID)
+		h.Set("Access-Control-Expose-Headers", "Content-Disposition, Content-Location, ETag, Retry-After, "+headerRequestID)
 		if c.Request().Method != http.MethodOptions || c.Request().Header.Get("Access-Control-Request-Method") == "" {
 			return next(c)
 		}

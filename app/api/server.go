@@ -16,14 +16,15 @@ type Readiness interface {
 	Check(ctx context.Context) (ready bool, checks map[string]bool, causes map[string]string)
 }
 
-// Deps are the dependencies of the edge; all but Files are required.
+// Deps are the dependencies of the edge; all but Files and Speech are required.
 type Deps struct {
 	Live       Live
 	Talks      Talks
 	History    History
 	Privacy    Privacy
 	Answers    Answers
-	Files      Files // nil: there is no file store
+	Files      Files  // nil: there is no file store
+	Speech     Speech // nil: answers are not spoken
 	HelpDesk   HelpDesk
 	Hub        *hub.Hub
 	Auth       *Auth
@@ -53,6 +54,7 @@ func New(cfg Config, d Deps) *Server {
 		&sessionRoutes{library: d.History, posting: d.Talks, controls: d.Talks, privacy: d.Privacy, view: view},
 		&transcriptRoutes{sharing: d.History, files: d.Files, view: view, edge: e},
 		&fileRoutes{files: d.Files, view: view, edge: e},
+		&speechRoutes{speech: d.Speech, view: view, edge: e},
 		&ratingRoutes{d.Talks},
 		&clusterRoutes{d.Live},
 		&overviewRoutes{overview: d.History, view: view},

@@ -38,6 +38,7 @@ type turns struct {
 	refusals          *pace.Pace[chatbox.UserKey]
 	requests, ofStaff *lanes.Lanes[chatbox.UserKey]
 	exports, uploads  *lanes.Lanes[chatbox.UserKey]
+	speeches          *lanes.Lanes[chatbox.UserKey]
 }
 
 func newTurns(cfg Config) *turns {
@@ -45,6 +46,7 @@ func newTurns(cfg Config) *turns {
 		refusals: pace.New[chatbox.UserKey](int(time.Second/refusedPause), 1),
 		ofStaff:  lanes.New[chatbox.UserKey](lanes.Config{All: turnLanes, Each: 1}),
 		exports:  lanes.New[chatbox.UserKey](lanes.Config{All: streams, Each: streamsEach}),
+		speeches: lanes.New[chatbox.UserKey](lanes.Config{All: listeners, Each: listenersEach}),
 		uploads:  lanes.New[chatbox.UserKey](lanes.Config{All: uploads, Each: uploadsEach}),
 	}
 	if cfg.Requests > 0 {

@@ -151,7 +151,7 @@ func (s *sockets) start(ctx context.Context, conn *hub.Conn, w wish) {
 		}
 	}()
 	s.deps.HelpDesk.Team.StaffArrived(ctx, conn.Actor())
-	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Answers.Models(), conn.ID(), s.cfg.Pod, time.Now()))
+	conn.Send(statusFrame(w.sessionID, conn.Actor(), s.deps.Answers.Models(), s.deps.Files, conn.ID(), s.cfg.Pod, time.Now()))
 	conn.OnExpire(expire)
 	conn.ExpireAt(endOfCredential(conn.Actor(), time.Now()))
 	switch {
