@@ -92,7 +92,7 @@ func TestDeploy_ImagesAreImmutable(t *testing.T) {
 			if name == "scratch" || variable != "" { // the second: the tag is required from outside
 				continue
 			}
-			assert.Regexp(t, `:\d+\.\d+\.\d+`, name, "%s: a full version", file)
+			assert.Regexp(t, `:v?\d+\.\d+\.\d+`, name, "%s: a full version", file)
 		}
 	}
 }

@@ -20,7 +20,7 @@ var strayPrefix = regexp.MustCompile(`(?m)(?:^|[\s"'=:(])/chatbox(?:/|["'\s]|$)`
 func TestDeploy_PathsFollowThePrefix(t *testing.T) {
 	t.Parallel()
 	for file, allowed := range map[string]int{
-		"../../deploy/nginx/chatbox.conf": 0, k8sPod: 0, "../../deploy/k8s/kustomization.yaml": 0, "../../deploy/k8s/service.yaml": 0, "../../deploy/k8s/hpa.yaml": 0,
+		"../../deploy/nginx/chatbox.conf": 0, k8sPod: 0, "../../deploy/k8s/kustomization.yaml": 0, "../../deploy/k8s/service.yaml": 0, "../../deploy/k8s/networkpolicy.yaml": 0, "../../deploy/k8s/hpa.yaml": 0,
 		"../../deploy/Dockerfile": 0, "../../deploy/Dockerfile.local": 0, composeFile: 0, k8sConfig: 1,
 	} {
 		found := strayPrefix.FindAllString(uncommented(t, file), -1)
@@ -48,7 +48,7 @@ func TestDeploy_KubernetesRendersWithAnotherPrefix(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), kubectl, "kustomize", folder).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		rendered := string(out)
-		for path, times := range map[string]int{"path: " + prefix + "/healthz": 2, "path: " + prefix + "/readyz": 1, "path: " + prefix + "/metrics/prometheus": 1} {
+		for path, times := range map[string]int{"path: " + prefix + "/healthz": 2, "path: " + prefix + "/readyz": 1} {
 			assert.Equal(t, times, strings.Count(rendered, path), "%s in\n%s", path, rendered)
 		}
 		assert.Contains(t, rendered, "CHATBOX_PATH_PREFIX: "+prefix)
@@ -76,12 +76,13 @@ func TestDeploy_EveryProbedPathGetsThePrefix(t *testing.T) {
 	require.NoError(t, yaml.Unmarshal(text, &kustomization))
 	require.Len(t, kustomization.Replacements, 1)
 	require.Equal(t, "data.CHATBOX_PATH_PREFIX", kustomization.Replacements[0].Source.FieldPath)
-	paths := regexp.MustCompile(`(?m)(?:httpGet: \{path: |prometheus\.io/path: )(\S+?),?( |$)`).FindAllStringSubmatch(uncommented(t, k8sPod), -1)
-	require.Len(t, paths, 4)
+	paths := regexp.MustCompile(`httpGet: \{path: (\S+?),`).FindAllStringSubmatch(uncommented(t, k8sPod), -1)
+	require.Len(t, paths, 3)
 	assert.Len(t, kustomization.Replacements[0].Targets[0].FieldPaths, len(paths))
 	for _, p := range paths {
-		assert.Contains(t, []string{"/healthz", "/readyz", "/metrics/prometheus"}, p[1])
+		assert.Contains(t, []string{"/healthz", "/readyz"}, p[1])
 	}
+	assert.Contains(t, uncommented(t, k8sPod), "prometheus.io/path: /metrics\n", "of the listener for operators, which has no prefix")
 }
 
 // TestDeploy_BalancerKnowsPathsByTheirEnd: with any prefix, or none.

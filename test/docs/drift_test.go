@@ -36,10 +36,13 @@ func TestNoOutsidePapers(t *testing.T) {
 }
 
 // TestRoutes: every route that a document names is one that pods serve: openapi.yaml, which other tests hold against the router, or a page of the
-// development stack, or a switch of its balancer.
+// development stack, or a switch of its balancer, or one of the private listener.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	served := routes(t)
+	for _, path := range found(read(t, root+"/app/private.go"), `"(?:GET|PUT) (/[^"]*)"`) {
+		served = append(served, regexp.MustCompile("^"+regexp.QuoteMeta(path)+"$"))
+	}
 	for _, doc := range files(t, ".md") {
 		for _, code := range found(read(t, doc), "`([^`\n]+)`") {
 			for _, path := range pathsIn(code) {
@@ -150,9 +153,7 @@ func TestMissing(t *testing.T) {
 		}
 	}
 	signs := map[string]bool{
-		"Transcripts of recordings, and speech of answers.": strings.Contains(code, `"TRANSCRIBE_`),
-		"Metrics of individual Redis and history calls, and tracing.": strings.Contains(code, `"chat_redis_seconds"`) || strings.Contains(code, `"chat_history_seconds"`) ||
-			regexp.MustCompile(`(?m)go\.opentelemetry\.io/otel/sdk v\S+$`).MatchString(read(t, root+"/go.mod")), // required directly
+		"Tracing.": regexp.MustCompile(`(?m)go\.opentelemetry\.io/otel/sdk v\S+$`).MatchString(read(t, root+"/go.mod")), // required directly
 		"Re-encryption of records that an old key has sealed.": strings.Contains(config.Usage, "rotate"),
 	}
 	_, section, ok := strings.Cut(read(t, root+"/README.md"), "## Not supported yet\n")

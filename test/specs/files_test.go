@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -50,10 +51,26 @@ func (brokenStore) Delete(context.Context, string) error { return nil }
 
 func (brokenStore) Each(context.Context, string, func(string, time.Time) error) error { return nil }
 
+// anyFile is a file of this size at every address.
+type anyFile int64
+
+func (n anyFile) Fetch(context.Context, string) (io.ReadCloser, int64, error) {
+	return io.NopCloser(strings.NewReader(strings.Repeat("x", int(n)))), int64(n), nil
+}
+
+// fetchedAs sends the address of a file and expects the code of the refusal.
+func fetchedAs(p person, want string) {
+	c := p.socket(0, "")
+	c.send(`{"type":"file_upload","id":"x-1","session_id":"s-x","file_url":"https://files.example.com/a.txt"}`)
+	c.sees("refusal", code(want), hasID("x-1"))
+}
+
 // fileRoutes provokes each response to uploads and reads of files.
 func fileRoutes(t *testing.T, rec *Recorder) {
 	t.Helper()
-	w := start(t, rec, func(cfg *devstack.Config) { cfg.Files.Max, cfg.Files.Scanner = 1<<10, signature("a virus") })
+	w := start(t, rec, func(cfg *devstack.Config) {
+		cfg.Files.Max, cfg.Files.Scanner, cfg.Files.Fetcher = 1<<10, signature("a virus"), anyFile(2<<10)
+	})
 	ann, rob := w.person("", "ann"), w.person("", "rob", "admin")
 	made := ann.want(http.StatusCreated, http.MethodPost, "/files", upload("some text"))
 	path := "/files/" + made.member(t, "file_id")
@@ -64,6 +81,12 @@ func fileRoutes(t *testing.T, rec *Recorder) {
 		ann.want(status, http.MethodPost, "/files", upload(content))
 	}
 	ann.want(http.StatusBadRequest, http.MethodGet, path+"?w=0", "")
+	spare := "/files/" + ann.want(http.StatusCreated, http.MethodPost, "/files", upload("spare")).member(t, "file_id")
+	ann.want(http.StatusNoContent, http.MethodDelete, spare, "")
+	ann.want(http.StatusNotFound, http.MethodDelete, spare, "")
+	sent := ann.want(http.StatusCreated, http.MethodPost, "/files", upload("sent")).member(t, "file_id")
+	ann.want(http.StatusAccepted, http.MethodPost, "/sessions/s-f/messages", `{"content":"x","file_ids":["`+sent+`"]}`)
+	ann.want(http.StatusConflict, http.MethodDelete, "/files/"+sent, "")
 	anyone := person{w: w, id: "anyone"}
 	link := ann.fileLink(path)
 	found := anyone.want(http.StatusOK, http.MethodGet, link, "")
@@ -75,6 +98,7 @@ func fileRoutes(t *testing.T, rec *Recorder) {
 	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	ann.w = &world{t: w.t, ctx: w.ctx, stack: w.stack, rec: w.rec, http: &direct}
 	ann.want(http.StatusFound, http.MethodGet, path, "")
+	ann.listens()
 	rob.want(http.StatusOK, http.MethodDelete, "/admin/users/ann", "")
 	w.eventually("erasure of the file", func() bool { return anyone.at(0, http.MethodGet, link, "").status == http.StatusNotFound })
 	for range 301 {
@@ -82,8 +106,22 @@ func fileRoutes(t *testing.T, rec *Recorder) {
 			break
 		}
 	}
-	broken := start(t, rec, func(cfg *devstack.Config) { cfg.Files.Blobs = brokenStore{} })
+	fetchedAs(rob, "INVALID_FILE_SIZE")
+	broken := start(t, rec, func(cfg *devstack.Config) { cfg.Files.Blobs, cfg.Files.Fetcher = brokenStore{}, anyFile(1) })
+	fetchedAs(broken.person("", "ann"), "STORAGE_ERROR")
 	broken.person("", "ann").want(http.StatusServiceUnavailable, http.MethodPost, "/files", upload("some text"))
+}
+
+// listens has an answer spoken, which is a file of the session then.
+func (p person) listens() {
+	p.w.t.Helper()
+	p.want(http.StatusAccepted, http.MethodPost, "/sessions/s-spoken/messages", `{"content":"[[words=5]]"}`)
+	var answer string
+	p.w.eventually("the answer", func() bool {
+		answer = regexp.MustCompile(`ans_[a-z2-7]{26}`).FindString(p.at(0, http.MethodGet, "/sessions/s-spoken", "").body)
+		return answer != ""
+	})
+	p.want(http.StatusOK, http.MethodPost, "/sessions/s-spoken/messages/"+answer+"/speech", "")
 }
 
 // fileLink returns the path of a link to the file.
@@ -119,6 +157,7 @@ func (s *scene) show() {
 	a.sees("final", finalOf("f-3"))
 	a.send(`{"type":"voice_message","id":"f-4","session_id":"s-7","file_id":"%s"}`, voice)
 	b.sees("the recording", isType("voice_message"), hasID("f-4"))
+	b.sees("its transcript", isType("transcript"))
 	a.sees("final", finalOf("f-4"))
 	a.send(`{"type":"voice_message","id":"f-5","session_id":"s-7","file_id":"%s"}`, text)
 	a.sees("refusal", code("INVALID_FILE_TYPE"), hasID("f-5"))

@@ -18,7 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"chatbox"
 	"chatbox/app/devstack"
+	"chatbox/test/fakespeech"
 	"chatbox/test/stack"
 )
 
@@ -40,6 +42,13 @@ type world struct {
 	http  *http.Client
 }
 
+// said transcribes every recording by the same words.
+type said string
+
+func (s said) Transcribe(context.Context, chatbox.Recording) (chatbox.Transcript, error) {
+	return chatbox.Transcript{Text: string(s), Language: "en"}, nil
+}
+
 // start brings up two pods; change may alter their configuration.
 func start(t *testing.T, rec *Recorder, change ...func(*devstack.Config)) *world {
 	t.Helper()
@@ -47,6 +56,7 @@ func start(t *testing.T, rec *Recorder, change ...func(*devstack.Config)) *world
 	t.Cleanup(cancel)
 	cfg := stack.Config(t, stack.Scripted("small", "Small"), stack.Scripted("large", "Large"))
 	cfg.Pods, cfg.Logger = 2, slog.New(slog.DiscardHandler) // faults are part of the tests
+	cfg.Voice.Speaker, cfg.Voice.Transcriber = fakespeech.Start(t).Speaker(t), said("Where is it?")
 	for _, f := range change {
 		f(&cfg)
 	}

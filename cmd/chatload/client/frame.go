@@ -22,6 +22,7 @@ const (
 	TypeAIResponse       = "ai_response"
 	TypeFileUpload       = "file_upload"
 	TypeVoiceMessage     = "voice_message"
+	TypeTranscript       = "transcript"
 	TypeHelpRequest      = "help_request"
 	TypeModelSelect      = "model_select"
 	TypeAdminJoin        = "admin_join"
@@ -97,7 +98,7 @@ type WireError struct {
 // that the server stores, or a client's frame that becomes one.
 func (f Frame) Durable() bool {
 	switch f.Type {
-	case TypeUserMessage, TypeFileUpload, TypeVoiceMessage, TypeHelpRequest, TypeModelSelect,
+	case TypeUserMessage, TypeFileUpload, TypeVoiceMessage, TypeTranscript, TypeHelpRequest, TypeModelSelect,
 		TypeAdminJoin, TypeAdminLeave, TypeSessionEnded:
 		return true
 	case TypeAIResponse:

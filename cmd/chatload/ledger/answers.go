@@ -14,7 +14,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 func (s *session) answers() {
 	questions := map[string]client.Message{}
 	for _, m := range s.History {
-		if m.Type == client.TypeUserMessage && m.Sender == "user" {
+		if (m.Type == client.TypeUserMessage || m.Type == client.TypeVoiceMessage) && m.Sender == "user" {
 			questions[m.ID] = m
 		}
 	}
