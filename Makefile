@@ -13,13 +13,16 @@ FAULT    ?= short
 FUZZTIME ?= 30s
 ROUNDS   ?= 3
 
-.PHONY: help run build test lint fmt test-integration test-servers test-containers test-fault test-budgets test-chaos test-defects test-browser fuzz fuzz-long bench bench-cluster servers-up servers-down up down ci
+.PHONY: help run watch build test lint fmt check-rules test-integration test-servers test-containers test-fault test-budgets test-chaos test-defects test-browser test-recognizer check-deploy deploy-manifests fuzz fuzz-long bench bench-cluster servers-up servers-down up down ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 run: ## three pods, a balancer and a scripted model, with nothing installed; prints the console's address
 	go run ./cmd/chatbox-dev
+
+watch: ## Prometheus with the alert rules, beside `make run`; fetched on Debian as root
+	scripts/watch.sh
 
 build: ## every binary, into bin/
 	go build -o bin/ ./cmd/...
@@ -36,6 +39,9 @@ lint: ## linters, import rules, go vet, go mod tidy, shell scripts, word list, v
 
 fmt: ## gofumpt and goimports, in place
 	$$(scripts/tool.sh golangci-lint) fmt ./...
+
+check-rules: ## the rules and dashboards of Prometheus, with promtool: each alert fires in its case, and none in a healthy cluster
+	scripts/check-rules.sh
 
 test-integration: ## tag integration, against CHATBOX_TEST_REDIS_URL and CHATBOX_TEST_MONGO_URI, or containers
 	scripts/test.sh integration -tags integration -timeout 12m -p 1 $(SERVER_PACKAGES)
@@ -57,6 +63,15 @@ test-defects: ## builds with a planted defect each: the tests that must notice
 
 test-browser: chromium ## a real Chromium against three pods
 	scripts/test.sh browser -timeout 15m ./test/browser/...
+
+test-recognizer: ## tag recognizer: spoken sentences through three pods to a real speech recognizer, which it installs
+	scripts/test-recognizer.sh
+
+check-deploy: ## the Helm chart and the kustomization against Kubernetes' types, Pod Security and the pod's settings, without a cluster
+	scripts/check-deploy.sh
+
+deploy-manifests: ## deploy/k8s, from the Helm chart
+	scripts/deploy-manifests.sh
 
 .PHONY: chromium
 chromium:
