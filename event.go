@@ -17,6 +17,7 @@ const (
 	TypeFileUpload   Type = "file_upload"
 	TypeVoiceMessage Type = "voice_message"
 	TypeTranscript   Type = "transcript" // of a recording; not a message of its own
+	TypeDisclosure   Type = "disclosure" // that a model answers; before its first word
 	TypeHelpRequest  Type = "help_request"
 	TypeModelSelect  Type = "model_select"
 	TypeAdminJoin    Type = "admin_join"

@@ -34,7 +34,9 @@ var elsewhere = map[string]string{
 // table of what it met.
 func TestCoverage(t *testing.T) {
 	rec := Record(t)
-	w := start(t, rec, func(cfg *devstack.Config) { cfg.Live.WatchNotice = true })
+	w := start(t, rec, func(cfg *devstack.Config) {
+		cfg.Live.WatchNotice, cfg.Answer.Disclosure = true, "A model answers you."
+	})
 	s := newScene(w, "", "Wort")
 	s.play()
 	s.watched()
