@@ -95,6 +95,9 @@ type Event struct {
 	// made yet. It is set while a recording that needs a transcript is stored.
 	// Reading an event does not set it.
 	ToTranscribe *time.Time `json:"-"`
+	// Feedback is the owner's, of an answer that was read from the history. It is
+	// not part of the log, and storing an event ignores it.
+	Feedback *Feedback `json:"-"`
 }
 
 // LogValue omits everything that people wrote.
