@@ -14,7 +14,7 @@ func TestCheckDisclosure(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"\xff": "is not valid UTF-8", strings.Repeat("ä", MaxDisclosure+1): "is longer than 1,000 characters",
-		"a\x00b": "has control characters", " \n": "has only white space",
+		"a\x00b": "has control characters", "\n": "has only white space",
 	} {
 		assert.EqualError(t, CheckDisclosure(text), want)
 	}

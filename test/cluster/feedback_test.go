@@ -32,9 +32,9 @@ func TestFeedback_StaysWithTheAnswer(t *testing.T) {
 			assert.Equal(t, "down", given["value"])
 			assert.Equal(t, "wrong", given["comment"])
 		}
-		for value, n := range map[string]float64{"down": 1, "up": 0} {
+		for value, n := range map[string]int{"down": 1, "up": 0} {
 			_, body = c.request(bob, http.MethodGet, "/chatbox/admin/sessions?feedback="+value, nil)
-			assert.Equal(t, n, body["total"], value)
+			assert.EqualValues(t, n, body["total"], value)
 		}
 	}
 	status, _ = c.request(ada, http.MethodDelete, "/chatbox/sessions/s-1", nil)
