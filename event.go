@@ -17,6 +17,7 @@ const (
 	TypeFileUpload   Type = "file_upload"
 	TypeVoiceMessage Type = "voice_message"
 	TypeTranscript   Type = "transcript" // of a recording; not a message of its own
+	TypeDisclosure   Type = "disclosure" // that a model answers; before its first word
 	TypeHelpRequest  Type = "help_request"
 	TypeModelSelect  Type = "model_select"
 	TypeAdminJoin    Type = "admin_join"
@@ -94,6 +95,9 @@ type Event struct {
 	// made yet. It is set while a recording that needs a transcript is stored.
 	// Reading an event does not set it.
 	ToTranscribe *time.Time `json:"-"`
+	// Feedback is the owner's, of an answer that was read from the history. It is
+	// not part of the log, and storing an event ignores it.
+	Feedback *Feedback `json:"-"`
 }
 
 // LogValue omits everything that people wrote.

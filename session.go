@@ -76,6 +76,9 @@ type State struct {
 	AdminAssisted bool      `json:"admin_assisted,omitempty"`
 	Talk          Talk      `json:"talk,omitzero"`    // with people
 	Erased        bool      `json:"erased,omitempty"` // nothing of the log is left, and no event follows
+	// Disclosed is set if the log has a disclosure. A pod of an older version folds
+	// on without it. Then the disclosure is appended again, which is a repeat.
+	Disclosed bool `json:"disclosed,omitempty"`
 }
 
 // MetaAutomatic marks an admin_leave without a request: the holder had no
@@ -118,6 +121,8 @@ func (s State) Apply(e Event) State {
 		}
 	case TypeModelSelect:
 		s.ModelID = e.ModelID
+	case TypeDisclosure:
+		s.Disclosed = true
 	case TypeAnswer:
 		s = s.applyAnswer(e)
 	case TypeHelpRequest:

@@ -23,6 +23,7 @@ import (
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/app/door"
+	"chatbox/app/feedback"
 	"chatbox/app/files"
 	"chatbox/app/history"
 	"chatbox/app/live"
@@ -85,6 +86,7 @@ type App struct {
 	privacy     *privacy.Service
 	files       *files.Service
 	speech      *speech.Service // nil: answers are not spoken
+	feedback    *feedback.Service
 	history     *history.Service
 	transcripts *transcribe.Service // nil: none are made
 	talks       *conversation.Service

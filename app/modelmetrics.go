@@ -13,6 +13,7 @@ type modelMetrics struct {
 	firsts *prometheus.HistogramVec
 	tokens *prometheus.CounterVec
 	errors *prometheus.CounterVec
+	liked  *prometheus.CounterVec
 }
 
 // Kinds of tokens.
@@ -33,8 +34,11 @@ func newModelMetrics(reg prometheus.Registerer) modelMetrics {
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "chat_model_errors_total", Help: "Answers that a model's failure has ended, by the code of the error.",
 		}, []string{"model", "code"}),
+		liked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chat_feedback_total", Help: "Changes of users' feedback on answers, by model and new value.",
+		}, []string{"model", "value"}),
 	}
-	reg.MustRegister(m.firsts, m.tokens, m.errors)
+	reg.MustRegister(m.firsts, m.tokens, m.errors, m.liked)
 	return m
 }
 
@@ -50,6 +54,11 @@ func (m modelMetrics) Spent(modelID string, u chatbox.Usage) {
 // ModelFailed implements answer.Observer.
 func (m modelMetrics) ModelFailed(modelID string, code chatbox.Code) {
 	m.errors.WithLabelValues(modelID, string(code)).Inc()
+}
+
+// Feedback implements feedback.Observer.
+func (m modelMetrics) Feedback(modelID string, o chatbox.Opinion) {
+	m.liked.WithLabelValues(modelID, string(o)).Inc()
 }
 
 func (m modelMetrics) began(modelID string, asked time.Duration) {

@@ -113,12 +113,12 @@ func (h *mongoHistory) stores() Stores {
 		Ledger: store.Sessions(), Concurrency: store.Concurrency(), Erasures: store.Sessions(), Cards: store.Cards(), Withdrawals: store.Withdrawals(), Ping: store.Ping,
 		Kind:    persistence.Kind,
 		Queue:   store.Sessions(),
-		Ratings: store.Sessions(),
-		Labels:  store.Sessions(),
-		Finder:  store.Search(),
-		Blocks:  store.Blocks(),
-		Peers:   store.Peers(),
-		Files:   store.Files(),
+		Ratings: store.Sessions(), Feedback: store.Messages(),
+		Labels: store.Sessions(),
+		Finder: store.Search(),
+		Blocks: store.Blocks(),
+		Peers:  store.Peers(),
+		Files:  store.Files(),
 	}
 }
 

@@ -125,6 +125,7 @@ func optionsOf(cfg config.Config, log *slog.Logger) Options {
 	use := DefaultUseCases()
 	use.Conversation.AskRating, use.Conversation.AdminGrace, use.Live.WatchNotice = cfg.Admin.AskRating, cfg.Admin.Grace, cfg.Admin.WatchNotice
 	use.Answer.SystemPrompt, use.Answer.AnswerMax = cfg.Prompt.System, cfg.Prompt.AnswerMax
+	use.Answer.Disclosure = cfg.Prompt.Disclosure
 	sockets := hub.DefaultConfig()
 	sockets.MaxFrame, sockets.MaxConns = cfg.Limits.Frame, cfg.Limits.Connections
 	return Options{

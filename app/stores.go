@@ -10,6 +10,7 @@ import (
 	"chatbox/app/answer"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
+	"chatbox/app/feedback"
 	"chatbox/app/files"
 	"chatbox/app/history"
 	"chatbox/app/live"
@@ -37,6 +38,7 @@ type Stores struct {
 	Cards       Cards
 	Queue       desk.Queue
 	Ratings     conversation.Ratings
+	Feedback    feedback.Store
 	Labels      desk.Labels
 	Finder      desk.Finder
 	Ping        func(ctx context.Context) error

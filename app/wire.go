@@ -15,6 +15,7 @@ import (
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
 	"chatbox/app/door"
+	"chatbox/app/feedback"
 	"chatbox/app/history"
 	"chatbox/app/live"
 	"chatbox/app/privacy"
@@ -127,6 +128,7 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Transcripts: a.postTranscripts(),
 		Staff:       redis, Colleagues: redis, Presence: redis, Ephemerals: redis, Observer: watch, Logger: a.log,
 	})
+	a.feedback = feedback.New(feedback.Deps{Log: log, Messages: o.Stores.Messages, Store: o.Stores.Feedback, Observer: watch})
 	a.wireSpeech(log, watch)
 	a.wireHelpDesk(feeds, log)
 	a.sessions = log
@@ -174,7 +176,7 @@ func (a *App) paced(cfg api.Config) api.Config {
 // handler returns the pod's edge; in development it also serves the console.
 func (a *App) handler() http.Handler {
 	edge := http.Handler(api.New(a.paced(a.opts.API), api.Deps{
-		Live: a.live, Talks: a.talks, History: a.history, Privacy: a.privacy, Answers: a.answers, Files: a.fileEdge(), Speech: a.speechEdge(), HelpDesk: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
+		Live: a.live, Talks: a.talks, History: a.history, Privacy: a.privacy, Answers: a.answers, Files: a.fileEdge(), Speech: a.speechEdge(), Feedback: a.feedback, HelpDesk: a.desk, Hub: a.hub, Auth: a.opts.Auth, Access: a.gate, Blocking: a.gate, Readiness: a, Metrics: a.registry, Registerer: a.registry, Logger: a.log,
 	}))
 	if !a.opts.Console {
 		return edge

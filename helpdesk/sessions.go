@@ -38,12 +38,13 @@ type StaffQuery struct {
 	Status   string // "active" or "ended"
 	Assisted *bool
 	Help     *bool
-	Waiting  *bool     // for a person; false is refused with SortWaiting
-	Tags     []string  // must all match, ignoring case
-	Assigned string    // to this member of staff
-	HeldBy   string    // by this member of staff
-	Name     string    // words of the session's name, in any order; "quoted" words must follow one another; needs the word index
-	From, To time.Time // From ≤ start < To
+	Waiting  *bool           // for a person; false is refused with SortWaiting
+	Tags     []string        // must all match, ignoring case
+	Assigned string          // to this member of staff
+	HeldBy   string          // by this member of staff
+	Feedback chatbox.Opinion // sessions with an answer of which the owner thinks so, up or down
+	Name     string          // words of the session's name, in any order; "quoted" words must follow one another; needs the word index
+	From, To time.Time       // From ≤ start < To
 	Sort     SessionSort
 	Desc     bool
 	Limit    int // 1-1000

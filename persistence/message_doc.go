@@ -37,6 +37,7 @@ type messageDoc struct {
 	Words   []int64            `bson:"words,omitempty"` // tokens; never decoded
 
 	Transcript *transcriptDoc `bson:"transcript,omitempty"`
+	Feedback   *feedbackDoc   `bson:"feedback,omitempty"`
 
 	malformed bool // some fields could not be decoded
 }
@@ -128,6 +129,7 @@ func (s *Store) decodeEvent(d messageDoc) chatbox.Event {
 		}
 	}
 	record.OpenEvent(s.keys, d.Box, &e)
+	e.Feedback = s.decodeFeedback(e.Session, e.Seq, d.Feedback)
 	if d.malformed && !e.Unreadable {
 		e.Unreadable = true
 		s.keys.failures.Add(1)

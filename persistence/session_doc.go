@@ -72,6 +72,7 @@ type stateDoc struct {
 	AdminAssisted bool               `bson:"admin_assisted,omitempty"`
 	Talk          talkDoc            `bson:"talk,omitempty"`
 	Erased        bool               `bson:"erased,omitempty"`
+	Disclosed     bool               `bson:"disclosed,omitempty"`
 
 	malformed bool // some fields could not be decoded
 }
@@ -134,7 +135,7 @@ func (s *Store) encodeState(k chatbox.SessionKey, st chatbox.State) (stateDoc, e
 		Tokens:       st.Tokens, Answers: st.Answers, ResponseTotal: st.ResponseTotal, ResponseMax: st.ResponseMax,
 		HelpRequested: st.HelpRequested, HelpPending: st.HelpPending, AdminAssisted: st.AdminAssisted, Erased: st.Erased,
 		WaitingSince: knownTime(st.WaitingSince), Unread: st.Unread,
-		Talk: talkDoc(st.Talk),
+		Talk: talkDoc(st.Talk), Disclosed: st.Disclosed,
 	}, nil
 }
 
@@ -164,6 +165,6 @@ func decodeState(o *record.Opener, d stateDoc) chatbox.State {
 		Tokens: d.Tokens, Answers: d.Answers, ResponseTotal: d.ResponseTotal, ResponseMax: d.ResponseMax,
 		HelpRequested: d.HelpRequested, HelpPending: d.HelpPending, AdminAssisted: d.AdminAssisted, Erased: d.Erased,
 		WaitingSince: timeIfKnown(d.WaitingSince), Unread: d.Unread,
-		Talk: chatbox.Talk(d.Talk),
+		Talk: chatbox.Talk(d.Talk), Disclosed: d.Disclosed,
 	}
 }

@@ -192,7 +192,7 @@ func staffFilter(q record.StaffQuery, after *record.StaffCursor) bson.D {
 	filter = flag(filter, "state.admin_assisted", q.Assisted)
 	filter = flag(filter, "state.help_requested", q.Help)
 	filter = labelFilter(flag(filter, "state.help_pending", q.WaitingOnly()), q)
-	filter = append(filter, anyOf("name_words", q.Names)...)
+	filter = feedbackFilter(append(filter, anyOf("name_words", q.Names)...), q.Feedback)
 	if !q.From.IsZero() {
 		all = append(all, bson.D{{Key: "created", Value: bson.D{{Key: "$gte", Value: primitive.DateTime(record.Millis(q.From))}}}})
 	}

@@ -32,6 +32,8 @@ func (m *Sessions) Bury(ctx context.Context, k chatbox.SessionKey, at time.Time)
 				{Key: "owner_name", Value: ""},
 				{Key: "state.holder_name", Value: ""},
 				{Key: "rating", Value: ""},
+				{Key: fieldLiked, Value: ""},
+				{Key: fieldDisliked, Value: ""},
 				{Key: "tags", Value: ""},
 				{Key: "tagged", Value: ""},
 				{Key: "assigned", Value: ""},

@@ -128,6 +128,9 @@ func (g *generation) run(ctx context.Context, c cluster.Claim) error {
 	default:
 		return g.fail(ctx, err)
 	}
+	if err := g.disclose(ctx, c.State); err != nil {
+		return err
+	}
 	g.modelID = g.pickModel(c.State)
 	prefix, err := g.open(ctx, c)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 // Config bounds answers.
 type Config struct {
 	SystemPrompt string
+	Disclosure   string        // text that stands before the model's first word in a session; empty: none
 	AnswerMax    int           // bytes of one answer
 	Generations  int           // answers given at once by this pod
 	MaxClaims    int           // claims of one run before it fails

@@ -81,6 +81,11 @@ func staffQuery(c echo.Context) (q helpdesk.StaffQuery, err error) {
 	if q.Help, err = flagParam(c, "help_requested"); err != nil {
 		return q, err
 	}
+	switch q.Feedback = chatbox.Opinion(c.QueryParam("feedback")); q.Feedback {
+	case "", chatbox.OpinionUp, chatbox.OpinionDown:
+	default:
+		return q, chatbox.Invalid("feedback", "must be up or down")
+	}
 	if err = labelParams(c, &q); err != nil {
 		return q, err
 	}

@@ -103,7 +103,7 @@ func changing(f *testing.F, did *deeds) (*Server, []*echo.Route) {
 	reg := prometheus.NewRegistry()
 	s := New(Config{Pod: "pod-1"}, Deps{
 		Talks: willing{did: did}, History: willing{did: did}, Privacy: willing{did: did},
-		Files: noFiles{}, HelpDesk: deskOf(willingDesk{did: did}), Blocking: willingDesk{did: did}, Access: willingDesk{did: did},
+		Feedback: willing{did: did}, Files: noFiles{}, HelpDesk: deskOf(willingDesk{did: did}), Blocking: willingDesk{did: did}, Access: willingDesk{did: did},
 		Hub: hub.New(hub.Config{}, Encoder("/chatbox"), hub.NewMetrics(reg)), Auth: NewAuth(AuthConfig{Secret: []byte(secret)}),
 		Readiness: &fakeReadiness{ready: true}, Metrics: reg, Registerer: reg, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -163,6 +163,10 @@ func (w willing) PostAsHolder(ctx context.Context, a chatbox.Actor, c chatbox.Co
 
 func (w willing) Rate(_ context.Context, _ chatbox.Actor, _ string, _ int, comment string) (chatbox.Rating, error) {
 	return chatbox.Rating{}, w.did.do(comment)
+}
+
+func (w willing) Give(_ context.Context, _ chatbox.Actor, _, _ string, _ chatbox.Opinion, comment string) (*chatbox.Feedback, error) {
+	return nil, w.did.do(comment)
 }
 
 func (w willing) Share(context.Context, chatbox.Actor, string, time.Duration) (string, chatbox.Share, error) {

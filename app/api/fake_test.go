@@ -52,6 +52,7 @@ type fakeUseCases struct {
 	Watching
 	fakeDesk
 	fakeRating
+	fakeFeedback
 
 	connect  func(a chatbox.Actor) error
 	attach   func(ctx context.Context, c live.Socket, id string, after *int64) error
@@ -418,7 +419,7 @@ func newPod(tb testing.TB, change func(*setup)) *pod {
 	keys := make(chan struct{})
 	go func() { defer close(keys); p.auth.Run(ctx) }()
 	srv := httptest.NewServer(New(st.cfg, Deps{
-		Live: p.conv, Talks: p.conv, History: p.conv, Privacy: p.conv, Answers: p.conv, Files: st.files, Speech: st.speech, HelpDesk: deskOf(st.aids), Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg, Registerer: reg,
+		Live: p.conv, Talks: p.conv, History: p.conv, Privacy: p.conv, Answers: p.conv, Files: st.files, Speech: st.speech, Feedback: p.conv, HelpDesk: deskOf(st.aids), Hub: p.hub, Auth: p.auth, Access: p.gate, Blocking: p.gate, Readiness: p.ready, Metrics: reg, Registerer: reg,
 		Logger: slog.New(logattr.NewHandler(slog.NewJSONHandler(p.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}))
 	p.url = srv.URL + "/chatbox"

@@ -114,6 +114,9 @@ func serverFrames() map[string][]byte {
 			e.ID, e.Type, e.Sender, e.UserID, e.Content = "t-1", chatbox.TypeTranscript, chatbox.SenderSystem, "", "Where is my order?"
 			e.Metadata = map[string]string{chatbox.MetaOf: "m-6", chatbox.MetaOfSeq: "2", chatbox.MetaDurationMS: "4200", chatbox.MetaLanguage: "en"}
 		}),
+		"disclosure": event(func(e *chatbox.Event) {
+			e.ID, e.Type, e.Sender, e.UserID, e.Content, e.Metadata = "d-1", chatbox.TypeDisclosure, chatbox.SenderSystem, "", "An AI model answers you.", nil
+		}),
 		"model_select": event(func(e *chatbox.Event) {
 			e.ID, e.Type, e.Content, e.ModelID, e.Metadata = "m-2", chatbox.TypeModelSelect, "", "large", nil
 		}),

@@ -25,6 +25,7 @@ type Deps struct {
 	Answers    Answers
 	Files      Files  // nil: there is no file store
 	Speech     Speech // nil: answers are not spoken
+	Feedback   Feedback
 	HelpDesk   HelpDesk
 	Hub        *hub.Hub
 	Auth       *Auth
@@ -56,6 +57,7 @@ func New(cfg Config, d Deps) *Server {
 		&fileRoutes{files: d.Files, view: view, edge: e},
 		&speechRoutes{speech: d.Speech, view: view, edge: e},
 		&ratingRoutes{d.Talks},
+		&feedbackRoutes{d.Feedback},
 		&clusterRoutes{d.Live},
 		&overviewRoutes{overview: d.History, view: view},
 		&auditRoutes{d.History},

@@ -66,6 +66,7 @@ type messageView struct {
 	FileURL   string            `json:"file_url,omitempty"`
 	Files     []fileView        `json:"files,omitempty"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
+	Feedback  *feedbackView     `json:"feedback,omitempty"` // of the session's owner
 	// Unreadable says that no key opens the content, which is empty then.
 	Unreadable bool `json:"unreadable,omitempty"`
 }
@@ -74,7 +75,7 @@ func (v viewer) message(e chatbox.Event) messageView {
 	m := messageView{
 		ID: e.ID, Seq: e.Seq, Type: string(e.Type), Sender: string(e.Sender), Content: e.Content,
 		Timestamp: stamp(e.Time), Status: string(e.Status), ModelID: e.ModelID,
-		FileID: e.FileID, FileURL: v.fileURL(e), Files: v.files(e), Metadata: e.Metadata, Unreadable: e.Unreadable,
+		FileID: e.FileID, FileURL: v.fileURL(e), Files: v.files(e), Metadata: e.Metadata, Feedback: viewFeedback(e.Feedback), Unreadable: e.Unreadable,
 	}
 	if e.Type == chatbox.TypeAnswer && e.Answer != nil {
 		m.Metadata = answerMetadata(e)
@@ -97,7 +98,7 @@ func (v viewer) forPages(e chatbox.Event) messageView {
 // only the metadata that the server sets about the course of the talk.
 func (v viewer) shared(e chatbox.Event) messageView {
 	m := v.message(e)
-	m.FileID, m.FileURL = "", ""
+	m.FileID, m.FileURL, m.Feedback = "", "", nil
 	for i, f := range m.Files {
 		m.Files[i] = fileView{Name: f.Name, ContentType: f.ContentType}
 	}

@@ -88,10 +88,12 @@ type Mongo struct {
 	Database string
 }
 
-// Prompt holds the system prompt and the limit of an answer.
+// Prompt holds the texts that surround a conversation with a model, and the limit
+// of an answer.
 type Prompt struct {
-	System    string
-	AnswerMax int // bytes of one answer
+	System     string
+	Disclosure string // users see it before the first answer of a session
+	AnswerMax  int    // bytes of one answer
 }
 
 // Limits bounds the load that clients may cause.

@@ -144,6 +144,7 @@ func modelVariables(c *Config) []variable {
 	return []variable{
 		{name: "LLM_DEFAULT", doc: "ID of the model that answers if the user has chosen none. Default: the first model.", set: text(&l.Default)},
 		{name: "LLM_FALLBACK", doc: "ID of the model that is asked if another model fails before its first word. Default: none.", set: text(&l.Fallback)},
+		{name: "AI_DISCLOSURE", doc: "Text that tells users that a model answers. Each session has it once, before the first answer. Empty: none.", set: checked(&c.Prompt.Disclosure, chatbox.CheckDisclosure)},
 		{name: "LLM_SYSTEM_PROMPT", doc: "System prompt, sent to every model before the conversation.", set: text(&c.Prompt.System)},
 		{name: "LLM_STREAM_TIMEOUT", def: "120s", doc: "How long a whole answer may take.", set: within(&l.StreamTimeout, time.Second, time.Hour)},
 		{name: "LLM_IDLE_TIMEOUT", def: "30s", doc: "How long a model may send nothing during an answer. LLM_PROVIDER_<n>_IDLE_TIMEOUT sets it for one model.", set: within(&l.IdleTimeout, 100*time.Millisecond, time.Hour)},

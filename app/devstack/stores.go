@@ -53,12 +53,12 @@ func (s *Stack) openStores(ctx context.Context) error {
 		Alerts: st.Alerts(), Transcripts: st.Transcripts(), Audit: st.Audit(), Ledger: st.Sessions(), Concurrency: st.Concurrency(), Erasures: st.Sessions(), Cards: st.Cards(), Withdrawals: st.Withdrawals(), Ping: st.Ping,
 		Kind:    embedded.Kind,
 		Queue:   st.Sessions(),
-		Ratings: st.Sessions(),
-		Labels:  st.Sessions(),
-		Finder:  st.Search(),
-		Blocks:  st.Blocks(),
-		Peers:   st.Peers(),
-		Files:   st.Files(),
+		Ratings: st.Sessions(), Feedback: st.Messages(),
+		Labels: st.Sessions(),
+		Finder: st.Search(),
+		Blocks: st.Blocks(),
+		Peers:  st.Peers(),
+		Files:  st.Files(),
 	}
 	return nil
 }

@@ -121,7 +121,7 @@ func (s *Store) eventArgs(e chatbox.Event) (args []any, size int, err error) {
 	}, len(box) + 512, nil
 }
 
-// scanEvent decodes one row of eventColumns. If no key opens its box, the event
+// scanEvent decodes one row of readColumns. If no key opens its box, the event
 // is marked unreadable.
 func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbox.Event, error) {
 	e := chatbox.Event{Session: k}
@@ -132,9 +132,10 @@ func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbo
 		state       sql.NullString
 		run, claims sql.NullInt64
 		from        sql.NullInt64
+		opinion     feedbackRow
 	)
 	err := scan(&e.Seq, &e.Key, &e.ID, &e.Named, &e.Type, &e.Sender, &e.UserID, &e.Owner, &e.ModelID, &e.Status,
-		&ms, &box, &answer, &state, &run, &claims, &from)
+		&ms, &box, &answer, &state, &run, &claims, &from, &opinion.value, &opinion.at, &opinion.comment)
 	if err != nil {
 		return chatbox.Event{}, err
 	}
@@ -150,5 +151,6 @@ func (s *Store) scanEvent(k chatbox.SessionKey, scan func(...any) error) (chatbo
 		}
 	}
 	record.OpenEvent(s.keys, box, &e)
+	e.Feedback = s.decodeFeedback(k, e.Seq, opinion)
 	return e, nil
 }

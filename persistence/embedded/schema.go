@@ -53,6 +53,9 @@ CREATE INDEX IF NOT EXISTS shares_expires ON shares (expires);
 func laterColumns() [][3]string {
 	return [][3]string{
 		{"messages", "turn_from", "INTEGER"},
+		{"messages", "feedback", "TEXT"},
+		{"messages", "feedback_at", "INTEGER"},
+		{"messages", "feedback_comment", "BLOB"},
 		{"sessions", "rating", "TEXT"},
 		{"sessions", "rating_comment", "BLOB"},
 		{"sessions", "tags", "BLOB"},
@@ -82,6 +85,7 @@ func addColumns(ctx context.Context, db *sql.DB) error {
 const (
 	eventColumns = `seq, key, id, named, type, sender, user, owner, model, status, time, box, answer,
 	turn_state, turn_run, turn_claims, turn_from`
+	readColumns    = eventColumns + `, feedback, feedback_at, feedback_comment`
 	pendingColumns = `tenant, session, seq, turn_run, time, max(seq, coalesce(turn_from, 0)), coalesce(turn_claims, 0)`
 	sessionColumns = `session, owner, name, created, erased, last_activity, holder_name, state`
 	storedColumns  = sessionColumns + `, rating, rating_comment, tags, assigned, assigned_name, owner_name, issued`
@@ -122,9 +126,9 @@ const (
 	WHERE tenant = ? AND session = ? AND seq = ? AND turn_state = 'pending' AND turn_run = ?`
 	sqlRetry = `UPDATE messages SET turn_state = 'pending', turn_run = turn_run + 1, turn_claims = 0, turn_from = ?
 	WHERE tenant = ? AND session = ? AND seq = ? AND turn_run = ?`
-	sqlRange = `SELECT ` + eventColumns + ` FROM messages
+	sqlRange = `SELECT ` + readColumns + ` FROM messages
 	WHERE tenant = ? AND session = ? AND seq BETWEEN ? AND ? ORDER BY seq`
-	sqlByKey   = `SELECT ` + eventColumns + ` FROM messages WHERE tenant = ? AND session = ? AND key = ?`
+	sqlByKey   = `SELECT ` + readColumns + ` FROM messages WHERE tenant = ? AND session = ? AND key = ?`
 	sqlPending = `SELECT ` + pendingColumns + ` FROM messages
 	WHERE turn_state = 'pending' AND time >= ? AND time < ? ORDER BY time LIMIT ?`
 	// The index is named explicitly because the index of all events has the same

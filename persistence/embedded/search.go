@@ -114,7 +114,7 @@ func (src source) scanCandidate(tenant string, scan func(...any) error) (chatbox
 	k := chatbox.SessionKey{Tenant: tenant}
 	var seq, at int64
 	place := []any{&k.ID, &seq, &at}
-	if err := scan(append(place, slices.Repeat([]any{new(any)}, strings.Count(eventColumns, ",")+1)...)...); err != nil {
+	if err := scan(append(place, slices.Repeat([]any{new(any)}, strings.Count(readColumns, ",")+1)...)...); err != nil {
 		return chatbox.Event{}, err
 	}
 	return src.s.scanEvent(k, func(into ...any) error { return scan(append(place, into...)...) })
@@ -150,7 +150,7 @@ func foundSQL(c find.Candidates, tokens []int64) (string, []any) {
 		}
 		w.add("m.session IN ("+marks+")", ids...)
 	}
-	columns := "m." + strings.Join(strings.Fields(eventColumns), " m.")
+	columns := "m." + strings.Join(strings.Fields(readColumns), " m.")
 	text := "SELECT m.session, m.seq, w.time, " + columns + ` FROM words w
 	CROSS JOIN spoken i ON i.n = w.n
 	CROSS JOIN messages m ON m.tenant = i.tenant AND m.session = i.session AND m.seq = i.seq

@@ -103,6 +103,9 @@ func staffConditions(q record.StaffQuery) *conditions {
 	default:
 		c.add(waits + " = 0")
 	}
+	if q.Feedback != "" {
+		c.add(withFeedback, string(q.Feedback))
+	}
 	labelConditions(c, q)
 	nameConditions(c, q)
 	if !q.From.IsZero() {

@@ -124,7 +124,7 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	if err := addColumns(ctx, s.writer); err != nil {
 		return fmt.Errorf("create the tables: %w", err)
 	}
-	if _, err := s.writer.ExecContext(ctx, schemaLabels); err != nil {
+	if _, err := s.writer.ExecContext(ctx, schemaLabels+schemaFeedback); err != nil {
 		return fmt.Errorf("create the tables: %w", err)
 	}
 	if s.reader, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)")); err != nil {

@@ -15,6 +15,7 @@ import (
 	"chatbox/app/alert"
 	"chatbox/app/conversation"
 	"chatbox/app/desk"
+	"chatbox/app/feedback"
 	"chatbox/app/files"
 	"chatbox/app/history"
 	"chatbox/app/privacy"
@@ -41,6 +42,7 @@ type Stores struct {
 	Erasures    privacy.Erasures
 	Cards       Cards
 	Ratings     conversation.Ratings
+	Feedback    feedback.Store
 	Finder      desk.Finder
 	Blocks      Blocks
 
@@ -164,6 +166,8 @@ func Store(t *testing.T, open func(t *testing.T) StoreFixture) {
 		{"Sessions/ListOrderAndFilter", sessionListOrder},
 		{"Sessions/ListRefuses", sessionListRefuses},
 		{"Ratings/TheNewestOfTheNewestTalkStands", ratings},
+		{"Feedback/TheNewestStandsAndListsItsSession", feedbacks},
+		{"Feedback/RacesAgree", racingFeedback},
 		{"Erase/RangesAndNothingElse", eraseRanges},
 		{"Erase/TombstonesStay", eraseBuries},
 		{"Erase/SweepsUntilTheyAreOver", eraseSweeps},

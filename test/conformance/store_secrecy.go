@@ -27,6 +27,11 @@ func secrecyAtRest(t *testing.T, f StoreFixture) {
 	require.NoError(t, f.Sessions.SaveState(t.Context(), k, st))
 	_, err = f.Ratings.Rate(t.Context(), k, chatbox.Rating{Score: 1, Comment: "comment " + canary, Time: epoch, Talk: 1, AdminID: "admin"})
 	require.NoError(t, err)
+	a := said(k, 2, "answer "+canary)
+	a.Key, a.Type, a.Sender, a.UserID = chatbox.AnswerKey(1, 1), chatbox.TypeAnswer, chatbox.SenderAI, ""
+	appendAll(t, f.Stores, a)
+	_, err = f.Feedback.SetFeedback(t.Context(), k, 2, &chatbox.Feedback{Opinion: chatbox.OpinionDown, Comment: "feedback " + canary, Time: epoch})
+	require.NoError(t, err)
 
 	stored := f.AtRest(t)
 	require.True(t, bytes.Contains(stored, []byte(k.ID)), "this is where the session is kept")
@@ -42,6 +47,9 @@ func secrecyAtRest(t *testing.T, f StoreFixture) {
 	assert.Equal(t, "name "+canary, s.Name)
 	assert.Equal(t, "holder "+canary, s.State.HolderName)
 	assert.Equal(t, "comment "+canary, s.Rating.Comment)
+	got, err = f.Messages.ByKey(t.Context(), k, a.Key)
+	require.NoError(t, err)
+	assert.Equal(t, "feedback "+canary, got.Feedback.Comment)
 }
 
 func secrecyMoved(t *testing.T, f StoreFixture) {

@@ -72,11 +72,11 @@ func storePorts(s *persistence.Store) conformance.Stores {
 		Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(),
 		Alerts: s.Alerts(), Transcripts: s.Transcripts(), Audit: s.Audit(), Ledger: s.Sessions(), Concurrency: s.Concurrency(), Erasures: s.Sessions(), Cards: s.Cards(), Withdrawals: s.Withdrawals(), Peers: s.Peers(),
 		Queue:   s.Sessions(),
-		Ratings: s.Sessions(),
-		Labels:  s.Sessions(),
-		Finder:  s.Search(),
-		Blocks:  s.Blocks(),
-		Files:   s.Files(),
+		Ratings: s.Sessions(), Feedback: s.Messages(),
+		Labels: s.Sessions(),
+		Finder: s.Search(),
+		Blocks: s.Blocks(),
+		Files:  s.Files(),
 	}
 }
 

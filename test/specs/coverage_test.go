@@ -34,7 +34,9 @@ var elsewhere = map[string]string{
 // table of what it met.
 func TestCoverage(t *testing.T) {
 	rec := Record(t)
-	w := start(t, rec, func(cfg *devstack.Config) { cfg.Live.WatchNotice = true })
+	w := start(t, rec, func(cfg *devstack.Config) {
+		cfg.Live.WatchNotice, cfg.Answer.Disclosure = true, "A model answers you."
+	})
 	s := newScene(w, "", "Wort")
 	s.play()
 	s.watched()
@@ -64,6 +66,8 @@ func body(method, path string) string {
 		return `{"name":"x"}`
 	case strings.HasSuffix(path, "/files"):
 		return upload("x")
+	case strings.HasSuffix(path, "/feedback"):
+		return `{"value":"up"}`
 	case method == http.MethodPost && strings.HasSuffix(path, "/rating"):
 		return `{"score":1}`
 	case strings.HasSuffix(path, "/messages"):
@@ -135,7 +139,7 @@ func (w *world) generic(s *scene) {
 	w.person("", "cid").want(http.StatusNotFound, http.MethodPost, "/sessions/s-1/messages", `{"content":"x"}`)
 	for path, text := range map[string]string{
 		"PATCH /sessions/s-1": `{"name":7}`, "POST /sessions/s-1/messages": `[]`, "POST /sessions/s-1/share": `{"expires_in":0}`,
-		"PUT /admin/support": `{"hours":7}`, "PUT /admin/availability": `{}`, "POST /sessions/s-1/rating": `{"score":6}`, "GET /sessions/s-1?limit=0": "", "GET /sessions/s-1/export?format=pdf": "", "POST /admin/takeover/s-1/transfer": `{}`,
+		"PUT /admin/support": `{"hours":7}`, "PUT /admin/availability": `{}`, "POST /sessions/s-1/rating": `{"score":6}`, "PUT /sessions/s-1/messages/ans_x/feedback": `{"value":"good"}`, "GET /sessions/s-1?limit=0": "", "GET /sessions/s-1/export?format=pdf": "", "POST /admin/takeover/s-1/transfer": `{}`,
 		"POST /admin/sessions/s-1/messages": `{}`, "GET /admin/sessions?limit=0": "", "GET /admin/sessions/s-1?limit=0": "",
 		"PUT /admin/sessions/s-1/tags": `{}`, "PUT /admin/sessions/s-1/assignee": `{}`,
 		"POST /admin/sessions/s-1/notes": `{}`, "PATCH /admin/sessions/s-1/notes/n": `{}`,

@@ -112,7 +112,8 @@ func fileRoutes(t *testing.T, rec *Recorder) {
 	broken.person("", "ann").want(http.StatusServiceUnavailable, http.MethodPost, "/files", upload("some text"))
 }
 
-// listens has an answer spoken, which is a file of the session then.
+// listens has an answer spoken, which is a file of the session then, and gives
+// feedback on it.
 func (p person) listens() {
 	p.w.t.Helper()
 	p.want(http.StatusAccepted, http.MethodPost, "/sessions/s-spoken/messages", `{"content":"[[words=5]]"}`)
@@ -122,6 +123,8 @@ func (p person) listens() {
 		return answer != ""
 	})
 	p.want(http.StatusOK, http.MethodPost, "/sessions/s-spoken/messages/"+answer+"/speech", "")
+	p.want(http.StatusOK, http.MethodPut, "/sessions/s-spoken/messages/"+answer+"/feedback", `{"value":"down","comment":"wrong"}`)
+	require.Contains(p.w.t, p.want(http.StatusOK, http.MethodGet, "/sessions/s-spoken", "").body, `"comment":"wrong"`)
 }
 
 // fileLink returns the path of a link to the file.

@@ -23,6 +23,7 @@ const (
 	TypeFileUpload       = "file_upload"
 	TypeVoiceMessage     = "voice_message"
 	TypeTranscript       = "transcript"
+	TypeDisclosure       = "disclosure"
 	TypeHelpRequest      = "help_request"
 	TypeModelSelect      = "model_select"
 	TypeAdminJoin        = "admin_join"
@@ -98,7 +99,7 @@ type WireError struct {
 // that the server stores, or a client's frame that becomes one.
 func (f Frame) Durable() bool {
 	switch f.Type {
-	case TypeUserMessage, TypeFileUpload, TypeVoiceMessage, TypeTranscript, TypeHelpRequest, TypeModelSelect,
+	case TypeUserMessage, TypeFileUpload, TypeVoiceMessage, TypeTranscript, TypeDisclosure, TypeHelpRequest, TypeModelSelect,
 		TypeAdminJoin, TypeAdminLeave, TypeSessionEnded:
 		return true
 	case TypeAIResponse:

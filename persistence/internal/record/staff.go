@@ -49,7 +49,7 @@ func FiltersOf(q helpdesk.StaffQuery) string {
 	q.Tags = slices.Clone(q.Tags)
 	slices.Sort(q.Tags)
 	text, _ := json.Marshal([]any{ // plain values cannot fail
-		q.Tenant, q.UserID, q.Status, q.Assisted, q.Help, q.WaitingOnly(), q.Tags, q.Assigned, q.HeldBy, q.Name, q.From.UnixMilli(), q.To.UnixMilli(),
+		q.Tenant, q.UserID, q.Status, q.Assisted, q.Help, q.WaitingOnly(), q.Tags, q.Assigned, q.HeldBy, q.Name, q.Feedback, q.From.UnixMilli(), q.To.UnixMilli(),
 	})
 	sum := sha256.Sum256(text)
 	return base64.RawURLEncoding.EncodeToString(sum[:9])

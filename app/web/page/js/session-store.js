@@ -9,7 +9,7 @@
 import { ASKS, answerableFrom } from './answerable.js';
 import { filesOf } from './files/kinds.js';
 
-const CONTROL = new Set(['help_request', 'model_select', 'admin_join', 'admin_leave', 'session_ended']);
+const CONTROL = new Set(['help_request', 'model_select', 'admin_join', 'admin_leave', 'session_ended', 'disclosure']);
 /** MESSAGES are the types of what people say. */
 export const MESSAGES = new Set(['user_message', 'file_upload', 'voice_message']);
 const TRANSIENT = new Set(['read', 'typing_indicator', 'notification', 'connection_status']); // `read` has a seq that is not its own

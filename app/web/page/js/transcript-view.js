@@ -250,6 +250,7 @@ export class TranscriptView {
         return [item.state === 'pending' ? 'Asking for a person…' : 'You asked for a person'];
       case 'admin_join': return [named(item.adminName || 'A person'), ' joined'];
       case 'admin_leave': return [named(item.adminName || 'The person'), ' left; the model answers from here on'];
+      case 'disclosure': return [item.content];
       default: return [item.reason === 'erased' ? 'This conversation was deleted' : 'This conversation has ended'];
     }
   }

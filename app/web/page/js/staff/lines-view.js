@@ -187,6 +187,7 @@ function noted(item) {
     case 'admin_leave': return [name(item.adminName || item.adminID), ' handed back'];
     case 'help_request': return ['The user asks for a person'];
     case 'model_select': return ['Model: ', name(item.modelID)];
+    case 'disclosure': return ['The user was told: ', inText(item.content)];
     case 'session_ended': return [item.reason === 'erased' ? 'Erased' : 'Ended'];
     default: return [item.type];
   }
