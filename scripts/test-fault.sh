@@ -1,13 +1,45 @@
 #!/usr/bin/env bash
 # scripts/test-fault.sh short|long kills and pauses servers and pods, and prints the figures that the tests measured, whether they pass or not.
-# One package at a time (-p 1): what is measured must not be another test's load.
+# The short form runs as two processes at once, each with servers of its own: most scenarios wait for leases, sweeps and outages, and leave the
+# processor idle. The long form is one process, because its figures must not be another scenario's load.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export FAULT=${1:-short}
-limit=18m
-[ "$FAULT" = short ] || limit=3h
 
-mkdir -p out/fault
-rm -f out/fault/figures.txt
-trap 'cat out/fault/figures.txt 2>/dev/null || true' EXIT
-scripts/with-servers.sh scripts/test.sh "fault-$FAULT" -tags fault -timeout "$limit" -p 1 ./test/fault/...
+# Scenarios that mostly wait. The others keep many clients talking.
+waiting='^Test(Cluster|Desk|Files|Kill|Pause|Primary|Sentinel|Voice)'
+
+# scenarios NAME LIMIT [GO TEST ARGUMENTS…]
+scenarios() {
+	local name=$1 limit=$2
+	shift 2
+	export FAULT_OUT=$PWD/out/$name
+	[ -z "${SERVERS_LOGS:-}" ] || export SERVERS_LOGS=$SERVERS_LOGS/$name
+	mkdir -p "$FAULT_OUT"
+	rm -f "$FAULT_OUT/figures.txt"
+	scripts/with-servers.sh scripts/test.sh "$name" -tags fault -timeout "$limit" "$@" ./test/fault
+}
+
+running=()
+finish() {
+	[ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null || true
+	cat out/fault-"$FAULT"*/figures.txt 2>/dev/null || true
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+failed=0
+if [ "$FAULT" = long ]; then
+	scenarios fault-long 3h || failed=1
+else
+	FAULT_PORTS=20000+6000 scenarios fault-short-waiting 15m -run "$waiting" &
+	running+=($!)
+	FAULT_PORTS=26000+6000 scenarios fault-short-talking 15m -skip "$waiting" &
+	running+=($!)
+fi
+while [ ${#running[@]} -gt 0 ]; do
+	wait "${running[0]}" || failed=1
+	running=("${running[@]:1}")
+done
+[ $failed -eq 0 ]

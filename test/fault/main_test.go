@@ -7,11 +7,14 @@
 //
 // FAULT=long plays more rounds and longer faults than the default, short.
 // FAULT_SEED plays the schedule of an earlier run of TestConductor again.
+// FAULT_OUT is the folder for logs, binaries and figures in place of out/fault: two
+// runs at once need one each, and FAULT_PORTS=20000+6000, the ports of a run.
 // FAULT_FLOODS names the floods of TestFlood_OneUserHurtsNobody, separated by
 // commas; FAULT_POD_BIN is a build of the pod to measure in place of this tree's.
 package fault
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -24,13 +27,14 @@ import (
 	"go.uber.org/goleak"
 )
 
-const (
-	root    = "../.."
-	outDir  = root + "/out/fault"
-	figures = outDir + "/figures.txt"
+const root = "../.."
 
-	// longestWait bounds every wait of a scenario; it asserts no speed.
-	longestWait = 60 * time.Second
+// longestWait bounds every wait of a scenario; it asserts no speed.
+const longestWait = 60 * time.Second
+
+var (
+	outDir  = cmp.Or(os.Getenv("FAULT_OUT"), root+"/out/fault")
+	figures = filepath.Join(outDir, "figures.txt")
 )
 
 func TestMain(m *testing.M) {

@@ -152,15 +152,22 @@ func (p *process) count() int {
 }
 
 // freePort finds a loopback port below the range of outgoing connections:
-// nobody takes it while the process that owns it is down.
+// nobody takes it while the process that owns it is down. Two runs at once have
+// ranges of their own.
 func freePort() (int, error) {
+	first, ports := 20000, 12000
+	if s := os.Getenv("FAULT_PORTS"); s != "" {
+		if _, err := fmt.Sscanf(s, "%d+%d", &first, &ports); err != nil || ports < 1 {
+			return 0, fmt.Errorf("FAULT_PORTS: want FIRST+COUNT, not %q", s)
+		}
+	}
 	for range 200 {
-		port := 20000 + rand.IntN(12000)
+		port := first + rand.IntN(ports)
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
 		}
 		return port, l.Close()
 	}
-	return 0, errors.New("no free port between 20000 and 32000")
+	return 0, fmt.Errorf("no free port among the %d from %d on", ports, first)
 }
