@@ -84,7 +84,9 @@ func (s *Service) closeRunning(
 		}
 		open = &cluster.OpenAnswer{AnswerID: chatbox.AnswerID(k, running.Seq, running.Run), Gen: running, ReplyTo: m.ID, Index: -1}
 		if m.Turn != nil && m.Turn.Run == running.Run {
-			open.Attempt = max(0, m.Turn.Claims-1) // Redis may have lost the text that clients received
+			// Redis may have lost text of the last claim's attempt that clients received.
+			// They ignore a final that stands before it, so the final is of the next attempt.
+			open.Attempt = m.Turn.Claims
 		}
 	}
 	return s.closeAnswer(ctx, k, *open, why)
