@@ -53,3 +53,19 @@ apt_fetch() {
 	say "apt-get install failed: $*"
 	return 1
 }
+
+# together FUNCTION… runs them at once, waits for all, and fails if one does. A script that uses it ends what still runs: trap end_running EXIT.
+running=()
+together() {
+	local act failed=0
+	for act in "$@"; do
+		"$act" &
+		running+=($!)
+	done
+	while [ ${#running[@]} -gt 0 ]; do
+		wait "${running[0]}" || failed=1
+		running=("${running[@]:1}")
+	done
+	return $failed
+}
+end_running() { [ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null || true; }

@@ -4,6 +4,8 @@
 # processor idle. The long form is one process, because its figures must not be another scenario's load.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
 export FAULT=${1:-short}
 
 # Scenarios that mostly wait. The others keep many clients talking.
@@ -20,26 +22,11 @@ scenarios() {
 	scripts/with-servers.sh scripts/test.sh "$name" -tags fault -timeout "$limit" "$@" ./test/fault
 }
 
-running=()
-finish() {
-	[ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null || true
-	cat out/fault-"$FAULT"*/figures.txt 2>/dev/null || true
-}
-trap finish EXIT
+long() { scenarios fault-long 3h; }
+quiet() { FAULT_PORTS=20000+6000 scenarios fault-short-waiting 15m -run "$waiting"; }
+talking() { FAULT_PORTS=26000+6000 scenarios fault-short-talking 15m -skip "$waiting"; }
+
+trap 'end_running; cat out/fault-"$FAULT"*/figures.txt 2>/dev/null || true' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-
-failed=0
-if [ "$FAULT" = long ]; then
-	scenarios fault-long 3h || failed=1
-else
-	FAULT_PORTS=20000+6000 scenarios fault-short-waiting 15m -run "$waiting" &
-	running+=($!)
-	FAULT_PORTS=26000+6000 scenarios fault-short-talking 15m -skip "$waiting" &
-	running+=($!)
-fi
-while [ ${#running[@]} -gt 0 ]; do
-	wait "${running[0]}" || failed=1
-	running=("${running[@]:1}")
-done
-[ $failed -eq 0 ]
+if [ "$FAULT" = long ]; then together long; else together quiet talking; fi
