@@ -41,8 +41,10 @@ type Conn struct {
 	actor atomic.Pointer[chatbox.Actor] // from the newest credential; user and tenant never change
 	cfg   *Config
 	m     *Metrics
-	ws    *websocket.Conn
+	wire  wire
 	born  time.Time // origin of the monotonic times below
+
+	pingEvery time.Duration
 
 	// Set once: by the feed before its first push, and by the edge before Run.
 	onDrained func(group any)
@@ -84,13 +86,17 @@ type ending struct {
 // Frames may be sent before Run. cfg is shared by all sockets and has no zero
 // field; see Hub.Config.
 func NewConn(ws *websocket.Conn, id chatbox.ConnID, actor chatbox.Actor, cfg *Config, m *Metrics) *Conn {
-	c := &Conn{id: id, cfg: cfg, m: m, ws: ws, born: time.Now()}
+	ws.SetReadLimit(cfg.MaxFrame)
+	return overWire(webSocket{ws}, id, actor, cfg, m)
+}
+
+func overWire(w wire, id chatbox.ConnID, actor chatbox.Actor, cfg *Config, m *Metrics) *Conn {
+	c := &Conn{id: id, cfg: cfg, m: m, wire: w, born: time.Now(), pingEvery: cfg.PingEvery}
 	c.actor.Store(&actor)
 	c.changed.L = &c.mu
-	ws.SetReadLimit(c.cfg.MaxFrame)
 	// By default the kernel buffers megabytes for a client that does not read.
 	// This memory is not counted, and writes would block only when it is full.
-	if tcp, ok := ws.NetConn().(*net.TCPConn); ok {
+	if tcp, ok := w.conn().(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(c.cfg.SocketBytes) // on failure the socket works with the default
 	}
 	return c
@@ -146,7 +152,7 @@ func (c *Conn) First(f func(ctx context.Context)) { c.first = f }
 func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
 	stop := c.begin(ctx, onFrame)
 	for {
-		kind, r, err := c.ws.NextReader()
+		kind, r, err := c.wire.read()
 		if err == nil {
 			err = c.readFrame(ctx, kind, r, onFrame)
 		}
@@ -183,7 +189,7 @@ func (c *Conn) finish(err error) error {
 		c.linger()
 	}
 	ours := c.markDead()
-	_ = c.ws.Close() // wakes the writer; the socket is gone either way
+	_ = c.wire.conn().Close() // wakes the writer; the socket is gone either way
 	c.wg.Wait()
 	if ours || goodbye(err) {
 		return nil
@@ -242,7 +248,7 @@ func (c *Conn) closeLocked(code int, reason string) {
 		return
 	}
 	if c.out.writing { // the write in progress has an earlier deadline
-		_ = c.ws.NetConn().SetWriteDeadline(c.end.by)
+		_ = c.wire.conn().SetWriteDeadline(c.end.by)
 	}
 	c.changed.Broadcast()
 	c.startWriterLocked()
@@ -276,7 +282,7 @@ func (c *Conn) beat(now time.Time) {
 		return
 	}
 	if c.overdue(now) {
-		_ = c.ws.NetConn().Close() // neither the peer nor a write finished in time
+		_ = c.wire.conn().Close() // neither the peer nor a write finished in time
 		return
 	}
 	age := int64(now.Sub(c.born))
@@ -284,7 +290,7 @@ func (c *Conn) beat(now time.Time) {
 		c.Close(CloseUnavailable, "no sign of life")
 		return
 	}
-	if age-c.pinged >= int64(c.cfg.PingEvery) {
+	if age-c.pinged >= int64(c.pingEvery) {
 		c.pinged = age
 		c.ping()
 	}

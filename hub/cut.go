@@ -4,5 +4,5 @@ package hub
 // It is for development and tests.
 func (h *Hub) Cut() {
 	h.Refuse()
-	h.Each(func(c *Conn) { _ = c.ws.NetConn().Close() })
+	h.Each(func(c *Conn) { _ = c.wire.conn().Close() })
 }

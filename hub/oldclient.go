@@ -3,8 +3,6 @@ package hub
 import (
 	"encoding/binary"
 
-	"github.com/gorilla/websocket"
-
 	"chatbox"
 	"chatbox/cluster"
 )
@@ -98,7 +96,7 @@ func (c *Conn) writeReceipt(s step) error {
 		sent.Stage = cluster.ShownSent
 		c.onShown(sent)
 	}
-	return c.ws.WriteControl(websocket.PingMessage, c.written(*s.receipt), s.by)
+	return c.wire.ping(c.written(*s.receipt), s.by)
 }
 
 // loading announces an answer. An old client that was sent the announcement

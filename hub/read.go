@@ -59,17 +59,13 @@ func (c *Conn) readFrame(ctx context.Context, kind int, r io.Reader, onFrame OnF
 // listen treats control frames as signs of life. The library answers pings on
 // the reader.
 func (c *Conn) listen() {
-	c.ws.SetPongHandler(func(payload string) error {
+	c.wire.control(func(payload string) {
 		c.alive()
 		c.m.in[framePong].Inc()
 		c.confirmed(payload)
-		return nil
-	})
-	pong := c.ws.PingHandler()
-	c.ws.SetPingHandler(func(data string) error {
+	}, func() {
 		c.alive()
 		c.m.in[framePing].Inc()
-		return pong(data)
 	})
 }
 
@@ -163,14 +159,13 @@ func refusedByUs(err error) bool {
 // the close frame if the announced length does not fit into a signed integer.
 // If it has written one, this writes nothing.
 func (c *Conn) sayTooBig() {
-	message := websocket.FormatCloseMessage(websocket.CloseMessageTooBig, "")
-	_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(c.cfg.Linger))
+	_ = c.wire.bye(websocket.CloseMessageTooBig, "", time.Now().Add(c.cfg.Linger))
 }
 
 // linger briefly reads what a refused client is still sending. Closing at once
 // would reset the connection and destroy the close frame on its way.
 func (c *Conn) linger() {
-	conn := c.ws.NetConn()
+	conn := c.wire.conn()
 	if conn.SetReadDeadline(time.Now().Add(c.cfg.Linger)) == nil {
 		_, _ = io.CopyN(io.Discard, conn, lingerBytes)
 	}

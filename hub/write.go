@@ -2,8 +2,6 @@ package hub
 
 import (
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // act is the writer's next step.
@@ -53,10 +51,9 @@ func (c *Conn) writeLoop() {
 		s := c.next()
 		switch s.act {
 		case actFrame:
-			_ = c.ws.SetWriteDeadline(s.by)
 			err := c.writeReceipt(s)
 			if err == nil {
-				err = c.ws.WriteMessage(websocket.TextMessage, s.frame)
+				err = c.wire.text(s.frame, s.by)
 			}
 			if err != nil {
 				c.broken(s.by)
@@ -64,7 +61,7 @@ func (c *Conn) writeLoop() {
 			}
 			c.m.out[frameText].Inc()
 		case actPing:
-			if err := c.ws.WriteControl(websocket.PingMessage, nil, s.by); err != nil {
+			if err := c.wire.ping(nil, s.by); err != nil {
 				c.broken(s.by)
 				return
 			}
@@ -122,13 +119,13 @@ func (c *Conn) next() step {
 // read yet.
 func (c *Conn) writeClose(e ending) {
 	by := time.Now().Add(c.cfg.Linger)
-	err := c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(e.code, e.reason), by)
+	err := c.wire.bye(e.code, e.reason, by)
 	if err == nil {
 		c.m.out[frameClose].Inc()
-		err = c.ws.NetConn().SetReadDeadline(by)
+		err = c.wire.conn().SetReadDeadline(by)
 	}
 	if err != nil {
-		_ = c.ws.NetConn().Close()
+		_ = c.wire.conn().Close()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,5 +146,5 @@ func (c *Conn) broken(by time.Time) {
 	c.closeLocked(code, reason)
 	c.dropOutLocked(dropSlow)
 	c.out.writing = false
-	_ = c.ws.NetConn().Close()
+	_ = c.wire.conn().Close()
 }

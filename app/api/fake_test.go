@@ -77,6 +77,13 @@ type fakeUseCases struct {
 	left  int
 }
 
+func (f *fakeUseCases) MayAttach(_ context.Context, _ chatbox.Actor, id string) error {
+	if id == "nobodys" {
+		return chatbox.NoSuchSession()
+	}
+	return nil
+}
+
 func (f *fakeUseCases) Connect(_ context.Context, a chatbox.Actor, id chatbox.ConnID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -31,6 +31,9 @@ type Sockets interface {
 	// sockets as allowed, and nothing is left behind.
 	Connect(ctx context.Context, a chatbox.Actor, id chatbox.ConnID) error
 	Disconnect(ctx context.Context, a chatbox.Actor, id chatbox.ConnID)
+	// MayAttach returns chatbox.NotFound if the session is not the caller's, as far as
+	// that is known before a socket exists.
+	MayAttach(ctx context.Context, a chatbox.Actor, sessionID string) error
 	// Attach attaches the socket to the session and sends the events that it
 	// missed after a place; nil: none.
 	Attach(ctx context.Context, c live.Socket, sessionID string, after *int64) error

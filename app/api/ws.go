@@ -61,7 +61,10 @@ func newSockets(e *edge, d Deps) *sockets {
 	return s
 }
 
-func (s *sockets) register(e *edge) { e.echo.GET(e.cfg.Prefix+"/ws", s.socket) }
+func (s *sockets) register(e *edge) {
+	e.echo.GET(e.cfg.Prefix+"/ws", s.socket)
+	e.echo.GET(e.cfg.Prefix+"/sessions/:id/events", s.events)
+}
 
 // socket serves GET {prefix}/ws. The checks run in the order of
 // docs/protocol/contract.md; a failed check leaves nothing behind. The socket
@@ -161,6 +164,9 @@ func (s *sockets) start(ctx context.Context, conn *hub.Conn, w wish) {
 		conn.First(func(ctx context.Context) {
 			if err := s.deps.Live.Attach(ctx, conn, w.sessionID, w.after); err != nil {
 				s.refuse(ctx, conn, command{SessionID: w.sessionID}, "attach", err)
+				if w.only {
+					conn.Close(hub.CloseUnavailable, "not attached")
+				}
 			}
 		})
 	}
@@ -214,6 +220,7 @@ type wish struct {
 	sessionID string // well formed, or empty
 	after     *int64 // seq of the last event seen; nil: not given
 	wrong     error  // sent to the socket, which stays open but unattached
+	only      bool   // the socket is for this session only
 }
 
 // wanted parses ?session_id= and &last_seq=.

@@ -31,6 +31,26 @@ type AttachOptions struct {
 	Expect, Ack *chatbox.Event
 }
 
+// MayAttach returns chatbox.NotFound if the session is erased, or if it is another
+// user's and the caller is not staff. A free session may be attached.
+func (s *Service) MayAttach(ctx context.Context, a chatbox.Actor, sessionID string) error {
+	if !chatbox.ValidSessionID(sessionID) {
+		return chatbox.NoSuchSession()
+	}
+	ctx, cancel := s.log.Bound(ctx)
+	defer cancel()
+	sess, err := s.log.Load(ctx, a.Session(sessionID))
+	switch {
+	case errors.Is(err, chatbox.NotFound):
+		return nil
+	case err != nil:
+		return err
+	case sess.WasErased(), sess.Owner != a.UserID && !a.Staff():
+		return chatbox.NoSuchSession()
+	}
+	return nil
+}
+
 // Attach attaches the socket to the session named at its connection. With
 // after it also resumes.
 func (s *Service) Attach(ctx context.Context, c Socket, sessionID string, after *int64) error {

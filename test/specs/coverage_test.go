@@ -16,6 +16,9 @@ import (
 	"chatbox/app/devstack"
 )
 
+// eventsPath is a route whose responses do not end. Any free session may be followed.
+const eventsPath = "/sessions/{id}/events"
+
 const coverageFile = "../../docs/protocol/coverage.md"
 
 // elsewhere maps each response that TestCoverage does not provoke to the test that
@@ -23,6 +26,7 @@ const coverageFile = "../../docs/protocol/coverage.md"
 var elsewhere = map[string]string{
 	"DELETE /admin/users/{id} 202":        "needs more data than can be erased at once; `TestAdmin_Answers` in `app/api/admin_test.go`",
 	"POST /admin/sessions/{id}/notes 409": "needs 200 notes; `TestAids_Full` in `app/api/aids_test.go`",
+	"GET /sessions/{id}/events 200":       "a stream does not end; `TestEvents_AreFramesAndOnlyPlacesHaveIDs` in `app/api/events_test.go`",
 	"code frame LIMIT_EXCEEDED":           "needs 100 sessions with one file; `TestUsable_AFileOfManySessions` in `app/files/life_test.go`",
 	"code rest LLM_UNAVAILABLE":           "needs a speech vendor that refuses; `TestSpeech_FailuresKeepNothing` in `test/cluster/speech_test.go`",
 	"code rest LLM_TIMEOUT":               "needs a speech vendor that sends nothing for a minute; `TestSpeak_VendorRefuses` in `app/speech/speech_test.go`",
@@ -132,14 +136,15 @@ func (w *world) generic(s *scene) {
 		if op.kinds[http.StatusRequestEntityTooLarge] != nil && op.Path != "/files" {
 			who.want(http.StatusRequestEntityTooLarge, op.Method, path, large)
 		}
-		if op.kinds[http.StatusNotFound] != nil && op.Method+op.Path != "POST/sessions/{id}/messages" && op.Path != "/files/{id}/content" {
+		if op.kinds[http.StatusNotFound] != nil && op.Method+op.Path != "POST/sessions/{id}/messages" && op.Path != eventsPath && op.Path != "/files/{id}/content" {
 			who.want(http.StatusNotFound, op.Method, path, body(op.Method, path))
 		}
 	}
 	w.person("", "cid").want(http.StatusNotFound, http.MethodPost, "/sessions/s-1/messages", `{"content":"x"}`)
+	w.person("", "cid").want(http.StatusNotFound, http.MethodGet, "/sessions/s-1/events", "")
 	for path, text := range map[string]string{
 		"PATCH /sessions/s-1": `{"name":7}`, "POST /sessions/s-1/messages": `[]`, "POST /sessions/s-1/share": `{"expires_in":0}`,
-		"PUT /admin/support": `{"hours":7}`, "PUT /admin/availability": `{}`, "POST /sessions/s-1/rating": `{"score":6}`, "PUT /sessions/s-1/messages/ans_x/feedback": `{"value":"good"}`, "GET /sessions/s-1?limit=0": "", "GET /sessions/s-1/export?format=pdf": "", "POST /admin/takeover/s-1/transfer": `{}`,
+		"PUT /admin/support": `{"hours":7}`, "PUT /admin/availability": `{}`, "POST /sessions/s-1/rating": `{"score":6}`, "PUT /sessions/s-1/messages/ans_x/feedback": `{"value":"good"}`, "GET /sessions/s-1?limit=0": "", "GET /sessions/s-1/events?last_seq=x": "", "GET /sessions/s-1/export?format=pdf": "", "POST /admin/takeover/s-1/transfer": `{}`,
 		"POST /admin/sessions/s-1/messages": `{}`, "GET /admin/sessions?limit=0": "", "GET /admin/sessions/s-1?limit=0": "",
 		"PUT /admin/sessions/s-1/tags": `{}`, "PUT /admin/sessions/s-1/assignee": `{}`,
 		"POST /admin/sessions/s-1/notes": `{}`, "PATCH /admin/sessions/s-1/notes/n": `{}`,
@@ -164,7 +169,7 @@ func (w *world) limits(t *testing.T, rec *Recorder) {
 		cfg.Redis.MaxSocketsPerUsr, cfg.Hub.MaxConns = 1, 1
 	})
 	for _, op := range rec.docs.Operations {
-		if op.kinds[http.StatusTooManyRequests] == nil || op.Path == "/ws" || op.Path == "/shared/{token}" || op.Path == "/files/{id}/content" {
+		if op.kinds[http.StatusTooManyRequests] == nil || op.Path == "/ws" || op.Path == eventsPath || op.Path == "/shared/{token}" || op.Path == "/files/{id}/content" {
 			continue
 		}
 		who := small.person("", "gil", "admin")
@@ -181,6 +186,7 @@ func (w *world) limits(t *testing.T, rec *Recorder) {
 	first := small.person("", "hal").socket(0, "")
 	_, refused := small.person("", "hal").dial(1, "", nil)
 	assert.Equal(t, http.StatusTooManyRequests, refused.status)
+	small.person("", "hal").want(http.StatusTooManyRequests, http.MethodGet, "/sessions/s-hal/events", "")
 	_, refused = small.person("", "ida").dial(0, "", nil)
 	assert.Equal(t, http.StatusServiceUnavailable, refused.status)
 	_ = first.ws.Close()

@@ -56,7 +56,7 @@ func readingRoutes() map[string]staffRoute {
 	return map[string]staffRoute{
 		"GET /admin/cluster": {viewers: true},
 		"GET /admin/sessions": {viewers: true, bad: map[string][]string{
-			"user_id": {"?user_id=%00"}, "status": {"?status=open"}, "admin_assisted": {"?admin_assisted=maybe"}, "help_requested": {"?help_requested=2"},
+			"user_id": {"?user_id=%00"}, "status": {"?status=open"}, "feedback": {"?feedback=none"}, "admin_assisted": {"?admin_assisted=maybe"}, "help_requested": {"?help_requested=2"},
 			"start_time_from": each(times, "start_time_from"), "start_time": each(times, "start_time"), "end_time": each(times, "end_time"),
 			"start_time_to": append(each(times, "start_time_to"), "?start_time_from=2024-02-02&start_time_to=2024-02-01"),
 			"sort_by":       {"?sort_by=name", "?sort_by=waiting_since&waiting=false"}, "sort_order": {"?sort_order=up"}, "limit": {"?limit=0", "?limit=1001", "?limit=x"},
