@@ -116,8 +116,8 @@ servers-up: ## Redis and a MongoDB-compatible server on free ports, left running
 servers-down: ## end them
 	scripts/servers.sh down
 
-up: ## the cluster of docker-compose.yml: three pods, Redis, MongoDB, nginx
-	scripts/compose.sh up --build --detach
+up: ## the cluster of docker-compose.yml: three pods, Redis, MongoDB, nginx; PROFILES=all adds a bucket, a mail sink, metrics and traces
+	PROFILES="$(PROFILES)" scripts/compose.sh up --build --detach
 
 down: ## end it, with its data
 	scripts/compose.sh down --volumes
