@@ -14,7 +14,7 @@ FAULT    ?= short
 FUZZTIME ?= 30s
 ROUNDS   ?= 3
 
-.PHONY: help run watch build test lint fmt check-rules test-integration test-servers test-containers test-fault test-budgets test-chaos test-defects test-browser test-recognizer check-deploy deploy-manifests fuzz fuzz-long bench bench-cluster servers-up servers-down up down ci
+.PHONY: help run watch build test lint fmt check-rules test-integration test-servers test-containers test-fault test-budgets test-chaos test-defects test-browser test-recognizer check-deploy check-pipelines deploy-manifests smoke govulncheck cover sbom scan-image release fuzz fuzz-long bench bench-cluster servers-up servers-down up down ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -35,14 +35,26 @@ test: chromium test-budgets ## all tests that need no server: unit, conformance,
 test-budgets: ## what messages, frames and answers allocate, against budgets; without the race detector, which allocates too
 	go test -count=1 -run '^TestAllocations' $(BUDGET_PACKAGES)
 
-lint: ## linters, import rules, go vet, go mod tidy, shell scripts, word list, vulnerabilities
+lint: ## linters, import rules, go vet, go mod tidy, shell scripts, word list, workflows, vulnerabilities
 	scripts/lint.sh
+
+govulncheck: ## known vulnerabilities that the code reaches; needs vuln.go.dev
+	scripts/govulncheck.sh
+
+check-pipelines: ## the pipelines of GitHub and GitLab: actionlint, pinned actions, time-outs, permissions, the same targets
+	scripts/check-pipelines.sh
 
 fmt: ## gofumpt and goimports, in place
 	$$(scripts/tool.sh golangci-lint) fmt ./...
 
 check-rules: ## the rules and dashboards of Prometheus, with promtool: each alert fires in its case, and none in a healthy cluster
 	scripts/check-rules.sh
+
+smoke: ## the built binaries: they refuse a bad configuration, become ready and stop on SIGTERM
+	scripts/smoke.sh
+
+cover: ## coverage of the whole module by the tests that need no server, merged, under out/cover; COVER=./hub/... narrows the tests
+	COVER='$(COVER)' scripts/cover.sh
 
 test-integration: ## tag integration, against CHATBOX_TEST_REDIS_URL and CHATBOX_TEST_MONGO_URI, or containers
 	scripts/test.sh integration -tags integration -timeout 12m -p 1 $(SERVER_PACKAGES)
@@ -74,6 +86,15 @@ check-deploy: ## the Helm chart and the kustomization against Kubernetes' types,
 deploy-manifests: ## deploy/k8s, from the Helm chart
 	scripts/deploy-manifests.sh
 
+sbom: ## the modules in the pod's binary, in CycloneDX: out/release/chatbox.cdx.json
+	scripts/sbom.sh
+
+scan-image: ## trivy on the image of deploy/Dockerfile; needs a container engine and the network
+	scripts/scan-image.sh
+
+release: ## builds the tagged commit with buildx and pushes it to RELEASE_IMAGE, with SBOM and provenance
+	scripts/release.sh
+
 .PHONY: chromium
 chromium:
 	@scripts/chromium.sh
@@ -96,8 +117,8 @@ servers-up: ## Redis and a MongoDB-compatible server on free ports, left running
 servers-down: ## end them
 	scripts/servers.sh down
 
-up: ## the cluster of docker-compose.yml: three pods, Redis, MongoDB, nginx
-	scripts/compose.sh up --build --detach
+up: ## the cluster of docker-compose.yml: three pods, Redis, MongoDB, nginx; PROFILES=all adds a bucket, a mail sink, metrics and traces
+	PROFILES="$(PROFILES)" scripts/compose.sh up --build --detach
 
 down: ## end it, with its data
 	scripts/compose.sh down --volumes

@@ -60,7 +60,9 @@ type Options struct {
 	Logger    *slog.Logger
 	Clock     func() time.Time // nil: the machine's clock
 	ShedAbove int              // number of sockets above which some are moved to other pods; 0: never
-	Console   bool             // serve the console; set in development only
+	// DeletionCost is nil if the pod does not tell Kubernetes its load.
+	DeletionCost TellCost
+	Console      bool // serve the console; set in development only
 	// Private is the address of a listener of its own for metrics, profiles and the
 	// level of the log; empty: the edge serves the metrics.
 	Private string
@@ -95,7 +97,8 @@ type App struct {
 	name        podName
 	clock       podClock
 	around      surroundings
-	peers       *peers     // nil: the pod does not compare its Redis with that of others
+	peers       *peers // nil: the pod does not compare its Redis with that of others
+	costFailed  prometheus.Counter
 	failed      chan error // capacity 1: the error that ends the process; never closed
 	alerts      *alert.Service
 	team        *desk.Team
@@ -150,6 +153,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.work.Go(func() { a.heartbeat(run) })
 	a.work.Go(func() { a.watchSurroundings(run) })
 	a.work.Go(func() { a.shed(run) })
+	a.work.Go(func() { a.keepDeletionCost(run) })
 	a.work.Go(func() { a.opts.Auth.Run(run) })
 	a.work.Go(func() { a.gate.Run(run) })
 	a.work.Go(func() { a.private.serve(run, a.log) })

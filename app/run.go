@@ -142,8 +142,9 @@ func optionsOf(cfg config.Config, log *slog.Logger) Options {
 		}),
 		Access: gate,
 		Hub:    sockets, ShedAbove: cfg.Limits.ShedAbove, Redis: redis, UseCases: use, Alerts: alert.DefaultConfig(), Drain: cfg.Drain, Logger: log,
-		Desk: desk.Config{Support: cfg.Support},
-		Env:  cfg.Env, Private: cfg.HTTP.Metrics,
+		DeletionCost: openDeletionCost(cfg, log),
+		Desk:         desk.Config{Support: cfg.Support},
+		Env:          cfg.Env, Private: cfg.HTTP.Metrics,
 	}
 }
 

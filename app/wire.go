@@ -45,6 +45,7 @@ func New(o Options) (*App, error) {
 	}
 	a := &App{id: o.ID, opts: o, log: o.Logger.With("pod", string(o.ID)), registry: reg, redis: redis, stores: o.Stores, failed: make(chan error, 1)}
 	a.door = door.New(o.Door, reg)
+	a.countCostFailures(reg)
 	a.around = newSurroundings(a.log)
 	a.clock.told = outage.New("clock", a.log)
 	if o.Stores.Peers != nil {

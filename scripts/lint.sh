@@ -14,20 +14,6 @@ check() {
 	"$@" || failed+=("$what")
 }
 
-# The database is the network's. A tool that cannot read it has found nothing, which is not "nothing found".
-vulnerabilities() {
-	local tool out rc=0
-	tool=$("$here/tool.sh" govulncheck) || return 1
-	out=$("$tool" ./... 2>&1) || rc=$?
-	# 3 is govulncheck's "found"; any other failure that speaks of the database is its absence.
-	if [ $rc -ne 0 ] && [ $rc -ne 3 ] && grep -qiE 'vuln\.go\.dev|fetching vulnerabilities|db\.json|vulnerability database' <<<"$out"; then
-		echo 'NOT RUN: no vulnerability database (make lint where vuln.go.dev can be reached)'
-		return 0
-	fi
-	[ $rc -eq 0 ] || echo "$out"
-	return $rc
-}
-
 shell_scripts() {
 	if ! apt_install shellcheck; then
 		echo 'NOT RUN: shell scripts (apt-get install shellcheck)'
@@ -52,7 +38,8 @@ check 'go mod tidy' tidy
 check 'shell scripts' shell_scripts
 # Documents and Go comments.
 check 'word list' "$here/prose.sh" .
-check 'govulncheck' vulnerabilities
+check 'workflows' "$here/check-pipelines.sh" workflows
+check 'govulncheck' "$here/govulncheck.sh"
 
 if [ ${#failed[@]} -gt 0 ]; then
 	printf 'lint: FAILED: %s\n' "${failed[@]}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # scripts/test-containers.sh [short|long]. long, the default: the integration suite against servers in containers, then the cluster of
-# docker-compose.yml under load while its pods are killed and restarted. short: the conformance suites against servers in containers.
+# docker-compose.yml under load while its pods are killed and restarted, and its profiles if their images can be pulled. short: the conformance suites against servers in containers.
 # Needs a container engine: one that runs, or root and Debian's packages to start one for the while. Images that cannot be pulled are built from
 # Debian's packages (scripts/images-offline.sh). Without an engine it prints NOT RUN and exits with 3.
 set -euo pipefail
@@ -104,4 +104,27 @@ cat "$work/load.log"
 [ $rc -eq 0 ] || die "the cluster of containers: chatload left with $rc"
 code=$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}}' "$(compose ps -q pod-3)")
 say "pod-3 after its restart: exit and out of memory: $code"
+
+# The profiles have no stand-ins.
+missing=()
+for image in $(PROFILES=all compose config | sed -nE 's/^ +image: (minio|axllent|prom|grafana|otel)/\1/p' | sort -u); do
+	docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image" >/dev/null 2>&1 || missing+=("$image")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+	echo "NOT RUN: profiles of docker-compose.yml: cannot be pulled: ${missing[*]}"
+else
+	GRAFANA_PORT=$((CHATBOX_PORT + 1)) MAIL_PORT=$((CHATBOX_PORT + 2)) PROFILES=all compose up --detach >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2 && exit 1; }
+	for service in minio mail prometheus grafana pod-1; do
+		for ((i = 0; i < 300; i++)); do
+			[ "$(docker inspect --format '{{.State.Health.Status}}' "$(compose ps -q $service)")" != healthy ] || break
+			sleep 0.2
+		done
+		[ $i -lt 300 ] || die "profiles: $service is not healthy"
+	done
+	for service in collector tempo; do
+		[ "$(docker inspect --format '{{.State.Running}} {{.RestartCount}}' "$(compose ps -q $service)")" = 'true 0' ] || die "profiles: $service does not run"
+	done
+	setup=$(compose ps -aq minio-setup 2>/dev/null || compose ps -q minio-setup)
+	[ "$(timeout 60 docker wait "$setup")" = 0 ] || die 'profiles: minio-setup failed'
+fi
 say 'containers: ok'

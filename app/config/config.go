@@ -45,10 +45,12 @@ type Config struct {
 	Admin  Admin
 	// SearchIndex says that staff can search the words of messages.
 	SearchIndex bool
-	Files       Files
-	Voice       Voice
-	Notify      notify.Config
-	Log         Log
+	// DeletionCost says that the pod tells Kubernetes its load.
+	DeletionCost bool
+	Files        Files
+	Voice        Voice
+	Notify       notify.Config
+	Log          Log
 
 	Support helpdesk.Settings // for tenants without settings of their own
 

@@ -176,6 +176,10 @@ func boundVariables(c *Config) []variable {
 			name: "SHED_ABOVE", def: "100", set: number(&c.Limits.ShedAbove, 0),
 			doc: "Number of sockets from which a pod with over 25 % more sockets than the average pod sends clients to other pods. 0 turns this off.",
 		},
+		{
+			name: "POD_DELETION_COST", def: "off", set: onOff(&c.DeletionCost),
+			doc: "on or off. On Kubernetes, on keeps the annotation controller.kubernetes.io/pod-deletion-cost of this pod current, so that a scale-down removes a pod with few sockets and answers. POD_ID must be the name of the pod, and its service account needs a mounted token and the right to patch pods. Otherwise a warning is logged, and nothing else changes.",
+		},
 		{name: "SHUTDOWN_TIMEOUT", def: "30s", doc: "Maximum time from SIGTERM to the exit of the pod.", set: within(&c.Drain.Shutdown, time.Second, 12*time.Hour)},
 		{name: "DRAIN_FINISH", def: "5s", doc: "How long a draining pod lets running answers finish before other pods take them over.", set: within(&c.Drain.Finish, 0, 12*time.Hour)},
 		{name: "DRAIN_WINDOW", def: "10s", doc: "Time over which a draining pod sends its clients to other pods.", set: within(&c.Drain.Window, 0, 12*time.Hour)},

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
+	rbac "k8s.io/api/rbac/v1"
 	security "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 )
@@ -75,14 +76,22 @@ func TestPod_MeetsTheRestrictedStandard(t *testing.T) {
 	}
 }
 
-// TestPod_HasNoRights: of the standard above, and no token for Kubernetes.
+// TestPod_HasNoRights: of the standard above, and no token for Kubernetes, unless it tells the cost of its deletion: then it may patch pods and no more.
 func TestPod_HasNoRights(t *testing.T) {
 	t.Parallel()
 	for _, r := range renderings(t) {
 		p := r.pod(t)
 		spec := p.deployment.Spec.Template.Spec
 		require.NotNil(t, spec.AutomountServiceAccountToken, r.name)
-		assert.False(t, *spec.AutomountServiceAccountToken, r.name)
+		tells := p.config["POD_DELETION_COST"] == "on"
+		assert.Equal(t, tells, *spec.AutomountServiceAccountToken, r.name)
+		assert.Equal(t, tells, len(r.of("Role")) == 1 && len(r.of("RoleBinding")) == 1, r.name)
+		for _, d := range r.of("Role") {
+			assert.Equal(t, []rbac.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"patch"}}}, as[rbac.Role](t, d).Rules)
+			binding := as[rbac.RoleBinding](t, r.of("RoleBinding")[0])
+			assert.Equal(t, d.Metadata.Name, binding.RoleRef.Name)
+			assert.Equal(t, []rbac.Subject{{Kind: "ServiceAccount", Name: spec.ServiceAccountName, Namespace: namespace}}, binding.Subjects)
+		}
 		assert.True(t, *p.container.SecurityContext.ReadOnlyRootFilesystem, r.name)
 		assert.False(t, *spec.EnableServiceLinks, r.name)
 		for _, d := range r.of("ServiceAccount") {

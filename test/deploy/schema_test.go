@@ -18,7 +18,7 @@ const schemaFile = chart + "/values.schema.json"
 
 // elsewhere are the settings that other values of the chart set.
 func elsewhere() map[string]bool {
-	return map[string]bool{"POD_ID": true, "LISTEN_ADDR": true, "METRICS_ADDR": true, "SHUTDOWN_TIMEOUT": true, "DRAIN_FINISH": true, "DRAIN_WINDOW": true}
+	return map[string]bool{"POD_ID": true, "POD_DELETION_COST": true, "LISTEN_ADDR": true, "METRICS_ADDR": true, "SHUTDOWN_TIMEOUT": true, "DRAIN_FINISH": true, "DRAIN_WINDOW": true}
 }
 
 // TestSchema_KnowsEverySetting: the part `config` of the chart's schema is written from the table that the pod reads.
@@ -116,34 +116,38 @@ func TestSchema_IsStrict(t *testing.T) {
 func TestSchema_Refuses(t *testing.T) {
 	t.Parallel()
 	for set, says := range map[string]string{
-		"replicaCount=3":                             "replicaCount",
-		"config.RATE_LIMITS=5":                       "RATE_LIMITS",
-		"config.RATE_LIMIT=-1":                       "RATE_LIMIT",
-		"config.RATE_LIMIT=many":                     "RATE_LIMIT",
-		"config.JWT_SECRET=x":                        "JWT_SECRET",
-		"config.LISTEN_ADDR=:1":                      "LISTEN_ADDR",
-		"config.CHATBOX_ENV=prod":                    "CHATBOX_ENV",
-		"config.CHATBOX_PATH_PREFIX=talk":            "CHATBOX_PATH_PREFIX",
-		"config.CHATBOX_PATH_PREFIX=null":            "CHATBOX_PATH_PREFIX",
-		"config.LLM_PROVIDER_1_API_KEY=x":            "LLM_PROVIDER_1_API_KEY",
-		"config.LLM_PROVIDER_1_COLOUR=x":             "LLM_PROVIDER_1_COLOUR",
-		"ports.http=70000":                           "http",
-		"ports.http=80":                              "http",
-		"drain.timeout=long":                         "timeout",
-		"drain.finish=40":                            "drain",
-		"drain.margin=0":                             "margin",
-		"drain.preStop=2":                            "preStop",
-		"autoscaling.kind=vpa":                       "kind",
-		"autoscaling.cpu=0":                          "cpu",
-		"image.digest=sha256:1":                      "digest",
-		"image.tag=latest":                           "tag",
-		"ingress.enabled=true":                       "ingress.host",
-		"httpRoute.enabled=true":                     "httpRoute.parentRefs",
-		"networkPolicy.egress.enabled=true":          "networkPolicy.egress.rules",
-		"externalSecret.enabled=true":                "externalSecret.store.name",
-		"monitoring.kind=podMonitor,ports.metrics=0": "ports.metrics",
-		"existingSecret=":                            "existingSecret",
-		"service.sessionAffinity=ClientIP":           "sessionAffinity",
+		"replicaCount=3":                                        "replicaCount",
+		"config.RATE_LIMITS=5":                                  "RATE_LIMITS",
+		"config.RATE_LIMIT=-1":                                  "RATE_LIMIT",
+		"config.RATE_LIMIT=many":                                "RATE_LIMIT",
+		"config.JWT_SECRET=x":                                   "JWT_SECRET",
+		"config.LISTEN_ADDR=:1":                                 "LISTEN_ADDR",
+		"config.CHATBOX_ENV=prod":                               "CHATBOX_ENV",
+		"config.CHATBOX_PATH_PREFIX=talk":                       "CHATBOX_PATH_PREFIX",
+		"config.CHATBOX_PATH_PREFIX=null":                       "CHATBOX_PATH_PREFIX",
+		"config.LLM_PROVIDER_1_API_KEY=x":                       "LLM_PROVIDER_1_API_KEY",
+		"config.LLM_PROVIDER_1_COLOUR=x":                        "LLM_PROVIDER_1_COLOUR",
+		"ports.http=70000":                                      "http",
+		"ports.http=80":                                         "http",
+		"drain.timeout=long":                                    "timeout",
+		"drain.finish=40":                                       "drain",
+		"drain.margin=0":                                        "margin",
+		"drain.preStop=2":                                       "preStop",
+		"autoscaling.kind=vpa":                                  "kind",
+		"autoscaling.cpu=0":                                     "cpu",
+		"image.digest=sha256:1":                                 "digest",
+		"image.tag=latest":                                      "tag",
+		"ingress.enabled=true":                                  "ingress.host",
+		"httpRoute.enabled=true":                                "httpRoute.parentRefs",
+		"networkPolicy.egress.enabled=true":                     "networkPolicy.egress.rules",
+		"externalSecret.enabled=true":                           "externalSecret.store.name",
+		"monitoring.kind=podMonitor,ports.metrics=0":            "ports.metrics",
+		"deletionCost.apiServer={everywhere}":                   "apiServer",
+		"config.POD_DELETION_COST=on":                           "POD_DELETION_COST",
+		"deletionCost.enabled=true,serviceAccount.create=false": "serviceAccount",
+		"deletionCost.enabled=true,networkPolicy.egress.enabled=true,networkPolicy.egress.rules[0].ports[0].port=6379": "deletionCost.apiServer",
+		"existingSecret=":                  "existingSecret",
+		"service.sessionAffinity=ClientIP": "sessionAffinity",
 	} {
 		out, err := exec.CommandContext(t.Context(), path(t, "HELM"), "template", release, chart, "--kube-version", kubeVersion, "--set", set).CombinedOutput()
 		require.Error(t, err, set)

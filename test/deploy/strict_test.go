@@ -11,6 +11,7 @@ import (
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
+	rbac "k8s.io/api/rbac/v1"
 	gateway "sigs.k8s.io/gateway-api/apis/v1"
 	strictjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -19,21 +20,23 @@ import (
 // types are the Go types of what may be rendered: Kubernetes' own, those that other projects publish, and those of crd_test.go.
 func types() map[string]any {
 	return map[string]any{
-		"v1/ConfigMap":                            &core.ConfigMap{},
-		"v1/Secret":                               &core.Secret{},
-		"v1/Service":                              &core.Service{},
-		"v1/ServiceAccount":                       &core.ServiceAccount{},
-		"apps/v1/Deployment":                      &apps.Deployment{},
-		"autoscaling/v2/HorizontalPodAutoscaler":  &autoscaling.HorizontalPodAutoscaler{},
-		"networking.k8s.io/v1/Ingress":            &networking.Ingress{},
-		"networking.k8s.io/v1/NetworkPolicy":      &networking.NetworkPolicy{},
-		"policy/v1/PodDisruptionBudget":           &policy.PodDisruptionBudget{},
-		"gateway.networking.k8s.io/v1/HTTPRoute":  &gateway.HTTPRoute{},
-		"monitoring.coreos.com/v1/PodMonitor":     &monitoring.PodMonitor{},
-		"monitoring.coreos.com/v1/ServiceMonitor": &monitoring.ServiceMonitor{},
-		"monitoring.coreos.com/v1/PrometheusRule": &monitoring.PrometheusRule{},
-		"keda.sh/v1alpha1/ScaledObject":           &scaledObject{},
-		"external-secrets.io/v1/ExternalSecret":   &externalSecret{},
+		"v1/ConfigMap":                             &core.ConfigMap{},
+		"v1/Secret":                                &core.Secret{},
+		"v1/Service":                               &core.Service{},
+		"v1/ServiceAccount":                        &core.ServiceAccount{},
+		"apps/v1/Deployment":                       &apps.Deployment{},
+		"autoscaling/v2/HorizontalPodAutoscaler":   &autoscaling.HorizontalPodAutoscaler{},
+		"networking.k8s.io/v1/Ingress":             &networking.Ingress{},
+		"networking.k8s.io/v1/NetworkPolicy":       &networking.NetworkPolicy{},
+		"policy/v1/PodDisruptionBudget":            &policy.PodDisruptionBudget{},
+		"rbac.authorization.k8s.io/v1/Role":        &rbac.Role{},
+		"rbac.authorization.k8s.io/v1/RoleBinding": &rbac.RoleBinding{},
+		"gateway.networking.k8s.io/v1/HTTPRoute":   &gateway.HTTPRoute{},
+		"monitoring.coreos.com/v1/PodMonitor":      &monitoring.PodMonitor{},
+		"monitoring.coreos.com/v1/ServiceMonitor":  &monitoring.ServiceMonitor{},
+		"monitoring.coreos.com/v1/PrometheusRule":  &monitoring.PrometheusRule{},
+		"keda.sh/v1alpha1/ScaledObject":            &scaledObject{},
+		"external-secrets.io/v1/ExternalSecret":    &externalSecret{},
 	}
 }
 
@@ -76,7 +79,7 @@ func TestRendered_DecodesStrictly(t *testing.T) {
 	}
 	for _, kind := range []string{
 		"ConfigMap", "Deployment", "Service", "ServiceAccount", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "Ingress", "HTTPRoute",
-		"PodMonitor", "ServiceMonitor", "PrometheusRule", "ScaledObject", "ExternalSecret",
+		"PodMonitor", "ServiceMonitor", "PrometheusRule", "ScaledObject", "ExternalSecret", "Role", "RoleBinding",
 	} {
 		assert.True(t, seen[kind], "no values file renders a %s", kind)
 	}

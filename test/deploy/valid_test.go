@@ -26,6 +26,9 @@ import (
 	"k8s.io/kubernetes/pkg/apis/policy"
 	_ "k8s.io/kubernetes/pkg/apis/policy/install"
 	validpolicy "k8s.io/kubernetes/pkg/apis/policy/validation"
+	"k8s.io/kubernetes/pkg/apis/rbac"
+	_ "k8s.io/kubernetes/pkg/apis/rbac/install"
+	validrbac "k8s.io/kubernetes/pkg/apis/rbac/validation"
 )
 
 // foreign says that an object is of another project, whose rules are not Kubernetes'.
@@ -70,6 +73,10 @@ func faults(object runtime.Object) field.ErrorList {
 		return validnetworking.ValidateNetworkPolicy(o, validnetworking.ValidationOptionsForNetworking(o, nil))
 	case *policy.PodDisruptionBudget:
 		return validpolicy.ValidatePodDisruptionBudget(o, validpolicy.PodDisruptionBudgetValidationOptions{})
+	case *rbac.Role:
+		return validrbac.ValidateRole(o)
+	case *rbac.RoleBinding:
+		return validrbac.ValidateRoleBinding(o)
 	default:
 		return field.ErrorList{field.InternalError(field.NewPath("kind"), fmt.Errorf("no rules for %T", object))}
 	}
@@ -88,7 +95,7 @@ func TestRendered_IsValidForKubernetes(t *testing.T) {
 			checked[d.Kind] = true
 		}
 	}
-	assert.Len(t, checked, 8, "%v", checked)
+	assert.Len(t, checked, 10, "%v", checked)
 }
 
 // TestValid_Refuses: what strict decoding lets through.

@@ -57,6 +57,9 @@ app.kubernetes.io/name: {{ include "chatbox.name" . }}
 {{- $_ := set $config "DRAIN_FINISH" (printf "%vs" (int .finish)) -}}
 {{- $_ := set $config "DRAIN_WINDOW" (printf "%vs" (int .window)) -}}
 {{- end -}}
+{{- if .Values.deletionCost.enabled -}}
+{{- $_ := set $config "POD_DELETION_COST" "on" -}}
+{{- end -}}
 {{- range $name, $value := .Values.config -}}
 {{- if not (kindIs "invalid" $value) -}}
 {{- $_ := set $config $name (kindIs "string" $value | ternary $value (toJson $value)) -}}
