@@ -19,8 +19,17 @@ import (
 	"chatbox/hub"
 )
 
+// openStream is a stream of events.
+type openStream struct {
+	*bufio.Reader
+
+	status int
+	header http.Header
+	leave  func() error
+}
+
 // stream opens a stream of events as the holder of the header.
-func (p *pod) stream(path string, h http.Header) (*http.Response, *bufio.Reader) {
+func (p *pod) stream(path string, h http.Header) openStream {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+path, http.NoBody)
 	require.NoError(p.t, err)
@@ -29,7 +38,7 @@ func (p *pod) stream(path string, h http.Header) (*http.Response, *bufio.Reader)
 	resp, err := client.Do(req)
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() { _ = resp.Body.Close() })
-	return resp, bufio.NewReader(resp.Body)
+	return openStream{bufio.NewReader(resp.Body), resp.StatusCode, resp.Header, resp.Body.Close}
 }
 
 // sse is one event of a stream.
@@ -40,7 +49,7 @@ type sse struct {
 }
 
 // nextEvent reads the next event. Comments are skipped.
-func nextEvent(t *testing.T, r *bufio.Reader) (e sse) {
+func nextEvent(t *testing.T, r openStream) (e sse) {
 	t.Helper()
 	for {
 		line, err := r.ReadString('\n')
@@ -66,7 +75,8 @@ func TestEvents_AreFramesAndOnlyPlacesHaveIDs(t *testing.T) {
 		k, conn := chatbox.SessionKey{ID: id}, p.hub.Get(c.ID())
 		for _, d := range []hub.Delivery{
 			{Event: &chatbox.Event{Session: k, Seq: 6, ID: "m", Type: chatbox.TypeUserMessage, Sender: chatbox.SenderUser, Content: "a\nb\r\n\u2028"}},
-			{Ack: &hub.Ack{ID: "m", Seq: 6}}, {Read: &cluster.Read{Seq: 6, Sender: chatbox.SenderUser}},
+			{Ack: &hub.Ack{ID: "m", Seq: 6}},
+			{Read: &cluster.Read{Seq: 6, Sender: chatbox.SenderUser}},
 			{Resumed: &hub.Resumed{Seq: 6, Recovered: true}},
 		} {
 			d.Session = k
@@ -76,12 +86,12 @@ func TestEvents_AreFramesAndOnlyPlacesHaveIDs(t *testing.T) {
 	}
 	h := bearerHeader(token(t, nil))
 	h.Set("Last-Event-Id", "5")
-	resp, r := p.stream("/sessions/s-1/events?last_seq=2", h)
-	assert.Equal(t, http.StatusOK, resp.StatusCode)
-	assert.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
-	assert.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
-	assert.Equal(t, "no", resp.Header.Get("X-Accel-Buffering"))
-	assert.NotEmpty(t, resp.Header.Get(headerRequestID))
+	r := p.stream("/sessions/s-1/events?last_seq=2", h)
+	assert.Equal(t, http.StatusOK, r.status)
+	assert.Equal(t, "text/event-stream", r.header.Get("Content-Type"))
+	assert.Equal(t, "no-store", r.header.Get("Cache-Control"))
+	assert.Equal(t, "no", r.header.Get("X-Accel-Buffering"))
+	assert.NotEmpty(t, r.header.Get(headerRequestID))
 	for _, want := range []sse{
 		{kind: "connection_status"}, {kind: "user_message", id: "6", hasID: true}, {kind: "ack"}, {kind: "read"}, {kind: "resumed", id: "6", hasID: true},
 	} {
@@ -100,12 +110,12 @@ func TestEvents_AreFramesAndOnlyPlacesHaveIDs(t *testing.T) {
 	require.Eventually(t, func() bool { return p.hub.Len() == 0 }, soon, time.Millisecond)
 }
 
-// Whoever leaves is forgotten at once.
+// A client that leaves is forgotten at once.
 func TestEvents_TheClientLeaves(t *testing.T) {
 	p := newPod(t, nil)
-	resp, r := p.stream("/sessions/s-1/events", bearerHeader(token(t, nil)))
+	r := p.stream("/sessions/s-1/events", bearerHeader(token(t, nil)))
 	assert.Equal(t, "connection_status", nextEvent(t, r).kind)
-	require.NoError(t, resp.Body.Close())
+	require.NoError(t, r.leave())
 	require.Eventually(t, func() bool { return p.hub.Len() == 0 }, soon, time.Millisecond)
 }
 
@@ -114,7 +124,7 @@ func TestEvents_ARefusedAttachEndsTheStream(t *testing.T) {
 	p.conv.attach = func(context.Context, live.Socket, string, *int64) error {
 		return chatbox.NewError(chatbox.NotYours, "", nil)
 	}
-	_, r := p.stream("/sessions/s-1/events", bearerHeader(token(t, nil)))
+	r := p.stream("/sessions/s-1/events", bearerHeader(token(t, nil)))
 	assert.Equal(t, "connection_status", nextEvent(t, r).kind)
 	e := nextEvent(t, r)
 	assert.Equal(t, "error", e.kind)
@@ -159,7 +169,7 @@ func TestEvents_RefusedBeforeTheyBegin(t *testing.T) {
 func TestEvents_TakeATicket(t *testing.T) {
 	p := newPod(t, nil)
 	ticket := p.ticket(token(t, nil))
-	_, r := p.stream("/sessions/s-1/events?ticket="+ticket, http.Header{})
+	r := p.stream("/sessions/s-1/events?ticket="+ticket, http.Header{})
 	assert.Equal(t, "ann", nextEvent(t, r).data["user_id"])
 	status, _ := p.fails(http.MethodGet, "/sessions/s-1/events?ticket="+ticket, nil, nil)
 	assert.Equal(t, http.StatusUnauthorized, status, "a ticket works once")

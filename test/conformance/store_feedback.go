@@ -83,7 +83,7 @@ func feedbacks(t *testing.T, f StoreFixture) {
 	require.ErrorIs(t, err, chatbox.NotFound, "erased")
 }
 
-// racingFeedback: the lists agree with the last feedback, whoever wins.
+// racingFeedback: the lists agree with the last feedback, in any order of the calls.
 func racingFeedback(t *testing.T, f StoreFixture) {
 	t.Helper()
 	k := answered(t, f)
