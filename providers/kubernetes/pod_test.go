@@ -151,7 +151,7 @@ func TestNewPod_OutsideKubernetes(t *testing.T) {
 	require.ErrorContains(t, err, "no certificate")
 }
 
-// otherAuthority is a certificate of another server.
+// otherAuthority is a certificate of an authority that signed no server here.
 func otherAuthority(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
