@@ -63,7 +63,7 @@ func TestStream_ASlowClientIsClosed(t *testing.T) {
 		h := newHub(t, nil)
 		c, _, done := follow(t, h)
 		c.Send([]byte("a frame that nobody reads"))
-		<-done
+		require.NoError(t, <-done)
 		assert.InDelta(t, 1, value(t, h.Metrics().closes[CloseSlow]), 0)
 		assert.Zero(t, h.Len())
 	})
