@@ -38,6 +38,7 @@ commands
   (none)        serve one pod of a chat cluster
   healthcheck   exit 0 if this machine's pod is ready; it reads the same settings
   doctor        examine each dependency by the same settings, and say what to do; exit 1 if any fails
+  rotate        seal the history again under the first key of ENCRYPTION_KEYS, while pods serve; a call that was interrupted continues
   version       print the version
   help          print every setting
 
@@ -45,6 +46,8 @@ options
   --config FILE   read settings from a .toml or .yaml file; the environment takes precedence
   --ask-models    doctor: ask each model for one token, which costs money
   --json          doctor: print the findings as JSON
+  --status        rotate: only count what older keys have sealed; exit 3 if any is needed
+  --rate N        rotate: seal at most N documents a second again (500)
   --print-config  print every setting and the source of its value, secrets redacted
   --version       print the version
   --help          print every setting

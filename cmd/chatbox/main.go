@@ -5,7 +5,8 @@
 //
 // Exit status: 0 after a clean drain; 1 if the pod failed or is not ready, or the
 // doctor found a failure; 2 if the command line or the configuration is invalid or does not fit the pod's
-// surroundings, so that a restart does not help.
+// surroundings, so that a restart does not help; 3 if rotate --status finds that older
+// keys are needed.
 package main
 
 import (
@@ -25,11 +26,13 @@ import (
 	"chatbox/app"
 	"chatbox/app/config"
 	"chatbox/app/doctor"
+	"chatbox/app/rotate"
 )
 
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	exitLeft   = 3
 )
 
 func main() {
@@ -61,6 +64,7 @@ type call struct {
 	out     io.Writer
 	errs    io.Writer
 	doctor  doctor.Options
+	rotate  rotate.Options
 	json    bool                                       // value of --json
 	serve   func(context.Context, config.Config) error // runs the pod
 }
@@ -71,6 +75,7 @@ func commands() map[string]func(call, context.Context) int {
 		"":            call.pod,
 		"healthcheck": call.healthcheck,
 		"doctor":      call.examine,
+		"rotate":      call.reseal,
 		"version":     call.version,
 		"help":        call.help,
 	}
@@ -90,6 +95,8 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve
 	})
 	flags.BoolVar(&c.doctor.AskModels, "ask-models", false, "")
 	flags.BoolVar(&c.json, "json", false, "")
+	flags.BoolVar(&c.rotate.Status, "status", false, "")
+	flags.IntVar(&c.rotate.Rate, "rate", 0, "")
 	version := flags.Bool("version", false, "")
 	printed := flags.Bool("print-config", false, "")
 	name, err := parse(flags, args)
@@ -103,6 +110,10 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer, serve
 		return c.misused(fmt.Sprintf("%q is no command", name))
 	case name != "doctor" && (c.json || c.doctor.AskModels):
 		return c.misused("--json and --ask-models are for the doctor")
+	case name != "rotate" && c.rotate != (rotate.Options{}):
+		return c.misused("--status and --rate are for rotate")
+	case c.rotate.Rate < 0:
+		return c.misused("--rate must be positive")
 	case *version:
 		return c.version(ctx)
 	case *printed:
@@ -166,6 +177,19 @@ func (c call) examine(ctx context.Context) int {
 		return exitFailed
 	}
 	return 0
+}
+
+// reseal seals the history again, or says what needs older keys.
+func (c call) reseal(ctx context.Context) int {
+	cfg, err := config.Load(c.environ, c.file)
+	if err != nil {
+		return c.misconfigured(err)
+	}
+	err = rotate.Run(ctx, cfg, c.rotate, c.out, c.errs)
+	if errors.Is(err, rotate.ErrLeft) {
+		return exitLeft
+	}
+	return c.status(err)
 }
 
 func (c call) version(context.Context) int {

@@ -118,7 +118,7 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	s.writer.SetMaxOpenConns(1)
 	s.writer.SetConnMaxIdleTime(0)
-	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaTranscripts+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaFiles+schemaWords+schemaBlocks+schemaKeys+schemaProof+schemaPeers); err != nil {
+	if _, err := s.writer.ExecContext(ctx, schema+alertSchema+schemaTranscripts+schemaAudit+schemaStaff+schemaErasures+schemaCards+schemaFiles+schemaWords+schemaBlocks+schemaKeys+schemaProof+schemaPeers+schemaRotation); err != nil {
 		return fmt.Errorf("create the tables: %w", err)
 	}
 	if err := addColumns(ctx, s.writer); err != nil {

@@ -50,6 +50,7 @@ type Stores struct {
 	Queue       desk.Queue
 	Labels      desk.Labels
 	Peers       app.Peers
+	Rotation    Rotation
 	Files       files.Records
 }
 

@@ -40,6 +40,8 @@ func Keys(t *testing.T, open func(t *testing.T) KeysFixture) {
 		"DamagedRecordsDoNotDecide":      keysDamaged,
 		"ARetiredKeyIsNotAskedFor":       keysRetired,
 		"ALostKeyCanBeGivenUp":           keysLost,
+		"ARotationSealsEverythingAgain":  resealsAll,
+		"ARotationGoesAroundWhatIsNew":   resealsAround,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}

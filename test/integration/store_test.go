@@ -70,7 +70,7 @@ func openStore(tb testing.TB, cfg persistence.Config, keys ...persistence.Key) *
 func storePorts(s *persistence.Store) conformance.Stores {
 	return conformance.Stores{
 		Messages: s.Messages(), Sessions: s.Sessions(), Turns: s.Turns(), Tombs: s.Sessions(), Shares: s.Shares(),
-		Alerts: s.Alerts(), Transcripts: s.Transcripts(), Audit: s.Audit(), Ledger: s.Sessions(), Concurrency: s.Concurrency(), Erasures: s.Sessions(), Cards: s.Cards(), Withdrawals: s.Withdrawals(), Peers: s.Peers(),
+		Alerts: s.Alerts(), Transcripts: s.Transcripts(), Audit: s.Audit(), Ledger: s.Sessions(), Concurrency: s.Concurrency(), Erasures: s.Sessions(), Cards: s.Cards(), Withdrawals: s.Withdrawals(), Peers: s.Peers(), Rotation: s,
 		Queue:   s.Sessions(),
 		Ratings: s.Sessions(), Feedback: s.Messages(),
 		Labels: s.Sessions(),
