@@ -5,8 +5,7 @@ SHELL := /bin/bash
 # Packages that have something to say to a real Redis and MongoDB. One after another (-p 1): Redis' pub/sub knows no databases, and some of them
 # pause the server.
 SERVER_PACKAGES := $(patsubst %,./test/%,integration cluster)
-# Packages whose tests run whole clusters, or a browser, in one process. They run apart from the unit tests, whose compilation would starve them. They
-# themselves mostly wait, so go test runs one per processor.
+# Packages whose tests run whole clusters, or a browser, in one process. Each needs the machine for itself: side by side they starve each other.
 CLUSTER_PACKAGES := $(patsubst %,./test/%,chaos cluster browser)
 # Packages that hold what they allocate to budgets.
 BUDGET_PACKAGES := ./app/api ./hub ./persistence/embedded ./redisstate ./test/cluster
@@ -30,7 +29,7 @@ build: ## every binary, into bin/
 
 test: chromium test-budgets ## all tests that need no server: unit, conformance, budgets, cluster in one process, browser
 	scripts/test.sh unit -timeout 10m $$(go list ./... | grep -vxF "$$(go list $(CLUSTER_PACKAGES))")
-	scripts/test.sh clusters -timeout 12m $(CLUSTER_PACKAGES)
+	scripts/test.sh clusters -timeout 12m -p 1 $(CLUSTER_PACKAGES)
 
 test-budgets: ## what messages, frames and answers allocate, against budgets; without the race detector, which allocates too
 	go test -count=1 -run '^TestAllocations' $(BUDGET_PACKAGES)
