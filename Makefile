@@ -31,8 +31,8 @@ test: chromium test-budgets ## all tests that need no server: unit, conformance,
 	scripts/test.sh unit -timeout 10m $$(go list ./... | grep -vxF "$$(go list $(CLUSTER_PACKAGES))")
 	scripts/test.sh clusters -timeout 12m -p 1 $(CLUSTER_PACKAGES)
 
-test-budgets: ## what messages, frames and answers allocate, against budgets; without the race detector, which allocates too
-	go test -count=1 -run '^TestAllocations' $(BUDGET_PACKAGES)
+test-budgets: ## what messages, frames and answers allocate and what an idle socket's stack takes, against budgets; without the race detector, which takes more
+	go test -count=1 -run '^TestAllocations|^TestConn_IdleSocketNeedsLittleStack$$' $(BUDGET_PACKAGES)
 
 lint: ## linters, import rules, go vet, go mod tidy, shell scripts, word list, workflows, vulnerabilities
 	scripts/lint.sh

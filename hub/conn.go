@@ -87,7 +87,7 @@ type ending struct {
 // field; see Hub.Config.
 func NewConn(ws *websocket.Conn, id chatbox.ConnID, actor chatbox.Actor, cfg *Config, m *Metrics) *Conn {
 	ws.SetReadLimit(cfg.MaxFrame)
-	return overWire(webSocket{ws}, id, actor, cfg, m)
+	return overWire(&webSocket{ws}, id, actor, cfg, m)
 }
 
 func overWire(w wire, id chatbox.ConnID, actor chatbox.Actor, cfg *Config, m *Metrics) *Conn {
@@ -152,7 +152,7 @@ func (c *Conn) First(f func(ctx context.Context)) { c.first = f }
 func (c *Conn) Run(ctx context.Context, onFrame OnFrame) error {
 	stop := c.begin(ctx, onFrame)
 	for {
-		kind, r, err := c.wire.read()
+		kind, r, err := c.wire.NextReader()
 		if err == nil {
 			err = c.readFrame(ctx, kind, r, onFrame)
 		}

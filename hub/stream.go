@@ -52,8 +52,8 @@ type stream struct {
 
 func (s *stream) control(ponged func(string), _ func()) { s.ponged.Store(&ponged) }
 
-// read returns when the client has left.
-func (s *stream) read() (int, io.Reader, error) {
+// NextReader returns when the client has left.
+func (s *stream) NextReader() (int, io.Reader, error) {
 	switch _, err := io.CopyN(io.Discard, s.Conn, streamBytes); {
 	case err == nil:
 		return 0, nil, errTalks
