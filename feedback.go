@@ -23,6 +23,14 @@ type Feedback struct {
 	Time    time.Time
 }
 
+// Value returns the opinion, which is none without feedback.
+func (f *Feedback) Value() Opinion {
+	if f == nil {
+		return OpinionNone
+	}
+	return f.Opinion
+}
+
 // CheckFeedback returns the comment as it is stored. The error names the invalid
 // field.
 func CheckFeedback(o Opinion, comment string) (string, error) {

@@ -50,7 +50,7 @@ func (m *Messages) SetFeedback(ctx context.Context, k chatbox.SessionKey, seq in
 	if err != nil {
 		return nil, err
 	}
-	return m.s.decodeFeedback(k, seq, d), m.markFeedback(ctx, act, k, seq, f)
+	return m.s.decodeFeedback(k, seq, d), m.markFeedback(ctx, act, k, seq, f.Value())
 }
 
 // changeFeedback returns the feedback before the change.
@@ -68,18 +68,10 @@ func (m *Messages) changeFeedback(ctx context.Context, act string, k chatbox.Ses
 	return d.Feedback, err
 }
 
-// markFeedback lists the answer in its session by the feedback f. If other
-// feedback has come meanwhile, the answer is listed by that.
-func (m *Messages) markFeedback(ctx context.Context, act string, k chatbox.SessionKey, seq int64, f *chatbox.Feedback) error {
-	var listed *chatbox.Opinion
+// markFeedback lists the answer in its session by the opinion. If another has come
+// meanwhile, the answer is listed by that.
+func (m *Messages) markFeedback(ctx context.Context, act string, k chatbox.SessionKey, seq int64, o chatbox.Opinion) error {
 	for range markTries {
-		o := chatbox.OpinionNone
-		if f != nil {
-			o = f.Opinion
-		}
-		if listed != nil && *listed == o {
-			return nil
-		}
 		err := m.s.do(ctx, act, func(ctx context.Context) error {
 			_, err := m.s.sessions.UpdateOne(ctx, append(placeOf(k), bson.E{Key: "erased", Value: false}), listBy(o, seq))
 			return err
@@ -91,34 +83,31 @@ func (m *Messages) markFeedback(ctx context.Context, act string, k chatbox.Sessi
 		if errors.Is(err, chatbox.NotFound) {
 			return nil // erased meanwhile
 		}
-		if err != nil {
+		if err != nil || e.Feedback.Value() == o {
 			return err
 		}
-		listed, f = &o, e.Feedback
+		o = e.Feedback.Value()
 	}
 	return chatbox.NewError(chatbox.Unavailable, "the feedback on this answer changes all the time; please try again", nil)
 }
 
 // listBy returns the update that lists the answer by the opinion.
 func listBy(o chatbox.Opinion, seq int64) bson.D {
-	switch o {
-	case chatbox.OpinionUp:
-		return bson.D{{Key: "$addToSet", Value: bson.D{{Key: fieldLiked, Value: seq}}}, {Key: "$pull", Value: bson.D{{Key: fieldDisliked, Value: seq}}}}
-	case chatbox.OpinionDown:
-		return bson.D{{Key: "$addToSet", Value: bson.D{{Key: fieldDisliked, Value: seq}}}, {Key: "$pull", Value: bson.D{{Key: fieldLiked, Value: seq}}}}
-	default:
+	if o == chatbox.OpinionNone {
 		return bson.D{{Key: "$pull", Value: bson.D{{Key: fieldLiked, Value: seq}, {Key: fieldDisliked, Value: seq}}}}
 	}
+	in, out := fieldLiked, fieldDisliked
+	if o == chatbox.OpinionDown {
+		in, out = out, in
+	}
+	return bson.D{{Key: "$addToSet", Value: bson.D{{Key: in, Value: seq}}}, {Key: "$pull", Value: bson.D{{Key: out, Value: seq}}}}
 }
 
-// decodeFeedback returns nil if there is none. A comment that no key opens is
-// empty.
 func (s *Store) decodeFeedback(k chatbox.SessionKey, seq int64, d *feedbackDoc) *chatbox.Feedback {
 	if d == nil {
 		return nil
 	}
-	o := &record.Opener{Cipher: s.keys, Session: k}
-	return &chatbox.Feedback{Opinion: chatbox.Opinion(d.Value), Comment: o.Text(record.PartFeedback(seq), d.Comment), Time: record.Time(int64(d.Time))}
+	return record.OpenFeedback(s.keys, k, seq, d.Value, d.Comment, int64(d.Time))
 }
 
 // feedbackFilter matches sessions that have an answer with the feedback.

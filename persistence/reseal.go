@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"chatbox"
 	"chatbox/persistence/internal/record"
 	"chatbox/persistence/internal/reseal"
 
@@ -95,12 +94,7 @@ func (s resealSource) SaveProgress(ctx context.Context, key, text string) error 
 // Since returns when a pod entered the key's check value.
 func (s resealSource) Since(ctx context.Context, key string) (time.Time, error) {
 	b, err := keySource(s).ReadBook(ctx)
-	for _, e := range b.Entries {
-		if e.ID == key {
-			return e.Since, err
-		}
-	}
-	return time.Time{}, err
+	return b.Since(key), err
 }
 
 // Kinds returns the collections with sealed fields.
@@ -180,7 +174,3 @@ func (s resealSource) kind(name string) sealedKind {
 
 // tagPath is the path of a field of a session's tag.
 func tagPath(i int, field string) string { return "tags." + strconv.Itoa(i) + "." + field }
-
-func sessionKeyOf(tenant, session string) chatbox.SessionKey {
-	return chatbox.SessionKey{Tenant: tenant, ID: session}
-}

@@ -63,7 +63,7 @@ func messageParts(raw bson.Raw) (reseal.Doc, error) {
 	var d messageDoc
 	err := bson.Unmarshal(raw, &d)
 	var p parts
-	k := sessionKeyOf(d.Tenant, d.Session)
+	k := chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}
 	p.add("box", d.Box, record.EventAAD(k, d.Key))
 	if d.Feedback != nil {
 		p.add("feedback.comment", d.Feedback.Comment, record.TextAAD(k, record.PartFeedback(d.Seq)))
@@ -86,7 +86,7 @@ func (s resealSource) deriveMessage(d reseal.Doc) (bson.D, error) {
 func sessionParts(raw bson.Raw) (reseal.Doc, error) {
 	var d sessionDoc
 	err := bson.Unmarshal(raw, &d)
-	k := sessionKeyOf(d.Tenant, d.Session)
+	k := chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}
 	var p parts
 	p.add("name", d.Name, record.TextAAD(k, record.PartName))
 	p.add("owner_name", d.OwnerName, record.TextAAD(k, record.PartOwner))
@@ -110,7 +110,7 @@ func (s resealSource) deriveSession(d reseal.Doc) (set bson.D, err error) {
 		if p.New == nil || p.Name != "name" || s.cfg.NoWords {
 			continue
 		}
-		tokens, err := record.NameTokens(s.keys, sessionKeyOf(doc.Tenant, doc.Session), string(p.Plain))
+		tokens, err := record.NameTokens(s.keys, chatbox.SessionKey{Tenant: doc.Tenant, ID: doc.Session}, string(p.Plain))
 		if err != nil {
 			return nil, err
 		}
@@ -131,12 +131,12 @@ func (s resealSource) deriveSession(d reseal.Doc) (set bson.D, err error) {
 func cardParts(raw bson.Raw) (reseal.Doc, error) {
 	var d cardDoc
 	err := bson.Unmarshal(raw, &d)
-	body, author := record.CardAAD(helpdesk.Card{
+	card := helpdesk.Card{
 		Pile: helpdesk.CardPile{Tenant: d.Tenant, Kind: helpdesk.CardKind(d.Kind), Subject: d.Subject}, ID: d.ID,
-	})
+	}
 	var p parts
-	p.add("box", d.Box, body)
-	p.add("author_name", d.AuthorName, author)
+	p.add("box", d.Box, record.CardAAD(card, record.CardBody))
+	p.add("author_name", d.AuthorName, record.CardAAD(card, record.CardAuthor))
 	return reseal.Doc{Parts: p}, err
 }
 
@@ -160,7 +160,7 @@ func blockParts(raw bson.Raw) (reseal.Doc, error) {
 	var d blockDoc
 	err := bson.Unmarshal(raw, &d)
 	var p parts
-	p.add("reason", d.Reason, record.TextAAD(sessionKeyOf(d.Tenant, d.User), record.PartBlock))
+	p.add("reason", d.Reason, record.TextAAD(chatbox.SessionKey{Tenant: d.Tenant, ID: d.User}, record.PartBlock))
 	return reseal.Doc{Parts: p}, err
 }
 
@@ -168,7 +168,7 @@ func shareParts(raw bson.Raw) (reseal.Doc, error) {
 	var d shareDoc
 	err := bson.Unmarshal(raw, &d)
 	var p parts
-	p.add("name", d.Name, record.TextAAD(sessionKeyOf(d.Tenant, d.Session), record.PartShare+d.ID))
+	p.add("name", d.Name, record.TextAAD(chatbox.SessionKey{Tenant: d.Tenant, ID: d.Session}, record.PartShare+d.ID))
 	return reseal.Doc{Parts: p, Derived: record.Time(int64(d.Created))}, err
 }
 

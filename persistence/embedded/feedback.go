@@ -55,12 +55,9 @@ func (m *Messages) SetFeedback(ctx context.Context, k chatbox.SessionKey, seq in
 	})
 }
 
-// decodeFeedback returns nil if there is none. A comment that no key opens is
-// empty.
 func (s *Store) decodeFeedback(k chatbox.SessionKey, seq int64, row feedbackRow) *chatbox.Feedback {
 	if !row.value.Valid {
 		return nil
 	}
-	o := &record.Opener{Cipher: s.keys, Session: k}
-	return &chatbox.Feedback{Opinion: chatbox.Opinion(row.value.String), Comment: o.Text(record.PartFeedback(seq), row.comment), Time: record.Time(row.at.Int64)}
+	return record.OpenFeedback(s.keys, k, seq, row.value.String, row.comment, row.at.Int64)
 }

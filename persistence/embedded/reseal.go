@@ -55,12 +55,7 @@ func (s resealSource) SaveProgress(ctx context.Context, key, text string) error 
 // Since returns when a pod entered the key's check value.
 func (s resealSource) Since(ctx context.Context, key string) (time.Time, error) {
 	b, err := keySource(s).ReadBook(ctx)
-	for _, e := range b.Entries {
-		if e.ID == key {
-			return e.Since, err
-		}
-	}
-	return time.Time{}, err
+	return b.Since(key), err
 }
 
 // Kinds returns the tables with sealed columns.

@@ -202,10 +202,10 @@ func deriveSession(ctx context.Context, s resealSource, tx *sql.Tx, d reseal.Doc
 }
 
 func cardParts(r row) reseal.Doc {
-	body, author := record.CardAAD(helpdesk.Card{
+	card := helpdesk.Card{
 		Pile: helpdesk.CardPile{Tenant: r.text("tenant"), Kind: helpdesk.CardKind(r.text("kind")), Subject: r.text("subject")}, ID: r.text("id"),
-	})
-	return doc(part(r, "box", body), part(r, "author_name", author))
+	}
+	return doc(part(r, "box", record.CardAAD(card, record.CardBody)), part(r, "author_name", record.CardAAD(card, record.CardAuthor)))
 }
 
 func auditParts(r row) reseal.Doc {

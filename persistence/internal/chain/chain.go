@@ -60,7 +60,15 @@ func After(c record.Cipher, prev Entry, d Draft) (Entry, error) {
 	return e, nil
 }
 
-func (e Entry) place() []string { return []string{"audit", e.Tenant, strconv.FormatInt(e.N, 10)} }
+func (e Entry) place() []string { return SealPlace(e.Tenant, e.N) }
+
+// SealPlace returns the associated data of the seal of the tenant's n-th entry.
+func SealPlace(tenant string, n int64) []string {
+	return []string{"audit", tenant, strconv.FormatInt(n, 10)}
+}
+
+// PersonPlace returns the associated data of the box of a person's key.
+func PersonPlace(u chatbox.UserKey) []string { return []string{"person", u.Tenant, u.ID} }
 
 // sum hashes the entry's parts, each preceded by its length, so that two
 // different entries never give the same bytes.
@@ -155,7 +163,7 @@ const personKey = 32 // bytes
 func NewPerson(c record.Cipher, u chatbox.UserKey) (Person, error) {
 	key := make([]byte, personKey)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
-	box, err := c.Seal(key, "person", u.Tenant, u.ID)
+	box, err := c.Seal(key, PersonPlace(u)...)
 	if err != nil {
 		return Person{}, fmt.Errorf("seal a person's key: %w", err)
 	}
@@ -170,7 +178,7 @@ func pseudonym(key []byte, u chatbox.UserKey) string {
 
 // Proves reports whether the person's key gives the pseudonym stored with it.
 func (p Person) Proves(c record.Cipher) bool {
-	key, err := c.Open(p.Key, "person", p.User.Tenant, p.User.ID)
+	key, err := c.Open(p.Key, PersonPlace(p.User)...)
 	return err == nil && pseudonym(key, p.User) == p.Pseudonym
 }
 

@@ -21,6 +21,16 @@ type Book struct {
 	Entries  []Entry
 }
 
+// Since returns when a pod entered the key, or the zero time.
+func (b Book) Since(key string) time.Time {
+	for _, e := range b.Entries {
+		if e.ID == key {
+			return e.Since
+		}
+	}
+	return time.Time{}
+}
+
 // Entry is the check value of one key. A retired key's entry has no value: the
 // key no longer exists, and data sealed with it is unreadable.
 type Entry struct {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"chatbox"
 )
@@ -115,9 +114,6 @@ const (
 	PartBlock  = "block"  // of a user, and bound to the user
 	PartShare  = "share:" // followed by the share's digest
 )
-
-// PartFeedback is the name of the sealed comment on the answer at seq.
-func PartFeedback(seq int64) string { return "feedback:" + strconv.FormatInt(seq, 10) }
 
 // PurposeShare is the purpose of the digests of share tokens.
 const PurposeShare = "share"

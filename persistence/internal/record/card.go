@@ -12,21 +12,21 @@ import (
 
 // Names of the sealed parts of a card.
 const (
-	cardBody   = "body"
-	cardAuthor = "author"
+	CardBody   = "body"
+	CardAuthor = "author"
 )
 
 // SealCard seals what people wrote in a card for its place: pile and id. Every
 // card has a body box, even for an empty body. An author without a name has no
 // box.
 func SealCard(c Cipher, card helpdesk.Card) (body, author []byte, err error) {
-	if body, err = c.Seal(card.Body, cardAAD(card, cardBody)...); err != nil {
+	if body, err = c.Seal(card.Body, CardAAD(card, CardBody)...); err != nil {
 		return nil, nil, fmt.Errorf("record: seal a card: %w", err)
 	}
 	if card.AuthorName == "" {
 		return body, nil, nil
 	}
-	if author, err = c.Seal([]byte(card.AuthorName), cardAAD(card, cardAuthor)...); err != nil {
+	if author, err = c.Seal([]byte(card.AuthorName), CardAAD(card, CardAuthor)...); err != nil {
 		return nil, nil, fmt.Errorf("record: seal a card's author: %w", err)
 	}
 	return body, author, nil
@@ -35,7 +35,7 @@ func SealCard(c Cipher, card helpdesk.Card) (body, author []byte, err error) {
 // OpenCard decodes the boxes of SealCard into the card, whose place must be set.
 // A part that no key opens is left empty and the card is marked unreadable.
 func OpenCard(c Cipher, card *helpdesk.Card, body, author []byte) {
-	plain, err := c.Open(body, cardAAD(*card, cardBody)...)
+	plain, err := c.Open(body, CardAAD(*card, CardBody)...)
 	if err != nil {
 		card.Unreadable = true
 	}
@@ -43,14 +43,15 @@ func OpenCard(c Cipher, card *helpdesk.Card, body, author []byte) {
 	if len(author) == 0 {
 		return
 	}
-	name, err := c.Open(author, cardAAD(*card, cardAuthor)...)
+	name, err := c.Open(author, CardAAD(*card, CardAuthor)...)
 	if err != nil {
 		card.Unreadable = true
 	}
 	card.AuthorName = string(name)
 }
 
-func cardAAD(c helpdesk.Card, part string) []string {
+// CardAAD returns the associated data of the box of a card's part.
+func CardAAD(c helpdesk.Card, part string) []string {
 	return []string{"card", c.Pile.Tenant, string(c.Pile.Kind), c.Pile.Subject, c.ID, part}
 }
 

@@ -18,7 +18,8 @@ type fileFacts struct {
 	Millis int64  `json:"ms,omitempty"`
 }
 
-func fileAAD(k chatbox.FileKey) []string { return []string{"file", k.Tenant, k.ID} }
+// FileAAD returns the associated data of the box of a file's record.
+func FileAAD(k chatbox.FileKey) []string { return []string{"file", k.Tenant, k.ID} }
 
 // SealFile seals the name, type and measures of a file for its place: tenant and
 // id.
@@ -29,7 +30,7 @@ func SealFile(c Cipher, f chatbox.File) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record: encode a file: %w", err)
 	}
-	box, err := c.Seal(plain, fileAAD(f.Key)...)
+	box, err := c.Seal(plain, FileAAD(f.Key)...)
 	if err != nil {
 		return nil, fmt.Errorf("record: seal a file: %w", err)
 	}
@@ -39,7 +40,7 @@ func SealFile(c Cipher, f chatbox.File) ([]byte, error) {
 // OpenFile decodes the box of SealFile into the file, whose key must be set. If no
 // key opens it, the file is marked unreadable.
 func OpenFile(c Cipher, f *chatbox.File, box []byte) {
-	plain, err := c.Open(box, fileAAD(f.Key)...)
+	plain, err := c.Open(box, FileAAD(f.Key)...)
 	var facts fileFacts
 	if err == nil {
 		err = json.Unmarshal(plain, &facts)

@@ -24,8 +24,8 @@ type Finder interface {
 
 // Names of the parts of a session that staff set.
 const (
-	partTag      = "tag"
-	partAssignee = "assignee_name"
+	PartTag      = "tag"
+	PartAssignee = "assignee_name"
 )
 
 // A mark is half a digest: 16 bytes, enough that no two tags of a tenant share
@@ -49,15 +49,18 @@ func TagMarks(f Finder, tenant, tag string) [][]byte {
 	return marks
 }
 
+// TagMark returns the mark of the tag under the sealing key.
+func TagMark(f Finder, tenant, tag string) []byte { return TagMarks(f, tenant, tag)[0] }
+
 // SealTags seals the session's tags.
 func SealTags(c Cipher, f Finder, k chatbox.SessionKey, tags []string) ([]Tag, error) {
 	out := make([]Tag, len(tags))
 	for i, tag := range tags {
-		box, err := SealText(c, k, partTag, tag)
+		box, err := SealText(c, k, PartTag, tag)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = Tag{Mark: TagMarks(f, k.Tenant, tag)[0], Box: box}
+		out[i] = Tag{Mark: TagMark(f, k.Tenant, tag), Box: box}
 	}
 	return out, nil
 }
@@ -66,7 +69,7 @@ func SealTags(c Cipher, f Finder, k chatbox.SessionKey, tags []string) ([]Tag, e
 func (o *Opener) Tags(tags []Tag) []string {
 	var out []string
 	for _, t := range tags {
-		if tag := o.Text(partTag, t.Box); tag != "" {
+		if tag := o.Text(PartTag, t.Box); tag != "" {
 			out = append(out, tag)
 		}
 	}
@@ -75,12 +78,12 @@ func (o *Opener) Tags(tags []Tag) []string {
 
 // SealAssignee seals the name of the session's assignee.
 func SealAssignee(c Cipher, k chatbox.SessionKey, a chatbox.Assignee) ([]byte, error) {
-	return SealText(c, k, partAssignee, a.Name)
+	return SealText(c, k, PartAssignee, a.Name)
 }
 
 // Assignee reverses SealAssignee. An empty id means no assignee.
 func (o *Opener) Assignee(id string, box []byte) chatbox.Assignee {
-	return chatbox.Assignee{ID: id, Name: o.Text(partAssignee, box)}
+	return chatbox.Assignee{ID: id, Name: o.Text(PartAssignee, box)}
 }
 
 // StaffQuery is a query with the marks of its tags and the tokens of its name. A
@@ -115,7 +118,7 @@ func CountTags(c Cipher, found []FoundTag, most int) []helpdesk.TagCount {
 	at := map[string]int{}
 	var out []helpdesk.TagCount
 	for _, f := range found {
-		tag, err := OpenText(c, f.Session, partTag, f.Box)
+		tag, err := OpenText(c, f.Session, PartTag, f.Box)
 		if err != nil || tag == "" {
 			continue
 		}
