@@ -7,6 +7,7 @@ import (
 	"chatbox/app/api"
 	"chatbox/app/config"
 	"chatbox/app/files"
+	"chatbox/app/seek"
 	"chatbox/app/sessionlog"
 	"chatbox/app/speech"
 	"chatbox/app/transcribe"
@@ -57,13 +58,13 @@ func openVoice(ctx context.Context, cfg config.Voice, log *slog.Logger) (out Voi
 
 // wireSpeech creates the use case of speech, if there are a speaker and a file
 // store.
-func (a *App) wireSpeech(log *sessionlog.Log, watch *observer) {
+func (a *App) wireSpeech(log *sessionlog.Log, answers *seek.Answers, watch *observer) {
 	o := a.opts
 	if o.Voice.Speaker == nil || o.Files.Blobs == nil {
 		return
 	}
 	a.speech = speech.New(speech.DefaultConfig(), speech.Deps{
-		Sessions: log, Messages: o.Stores.Messages, Audit: o.Stores.Audit, Speaker: o.Voice.Speaker, Files: a.files, Observer: watch, Logger: a.log,
+		Sessions: log, Answers: answers, Messages: o.Stores.Messages, Audit: o.Stores.Audit, Speaker: o.Voice.Speaker, Files: a.files, Observer: watch, Logger: a.log,
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"chatbox/app/history"
 	"chatbox/app/live"
 	"chatbox/app/privacy"
+	"chatbox/app/seek"
 	"chatbox/app/sessionlog"
 	"chatbox/app/web"
 	"chatbox/hub"
@@ -129,8 +130,9 @@ func (a *App) wireUseCases(feeds *hub.Feeds, watch *observer) {
 		Transcripts: a.postTranscripts(),
 		Staff:       redis, Colleagues: redis, Presence: redis, Ephemerals: redis, Observer: watch, Logger: a.log,
 	})
-	a.feedback = feedback.New(feedback.Deps{Log: log, Messages: o.Stores.Messages, Store: o.Stores.Feedback, Observer: watch})
-	a.wireSpeech(log, watch)
+	answers := seek.NewAnswers()
+	a.feedback = feedback.New(feedback.Deps{Log: log, Answers: answers, Messages: o.Stores.Messages, Store: o.Stores.Feedback, Observer: watch})
+	a.wireSpeech(log, answers, watch)
 	a.wireHelpDesk(feeds, log)
 	a.sessions = log
 }

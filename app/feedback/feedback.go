@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app/seek"
 	"chatbox/internal/lanes"
 )
 
@@ -40,26 +41,20 @@ type Observer interface {
 // Deps are what a Service works through.
 type Deps struct {
 	Log      Log
+	Answers  *seek.Answers
 	Messages Messages
 	Store    Store
 	Observer Observer
 }
 
 // Service takes feedback. It is safe for concurrent use.
-type Service struct {
-	deps Deps
-	// searches bounds the searches of answers by their ids. In a long session one
-	// takes the processor for a while.
-	searches *lanes.Lanes[chatbox.UserKey]
-}
+type Service struct{ deps Deps }
 
 // searchWait is the longest time that a call waits for the searches of others.
 const searchWait = 5 * time.Second
 
 // New makes a service.
-func New(d Deps) *Service {
-	return &Service{deps: d, searches: lanes.New[chatbox.UserKey](lanes.Config{All: 1, Each: 1, Part: 4})}
-}
+func New(d Deps) *Service { return &Service{deps: d} }
 
 // Give stores the owner's feedback on a finished answer, in place of earlier
 // feedback. chatbox.OpinionNone removes it. A repeat has no effect.
@@ -86,52 +81,31 @@ func (s *Service) Give(ctx context.Context, a chatbox.Actor, sessionID, answerID
 	}
 	before, err := s.deps.Store.SetFeedback(ctx, sess.Key, e.Seq, f)
 	if errors.Is(err, chatbox.NotFound) {
-		err = noSuchAnswer()
+		err = seek.NoSuchAnswer()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if opinionOf(before) != o {
+	if before.Value() != o {
 		s.deps.Observer.Feedback(e.ModelID, o)
 	}
 	return f, nil
 }
 
-func opinionOf(f *chatbox.Feedback) chatbox.Opinion {
-	if f == nil {
-		return chatbox.OpinionNone
-	}
-	return f.Opinion
-}
-
-func noSuchAnswer() error { return chatbox.NewError(chatbox.NotFound, "no such answer", nil) }
-
 // find returns the finished answer with the id.
 func (s *Service) find(ctx context.Context, u chatbox.UserKey, sess chatbox.Session, id string) (chatbox.Event, error) {
-	key, err := s.keyOf(ctx, u, sess, id)
+	key, err := s.deps.Answers.Key(ctx, searchWait, u, sess, id)
+	if errors.Is(err, seek.ErrBusy) || errors.Is(err, lanes.ErrShare) {
+		err = chatbox.AskedTooMuch(time.Second, err)
+	}
 	if err != nil {
 		return chatbox.Event{}, err
 	}
 	e, err := s.deps.Messages.ByKey(ctx, sess.Key, key)
 	switch {
 	case errors.Is(err, chatbox.NotFound), err == nil && e.Type != chatbox.TypeAnswer:
-		return chatbox.Event{}, noSuchAnswer()
+		return chatbox.Event{}, seek.NoSuchAnswer()
 	default:
 		return e, err
 	}
-}
-
-func (s *Service) keyOf(ctx context.Context, u chatbox.UserKey, sess chatbox.Session, id string) (string, error) {
-	waiting, cancel := context.WithTimeout(ctx, searchWait)
-	defer cancel()
-	leave, err := s.searches.Enter(waiting, u)
-	if err != nil {
-		return "", chatbox.AskedTooMuch(time.Second, err)
-	}
-	defer leave()
-	key, err := chatbox.FindAnswer(ctx, sess.Key, id, sess.State.Head)
-	if errors.Is(err, chatbox.NotFound) {
-		err = noSuchAnswer()
-	}
-	return key, err
 }

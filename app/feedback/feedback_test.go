@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chatbox"
+	"chatbox/app/seek"
 )
 
 var (
@@ -55,7 +56,7 @@ func (h *history) Feedback(modelID string, o chatbox.Opinion) {
 
 func newService() (*Service, *history) {
 	h := &history{}
-	return New(Deps{Log: h, Messages: h, Store: h, Observer: h}), h
+	return New(Deps{Log: h, Answers: seek.NewAnswers(), Messages: h, Store: h, Observer: h}), h
 }
 
 func TestGive_TheNewestStandsAndEachChangeCountsOnce(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"io"
 
 	"chatbox"
+	"chatbox/app/seek"
 	"chatbox/internal/detach"
+	"chatbox/internal/lanes"
 )
 
 // found is what the history and the store have for a call.
@@ -110,20 +112,11 @@ func (s *Service) session(ctx context.Context, a chatbox.Actor, id string) (chat
 	return sess, s.deps.Audit.Record(ctx, a, chatbox.AuditSessionRead, chatbox.AuditSubject{SessionID: id, UserID: sess.Owner})
 }
 
-func noSuchAnswer() error { return chatbox.NewError(chatbox.NotFound, "no such answer", nil) }
-
-// find returns the key of the answer with the id. In a long session the search takes
-// the processor for a while, so a pod makes one search at a time, and a user's
-// searches take at most a quarter of the time.
+// find returns the key of the answer with the id.
 func (s *Service) find(ctx context.Context, u chatbox.UserKey, sess chatbox.Session, id string) (key string, err error) {
-	leave, err := s.enter(ctx, s.searches, u)
-	if err != nil {
-		return "", err
-	}
-	defer leave()
-	key, err = chatbox.FindAnswer(ctx, sess.Key, id, sess.State.Head)
-	if errors.Is(err, chatbox.NotFound) {
-		err = noSuchAnswer()
+	key, err = s.searches.Key(ctx, s.cfg.Wait, u, sess, id)
+	if errors.Is(err, seek.ErrBusy) || errors.Is(err, lanes.ErrShare) {
+		err = refusal(err)
 	}
 	return key, err
 }
@@ -133,13 +126,13 @@ func (s *Service) text(ctx context.Context, sess chatbox.Session, key string) (s
 	e, err := s.deps.Messages.ByKey(ctx, sess.Key, key)
 	switch {
 	case errors.Is(err, chatbox.NotFound):
-		return "", noSuchAnswer()
+		return "", seek.NoSuchAnswer()
 	case err != nil:
 		return "", err
 	case e.Unreadable:
 		return "", chatbox.NewError(chatbox.Unreadable, "", nil)
 	case e.Type != chatbox.TypeAnswer || e.Content == "":
-		return "", noSuchAnswer()
+		return "", seek.NoSuchAnswer()
 	}
 	return e.Content, nil
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chatbox"
+	"chatbox/app/seek"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -88,7 +89,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	for _, c := range change {
 		c(&cfg)
 	}
-	w.s = New(cfg, Deps{Sessions: w, Messages: w, Audit: w, Speaker: w, Files: w, Observer: w, Logger: slog.New(slog.DiscardHandler)})
+	w.s = New(cfg, Deps{Sessions: w, Answers: seek.NewAnswers(), Messages: w, Audit: w, Speaker: w, Files: w, Observer: w, Logger: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { // ends with cancel

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app/seek"
 	"chatbox/internal/lanes"
 )
 
@@ -106,16 +107,20 @@ func (s *Service) make(ctx context.Context, u chatbox.UserKey, m *making, text s
 func (s *Service) enter(ctx context.Context, l *lanes.Lanes[chatbox.UserKey], u chatbox.UserKey) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Wait)
 	defer cancel()
-	leave, err = l.Enter(ctx, u)
-	switch {
-	case errors.Is(err, lanes.ErrShare):
-		return nil, chatbox.AskedTooMuch(time.Second, err)
-	case err != nil:
-		e := chatbox.NewError(chatbox.Unavailable, "too many answers are spoken at the moment", errors.Join(errBusy, err))
-		e.RetryAfter = time.Second
-		return nil, e
+	if leave, err = l.Enter(ctx, u); err != nil {
+		return nil, refusal(err)
 	}
 	return leave, nil
+}
+
+// refusal returns the error of a call that did not get its turn because of err.
+func refusal(err error) error {
+	if errors.Is(err, lanes.ErrShare) {
+		return chatbox.AskedTooMuch(time.Second, err)
+	}
+	e := chatbox.NewError(chatbox.Unavailable, "too many answers are spoken at the moment", errors.Join(errBusy, err))
+	e.RetryAfter = time.Second
+	return e
 }
 
 // end tells the listeners. Later calls read the file, or begin again.
@@ -124,7 +129,7 @@ func (s *Service) end(ctx context.Context, m *making, err error) {
 		err = cause // the time-out, or the pod's end
 	}
 	if errors.Is(err, chatbox.InvalidArgument) {
-		err = noSuchAnswer() // it has no words
+		err = seek.NoSuchAnswer() // it has no words
 	}
 	s.mu.Lock()
 	delete(s.making, m.file.Key)

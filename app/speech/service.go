@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatbox"
+	"chatbox/app/seek"
 	"chatbox/internal/lanes"
 )
 
@@ -40,6 +41,7 @@ func DefaultConfig() Config {
 // Deps are what a Service works through; all of it is required.
 type Deps struct {
 	Sessions Sessions
+	Answers  *seek.Answers
 	Messages Messages
 	Audit    Audit
 	Speaker  Speaker
@@ -68,8 +70,8 @@ type Service struct {
 	deps     Deps
 	lanes    *lanes.Lanes[chatbox.UserKey] // of makings
 	looks    *lanes.Lanes[chatbox.UserKey] // of reads of the history and the store
-	searches *lanes.Lanes[chatbox.UserKey] // of answers by their ids
-	work     sync.WaitGroup                // the makings
+	searches *seek.Answers
+	work     sync.WaitGroup // the makings
 
 	mu     sync.Mutex // guards following
 	making map[chatbox.FileKey]*making
@@ -82,7 +84,7 @@ func New(cfg Config, d Deps) *Service {
 		cfg: cfg, deps: d, making: map[chatbox.FileKey]*making{},
 		lanes:    lanes.New[chatbox.UserKey](lanes.Config{All: cfg.All, Each: cfg.Each}),
 		looks:    lanes.New[chatbox.UserKey](lanes.Config{All: looksAll, Each: looksEach}),
-		searches: lanes.New[chatbox.UserKey](lanes.Config{All: 1, Each: 1, Part: 4}),
+		searches: d.Answers,
 	}
 }
 
