@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ func (s *sockets) events(c echo.Context) error {
 	if s.deps.Hub.Refusing() {
 		return retryLater(chatbox.Draining, "this pod is shutting down", retryDraining)
 	}
-	actor, err := s.streamActor(r)
+	actor, err := s.socketActor(r, false)
 	if err != nil {
 		return err
 	}
@@ -58,13 +59,6 @@ func (s *sockets) events(c echo.Context) error {
 	return nil
 }
 
-// streamActor is socketActor for a request that cannot have subprotocols.
-func (s *sockets) streamActor(r *http.Request) (chatbox.Actor, error) {
-	plain := r.Clone(r.Context())
-	plain.Header.Del("Sec-Websocket-Protocol")
-	return s.socketActor(plain)
-}
-
 // streamed parses the request. The id of the last event that a browser has
 // received is newer than its address, with which it reconnects.
 func streamed(c echo.Context) (w wish, err error) {
@@ -80,15 +74,8 @@ func streamed(c echo.Context) (w wish, err error) {
 	if last := r.Header.Get(headerLastEvent); last != "" {
 		name, raw = "Last-Event-ID", last
 	}
-	if raw == "" {
-		return w, nil
-	}
-	n, err := strconv.ParseInt(raw, 10, 64)
-	if err != nil || n < 0 {
-		return w, chatbox.Invalid(name, "must be a whole number, not negative")
-	}
-	w.after = &n
-	return w, nil
+	w.after, err = lastSeen(name, raw)
+	return w, err
 }
 
 // takeOver writes the response's header and returns its connection.
@@ -112,7 +99,6 @@ func takeOver(c echo.Context) (net.Conn, error) {
 	head.WriteString("HTTP/1.1 200 OK\r\n")
 	_ = h.Write(&head) // a buffer takes everything
 	head.WriteString("\r\n")
-	_ = conn.SetDeadline(time.Time{})
 	_ = conn.SetWriteDeadline(time.Now().Add(handshakeTimeout))
 	if _, err := conn.Write(head.Bytes()); err != nil {
 		_ = conn.Close() // the stream's reader ends it
@@ -123,20 +109,20 @@ func takeOver(c echo.Context) (net.Conn, error) {
 // eventStream renders frames as events. HTTP/1.0 has no chunks: there the response
 // ends with the connection.
 func eventStream(conn net.Conn, chunked bool) hub.Stream {
-	chunk := func(p []byte) []byte { return p }
-	end := []byte{}
-	if chunked {
-		chunk = func(p []byte) []byte {
-			out := make([]byte, 0, len(p)+16)
-			out = append(strconv.AppendInt(out, int64(len(p)), 16), "\r\n"...)
-			return append(append(out, p...), "\r\n"...)
-		}
-		end = []byte("0\r\n\r\n")
+	comment := []byte(":\n\n")
+	if !chunked {
+		return hub.Stream{Conn: conn, Text: asEvent, Comment: comment}
 	}
 	return hub.Stream{
-		Conn: conn, Text: func(frame []byte) []byte { return chunk(asEvent(frame)) },
-		Comment: chunk([]byte(":\n\n")), End: end,
+		Conn: conn, Text: func(frame []byte) []byte { return asChunk(asEvent(frame)) }, Comment: asChunk(comment), End: []byte("0\r\n\r\n"),
 	}
+}
+
+// asChunk renders one chunk, for one write.
+func asChunk(p []byte) []byte {
+	var out bytes.Buffer
+	_, _ = httputil.NewChunkedWriter(&out).Write(p) // a buffer takes everything
+	return out.Bytes()
 }
 
 // asEvent renders a frame, which is JSON on one line. Only events of the session's

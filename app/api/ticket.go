@@ -52,22 +52,23 @@ func (s *ticketRoutes) makeTicket(c echo.Context) error {
 	return reply(c, ticketView{Ticket: ticket, ExpiresIn: int64(life / time.Second)})
 }
 
-// socketActor returns the actor of an upgrade request.
-func (s *sockets) socketActor(r *http.Request) (chatbox.Actor, error) {
-	actor, err := s.presented(r)
+// socketActor returns the actor of a request for a socket. Only an upgrade may
+// offer a token among its subprotocols.
+func (s *sockets) socketActor(r *http.Request, upgrade bool) (chatbox.Actor, error) {
+	actor, err := s.presented(r, upgrade)
 	if err == nil {
 		err = s.deps.Access.Allow(r.Context(), actor)
 	}
 	return actor, err
 }
 
-// presented verifies the upgrade's credential. The first kind of credential that
+// presented verifies the request's credential. The first kind of credential that
 // is present decides, even if it is invalid.
-func (s *sockets) presented(r *http.Request) (chatbox.Actor, error) {
+func (s *sockets) presented(r *http.Request, upgrade bool) (chatbox.Actor, error) {
 	if token, ok := bearer(r); ok {
 		return s.deps.Auth.Actor(r.Context(), token)
 	}
-	if token, ok := offeredToken(r); ok {
+	if token, ok := offeredToken(r); ok && upgrade {
 		return s.deps.Auth.Actor(r.Context(), token)
 	}
 	if err := readableQuery(r); err != nil {

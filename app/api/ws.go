@@ -75,7 +75,7 @@ func (s *sockets) socket(c echo.Context) error {
 	if s.deps.Hub.Refusing() {
 		return retryLater(chatbox.Draining, "this pod is shutting down", retryDraining)
 	}
-	actor, err := s.socketActor(r)
+	actor, err := s.socketActor(r, true)
 	if err != nil {
 		return err
 	}
@@ -234,15 +234,20 @@ func wanted(r *http.Request) wish {
 		return wish{wrong: chatbox.BadSessionID()}
 	}
 	w.sessionID = strings.Clone(w.sessionID) // without a copy it would keep the whole request in memory
-	if raw := q.Get("last_seq"); raw != "" {
-		n, err := strconv.ParseInt(raw, 10, 64)
-		if err != nil || n < 0 {
-			w.wrong = chatbox.Invalid("last_seq", "must be a whole number, not negative")
-			return w
-		}
-		w.after = &n
-	}
+	w.after, w.wrong = lastSeen("last_seq", q.Get("last_seq"))
 	return w
+}
+
+// lastSeen parses the seq of the last event that a client has; nil if raw is empty.
+func lastSeen(name, raw string) (*int64, error) {
+	if raw == "" {
+		return nil, nil //nolint:nilnil // not given
+	}
+	n, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil || n < 0 {
+		return nil, chatbox.Invalid(name, "must be a whole number, not negative")
+	}
+	return &n, nil
 }
 
 // announced reports whether the handshake has something that clients of the
