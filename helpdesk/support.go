@@ -4,19 +4,13 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"chatbox"
 )
 
-// Bounds of support settings.
-const (
-	MaxAwayMessage = 1000 // code points
-	MaxClosedDays  = 366
-)
+// MaxClosedDays is the maximal number of closed days in the settings.
+const MaxClosedDays = 366
 
 // Names of the settings on the wire.
 const (
@@ -50,7 +44,7 @@ func (s Settings) Clean() (Settings, Hours, error) {
 	if err != nil {
 		return s, Hours{}, chatbox.Invalid(fieldClosedDays, err.Error())
 	}
-	if err := CheckAwayMessage(s.AwayMessage); err != nil {
+	if err := chatbox.CheckShownText(s.AwayMessage); err != nil {
 		return s, Hours{}, chatbox.Invalid(fieldAwayMessage, err.Error())
 	}
 	h := Hours{week: week, zone: zone, closed: make(map[date]struct{}, len(days))}
@@ -85,20 +79,6 @@ func ParseClosedDays(days []string) ([]string, error) {
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
-}
-
-// CheckAwayMessage rejects a text that cannot be shown to a user as a message.
-func CheckAwayMessage(text string) error {
-	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
-	switch {
-	case !utf8.ValidString(text):
-		return errors.New("is not valid UTF-8")
-	case utf8.RuneCountInString(text) > MaxAwayMessage:
-		return errors.New("is longer than 1,000 characters")
-	case strings.ContainsFunc(text, control):
-		return errors.New("has control characters")
-	}
-	return nil
 }
 
 // Reason is why the team is available, or why it is not.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"chatbox"
 	"chatbox/helpdesk"
 )
 
@@ -18,7 +19,7 @@ func supportVariables(c *Config) []variable {
 			name: "SUPPORT_TIME_ZONE", def: "UTC", doc: "Time zone of the support team, such as Europe/Berlin.",
 			set: checked(&s.TimeZone, func(name string) error { _, err := helpdesk.ParseZone(name); return err }),
 		},
-		{name: "SUPPORT_AWAY_MESSAGE", doc: "Message to users who ask for help while no member of staff is available.", set: checked(&s.AwayMessage, helpdesk.CheckAwayMessage)},
+		{name: "SUPPORT_AWAY_MESSAGE", doc: "Message to users who ask for help while no member of staff is available.", set: checked(&s.AwayMessage, chatbox.CheckShownText)},
 		{
 			name: "SUPPORT_CLOSED_DAYS", doc: "Dates on which support is closed, such as 2026-12-25, separated by commas.",
 			set: func(raw string) (err error) { s.ClosedDays, err = helpdesk.ParseClosedDays(list(raw)); return err },
