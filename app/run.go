@@ -50,7 +50,7 @@ func Run(ctx context.Context, cfg config.Config, texts files.Texts) error {
 	defer ways.Close()
 	ctx, unfit := context.WithCancelCause(ctx)
 	defer unfit(nil)
-	where := persistence.Config{URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database, NoWords: !cfg.SearchIndex}
+	where := cfg.History()
 	meters := NewMeters()
 	where.Hooks.Done = meters.HistoryDone
 	kept, err := openHistory(ctx, where, keys, log, unfit)

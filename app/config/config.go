@@ -90,6 +90,11 @@ type Mongo struct {
 	Database string
 }
 
+// History returns the settings of the history, without measurements.
+func (c Config) History() persistence.Config {
+	return persistence.Config{URI: c.Mongo.URI.Reveal(), Database: c.Mongo.Database, NoWords: !c.SearchIndex}
+}
+
 // Prompt holds the texts that surround a conversation with a model, and the limit
 // of an answer.
 type Prompt struct {

@@ -26,9 +26,9 @@ const selectWait = 3 * time.Second
 
 // openHistory returns a lazy client of the pod's history.
 func openHistory(ctx context.Context, cfg config.Config, keys *persistence.Keyring) (historyServer, error) { //nolint:ireturn // tests pass another
-	return persistence.Open(ctx, persistence.Config{
-		URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database, NoWords: !cfg.SearchIndex, SelectTimeout: selectWait,
-	}, keys)
+	where := cfg.History()
+	where.SelectTimeout = selectWait
+	return persistence.Open(ctx, where, keys)
 }
 
 // historyPlace names the history without its credentials.

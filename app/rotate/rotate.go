@@ -47,9 +47,7 @@ func Run(ctx context.Context, cfg config.Config, opts Options, out, errs io.Writ
 	if err != nil {
 		return err
 	}
-	history, err := persistence.Open(ctx, persistence.Config{
-		URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database, NoWords: !cfg.SearchIndex,
-	}, keys)
+	history, err := persistence.Open(ctx, cfg.History(), keys)
 	if err != nil {
 		return persistence.Cause(err)
 	}
