@@ -19,8 +19,7 @@ trap end_running EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 if [ -n "${CHATBOX_TEST_REDIS_URL:-}${CHATBOX_TEST_MONGO_URI:-}" ]; then
-	contracts
-	clusters
+	scripts/with-servers.sh make --no-print-directory test-integration
 else
 	together contracts clusters
 fi
